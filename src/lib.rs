@@ -1,0 +1,1 @@
+//! Operational runbooks for industrial IoT fleets, as graphs in data that a platform service executes.
