@@ -1,0 +1,259 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Value;
+
+/// What came back for one check: a value with its evidence, or the reason why nobody could tell.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "known or unknown: there is no third")]
+pub enum Observation {
+    /// Somebody could tell.
+    Known(Evidence),
+    /// Nobody could tell; never taken for healthy.
+    Unknown(Unknown),
+}
+
+/// A value, when it held, who said so, and what it was judged from.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// The value that the check came to.
+    pub value: Value,
+    /// When it held, by the platform's clock.
+    pub observed_at: DateTime<Utc>,
+    /// Who said so.
+    pub source: Source,
+    /// What it was judged from, for the person who reads the trace.
+    pub details: Details,
+}
+
+/// Why a value is unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unknown {
+    /// The kind of reason.
+    pub reason: UnknownReason,
+    /// Who was asked.
+    pub source: Source,
+    /// What they said, or what was missing, in words.
+    pub details: Details,
+}
+
+/// The kinds of reason why a value is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum UnknownReason {
+    /// Nobody supplied an adapter that could be asked.
+    NoAdapter,
+    /// The subject does not name the part that the check asks about (a gateway, a site, a period).
+    NoSubject,
+    /// The answer did not come in time.
+    Timeout,
+    /// The asked system refused to answer (not authorised, forbidden).
+    Refused,
+    /// The asked system failed to answer.
+    Failed,
+    /// The answer is older than the check allows, or its log does not cover the period in question.
+    Stale,
+    /// The facts came, and do not decide the question.
+    Undetermined,
+    /// The answer is no value of the check's domain (another kind, NaN, a choice that is not listed).
+    NotInDomain,
+    /// The person who was asked did not know, or did not answer.
+    NoAnswer,
+}
+
+impl UnknownReason {
+    /// Its name in documents and reports, such as `no-adapter`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoAdapter => "no-adapter",
+            Self::NoSubject => "no-subject",
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Stale => "stale",
+            Self::Undetermined => "undetermined",
+            Self::NotInDomain => "not-in-domain",
+            Self::NoAnswer => "no-answer",
+        }
+    }
+}
+
+impl fmt::Display for UnknownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Who said it: an adapter's name, such as `broker eu-1`. Make it once and clone it: a clone allocates nothing.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Source(Arc<str>);
+
+impl Source {
+    /// A source of that name.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for Source {
+    fn from(name: T) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Named texts beside an observation: what it was judged from. Empty ones allocate nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details(Option<Arc<[Detail]>>);
+
+/// One named text, such as `refused with: bad-credentials`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Detail {
+    /// What it is.
+    pub name: Cow<'static, str>,
+    /// What it says.
+    pub text: String,
+}
+
+impl Detail {
+    /// A named text.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+}
+
+impl Details {
+    /// None.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// One text of that name.
+    #[must_use]
+    pub fn one(name: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
+        Self(Some(Arc::new([Detail::new(name, text)])))
+    }
+
+    /// The text of that name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.iter().find(|detail| detail.name == name).map(|detail| detail.text.as_str())
+    }
+
+    /// Each in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Detail> {
+        self.0.as_deref().unwrap_or_default().iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Details {
+    type Item = &'a Detail;
+    type IntoIter = std::slice::Iter<'a, Detail>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl FromIterator<Detail> for Details {
+    fn from_iter<I: IntoIterator<Item = Detail>>(details: I) -> Self {
+        let details: Arc<[Detail]> = details.into_iter().collect();
+        Self((!details.is_empty()).then_some(details))
+    }
+}
+
+impl Serialize for Details {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Details {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Vec::<Detail>::deserialize(from)?.into_iter().collect())
+    }
+}
+
+impl Observation {
+    /// A known value without further details.
+    #[must_use]
+    pub fn known(value: Value, observed_at: DateTime<Utc>, source: impl Into<Source>) -> Self {
+        Self::Known(Evidence { value, observed_at, source: source.into(), details: Details::none() })
+    }
+
+    /// An unknown value; `text` says what was missing or what went wrong (an empty one says nothing).
+    #[must_use]
+    pub fn unknown(reason: UnknownReason, source: impl Into<Source>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let details = if text.is_empty() { Details::none() } else { Details::one("why", text) };
+        Self::Unknown(Unknown { reason, source: source.into(), details })
+    }
+
+    /// The same observation with these details beside it.
+    #[must_use]
+    pub fn with_details(mut self, beside: impl IntoIterator<Item = Detail>) -> Self {
+        let details = match &mut self {
+            Self::Known(evidence) => &mut evidence.details,
+            Self::Unknown(unknown) => &mut unknown.details,
+        };
+        *details = details.iter().cloned().chain(beside).collect();
+        self
+    }
+
+    /// The value, where it is known.
+    #[must_use]
+    pub const fn value(&self) -> Option<Value> {
+        match self {
+            Self::Known(evidence) => Some(evidence.value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// Who was asked.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        match self {
+            Self::Known(evidence) => &evidence.source,
+            Self::Unknown(unknown) => &unknown.source,
+        }
+    }
+
+    /// What it was judged from.
+    #[must_use]
+    pub const fn details(&self) -> &Details {
+        match self {
+            Self::Known(evidence) => &evidence.details,
+            Self::Unknown(unknown) => &unknown.details,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Whom a diagnosis is about: the [`Subject`], the [`Scope`] that a check asks of it, and the [`Trigger`]
+//! that began it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::time::Period;
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<T: Into<Arc<str>>> From<T> for $name {
+            fn from(name: T) -> Self {
+                Self(name.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// The platform's name of a device. Cheap to clone.
+    DeviceId
+    /// The platform's name of a gateway. Cheap to clone.
+    GatewayId
+    /// The platform's name of a site (a plant). Cheap to clone.
+    SiteId
+    /// The platform's name of an ingestion pipeline, such as a consumer group. Cheap to clone.
+    PipelineId
+    /// The platform's name of a tag (one measured signal of a device). Cheap to clone.
+    TagId
+}
+
+/// Which part of the subject a check asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Scope {
+    /// The device itself.
+    Device,
+    /// One tag of the device; the device as a whole where the subject names no tag.
+    Tag,
+    /// The gateway that the device stands behind.
+    Gateway,
+    /// The site that the device stands in.
+    Site,
+    /// The ingestion pipeline that its messages pass.
+    Pipeline,
+}
+
+impl Scope {
+    /// Every scope, in the order of their declaration.
+    pub const ALL: [Self; 5] = [Self::Device, Self::Tag, Self::Gateway, Self::Site, Self::Pipeline];
+
+    /// Its name in documents: `device`, `tag`, `gateway`, `site`, `pipeline`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Tag => "tag",
+            Self::Gateway => "gateway",
+            Self::Site => "site",
+            Self::Pipeline => "pipeline",
+        }
+    }
+
+    /// The scope of that name in documents.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The device that a diagnosis is about, and what is known of where it stands.
+///
+/// A check whose scope the subject does not name (a gateway check of a device without a gateway) is unknown,
+/// never healthy.
+///
+/// ```
+/// use chrono::TimeDelta;
+/// use iot_runbook::subject::Subject;
+///
+/// let subject = Subject::device("press-07")
+///     .with_gateway("gw-2")
+///     .with_site("plant-north")
+///     .with_reporting_interval(TimeDelta::seconds(60));
+/// assert_eq!(subject.device.as_str(), "press-07");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Subject {
+    /// The device.
+    pub device: DeviceId,
+    /// One tag of it, where the diagnosis is about a single signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<TagId>,
+    /// The gateway in front of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayId>,
+    /// The site it stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteId>,
+    /// The pipeline that its messages pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<PipelineId>,
+    /// The past period in question; a data gap has one, a device that is offline now has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
+    /// How often the device means to publish; zero where it is not known. The age of its last-seen timestamp
+    /// is counted from when the next message was due. Never negative.
+    #[serde(default, with = "interval", skip_serializing_if = "TimeDelta::is_zero")]
+    reporting_interval: TimeDelta,
+}
+
+impl Subject {
+    /// A device of which nothing else is known.
+    #[must_use]
+    pub fn device(device: impl Into<DeviceId>) -> Self {
+        Self {
+            device: device.into(),
+            tag: None,
+            gateway: None,
+            site: None,
+            pipeline: None,
+            period: None,
+            reporting_interval: TimeDelta::zero(),
+        }
+    }
+
+    /// One tag of the device.
+    #[must_use]
+    pub fn with_tag(mut self, tag: impl Into<TagId>) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
+    /// The gateway in front of the device.
+    #[must_use]
+    pub fn with_gateway(mut self, gateway: impl Into<GatewayId>) -> Self {
+        self.gateway = Some(gateway.into());
+        self
+    }
+
+    /// The site it stands in.
+    #[must_use]
+    pub fn with_site(mut self, site: impl Into<SiteId>) -> Self {
+        self.site = Some(site.into());
+        self
+    }
+
+    /// The pipeline that its messages pass.
+    #[must_use]
+    pub fn with_pipeline(mut self, pipeline: impl Into<PipelineId>) -> Self {
+        self.pipeline = Some(pipeline.into());
+        self
+    }
+
+    /// The past period in question.
+    #[must_use]
+    pub const fn with_period(mut self, period: Period) -> Self {
+        self.period = Some(period);
+        self
+    }
+
+    /// How often the device means to publish. A negative interval is taken as zero.
+    #[must_use]
+    pub fn with_reporting_interval(mut self, interval: TimeDelta) -> Self {
+        self.reporting_interval = interval.max(TimeDelta::zero());
+        self
+    }
+
+    /// How often the device means to publish; zero where it is not known.
+    #[must_use]
+    pub const fn reporting_interval(&self) -> TimeDelta {
+        self.reporting_interval
+    }
+
+    /// The name of the part that `scope` asks about, or `None` where the subject does not name it.
+    #[must_use]
+    pub fn name_of(&self, scope: Scope) -> Option<&str> {
+        match scope {
+            Scope::Device => Some(self.device.as_str()),
+            Scope::Tag => Some(self.tag.as_ref().map_or(self.device.as_str(), TagId::as_str)),
+            Scope::Gateway => self.gateway.as_ref().map(GatewayId::as_str),
+            Scope::Site => self.site.as_ref().map(SiteId::as_str),
+            Scope::Pipeline => self.pipeline.as_ref().map(PipelineId::as_str),
+        }
+    }
+}
+
+/// What began a diagnosis: an alert or a detection, and when it was raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Trigger {
+    /// What it says, such as `offline alert 4711`.
+    pub text: Arc<str>,
+    /// When it was raised, by the platform's clock.
+    pub at: DateTime<Utc>,
+}
+
+impl Trigger {
+    /// A trigger raised at `at`.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>, at: DateTime<Utc>) -> Self {
+        Self { text: text.into(), at }
+    }
+}
+
+mod interval {
+    use chrono::TimeDelta;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use crate::time::{format_duration, parse_duration};
+
+    pub(super) fn serialize<S: Serializer>(interval: &TimeDelta, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&format_duration(*interval))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeDelta, D::Error> {
+        let interval = parse_duration(&String::deserialize(from)?).map_err(de::Error::custom)?;
+        if interval < TimeDelta::zero() {
+            return Err(de::Error::custom("a reporting interval must not be negative"));
+        }
+        Ok(interval)
+    }
+}
