@@ -1,0 +1,148 @@
+//! Guards: which values take which way out of a step.
+
+use std::ops::Bound;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::step::Exit;
+use crate::fact::{Choice, Domain, Kind, Value};
+
+/// The values of a domain that one branch takes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Guard {
+    /// Whether "looked, and there is none" is among them.
+    pub absent: bool,
+    /// The values that are there.
+    pub values: Values,
+}
+
+/// A set of values that are there.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Values {
+    /// None: the guard is for `absent` alone.
+    None,
+    /// Every value of the domain.
+    All,
+    /// Durations, or the ages of instants, between two bounds.
+    Durations(Bound<TimeDelta>, Bound<TimeDelta>),
+    /// Numbers between two bounds.
+    Numbers(Bound<f64>, Bound<f64>),
+    /// Counts between two bounds.
+    Counts(Bound<u64>, Bound<u64>),
+    /// Yes, no.
+    Flags {
+        /// Whether yes is among them.
+        yes: bool,
+        /// Whether no is among them.
+        no: bool,
+    },
+    /// Choices by their position in the domain's list, rising, none twice.
+    Choices(Box<[Choice]>),
+}
+
+impl Guard {
+    /// Whether the guard takes `value`, an instant by its age at `now`.
+    #[must_use]
+    pub fn takes(&self, value: Value, now: DateTime<Utc>) -> bool {
+        match (&self.values, value) {
+            (_, Value::Absent) => self.absent,
+            (Values::All, _) => true,
+            (Values::Durations(lower, upper), Value::Duration(duration)) => between(duration, *lower, *upper),
+            (Values::Durations(lower, upper), Value::Instant(at)) => {
+                between(now.signed_duration_since(at), *lower, *upper)
+            }
+            (Values::Numbers(lower, upper), Value::Number(number)) => between(number, *lower, *upper),
+            (Values::Counts(lower, upper), Value::Count(count)) => between(count, *lower, *upper),
+            (Values::Flags { yes, no }, Value::Flag(flag)) => {
+                if flag {
+                    *yes
+                } else {
+                    *no
+                }
+            }
+            (Values::Choices(choices), Value::Choice(choice)) => choices.binary_search(&choice).is_ok(),
+            _ => false,
+        }
+    }
+}
+
+fn between<T: PartialOrd + Copy>(value: T, lower: Bound<T>, upper: Bound<T>) -> bool {
+    (match lower {
+        Bound::Unbounded => true,
+        Bound::Included(bound) => bound <= value,
+        Bound::Excluded(bound) => bound < value,
+    }) && match upper {
+        Bound::Unbounded => true,
+        Bound::Included(bound) => value <= bound,
+        Bound::Excluded(bound) => value < bound,
+    }
+}
+
+/// One guarded way out of a step.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Branch {
+    /// Which values take it.
+    pub guard: Guard,
+    /// Where it leads.
+    pub exit: Exit,
+}
+
+/// The branches of a step: disjoint, and together the whole domain, so that one and only one takes each value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Branches {
+    domain: Domain,
+    branches: Box<[Branch]>,
+    /// For a choice, the branch of each position; empty for the other kinds.
+    by_choice: Box<[u16]>,
+}
+
+/// No branch takes the value.
+const NONE: u16 = u16::MAX;
+
+impl Branches {
+    /// The branches over `domain`. The caller has proven that they are disjoint and cover it, and that there
+    /// are fewer than `u16::MAX`.
+    pub(crate) fn new(domain: Domain, branches: Box<[Branch]>) -> Self {
+        let by_choice = match domain.kind() {
+            Kind::Choice(choices) => (0..choices.len())
+                .map(|position| {
+                    let choice = Choice::new(u16::try_from(position).unwrap_or(NONE));
+                    let taken = branches.iter().position(|branch| match &branch.guard.values {
+                        Values::All => true,
+                        Values::Choices(listed) => listed.binary_search(&choice).is_ok(),
+                        _ => false,
+                    });
+                    taken.and_then(|taken| u16::try_from(taken).ok()).unwrap_or(NONE)
+                })
+                .collect(),
+            _ => Box::default(),
+        };
+        Self { domain, branches, by_choice }
+    }
+
+    /// The values that are branched on.
+    #[must_use]
+    pub const fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// The branches in the order of the document.
+    #[must_use]
+    pub const fn as_slice(&self) -> &[Branch] {
+        &self.branches
+    }
+
+    /// The position of the branch that takes `value`, an instant by its age at `now`; `None` only for a value
+    /// that is not of the domain.
+    #[must_use]
+    pub fn select(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
+        if let Value::Choice(choice) = value {
+            return self.by_choice.get(usize::from(choice.position())).copied().filter(|taken| *taken != NONE);
+        }
+        let taken = self.branches.iter().position(|branch| branch.guard.takes(value, now))?;
+        u16::try_from(taken).ok()
+    }
+}

@@ -1,0 +1,361 @@
+//! The steps of a runbook, as they stand after validation.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::guard::Branches;
+use crate::fact::Domain;
+use crate::subject::Scope;
+
+/// The position of a step in its runbook; conclusions are steps too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepIndex(pub(crate) u32);
+
+impl StepIndex {
+    /// The position as an index into [`Runbook::steps`](super::Runbook::steps).
+    #[must_use]
+    pub const fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The position of a query in its runbook: one check with its params.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueryIndex(pub(crate) u32);
+
+impl QueryIndex {
+    /// The position as an index into [`Runbook::queries`](super::Runbook::queries).
+    #[must_use]
+    pub const fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One step: its id, what a person reads, and what it does.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Step {
+    /// Its id, unique in the runbook, conclusions included.
+    pub id: Box<str>,
+    /// What it is, in a line; empty where the document gives none.
+    pub title: Box<str>,
+    /// What the person who reads it should look at or do.
+    pub advice: Box<[Box<str>]>,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum StepKind {
+    /// Asks a check and branches on its value.
+    Check(CheckStep),
+    /// Lets time pass.
+    Wait(WaitStep),
+    /// Has the user's actuator do something.
+    Act(ActStep),
+    /// Asks a person.
+    Ask(AskStep),
+    /// Runs another runbook of the same set.
+    Handover(HandoverStep),
+    /// Ends the runbook.
+    Conclude(Conclusion),
+}
+
+impl StepKind {
+    /// Its name in documents: `check`, `wait`, `act`, `ask`, `handover`, `conclude`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Check(_) => "check",
+            Self::Wait(_) => "wait",
+            Self::Act(_) => "act",
+            Self::Ask(_) => "ask",
+            Self::Handover(_) => "handover",
+            Self::Conclude(_) => "conclude",
+        }
+    }
+}
+
+/// A way out of a step: where it leads, and what is recorded and told on the way.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Exit {
+    /// The step it leads to.
+    pub to: StepIndex,
+    /// A finding or an anomaly to be kept: a contributing finding of the end.
+    pub note: Option<Box<str>>,
+    /// An alert to be handed out once when this way is taken.
+    pub alert: Option<AlertText>,
+}
+
+/// What an alert says, and how urgent it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AlertText {
+    /// How urgent it is.
+    pub severity: Severity,
+    /// What it says.
+    pub text: Box<str>,
+}
+
+/// How urgent an alert or a conclusion is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Severity {
+    /// To be known; nothing to do now.
+    Info,
+    /// To be looked at in working hours.
+    Warning,
+    /// To be acted on now.
+    Critical,
+}
+
+impl Severity {
+    /// Its name in documents: `info`, `warning`, `critical`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The severity of that name in documents.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|severity| severity.name() == name)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One check with its params: what is asked when a step needs its value. Two steps that ask the same thing
+/// share one query.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Query {
+    /// The id of the check.
+    pub check: Box<str>,
+    /// Which part of the subject it asks about.
+    pub scope: Scope,
+    /// The values it can come to.
+    pub domain: Domain,
+    /// Its params, thresholds resolved.
+    pub params: Params,
+    /// Whether it asks about now or about the subject's period.
+    pub about: About,
+    /// An answer whose `observed_at` is this much older than the moment it arrives is unknown (`stale`).
+    pub stale_after: Option<TimeDelta>,
+}
+
+/// Whether a question is about now or about the past period that the subject names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum About {
+    /// About the present.
+    Now,
+    /// About the subject's period; without one the value is unknown.
+    Period,
+}
+
+impl About {
+    /// Its name in documents: `now`, `period`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Period => "period",
+        }
+    }
+}
+
+/// The params of a check, by name.
+pub type Params = BTreeMap<Box<str>, Param>;
+
+/// One param of a check, its threshold resolved.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Param {
+    /// A length of time.
+    Duration(TimeDelta),
+    /// A number; finite.
+    Number(f64),
+    /// A whole number from zero.
+    Count(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// A word.
+    Text(Box<str>),
+}
+
+/// A step that asks a check, or takes the time since the trigger, and branches on the value.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CheckStep {
+    /// Where the value comes from.
+    pub source: CheckSource,
+    /// Ask only when this much time has passed since the step was entered.
+    pub after: Option<TimeDelta>,
+    /// The ways out, by value.
+    pub branches: Branches,
+    /// What an unknown answer means.
+    pub unknown: OnUnknown,
+}
+
+/// Where the value of a check step comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CheckSource {
+    /// A query, answered from outside.
+    Query(QueryIndex),
+    /// The time since the trigger; it needs no probe and is always known.
+    Elapsed,
+}
+
+/// What an unknown answer means.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum OnUnknown {
+    /// Keep every branch as a hypothesis.
+    Explore,
+    /// Go on at a step.
+    Go(Exit),
+    /// Ask a person for a value of the same domain; where none comes in time, explore.
+    Ask {
+        /// What the person is asked.
+        question: Box<str>,
+        /// How long they have; positive.
+        answer_within: TimeDelta,
+    },
+}
+
+/// A step that lets time pass. It has a length, an end, or both: then it ends at the earlier of the two.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct WaitStep {
+    /// How long at the most (`for`, or `every` beside an `until`); positive.
+    pub length: Option<TimeDelta>,
+    /// The instant at which it ends.
+    pub until: Option<Until>,
+    /// The way out.
+    pub exit: Exit,
+}
+
+/// An instant that a fact gives: the latest answer to a query, and some time more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Until {
+    /// The query whose latest instant counts.
+    pub fact: QueryIndex,
+    /// How much later.
+    pub plus: TimeDelta,
+}
+
+/// Who must approve an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ApprovalPolicy {
+    /// Nobody.
+    Automatic,
+    /// A person, each time.
+    Required,
+    /// It is never done; the step leaves by `refused`.
+    Never,
+}
+
+impl ApprovalPolicy {
+    /// Its name in documents: `automatic`, `required`, `never`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Required => "required",
+            Self::Never => "never",
+        }
+    }
+
+    /// The policy of that name in documents.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Automatic, Self::Required, Self::Never].into_iter().find(|policy| policy.name() == name)
+    }
+}
+
+/// A step that has the user's actuator do something.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ActStep {
+    /// The id of the action, for the actuator.
+    pub action: Box<str>,
+    /// Which part of the subject it acts on.
+    pub scope: Scope,
+    /// Who must approve it.
+    pub approval: ApprovalPolicy,
+    /// How long the approval may take, and how long the act may take once it is approved; positive.
+    pub answer_within: TimeDelta,
+    /// A query with a flag, asked afresh right before the act: yes means that there is nothing left to do.
+    pub recheck: Option<QueryIndex>,
+    /// It was done.
+    pub done: Exit,
+    /// The person, the policy or the actuator (not safe) refused.
+    pub refused: Exit,
+    /// It was tried and failed.
+    pub failed: Exit,
+    /// No approval, or no word of the act, in time.
+    pub expired: Exit,
+    /// The recheck said yes; there where there is a recheck.
+    pub needless: Option<Exit>,
+}
+
+/// A step that asks a person.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct AskStep {
+    /// What the person is asked.
+    pub question: Box<str>,
+    /// How long they have; positive.
+    pub answer_within: TimeDelta,
+    /// The ways out, by answer.
+    pub branches: Branches,
+    /// No answer in time, or the person does not know.
+    pub expired: Exit,
+}
+
+/// A step that runs another runbook of the same set, as a call, and branches on its conclusion.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HandoverStep {
+    /// The name of the other runbook.
+    pub runbook: Box<str>,
+    /// The ways out by the ids of its conclusions; none twice.
+    pub branches: Box<[(Box<[Box<str>]>, Exit)]>,
+    /// The way out for every conclusion that no branch names.
+    pub otherwise: Option<Exit>,
+    /// It ended without a conclusion.
+    pub unknown: Exit,
+}
+
+/// An end of a runbook. Its id is that of its step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conclusion {
+    /// The root cause it names, such as `power-loss`.
+    pub root_cause: Option<Box<str>>,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// Whether it means that the subject has recovered.
+    pub recovered: bool,
+}
