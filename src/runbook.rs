@@ -3,6 +3,7 @@
 //! A [`Runbook`] value that exists is valid: the guards of each step are disjoint and cover its domain, every
 //! target exists, every step is reached and reaches an end, and no cycle is without a wait.
 
+mod describe;
 mod fingerprint;
 pub mod guard;
 mod set;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use step::{Query, Step, StepIndex, StepKind};
 
 pub use fingerprint::Fingerprint;
-pub(crate) use set::Link;
 pub use set::{RunbookSet, SetError, SetErrors};
 
 /// A validated, immutable runbook. Cheap to clone.

@@ -135,12 +135,22 @@ impl Branches {
         &self.branches
     }
 
+    /// The way out of the branch at `position`.
+    #[must_use]
+    pub fn exit(&self, position: usize) -> Option<&Exit> {
+        self.branches.get(position).map(|branch| &branch.exit)
+    }
+
     /// The position of the branch that takes `value`, an instant by its age at `now`; `None` only for a value
     /// that is not of the domain.
     #[must_use]
     pub fn select(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
         if let Value::Choice(choice) = value {
-            return self.by_choice.get(usize::from(choice.position())).copied().filter(|taken| *taken != NONE);
+            return self
+                .by_choice
+                .get(usize::from(choice.position()))
+                .copied()
+                .filter(|taken| *taken != NONE);
         }
         let taken = self.branches.iter().position(|branch| branch.guard.takes(value, now))?;
         u16::try_from(taken).ok()

@@ -7,7 +7,7 @@ use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
 use sha2::{Digest as _, Sha256};
 
-use super::step::{Exit, HandoverStep, Query, QueryIndex, StepIndex, StepKind};
+use super::step::{Query, QueryIndex, StepIndex, StepKind};
 use super::{Fingerprint, Runbook};
 
 /// Runbooks with every handover among them linked. Cheap to clone.
@@ -66,7 +66,9 @@ pub enum SetError {
     #[error("{0} runbooks are more than the 1000 that a set may have")]
     TooMany(usize),
     /// A handover leads nowhere.
-    #[error("runbook \"{runbook}\", step \"{step}\": hands over to \"{callee}\", which is not in the set: add it")]
+    #[error(
+        "runbook \"{runbook}\", step \"{step}\": hands over to \"{callee}\", which is not in the set: add it"
+    )]
     NoSuchRunbook {
         /// The runbook that hands over.
         runbook: String,
@@ -199,13 +201,6 @@ impl RunbookSet {
 
     fn member(&self, position: u16) -> Option<&Member> {
         self.0.members.get(usize::from(position))
-    }
-}
-
-impl HandoverStep {
-    /// Every way out in order: the branches, then `otherwise`, then `unknown`.
-    pub fn exits(&self) -> impl Iterator<Item = &Exit> {
-        self.branches.iter().map(|(_, exit)| exit).chain(&self.otherwise).chain([&self.unknown])
     }
 }
 
