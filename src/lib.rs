@@ -1,5 +1,7 @@
 //! Operational runbooks for industrial IoT fleets, as graphs in data that a platform service executes.
 
+#[cfg(feature = "toml")]
+pub mod catalog;
 pub mod diagnosis;
 pub mod fact;
 pub mod runbook;

@@ -4,16 +4,19 @@
 //! target exists, every step is reached and reaches an end, and no cycle is without a wait.
 
 mod describe;
+pub mod document;
+pub mod fault;
 mod fingerprint;
 pub mod guard;
 mod set;
 pub mod step;
+mod validate;
 
 use std::sync::Arc;
 
 use step::{Query, Step, StepIndex, StepKind};
 
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use set::{RunbookSet, SetError, SetErrors};
 
 /// A validated, immutable runbook. Cheap to clone.
