@@ -473,9 +473,16 @@ pub struct Alert {
     pub(super) severity: Severity,
     pub(super) text: Box<str>,
     pub(super) at: DateTime<Utc>,
+    pub(super) number: u32,
 }
 
 impl Alert {
+    /// Its number within the diagnosis, from zero.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// How urgent it is.
     #[must_use]
     pub const fn severity(&self) -> Severity {

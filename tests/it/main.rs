@@ -1,3 +1,4 @@
 //! The library from outside, a module per concept.
 
 mod catalog;
+mod diagnosis;
