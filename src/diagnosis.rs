@@ -517,19 +517,10 @@ impl Diagnosis {
         while let Some(entry) = self.log.get(self.alerts_seen) {
             self.alerts_seen += 1;
             if let Event::Alerted { exit } = entry.event {
-                let exit = self.context.step(entry.place).and_then(|step| step.kind.exit(exit));
-                if let Some(alert) = exit.and_then(|exit| exit.alert.as_ref()) {
-                    let number = self.alerts_told;
-                    self.alerts_told += 1;
-                    return Some(Alert {
-                        number,
-                        context: Arc::clone(&self.context),
-                        place: entry.place,
-                        severity: alert.severity,
-                        text: alert.text.clone(),
-                        at: entry.at,
-                    });
-                }
+                let number = self.alerts_told;
+                self.alerts_told += 1;
+                let (place, at) = (entry.place, entry.at);
+                return Some(Alert { context: Arc::clone(&self.context), place, exit, at, number });
             }
         }
         None
