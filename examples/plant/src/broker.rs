@@ -6,7 +6,6 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt,
-    future::Future,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

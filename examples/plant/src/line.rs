@@ -1,7 +1,8 @@
 //! One line asked, one line answered, over TCP: how the plant's small services talk.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -71,6 +72,21 @@ pub async fn ask_within(address: SocketAddr, question: &str, limit: Duration) ->
         Ok(Err(source)) => Err(Error::Io { what: "asking a service", source }),
         Ok(Ok(_)) | Err(_) => Err(Error::NoAnswer { address }),
     }
+}
+
+/// Asks the service at `address` one question that is answered by [`reply`].
+///
+/// # Errors
+/// When nothing answers within `limit`, or the service refuses.
+pub async fn ask_for<T: DeserializeOwned>(address: SocketAddr, question: &str, limit: Duration) -> Result<T> {
+    let answer = ask_within(address, question, limit).await?;
+    serde_json::from_str::<Result<T, String>>(&answer)?.map_err(Error::Refused)
+}
+
+/// The line that answers a question of [`ask_for`]: a value, or why there is none.
+pub fn reply<T: Serialize>(answered: Result<T>) -> String {
+    let answered = answered.map_err(|error| error.to_string());
+    serde_json::to_string(&answered).unwrap_or_else(|error| error.to_string())
 }
 
 async fn serve<A, F>(listener: TcpListener, answer: Arc<A>)

@@ -1,6 +1,6 @@
 //! The plant's program.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use chrono::Utc;
 use plant::{
@@ -12,24 +12,22 @@ use plant::{
     reading::Readings,
     supervisor::SUBCOMMAND,
 };
-use tokio::{signal::ctrl_c, time::sleep};
+use tokio::{runtime::Runtime, signal::ctrl_c, time::sleep};
 
 const USAGE: &str = "usage: plant [--list | --fault ID]";
+/// The exit code of a program that the terminal interrupted.
+const INTERRUPTED: u8 = 130;
 /// From this age of its last message on a device counts as offline.
 const OFFLINE_AFTER: Duration = Duration::from_secs(6);
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
     let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
     let ended = match arguments[..] {
-        [SUBCOMMAND, config] => run_gateway(PathBuf::from(config)).await,
-        [] => interruptible(show(None)).await,
+        [SUBCOMMAND, config] => run_gateway(Path::new(config)),
+        [] => run(show(None)),
         ["--list"] => list(),
-        ["--fault", id] => match Fault::find(id) {
-            Ok(fault) => interruptible(show(Some(fault))).await,
-            Err(error) => Err(error),
-        },
+        ["--fault", id] => Fault::find(id).and_then(|fault| run(show(Some(fault)))),
         _ => Err(Error::Refused(USAGE.to_owned())),
     };
     ended.unwrap_or_else(|error| {
@@ -38,10 +36,28 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn run_gateway(config: PathBuf) -> Result<ExitCode> {
-    Ok(match gateway::run(&config).await? {
+fn run_gateway(config: &Path) -> Result<ExitCode> {
+    let runtime = Runtime::new().map_err(Error::io("starting a runtime"))?;
+    let ended = runtime.block_on(gateway::run(config));
+    // Not waiting for the thread that reads standard input: it ends with the process alone.
+    runtime.shutdown_background();
+    Ok(match ended? {
         Ended::Stopped => ExitCode::SUCCESS,
         Ended::OutOfMemory => ExitCode::from(EXIT_OUT_OF_MEMORY),
+    })
+}
+
+/// Runs until the end, or until the terminal interrupts it: what it holds is dropped then, and so the plant.
+fn run(run: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let runtime = Runtime::new().map_err(Error::io("starting a runtime"))?;
+    runtime.block_on(async {
+        tokio::select! {
+            ended = run => ended,
+            interrupted = ctrl_c() => {
+                interrupted.map_err(Error::io("listening for an interrupt"))?;
+                Ok(ExitCode::from(INTERRUPTED))
+            }
+        }
     })
 }
 
@@ -50,17 +66,6 @@ fn list() -> Result<ExitCode> {
         say(format_args!("{:<42}  {}", fault.id, fault.story));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Runs until the end, or until the terminal interrupts it: what it holds is dropped then, and so the plant.
-async fn interruptible(run: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
-    tokio::select! {
-        ended = run => ended,
-        interrupted = ctrl_c() => {
-            interrupted.map_err(Error::io("listening for an interrupt"))?;
-            Ok(ExitCode::from(130))
-        }
-    }
 }
 
 async fn show(fault: Option<&'static Fault>) -> Result<ExitCode> {

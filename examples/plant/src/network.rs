@@ -5,7 +5,7 @@
 //! live sessions are torn down and new ones are closed before a byte has passed.
 
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
     task::Poll,

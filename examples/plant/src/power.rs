@@ -157,6 +157,15 @@ impl State {
             .ok_or_else(|| Error::Unknown { kind: "outlet", id: consumer.to_owned() })
     }
 
+    fn measure(&mut self, consumer: &str) -> Result<Outlet> {
+        let outlet = self.outlet(consumer)?;
+        let powered = *outlet.powered.borrow();
+        Ok(Outlet {
+            breaker_closed: outlet.breaker_closed,
+            draw_milliwatts: if powered { outlet.load.load(Ordering::Relaxed) } else { 0 },
+        })
+    }
+
     fn supply(&mut self) {
         for outlet in self.outlets.values() {
             let supplied = self.feed.supplies() || outlet.in_cabinet;
@@ -175,7 +184,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// # Errors
 /// When it does not answer.
 pub async fn feed(address: SocketAddr) -> Result<Feed> {
-    Ok(serde_json::from_str(&line::ask(address, "feed").await?)?)
+    line::ask_for(address, "feed", line::ANSWER_WITHIN).await
 }
 
 /// Asks the unit at `address` about one consumer's outlet.
@@ -183,8 +192,7 @@ pub async fn feed(address: SocketAddr) -> Result<Feed> {
 /// # Errors
 /// When it does not answer, or has no such outlet.
 pub async fn outlet(address: SocketAddr, consumer: &str) -> Result<Outlet> {
-    let answer = line::ask(address, &format!("outlet {consumer}")).await?;
-    Ok(serde_json::from_str(&answer)?)
+    line::ask_for(address, &format!("outlet {consumer}"), line::ANSWER_WITHIN).await
 }
 
 /// Tells the unit at `address` to switch one consumer off and on again. A tripped breaker stays tripped.
@@ -192,40 +200,26 @@ pub async fn outlet(address: SocketAddr, consumer: &str) -> Result<Outlet> {
 /// # Errors
 /// When it does not answer, or refuses.
 pub async fn cycle(address: SocketAddr, consumer: &str) -> Result<()> {
-    match line::ask(address, &format!("cycle {consumer}")).await?.as_str() {
-        "done" => Ok(()),
-        refused => Err(Error::Refused(refused.to_owned())),
-    }
+    line::ask_for(address, &format!("cycle {consumer}"), line::ANSWER_WITHIN).await
 }
 
 async fn answer(state: &Mutex<State>, question: &str) -> String {
-    let answered = match question.split_once(' ') {
-        None if question == "feed" => to_line(&lock(state).feed),
-        Some(("outlet", consumer)) => lock(state).outlet(consumer).and_then(|outlet| {
-            let powered = *outlet.powered.borrow();
-            to_line(&Outlet {
-                breaker_closed: outlet.breaker_closed,
-                draw_milliwatts: if powered { outlet.load.load(Ordering::Relaxed) } else { 0 },
-            })
-        }),
-        Some(("cycle", consumer)) => power_cycle(state, consumer).await,
-        _ => Err(Error::Refused(format!("no such question: {question}"))),
-    };
-    answered.unwrap_or_else(|error| error.to_string())
+    match question.split_once(' ') {
+        None if question == "feed" => line::reply(Ok(lock(state).feed)),
+        Some(("outlet", consumer)) => line::reply(lock(state).measure(consumer)),
+        Some(("cycle", consumer)) => line::reply(power_cycle(state, consumer).await),
+        _ => line::reply::<()>(Err(Error::Refused(format!("no such question: {question}")))),
+    }
 }
 
-async fn power_cycle(state: &Mutex<State>, consumer: &str) -> Result<String> {
+async fn power_cycle(state: &Mutex<State>, consumer: &str) -> Result<()> {
     if !lock(state).outlet(consumer)?.breaker_closed {
         return Err(Error::Refused("the breaker is tripped".to_owned()));
     }
     lock(state).outlet(consumer)?.powered.send_replace(false);
     sleep(OFF_WHILE_CYCLING).await;
     lock(state).supply();
-    Ok("done".to_owned())
-}
-
-fn to_line(value: &impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string(value)?)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -334,13 +334,12 @@ pub async fn agent(supervisor: &Arc<Supervisor>) -> Result<line::Server> {
     line::Server::start(move |question| {
         let supervisor = Arc::clone(&supervisor);
         async move {
-            let answered = match question.as_str() {
-                "status" => to_line(&supervisor.status()),
-                "outbox" => supervisor.outbox().and_then(|numbers| to_line(&numbers)),
-                "restart" => supervisor.restart().await.map(|()| "done".to_owned()),
-                _ => Err(Error::Refused(format!("no such question: {question}"))),
-            };
-            Some(answered.unwrap_or_else(|error| error.to_string()))
+            Some(match question.as_str() {
+                "status" => line::reply(Ok(supervisor.status())),
+                "outbox" => line::reply(supervisor.outbox()),
+                "restart" => line::reply(supervisor.restart().await),
+                _ => line::reply::<()>(Err(Error::Refused(format!("no such question: {question}")))),
+            })
         }
     })
     .await
@@ -351,7 +350,7 @@ pub async fn agent(supervisor: &Arc<Supervisor>) -> Result<line::Server> {
 /// # Errors
 /// When it does not answer.
 pub async fn status(address: SocketAddr) -> Result<Status> {
-    Ok(serde_json::from_str(&line::ask(address, "status").await?)?)
+    line::ask_for(address, "status", line::ANSWER_WITHIN).await
 }
 
 /// Asks the agent at `address` for the numbers of the outbox.
@@ -359,7 +358,7 @@ pub async fn status(address: SocketAddr) -> Result<Status> {
 /// # Errors
 /// When it does not answer, or can't read them.
 pub async fn outbox(address: SocketAddr) -> Result<outbox::Numbers> {
-    Ok(serde_json::from_str(&line::ask(address, "outbox").await?)?)
+    line::ask_for(address, "outbox", line::ANSWER_WITHIN).await
 }
 
 /// Tells the agent at `address` to restart the gateway.
@@ -367,13 +366,5 @@ pub async fn outbox(address: SocketAddr) -> Result<outbox::Numbers> {
 /// # Errors
 /// When it does not answer, or the gateway does not come up.
 pub async fn restart(address: SocketAddr) -> Result<()> {
-    let limit = READY_WITHIN + STOPPED_WITHIN;
-    match line::ask_within(address, "restart", limit).await?.as_str() {
-        "done" => Ok(()),
-        refused => Err(Error::Refused(refused.to_owned())),
-    }
-}
-
-fn to_line(value: &impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string(value)?)
+    line::ask_for(address, "restart", READY_WITHIN + STOPPED_WITHIN).await
 }

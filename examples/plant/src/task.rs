@@ -1,7 +1,5 @@
 //! A spawned task that ends with its owner.
 
-use std::future::Future;
-
 use tokio::task::{AbortHandle, JoinHandle};
 
 /// A spawned task that is aborted when its owner drops it: no part of the plant outlives the plant.

@@ -1,6 +1,6 @@
 //! Waiting for a condition, with a generous deadline.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::{
     Gateway,
@@ -48,25 +48,23 @@ pub async fn certificate(address: SocketAddr, device: &str) -> Result<Held> {
 
 async fn ask<T: DeserializeOwned>(address: SocketAddr, question: &str) -> Result<T> {
     // The gateway waits itself while it tries a device, and must have time to say that it tried in vain.
-    let answer = line::ask_within(address, question, 2 * line::ANSWER_WITHIN).await?;
-    Ok(serde_json::from_str(&answer)?)
+    line::ask_for(address, question, 2 * line::ANSWER_WITHIN).await
 }
 
 pub(super) async fn answer(gateway: &Gateway, question: &str) -> String {
-    let answered = match question.split_once(' ') {
-        None if question == "health" => gateway.health().and_then(|health| to_line(&health)),
-        None if question == "mqtt-log" => to_line(&gateway.mqtt_log.entries()),
+    match question.split_once(' ') {
+        None if question == "health" => line::reply(gateway.health()),
+        None if question == "mqtt-log" => line::reply(Ok(gateway.mqtt_log.entries())),
         Some(("reach", device)) => match gateway.device(device) {
-            Ok(device) => to_line(&field::reach(device).await),
-            Err(error) => Err(error),
+            Ok(device) => line::reply(Ok(field::reach(device).await)),
+            Err(error) => line::reply::<Reach>(Err(error)),
         },
         Some(("certificate", device)) => match gateway.device(device) {
-            Ok(device) => to_line(&field::held(device).await),
-            Err(error) => Err(error),
+            Ok(device) => line::reply(Ok(field::held(device).await)),
+            Err(error) => line::reply::<Held>(Err(error)),
         },
-        _ => Err(Error::Refused(format!("no such question: {question}"))),
-    };
-    answered.unwrap_or_else(|error| error.to_string())
+        _ => line::reply::<()>(Err(Error::Refused(format!("no such question: {question}")))),
+    }
 }
 
 impl Gateway {
@@ -91,8 +89,4 @@ impl Gateway {
             .find(|device| device.id == id)
             .ok_or_else(|| Error::Unknown { kind: "device", id: id.to_owned() })
     }
-}
-
-fn to_line(value: &impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string(value)?)
 }
