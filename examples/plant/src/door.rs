@@ -3,6 +3,8 @@
 //! Handshakes run side by side, each with a time limit, so that a silent peer holds up nobody. The certificate that
 //! a peer presents is recorded before it is judged: a refusal names its subject, its serial and why.
 
+mod verifier;
+
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
@@ -24,18 +26,13 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        CertificateError, DigitallySignedStruct, DistinguishedName, Error as TlsError, ServerConfig,
-        SignatureScheme,
-        client::danger::HandshakeSignatureValid,
-        pki_types::{CertificateDer, UnixTime},
-        server::{
-            NoServerSessionStorage, WebPkiClientVerifier,
-            danger::{ClientCertVerified, ClientCertVerifier},
-        },
+        ServerConfig,
+        server::{NoServerSessionStorage, danger::ClientCertVerifier},
     },
     server::TlsStream,
 };
 
+use self::verifier::{Watched, refusal, verifier_of};
 use crate::{
     error::{Error, Result},
     network::listen,
@@ -149,6 +146,7 @@ struct Shared {
     connections: Connections,
     log: Mutex<VecDeque<Event>>,
     next_number: AtomicU64,
+    opened_at: DateTime<Utc>,
 }
 
 impl Door {
@@ -170,6 +168,7 @@ impl Door {
             connections,
             log: Mutex::default(),
             next_number: AtomicU64::new(1),
+            opened_at: Utc::now(),
         });
         let listener = listen().await?;
         let address = listener.local_addr().map_err(Error::io("reading the door's address"))?;
@@ -214,6 +213,15 @@ impl Door {
         })
     }
 
+    /// Since when the log is complete: the opening of the door, or the oldest event that it kept.
+    pub fn log_covers_from(&self) -> DateTime<Utc> {
+        let log = self.shared.log();
+        match log.front() {
+            Some(oldest) if log.len() == LOG_LENGTH => oldest.at,
+            _ => self.shared.opened_at,
+        }
+    }
+
     /// The whole log that is kept, oldest first.
     pub fn log(&self) -> Vec<Event> {
         self.shared.log().iter().cloned().collect()
@@ -256,10 +264,8 @@ async fn serve(shared: Arc<Shared>, listener: TcpListener, broker: SocketAddr) {
 }
 
 async fn admit(shared: &Shared, stream: TcpStream, broker: SocketAddr) -> Result<()> {
-    let watched = Arc::new(Watched {
-        inner: Arc::clone(&shared.verifier.read().unwrap_or_else(PoisonError::into_inner)),
-        seen: Mutex::default(),
-    });
+    let verifier = shared.verifier.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let watched = Arc::new(Watched::new(verifier));
     let acceptor = TlsAcceptor::from(server_config(&shared.identity, &watched)?);
     let shaken = timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await;
     let presented = watched.presented();
@@ -368,82 +374,6 @@ fn server_config(identity: &Identity, watched: &Arc<Watched>) -> Result<Arc<Serv
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
-}
-
-fn verifier_of(authority: &Authority) -> Result<Arc<dyn ClientCertVerifier>> {
-    let roots = Arc::new(authority.roots()?);
-    Ok(WebPkiClientVerifier::builder_with_provider(roots, provider())
-        .with_crls([authority.revocation_list()?])
-        .only_check_end_entity_revocation()
-        .build()?)
-}
-
-fn refusal(error: &std::io::Error) -> Refusal {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
-    match tls {
-        Some(TlsError::NoCertificatesPresented) => Refusal::NoCertificate,
-        Some(TlsError::InvalidCertificate(reason)) => match reason {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Refusal::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                Refusal::NotYetValid
-            }
-            CertificateError::Revoked => Refusal::Revoked,
-            CertificateError::UnknownIssuer => Refusal::UnknownAuthority,
-            _ => Refusal::Other,
-        },
-        _ => Refusal::Other,
-    }
-}
-
-/// The verifier, and what the one peer before it presents.
-#[derive(Debug)]
-struct Watched {
-    inner: Arc<dyn ClientCertVerifier>,
-    seen: Mutex<Option<Presented>>,
-}
-
-impl Watched {
-    fn presented(&self) -> Option<Presented> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl ClientCertVerifier for Watched {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, TlsError> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Presented::parse(end_entity).ok();
-        self.inner.verify_client_cert(end_entity, intermediates, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.inner.verify_tls12_signature(message, cert, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.inner.verify_tls13_signature(message, cert, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
 }
 
 #[cfg(test)]
