@@ -54,7 +54,7 @@ impl Fault {
     pub async fn inject(&'static self, factory: &Factory) -> Result<Injected> {
         let scene = Scene::of(self, factory)?;
         let before = scene.device.map(Device::condition);
-        let goes_on = scene.damage(self.damage).await?;
+        let goes_on = scene.damage().await?;
         Ok(Injected { fault: self, before, _goes_on: goes_on })
     }
 }

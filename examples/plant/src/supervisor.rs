@@ -144,16 +144,15 @@ impl Supervisor {
         outbox::numbers_at(&self.config.outbox)
     }
 
-    /// Starts the process, and waits until it serves.
+    /// Starts the process if it does not run, and waits until it serves.
     ///
     /// # Errors
-    /// When it runs already, can't be started, or ends before it serves.
+    /// When it can't be started, or ends before it serves.
     pub async fn start(&self) -> Result<()> {
         let mut running = self.running.lock().await;
-        if self.status().is_running() {
-            return Err(Error::Refused("the gateway runs already".to_owned()));
+        if !self.status().is_running() {
+            *running = Some(self.launch().await?);
         }
-        *running = Some(self.launch().await?);
         Ok(())
     }
 

@@ -64,6 +64,7 @@ pub(super) enum Damage {
 
 /// The parts that a fault is about.
 pub(super) struct Scene<'a> {
+    damage: Damage,
     factory: &'a Factory,
     registered: Registered,
     site: &'a Site,
@@ -78,6 +79,7 @@ impl<'a> Scene<'a> {
             .device(fault.device)?
             .ok_or_else(|| Error::Unknown { kind: "device", id: fault.device.to_owned() })?;
         Ok(Self {
+            damage: fault.damage,
             factory,
             site: factory.site(&registered.site)?,
             gateway: factory.gateway(&registered.gateway)?,
@@ -95,8 +97,8 @@ impl<'a> Scene<'a> {
     }
 
     /// Does the damage. What goes on by itself goes on until the task is dropped.
-    pub(super) async fn damage(&self, damage: Damage) -> Result<Option<Task>> {
-        match damage {
+    pub(super) async fn damage(&self) -> Result<Option<Task>> {
+        match self.damage {
             Damage::Nothing => {}
             Damage::ShortInterruption => {
                 let port = self.device()?.port();
@@ -240,12 +242,13 @@ impl<'a> Scene<'a> {
         self.gateway.cable().mend();
         self.gateway.module().mend();
         supervisor.set_memory_budget(supervisor.config().memory_budget);
-        if supervisor.status().is_running() {
-            supervisor.tell(Order::Resume).await
-        } else {
-            self.mend_outbox()?;
-            supervisor.start().await
+        self.mend_outbox()?;
+        if self.damage == Damage::MemoryLimit {
+            // It may be up for the moment that it takes to run out of memory.
+            supervisor.kill().await?;
         }
+        supervisor.start().await?;
+        supervisor.tell(Order::Resume).await
     }
 
     pub(super) fn mend_device(&self, device: &Device, before: Condition) -> Result<()> {

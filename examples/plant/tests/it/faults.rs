@@ -4,8 +4,10 @@ use chrono::Utc;
 use plant::{
     broker::{EventKind, Reason, Refusal},
     door,
+    error::Error,
     factory::{Factory, Plan},
     fault::Fault,
+    supervisor::How,
     wait,
 };
 
@@ -109,5 +111,66 @@ async fn every_fault_can_be_mended() {
         let mended = injected.mend(&factory).await;
         mended.unwrap_or_else(|error| panic!("{}: {error}", fault.id));
     }
+    factory.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_gateway_with_a_broken_outbox_ends_again_after_each_restart() {
+    let factory = start(Plan::SMALL).await;
+    let fault = Fault::find("gateway-fault").unwrap();
+    let injected = fault.inject(&factory).await.unwrap();
+    let gateway = factory.gateway("gw-north-1").unwrap();
+    let restarted = gateway.restart().await;
+    assert!(matches!(restarted, Err(Error::Refused(_))), "{restarted:?}");
+    let status = gateway.process().await.unwrap();
+    assert_eq!(status.last_end.unwrap().how, How::Exited(1));
+    assert!(gateway.outbox().await.is_err());
+    injected.mend(&factory).await.unwrap();
+    factory.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_gateway_with_too_little_memory_is_killed_after_each_restart() {
+    let factory = start(Plan::SMALL).await;
+    let fault = Fault::find("gateway-fault/memory-limit").unwrap();
+    let injected = fault.inject(&factory).await.unwrap();
+    let gateway = factory.gateway("gw-north-1").unwrap();
+    // It may come up for a moment.
+    gateway.restart().await.ok();
+    wait::until("a second death", || async { gateway.supervisor().status().oom_kills == 2 }).await.unwrap();
+    injected.mend(&factory).await.unwrap();
+    factory.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_does_not_mend_a_cut_cable() {
+    let factory = start(Plan::SMALL).await;
+    let fault = Fault::find("gateway-fault/cable").unwrap();
+    let injected = fault.inject(&factory).await.unwrap();
+    let gateway = factory.gateway("gw-north-1").unwrap();
+    gateway.restart().await.unwrap();
+    wait::until("a second start", || async { gateway.supervisor().status().starts == 2 }).await.unwrap();
+    assert!(gateway.health().await.is_err());
+    assert!(gateway.process().await.is_err());
+    injected.mend(&factory).await.unwrap();
+    factory.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn somebody_on_the_site_may_be_faster_than_the_platform() {
+    let factory = start(Plan::SMALL).await;
+    let fault = Fault::find("recovered-meanwhile").unwrap();
+    let injected = fault.inject(&factory).await.unwrap();
+    let gateway = factory.gateway("gw-north-1").unwrap();
+    assert!(!gateway.process().await.unwrap().is_running());
+    let since = Utc::now();
+    injected.meanwhile(&factory).await.unwrap();
+    wait::until("a message", || async {
+        let seen = factory.platform().last_seen(fault.device);
+        seen.is_some_and(|at| at > since)
+    })
+    .await
+    .unwrap();
+    injected.mend(&factory).await.unwrap();
     factory.stop().await.unwrap();
 }
