@@ -4,3 +4,5 @@ mod allocations;
 mod catalog;
 mod deepest;
 mod diagnosis;
+mod model;
+mod player;
