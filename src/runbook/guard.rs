@@ -140,7 +140,11 @@ impl Branches {
     #[must_use]
     pub fn select(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
         if let Value::Choice(choice) = value {
-            return self.by_choice.get(usize::from(choice.position())).copied().filter(|taken| *taken != NONE);
+            return self
+                .by_choice
+                .get(usize::from(choice.position()))
+                .copied()
+                .filter(|taken| *taken != NONE);
         }
         let taken = self.branches.iter().position(|branch| branch.guard.takes(value, now))?;
         u16::try_from(taken).ok()
