@@ -39,14 +39,19 @@ mod verdict;
 
 // The built-in checks, by the runbook that asks them first.
 mod broker_connect;
+mod certificate;
 mod device_back;
 mod device_reconnected;
 mod disconnect_count;
+mod gateway_health;
+mod gateway_publishing;
 mod last_seen;
+mod ot_network;
 mod power;
 mod presence;
 mod service_state;
 mod sessions;
+mod site_uplink;
 mod window;
 
 #[cfg(test)]

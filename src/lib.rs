@@ -1,5 +1,6 @@
 //! Operational runbooks for industrial IoT fleets, as graphs in data that a platform service executes.
 
+pub mod certificate;
 pub mod check;
 pub mod fact;
 pub mod probe;

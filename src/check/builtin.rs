@@ -1,12 +1,17 @@
 use super::broker_connect::BrokerConnect;
+use super::certificate::Certificate;
 use super::device_back::DeviceBack;
 use super::device_reconnected::DeviceReconnected;
 use super::disconnect_count::DisconnectCount;
+use super::gateway_health::GatewayHealth;
+use super::gateway_publishing::GatewayPublishing;
 use super::last_seen::LastSeen;
+use super::ot_network::OtNetwork;
 use super::param::{Given, ParamSpec};
 use super::power::Power;
 use super::presence::Presence;
 use super::service_state::ServiceState;
+use super::site_uplink::SiteUplink;
 use super::{CheckRequest, CheckSpec};
 use crate::fact::{ChoicesError, Domain, Observation};
 use crate::probe::{ProbeError, Probes};
@@ -66,6 +71,11 @@ builtins! {
     Presence,
     DisconnectCount,
     BrokerConnect,
+    GatewayPublishing,
+    Certificate,
+    GatewayHealth,
+    SiteUplink,
+    OtNetwork,
     Power,
     DeviceBack,
     DeviceReconnected,
