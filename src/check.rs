@@ -38,20 +38,31 @@ mod suggest;
 mod verdict;
 
 // The built-in checks, by the runbook that asks them first.
+mod bridge_lost;
 mod broker_connect;
+mod broker_messages;
+mod catch_up;
 mod certificate;
+mod consumer_lag;
+mod deadband;
+mod dedup_collisions;
 mod device_back;
 mod device_reconnected;
 mod disconnect_count;
+mod edge_buffer;
 mod gateway_health;
 mod gateway_publishing;
 mod last_seen;
+mod online_during_gap;
 mod ot_network;
 mod power;
 mod presence;
+mod schema_rejections;
 mod service_state;
 mod sessions;
+mod share;
 mod site_uplink;
+mod storage_refusals;
 mod window;
 
 #[cfg(test)]

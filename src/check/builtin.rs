@@ -1,17 +1,27 @@
+use super::bridge_lost::BridgeLost;
 use super::broker_connect::BrokerConnect;
+use super::broker_messages::BrokerMessages;
+use super::catch_up::CatchUp;
 use super::certificate::Certificate;
+use super::consumer_lag::ConsumerLag;
+use super::deadband::Deadband;
+use super::dedup_collisions::DedupCollisions;
 use super::device_back::DeviceBack;
 use super::device_reconnected::DeviceReconnected;
 use super::disconnect_count::DisconnectCount;
+use super::edge_buffer::EdgeBuffer;
 use super::gateway_health::GatewayHealth;
 use super::gateway_publishing::GatewayPublishing;
 use super::last_seen::LastSeen;
+use super::online_during_gap::OnlineDuringGap;
 use super::ot_network::OtNetwork;
 use super::param::{Given, ParamSpec};
 use super::power::Power;
 use super::presence::Presence;
+use super::schema_rejections::SchemaRejections;
 use super::service_state::ServiceState;
 use super::site_uplink::SiteUplink;
+use super::storage_refusals::StorageRefusals;
 use super::{CheckRequest, CheckSpec};
 use crate::fact::{ChoicesError, Domain, Observation};
 use crate::probe::{ProbeError, Probes};
@@ -79,6 +89,16 @@ builtins! {
     Power,
     DeviceBack,
     DeviceReconnected,
+    OnlineDuringGap,
+    CatchUp,
+    BrokerMessages,
+    EdgeBuffer,
+    BridgeLost,
+    ConsumerLag,
+    SchemaRejections,
+    DedupCollisions,
+    StorageRefusals,
+    Deadband,
 }
 
 fn spec<C: Builtin>() -> Option<CheckSpec> {

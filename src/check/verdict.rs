@@ -86,6 +86,11 @@ pub(super) fn no_subject(what: &'static str, source: Source) -> Observation {
     Observation::unknown(UnknownReason::NoSubject, source, format!("the subject names no {what}"))
 }
 
+/// The subject names no period, and the check asks about one.
+pub(super) fn no_period(source: Source) -> Observation {
+    no_subject("period", source)
+}
+
 /// A moment as people read it.
 pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
