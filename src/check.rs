@@ -37,12 +37,13 @@ mod request;
 mod suggest;
 mod verdict;
 
-// The built-in checks, by the runbook that asks them first.
+// The built-in checks, and what some of them share.
 mod bridge_lost;
 mod broker_connect;
 mod broker_messages;
 mod catch_up;
 mod certificate;
+mod certificate_stage;
 mod consumer_lag;
 mod deadband;
 mod dedup_collisions;
@@ -57,6 +58,9 @@ mod online_during_gap;
 mod ot_network;
 mod power;
 mod presence;
+mod provisioning_contact;
+mod reconnected_with;
+mod renewal_state;
 mod schema_rejections;
 mod service_state;
 mod sessions;

@@ -60,7 +60,7 @@ fn judge(answer: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
         return Verdict::known(State::None.value(), answer.observed_at, Details::none());
     };
     let known = |state: State, detail: Detail| {
-        Verdict::known(state.value(), answer.observed_at, name(facts, [detail]))
+        Verdict::known(state.value(), answer.observed_at, Details::from_iter([detail, named_by(facts)]))
     };
     let now = request.now();
     let by_dates = || {
@@ -81,8 +81,7 @@ fn judge(answer: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
         ),
         Revocation::NotChecked => {
             let (_, detail) = by_dates();
-            Verdict::undetermined("whether it is revoked was not checked")
-                .with(name(facts, [detail]).iter().cloned())
+            Verdict::undetermined("whether it is revoked was not checked").with([detail, named_by(facts)])
         }
         Revocation::NotRevoked | Revocation::NoRevocation => {
             let (state, detail) = by_dates();
@@ -91,14 +90,13 @@ fn judge(answer: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
     }
 }
 
-/// The details with what the certificate is known by.
-pub(super) fn name<const N: usize>(facts: &Facts, details: [Detail; N]) -> Details {
-    let by = match (&facts.serial, &facts.subject) {
+/// What the certificate is known by.
+pub(super) fn named_by(facts: &Facts) -> Detail {
+    match (&facts.serial, &facts.subject) {
         (Some(serial), _) => Detail::new("serial", &**serial),
         (None, Some(subject)) => Detail::new("subject", &**subject),
         (None, None) => Detail::new("fingerprint", &*facts.fingerprint),
-    };
-    details.into_iter().chain([by]).collect()
+    }
 }
 
 #[cfg(test)]
