@@ -73,7 +73,7 @@ impl<'d> Validator<'d> {
         for (id, mut spot) in table.each() {
             spot.place.step = Some(id);
             let Some(at) = self.targets.get(id).copied() else { continue };
-            if self.shape.is_conclusion(at) || table.is_again(id, &spot) {
+            if table.is_again(id, &spot) {
                 continue;
             }
             let Some(fields) = self.table(spot) else {
@@ -122,6 +122,7 @@ impl<'d> Validator<'d> {
             };
             self.fault(&fields.place, fault);
             self.shape.lose(at);
+            fields.each().for_each(|(_, spot)| self.leave_unread(spot.node));
             return None;
         };
         self.only(fields, &[&["title", "advice"], *keys].concat());
@@ -195,25 +196,32 @@ impl<'d> Validator<'d> {
         let exit = self.way(fields, "to", at);
         let wait = fields.get("wait")?;
         let fields = self.table(wait)?;
+        self.only(&fields, &["for", "until", "every"]);
         let until = match fields.get("until") {
-            Some(spot) => Some(self.until(spot)?),
-            None => None,
+            Some(spot) => self.until(spot).map(Some),
+            None => Some(None),
         };
-        let length = if until.is_some() {
-            self.only(&fields, &["until", "every"]);
-            fields.get("every")
-        } else {
-            self.only(&fields, &["for"]);
-            if !fields.has("for") {
-                self.fault(&fields.place, FaultKind::EndlessWait);
-                return None;
+        let mut ok = true;
+        match (fields.has("until"), fields.has("for"), fields.get("every")) {
+            (true, true, _) => {
+                self.fault(&fields.place, FaultKind::Clash { one: "for", other: "until" });
+                ok = false;
             }
-            fields.get("for")
+            (false, _, Some(spot)) => {
+                self.fault(&spot.place, FaultKind::EveryWithoutUntil);
+                ok = false;
+            }
+            (false, false, None) => {
+                self.fault(&fields.place, FaultKind::EndlessWait);
+                ok = false;
+            }
+            _ => {}
+        }
+        let length = match fields.get("for").or_else(|| fields.get("every")) {
+            Some(spot) => self.positive(spot).map(Some),
+            None => Some(None),
         };
-        let length = match length {
-            Some(spot) => Some(self.positive(spot)?),
-            None => None,
-        };
+        let (true, Some(until), Some(length)) = (ok, until, length) else { return None };
         if let Some((fact, _)) = until {
             untils.push((at, fact));
             self.shape.wait_until(at, fact);
@@ -375,7 +383,7 @@ impl<'d> Validator<'d> {
                     otherwise = exit;
                 }
                 (Some(_), Some(_)) => {
-                    self.fault(&fields.place, FaultKind::GuardsClash { one: "is", other: "any" });
+                    self.fault(&fields.place, FaultKind::Clash { one: "is", other: "any" });
                     ok = false;
                 }
                 (None, None) => {
