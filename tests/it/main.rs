@@ -1,4 +1,10 @@
 //! The library from outside, a module per concept.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it did not expect"
+)]
 
 mod allocations;
 mod catalog;
@@ -6,3 +12,4 @@ mod deepest;
 mod diagnosis;
 mod model;
 mod player;
+mod runbook;

@@ -54,7 +54,7 @@ impl World {
     /// The n-th answer of a person to the question of a step.
     pub(crate) fn reply(self, step: &str, domain: &Domain, nth: usize, now: DateTime<Utc>) -> Option<Value> {
         let draw = self.draw(step, nth);
-        (draw % 4 != 0).then(|| pick(domain, draw / 4, now))
+        (!draw.is_multiple_of(4)).then(|| pick(domain, draw / 4, now))
     }
 
     pub(crate) fn reaction(self, what: &str, nth: usize) -> Reaction {
@@ -70,7 +70,7 @@ impl World {
 fn pick(domain: &Domain, draw: u64, now: DateTime<Utc>) -> Value {
     const AGES: [i64; 12] = [-86_400, -31, -30, 0, 299, 300, 600, 1_799, 1_800, 1_801, 86_400, 1_000_000];
     let draw_of = |length: usize| usize::try_from(draw % length as u64).unwrap();
-    if domain.is_optional() && draw % 7 == 0 {
+    if domain.is_optional() && draw.is_multiple_of(7) {
         return Value::Absent;
     }
     match domain.kind() {
@@ -78,7 +78,7 @@ fn pick(domain: &Domain, draw: u64, now: DateTime<Utc>) -> Value {
         Kind::Instant => Value::Instant(now - TimeDelta::seconds(AGES[draw_of(AGES.len())])),
         Kind::Number => Value::Number([0.0, 0.2, 0.499, 0.5, 0.95, 1.0][draw_of(6)]),
         Kind::Count => Value::Count([0, 1, 9, 10, 11, u64::MAX][draw_of(6)]),
-        Kind::Flag => Value::Flag(draw % 2 == 0),
+        Kind::Flag => Value::Flag(draw.is_multiple_of(2)),
         Kind::Choice(choices) => Value::Choice(Choice::new(u16::try_from(draw_of(choices.len())).unwrap())),
         _ => unreachable!("a kind that the model does not know"),
     }
@@ -255,8 +255,8 @@ impl<'a> Model<'a> {
                         End::Concluded(conclusion) => handover
                             .branches
                             .iter()
-                            .find(|(names, _)| names.iter().any(|name| **name == conclusion))
-                            .map_or_else(|| handover.otherwise.as_ref().unwrap().to, |(_, exit)| exit.to),
+                            .find(|branch| branch.conclusions.iter().any(|name| **name == conclusion))
+                            .map_or_else(|| handover.otherwise.as_ref().unwrap().to, |branch| branch.exit.to),
                     }
                 }
                 _ => unreachable!("a kind of step that the model does not know"),
