@@ -10,6 +10,8 @@ mod allocations;
 mod catalog;
 mod deepest;
 mod diagnosis;
+mod driver;
+mod memory;
 mod model;
 mod player;
 mod runbook;
