@@ -19,6 +19,8 @@
 //! ```
 
 use crate::runbook::document::{Document, LoadError};
+use crate::runbook::fault::Faults;
+use crate::runbook::{RunbookSet, SetErrors};
 
 /// The names of the built-in runbooks.
 const NAMES: [&str; 3] = ["device-offline", "data-gap", "certificate-expiry"];
@@ -52,6 +54,33 @@ pub fn data_gap() -> Result<Document, LoadError> {
 /// None that a user could cause: the text is part of the library.
 pub fn certificate_expiry() -> Result<Document, LoadError> {
     Document::from_toml(include_str!("catalog/certificate-expiry.toml"))
+}
+
+/// The built-in runbooks as they are, linked.
+///
+/// # Errors
+/// None that a user could cause: the texts are part of the library.
+pub fn set() -> Result<RunbookSet, CatalogError> {
+    let mut runbooks = Vec::with_capacity(NAMES.len());
+    for document in documents()? {
+        runbooks.push(document.validate()?);
+    }
+    Ok(RunbookSet::new(runbooks)?)
+}
+
+/// The built-in runbooks could not be taken; for one that was overridden, its faults say why.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// A document could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A document is not valid.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+    /// The runbooks are not a set.
+    #[error(transparent)]
+    Set(#[from] SetErrors),
 }
 
 /// All of them, in the order of [`names`].

@@ -29,6 +29,7 @@ mod hypothesis;
 mod log;
 mod machine;
 mod output;
+pub mod rehearsal;
 
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ pub use output::{
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Diagnosis {
     context: Arc<Context>,
     /// Everything that happened: the trace, and the facts.
@@ -122,7 +123,7 @@ struct Open {
 }
 
 /// What is awaited at the present step. Instants are on the diagnosis's own account of time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     Probing,
     /// A check that is asked later.
@@ -279,6 +280,12 @@ impl Diagnosis {
         self.log.iter().map(|entry| bundle::record(&self.context, entry))
     }
 
+    /// Whether that request still waits for its answer.
+    #[must_use]
+    pub fn is_open(&self, request: RequestId) -> bool {
+        self.open.iter().any(|open| open.request == request)
+    }
+
     /// When it must be polled again at the latest, by the clock that it is given.
     #[must_use]
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
@@ -363,6 +370,14 @@ impl Diagnosis {
         for open in &mut self.open {
             open.handed_out = false;
         }
+    }
+
+    /// Alerts from that number on will be handed out again: for a driver that was dropped while it told them.
+    pub fn hand_out_alerts_again(&mut self, from: u32) {
+        let told = self.alerts_told.min(from);
+        self.alerts_seen = 0;
+        self.alerts_told = 0;
+        while self.alerts_told < told && self.next_alert().is_some() {}
     }
 
     /// Answers a probe. A value that is not of the check's domain, or is older than the check allows, counts as
@@ -502,17 +517,10 @@ impl Diagnosis {
         while let Some(entry) = self.log.get(self.alerts_seen) {
             self.alerts_seen += 1;
             if let Event::Alerted { exit } = entry.event {
-                let exit = self.context.step(entry.place).and_then(|step| step.kind.exit(exit));
-                if let Some(alert) = exit.and_then(|exit| exit.alert.as_ref()) {
-                    self.alerts_told += 1;
-                    return Some(Alert {
-                        context: Arc::clone(&self.context),
-                        place: entry.place,
-                        severity: alert.severity,
-                        text: alert.text.clone(),
-                        at: entry.at,
-                    });
-                }
+                let number = self.alerts_told;
+                self.alerts_told += 1;
+                let (place, at) = (entry.place, entry.at);
+                return Some(Alert { context: Arc::clone(&self.context), place, exit, at, number });
             }
         }
         None

@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod diagnosis;
 pub mod fact;
+pub mod probe;
 pub mod runbook;
 pub mod subject;
 pub mod time;

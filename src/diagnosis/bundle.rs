@@ -86,10 +86,12 @@ pub struct Took {
 #[expect(missing_docs, reason = "the fields are documented on their variants")]
 #[non_exhaustive]
 pub enum Recorded {
-    /// A check was asked, of the named part of the subject.
-    Asked { request: RequestId, check: Box<str>, of: Box<str> },
+    /// A check was asked, of the named part of the subject; on the way, or while exploring.
+    Asked { request: RequestId, check: Box<str>, of: Box<str>, exploring: bool },
     /// It was answered. Without `took` a person was asked then, or the diagnosis explored.
     Answered { request: RequestId, check: Box<str>, observation: RecordedObservation, took: Option<Took> },
+    /// A check was answered that was asked while exploring.
+    Explored { request: RequestId, check: Box<str>, observation: RecordedObservation },
     /// A check needed no asking: the record at that position has the answer.
     Known { check: Box<str>, record: u32, took: Option<Took> },
     /// A check could not be asked: the subject does not name what it asks about.
@@ -299,6 +301,7 @@ impl Diagnosis {
         let refused = |error: super::AnswerError| error.to_string();
         match &record.what {
             Recorded::Answered { request, observation, .. }
+            | Recorded::Explored { request, observation, .. }
             | Recorded::Rechecked { request, observation, .. } => {
                 let Event::Asked { query, .. } = *self.opened(*request).map_err(refused)? else {
                     return Err(format!("request {request} is not open for an answer"));
@@ -435,15 +438,20 @@ fn recorded(context: &Context, entry: &Entry) -> Recorded {
     };
     let length = |length: &TimeDelta| format_duration(*length);
     match &entry.event {
-        Event::Asked { request, query: at } => {
+        Event::Asked { request, query: at, exploring } => {
             let of = query(at).and_then(|query| context.subject.name_of(query.scope)).unwrap_or_default();
-            Recorded::Asked { request: *request, check: check(at), of: of.into() }
+            Recorded::Asked { request: *request, check: check(at), of: of.into(), exploring: *exploring }
         }
         Event::Answered { request, query, observation, .. } => Recorded::Answered {
             request: *request,
             check: check(query),
             observation: observed(query, observation),
             took,
+        },
+        Event::Explored { request, query, observation } => Recorded::Explored {
+            request: *request,
+            check: check(query),
+            observation: observed(query, observation),
         },
         Event::Reused { query, entry, .. } => Recorded::Known { check: check(query), record: *entry, took },
         Event::NoSubject { query, .. } => Recorded::NoSubject { check: check(query), took },
@@ -620,7 +628,10 @@ impl fmt::Display for After<'_> {
 impl fmt::Display for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked { check, of, .. } => write!(f, "asks {check} of {of}"),
+            Self::Asked { check, of, exploring, .. } => {
+                write!(f, "{} {check} of {of}", if *exploring { "explores: asks" } else { "asks" })
+            }
+            Self::Explored { check, observation, .. } => write!(f, "explored: {check} = {observation}"),
             Self::Answered { check, observation, took, .. }
             | Self::Rechecked { check, observation, took, .. } => {
                 write!(f, "{check} = {observation}{}", After(took))

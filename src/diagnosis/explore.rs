@@ -11,7 +11,7 @@ use crate::runbook::step::{CheckSource, CheckStep, StepIndex, StepKind};
 
 /// The set of steps that are still possible from the one whose value is unknown. Steps, not paths: where paths
 /// meet again they are walked once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Exploration {
     origin: Place,
     /// Where each step stands that was reached.
@@ -34,8 +34,9 @@ impl Exploration {
         }
     }
 
-    /// Walks as far as the known facts lead, and gives the queries that are to be asked now, each once.
-    pub(super) fn walk(&mut self, diagnosis: &Diagnosis) -> Vec<u32> {
+    /// Walks as far as the known facts lead, and gives the queries that are to be asked now, each once, with the
+    /// step that first wants it.
+    pub(super) fn walk(&mut self, diagnosis: &Diagnosis) -> Vec<(u32, StepIndex)> {
         let mut ask = Vec::new();
         while let Some(at) = self.next.pop() {
             if self.standings.contains_key(&at) {
@@ -47,7 +48,7 @@ impl Exploration {
                     Look::Stands(standing) => standing,
                     Look::Ask(query) => {
                         let steps = self.waiting.entry(query).or_insert_with(|| {
-                            ask.push(query);
+                            ask.push((query, at));
                             Vec::new()
                         });
                         steps.push(at);
@@ -68,11 +69,11 @@ impl Exploration {
         ask
     }
 
-    /// An answer is in the log: what waited for it can be walked.
-    pub(super) fn answered(&mut self, query: u32) {
-        if let Some(steps) = self.waiting.remove(&query) {
-            self.next.extend(steps);
-        }
+    /// A query is answered: what waited for it can be walked. Gives the step that first wanted it.
+    pub(super) fn answered(&mut self, query: u32) -> Option<StepIndex> {
+        let steps = self.waiting.remove(&query)?;
+        self.next.extend(&steps);
+        steps.first().copied()
     }
 
     pub(super) fn is_waiting(&self) -> bool {

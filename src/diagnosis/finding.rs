@@ -377,9 +377,9 @@ fn facts(diagnosis: &Diagnosis, entries: &[u32]) -> Vec<Fact> {
 
 fn fact_of(diagnosis: &Diagnosis, event: &Event) -> Option<Fact> {
     let (query, observation) = match event {
-        Event::Answered { query, observation, .. } | Event::Rechecked { query, observation, .. } => {
-            (*query, observation)
-        }
+        Event::Answered { query, observation, .. }
+        | Event::Explored { query, observation, .. }
+        | Event::Rechecked { query, observation, .. } => (*query, observation),
         Event::Reused { entry, .. } => {
             return fact_of(diagnosis, &diagnosis.log.get(*entry as usize)?.event);
         }

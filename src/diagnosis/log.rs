@@ -27,10 +27,12 @@ pub(super) type ExitIndex = u16;
 
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    /// A check is asked.
-    Asked { request: RequestId, query: u32 },
-    /// A check was answered; without an exit the diagnosis explores, or asks a person.
+    /// A check is asked, by the step of the entry; while exploring that is not where the diagnosis stands.
+    Asked { request: RequestId, query: u32, exploring: bool },
+    /// A check was answered; without an exit the diagnosis explores then, or asks a person.
     Answered { request: RequestId, query: u32, observation: Observation, exit: Option<ExitIndex> },
+    /// A check was answered that was asked while exploring.
+    Explored { request: RequestId, query: u32, observation: Observation },
     /// A check needs no asking: an earlier entry of this epoch has the answer.
     Reused { query: u32, entry: u32, exit: Option<ExitIndex> },
     /// A check can't be asked: the subject does not name what it asks about.
@@ -91,7 +93,9 @@ impl Event {
     /// The answer to a check that it holds.
     pub(super) const fn observation(&self) -> Option<&Observation> {
         match self {
-            Self::Answered { observation, .. } | Self::Rechecked { observation, .. } => Some(observation),
+            Self::Answered { observation, .. }
+            | Self::Explored { observation, .. }
+            | Self::Rechecked { observation, .. } => Some(observation),
             _ => None,
         }
     }

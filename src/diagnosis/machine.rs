@@ -196,7 +196,7 @@ impl Diagnosis {
             return self.exit_or_unknown(exit);
         }
         let request = self.open();
-        self.push(Event::Asked { request, query });
+        self.push(Event::Asked { request, query, exploring: false });
         self.phase = Phase::Probing;
         None
     }
@@ -297,7 +297,7 @@ impl Diagnosis {
         match recheck.filter(|query| is_askable(&self.context.set, *query, &self.context.subject)) {
             Some(query) => {
                 let request = self.open();
-                self.push(Event::Asked { request, query });
+                self.push(Event::Asked { request, query, exploring: false });
                 self.phase = Phase::Rechecking;
             }
             None => self.act(),
@@ -348,8 +348,8 @@ impl Diagnosis {
                 }
             }
             Phase::Exploring(exploration) => {
-                exploration.answered(query);
-                self.push(Event::Answered { request, query, observation, exit: None });
+                let step = exploration.answered(query).unwrap_or(self.place.step);
+                self.push_at(Place { step, ..self.place }, Event::Explored { request, query, observation });
                 self.go_on_exploring();
             }
             _ => {
@@ -472,9 +472,9 @@ impl Diagnosis {
         let Phase::Exploring(mut exploration) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return;
         };
-        for query in exploration.walk(self) {
+        for (query, step) in exploration.walk(self) {
             let request = self.open();
-            self.push(Event::Asked { request, query });
+            self.push_at(Place { step, ..self.place }, Event::Asked { request, query, exploring: true });
         }
         if exploration.is_waiting() {
             self.phase = Phase::Exploring(exploration);
@@ -529,8 +529,12 @@ impl Diagnosis {
     }
 
     fn push(&mut self, event: Event) {
+        self.push_at(self.place, event);
+    }
+
+    fn push_at(&mut self, place: Place, event: Event) {
         self.logged_elapsed = self.elapsed;
-        self.log.push(Entry { at: self.now, place: self.place, event });
+        self.log.push(Entry { at: self.now, place, event });
     }
 
     fn note_anomaly(&mut self, anomaly: Anomaly) {

@@ -10,7 +10,7 @@ use ulid::Ulid;
 use super::finding::Finding;
 use super::log::Place;
 use crate::fact::{Detail, Details, Domain, Source, Value};
-use crate::runbook::step::{Query, Severity, Step};
+use crate::runbook::step::{AlertText, Query, Severity, Step};
 use crate::runbook::{Runbook, RunbookSet};
 use crate::subject::{Scope, Subject, Trigger};
 
@@ -470,27 +470,38 @@ impl Reply {
 pub struct Alert {
     pub(super) context: Arc<Context>,
     pub(super) place: Place,
-    pub(super) severity: Severity,
-    pub(super) text: Box<str>,
+    /// The exit of the step that it stands on.
+    pub(super) exit: u16,
     pub(super) at: DateTime<Utc>,
+    pub(super) number: u32,
 }
 
 impl Alert {
+    /// Its number within the diagnosis, from zero.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// How urgent it is.
     #[must_use]
-    pub const fn severity(&self) -> Severity {
-        self.severity
+    pub fn severity(&self) -> Severity {
+        self.alert().map_or(Severity::Critical, |alert| alert.severity)
     }
 
     /// What it says.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        self.alert().map_or("", |alert| &alert.text)
     }
 
     /// When it came up.
     #[must_use]
     pub const fn at(&self) -> DateTime<Utc> {
         self.at
+    }
+
+    fn alert(&self) -> Option<&AlertText> {
+        self.context.step(self.place)?.kind.exit(self.exit)?.alert.as_ref()
     }
 }

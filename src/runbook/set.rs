@@ -182,6 +182,11 @@ impl RunbookSet {
         self.position(name).and_then(|position| self.member(position)).map(|member| member.fingerprint)
     }
 
+    /// Whether the queries of `other` are the same at the same positions, so that checks bound to one serve both.
+    pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.queries() == other.queries()
+    }
+
     pub(crate) fn position(&self, name: &str) -> Option<u16> {
         self.0.by_name.get(name).copied()
     }

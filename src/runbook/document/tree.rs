@@ -280,6 +280,12 @@ impl<'de> Visitor<'de> for Reader {
             let node = map.next_value_seed(inner)?;
             entries.push(Entry { key: known(&key), at: NOWHERE, node });
         }
+        // How TOML's dates come through serde.
+        if let [Entry { key, .. }] = entries.as_slice()
+            && key.starts_with("$__toml_private")
+        {
+            return Ok(Node::nowhere(Tree::Date));
+        }
         Ok(Node::nowhere(Tree::Table(Table::new(entries))))
     }
 }

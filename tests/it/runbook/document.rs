@@ -145,3 +145,16 @@ fn the_example_of_the_form_is_a_runbook() {
     let example = form.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     Document::from_toml(example).unwrap().validate().unwrap_or_else(|faults| panic!("{faults}"));
 }
+
+#[test]
+fn other_deserializers_find_the_same_faults_without_their_lines() {
+    let text =
+        pump("recovered = true", "recovered = 1979-05-27").replace("hot = 0.9", "hot = 9223372036854775808");
+    let direct = Document::from_toml(&text).unwrap().validate().unwrap_err();
+    let through_serde = toml::from_str::<Document>(&text).unwrap().validate().unwrap_err();
+    assert_eq!(direct.as_slice().len(), 3, "{direct}");
+    for (one, other) in direct.iter().zip(&through_serde) {
+        assert_eq!((&one.path, &one.kind, &one.step), (&other.path, &other.kind, &other.step));
+        assert!(one.line.is_some() && other.line.is_none());
+    }
+}

@@ -1,0 +1,227 @@
+//! What the certificate inventory and the provisioning service know of a device.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::ProbeError;
+use super::record::record;
+use crate::fact::Source;
+use crate::subject::DeviceId;
+use crate::time::Period;
+
+/// Tells which certificates a device has, how its renewal stands, and whether it reached the provisioning
+/// service. Private keys are never asked for.
+#[async_trait]
+pub trait CertStoreProbe: Send + Sync {
+    /// Who answers, such as `certificate inventory`. Make it once and clone it.
+    fn source(&self) -> Source;
+
+    /// A certificate of the device, with its revocation status. An answer may be shared for as long as the
+    /// revocation list in use is fresh, and never over a renewal.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the inventory does not tell. No such certificate is an answer without one.
+    async fn certificate(&self, request: &CertificateRequest) -> Result<CertificateAnswer, ProbeError>;
+
+    /// How the renewal of the device's certificate stands. Ask afresh each time.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the renewal service does not tell. No renewal begun is an answer without one.
+    async fn renewal(&self, request: &RenewalRequest) -> Result<RenewalAnswer, ProbeError>;
+
+    /// When the device last reached the provisioning service with its manufacturing certificate, in a period.
+    /// Ask afresh about a period that ends now.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the provisioning service does not tell. No contact is an answer without one.
+    async fn provisioning_contact(
+        &self,
+        request: &ProvisioningContactRequest,
+    ) -> Result<ProvisioningContact, ProbeError>;
+}
+
+const _: Option<&dyn CertStoreProbe> = None;
+
+record! {
+    /// Which certificate does the device have?
+    CertificateRequest {
+        required {
+            /// The device.
+            device: DeviceId,
+            /// Which of its certificates.
+            which: WhichCertificate,
+        }
+        optional {}
+    }
+}
+
+/// Which of a device's certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum WhichCertificate {
+    /// The one that it is known to use: of its last accepted connection, else what the inventory has as active.
+    InUse,
+    /// The one that it presented at its last attempt to connect, refused or not.
+    Presented,
+    /// The one that was last issued or loaded for it, whether it already uses it or not.
+    NewlyIssued,
+}
+
+impl WhichCertificate {
+    /// Its name in documents: `in-use`, `presented`, `newly-issued`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InUse => "in-use",
+            Self::Presented => "presented",
+            Self::NewlyIssued => "newly-issued",
+        }
+    }
+}
+
+impl fmt::Display for WhichCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+record! {
+    /// A certificate of a device.
+    CertificateAnswer {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+        }
+        optional {
+            /// The certificate; `None`: looked, and there is none.
+            certificate: Option<Certificate> = with_certificate(certificate: Certificate) => Some(certificate),
+            /// The latest time that the certificate service ever knew, kept over restarts: what a wrong clock is
+            /// found by. `None` where it keeps none.
+            high_water: Option<DateTime<Utc>> = with_high_water(mark: DateTime<Utc>) => Some(mark),
+        }
+    }
+}
+
+record! {
+    /// What is known of one certificate.
+    Certificate {
+        required {
+            /// Its fingerprint, as the inventory writes it: the same text for the same certificate.
+            fingerprint: Arc<str>,
+            /// From when on it is valid, this instant included.
+            not_before: DateTime<Utc>,
+            /// Until when it is valid, this instant included; 9999-12-31 in a certificate that never expires.
+            not_after: DateTime<Utc>,
+            /// Whether it is revoked.
+            revocation: Revocation,
+        }
+        optional {
+            /// The earliest end among its issuers; `None` where it is not told.
+            issuer_not_after: Option<DateTime<Utc>> = with_issuer_not_after(at: DateTime<Utc>) => Some(at),
+            /// Its subject, for the person who reads the trace.
+            subject: Option<Box<str>> = with_subject(subject: impl Into<Box<str>>) => Some(subject.into()),
+            /// Its serial number, for the person who reads the trace.
+            serial: Option<Box<str>> = with_serial(serial: impl Into<Box<str>>) => Some(serial.into()),
+            /// When it was last seen on an accepted connection; `None`: looked, and it never was.
+            last_used: Option<DateTime<Utc>> = with_last_used(at: DateTime<Utc>) => Some(at),
+        }
+    }
+}
+
+/// Whether a certificate is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Revocation {
+    /// It was looked up, and it is not.
+    NotRevoked,
+    /// It was revoked, at this time where that is told.
+    Revoked(Option<DateTime<Utc>>),
+    /// It was not looked up, or the list is too old: nobody knows.
+    NotChecked,
+    /// This PKI revokes no certificates at all.
+    NoRevocation,
+}
+
+record! {
+    /// How does the renewal of the device's certificate stand?
+    RenewalRequest {
+        required {
+            /// The device.
+            device: DeviceId,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// How a renewal stands.
+    RenewalAnswer {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+            /// Whether devices of this type renew their certificates by themselves.
+            supported: bool,
+        }
+        optional {
+            /// The latest renewal; `None`: looked, and none was begun.
+            latest: Option<Renewal> = with_latest(renewal: Renewal) => Some(renewal),
+        }
+    }
+}
+
+record! {
+    /// The facts of one renewal.
+    Renewal {
+        required {
+            /// Which renewal of the device, counted from one.
+            generation: u64,
+            /// When its latest attempt began.
+            started_at: DateTime<Utc>,
+        }
+        optional {
+            /// When the device said that it switched; its word alone confirms nothing.
+            reported_at: Option<DateTime<Utc>> = with_reported_at(at: DateTime<Utc>) => Some(at),
+            /// When the new certificate was first seen on an accepted connection.
+            confirmed_at: Option<DateTime<Utc>> = with_confirmed_at(at: DateTime<Utc>) => Some(at),
+            /// When an attempt last failed; before `started_at` where it is tried again.
+            failed_at: Option<DateTime<Utc>> = with_failed_at(at: DateTime<Utc>) => Some(at),
+            /// What it failed with.
+            failure: Option<Box<str>> = with_failure(failure: impl Into<Box<str>>) => Some(failure.into()),
+        }
+    }
+}
+
+record! {
+    /// Did the device reach the provisioning service with its manufacturing certificate in the period?
+    ProvisioningContactRequest {
+        required {
+            /// The device.
+            device: DeviceId,
+            /// The period in question.
+            period: Period,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// The last contact of a device with the provisioning service.
+    ProvisioningContact {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+            /// The period that the answer is complete for.
+            covers: Period,
+        }
+        optional {
+            /// The last time in the period that the service accepted its manufacturing certificate; `None`:
+            /// looked, and there was no contact.
+            last: Option<DateTime<Utc>> = with_last(at: DateTime<Utc>) => Some(at),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What the deduplication dropped.
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::ProbeError;
+use super::record::record;
+use crate::fact::Source;
+use crate::subject::{DeviceId, TagId};
+use crate::time::Period;
+
+/// Tells what the deduplication in use dropped.
+#[async_trait]
+pub trait DedupLogProbe: Send + Sync {
+    /// Who answers, such as `dedup in redis`. Make it once and clone it.
+    fn source(&self) -> Source;
+
+    /// The messages of a device, of a period, that were dropped as duplicates. About a period that is over an
+    /// answer may be kept.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the log cannot be read; nothing dropped is an answer of zero.
+    async fn dropped(&self, request: &DroppedRequest) -> Result<Dropped, ProbeError>;
+}
+
+const _: Option<&dyn DedupLogProbe> = None;
+
+record! {
+    /// What was dropped as a duplicate?
+    DroppedRequest {
+        required {
+            /// The device.
+            device: DeviceId,
+            /// The period in question.
+            period: Period,
+        }
+        optional {
+            /// Count the messages of this tag alone; `None`: of all.
+            tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
+        }
+    }
+}
+
+record! {
+    /// The messages that were dropped as duplicates.
+    Dropped {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+            /// The period that the counts are complete for.
+            covers: Period,
+            /// How many were dropped in all.
+            dropped: u64,
+            /// How many of those had the id of another message and a content of their own: false positives.
+            collided: u64,
+        }
+        optional {
+            /// For how long an id is remembered, where it is known.
+            ttl: Option<TimeDelta> = with_ttl(ttl: TimeDelta) => Some(ttl),
+            /// How long after its first delivery a message may be replayed, where it is known: a shorter `ttl`
+            /// lets duplicates in.
+            replay: Option<TimeDelta> = with_replay(replay: TimeDelta) => Some(replay),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether a device has power.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::ProbeError;
+use super::record::record;
+use crate::fact::Source;
+use crate::subject::DeviceId;
+
+/// Tells what is known of a device's power supply, such as from a UPS, a breaker's contact or a smart feed.
+#[async_trait]
+pub trait PowerProbe: Send + Sync {
+    /// Who answers, such as `power unit hall 3`. Make it once and clone it.
+    fn source(&self) -> Source;
+
+    /// What is known of the device's power now. Ask afresh each time.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the power unit does not answer; a fact that it does not tell is `None`.
+    async fn power(&self, request: &PowerRequest) -> Result<PowerFacts, ProbeError>;
+}
+
+const _: Option<&dyn PowerProbe> = None;
+
+record! {
+    /// Does the device have power?
+    PowerRequest {
+        required {
+            /// The device.
+            device: DeviceId,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// Facts about a device's power. Each that is `None` is not told; it is never taken for good.
+    PowerFacts {
+        required {
+            /// When these facts held.
+            observed_at: DateTime<Utc>,
+        }
+        optional {
+            /// Whether the feed of the device is live.
+            feed_live: Option<bool> = with_feed_live(live: bool) => Some(live),
+            /// Whether its breaker is closed and its fuse whole.
+            breaker_closed: Option<bool> = with_breaker_closed(closed: bool) => Some(closed),
+            /// Whether the device itself is seen to draw power.
+            drawing: Option<bool> = with_drawing(drawing: bool) => Some(drawing),
+            /// Whether its UPS runs on its battery; that is still power.
+            on_battery: Option<bool> = with_on_battery(on_battery: bool) => Some(on_battery),
+        }
+    }
+}
