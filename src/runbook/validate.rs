@@ -7,6 +7,7 @@
 mod branches;
 mod cover;
 mod declared;
+mod dominators;
 mod graph;
 mod read;
 mod steps;

@@ -153,8 +153,14 @@ fn other_deserializers_find_the_same_faults_without_their_lines() {
     let direct = Document::from_toml(&text).unwrap().validate().unwrap_err();
     let through_serde = toml::from_str::<Document>(&text).unwrap().validate().unwrap_err();
     assert_eq!(direct.as_slice().len(), 3, "{direct}");
-    for (one, other) in direct.iter().zip(&through_serde) {
-        assert_eq!((&one.path, &one.kind, &one.step), (&other.path, &other.kind, &other.step));
+    // Without lines they stay in the order in which they were found.
+    let mut unmatched: Vec<_> = through_serde.iter().collect();
+    for one in &direct {
+        let same = unmatched
+            .iter()
+            .position(|other| (&one.path, &one.kind, &one.step) == (&other.path, &other.kind, &other.step));
+        let other = unmatched.remove(same.unwrap_or_else(|| panic!("{one} is not found without lines")));
         assert!(one.line.is_some() && other.line.is_none());
     }
+    assert!(unmatched.is_empty());
 }
