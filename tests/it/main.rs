@@ -1,4 +1,5 @@
 //! The library from outside, a module per concept.
+#![cfg(feature = "toml")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

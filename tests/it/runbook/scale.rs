@@ -155,6 +155,35 @@ fn branches_times_choices_are_not_multiplied() {
     }
 }
 
+/// Every step leads to one wait for an instant that the first step asks: to prove that it is known there, no way
+/// may be walked once for each step.
+#[test]
+fn a_wait_that_every_step_leads_to_is_proven_quickly() {
+    for count in [1_000, 20_000] {
+        let mut text = String::from(
+            "name = \"fan\"\nversion = 1\ntitle = \"A fan\"\nstart = \"seen\"\n\
+             [checks.seen]\nscope = \"device\"\ndomain = \"instant\"\n\
+             [checks.up]\nscope = \"device\"\ndomain = \"flag\"\n\
+             [conclusions.end]\ntitle = \"The end\"\nseverity = \"info\"\n[steps]\n\
+             seen = { check = \"seen\", unknown = \"explore\", branches = [{ any = true, to = \"s0\" }] }\n\
+             hold = { wait = { until = { fact = \"seen\" } }, to = \"end\" }\n",
+        );
+        for at in 0..count {
+            let next = if at + 1 < count { format!("s{}", at + 1) } else { "hold".to_owned() };
+            writeln!(
+                text,
+                "s{at} = {{ check = \"up\", unknown = \"explore\", branches = [{{ is = true, to = \"{next}\" }}, {{ is = false, to = \"hold\" }}] }}"
+            )
+            .unwrap();
+        }
+        let document = Document::from_toml(&text).unwrap();
+        let (runbook, took) = took(|| document.validate().unwrap());
+        assert_eq!(runbook.steps().len(), count + 3);
+        println!("{count} took {took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
+    }
+}
+
 #[test]
 fn what_lies_too_deep_is_refused_in_every_format() {
     let deep = format!("a = {}1{}", "[".repeat(20), "]".repeat(20));
