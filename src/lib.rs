@@ -1,13 +1,12 @@
 //! Operational runbooks for industrial IoT fleets, as graphs in data that a platform service executes.
 
+#[cfg(feature = "toml")]
+pub mod catalog;
 pub mod certificate;
 pub mod check;
+pub mod diagnosis;
 pub mod fact;
 pub mod probe;
-#[allow(missing_docs, dead_code, clippy::type_complexity)]
-pub mod runbook {
-    pub mod guard;
-    pub mod step;
-}
+pub mod runbook;
 pub mod subject;
 pub mod time;

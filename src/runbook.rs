@@ -3,13 +3,21 @@
 //! A [`Runbook`] value that exists is valid: the guards of each step are disjoint and cover its domain, every
 //! target exists, every step is reached and reaches an end, and no cycle is without a wait.
 
+mod describe;
+pub mod document;
+pub mod fault;
+mod fingerprint;
 pub mod guard;
+mod set;
 pub mod step;
+mod validate;
 
 use std::sync::Arc;
 
-use guard::Branches;
-use step::{HandoverStep, Query, QueryIndex, Step, StepIndex, StepKind};
+use step::{Query, Step, StepIndex, StepKind};
+
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use set::{RunbookSet, SetError, SetErrors};
 
 /// A validated, immutable runbook. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,4 +35,74 @@ pub(crate) struct Graph {
     pub(crate) queries: Box<[Query]>,
     /// Root causes, the likeliest first.
     pub(crate) prior: Box<[Box<str>]>,
+}
+
+impl Runbook {
+    /// Its name, unique in a set, such as `device-offline`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its version, counted by its author.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.0.version
+    }
+
+    /// What it is for, in a line.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// What it means, in 32 bytes: the same for every document that walks the same way.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint
+    }
+
+    /// The step it begins with.
+    #[must_use]
+    pub fn start(&self) -> StepIndex {
+        self.0.start
+    }
+
+    /// Its steps, conclusions included, in the order of their ids.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0.steps
+    }
+
+    /// The step at that position.
+    #[must_use]
+    pub fn step(&self, at: StepIndex) -> Option<&Step> {
+        self.0.steps.get(at.position())
+    }
+
+    /// The position of the step of that id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<StepIndex> {
+        let at = self.0.steps.binary_search_by(|step| (*step.id).cmp(id)).ok()?;
+        u32::try_from(at).ok().map(StepIndex)
+    }
+
+    /// The ids and positions of its conclusions, in the order of their ids.
+    pub fn conclusions(&self) -> impl Iterator<Item = (&str, StepIndex)> {
+        (0_u32..)
+            .zip(&self.0.steps)
+            .filter(|(_, step)| matches!(step.kind, StepKind::Conclude(_)))
+            .map(|(at, step)| (&*step.id, StepIndex(at)))
+    }
+
+    /// What its steps ask: each check with its params, once.
+    #[must_use]
+    pub fn queries(&self) -> &[Query] {
+        &self.0.queries
+    }
+
+    /// Root causes in the order of their frequency, the likeliest first.
+    pub fn prior(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.prior.iter().map(AsRef::as_ref)
+    }
 }

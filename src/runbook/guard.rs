@@ -135,6 +135,12 @@ impl Branches {
         &self.branches
     }
 
+    /// The way out of the branch at `position`.
+    #[must_use]
+    pub fn exit(&self, position: usize) -> Option<&Exit> {
+        self.branches.get(position).map(|branch| &branch.exit)
+    }
+
     /// The position of the branch that takes `value`, an instant by its age at `now`; `None` only for a value
     /// that is not of the domain.
     #[must_use]

@@ -359,3 +359,86 @@ pub struct Conclusion {
     /// Whether it means that the subject has recovered.
     pub recovered: bool,
 }
+
+impl StepKind {
+    /// How many ways lead out of it; a conclusion has none.
+    #[must_use]
+    pub fn exit_count(&self) -> usize {
+        match self {
+            Self::Check(check) => {
+                check.branches.as_slice().len() + usize::from(check.unknown.exit().is_some())
+            }
+            Self::Wait(_) => 1,
+            Self::Act(act) => 4 + usize::from(act.needless.is_some()),
+            Self::Ask(ask) => ask.branches.as_slice().len() + 1,
+            Self::Handover(handover) => {
+                handover.branches.len() + usize::from(handover.otherwise.is_some()) + 1
+            }
+            Self::Conclude(_) => 0,
+        }
+    }
+
+    /// The way out at `position`: a check's branches, then its `unknown` where that is a step; a wait's one; an
+    /// act's `done`, `refused`, `failed`, `expired`, `needless`; a question's branches, then `expired`; a
+    /// handover's branches, `otherwise`, `unknown`.
+    #[must_use]
+    pub fn exit(&self, position: u16) -> Option<&Exit> {
+        let at = usize::from(position);
+        match self {
+            Self::Check(check) => check
+                .branches
+                .exit(at)
+                .or_else(|| check.unknown.exit().filter(|_| at == check.branches.as_slice().len())),
+            Self::Wait(wait) => Some(&wait.exit).filter(|_| at == 0),
+            Self::Act(act) => match at {
+                0 => Some(&act.done),
+                1 => Some(&act.refused),
+                2 => Some(&act.failed),
+                3 => Some(&act.expired),
+                4 => act.needless.as_ref(),
+                _ => None,
+            },
+            Self::Ask(ask) => ask
+                .branches
+                .exit(at)
+                .or_else(|| Some(&ask.expired).filter(|_| at == ask.branches.as_slice().len())),
+            Self::Handover(handover) => handover.exits().nth(at),
+            Self::Conclude(_) => None,
+        }
+    }
+
+    /// Its ways out, in the order of [`StepKind::exit`].
+    pub fn exits(&self) -> impl Iterator<Item = (u16, &Exit)> {
+        (0..u16::MAX).map_while(|position| self.exit(position).map(|exit| (position, exit)))
+    }
+}
+
+impl OnUnknown {
+    /// The way out, where an unknown answer has one of its own.
+    #[must_use]
+    pub const fn exit(&self) -> Option<&Exit> {
+        match self {
+            Self::Go(exit) => Some(exit),
+            Self::Explore | Self::Ask { .. } => None,
+        }
+    }
+}
+
+impl CheckStep {
+    /// The position of the way out for an unknown answer, where it has one of its own.
+    pub(crate) fn unknown_position(&self) -> Option<u16> {
+        self.unknown.exit().and_then(|_| u16::try_from(self.branches.as_slice().len()).ok())
+    }
+}
+
+impl HandoverStep {
+    /// Every way out in order: the branches, then `otherwise`, then `unknown`.
+    pub fn exits(&self) -> impl Iterator<Item = &Exit> {
+        self.branches.iter().map(|(_, exit)| exit).chain(&self.otherwise).chain([&self.unknown])
+    }
+
+    /// The position of `unknown` among its exits.
+    pub(crate) fn unknown_position(&self) -> Option<u16> {
+        u16::try_from(self.branches.len() + usize::from(self.otherwise.is_some())).ok()
+    }
+}

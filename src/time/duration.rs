@@ -26,8 +26,8 @@ pub enum DurationError {
         /// What was given.
         text: String,
     },
-    /// More than some 292 years, the most that is counted in whole nanoseconds.
-    #[error("`{text}` is longer than a duration may be (about 292 years)")]
+    /// More than [`TimeDelta::MAX`].
+    #[error("`{text}` is longer than a duration may be (about 292 million years)")]
     TooLong {
         /// What was given.
         text: String,
@@ -35,7 +35,7 @@ pub enum DurationError {
 }
 
 /// Largest first: parsing wants them falling, printing takes them in turn.
-const UNITS: [(&str, i64); 7] = [
+const UNITS: [(&str, i128); 7] = [
     ("d", 86_400_000_000_000),
     ("h", 3_600_000_000_000),
     ("m", 60_000_000_000),
@@ -72,7 +72,7 @@ pub fn parse_duration(text: &str) -> Result<TimeDelta, DurationError> {
     if rest.is_empty() {
         return Err(malformed());
     }
-    let mut nanoseconds: i64 = 0;
+    let mut nanoseconds: i128 = 0;
     let mut units = UNITS.iter();
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -88,27 +88,33 @@ pub fn parse_duration(text: &str) -> Result<TimeDelta, DurationError> {
         let Some((_, scale)) = units.find(|(name, _)| *name == unit) else {
             return Err(DurationError::Order { text: shown() });
         };
-        let part = number.parse::<i64>().ok().and_then(|n| n.checked_mul(*scale)).ok_or_else(too_long)?;
+        let part = number.parse::<i128>().ok().and_then(|n| n.checked_mul(*scale)).ok_or_else(too_long)?;
         nanoseconds = nanoseconds.checked_add(part).ok_or_else(too_long)?;
         rest = tail;
     }
-    Ok(TimeDelta::nanoseconds(if negative { -nanoseconds } else { nanoseconds }))
+    let nanoseconds = if negative { -nanoseconds } else { nanoseconds };
+    from_nanoseconds(nanoseconds).ok_or_else(too_long)
 }
 
-/// Writes a duration so that [`parse_duration`] reads the same value back, as long as it is within some
-/// 292 years either way; beyond, in whole days.
+fn from_nanoseconds(nanoseconds: i128) -> Option<TimeDelta> {
+    let seconds = i64::try_from(nanoseconds.div_euclid(1_000_000_000)).ok()?;
+    TimeDelta::new(seconds, u32::try_from(nanoseconds.rem_euclid(1_000_000_000)).ok()?)
+}
+
+fn nanoseconds(duration: TimeDelta) -> i128 {
+    i128::from(duration.num_seconds()) * 1_000_000_000 + i128::from(duration.subsec_nanos())
+}
+
+/// Writes a duration so that [`parse_duration`] reads the same value back.
 #[must_use]
 pub fn format_duration(duration: TimeDelta) -> String {
-    let Some(nanoseconds) = duration.num_nanoseconds() else {
-        return format!("{}d", duration.num_days());
-    };
+    let nanoseconds = nanoseconds(duration);
     if nanoseconds == 0 {
         return "0s".to_owned();
     }
     let mut text = String::from(if nanoseconds < 0 { "-" } else { "" });
-    let mut rest = nanoseconds.unsigned_abs();
+    let mut rest = nanoseconds.abs();
     for (name, scale) in UNITS {
-        let scale = scale.unsigned_abs();
         if rest >= scale {
             // Writing to a String cannot fail.
             let _ = write!(text, "{}{name}", rest / scale);
@@ -142,6 +148,13 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_durations_read_back() {
+        for duration in [TimeDelta::MAX, TimeDelta::MIN] {
+            assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+        }
+    }
+
+    #[test]
     fn what_is_no_duration_is_refused_with_its_reason() {
         for text in ["", "-", "5", "m", "m5", "5 m", "--5m", "1.5h"] {
             assert!(parse_duration(text).is_err(), "{text}");
@@ -150,15 +163,14 @@ mod tests {
         assert!(matches!(parse_duration("5\u{b5}s"), Err(DurationError::Unit { .. })));
         assert!(matches!(parse_duration("30m1h"), Err(DurationError::Order { .. })));
         assert!(matches!(parse_duration("1m1m"), Err(DurationError::Order { .. })));
-        assert!(matches!(parse_duration("106752d"), Err(DurationError::TooLong { .. })));
-        assert!(matches!(parse_duration("106751d24h"), Err(DurationError::TooLong { .. })));
+        assert!(matches!(parse_duration("106751991168d"), Err(DurationError::TooLong { .. })));
         assert!(matches!(parse_duration("99999999999999999999s"), Err(DurationError::TooLong { .. })));
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(nanoseconds in -i64::MAX..=i64::MAX) {
-            let duration = TimeDelta::nanoseconds(nanoseconds);
+        fn what_is_written_reads_back(milliseconds in -i64::MAX..=i64::MAX, nanoseconds: u32) {
+            let duration = TimeDelta::milliseconds(milliseconds / 2) + TimeDelta::nanoseconds(nanoseconds.into());
             prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
         }
 

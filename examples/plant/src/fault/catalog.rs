@@ -1,0 +1,194 @@
+//! The faults, in the order in which the runbook can conclude them.
+
+use super::{Damage, Fault};
+use crate::platform::ServiceState;
+
+pub(super) const ALL: &[Fault] = &[
+    Fault {
+        id: "connectivity-flap",
+        device: "robot-1",
+        story: "robot-1's network port drops out for a moment",
+        damage: Damage::ShortInterruption,
+    },
+    Fault {
+        id: "persistent-flapping",
+        device: "mixer-1",
+        story: "mixer-1's network port comes and goes, and does not stop",
+        damage: Damage::FlappingPort,
+    },
+    Fault {
+        id: "persistent-flapping/duplicate-client-id",
+        device: "mixer-1",
+        story: "a second device with mixer-1's identity is plugged in",
+        damage: Damage::Twin,
+    },
+    Fault {
+        id: "persistent-flapping/history",
+        device: "mixer-1",
+        story: "mixer-1's session has dropped twelve times today, each time shortly",
+        damage: Damage::ManyInterruptions,
+    },
+    Fault {
+        id: "expected-offline",
+        device: "robot-1",
+        story: "robot-1 is in maintenance, and switched off",
+        damage: Damage::TakenOut(ServiceState::InMaintenance),
+    },
+    Fault {
+        id: "expected-offline/decommissioned",
+        device: "robot-1",
+        story: "robot-1 is decommissioned, and switched off",
+        damage: Damage::TakenOut(ServiceState::Decommissioned),
+    },
+    Fault {
+        id: "never-provisioned",
+        device: "spare-1",
+        story: "spare-1 is in the registry, and was never given an identity",
+        damage: Damage::Nothing,
+    },
+    Fault {
+        id: "never-provisioned/no-certificate",
+        device: "press-1",
+        story: "press-1 was reset, and holds no certificate any more",
+        damage: Damage::NoIdentity,
+    },
+    Fault {
+        id: "field-protocol-fault",
+        device: "oven-1",
+        story: "oven-1's PLC program hangs: its network module answers, its protocol does not",
+        damage: Damage::Hung,
+    },
+    Fault {
+        id: "field-protocol-fault/session-up",
+        device: "press-1",
+        story: "press-1's application hangs while its MQTT session stays up",
+        damage: Damage::Hung,
+    },
+    Fault {
+        id: "gateway-client-fault",
+        device: "oven-1",
+        story: "gw-north-1's MQTT client hangs: its session stays up, and it publishes nothing",
+        damage: Damage::StalledGateway,
+    },
+    Fault {
+        id: "connection-refused",
+        device: "press-1",
+        story: "press-1 has a wrong password for the broker",
+        damage: Damage::WrongPassword,
+    },
+    Fault {
+        id: "connection-refused/not-authorized",
+        device: "press-1",
+        story: "press-1 is taken off the broker's access list",
+        damage: Damage::Forbidden,
+    },
+    Fault {
+        id: "connection-refused/unknown-authority",
+        device: "press-1",
+        story: "press-1 is given a certificate of an authority that nobody here knows",
+        damage: Damage::Stranger,
+    },
+    Fault {
+        id: "gateway-recovered",
+        device: "press-1",
+        story: "gw-north-1's process is killed",
+        damage: Damage::KilledGateway,
+    },
+    Fault {
+        id: "gateway-recovered/out-of-memory",
+        device: "press-1",
+        story: "gw-north-1 leaks memory until it is killed for it",
+        damage: Damage::LeakingGateway,
+    },
+    Fault {
+        id: "gateway-recovered/network-module",
+        device: "press-1",
+        story: "gw-north-1's network module hangs until its power is switched off and on",
+        damage: Damage::WedgedModule,
+    },
+    Fault {
+        id: "recovered-meanwhile",
+        device: "press-1",
+        story: "gw-north-1's process is killed, and someone on the site starts it again",
+        damage: Damage::KilledGateway,
+    },
+    Fault {
+        id: "gateway-fault",
+        device: "press-1",
+        story: "gw-north-1 dies, and can't start again: its outbox is broken",
+        damage: Damage::BrokenOutbox,
+    },
+    Fault {
+        id: "gateway-fault/memory-limit",
+        device: "press-1",
+        story: "gw-north-1 is given too little memory, and is killed after each start",
+        damage: Damage::MemoryLimit,
+    },
+    Fault {
+        id: "gateway-fault/cable",
+        device: "press-1",
+        story: "gw-north-1's network cable is cut",
+        damage: Damage::Cable,
+    },
+    Fault {
+        id: "ot-network-fault",
+        device: "press-1",
+        story: "a firewall rule cuts the OT network of site north",
+        damage: Damage::OtNetwork,
+    },
+    Fault {
+        id: "ot-network-fault/port",
+        device: "press-1",
+        story: "press-1's port is moved to another VLAN",
+        damage: Damage::Port,
+    },
+    Fault {
+        id: "ot-network-fault/site-uplink",
+        device: "press-1",
+        story: "the uplink of site north is cut",
+        damage: Damage::Uplink,
+    },
+    Fault {
+        id: "certificate-expired",
+        device: "press-1",
+        story: "press-1's certificate has expired; it knows, and does not dial",
+        damage: Damage::OutOfTime { expired: true, dials: false },
+    },
+    Fault {
+        id: "certificate-expired/refused",
+        device: "press-1",
+        story: "press-1's certificate has expired; it dials, and is refused",
+        damage: Damage::OutOfTime { expired: true, dials: true },
+    },
+    Fault {
+        id: "certificate-revoked",
+        device: "press-1",
+        story: "press-1's certificate is revoked",
+        damage: Damage::Revoked,
+    },
+    Fault {
+        id: "certificate-not-yet-valid",
+        device: "press-1",
+        story: "press-1's certificate is valid from tomorrow; it knows, and does not dial",
+        damage: Damage::OutOfTime { expired: false, dials: false },
+    },
+    Fault {
+        id: "certificate-not-yet-valid/refused",
+        device: "press-1",
+        story: "press-1's certificate is valid from tomorrow; it dials, and is refused",
+        damage: Damage::OutOfTime { expired: false, dials: true },
+    },
+    Fault {
+        id: "dispatch-technician",
+        device: "press-1",
+        story: "press-1's application crashes for good, under power",
+        damage: Damage::Crashed,
+    },
+    Fault { id: "power-fault", device: "press-1", story: "press-1's breaker trips", damage: Damage::Breaker },
+    Fault {
+        id: "power-fault/feed",
+        device: "press-1",
+        story: "site north loses its mains, and its UPS is empty",
+        damage: Damage::Feed,
+    },
+];

@@ -1,0 +1,278 @@
+//! Breaking the parts that a fault is about, and mending them.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use chrono::Utc;
+use tokio::time::sleep;
+
+use super::Fault;
+use crate::{
+    device::{Application, Condition, Device},
+    error::{Error, Result},
+    factory::{
+        Factory, password,
+        site::{GatewayHost, Site},
+    },
+    gateway::Order,
+    network::Switch,
+    pki::{Authority, Validity},
+    platform::{Registered, ServiceState},
+    power::Feed,
+    task::Task,
+    wait,
+};
+
+/// How long a short interruption lasts.
+const INTERRUPTION: Duration = Duration::from_millis(800);
+/// How long a flapping network holds, and how long it is gone.
+const FLAP: Duration = Duration::from_millis(600);
+/// How often a device that flaps again and again does so before it is steady.
+const FLAPS: usize = 12;
+/// Too little memory for any gateway.
+const STARVING: u64 = 4 << 20;
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
+    ShortInterruption,
+    FlappingPort,
+    Twin,
+    ManyInterruptions,
+    TakenOut(ServiceState),
+    Nothing,
+    NoIdentity,
+    Hung,
+    Crashed,
+    StalledGateway,
+    WrongPassword,
+    Forbidden,
+    Stranger,
+    KilledGateway,
+    LeakingGateway,
+    WedgedModule,
+    BrokenOutbox,
+    MemoryLimit,
+    Cable,
+    OtNetwork,
+    Port,
+    Uplink,
+    OutOfTime { expired: bool, dials: bool },
+    Revoked,
+    Breaker,
+    Feed,
+}
+
+/// The parts that a fault is about.
+pub(super) struct Scene<'a> {
+    damage: Damage,
+    factory: &'a Factory,
+    registered: Registered,
+    site: &'a Site,
+    gateway: &'a GatewayHost,
+    pub(super) device: Option<&'a Device>,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn of(fault: &Fault, factory: &'a Factory) -> Result<Self> {
+        let registered = factory
+            .registry()
+            .device(fault.device)?
+            .ok_or_else(|| Error::Unknown { kind: "device", id: fault.device.to_owned() })?;
+        Ok(Self {
+            damage: fault.damage,
+            factory,
+            site: factory.site(&registered.site)?,
+            gateway: factory.gateway(&registered.gateway)?,
+            device: factory.device(&registered.device).ok(),
+            registered,
+        })
+    }
+
+    fn id(&self) -> &str {
+        &self.registered.device
+    }
+
+    fn device(&self) -> Result<&'a Device> {
+        self.factory.device(self.id())
+    }
+
+    /// Does the damage. What goes on by itself goes on until the task is dropped.
+    pub(super) async fn damage(&self) -> Result<Option<Task>> {
+        match self.damage {
+            Damage::Nothing => {}
+            Damage::ShortInterruption => {
+                let port = self.device()?.port();
+                port.cut();
+                sleep(INTERRUPTION).await;
+                port.mend();
+            }
+            Damage::FlappingPort => {
+                return Ok(Some(Task::spawn(flap(self.device()?.port().clone()))));
+            }
+            Damage::Twin => return Ok(Some(self.device()?.twin())),
+            Damage::ManyInterruptions => self.interrupt_often().await?,
+            Damage::TakenOut(state) => {
+                self.factory.registry().set_state(self.id(), state)?;
+                self.site.power_unit().set_breaker(self.id(), false)?;
+            }
+            Damage::NoIdentity => self.device()?.change(|device| device.identity = None),
+            Damage::Hung => self.device()?.change(|device| device.application = Application::Hung),
+            Damage::Crashed => self.device()?.change(|device| device.application = Application::Crashed),
+            Damage::StalledGateway => self.gateway.supervisor().tell(Order::Stall).await?,
+            Damage::WrongPassword => {
+                self.device()?.change(|device| device.password = "a wrong password".to_owned());
+            }
+            Damage::Forbidden => {
+                self.factory.broker().forbid(self.id());
+                self.device()?.port().interrupt();
+            }
+            Damage::Stranger => {
+                let stranger = Authority::new("another authority")?;
+                let identity = stranger.issue(self.id(), Validity::current())?;
+                self.device()?.change(|device| device.identity = Some(identity));
+            }
+            Damage::KilledGateway => self.gateway.supervisor().kill().await?,
+            Damage::LeakingGateway => {
+                self.gateway.supervisor().tell(Order::Leak).await?;
+                self.gateway_dies().await?;
+            }
+            Damage::WedgedModule => self.gateway.module().cut(),
+            Damage::BrokenOutbox => self.break_outbox().await?,
+            Damage::MemoryLimit => {
+                let supervisor = self.gateway.supervisor();
+                supervisor.set_memory_budget(STARVING);
+                // Whether it dies before or after it is ready is up to the machine.
+                supervisor.restart().await.ok();
+                self.gateway_dies().await?;
+            }
+            Damage::Cable => self.gateway.cable().cut(),
+            Damage::OtNetwork => self.site.ot_network().cut(),
+            Damage::Port => self.device()?.port().cut(),
+            Damage::Uplink => self.site.uplink().cut(),
+            Damage::OutOfTime { expired, dials } => {
+                let validity = if expired { Validity::expired() } else { Validity::not_yet() };
+                let identity = self.factory.authority().issue(self.id(), validity)?;
+                self.device()?.change(|device| {
+                    device.identity = Some(identity);
+                    device.dials_regardless = dials;
+                });
+            }
+            Damage::Revoked => self.revoke()?,
+            Damage::Breaker => self.site.power_unit().set_breaker(self.id(), false)?,
+            Damage::Feed => self.site.power_unit().set_feed(Feed { mains: false, ups_charged: false }),
+        }
+        Ok(None)
+    }
+
+    async fn interrupt_often(&self) -> Result<()> {
+        let device = self.device()?;
+        for _ in 0..FLAPS {
+            let since = Utc::now();
+            device.port().interrupt();
+            wait::until("a session to come back", || async {
+                let session = self.factory.broker().session_since(self.id());
+                session.is_some_and(|at| at > since)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    fn revoke(&self) -> Result<()> {
+        let device = self.device()?;
+        if let Some(identity) = device.condition().identity {
+            self.factory.authority().revoke(identity.serial());
+            self.factory.door().reload_revocations()?;
+        }
+        // A session that is up survives a revocation; it ends like any other, and is not let in again.
+        device.port().interrupt();
+        Ok(())
+    }
+
+    async fn gateway_dies(&self) -> Result<()> {
+        wait::until("the end of a gateway", || async { !self.gateway.supervisor().status().is_running() })
+            .await
+    }
+
+    async fn break_outbox(&self) -> Result<()> {
+        self.gateway.supervisor().kill().await?;
+        for (file, aside) in self.outbox_files() {
+            if file.exists() {
+                fs::rename(file, aside).map_err(Error::io("putting an outbox aside"))?;
+            }
+        }
+        fs::write(&self.gateway.supervisor().config().outbox, [0x5a; 8192])
+            .map_err(Error::io("breaking an outbox"))
+    }
+
+    fn mend_outbox(&self) -> Result<()> {
+        for (file, aside) in self.outbox_files() {
+            if aside.exists() {
+                fs::rename(aside, file).map_err(Error::io("putting an outbox back"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The outbox's files, and where each is put aside.
+    fn outbox_files(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+        let outbox = self.gateway.supervisor().config().outbox.clone();
+        ["", "-wal", "-shm"].into_iter().map(move |suffix| {
+            let mut file = outbox.clone().into_os_string();
+            file.push(suffix);
+            let mut aside = file.clone();
+            aside.push(".aside");
+            (file.into(), aside.into())
+        })
+    }
+
+    pub(super) fn mend_site(&self) -> Result<()> {
+        self.site.uplink().mend();
+        self.site.ot_network().mend();
+        self.site.power_unit().set_feed(Feed { mains: true, ups_charged: true });
+        if self.device.is_some() {
+            self.site.power_unit().set_breaker(self.id(), true)?;
+            self.factory.registry().set_state(self.id(), ServiceState::InService)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn mend_gateway(&self) -> Result<()> {
+        let supervisor = self.gateway.supervisor();
+        self.gateway.cable().mend();
+        self.gateway.module().mend();
+        supervisor.set_memory_budget(supervisor.config().memory_budget);
+        self.mend_outbox()?;
+        if self.damage == Damage::MemoryLimit {
+            // It may be up for the moment that it takes to run out of memory.
+            supervisor.kill().await?;
+        }
+        supervisor.start().await?;
+        supervisor.tell(Order::Resume).await
+    }
+
+    pub(super) fn mend_device(&self, device: &Device, before: Condition) -> Result<()> {
+        device.port().mend();
+        self.factory.broker().allow(self.id());
+        let authority = self.factory.authority();
+        let identity = match before.identity {
+            Some(identity) if authority.has_revoked(identity.serial()) => {
+                Some(authority.issue(self.id(), Validity::current())?)
+            }
+            kept => kept,
+        };
+        device.change(|device| {
+            *device = Condition { identity, password: password(self.id()), ..before };
+        });
+        Ok(())
+    }
+}
+
+async fn flap(port: Switch) {
+    loop {
+        port.cut();
+        sleep(FLAP).await;
+        port.mend();
+        sleep(2 * FLAP).await;
+    }
+}

@@ -1,0 +1,38 @@
+//! A small factory in one command: real parts for the runbooks to diagnose.
+//!
+//! ```text
+//!  device ── OT network ── gateway ── uplink ── door ── broker ── platform
+//!  (task)    (TCP relay)   (process)  (relay)   (TLS)   (MQTT)    (subscriber, registry)
+//!     └─ power unit           └─ supervisor (starts, restarts, knows how it ended)
+//! ```
+//!
+//! Everything listens on free loopback ports and lives in one temporary folder. What can break really breaks: a
+//! [`fault`] kills a process, cuts a network, swaps a certificate. Whoever wants to know asks the parts:
+//!
+//! | what | where |
+//! |---|---|
+//! | service state | [`platform::Registry::device`] |
+//! | last seen, heartbeats, by receipt | [`platform::Platform`] |
+//! | CONNECTs, refusals and ends of sessions | [`broker::Broker::events`], [`door::Door::events`] |
+//! | a gateway's process, health, MQTT log, outbox, restart | [`factory::site::GatewayHost`] |
+//! | reaching a device, and its certificate, from its gateway | [`factory::site::GatewayHost`] |
+//! | other paths to a site, its power | [`factory::site::Site`] |
+
+pub mod broker;
+pub mod console;
+pub mod device;
+pub mod door;
+pub mod error;
+pub mod factory;
+pub mod fault;
+pub mod gateway;
+pub mod line;
+pub mod mqtt;
+pub mod network;
+pub mod pki;
+pub mod platform;
+pub mod power;
+pub mod reading;
+pub mod supervisor;
+pub mod task;
+pub mod wait;

@@ -1,0 +1,361 @@
+//! Certificates, minted on the spot: authorities, identities, revocation lists, and reading what a peer presents.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
+};
+use time::OffsetDateTime;
+use tokio_rustls::rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use x509_parser::{parse_x509_certificate, time::ASN1Time};
+
+use crate::error::{Error, Result};
+
+/// From when until when a certificate is valid, both ends in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment of it.
+    pub not_before: DateTime<Utc>,
+    /// The last moment of it.
+    pub not_after: DateTime<Utc>,
+}
+
+impl Validity {
+    /// A year around now, as most certificates of the plant have.
+    pub fn current() -> Self {
+        Self::between(TimeDelta::days(-30), TimeDelta::days(335))
+    }
+
+    /// A year that ended a day ago.
+    pub fn expired() -> Self {
+        Self::between(TimeDelta::days(-366), TimeDelta::days(-1))
+    }
+
+    /// A year that begins tomorrow.
+    pub fn not_yet() -> Self {
+        Self::between(TimeDelta::days(1), TimeDelta::days(366))
+    }
+
+    fn between(from: TimeDelta, to: TimeDelta) -> Self {
+        let now = Utc::now();
+        Self { not_before: now + from, not_after: now + to }
+    }
+}
+
+/// A certificate with its private key.
+#[derive(Clone)]
+pub struct Identity {
+    common_name: String,
+    serial: String,
+    validity: Validity,
+    certificate: CertificateDer<'static>,
+    key: Vec<u8>,
+}
+
+impl Identity {
+    /// Reads an identity from DER: its certificate, and its key in PKCS#8.
+    ///
+    /// # Errors
+    /// When the certificate can't be parsed.
+    pub fn from_der(certificate: Vec<u8>, key: Vec<u8>) -> Result<Self> {
+        let presented = Presented::parse(&certificate)?;
+        Ok(Self {
+            common_name: presented.common_name,
+            serial: presented.serial,
+            validity: presented.validity,
+            certificate: certificate.into(),
+            key,
+        })
+    }
+
+    /// The subject's common name: the client id of a client.
+    pub fn common_name(&self) -> &str {
+        &self.common_name
+    }
+
+    /// The serial number, in hexadecimal.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// From when until when it is valid.
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// The certificate in DER.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The private key, PKCS#8 in DER.
+    pub fn key_der(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// A TLS client that presents this identity and trusts `roots`.
+    ///
+    /// # Errors
+    /// When the key does not fit the certificate.
+    pub fn client_config(&self, roots: RootCertStore) -> Result<ClientConfig> {
+        Ok(ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![self.certificate.clone()], self.private_key())?)
+    }
+
+    /// A TLS server that presents this identity and asks its clients for none.
+    ///
+    /// # Errors
+    /// When the key does not fit the certificate.
+    pub fn server_config(&self) -> Result<ServerConfig> {
+        Ok(ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certificate.clone()], self.private_key())?)
+    }
+
+    pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.key.clone()).into()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("common_name", &self.common_name)
+            .field("serial", &self.serial)
+            .field("validity", &self.validity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A certificate authority, and its list of what it has revoked.
+pub struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+    next_serial: AtomicU64,
+    revoked: Mutex<Vec<String>>,
+}
+
+impl Authority {
+    /// Makes an authority named `name`.
+    ///
+    /// # Errors
+    /// When no key can be generated.
+    pub fn new(name: &str) -> Result<Self> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let validity = Validity::current();
+        params.not_before = offset(validity.not_before)?;
+        params.not_after = offset(validity.not_after)?;
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?.der().clone();
+        Ok(Self {
+            certificate,
+            issuer: Issuer::new(params, key),
+            next_serial: AtomicU64::new(0x10_0001),
+            revoked: Mutex::default(),
+        })
+    }
+
+    /// Issues a certificate for `common_name`, good for clients and for servers on loopback.
+    ///
+    /// # Errors
+    /// When no key can be generated or `common_name` is not a possible name.
+    pub fn issue(&self, common_name: &str, validity: Validity) -> Result<Identity> {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        params.not_before = offset(validity.not_before)?;
+        params.not_after = offset(validity.not_after)?;
+        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
+        params.serial_number = Some(SerialNumber::from(serial));
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Identity::from_der(certificate.der().to_vec(), key.serialize_der())
+    }
+
+    /// Puts the certificate with this serial on the revocation list.
+    pub fn revoke(&self, serial: &str) {
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !revoked.iter().any(|known| known == serial) {
+            revoked.push(serial.to_owned());
+        }
+    }
+
+    /// Whether the certificate with this serial is on the revocation list.
+    pub fn has_revoked(&self, serial: &str) -> bool {
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|known| known == serial)
+    }
+
+    /// The revocation list as of now, signed.
+    ///
+    /// # Errors
+    /// When it can't be signed.
+    pub fn revocation_list(&self) -> Result<CertificateRevocationListDer<'static>> {
+        let now = Utc::now();
+        let revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let revoked_certs = revoked
+            .iter()
+            .map(|serial| {
+                Ok(RevokedCertParams {
+                    serial_number: serial_number(serial)?,
+                    revocation_time: offset(now)?,
+                    reason_code: Some(RevocationReason::KeyCompromise),
+                    invalidity_date: None,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let params = CertificateRevocationListParams {
+            this_update: offset(now)?,
+            next_update: offset(now + TimeDelta::days(1))?,
+            crl_number: SerialNumber::from(revoked.len() as u64),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(params.signed_by(&self.issuer)?.into())
+    }
+
+    /// The authority's own certificate.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// A store of roots with this authority alone in it.
+    ///
+    /// # Errors
+    /// When the certificate is not fit for a root.
+    pub fn roots(&self) -> Result<RootCertStore> {
+        roots_of(self.certificate.clone())
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+/// A store of roots with one certificate in it.
+///
+/// # Errors
+/// When the certificate is not fit for a root.
+pub fn roots_of(certificate: CertificateDer<'static>) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate)?;
+    Ok(roots)
+}
+
+/// The one crypto provider of the plant.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// A certificate as a peer presented it, read from its DER.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// The subject's common name.
+    pub common_name: String,
+    /// The issuer's common name.
+    pub issuer: String,
+    /// The serial number, in hexadecimal.
+    pub serial: String,
+    /// From when until when it is valid.
+    pub validity: Validity,
+    /// The certificate itself.
+    pub der: Vec<u8>,
+}
+
+impl Presented {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// When it can't be parsed, or has no common name.
+    pub fn parse(der: &[u8]) -> Result<Self> {
+        let unreadable = |what: &str| Error::UnreadableCertificate(what.to_owned());
+        let (_, certificate) = parse_x509_certificate(der).map_err(|error| unreadable(&error.to_string()))?;
+        let name_of = |name: &x509_parser::x509::X509Name<'_>| {
+            name.iter_common_name()
+                .next()
+                .and_then(|name| name.as_str().ok())
+                .map(str::to_owned)
+                .ok_or_else(|| unreadable("no common name"))
+        };
+        let time = |time: ASN1Time| {
+            DateTime::from_timestamp(time.timestamp(), 0).ok_or_else(|| unreadable("a time out of range"))
+        };
+        Ok(Self {
+            common_name: name_of(certificate.subject())?,
+            issuer: name_of(certificate.issuer())?,
+            serial: certificate.tbs_certificate.serial.to_str_radix(16),
+            validity: Validity {
+                not_before: time(certificate.validity().not_before)?,
+                not_after: time(certificate.validity().not_after)?,
+            },
+            der: der.to_vec(),
+        })
+    }
+}
+
+fn offset(time: DateTime<Utc>) -> Result<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(time.timestamp())
+        .map_err(|error| Error::UnreadableCertificate(error.to_string()))
+}
+
+fn serial_number(serial: &str) -> Result<SerialNumber> {
+    let number =
+        u64::from_str_radix(serial, 16).map_err(|error| Error::UnreadableCertificate(error.to_string()))?;
+    Ok(SerialNumber::from(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_presented_is_read_back() {
+        let authority = Authority::new("authority").unwrap();
+        let identity = authority.issue("press-1", Validity::expired()).unwrap();
+        let presented = Presented::parse(identity.certificate()).unwrap();
+        assert_eq!(presented.common_name, "press-1");
+        assert_eq!(presented.issuer, "authority");
+        assert_eq!(presented.serial, identity.serial());
+        assert!(presented.validity.not_after < Utc::now());
+    }
+
+    #[test]
+    fn two_certificates_of_one_name_have_different_serials() {
+        let authority = Authority::new("authority").unwrap();
+        let first = authority.issue("press-1", Validity::current()).unwrap();
+        let second = authority.issue("press-1", Validity::current()).unwrap();
+        assert_ne!(first.serial(), second.serial());
+        authority.revoke(first.serial());
+        assert!(authority.has_revoked(first.serial()));
+        assert!(!authority.has_revoked(second.serial()));
+    }
+
+    #[test]
+    fn nonsense_is_not_a_certificate() {
+        assert!(Presented::parse(b"nonsense").is_err());
+    }
+}

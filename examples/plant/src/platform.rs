@@ -1,0 +1,234 @@
+//! The platform's side: a subscriber that notes when each device was last seen, and the device registry.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use rumqttc::{AsyncClient, Event, EventLoop, Packet, QoS};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::time::sleep;
+
+use crate::{
+    error::{Error, Result},
+    gateway::health::Health,
+    task::Task,
+};
+
+const REDIAL_AFTER: Duration = Duration::from_millis(300);
+
+/// A backend subscriber: it listens to the whole plant through the door, and goes by its own clock.
+#[derive(Debug)]
+pub struct Platform {
+    seen: Arc<Mutex<Seen>>,
+    _listen: Task,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    devices: HashMap<String, DateTime<Utc>>,
+    heartbeats: HashMap<String, (DateTime<Utc>, Health)>,
+}
+
+impl Platform {
+    /// Starts listening.
+    pub fn start(client: AsyncClient, events: EventLoop) -> Self {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let listen = listen(client, events, Arc::clone(&seen));
+        Self { seen, _listen: Task::spawn(listen) }
+    }
+
+    /// When a message of this device was last received; none when there never was one.
+    pub fn last_seen(&self, device: &str) -> Option<DateTime<Utc>> {
+        lock(&self.seen).devices.get(device).copied()
+    }
+
+    /// The last heartbeat of this gateway, and when it was received.
+    pub fn last_heartbeat(&self, gateway: &str) -> Option<(DateTime<Utc>, Health)> {
+        lock(&self.seen).heartbeats.get(gateway).cloned()
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn listen(client: AsyncClient, mut events: EventLoop, seen: Arc<Mutex<Seen>>) {
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                // The session is clean each time. A full queue means that a subscription waits in it already.
+                client.try_subscribe("plant/#", QoS::AtLeastOnce).ok();
+            }
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                note(&mut lock(&seen), &String::from_utf8_lossy(&publish.topic), &publish.payload);
+            }
+            Ok(_) => {}
+            Err(_) => sleep(REDIAL_AFTER).await,
+        }
+    }
+}
+
+fn note(seen: &mut Seen, topic: &str, payload: &[u8]) {
+    let now = Utc::now();
+    let mut levels = topic.split('/').skip(2);
+    match (levels.next(), levels.next()) {
+        (Some(device), Some("telemetry")) => {
+            seen.devices.insert(device.to_owned(), now);
+        }
+        (Some(gateway), Some("status")) => {
+            if let Ok(health) = serde_json::from_slice(payload) {
+                seen.heartbeats.insert(gateway.to_owned(), (now, health));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a device is meant to be online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    /// It is.
+    InService,
+    /// Someone works on it.
+    InMaintenance,
+    /// It was taken out for good.
+    Decommissioned,
+    /// It was entered, and never got an identity.
+    NeverProvisioned,
+}
+
+impl ServiceState {
+    const ALL: [(Self, &str); 4] = [
+        (Self::InService, "in service"),
+        (Self::InMaintenance, "in maintenance"),
+        (Self::Decommissioned, "decommissioned"),
+        (Self::NeverProvisioned, "never provisioned"),
+    ];
+
+    fn text(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, text)| text)
+    }
+}
+
+/// What the registry knows of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The device's id.
+    pub device: String,
+    /// Its site.
+    pub site: String,
+    /// The gateway that it is behind.
+    pub gateway: String,
+    /// Whether it has an MQTT session of its own; otherwise its gateway publishes for it.
+    pub own_session: bool,
+    /// Whether it is meant to be online.
+    pub state: ServiceState,
+}
+
+/// The device registry, an SQLite database.
+#[derive(Debug)]
+pub struct Registry {
+    database: Mutex<Connection>,
+}
+
+impl Registry {
+    /// Opens the registry, and makes it if it is not there.
+    ///
+    /// # Errors
+    /// When the file is no such database.
+    pub fn open(path: &Path) -> Result<Self> {
+        let database = Connection::open(path)?;
+        database.execute_batch(
+            "CREATE TABLE IF NOT EXISTS device (
+                 id TEXT PRIMARY KEY,
+                 site TEXT NOT NULL,
+                 gateway TEXT NOT NULL,
+                 own_session INTEGER NOT NULL,
+                 state TEXT NOT NULL
+             )",
+        )?;
+        Ok(Self { database: Mutex::new(database) })
+    }
+
+    /// Enters a device, or changes what is known of it.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn enter(&self, device: &Registered) -> Result<()> {
+        self.database().execute(
+            "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![device.device, device.site, device.gateway, device.own_session, device.state.text()],
+        )?;
+        Ok(())
+    }
+
+    /// Sets whether a device is meant to be online.
+    ///
+    /// # Errors
+    /// When the registry has no such device, or the database refuses.
+    pub fn set_state(&self, device: &str, state: ServiceState) -> Result<()> {
+        let changed = self
+            .database()
+            .execute("UPDATE device SET state = ?2 WHERE id = ?1", params![device, state.text()])?;
+        if changed == 0 {
+            return Err(Error::Unknown { kind: "device", id: device.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// What the registry knows of a device; none when it has no such device.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn device(&self, device: &str) -> Result<Option<Registered>> {
+        let found = self
+            .database()
+            .query_row(
+                "SELECT id, site, gateway, own_session, state FROM device WHERE id = ?1",
+                [device],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, String>(4)?)),
+            )
+            .optional()?;
+        let Some((device, site, gateway, own_session, state)) = found else {
+            return Ok(None);
+        };
+        let (state, _) = ServiceState::ALL
+            .iter()
+            .find(|(_, text)| *text == state)
+            .ok_or_else(|| Error::Unknown { kind: "service state", id: state })?;
+        Ok(Some(Registered { device, site, gateway, own_session, state: *state }))
+    }
+
+    fn database(&self) -> MutexGuard<'_, Connection> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_keeps_each_service_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&folder.path().join("registry.db")).unwrap();
+        for (state, _) in ServiceState::ALL {
+            let entered = Registered {
+                device: "press-1".to_owned(),
+                site: "north".to_owned(),
+                gateway: "gw-north-1".to_owned(),
+                own_session: true,
+                state,
+            };
+            registry.enter(&entered).unwrap();
+            assert_eq!(registry.device("press-1").unwrap(), Some(entered));
+        }
+        assert_eq!(registry.device("nobody").unwrap(), None);
+        let unknown = registry.set_state("nobody", ServiceState::InService);
+        assert!(matches!(unknown, Err(Error::Unknown { .. })));
+    }
+}

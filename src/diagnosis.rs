@@ -1,0 +1,588 @@
+//! The diagnosis: a runbook being walked, without I/O.
+//!
+//! A [`Diagnosis`] is told answers and the time, and tells what it wants next. It reads no clock, opens no
+//! socket and spawns nothing, so a test drives it by hand and a service drives it with what it has:
+//!
+//! 1. [`Diagnosis::poll`] until it says [`Output::Pending`] or [`Output::Concluded`]. Each request comes once.
+//! 2. Do what was asked, in any order and as concurrently as you like, and give back each result:
+//!    [`Diagnosis::answer`] a probe, [`Diagnosis::approve`] an action, [`Diagnosis::acted`] after it,
+//!    [`Diagnosis::reply`] to a question.
+//! 3. After every answer, and at the latest at `Pending`'s instant, poll again.
+//!
+//! What holds, whatever comes in:
+//!
+//! - Only `poll` and the answers move it, and both take the time. A clock that steps back or jumps is recorded
+//!   as an [`Anomaly`]; a wait keeps its length.
+//! - An answer that is late, repeated or unknown is refused and changes nothing.
+//! - An unknown value is never taken for healthy. The step says what it means, or the diagnosis explores: it
+//!   asks whatever is still possible and ends with [`Hypothesis`] values. It never acts on one.
+//! - What happened is the trace, and the trace is the state: [`Diagnosis::bundle`] is what you save and what
+//!   you show, and [`Diagnosis::resume`] walks it again, entry by entry.
+//!
+//! The driver does all this over async adapters; see `driver`.
+
+mod anomaly;
+mod bundle;
+mod explore;
+mod finding;
+mod hypothesis;
+mod log;
+mod machine;
+mod output;
+pub mod rehearsal;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::fact::{Domain, Observation};
+use crate::runbook::step::{OnUnknown, Step, StepKind};
+use crate::runbook::{Fingerprint, RunbookSet};
+use crate::subject::{Subject, Trigger};
+
+use explore::Exploration;
+use hypothesis::Explored;
+use log::{Entry, Event, Place};
+use output::Context;
+
+pub use anomaly::Anomaly;
+pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
+pub use finding::{Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted};
+pub use output::{
+    ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding, DiagnosisId,
+    DiagnosisIdError, Output, ProbeRequest, Reply, RequestId,
+};
+
+/// One walk through a runbook; see the [module](self) for how to drive it.
+///
+/// ```
+/// # #[cfg(feature = "toml")] {
+/// use chrono::{TimeDelta, TimeZone, Utc};
+/// use iot_runbook::catalog;
+/// use iot_runbook::diagnosis::{Diagnosis, Output};
+/// use iot_runbook::fact::Observation;
+/// use iot_runbook::subject::{Subject, Trigger};
+/// use ulid::Ulid;
+///
+/// let now = Utc.timestamp_opt(1_800_000_000, 0).unwrap();
+/// let set = catalog::set()?;
+/// let trigger = Trigger::new("offline alert", now);
+/// let mut diagnosis =
+///     Diagnosis::new(Ulid(1), &set, "device-offline", Subject::device("press-07"), trigger, now)?;
+///
+/// let Output::Probe(request) = diagnosis.poll(now) else { unreachable!() };
+/// assert_eq!(request.query().check.as_ref(), "service-state");
+/// let Some(value) = request.query().domain.find_choice("maintenance") else { unreachable!() };
+/// diagnosis.answer(request.id, Observation::known(value, now, "registry"), now)?;
+///
+/// let Output::Concluded(finding) = diagnosis.poll(now) else { unreachable!() };
+/// assert_eq!(finding.conclusion(), Some("expected-offline"));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    context: Arc<Context>,
+    /// Everything that happened: the trace, and the facts.
+    log: Vec<Entry>,
+    /// The entry of the latest answer to each query of the set; `u32::MAX`, which no log reaches, for none.
+    answers: Box<[u32]>,
+    /// Requests without an answer.
+    open: Vec<Open>,
+    place: Place,
+    phase: Phase,
+    /// The handover steps that wait for the runbooks they called, the innermost last.
+    callers: Vec<Place>,
+    /// What explorations came to, in order.
+    explored: Vec<(Place, Explored)>,
+    /// What the clock said last.
+    now: DateTime<Utc>,
+    /// The time that passed on the diagnosis's own account; it never runs back.
+    elapsed: TimeDelta,
+    /// The same at the latest entry of the log.
+    logged_elapsed: TimeDelta,
+    /// The first entry whose facts count.
+    epoch: u32,
+    /// When the last wait or act began, or else the diagnosis.
+    since: DateTime<Utc>,
+    next_request: u32,
+    waits: u32,
+    steps_back: u32,
+    /// How many entries were looked through for alerts to hand out, and how many alerts were.
+    alerts_seen: usize,
+    alerts_told: u32,
+    /// Whether the log holds anything that a finding lists.
+    remarkable: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    request: RequestId,
+    entry: u32,
+    handed_out: bool,
+}
+
+/// What is awaited at the present step. Instants are on the diagnosis's own account of time.
+#[derive(Clone, Debug)]
+enum Phase {
+    Probing,
+    /// A check that is asked later.
+    Deferred {
+        due: TimeDelta,
+    },
+    Waiting {
+        due: TimeDelta,
+    },
+    Person {
+        request: RequestId,
+        due: TimeDelta,
+    },
+    Approving {
+        request: RequestId,
+        due: TimeDelta,
+    },
+    Rechecking,
+    Acting {
+        request: RequestId,
+        due: TimeDelta,
+    },
+    Exploring(Box<Exploration>),
+    Ended,
+}
+
+impl Phase {
+    fn due(&self) -> Option<TimeDelta> {
+        match self {
+            Self::Deferred { due }
+            | Self::Waiting { due }
+            | Self::Person { due, .. }
+            | Self::Approving { due, .. }
+            | Self::Acting { due, .. } => Some(*due),
+            Self::Probing | Self::Rechecking | Self::Exploring(_) | Self::Ended => None,
+        }
+    }
+}
+
+/// As many entries as a usual walk makes, so that the log is allocated once.
+const USUAL_ENTRIES: usize = 32;
+
+/// The set has no runbook of that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the set has no runbook \"{name}\"; it has: {known}")]
+pub struct NoSuchRunbook {
+    /// The name that was asked for.
+    pub name: String,
+    /// The names that there are.
+    pub known: String,
+}
+
+/// An answer that was not taken. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// No such request is open: it was never made, is answered already, or has expired.
+    #[error("request {0} is not open: it was never made, is answered already, or has expired")]
+    NotOpen(RequestId),
+    /// The request wants another kind of answer.
+    #[error("request {request} wants {wanted}, not {given}")]
+    WrongKind {
+        /// The request.
+        request: RequestId,
+        /// What it wants.
+        wanted: &'static str,
+        /// What was given.
+        given: &'static str,
+    },
+    /// A person's answer that is no value of the question's domain.
+    #[error("request {request}: {value} is no answer to the question; one is: {domain}")]
+    NotInDomain {
+        /// The request.
+        request: RequestId,
+        /// The answer.
+        value: String,
+        /// What answers there are.
+        domain: String,
+    },
+    /// An approval that was given for another state: another step or visit, another runbook, other evidence.
+    #[error(
+        "the approval was given for another state (its {differs} differs): show the present request again"
+    )]
+    OtherState {
+        /// What differs.
+        differs: &'static str,
+    },
+}
+
+/// Getters.
+impl Diagnosis {
+    /// Its identity.
+    #[must_use]
+    pub fn id(&self) -> DiagnosisId {
+        self.context.id
+    }
+
+    /// Whom it is about.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.context.subject
+    }
+
+    /// What began it.
+    #[must_use]
+    pub fn trigger(&self) -> &Trigger {
+        &self.context.trigger
+    }
+
+    /// The runbooks it walks in.
+    #[must_use]
+    pub fn runbooks(&self) -> &RunbookSet {
+        &self.context.set
+    }
+
+    /// The name of the runbook it began with.
+    #[must_use]
+    pub fn runbook(&self) -> &str {
+        self.context.set.runbook(self.context.entry).map_or("", |runbook| runbook.name())
+    }
+
+    /// The id of the step at which it stands.
+    #[must_use]
+    pub fn step(&self) -> &str {
+        self.context.step_id(self.place)
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+
+    /// What it came to, once it has ended.
+    #[must_use]
+    pub fn finding(&self) -> Option<Finding> {
+        self.is_ended().then(|| Finding::of(self))
+    }
+
+    /// How many entries its trace has.
+    #[must_use]
+    pub fn trace_len(&self) -> usize {
+        self.log.len()
+    }
+
+    /// The entry of the trace at that position, from zero, as it is recorded.
+    #[must_use]
+    pub fn record(&self, position: usize) -> Option<Record> {
+        self.log.get(position).map(|entry| bundle::record(&self.context, entry))
+    }
+
+    /// The whole trace, as it is recorded.
+    pub fn trace(&self) -> impl ExactSizeIterator<Item = Record> + '_ {
+        self.log.iter().map(|entry| bundle::record(&self.context, entry))
+    }
+
+    /// Whether that request still waits for its answer.
+    #[must_use]
+    pub fn is_open(&self, request: RequestId) -> bool {
+        self.open.iter().any(|open| open.request == request)
+    }
+
+    /// When it must be polled again at the latest, by the clock that it is given.
+    #[must_use]
+    pub fn due_at(&self) -> Option<DateTime<Utc>> {
+        let left = self.phase.due()?.checked_sub(&self.elapsed).unwrap_or(TimeDelta::MAX);
+        Some(crate::time::saturating_add(self.now, left))
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let set = &self.context.set;
+        set.fingerprint(self.runbook()).unwrap_or(Fingerprint::from_bytes([0; 32]))
+    }
+}
+
+/// Driving it.
+impl Diagnosis {
+    /// Begins to walk the named runbook of the set.
+    ///
+    /// # Errors
+    /// [`NoSuchRunbook`] where the set has none of that name.
+    pub fn new(
+        id: impl Into<DiagnosisId>,
+        runbooks: &RunbookSet,
+        runbook: &str,
+        subject: Subject,
+        trigger: Trigger,
+        now: DateTime<Utc>,
+    ) -> Result<Self, NoSuchRunbook> {
+        let found = runbooks.position(runbook).and_then(|at| Some((at, runbooks.runbook(at)?.start())));
+        let Some((entry, start)) = found else {
+            let known = runbooks.runbooks().map(|known| known.name()).collect::<Vec<_>>().join(", ");
+            return Err(NoSuchRunbook { name: runbook.to_owned(), known });
+        };
+        let set = runbooks.clone();
+        let queries = set.queries().len();
+        let mut diagnosis = Self {
+            context: Arc::new(Context { id: id.into(), set, entry, subject, trigger, started_at: now }),
+            log: Vec::with_capacity(USUAL_ENTRIES),
+            answers: vec![u32::MAX; queries].into_boxed_slice(),
+            open: Vec::new(),
+            place: Place { runbook: entry, step: start },
+            phase: Phase::Ended,
+            callers: Vec::new(),
+            explored: Vec::new(),
+            now,
+            elapsed: TimeDelta::zero(),
+            logged_elapsed: TimeDelta::zero(),
+            epoch: 0,
+            since: now,
+            next_request: 0,
+            waits: 0,
+            steps_back: 0,
+            alerts_seen: 0,
+            alerts_told: 0,
+            remarkable: false,
+        };
+        diagnosis.begin();
+        Ok(diagnosis)
+    }
+
+    /// What it wants next. Call it until it says [`Output::Pending`] or [`Output::Concluded`].
+    pub fn poll(&mut self, now: DateTime<Utc>) -> Output {
+        self.advance(now);
+        if let Some(alert) = self.next_alert() {
+            return Output::Alert(alert);
+        }
+        if let Some(open) = self.open.iter_mut().find(|open| !open.handed_out) {
+            open.handed_out = true;
+            let open = *open;
+            if let Some(output) = self.hand_out(open) {
+                return output;
+            }
+        }
+        match self.phase {
+            Phase::Ended => Output::Concluded(Finding::of(self)),
+            _ => Output::Pending { until: self.due_at() },
+        }
+    }
+
+    /// Every request without an answer will be handed out again, under the same number: for a driver that was
+    /// dropped while it asked.
+    pub fn hand_out_again(&mut self) {
+        for open in &mut self.open {
+            open.handed_out = false;
+        }
+    }
+
+    /// Alerts from that number on will be handed out again: for a driver that was dropped while it told them.
+    pub fn hand_out_alerts_again(&mut self, from: u32) {
+        let told = self.alerts_told.min(from);
+        self.alerts_seen = 0;
+        self.alerts_told = 0;
+        while self.alerts_told < told && self.next_alert().is_some() {}
+    }
+
+    /// Answers a probe. A value that is not of the check's domain, or is older than the check allows, counts as
+    /// unknown.
+    ///
+    /// # Errors
+    /// [`AnswerError::NotOpen`], [`AnswerError::WrongKind`]; nothing has changed then.
+    pub fn answer(
+        &mut self,
+        request: RequestId,
+        observation: Observation,
+        now: DateTime<Utc>,
+    ) -> Result<(), AnswerError> {
+        self.expect(request, "the answer to a probe")?;
+        self.advance(now);
+        match self.opened(request)? {
+            Event::Asked { query, .. } => {
+                let query = *query;
+                self.take_answer(request, query, observation);
+                Ok(())
+            }
+            _ => Err(AnswerError::NotOpen(request)),
+        }
+    }
+
+    /// Gives a person's word on an action.
+    ///
+    /// # Errors
+    /// [`AnswerError::OtherState`] for an approval of another state, [`AnswerError::NotOpen`],
+    /// [`AnswerError::WrongKind`]; nothing has changed then.
+    pub fn approve(&mut self, approval: Approval, now: DateTime<Utc>) -> Result<(), AnswerError> {
+        let request = approval.binding.request;
+        if approval.binding.diagnosis != self.context.id {
+            return Err(AnswerError::OtherState { differs: "diagnosis" });
+        }
+        self.expect(request, "an approval")?;
+        self.check_binding(&approval.binding)?;
+        self.advance(now);
+        self.opened(request)?;
+        self.take_approval(request, approval.by, approval.declined);
+        Ok(())
+    }
+
+    /// Reports how an act went.
+    ///
+    /// # Errors
+    /// [`AnswerError::NotOpen`], [`AnswerError::WrongKind`]; nothing has changed then.
+    pub fn acted(
+        &mut self,
+        request: RequestId,
+        report: ActReport,
+        now: DateTime<Utc>,
+    ) -> Result<(), AnswerError> {
+        self.expect(request, "the report of an act")?;
+        self.advance(now);
+        self.opened(request)?;
+        self.take_report(request, report);
+        Ok(())
+    }
+
+    /// Gives a person's answer to a question.
+    ///
+    /// # Errors
+    /// [`AnswerError::NotInDomain`] for a value that is no answer to it, [`AnswerError::NotOpen`],
+    /// [`AnswerError::WrongKind`]; nothing has changed then, and the question stays open.
+    pub fn reply(&mut self, request: RequestId, reply: Reply, now: DateTime<Utc>) -> Result<(), AnswerError> {
+        self.expect(request, "a person's answer")?;
+        if let (Some(value), Some(domain)) = (reply.value, self.asked_domain())
+            && !value.is_of(domain)
+        {
+            let domain = domain.clone();
+            let value = value.render(&domain);
+            return Err(AnswerError::NotInDomain { request, value, domain: domain.to_string() });
+        }
+        self.advance(now);
+        self.opened(request)?;
+        self.take_reply(request, reply);
+        Ok(())
+    }
+}
+
+impl Diagnosis {
+    /// The entry that opened the request, if it is still open.
+    fn opened(&self, request: RequestId) -> Result<&Event, AnswerError> {
+        let open = self.open.iter().find(|open| open.request == request);
+        let entry = open.and_then(|open| self.log.get(open.entry as usize));
+        entry.map(|entry| &entry.event).ok_or(AnswerError::NotOpen(request))
+    }
+
+    /// Refuses an answer of the wrong kind, before time moves.
+    fn expect(&self, request: RequestId, given: &'static str) -> Result<(), AnswerError> {
+        let wanted = match self.opened(request)? {
+            Event::Asked { .. } => "the answer to a probe",
+            Event::ApprovalAsked { .. } => "an approval",
+            Event::ActBegan { .. } => "the report of an act",
+            Event::PersonAsked { .. } => "a person's answer",
+            _ => return Err(AnswerError::NotOpen(request)),
+        };
+        if wanted == given { Ok(()) } else { Err(AnswerError::WrongKind { request, wanted, given }) }
+    }
+
+    fn check_binding(&self, given: &Binding) -> Result<(), AnswerError> {
+        let Some(present) = self.binding(given.request) else {
+            return Err(AnswerError::NotOpen(given.request));
+        };
+        let differs = if given.step != present.step {
+            "step"
+        } else if given.fingerprint != present.fingerprint {
+            "runbook"
+        } else if given.evidence != present.evidence {
+            "evidence"
+        } else {
+            return Ok(());
+        };
+        Err(AnswerError::OtherState { differs })
+    }
+
+    fn binding(&self, request: RequestId) -> Option<Binding> {
+        let entry = self.open.iter().find(|open| open.request == request)?.entry as usize;
+        let evidence =
+            bundle::digest(self.log.get(..=entry)?.iter().map(|entry| bundle::record(&self.context, entry)));
+        Some(Binding {
+            diagnosis: self.context.id,
+            request,
+            step: self.step().into(),
+            fingerprint: self.fingerprint(),
+            evidence: evidence.into(),
+        })
+    }
+
+    /// The domain of the question at the present step.
+    fn asked_domain(&self) -> Option<&Domain> {
+        question(self.context.step(self.place)).map(|(_, domain)| domain)
+    }
+
+    fn next_alert(&mut self) -> Option<Alert> {
+        while let Some(entry) = self.log.get(self.alerts_seen) {
+            self.alerts_seen += 1;
+            if let Event::Alerted { exit } = entry.event {
+                let number = self.alerts_told;
+                self.alerts_told += 1;
+                let (place, at) = (entry.place, entry.at);
+                return Some(Alert { context: Arc::clone(&self.context), place, exit, at, number });
+            }
+        }
+        None
+    }
+
+    fn hand_out(&self, open: Open) -> Option<Output> {
+        let entry = self.log.get(open.entry as usize)?;
+        let place = entry.place;
+        let id = open.request;
+        let context = || Arc::clone(&self.context);
+        let expires_at = || self.due_at().unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let kind = &self.context.step(place)?.kind;
+        Some(match (&entry.event, kind) {
+            (Event::Asked { query, .. }, _) => Output::Probe(ProbeRequest {
+                id,
+                context: context(),
+                place,
+                query: *query,
+                since: self.since,
+            }),
+            (Event::ApprovalAsked { .. }, StepKind::Act(act)) => Output::Approve(ApprovalRequest {
+                id,
+                context: context(),
+                place,
+                action: act.action.clone(),
+                scope: act.scope,
+                binding: self.binding(id)?,
+                expires_at: expires_at(),
+            }),
+            (Event::ActBegan { visit, .. }, StepKind::Act(act)) => Output::Act(ActRequest {
+                id,
+                context: context(),
+                place,
+                action: act.action.clone(),
+                scope: act.scope,
+                visit: *visit,
+                expires_at: expires_at(),
+            }),
+            (Event::PersonAsked { .. }, _) => {
+                let (question, domain) = question(self.context.step(place))?;
+                Output::Ask(AskRequest {
+                    id,
+                    context: context(),
+                    place,
+                    question: question.clone(),
+                    domain: domain.clone(),
+                    expires_at: expires_at(),
+                })
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What a step asks a person, and the values that an answer may have.
+fn question(step: Option<&Step>) -> Option<(&Box<str>, &Domain)> {
+    match &step?.kind {
+        StepKind::Ask(ask) => Some((&ask.question, ask.branches.domain())),
+        StepKind::Check(check) => match &check.unknown {
+            OnUnknown::Ask { question, .. } => Some((question, check.branches.domain())),
+            _ => None,
+        },
+        _ => None,
+    }
+}

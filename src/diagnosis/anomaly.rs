@@ -1,0 +1,60 @@
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Something that should not happen, recorded in the trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Anomaly {
+    /// The clock stepped back by more than a second. Waits keep their length: time that is told twice is not
+    /// counted twice.
+    ClockBack {
+        /// What the clock then said.
+        to: DateTime<Utc>,
+    },
+    /// The clock is more than a day past everything that was awaited: it jumped, or the service slept.
+    ClockForward,
+    /// A wait until a fact's instant found no such instant, and was over at once.
+    NoInstant,
+    /// A loop came around without any time passing: every wait in it was already over.
+    IdleLoop,
+    /// The diagnosis waited 10 000 times.
+    TooManyWaits,
+    /// The clock stepped back 1 000 times.
+    ClockUnusable,
+    /// A value that no branch of its step takes. Validation rules it out; it is never guessed around.
+    NoBranch,
+}
+
+impl Anomaly {
+    /// What it means, for a person.
+    #[must_use]
+    pub const fn text(&self) -> &'static str {
+        match self {
+            Self::ClockBack { .. } => "the clock stepped back",
+            Self::ClockForward => "the clock is more than a day past what was awaited",
+            Self::NoInstant => "a wait found no instant to wait for",
+            Self::IdleLoop => "a loop came around without any time passing",
+            Self::TooManyWaits => "it waited 10 000 times without coming to an end",
+            Self::ClockUnusable => "the clock stepped back 1 000 times",
+            Self::NoBranch => "no branch takes the value",
+        }
+    }
+}
+
+impl fmt::Display for Anomaly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// A clock may be this much behind what it last said without that being an anomaly.
+pub(super) const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(1);
+/// A clock this far past what was awaited is an anomaly.
+pub(super) const CLOCK_JUMP: TimeDelta = TimeDelta::days(1);
+/// As often as the clock may step back before it is of no use.
+pub(super) const MOST_STEPS_BACK: u32 = 1_000;
+/// As often as a diagnosis may wait.
+pub(super) const MOST_WAITS: u32 = 10_000;

@@ -1,0 +1,718 @@
+//! The evidence bundle: the trace with its observations, as a document. It is what is saved and resumed, what
+//! is replayed to check a conclusion, and what an auditor reads.
+
+use std::fmt::{self, Write as _};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::Diagnosis;
+use super::anomaly::Anomaly;
+use super::log::{Entry, Event, Place};
+use super::output::{ActOutcome, ActReport, Context, DiagnosisId, Reply, RequestId};
+use crate::fact::{Details, Domain, Evidence, Kind, Observation, Source, Unknown, UnknownReason, Value};
+use crate::runbook::step::{StepIndex, StepKind};
+use crate::runbook::{Fingerprint, RunbookSet};
+use crate::subject::{Subject, Trigger};
+use crate::time::{format_duration, parse_duration};
+
+/// The version of the form.
+const FORMAT: u32 = 1;
+
+/// A diagnosis as a document, for any self-describing serde format (JSON, TOML, YAML, CBOR).
+///
+/// It is made whole by [`Diagnosis::bundle`] and only read by [`Diagnosis::resume`], which walks it again: a
+/// bundle that does not follow from its own answers is refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Bundle {
+    /// The version of this form.
+    pub format: u32,
+    /// The diagnosis.
+    pub diagnosis: DiagnosisId,
+    /// The name of the runbook it began with.
+    pub runbook: String,
+    /// The version of that runbook.
+    pub version: u32,
+    /// What that runbook and all that it can hand over to mean.
+    pub fingerprint: Fingerprint,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// What began it.
+    pub trigger: Trigger,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// What the clock said last.
+    pub as_of: DateTime<Utc>,
+    /// How many alerts were handed out.
+    pub alerts_told: u32,
+    /// Everything that happened, in order.
+    pub records: Vec<Record>,
+    /// SHA-256 over all the above, as hexadecimal text: it tells damage from change.
+    pub digest: String,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// The time that the call which brought it was given.
+    pub at: DateTime<Utc>,
+    /// The name of the runbook.
+    pub runbook: Box<str>,
+    /// The id of the step.
+    pub step: Box<str>,
+    /// What happened.
+    pub what: Recorded,
+}
+
+/// The way out that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Took {
+    /// The step it leads to.
+    pub to: Box<str>,
+    /// The guard that took the value, or the name of the way out.
+    pub by: Box<str>,
+    /// What the runbook notes about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Box<str>>,
+}
+
+/// What happened. Lengths of time are texts such as `5m`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the fields are documented on their variants")]
+#[non_exhaustive]
+pub enum Recorded {
+    /// A check was asked, of the named part of the subject; on the way, or while exploring.
+    Asked { request: RequestId, check: Box<str>, of: Box<str>, exploring: bool },
+    /// It was answered. Without `took` a person was asked then, or the diagnosis explored.
+    Answered { request: RequestId, check: Box<str>, observation: RecordedObservation, took: Option<Took> },
+    /// A check was answered that was asked while exploring.
+    Explored { request: RequestId, check: Box<str>, observation: RecordedObservation },
+    /// A check needed no asking: the record at that position has the answer.
+    Known { check: Box<str>, record: u32, took: Option<Took> },
+    /// A check could not be asked: the subject does not name what it asks about.
+    NoSubject { check: Box<str>, took: Option<Took> },
+    /// The time since the trigger was taken.
+    Elapsed { elapsed: String, took: Option<Took> },
+    /// A person was asked, for so long at the most.
+    PersonAsked { request: RequestId, question: Box<str>, within: String },
+    /// A person answered; without a value they do not know.
+    PersonAnswered {
+        request: RequestId,
+        value: Option<RecordedValue>,
+        by: Source,
+        details: Details,
+        took: Option<Took>,
+    },
+    /// A wait began.
+    WaitBegan { length: String },
+    /// It ended; `idle` where it was over before it began.
+    WaitEnded { idle: bool, took: Option<Took> },
+    /// An approval was asked for, for so long at the most.
+    ApprovalAsked { request: RequestId, action: Box<str>, within: String },
+    /// It was given.
+    Approved { request: RequestId, by: Source },
+    /// It was refused; without a request by the runbook's own policy.
+    Declined { request: Option<RequestId>, by: Source, reason: Box<str>, took: Option<Took> },
+    /// The recheck before an act came back; with `took` nothing was left to do.
+    Rechecked { request: RequestId, check: Box<str>, observation: RecordedObservation, took: Option<Took> },
+    /// The actuator was told to act, on that visit of the step, for so long at the most.
+    ActBegan { request: RequestId, action: Box<str>, visit: u32, within: String },
+    /// It reported.
+    Acted { request: RequestId, outcome: ActOutcome, by: Source, details: Details, took: Option<Took> },
+    /// No answer came in time. Without `took` the diagnosis explored then.
+    Expired { request: RequestId, took: Option<Took> },
+    /// Another runbook was called.
+    Called { runbook: Box<str> },
+    /// It ended, with that conclusion or without one.
+    Returned { conclusion: Option<Box<str>>, took: Option<Took> },
+    /// An alert came due.
+    Alerted { severity: crate::runbook::step::Severity, text: Box<str> },
+    /// Something was not as it should be.
+    Anomaly(Anomaly),
+    /// The step is a conclusion.
+    Concluded,
+    /// Exploring ended with hypotheses.
+    Undetermined,
+    /// The diagnosis could not go on.
+    Aborted(Anomaly),
+}
+
+/// An observation as a document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the fields are those of `Evidence` and `Unknown`")]
+#[non_exhaustive]
+pub enum RecordedObservation {
+    /// Somebody could tell.
+    Known { value: RecordedValue, observed_at: DateTime<Utc>, source: Source, details: Details },
+    /// Nobody could tell.
+    Unknown { reason: UnknownReason, source: Source, details: Details },
+}
+
+/// A value as a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RecordedValue {
+    /// Looked, and there is none.
+    Absent,
+    /// A length of time, such as `5m`.
+    Duration(String),
+    /// A moment.
+    Instant(DateTime<Utc>),
+    /// A number as text, so that it comes back exactly, the infinities too.
+    Number(String),
+    /// A whole number from zero.
+    Count(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// A choice by its name.
+    Choice(Box<str>),
+}
+
+/// A bundle that can't be resumed or replayed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// A form of another version.
+    #[error("the bundle has format {found}; this version reads {FORMAT}")]
+    Format {
+        /// The version it says.
+        found: u32,
+    },
+    /// The bundle is not as it was made.
+    #[error("the bundle is damaged or edited: its digest does not fit its content")]
+    Damaged,
+    /// The set has no such runbook.
+    #[error(transparent)]
+    NoSuchRunbook(#[from] super::NoSuchRunbook),
+    /// The runbook means something else now.
+    #[error(
+        "runbook \"{runbook}\" has fingerprint {found}, the bundle was made with {saved}: resume it with the runbooks and thresholds it was begun with"
+    )]
+    OtherRunbook {
+        /// The runbook.
+        runbook: String,
+        /// The fingerprint in the bundle.
+        saved: Fingerprint,
+        /// The fingerprint in the set.
+        found: Fingerprint,
+    },
+    /// A record does not follow from those before it.
+    #[error("record {record} of the bundle does not follow from those before it: {why}")]
+    Diverged {
+        /// The position of the record, from zero.
+        record: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Diagnosis {
+    /// The diagnosis as a document, to save, to show, and to replay.
+    #[must_use]
+    pub fn bundle(&self) -> Bundle {
+        let context = &self.context;
+        let runbook = context.set.runbook(context.entry);
+        let mut bundle = Bundle {
+            format: FORMAT,
+            diagnosis: context.id,
+            runbook: self.runbook().to_owned(),
+            version: runbook.map_or(0, crate::runbook::Runbook::version),
+            fingerprint: self.fingerprint(),
+            subject: context.subject.clone(),
+            trigger: context.trigger.clone(),
+            started_at: context.started_at,
+            as_of: self.now,
+            alerts_told: self.alerts_told,
+            records: self.trace().collect(),
+            digest: String::new(),
+        };
+        bundle.digest = bundle.computed_digest();
+        bundle
+    }
+
+    /// Walks a bundle again, entry by entry, and goes on where it stopped. What was asked and not answered is
+    /// handed out again, under the same numbers; alerts that were handed out are not.
+    ///
+    /// It is also how a bundle is replayed: a bundle that ended resumes as a diagnosis that has ended, with the
+    /// same finding, or is refused.
+    ///
+    /// # Errors
+    /// [`ResumeError`] where the bundle is of another version, damaged, of another runbook, or does not follow
+    /// from its own answers.
+    pub fn resume(bundle: &Bundle, runbooks: &RunbookSet) -> Result<Self, ResumeError> {
+        if bundle.format != FORMAT {
+            return Err(ResumeError::Format { found: bundle.format });
+        }
+        if bundle.digest != bundle.computed_digest() {
+            return Err(ResumeError::Damaged);
+        }
+        let (subject, trigger) = (bundle.subject.clone(), bundle.trigger.clone());
+        let mut diagnosis =
+            Self::new(bundle.diagnosis, runbooks, &bundle.runbook, subject, trigger, bundle.started_at)?;
+        if diagnosis.fingerprint() != bundle.fingerprint {
+            return Err(ResumeError::OtherRunbook {
+                runbook: bundle.runbook.clone(),
+                saved: bundle.fingerprint,
+                found: diagnosis.fingerprint(),
+            });
+        }
+        for (position, record) in bundle.records.iter().enumerate() {
+            diagnosis.walk_again(position, record)?;
+        }
+        diagnosis.advance(bundle.as_of);
+        if diagnosis.log.len() > bundle.records.len() {
+            let why = "the walk goes on where the bundle ends: records are missing".to_owned();
+            return Err(ResumeError::Diverged { record: bundle.records.len(), why });
+        }
+        for _ in 0..bundle.alerts_told {
+            if diagnosis.next_alert().is_none() {
+                let why = format!(
+                    "it says that {} alerts were handed out, and there were fewer",
+                    bundle.alerts_told
+                );
+                return Err(ResumeError::Diverged { record: bundle.records.len(), why });
+            }
+        }
+        Ok(diagnosis)
+    }
+
+    /// Brings about the record at `position`, unless what came before has, and compares.
+    fn walk_again(&mut self, position: usize, record: &Record) -> Result<(), ResumeError> {
+        let diverged = |why: String| ResumeError::Diverged { record: position, why };
+        if self.log.len() == position {
+            self.bring_about(record).map_err(diverged)?;
+        }
+        match self.record(position) {
+            Some(walked) if walked == *record => Ok(()),
+            Some(walked) => Err(diverged(format!("the walk has `{walked}` there, the bundle `{record}`"))),
+            None => Err(diverged(format!("the walk does not come to `{record}`"))),
+        }
+    }
+
+    fn bring_about(&mut self, record: &Record) -> Result<(), String> {
+        let at = record.at;
+        let refused = |error: super::AnswerError| error.to_string();
+        match &record.what {
+            Recorded::Answered { request, observation, .. }
+            | Recorded::Explored { request, observation, .. }
+            | Recorded::Rechecked { request, observation, .. } => {
+                let Event::Asked { query, .. } = *self.opened(*request).map_err(refused)? else {
+                    return Err(format!("request {request} is not open for an answer"));
+                };
+                let domain = self.context.set.queries().get(query as usize).map(|query| query.domain.clone());
+                let domain = domain.ok_or("the query is not there")?;
+                let observation = observation.read(&domain)?;
+                self.answer(*request, observation, at).map_err(refused)
+            }
+            Recorded::PersonAnswered { request, value, by, details, .. } => {
+                let domain = self.asked_domain().ok_or("no question is open")?;
+                let value = value.as_ref().map(|value| value.read(domain)).transpose()?;
+                let reply = Reply { value, by: by.clone(), details: details.clone() };
+                self.reply(*request, reply, at).map_err(refused)
+            }
+            Recorded::Approved { request, by } => self.approve_again(*request, by, None, at),
+            Recorded::Declined { request: Some(request), by, reason, .. } => {
+                self.approve_again(*request, by, Some(reason.clone()), at)
+            }
+            Recorded::Acted { request, outcome, by, details, .. } => {
+                let report = ActReport { outcome: *outcome, by: by.clone(), details: details.clone() };
+                self.acted(*request, report, at).map_err(refused)
+            }
+            Recorded::Anomaly(Anomaly::ClockBack { to }) => {
+                self.advance(at);
+                self.advance(*to);
+                Ok(())
+            }
+            _ => {
+                self.advance(at);
+                Ok(())
+            }
+        }
+    }
+
+    fn approve_again(
+        &mut self,
+        request: RequestId,
+        by: &Source,
+        declined: Option<Box<str>>,
+        at: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let binding = self.binding(request).ok_or_else(|| format!("request {request} is not open"))?;
+        let approval = super::Approval { binding, by: by.clone(), declined };
+        self.approve(approval, at).map_err(|error| error.to_string())
+    }
+}
+
+impl Bundle {
+    fn computed_digest(&self) -> String {
+        let mut hash = Hash::new();
+        // Writing into a hash cannot fail.
+        let _ = write!(
+            hash,
+            "{:?}",
+            (
+                self.format,
+                self.diagnosis,
+                &self.runbook,
+                self.version,
+                self.fingerprint,
+                &self.subject,
+                &self.trigger,
+                self.started_at,
+                self.as_of,
+                self.alerts_told,
+            )
+        );
+        for record in &self.records {
+            hash.add(record);
+        }
+        hash.finish()
+    }
+}
+
+/// SHA-256 over records, as hexadecimal text.
+pub(super) fn digest(records: impl Iterator<Item = Record>) -> String {
+    let mut hash = Hash::new();
+    for record in records {
+        hash.add(&record);
+    }
+    hash.finish()
+}
+
+/// A hash over the records' debug form, which quotes every text, so that no two different records look alike.
+/// A golden test holds that form still.
+struct Hash(Sha256);
+
+impl Hash {
+    fn new() -> Self {
+        Self(Sha256::new_with_prefix(b"iot-runbook/evidence/1"))
+    }
+
+    fn add(&mut self, record: &Record) {
+        // Writing into a hash cannot fail.
+        let _ = writeln!(self, "{record:?}");
+    }
+
+    fn finish(self) -> String {
+        Fingerprint::from_bytes(self.0.finalize().into()).to_string()
+    }
+}
+
+impl fmt::Write for Hash {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text);
+        Ok(())
+    }
+}
+
+/// An entry of the log as it is recorded.
+pub(super) fn record(context: &Context, entry: &Entry) -> Record {
+    Record {
+        at: entry.at,
+        runbook: context.runbook_name(entry.place).into(),
+        step: context.step_id(entry.place).into(),
+        what: recorded(context, entry),
+    }
+}
+
+fn recorded(context: &Context, entry: &Entry) -> Recorded {
+    let place = entry.place;
+    let step = context.step(place);
+    let took = took(context, place, &entry.event);
+    let query = |query: &u32| context.set.queries().get(*query as usize);
+    let check = |at: &u32| query(at).map_or(Box::default(), |query| query.check.clone());
+    let observed = |at: &u32, observation| match query(at) {
+        Some(query) => RecordedObservation::of(observation, &query.domain),
+        None => RecordedObservation::of(observation, &Domain::new(Kind::Flag)),
+    };
+    let action = || match step.map(|step| &step.kind) {
+        Some(StepKind::Act(act)) => act.action.clone(),
+        _ => Box::default(),
+    };
+    let length = |length: &TimeDelta| format_duration(*length);
+    match &entry.event {
+        Event::Asked { request, query: at, exploring } => {
+            let of = query(at).and_then(|query| context.subject.name_of(query.scope)).unwrap_or_default();
+            Recorded::Asked { request: *request, check: check(at), of: of.into(), exploring: *exploring }
+        }
+        Event::Answered { request, query, observation, .. } => Recorded::Answered {
+            request: *request,
+            check: check(query),
+            observation: observed(query, observation),
+            took,
+        },
+        Event::Explored { request, query, observation } => Recorded::Explored {
+            request: *request,
+            check: check(query),
+            observation: observed(query, observation),
+        },
+        Event::Reused { query, entry, .. } => Recorded::Known { check: check(query), record: *entry, took },
+        Event::NoSubject { query, .. } => Recorded::NoSubject { check: check(query), took },
+        Event::Elapsed { elapsed, .. } => Recorded::Elapsed { elapsed: length(elapsed), took },
+        Event::PersonAsked { request, within } => {
+            let question = super::question(step).map_or(Box::default(), |(question, _)| question.clone());
+            Recorded::PersonAsked { request: *request, question, within: length(within) }
+        }
+        Event::PersonAnswered { request, value, by, details, .. } => Recorded::PersonAnswered {
+            request: *request,
+            value: value
+                .zip(super::question(step))
+                .map(|(value, (_, domain))| RecordedValue::of(value, domain)),
+            by: by.clone(),
+            details: details.clone(),
+            took,
+        },
+        Event::WaitBegan { length: by } => Recorded::WaitBegan { length: length(by) },
+        Event::WaitEnded { idle } => Recorded::WaitEnded { idle: *idle, took },
+        Event::ApprovalAsked { request, within } => {
+            Recorded::ApprovalAsked { request: *request, action: action(), within: length(within) }
+        }
+        Event::Approved { request, by } => Recorded::Approved { request: *request, by: by.clone() },
+        Event::Declined { request, by, reason, .. } => {
+            Recorded::Declined { request: *request, by: by.clone(), reason: reason.clone(), took }
+        }
+        Event::Rechecked { request, query, observation, .. } => Recorded::Rechecked {
+            request: *request,
+            check: check(query),
+            observation: observed(query, observation),
+            took,
+        },
+        Event::ActBegan { request, visit, within } => {
+            Recorded::ActBegan { request: *request, action: action(), visit: *visit, within: length(within) }
+        }
+        Event::Acted { request, outcome, by, details, .. } => Recorded::Acted {
+            request: *request,
+            outcome: *outcome,
+            by: by.clone(),
+            details: details.clone(),
+            took,
+        },
+        Event::Expired { request, .. } => Recorded::Expired { request: *request, took },
+        Event::Called { callee } => {
+            let runbook = context.set.runbook(*callee).map_or("", |runbook| runbook.name());
+            Recorded::Called { runbook: runbook.into() }
+        }
+        Event::Returned { conclusion, .. } => {
+            Recorded::Returned { conclusion: conclusion.map(|step| concluded(context, place, step)), took }
+        }
+        Event::Alerted { exit } => {
+            match step.and_then(|step| step.kind.exit(*exit)).and_then(|exit| exit.alert.as_ref()) {
+                Some(alert) => Recorded::Alerted { severity: alert.severity, text: alert.text.clone() },
+                None => Recorded::Anomaly(Anomaly::NoBranch),
+            }
+        }
+        Event::Anomaly(anomaly) => Recorded::Anomaly(*anomaly),
+        Event::Concluded => Recorded::Concluded,
+        Event::Undetermined => Recorded::Undetermined,
+        Event::Aborted(anomaly) => Recorded::Aborted(*anomaly),
+    }
+}
+
+/// The id of the conclusion that a handover step's callee came to.
+fn concluded(context: &Context, place: Place, step: StepIndex) -> Box<str> {
+    let callee = context.set.link(place.runbook, place.step).map(|link| link.callee);
+    callee.map_or("?", |runbook| context.step_id(Place { runbook, step })).into()
+}
+
+fn took(context: &Context, place: Place, event: &Event) -> Option<Took> {
+    let position = event.exit()?;
+    let kind = &context.step(place)?.kind;
+    let exit = kind.exit(position)?;
+    Some(Took {
+        to: context.step_id(Place { step: exit.to, ..place }).into(),
+        by: kind.exit_name(position).into(),
+        note: exit.note.clone(),
+    })
+}
+
+/// An observation as a person reads it.
+pub(super) fn render(observation: &Observation, domain: &Domain) -> String {
+    match observation {
+        Observation::Known(evidence) => evidence.value.render(domain),
+        Observation::Unknown(unknown) => format!("unknown ({})", unknown.reason),
+    }
+}
+
+impl RecordedObservation {
+    fn of(observation: &Observation, domain: &Domain) -> Self {
+        match observation {
+            Observation::Known(Evidence { value, observed_at, source, details }) => Self::Known {
+                value: RecordedValue::of(*value, domain),
+                observed_at: *observed_at,
+                source: source.clone(),
+                details: details.clone(),
+            },
+            Observation::Unknown(Unknown { reason, source, details }) => {
+                Self::Unknown { reason: *reason, source: source.clone(), details: details.clone() }
+            }
+        }
+    }
+
+    fn read(&self, domain: &Domain) -> Result<Observation, String> {
+        Ok(match self {
+            Self::Known { value, observed_at, source, details } => {
+                Observation::known(value.read(domain)?, *observed_at, source.clone())
+                    .with_details(details.iter().cloned())
+            }
+            Self::Unknown { reason, source, details } => {
+                Observation::unknown(*reason, source.clone(), "").with_details(details.iter().cloned())
+            }
+        })
+    }
+}
+
+impl RecordedValue {
+    fn of(value: Value, domain: &Domain) -> Self {
+        match value {
+            Value::Absent => Self::Absent,
+            Value::Duration(duration) => Self::Duration(format_duration(duration)),
+            Value::Instant(at) => Self::Instant(at),
+            Value::Number(number) => Self::Number(number.to_string()),
+            Value::Count(count) => Self::Count(count),
+            Value::Flag(flag) => Self::Flag(flag),
+            Value::Choice(_) => Self::Choice(value.render(domain).into()),
+        }
+    }
+
+    /// The value in that domain.
+    fn read(&self, domain: &Domain) -> Result<Value, String> {
+        let value = match self {
+            Self::Absent => Some(Value::Absent),
+            Self::Duration(text) => {
+                Some(Value::Duration(parse_duration(text).map_err(|error| error.to_string())?))
+            }
+            Self::Instant(at) => Some(Value::Instant(*at)),
+            Self::Number(text) => text.parse().ok().map(Value::Number),
+            Self::Count(count) => Some(Value::Count(*count)),
+            Self::Flag(flag) => Some(Value::Flag(*flag)),
+            Self::Choice(name) => domain.find_choice(name),
+        };
+        value
+            .filter(|value| value.is_of(domain))
+            .ok_or_else(|| format!("{self:?} is no value of the domain {domain}"))
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.format("%H:%M:%S%.3f");
+        write!(f, "{at} {}/{}: {}", self.runbook, self.step, self.what)
+    }
+}
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " [{}] -> {}", self.by, self.to)?;
+        match &self.note {
+            Some(note) => write!(f, " (noted: {note})"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct After<'a>(&'a Option<Took>);
+
+impl fmt::Display for After<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |took| fmt::Display::fmt(took, f))
+    }
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked { check, of, exploring, .. } => {
+                write!(f, "{} {check} of {of}", if *exploring { "explores: asks" } else { "asks" })
+            }
+            Self::Explored { check, observation, .. } => write!(f, "explored: {check} = {observation}"),
+            Self::Answered { check, observation, took, .. }
+            | Self::Rechecked { check, observation, took, .. } => {
+                write!(f, "{check} = {observation}{}", After(took))
+            }
+            Self::Known { check, record, took } => {
+                write!(f, "{check} is known from record {record}{}", After(took))
+            }
+            Self::NoSubject { check, took } => {
+                write!(f, "{check} cannot be asked: the subject does not name it{}", After(took))
+            }
+            Self::Elapsed { elapsed, took } => write!(f, "{elapsed} since the trigger{}", After(took)),
+            Self::PersonAsked { question, within, .. } => {
+                write!(f, "asks a person, for {within}: {question}")
+            }
+            Self::PersonAnswered { value, by, took, .. } => match value {
+                Some(value) => write!(f, "{by} says {value}{}", After(took)),
+                None => write!(f, "{by} does not know{}", After(took)),
+            },
+            Self::WaitBegan { length } => write!(f, "waits {length}"),
+            Self::WaitEnded { idle, took } => {
+                write!(f, "{}{}", if *idle { "was over already" } else { "waited" }, After(took))
+            }
+            Self::ApprovalAsked { action, within, .. } => {
+                write!(f, "asks for approval of {action}, for {within}")
+            }
+            Self::Approved { by, .. } => write!(f, "{by} approves"),
+            Self::Declined { by, reason, took, .. } => write!(f, "{by} declines: {reason}{}", After(took)),
+            Self::ActBegan { action, within, .. } => write!(f, "acts: {action}, within {within}"),
+            Self::Acted { outcome, by, details, took, .. } => {
+                let outcome = match outcome {
+                    ActOutcome::Done => "done",
+                    ActOutcome::Refused => "refused",
+                    ActOutcome::Failed => "failed",
+                };
+                write!(f, "{by}: {outcome}{}{}", Beside(details), After(took))
+            }
+            Self::Expired { took, .. } => write!(f, "no answer in time{}", After(took)),
+            Self::Called { runbook } => write!(f, "hands over to {runbook}"),
+            Self::Returned { conclusion, took } => {
+                write!(f, "it came to {}{}", conclusion.as_deref().unwrap_or("no conclusion"), After(took))
+            }
+            Self::Alerted { severity, text } => write!(f, "alert ({severity}): {text}"),
+            Self::Anomaly(anomaly) => write!(f, "anomaly: {anomaly}"),
+            Self::Concluded => f.write_str("concluded"),
+            Self::Undetermined => f.write_str("undetermined: only hypotheses are left"),
+            Self::Aborted(anomaly) => write!(f, "cannot go on: {anomaly}"),
+        }
+    }
+}
+
+struct Beside<'a>(&'a Details);
+
+impl fmt::Display for Beside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for detail in self.0 {
+            write!(f, "; {}: {}", detail.name, detail.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RecordedObservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known { value, source, details, .. } => write!(f, "{value} by {source}{}", Beside(details)),
+            Self::Unknown { reason, source, details } => {
+                write!(f, "unknown ({reason}) by {source}{}", Beside(details))
+            }
+        }
+    }
+}
+
+impl fmt::Display for RecordedValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("absent"),
+            Self::Duration(text) | Self::Number(text) => f.write_str(text),
+            Self::Instant(at) => write!(f, "{}", at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)),
+            Self::Count(count) => count.fmt(f),
+            Self::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
+            Self::Choice(name) => f.write_str(name),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Exploring: when nobody can tell one value, every step that is still possible is walked as a set.
+
+use std::collections::HashMap;
+
+use super::Diagnosis;
+use super::hypothesis::{Explored, Map, Standing};
+use super::log::Place;
+use super::machine::{exit_of, is_askable};
+use crate::fact::Value;
+use crate::runbook::step::{CheckSource, CheckStep, StepIndex, StepKind};
+
+/// The set of steps that are still possible from the one whose value is unknown. Steps, not paths: where paths
+/// meet again they are walked once.
+#[derive(Clone, Debug)]
+pub(super) struct Exploration {
+    origin: Place,
+    /// Where each step stands that was reached.
+    standings: HashMap<StepIndex, Standing>,
+    /// The steps in the order in which they were reached.
+    reached: Vec<StepIndex>,
+    /// Steps that wait for the answer to a query.
+    waiting: HashMap<u32, Vec<StepIndex>>,
+    next: Vec<StepIndex>,
+}
+
+impl Exploration {
+    pub(super) fn new(origin: Place) -> Self {
+        Self {
+            origin,
+            standings: HashMap::new(),
+            reached: Vec::new(),
+            waiting: HashMap::new(),
+            next: vec![origin.step],
+        }
+    }
+
+    /// Walks as far as the known facts lead, and gives the queries that are to be asked now, each once, with the
+    /// step that first wants it.
+    pub(super) fn walk(&mut self, diagnosis: &Diagnosis) -> Vec<(u32, StepIndex)> {
+        let mut ask = Vec::new();
+        while let Some(at) = self.next.pop() {
+            if self.standings.contains_key(&at) {
+                continue;
+            }
+            let Some(step) = diagnosis.context.step(self.place(at)) else { continue };
+            let standing = match &step.kind {
+                StepKind::Check(check) => match self.look(at, check, diagnosis) {
+                    Look::Stands(standing) => standing,
+                    Look::Ask(query) => {
+                        let steps = self.waiting.entry(query).or_insert_with(|| {
+                            ask.push((query, at));
+                            Vec::new()
+                        });
+                        steps.push(at);
+                        continue;
+                    }
+                },
+                StepKind::Conclude(_) => Standing::Conclusion,
+                StepKind::Wait(_) | StepKind::Act(_) | StepKind::Ask(_) | StepKind::Handover(_) => {
+                    Standing::Blocked
+                }
+            };
+            self.standings.insert(at, standing);
+            self.reached.push(at);
+            // Reversed, so that what stands first is walked first.
+            let targets: Vec<StepIndex> = standing.targets(&step.kind).collect();
+            self.next.extend(targets.into_iter().rev());
+        }
+        ask
+    }
+
+    /// A query is answered: what waited for it can be walked. Gives the step that first wanted it.
+    pub(super) fn answered(&mut self, query: u32) -> Option<StepIndex> {
+        let steps = self.waiting.remove(&query)?;
+        self.next.extend(&steps);
+        steps.first().copied()
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// All that could be asked was asked: what is left.
+    pub(super) fn conclude(self, diagnosis: &Diagnosis) -> Explored {
+        let Some(runbook) = diagnosis.context.runbook(self.origin) else { return Explored::default() };
+        Map::new(runbook, self.origin.step, &self.reached, self.standings).explored()
+    }
+
+    fn look(&self, at: StepIndex, check: &CheckStep, diagnosis: &Diagnosis) -> Look {
+        if at == self.origin.step {
+            return Look::Stands(Standing::Unknown { entry: diagnosis.last_entry() });
+        }
+        if check.after.is_some() {
+            return Look::Stands(Standing::Blocked);
+        }
+        let query = match check.source {
+            CheckSource::Elapsed => {
+                let elapsed = Value::Duration(diagnosis.since_trigger());
+                return Look::Stands(match check.branches.select(elapsed, diagnosis.now) {
+                    Some(exit) => Standing::Known { entry: None, exit },
+                    None => Standing::Unknown { entry: None },
+                });
+            }
+            CheckSource::Query(query) => query,
+        };
+        let Some(query) = diagnosis.context.set.query(self.origin.runbook, query) else {
+            return Look::Stands(Standing::Unknown { entry: None });
+        };
+        if let Some((entry, observation)) = diagnosis.fact(query) {
+            return Look::Stands(match exit_of(check, observation, diagnosis.now) {
+                Some(exit) => Standing::Known { entry: Some(entry), exit },
+                None => Standing::Unknown { entry: Some(entry) },
+            });
+        }
+        if is_askable(&diagnosis.context.set, query, &diagnosis.context.subject) {
+            Look::Ask(query)
+        } else {
+            Look::Stands(Standing::Unknown { entry: None })
+        }
+    }
+
+    const fn place(&self, step: StepIndex) -> Place {
+        Place { runbook: self.origin.runbook, step }
+    }
+}
+
+enum Look {
+    Stands(Standing),
+    Ask(u32),
+}

@@ -1,0 +1,297 @@
+//! What is left when a value stays unknown: hypotheses, ranked, and what to ask next.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::runbook::Runbook;
+use crate::runbook::step::{StepIndex, StepKind};
+
+/// Where a step stands that an exploration reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its value is known and takes this exit; the entry of the log that says so.
+    Known { entry: Option<u32>, exit: u16 },
+    /// Nobody can tell its value.
+    Unknown { entry: Option<u32> },
+    /// It waits, acts, asks a person or hands over: it is not taken on a hypothesis.
+    Blocked,
+    /// An end.
+    Conclusion,
+}
+
+impl Standing {
+    /// The steps that are possible after it, as far as it can be walked.
+    pub(super) fn targets(self, kind: &StepKind) -> impl Iterator<Item = StepIndex> + '_ {
+        let (from, to) = match self {
+            Self::Known { exit, .. } => (exit, exit + 1),
+            Self::Unknown { .. } => match kind {
+                StepKind::Check(check) => unknown_exits(check),
+                _ => (0, 0),
+            },
+            Self::Blocked | Self::Conclusion => (0, 0),
+        };
+        (from..to).filter_map(|exit| kind.exit(exit)).map(|exit| exit.to)
+    }
+}
+
+/// The exits that stay possible where a check is unknown: its own way out for that, or else every branch.
+fn unknown_exits(check: &crate::runbook::step::CheckStep) -> (u16, u16) {
+    let branches = u16::try_from(check.branches.as_slice().len()).unwrap_or(u16::MAX);
+    if check.unknown.exit().is_some() { (branches, branches.saturating_add(1)) } else { (0, branches) }
+}
+
+/// What an exploration came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Explored {
+    /// The likeliest first.
+    pub(super) hypotheses: Vec<Hypothetical>,
+    pub(super) refuted: Vec<(StepIndex, Vec<u32>)>,
+    /// The step whose answer would tell most, and how many bits it is worth.
+    pub(super) next: Option<(StepIndex, f64)>,
+}
+
+/// A conclusion that is still consistent with what is known.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Hypothetical {
+    pub(super) conclusion: StepIndex,
+    pub(super) weight: f64,
+    pub(super) blocked_at: Option<StepIndex>,
+    /// Entries of the log.
+    pub(super) supports: Vec<u32>,
+    /// Steps on the way whose value is unknown.
+    pub(super) needs: Vec<StepIndex>,
+}
+
+/// As many unknown steps are weighed for the next probe, the first that were reached.
+const MOST_CANDIDATES: usize = 64;
+
+/// An explored runbook.
+pub(super) struct Map<'a> {
+    runbook: &'a Runbook,
+    origin: StepIndex,
+    reached: &'a [StepIndex],
+    standings: HashMap<StepIndex, Standing>,
+}
+
+impl<'a> Map<'a> {
+    pub(super) const fn new(
+        runbook: &'a Runbook,
+        origin: StepIndex,
+        reached: &'a [StepIndex],
+        standings: HashMap<StepIndex, Standing>,
+    ) -> Self {
+        Self { runbook, origin, reached, standings }
+    }
+
+    pub(super) fn explored(&self) -> Explored {
+        let consistent = self.conclusions();
+        let mut before: HashMap<StepIndex, Vec<StepIndex>> = HashMap::new();
+        for (from, to) in self.consistent_edges() {
+            before.entry(to).or_default().push(from);
+        }
+        let mut hypotheses: Vec<Hypothetical> = consistent
+            .iter()
+            .map(|(conclusion, blocked_at)| {
+                let way = reach([*conclusion], |at| before.get(&at).into_iter().flatten().copied());
+                self.hypothesis(*conclusion, *blocked_at, &way)
+            })
+            .collect();
+        hypotheses.sort_by(|a, b| {
+            (b.weight.total_cmp(&a.weight))
+                .then(a.blocked_at.is_some().cmp(&b.blocked_at.is_some()))
+                .then(a.conclusion.cmp(&b.conclusion))
+        });
+        let refuted = self.refuted(&consistent);
+        let next = self.next_probe(&hypotheses);
+        Explored { hypotheses, refuted, next }
+    }
+
+    fn hypothesis(
+        &self,
+        conclusion: StepIndex,
+        blocked_at: Option<StepIndex>,
+        way: &HashSet<StepIndex>,
+    ) -> Hypothetical {
+        let mut supports = Vec::new();
+        let mut needs = Vec::new();
+        for at in self.reached.iter().filter(|at| way.contains(at)) {
+            match self.standings.get(at) {
+                Some(Standing::Known { entry: Some(entry), .. }) => supports.push(*entry),
+                Some(Standing::Unknown { .. }) => needs.push(*at),
+                _ => {}
+            }
+        }
+        Hypothetical { conclusion, weight: self.weight(conclusion), blocked_at, supports, needs }
+    }
+
+    /// Every conclusion that is still possible, and the step at which the walk to it stopped. One that can be
+    /// walked to is not blocked, whatever else leads there.
+    fn conclusions(&self) -> BTreeMap<StepIndex, Option<StepIndex>> {
+        let mut found = BTreeMap::new();
+        for at in self.reached {
+            if self.standings.get(at) == Some(&Standing::Conclusion) {
+                found.insert(*at, None);
+            }
+        }
+        let mut seen: HashSet<StepIndex> = HashSet::new();
+        for blocked in self.reached.iter().filter(|at| self.standings.get(at) == Some(&Standing::Blocked)) {
+            let mut next: Vec<StepIndex> = self.beyond(*blocked).collect();
+            while let Some(at) = next.pop() {
+                if !seen.insert(at) {
+                    continue;
+                }
+                if self.is_conclusion(at) {
+                    found.entry(at).or_insert(Some(*blocked));
+                }
+                next.extend(self.beyond(at));
+            }
+        }
+        found
+    }
+
+    /// The steps after one that lies behind a block, or is one. What was walked already is not entered again: a
+    /// loop back to it says nothing new.
+    fn beyond(&self, at: StepIndex) -> impl Iterator<Item = StepIndex> {
+        self.all_targets(at)
+            .filter(|to| self.standings.get(to).is_none_or(|known| *known == Standing::Conclusion))
+    }
+
+    fn all_targets(&self, at: StepIndex) -> impl Iterator<Item = StepIndex> {
+        self.runbook.step(at).into_iter().flat_map(|step| step.kind.exits()).map(|(_, exit)| exit.to)
+    }
+
+    fn is_conclusion(&self, at: StepIndex) -> bool {
+        self.runbook.step(at).is_some_and(|step| matches!(step.kind, StepKind::Conclude(_)))
+    }
+
+    /// The steps that stay possible right after `at`.
+    fn targets(&self, at: StepIndex) -> Vec<StepIndex> {
+        match self.standings.get(&at) {
+            None | Some(Standing::Blocked) => self.beyond(at).collect(),
+            Some(standing) => {
+                self.runbook.step(at).into_iter().flat_map(|step| standing.targets(&step.kind)).collect()
+            }
+        }
+    }
+
+    fn consistent_edges(&self) -> Vec<(StepIndex, StepIndex)> {
+        let possible = reach([self.origin], |at| self.targets(at));
+        possible
+            .into_iter()
+            .flat_map(|from| self.targets(from).into_iter().map(move |to| (from, to)))
+            .collect()
+    }
+
+    /// Every conclusion that the graph leads to from the origin and the facts rule out, with the facts that do.
+    fn refuted(&self, consistent: &BTreeMap<StepIndex, Option<StepIndex>>) -> Vec<(StepIndex, Vec<u32>)> {
+        let possible = reach([self.origin], |at| self.all_targets(at));
+        let mut before: HashMap<StepIndex, Vec<StepIndex>> = HashMap::new();
+        for from in &possible {
+            for to in self.all_targets(*from) {
+                before.entry(to).or_default().push(*from);
+            }
+        }
+        let mut conclusions: Vec<StepIndex> = possible.into_iter().collect();
+        conclusions.retain(|at| self.is_conclusion(*at) && !consistent.contains_key(at));
+        conclusions.sort_unstable();
+        conclusions
+            .into_iter()
+            .map(|conclusion| {
+                let leads = reach([conclusion], |at| before.get(&at).into_iter().flatten().copied());
+                let by = self.reached.iter().filter_map(|at| match self.standings.get(at) {
+                    Some(Standing::Known { entry: Some(entry), exit }) => {
+                        let kind = &self.runbook.step(*at)?.kind;
+                        let shut = kind.exits().any(|(other, to)| other != *exit && leads.contains(&to.to));
+                        shut.then_some(*entry)
+                    }
+                    _ => None,
+                });
+                (conclusion, by.collect())
+            })
+            .collect()
+    }
+
+    /// The unknown step whose answer would lower the entropy of the hypotheses most: the mutual information of
+    /// its branch and the hypothesis, a hypothesis being spread evenly over the branches that leave it possible.
+    fn next_probe(&self, hypotheses: &[Hypothetical]) -> Option<(StepIndex, f64)> {
+        let total: f64 = hypotheses.iter().map(|hypothesis| hypothesis.weight).sum();
+        let unknown =
+            self.reached.iter().filter(|at| matches!(self.standings.get(at), Some(Standing::Unknown { .. })));
+        let mut best: Option<(StepIndex, f64)> = None;
+        for at in unknown.take(MOST_CANDIDATES) {
+            let Some(StepKind::Check(check)) = self.runbook.step(*at).map(|step| &step.kind) else {
+                continue;
+            };
+            let branches: Vec<HashSet<StepIndex>> =
+                (check.branches.as_slice().iter())
+                    .map(|branch| {
+                        reach([self.origin], |from| {
+                            if from == *at { vec![branch.exit.to] } else { self.targets(from) }
+                        })
+                    })
+                    .collect();
+            let gain = information(hypotheses, total, &branches);
+            if gain > best.map_or(1e-9, |(_, most)| most) {
+                best = Some((*at, gain));
+            }
+        }
+        best
+    }
+
+    /// The prior of the runbook: its ranks 1 to 5 weigh 5 to 1, a later one 1, any other cause 0.5.
+    fn weight(&self, conclusion: StepIndex) -> f64 {
+        let cause = self.runbook.step(conclusion).and_then(|step| match &step.kind {
+            StepKind::Conclude(conclusion) => conclusion.root_cause.as_deref(),
+            _ => None,
+        });
+        match cause.and_then(|cause| self.runbook.prior().position(|known| known == cause)) {
+            Some(0) => 5.0,
+            Some(1) => 4.0,
+            Some(2) => 3.0,
+            Some(3) => 2.0,
+            Some(_) => 1.0,
+            None => 0.5,
+        }
+    }
+}
+
+/// Everything that `after` leads to from `from`, these included.
+fn reach<I: IntoIterator<Item = StepIndex>>(
+    from: impl IntoIterator<Item = StepIndex>,
+    mut after: impl FnMut(StepIndex) -> I,
+) -> HashSet<StepIndex> {
+    let mut seen = HashSet::new();
+    let mut next: Vec<StepIndex> = from.into_iter().collect();
+    while let Some(at) = next.pop() {
+        if seen.insert(at) {
+            next.extend(after(at));
+        }
+    }
+    seen
+}
+
+/// The mutual information, in bits, of which branch is taken and which hypothesis holds.
+fn information(hypotheses: &[Hypothetical], total: f64, branches: &[HashSet<StepIndex>]) -> f64 {
+    let mut joint = vec![vec![0.0; hypotheses.len()]; branches.len()];
+    for (column, hypothesis) in hypotheses.iter().enumerate() {
+        let left: Vec<usize> =
+            (0..branches.len()).filter(|row| branches[*row].contains(&hypothesis.conclusion)).collect();
+        for row in &left {
+            joint[*row][column] = hypothesis.weight / total / left.len() as f64;
+        }
+    }
+    let prior: f64 =
+        (0..hypotheses.len()).map(|column| bits(joint.iter().map(|row| row[column]).sum())).sum();
+    let after: f64 = joint
+        .iter()
+        .map(|row| {
+            let branch: f64 = row.iter().sum();
+            row.iter().map(|cell| bits(*cell)).sum::<f64>() - bits(branch)
+        })
+        .sum();
+    prior - after
+}
+
+/// `-p log2 p`, zero at zero.
+fn bits(p: f64) -> f64 {
+    if p > 0.0 { -p * p.log2() } else { 0.0 }
+}

@@ -1,0 +1,347 @@
+//! Rehearsals: a runbook's tests, as data.
+//!
+//! A [`Rehearsal`] scripts what each step is told and says what must come of it. Time is simulated: a wait is
+//! over at once. [`Coverage`] tells which ways out of which steps a set of rehearsals never took, and
+//! [`every_way`] walks them all by itself.
+
+mod exhaustive;
+mod sample;
+mod script;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::log::{Event, Place};
+use super::{Bundle, Diagnosis, Ending, Finding, NoSuchRunbook};
+use crate::runbook::step::{CheckSource, OnUnknown, StepIndex, StepKind};
+use crate::runbook::{Runbook, RunbookSet};
+use crate::subject::{Subject, Trigger};
+
+pub use exhaustive::{EveryWay, every_way};
+pub use script::{Cue, Cues};
+
+/// One test of a runbook: facts in, steps and conclusion out.
+///
+/// Facts are named by the step that asks (`last-seen`), with its runbook before it where it is another than the
+/// one that began (`certificate-expiry/stage`). A list is used up in turn, its last item from then on:
+///
+/// | step | what it may be told |
+/// |---|---|
+/// | check | a choice, yes or no, a number, a count; a duration as text; an instant by its age (`35m`); `absent`; `{ unknown = "timeout" }` |
+/// | check that asks a person then | the person's answer, named `STEP.person`; without it nobody answers |
+/// | act | `done`, `refused`, `failed`, `expired`, or `declined` by the person who should approve; its recheck is named `STEP.recheck` |
+/// | ask | an answer, or nothing |
+///
+/// What is not told is unknown (`no-adapter`), and nobody answers.
+///
+/// ```
+/// # #[cfg(feature = "toml")] {
+/// use iot_runbook::catalog;
+/// use iot_runbook::diagnosis::rehearsal::Rehearsal;
+///
+/// let rehearsal: Rehearsal = serde_json::from_str(
+///     r#"{
+///         "name": "a device in maintenance is no incident",
+///         "runbook": "device-offline",
+///         "facts": { "service-state": "maintenance" },
+///         "expect": { "steps": ["service-state", "expected-offline"], "conclusion": "expected-offline" }
+///     }"#,
+/// )?;
+/// rehearsal.check(&catalog::set()?)?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Rehearsal {
+    /// What it shows.
+    pub name: String,
+    /// The name of the runbook.
+    pub runbook: String,
+    /// What each step is told.
+    #[serde(default)]
+    pub facts: BTreeMap<String, Cues>,
+    /// What must come of it.
+    pub expect: Expected,
+}
+
+/// What must come of a rehearsal; what is left out is not checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Expected {
+    /// The steps in order, the conclusion among them; those of another runbook with its name before them.
+    #[serde(default)]
+    pub steps: Option<Vec<String>>,
+    /// The conclusion.
+    #[serde(default)]
+    pub conclusion: Option<String>,
+    /// The hypotheses, the likeliest first, where it must end without a conclusion.
+    #[serde(default)]
+    pub hypotheses: Option<Vec<String>>,
+}
+
+/// What came of a rehearsal.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Rehearsed {
+    /// The steps in order.
+    pub steps: Vec<String>,
+    /// The end.
+    pub finding: Finding,
+    /// The evidence.
+    pub bundle: Bundle,
+    /// The ways out that were taken.
+    pub taken: BTreeSet<Way>,
+}
+
+/// A way out of a step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Way {
+    /// The name of the runbook.
+    pub runbook: Box<str>,
+    /// The id of the step.
+    pub step: Box<str>,
+    /// Its position among the ways out of the step, as [`StepKind::exit`] counts them; `None` for an unknown
+    /// answer that is explored, or that a person is asked about.
+    pub exit: Option<u16>,
+    /// It in words.
+    pub name: Box<str>,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} [{}]", self.runbook, self.step, self.name)
+    }
+}
+
+/// A rehearsal that can't be run, or came to something else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RehearsalError {
+    /// There is no such runbook.
+    #[error(transparent)]
+    NoSuchRunbook(#[from] NoSuchRunbook),
+    /// It tells a step that there is not.
+    #[error("rehearsal \"{rehearsal}\": it tells \"{step}\", which is no step of its runbooks")]
+    NoSuchStep {
+        /// The rehearsal.
+        rehearsal: String,
+        /// What it names.
+        step: String,
+    },
+    /// It tells a step something that the step can't be told.
+    #[error("rehearsal \"{rehearsal}\", step \"{step}\": {why}")]
+    WrongCue {
+        /// The rehearsal.
+        rehearsal: String,
+        /// The step.
+        step: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It came to something else.
+    #[error("rehearsal \"{rehearsal}\": {what} should be {expected}, and came out as {came}")]
+    Differs {
+        /// The rehearsal.
+        rehearsal: String,
+        /// Which of the expectations.
+        what: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What it was.
+        came: String,
+    },
+}
+
+impl Rehearsal {
+    /// A rehearsal that tells nothing and expects nothing yet.
+    #[must_use]
+    pub fn new(name: impl Into<String>, runbook: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            runbook: runbook.into(),
+            facts: BTreeMap::new(),
+            expect: Expected::default(),
+        }
+    }
+
+    /// The same, with this told to a step.
+    #[must_use]
+    pub fn tell(mut self, step: impl Into<String>, cues: impl Into<Cues>) -> Self {
+        self.facts.insert(step.into(), cues.into());
+        self
+    }
+
+    /// The same, expecting this conclusion.
+    #[must_use]
+    pub fn expect_conclusion(mut self, conclusion: impl Into<String>) -> Self {
+        self.expect.conclusion = Some(conclusion.into());
+        self
+    }
+
+    /// Runs it and compares.
+    ///
+    /// # Errors
+    /// [`RehearsalError`], which says what differs.
+    pub fn check(&self, runbooks: &RunbookSet) -> Result<Rehearsed, RehearsalError> {
+        let rehearsed = self.run(runbooks)?;
+        let differs = |what, expected: String, came: String| {
+            Err(RehearsalError::Differs { rehearsal: self.name.clone(), what, expected, came })
+        };
+        if let Some(steps) = &self.expect.steps
+            && *steps != rehearsed.steps
+        {
+            return differs("the path", steps.join(" > "), rehearsed.steps.join(" > "));
+        }
+        if let Some(conclusion) = &self.expect.conclusion
+            && rehearsed.finding.conclusion() != Some(conclusion)
+        {
+            let came = rehearsed.finding.conclusion().unwrap_or("no conclusion").to_owned();
+            return differs("the conclusion", conclusion.clone(), came);
+        }
+        if let Some(hypotheses) = &self.expect.hypotheses {
+            let came: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.conclusion).collect();
+            if *hypotheses != came || rehearsed.finding.ending() != Ending::Undetermined {
+                return differs("the hypotheses", hypotheses.join(", "), came.join(", "));
+            }
+        }
+        Ok(rehearsed)
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// [`RehearsalError`] where it names what there is not, or tells a step what it can't be told.
+    pub fn run(&self, runbooks: &RunbookSet) -> Result<Rehearsed, RehearsalError> {
+        let mut diagnosis = begin(runbooks, &self.runbook)?;
+        script::Script::new(self, runbooks)?.play(&mut diagnosis)?;
+        Ok(Rehearsed::of(&diagnosis))
+    }
+}
+
+/// When rehearsals take place; any instant would do.
+const STAGE_TIME: DateTime<Utc> = DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap();
+
+/// A diagnosis of a subject that names everything, so that nothing is unknown for want of a name.
+fn begin(runbooks: &RunbookSet, runbook: &str) -> Result<Diagnosis, NoSuchRunbook> {
+    let period = crate::time::Period::ending(STAGE_TIME, TimeDelta::hours(1));
+    let subject = Subject::device("device")
+        .with_tag("tag")
+        .with_gateway("gateway")
+        .with_site("site")
+        .with_pipeline("pipeline")
+        .with_period(period);
+    let trigger = Trigger::new("rehearsal", STAGE_TIME);
+    Diagnosis::new(ulid::Ulid(0), runbooks, runbook, subject, trigger, STAGE_TIME)
+}
+
+impl Rehearsed {
+    fn of(diagnosis: &Diagnosis) -> Self {
+        let mut steps: Vec<(Place, String)> = Vec::new();
+        for entry in &diagnosis.log {
+            if matches!(entry.event, Event::Asked { exploring: true, .. } | Event::Explored { .. }) {
+                continue;
+            }
+            if steps.last().is_none_or(|(place, _)| *place != entry.place) {
+                let step = diagnosis.context.step_id(entry.place);
+                let name = if entry.place.runbook == diagnosis.context.entry {
+                    step.to_owned()
+                } else {
+                    format!("{}/{step}", diagnosis.context.runbook_name(entry.place))
+                };
+                steps.push((entry.place, name));
+            }
+        }
+        Self {
+            steps: steps.into_iter().map(|(_, name)| name).collect(),
+            finding: Finding::of(diagnosis),
+            bundle: diagnosis.bundle(),
+            taken: ways_taken(diagnosis),
+        }
+    }
+}
+
+/// The ways out that a diagnosis has taken.
+fn ways_taken(diagnosis: &Diagnosis) -> BTreeSet<Way> {
+    let set = &diagnosis.context.set;
+    let way = |place: Place, exit| Some(Way::new(set.runbook(place.runbook)?, place.step, exit));
+    let mut taken = BTreeSet::new();
+    for entry in &diagnosis.log {
+        let exit = match &entry.event {
+            Event::Answered { exit, .. } | Event::Reused { exit, .. } | Event::NoSubject { exit, .. } => {
+                *exit
+            }
+            other => match other.exit() {
+                None => continue,
+                exit => exit,
+            },
+        };
+        taken.extend(way(entry.place, exit));
+    }
+    taken
+}
+
+impl Way {
+    fn new(runbook: &Runbook, step: StepIndex, exit: Option<u16>) -> Self {
+        let found = runbook.step(step);
+        let name = match (found, exit) {
+            (Some(step), Some(exit)) => step.kind.exit_name(exit),
+            _ => "unknown".to_owned(),
+        };
+        Self {
+            runbook: runbook.name().into(),
+            step: found.map_or("?", |step| &step.id).into(),
+            exit,
+            name: name.into(),
+        }
+    }
+
+    /// Every way out of every step of a runbook, unknown answers included.
+    #[must_use]
+    pub fn all_of(runbook: &Runbook) -> BTreeSet<Self> {
+        let mut ways = BTreeSet::new();
+        for (at, step) in (0_u32..).map(StepIndex).zip(runbook.steps()) {
+            ways.extend(step.kind.exits().map(|(exit, _)| Self::new(runbook, at, Some(exit))));
+            if let StepKind::Check(check) = &step.kind
+                && matches!(check.unknown, OnUnknown::Explore | OnUnknown::Ask { .. })
+                && check.source != CheckSource::Elapsed
+            {
+                ways.insert(Self::new(runbook, at, None));
+            }
+        }
+        ways
+    }
+}
+
+/// How much of the runbooks of a set was rehearsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Coverage {
+    /// The ways that were taken.
+    pub taken: BTreeSet<Way>,
+    /// The ways that no rehearsal took.
+    pub untaken: BTreeSet<Way>,
+}
+
+impl Coverage {
+    /// What these rehearsals took of all the ways in the set.
+    #[must_use]
+    pub fn of<'a>(runbooks: &RunbookSet, rehearsed: impl IntoIterator<Item = &'a Rehearsed>) -> Self {
+        let taken: BTreeSet<Way> = rehearsed.into_iter().flat_map(|one| one.taken.iter().cloned()).collect();
+        let untaken = runbooks.runbooks().flat_map(Way::all_of).filter(|way| !taken.contains(way)).collect();
+        Self { taken, untaken }
+    }
+
+    /// The share of the ways that was taken, from 0 to 1.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        let all = self.taken.len() + self.untaken.len();
+        if all == 0 { 1.0 } else { self.taken.len() as f64 / all as f64 }
+    }
+}

@@ -1,0 +1,254 @@
+//! Every way out of every step, walked.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::ops::Bound;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Rehearsed, STAGE_TIME, Way, begin, ways_taken};
+use crate::diagnosis::log::Place;
+use crate::diagnosis::{ActReport, Diagnosis, NoSuchRunbook, Output, Phase, ProbeRequest, Reply, RequestId};
+use crate::fact::{Observation, UnknownReason, Value};
+use crate::runbook::RunbookSet;
+use crate::runbook::guard::{Branches, Values};
+use crate::runbook::step::{CheckSource, StepIndex, StepKind};
+
+/// What walking every way came to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EveryWay {
+    /// One walk to its end for each that took a way for the first time.
+    pub walks: Vec<Rehearsed>,
+    /// The ways that were taken, those of the runbooks that were handed over to among them.
+    pub taken: BTreeSet<Way>,
+    /// The ways of the runbook itself that no sequence of answers takes (the time since the trigger can rule a
+    /// way out), or that were not found within the bound.
+    pub untaken: BTreeSet<Way>,
+    /// Whether the bound cut the search off.
+    pub cut_off: bool,
+}
+
+/// As many states are visited; the built-in runbooks have a few hundred.
+const MOST_STATES: usize = 20_000;
+
+/// Takes every way out of every step of the named runbook: every branch of every check at both of its edges,
+/// unknown among them, every way an act and a question can go, with time simulated.
+///
+/// It visits the states of the diagnosis breadth first, two being the same where they stand at the same step,
+/// know the same of what is asked again later, and have run for as long, as far as any guard can tell.
+///
+/// # Errors
+/// [`NoSuchRunbook`].
+pub fn every_way(runbooks: &RunbookSet, runbook: &str) -> Result<EveryWay, NoSuchRunbook> {
+    let mut next = VecDeque::from([(begin(runbooks, runbook)?, STAGE_TIME)]);
+    let all = runbooks.find(runbook).map(Way::all_of).unwrap_or_default();
+    let asks = Asks::of(runbooks);
+    let mut seen = HashSet::new();
+    let mut every = EveryWay { walks: Vec::new(), taken: BTreeSet::new(), untaken: all, cut_off: false };
+    while let Some((diagnosis, now)) = next.pop_front() {
+        for (follower, at) in follow(diagnosis, now) {
+            every.note(&follower, at);
+            if !follower.is_ended() && seen.insert(Signature::of(&follower, &asks)) {
+                next.push_back((follower, at));
+            }
+        }
+        if seen.len() > MOST_STATES {
+            every.cut_off = true;
+            break;
+        }
+    }
+    Ok(every)
+}
+
+impl EveryWay {
+    /// Where it took a way that none took before, it is walked to an end, by the first answer to each request.
+    fn note(&mut self, diagnosis: &Diagnosis, now: DateTime<Utc>) {
+        if ways_taken(diagnosis).is_subset(&self.taken) {
+            return;
+        }
+        let mut walk = (diagnosis.clone(), now);
+        while !walk.0.is_ended() {
+            match follow(walk.0.clone(), walk.1).into_iter().next() {
+                Some(next) if next.0.trace_len() > walk.0.trace_len() => walk = next,
+                _ => break,
+            }
+        }
+        let ways = ways_taken(&walk.0);
+        self.untaken.retain(|way| !ways.contains(way));
+        self.taken.extend(ways);
+        self.walks.push(Rehearsed::of(&walk.0));
+    }
+}
+
+/// What later steps can ask about earlier ones.
+struct Asks {
+    /// The queries that more than one step asks.
+    again: HashSet<u32>,
+    /// The longest time since the trigger that a guard tells from a longer one.
+    longest: TimeDelta,
+}
+
+impl Asks {
+    fn of(runbooks: &RunbookSet) -> Self {
+        let mut once = HashSet::new();
+        let mut asks = Self { again: HashSet::new(), longest: TimeDelta::zero() };
+        for (at, runbook) in (0_u16..).zip(runbooks.runbooks()) {
+            let checks = runbook.steps().iter().filter_map(|step| match &step.kind {
+                StepKind::Check(check) => Some(check),
+                _ => None,
+            });
+            for check in checks {
+                match check.source {
+                    CheckSource::Query(query) => {
+                        asks.again.extend(runbooks.query(at, query).filter(|query| !once.insert(*query)));
+                    }
+                    CheckSource::Elapsed => asks.longest = asks.longest.max(longest(&check.branches)),
+                }
+            }
+        }
+        asks
+    }
+}
+
+fn longest(branches: &Branches) -> TimeDelta {
+    let bounds = branches.as_slice().iter().flat_map(|branch| match branch.guard.values {
+        Values::Durations(lower, upper) => [lower, upper],
+        _ => [Bound::Unbounded; 2],
+    });
+    let finite = bounds.filter_map(|bound| match bound {
+        Bound::Included(at) | Bound::Excluded(at) => at.checked_add(&TimeDelta::nanoseconds(1)),
+        Bound::Unbounded => None,
+    });
+    finite.max().unwrap_or_default()
+}
+
+/// What tells two states apart.
+#[derive(PartialEq, Eq, Hash)]
+struct Signature {
+    place: (u16, StepIndex),
+    callers: Vec<(u16, StepIndex)>,
+    phase: std::mem::Discriminant<Phase>,
+    /// What is known in this epoch, by the text of its value.
+    facts: Vec<(u32, String)>,
+    /// The time since the trigger, as far as any step tells it apart.
+    elapsed: TimeDelta,
+}
+
+impl Signature {
+    fn of(diagnosis: &Diagnosis, asks: &Asks) -> Self {
+        let set = &diagnosis.context.set;
+        let pair = |place: &Place| (place.runbook, place.step);
+        let mut facts: Vec<(u32, String)> = asks
+            .again
+            .iter()
+            .filter_map(|query| {
+                let (_, observation) = diagnosis.fact(*query)?;
+                let domain = &set.queries().get(*query as usize)?.domain;
+                Some((*query, crate::diagnosis::bundle::render(observation, domain)))
+            })
+            .collect();
+        facts.sort();
+        Self {
+            place: pair(&diagnosis.place),
+            callers: diagnosis.callers.iter().map(pair).collect(),
+            phase: std::mem::discriminant(&diagnosis.phase),
+            facts,
+            elapsed: diagnosis.since_trigger().min(asks.longest),
+        }
+    }
+}
+
+/// The diagnosis after each answer that its present request can get.
+fn follow(mut diagnosis: Diagnosis, mut now: DateTime<Utc>) -> Vec<(Diagnosis, DateTime<Utc>)> {
+    loop {
+        let mut after = Vec::new();
+        let mut fork = |given: &dyn Fn(&mut Diagnosis) -> bool| {
+            let mut follower = diagnosis.clone();
+            if given(&mut follower) {
+                after.push((follower, now));
+            }
+        };
+        match diagnosis.clone().poll(now) {
+            Output::Probe(request) => {
+                for observation in observations(&diagnosis, &request, now) {
+                    fork(&|follower| follower.answer(request.id, observation.clone(), now).is_ok());
+                }
+            }
+            Output::Approve(request) => {
+                fork(&|follower| follower.approve(request.grant("rehearsal"), now).is_ok());
+                fork(&|follower| follower.approve(request.decline("rehearsal", "declined"), now).is_ok());
+                after.extend(expire(&diagnosis, request.id, now));
+            }
+            Output::Act(request) => {
+                let reports = [
+                    ActReport::done("rehearsal"),
+                    ActReport::refused("rehearsal", "it refuses"),
+                    ActReport::failed("rehearsal", "it fails"),
+                ];
+                for report in reports {
+                    fork(&|follower| follower.acted(request.id, report.clone(), now).is_ok());
+                }
+                after.extend(expire(&diagnosis, request.id, now));
+            }
+            Output::Ask(request) => {
+                let place = diagnosis.place;
+                let branches = match diagnosis.context.step(place).map(|step| &step.kind) {
+                    Some(StepKind::Ask(ask)) => Some(&ask.branches),
+                    Some(StepKind::Check(check)) => Some(&check.branches),
+                    _ => None,
+                };
+                for value in branches.into_iter().flat_map(|branches| edges(branches, now)) {
+                    fork(&|follower| follower.reply(request.id, Reply::new(value, "rehearsal"), now).is_ok());
+                }
+                fork(&|follower| follower.reply(request.id, Reply::does_not_know("rehearsal"), now).is_ok());
+                after.extend(expire(&diagnosis, request.id, now));
+            }
+            // Hand the alert out, and look again.
+            Output::Alert(_) => {
+                let _ = diagnosis.poll(now);
+                continue;
+            }
+            Output::Pending { until: Some(until) } if until > now => {
+                now = until;
+                diagnosis.advance(now);
+                continue;
+            }
+            Output::Pending { .. } | Output::Concluded(_) => {
+                after.push((diagnosis.clone(), now));
+            }
+        }
+        return after;
+    }
+}
+
+/// Nobody answers until the time is over.
+fn expire(
+    diagnosis: &Diagnosis,
+    request: RequestId,
+    now: DateTime<Utc>,
+) -> Option<(Diagnosis, DateTime<Utc>)> {
+    let mut follower = diagnosis.clone();
+    let due = follower.due_at()?.max(now);
+    let _ = follower.poll(due);
+    (!follower.is_open(request)).then_some((follower, due))
+}
+
+fn observations(diagnosis: &Diagnosis, request: &ProbeRequest, now: DateTime<Utc>) -> Vec<Observation> {
+    let unknown = Observation::unknown(UnknownReason::NoAdapter, "rehearsal", "");
+    let known = |value| Observation::known(value, now, "rehearsal");
+    let mut all = vec![unknown];
+    // While exploring nothing is taken, so that one answer to each request is enough.
+    if !matches!(diagnosis.phase, Phase::Exploring(_)) {
+        match diagnosis.context.step(request.place).map(|step| &step.kind) {
+            Some(StepKind::Check(check)) => all.extend(edges(&check.branches, now).into_iter().map(known)),
+            _ => all.extend([true, false].map(Value::Flag).map(known)),
+        }
+    }
+    all
+}
+
+fn edges(branches: &Branches, now: DateTime<Utc>) -> Vec<Value> {
+    let edges =
+        |branch: &crate::runbook::guard::Branch| super::sample::edges(&branch.guard, branches.domain(), now);
+    branches.as_slice().iter().flat_map(edges).collect()
+}

@@ -1,0 +1,255 @@
+//! What a rehearsal tells each step, read by the domain of the step.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Rehearsal, RehearsalError, STAGE_TIME};
+use crate::diagnosis::{ActReport, Diagnosis, Output, Reply};
+use crate::fact::{Domain, Kind, Observation, UnknownReason, Value};
+use crate::runbook::RunbookSet;
+use crate::runbook::step::StepKind;
+use crate::time::{parse_duration, saturating_add};
+
+/// What a step is told: once and for all, or in turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Cues {
+    /// In turn; the last from then on.
+    InTurn(Vec<Cue>),
+    /// Every time.
+    Always(Cue),
+}
+
+/// One thing that a step is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Cue {
+    /// Yes or no.
+    Flag(bool),
+    /// A count, or a number.
+    Count(u64),
+    /// A number.
+    Number(f64),
+    /// A choice, a duration, the age of an instant, `absent`, or how an act goes.
+    Text(String),
+    /// Nobody can tell.
+    Unknown {
+        /// Why.
+        unknown: UnknownReason,
+    },
+}
+
+impl From<&str> for Cues {
+    fn from(text: &str) -> Self {
+        Self::Always(Cue::Text(text.to_owned()))
+    }
+}
+
+impl From<bool> for Cues {
+    fn from(flag: bool) -> Self {
+        Self::Always(Cue::Flag(flag))
+    }
+}
+
+impl From<u64> for Cues {
+    fn from(count: u64) -> Self {
+        Self::Always(Cue::Count(count))
+    }
+}
+
+impl From<f64> for Cues {
+    fn from(number: f64) -> Self {
+        Self::Always(Cue::Number(number))
+    }
+}
+
+impl From<UnknownReason> for Cues {
+    fn from(unknown: UnknownReason) -> Self {
+        Self::Always(Cue::Unknown { unknown })
+    }
+}
+
+impl<T: Into<Self>, const N: usize> From<[T; N]> for Cues {
+    fn from(turns: [T; N]) -> Self {
+        let flat = turns.into_iter().flat_map(|turn| match turn.into() {
+            Self::InTurn(cues) => cues,
+            Self::Always(cue) => vec![cue],
+        });
+        Self::InTurn(flat.collect())
+    }
+}
+
+/// A rehearsal being played.
+pub(super) struct Script<'a> {
+    rehearsal: &'a Rehearsal,
+    /// How often each was used.
+    used: BTreeMap<String, usize>,
+}
+
+impl<'a> Script<'a> {
+    pub(super) fn new(rehearsal: &'a Rehearsal, runbooks: &RunbookSet) -> Result<Self, RehearsalError> {
+        for key in rehearsal.facts.keys() {
+            let step = key.strip_suffix(".person").or_else(|| key.strip_suffix(".recheck")).unwrap_or(key);
+            let (runbook, id) = step.split_once('/').unwrap_or((&rehearsal.runbook, step));
+            let known = runbooks.find(runbook).and_then(|runbook| runbook.step(runbook.find(id)?));
+            if known.is_none_or(|step| matches!(step.kind, StepKind::Conclude(_))) {
+                return Err(RehearsalError::NoSuchStep {
+                    rehearsal: rehearsal.name.clone(),
+                    step: key.clone(),
+                });
+            }
+        }
+        Ok(Self { rehearsal, used: BTreeMap::new() })
+    }
+
+    /// Plays it to the end. Time moves only where the diagnosis waits.
+    pub(super) fn play(mut self, diagnosis: &mut Diagnosis) -> Result<(), RehearsalError> {
+        let mut now = STAGE_TIME;
+        loop {
+            // An answer to a request that was just handed out is never refused: time does not move between.
+            let answered = match diagnosis.poll(now) {
+                Output::Probe(request) => {
+                    let kind = request.context.step(request.place).map(|step| &step.kind);
+                    let suffix = if matches!(kind, Some(StepKind::Act(_))) { ".recheck" } else { "" };
+                    let key = self.key(request.runbook(), request.step(), suffix);
+                    let cue = self.next(&key);
+                    let observation = self.observation(&key, cue, &request.query().domain, now)?;
+                    diagnosis.answer(request.id, observation, now)
+                }
+                Output::Approve(request) => {
+                    let key = self.key(request.runbook(), request.step(), "");
+                    match self.peek(&key) {
+                        Some(Cue::Text(how)) if how == "declined" => {
+                            self.next(&key);
+                            diagnosis.approve(request.decline("rehearsal", "declined"), now)
+                        }
+                        Some(_) => diagnosis.approve(request.grant("rehearsal"), now),
+                        None => Ok(()),
+                    }
+                }
+                Output::Act(request) => {
+                    let key = self.key(request.runbook(), request.step(), "");
+                    match self.next(&key) {
+                        Some(cue) => match self.report(&key, &cue)? {
+                            Some(report) => diagnosis.acted(request.id, report, now),
+                            None => Ok(()),
+                        },
+                        None => Ok(()),
+                    }
+                }
+                Output::Ask(request) => {
+                    let kind = request.context.step(request.place).map(|step| &step.kind);
+                    let suffix = if matches!(kind, Some(StepKind::Check(_))) { ".person" } else { "" };
+                    let key = self.key(request.runbook(), request.step(), suffix);
+                    match self.next(&key) {
+                        None => Ok(()),
+                        Some(Cue::Unknown { .. }) => {
+                            diagnosis.reply(request.id, Reply::does_not_know("rehearsal"), now)
+                        }
+                        Some(cue) => {
+                            let value = self.value(&key, &cue, request.domain(), now)?;
+                            diagnosis.reply(request.id, Reply::new(value, "rehearsal"), now)
+                        }
+                    }
+                }
+                Output::Alert(_) => Ok(()),
+                Output::Pending { until: Some(until) } => {
+                    now = now.max(until);
+                    Ok(())
+                }
+                Output::Pending { until: None } | Output::Concluded(_) => return Ok(()),
+            };
+            answered.map_err(|error| RehearsalError::WrongCue {
+                rehearsal: self.rehearsal.name.clone(),
+                step: diagnosis.step().to_owned(),
+                why: error.to_string(),
+            })?;
+        }
+    }
+
+    fn key(&self, runbook: &str, step: &str, suffix: &str) -> String {
+        if runbook == self.rehearsal.runbook {
+            format!("{step}{suffix}")
+        } else {
+            format!("{runbook}/{step}{suffix}")
+        }
+    }
+
+    fn peek(&self, key: &str) -> Option<&Cue> {
+        match self.rehearsal.facts.get(key)? {
+            Cues::Always(cue) => Some(cue),
+            Cues::InTurn(cues) => {
+                cues.get(self.used.get(key).copied().unwrap_or_default()).or_else(|| cues.last())
+            }
+        }
+    }
+
+    fn next(&mut self, key: &str) -> Option<Cue> {
+        let cue = self.peek(key).cloned();
+        *self.used.entry(key.to_owned()).or_default() += 1;
+        cue
+    }
+
+    fn observation(
+        &self,
+        key: &str,
+        cue: Option<Cue>,
+        domain: &Domain,
+        now: DateTime<Utc>,
+    ) -> Result<Observation, RehearsalError> {
+        Ok(match cue {
+            None => {
+                Observation::unknown(UnknownReason::NoAdapter, "rehearsal", "it tells nothing of this step")
+            }
+            Some(Cue::Unknown { unknown }) => Observation::unknown(unknown, "rehearsal", ""),
+            Some(cue) => Observation::known(self.value(key, &cue, domain, now)?, now, "rehearsal"),
+        })
+    }
+
+    fn value(
+        &self,
+        key: &str,
+        cue: &Cue,
+        domain: &Domain,
+        now: DateTime<Utc>,
+    ) -> Result<Value, RehearsalError> {
+        let length = |text: &str| parse_duration(text).ok();
+        let value = match (cue, domain.kind()) {
+            (Cue::Text(text), _) if text == "absent" && domain.is_optional() => Some(Value::Absent),
+            (Cue::Flag(flag), Kind::Flag) => Some(Value::Flag(*flag)),
+            (Cue::Count(count), Kind::Count) => Some(Value::Count(*count)),
+            (Cue::Count(count), Kind::Number) => Some(Value::Number(*count as f64)),
+            (Cue::Number(number), Kind::Number) => Some(Value::Number(*number)),
+            (Cue::Text(text), Kind::Duration) => length(text).map(Value::Duration),
+            (Cue::Text(text), Kind::Instant) => {
+                let age = length(text).and_then(|age| TimeDelta::zero().checked_sub(&age));
+                age.map(|back| Value::Instant(saturating_add(now, back)))
+            }
+            (Cue::Text(text), Kind::Choice(_)) => domain.find_choice(text),
+            _ => None,
+        };
+        value.ok_or_else(|| self.wrong(key, format!("{cue:?} is no value of the domain {domain}")))
+    }
+
+    fn report(&self, key: &str, cue: &Cue) -> Result<Option<ActReport>, RehearsalError> {
+        let how = match cue {
+            Cue::Text(how) => how.as_str(),
+            _ => "",
+        };
+        match how {
+            "done" => Ok(Some(ActReport::done("rehearsal"))),
+            "refused" => Ok(Some(ActReport::refused("rehearsal", "it refuses"))),
+            "failed" => Ok(Some(ActReport::failed("rehearsal", "it fails"))),
+            "expired" => Ok(None),
+            _ => Err(self.wrong(key, format!("{cue:?} is none of done, refused, failed, expired, declined"))),
+        }
+    }
+
+    fn wrong(&self, key: &str, why: String) -> RehearsalError {
+        RehearsalError::WrongCue { rehearsal: self.rehearsal.name.clone(), step: key.to_owned(), why }
+    }
+}

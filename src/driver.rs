@@ -1,0 +1,139 @@
+//! The driver: one diagnosis over async adapters.
+//!
+//! A [`Driver`] polls a [`Diagnosis`], asks the adapters that the user supplied through [`Probes`], has people
+//! asked through the [`Operator`] and things done through the [`Actuator`], and feeds every result back the
+//! moment it comes. It decides nothing.
+//!
+//! - Each attempt at a probe has a time limit; errors that say so are tried again, each time after a longer
+//!   pause; what stays unanswered is unknown.
+//! - While the diagnosis explores, its probes run side by side.
+//! - The future of [`Driver::run`] may be dropped at any point. What was answered is in the diagnosis; what was
+//!   not is asked again by the next run, an act under the same idempotency key.
+//! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
+
+mod people;
+mod retry;
+mod run;
+mod timer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::check::{BindErrors, BoundChecks, Checks};
+use crate::diagnosis::{Diagnosis, Finding};
+use crate::probe::Probes;
+use crate::runbook::RunbookSet;
+use crate::time::{Clock, SystemClock};
+
+pub use people::{Actuator, NoActuator, NoOperator, Operator};
+pub use retry::RetryPolicy;
+#[cfg(feature = "tokio")]
+pub use timer::TokioTimer;
+pub use timer::{SimulatedTimer, Sleep, Timer};
+
+/// Runs diagnoses over one set of runbooks and one set of adapters. Share it: `run` takes `&self`.
+#[derive(Clone)]
+pub struct Driver {
+    runbooks: RunbookSet,
+    checks: BoundChecks,
+    probes: Probes,
+    timer: Arc<dyn Timer>,
+    clock: Arc<dyn Clock>,
+    operator: Arc<dyn Operator>,
+    actuator: Arc<dyn Actuator>,
+    retry: RetryPolicy,
+    deadline: Option<Duration>,
+}
+
+/// A run that ended before its diagnosis did. The diagnosis is whole: save it, or run it again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The deadline passed.
+    #[error("the deadline of {0:?} passed before the diagnosis ended: run it again to go on, or save it")]
+    Deadline(Duration),
+    /// The diagnosis walks other runbooks than the driver's checks are bound to.
+    #[error("the diagnosis walks other runbooks than this driver was made for: make a driver of its set")]
+    OtherRunbooks,
+}
+
+impl Driver {
+    /// A driver for diagnoses over `runbooks`, with nobody to ask and nothing to act with until
+    /// [`Driver::with_operator`] and [`Driver::with_actuator`] say otherwise, on the system's clock.
+    ///
+    /// # Errors
+    /// [`BindErrors`] where a check of the runbooks is not registered, or is declared otherwise.
+    pub fn new(
+        runbooks: &RunbookSet,
+        checks: &Checks,
+        probes: Probes,
+        timer: Arc<dyn Timer>,
+    ) -> Result<Self, BindErrors> {
+        Ok(Self {
+            runbooks: runbooks.clone(),
+            checks: checks.bind(runbooks.queries())?,
+            probes,
+            timer,
+            clock: Arc::new(SystemClock),
+            operator: Arc::new(NoOperator),
+            actuator: Arc::new(NoActuator),
+            retry: RetryPolicy::default(),
+            deadline: None,
+        })
+    }
+
+    /// Who approves actions, answers questions and hears alerts.
+    #[must_use]
+    pub fn with_operator(mut self, operator: Arc<dyn Operator>) -> Self {
+        self.operator = operator;
+        self
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn with_actuator(mut self, actuator: Arc<dyn Actuator>) -> Self {
+        self.actuator = actuator;
+        self
+    }
+
+    /// The clock to tell the diagnosis.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long each probe has, and how often it is tried.
+    #[must_use]
+    pub const fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// How long one run may take; without it, as long as the diagnosis does (its waits and approvals are
+    /// bounded by its runbook).
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Drives a diagnosis to its end.
+    ///
+    /// Dropping the future loses nothing: run the diagnosis again.
+    ///
+    /// # Errors
+    /// [`RunError::Deadline`] when the deadline passes, [`RunError::OtherRunbooks`] before anything is asked.
+    pub async fn run(&self, diagnosis: &mut Diagnosis) -> Result<Finding, RunError> {
+        if !diagnosis.runbooks().asks_the_same(&self.runbooks) {
+            return Err(RunError::OtherRunbooks);
+        }
+        run::Run::new(self, diagnosis).to_end().await
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("retry", &self.retry).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

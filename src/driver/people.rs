@@ -1,0 +1,70 @@
+use async_trait::async_trait;
+
+use crate::diagnosis::{ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Reply};
+
+/// The people behind a diagnosis: they approve actions, answer questions and hear alerts.
+///
+/// A method may take as long as people do; the runbook bounds how long it is waited for, and the driver then
+/// drops the future. `None` says that nobody answers: the runbook's own expiry decides.
+#[async_trait]
+pub trait Operator: Send + Sync {
+    /// Shows a person what is to be done and why, and brings back their word: [`ApprovalRequest::grant`] or
+    /// [`ApprovalRequest::decline`].
+    ///
+    /// An approval may be brought back from an earlier request (a ticket, a chat message); one that was given
+    /// for another state is refused by the diagnosis and the request stays open until it expires.
+    async fn approve(&self, request: &ApprovalRequest) -> Option<Approval>;
+
+    /// Asks a person, and brings back the answer. A value that is not of [`AskRequest::domain`] is refused and
+    /// counts as no answer.
+    async fn answer(&self, request: &AskRequest) -> Option<Reply>;
+
+    /// Tells someone. Called at least once for each alert; again where a run was dropped before this returned.
+    async fn tell(&self, alert: &Alert);
+}
+
+const _: Option<&dyn Operator> = None;
+
+/// Does things to the fleet.
+#[async_trait]
+pub trait Actuator: Send + Sync {
+    /// Does it, or says why not.
+    ///
+    /// - Check first that it is safe (other live devices behind the gateway, unsent messages in its outbox),
+    ///   and report [`ActReport::refused`] where it is not.
+    /// - Remember [`ActRequest::idempotency_key`]: after a restart of the service the same act can come again,
+    ///   and must then report how it went instead of acting twice.
+    /// - Report [`ActReport::done`] only when it was really done.
+    /// - An action that is not known is refused.
+    async fn act(&self, request: &ActRequest) -> ActReport;
+}
+
+const _: Option<&dyn Actuator> = None;
+
+/// Nobody is there: approvals and questions expire, alerts are heard by no one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoOperator;
+
+#[async_trait]
+impl Operator for NoOperator {
+    async fn approve(&self, _: &ApprovalRequest) -> Option<Approval> {
+        None
+    }
+
+    async fn answer(&self, _: &AskRequest) -> Option<Reply> {
+        None
+    }
+
+    async fn tell(&self, _: &Alert) {}
+}
+
+/// Nothing to act with: every action is refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoActuator;
+
+#[async_trait]
+impl Actuator for NoActuator {
+    async fn act(&self, request: &ActRequest) -> ActReport {
+        ActReport::refused("driver", format!("no actuator was supplied for {}", request.action()))
+    }
+}

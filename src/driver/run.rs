@@ -1,0 +1,261 @@
+//! One run: the loop over a diagnosis and what it has under way.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::timer::{Sleep, Timer};
+use super::{Driver, RunError};
+use crate::check::CheckRequest;
+use crate::diagnosis::{
+    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Finding, Output, ProbeRequest,
+    Reply, RequestId,
+};
+use crate::fact::{Observation, UnknownReason};
+use crate::time::saturating_add;
+
+/// A diagnosis with what is under way for it.
+pub(super) struct Run<'a> {
+    driver: &'a Driver,
+    diagnosis: &'a mut Diagnosis,
+    tasks: Vec<Task<'a>>,
+}
+
+/// Something under way, and for which request; an alert is for none.
+struct Task<'a> {
+    request: Option<RequestId>,
+    alert: Option<u32>,
+    work: Pin<Box<dyn Future<Output = Done> + Send + 'a>>,
+}
+
+/// Something that was under way has come back.
+enum Done {
+    Observed(RequestId, Observation),
+    Approval(Option<Approval>),
+    Acted(RequestId, ActReport),
+    Replied(RequestId, Option<Reply>),
+    Told,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(driver: &'a Driver, diagnosis: &'a mut Diagnosis) -> Self {
+        // An earlier run may have been dropped with requests under way.
+        diagnosis.hand_out_again();
+        Self { driver, diagnosis, tasks: Vec::new() }
+    }
+
+    pub(super) async fn to_end(mut self) -> Result<Finding, RunError> {
+        let clock = &self.driver.clock;
+        let deadline = self.driver.deadline.map(|length| {
+            let by = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
+            (length, saturating_add(clock.now(), by))
+        });
+        loop {
+            let (finding, until) = self.take_up();
+            self.drop_expired();
+            if let Some(finding) = finding {
+                self.finish_telling().await;
+                return Ok(finding);
+            }
+            if let Some((length, at)) = deadline
+                && at <= self.driver.clock.now()
+            {
+                return Err(RunError::Deadline(length));
+            }
+            let until = deadline.map(|(_, at)| at).into_iter().chain(until).min();
+            if let Some(done) = self.wait(until).await {
+                self.give_back(done);
+            }
+        }
+    }
+
+    /// Takes up everything that the diagnosis wants now. Gives the finding where it has ended, or else until
+    /// when there is nothing more to do.
+    fn take_up(&mut self) -> (Option<Finding>, Option<DateTime<Utc>>) {
+        let driver = self.driver;
+        loop {
+            let task = match self.diagnosis.poll(driver.clock.now()) {
+                Output::Probe(request) => Task::of(request.id, probe(driver, request)),
+                Output::Approve(request) => Task::of(request.id, approve(driver, request)),
+                Output::Act(request) => Task::of(request.id, act(driver, request)),
+                Output::Ask(request) => Task::of(request.id, ask(driver, request)),
+                Output::Alert(alert) => Task { request: None, alert: Some(alert.number()), work: Box::pin(tell(driver, alert)) },
+                Output::Pending { until } => return (None, until),
+                Output::Concluded(finding) => return (Some(finding), None),
+            };
+            self.tasks.push(task);
+        }
+    }
+
+    /// What is no longer waited for is dropped: an approval that comes too late would be refused anyway.
+    fn drop_expired(&mut self) {
+        let diagnosis = &*self.diagnosis;
+        self.tasks.retain(|task| task.request.is_none_or(|request| diagnosis.is_open(request)));
+    }
+
+    /// A late or repeated answer is refused by the diagnosis and changes nothing; so is an approval of another
+    /// state, and the request then stays open until it expires.
+    fn give_back(&mut self, done: Done) {
+        let now = self.driver.clock.now();
+        let refused = match done {
+            Done::Observed(request, observation) => self.diagnosis.answer(request, observation, now).err(),
+            Done::Approval(Some(approval)) => self.diagnosis.approve(approval, now).err(),
+            Done::Acted(request, report) => self.diagnosis.acted(request, report, now).err(),
+            Done::Replied(request, Some(reply)) => self.diagnosis.reply(request, reply, now).err(),
+            Done::Approval(None) | Done::Replied(_, None) | Done::Told => None,
+        };
+        #[cfg(feature = "tracing")]
+        if let Some(refused) = refused {
+            tracing::warn!(diagnosis = %self.diagnosis.id(), %refused, "an answer was refused");
+        }
+        #[cfg(not(feature = "tracing"))]
+        drop(refused);
+    }
+
+    /// Waits until something comes back, or until that instant.
+    async fn wait(&mut self, until: Option<DateTime<Utc>>) -> Option<Done> {
+        let driver = self.driver;
+        let tasks = &mut self.tasks;
+        // Made only when nothing is ready at once: most probes of a cache are.
+        let mut sleep: Option<Sleep> = None;
+        poll_fn(move |context| {
+            if let Some(done) = poll_any(tasks, context) {
+                return Poll::Ready(Some(done));
+            }
+            let Some(until) = until else { return Poll::Pending };
+            let sleep = sleep.get_or_insert_with(|| {
+                let left = until.signed_duration_since(driver.clock.now());
+                driver.timer.sleep(left.to_std().unwrap_or_default())
+            });
+            sleep.as_mut().poll(context).map(|()| None)
+        })
+        .await
+    }
+
+    /// The diagnosis has ended: alerts that are being told get as long as one attempt at a probe.
+    async fn finish_telling(&mut self) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        let tasks = &mut self.tasks;
+        let all = poll_fn(|context| {
+            while poll_any(tasks, context).is_some() {}
+            if tasks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let _ = within(&*self.driver.timer, self.driver.retry.attempt, all).await;
+    }
+}
+
+impl Drop for Run<'_> {
+    /// An alert whose telling was cut off is handed out again by the next run.
+    fn drop(&mut self) {
+        if let Some(first) = self.tasks.iter().filter_map(|task| task.alert).min() {
+            self.diagnosis.hand_out_alerts_again(first);
+        }
+    }
+}
+
+impl<'a> Task<'a> {
+    fn of(request: RequestId, work: impl Future<Output = Done> + Send + 'a) -> Self {
+        Self { request: Some(request), alert: None, work: Box::pin(work) }
+    }
+}
+
+/// Polls each; the first that is ready leaves the list.
+fn poll_any(tasks: &mut Vec<Task<'_>>, context: &mut Context<'_>) -> Option<Done> {
+    for at in 0..tasks.len() {
+        if let Some(task) = tasks.get_mut(at)
+            && let Poll::Ready(done) = task.work.as_mut().poll(context)
+        {
+            drop(tasks.swap_remove(at));
+            return Some(done);
+        }
+    }
+    None
+}
+
+async fn approve(driver: &Driver, request: ApprovalRequest) -> Done {
+    Done::Approval(driver.operator.approve(&request).await)
+}
+
+async fn act(driver: &Driver, request: ActRequest) -> Done {
+    Done::Acted(request.id, driver.actuator.act(&request).await)
+}
+
+async fn ask(driver: &Driver, request: AskRequest) -> Done {
+    Done::Replied(request.id, driver.operator.answer(&request).await)
+}
+
+async fn tell(driver: &Driver, alert: Alert) -> Done {
+    driver.operator.tell(&alert).await;
+    Done::Told
+}
+
+#[cfg(feature = "tracing")]
+async fn probe(driver: &Driver, request: ProbeRequest) -> Done {
+    use tracing::Instrument as _;
+
+    let query = request.query();
+    let span = tracing::debug_span!(
+        "probe",
+        diagnosis = %request.diagnosis(),
+        step = request.step(),
+        check = &*query.check,
+        of = request.subject().name_of(query.scope),
+    );
+    let id = request.id;
+    let observation = observe(driver, &request).instrument(span).await;
+    Done::Observed(id, observation)
+}
+
+#[cfg(not(feature = "tracing"))]
+async fn probe(driver: &Driver, request: ProbeRequest) -> Done {
+    Done::Observed(request.id, observe(driver, &request).await)
+}
+
+/// Asks until there is an answer, or trying again no longer helps.
+async fn observe(driver: &Driver, request: &ProbeRequest) -> Observation {
+    let query = request.query();
+    let retry = &driver.retry;
+    let mut attempt = 1;
+    loop {
+        let ask = CheckRequest::new(request.subject(), &query.params, driver.clock.now())
+            .with_about(query.about)
+            .with_since(request.since())
+            .with_triggered_at(request.trigger().at);
+        let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
+        let failure = match within(&*driver.timer, retry.attempt, asked).await {
+            Some(Ok(observation)) => return observation,
+            Some(Err(error)) => error,
+            None => {
+                return Observation::unknown(
+                    UnknownReason::Timeout,
+                    &*query.check,
+                    format!("no answer within {:?}, attempt {attempt} of {}", retry.attempt, retry.attempts),
+                );
+            }
+        };
+        if !failure.is_retryable() || attempt >= retry.attempts {
+            return failure.into_observation(&*query.check);
+        }
+        driver.timer.sleep(retry.pause_after(attempt, failure.retry_after())).await;
+        attempt += 1;
+    }
+}
+
+/// `work`, or nothing where it takes longer than `limit`. The timer is asked only where it is not ready at once.
+async fn within<T>(timer: &dyn Timer, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    let mut sleep: Option<Sleep> = None;
+    poll_fn(move |context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        let sleep = sleep.get_or_insert_with(|| timer.sleep(limit));
+        sleep.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}

@@ -1,0 +1,90 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::time::ManualClock;
+
+/// A future that ends when its time is over.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Lets time pass, on whatever runtime the service has.
+///
+/// It must not end early by more than its own resolution, and must survive lengths of years.
+pub trait Timer: Send + Sync {
+    /// A future that ends after `length`.
+    fn sleep(&self, length: Duration) -> Sleep;
+}
+
+const _: Option<&dyn Timer> = None;
+
+/// Time by tokio; it must be polled within a tokio runtime that has its timer enabled.
+#[cfg(feature = "tokio")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioTimer;
+
+#[cfg(feature = "tokio")]
+impl Timer for TokioTimer {
+    fn sleep(&self, length: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(length))
+    }
+}
+
+/// Time for tests: whatever is waited for passes at once, and moves the clock.
+///
+/// Everything else that is ready goes first, so that a mocked probe answers before its time limit is over, and
+/// a diagnosis that waits half an hour takes microseconds.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use chrono::DateTime;
+/// use iot_runbook::driver::SimulatedTimer;
+/// use iot_runbook::time::{Clock, ManualClock};
+///
+/// let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+/// let timer = SimulatedTimer::new(Arc::clone(&clock));
+/// # let _ = (timer, clock.now());
+/// ```
+#[derive(Clone, Debug)]
+pub struct SimulatedTimer(Arc<ManualClock>);
+
+impl SimulatedTimer {
+    /// A timer that moves `clock`.
+    #[must_use]
+    pub const fn new(clock: Arc<ManualClock>) -> Self {
+        Self(clock)
+    }
+}
+
+impl Timer for SimulatedTimer {
+    fn sleep(&self, length: Duration) -> Sleep {
+        Box::pin(Simulated { clock: Arc::clone(&self.0), length, turns: 0 })
+    }
+}
+
+/// As often others are let go first.
+const TURNS: u32 = 2;
+
+struct Simulated {
+    clock: Arc<ManualClock>,
+    length: Duration,
+    turns: u32,
+}
+
+impl Future for Simulated {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.turns < TURNS {
+            self.turns += 1;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.clock.advance(TimeDelta::from_std(self.length).unwrap_or(TimeDelta::MAX));
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,186 @@
+//! From a document to a runbook: reads every part, proves what must hold, and collects all that does not.
+//!
+//! Reading resolves names and thresholds on the way, so that one pass over the document gives the steps, and
+//! what is proven afterwards ([`graph`]) needs no document. A step that could not be read whole is left out
+//! of the runbook that never comes to be, but the ways out that were readable still count for the proofs.
+
+mod branches;
+mod cover;
+mod declared;
+mod graph;
+mod read;
+mod steps;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::document::{Document, NOWHERE};
+use super::fault::{Fault, FaultKind, Faults};
+use super::step::{Query, QueryIndex, Step, StepIndex};
+use super::{Fingerprint, Graph, Runbook, fingerprint};
+use declared::{Check, Threshold};
+use read::{Fields, Key, Place, Spot};
+
+pub(crate) use cover::{Line, Span};
+
+/// Proves a document to be a runbook that runs.
+pub(super) fn validate(document: &Document) -> Result<Runbook, Faults> {
+    let root = Place { up: None, key: Key::Root, at: NOWHERE, step: None };
+    let fields = Fields::new(document.table(), root);
+    let name = document.table().get("name").and_then(|entry| entry.node.as_text()).unwrap_or_default();
+    let mut validator = Validator::new(document);
+    let graph = validator.runbook(&fields);
+    match (Faults::new(name, validator.faults), graph) {
+        (None, Some(graph)) => Ok(Runbook(Arc::new(graph))),
+        (Some(faults), _) => Err(faults),
+        // Whatever is not read has left its fault; this keeps the promise if one is ever forgotten.
+        (None, None) => {
+            let kind = FaultKind::StepCount;
+            let fault = Fault { step: None, path: Box::default(), line: None, kind };
+            Err(Faults::of_one(name, fault))
+        }
+    }
+}
+
+/// What is known while a document is read.
+struct Validator<'d> {
+    document: &'d Document,
+    faults: Vec<Fault>,
+    thresholds: HashMap<&'d str, Threshold>,
+    checks: HashMap<&'d str, Check<'d>>,
+    /// Steps and conclusions, with where their keys stand, in the order of their ids.
+    ids: Vec<(&'d str, u32)>,
+    targets: HashMap<&'d str, StepIndex>,
+    queries: Vec<Query>,
+    known_queries: HashMap<Vec<u8>, QueryIndex>,
+    shape: graph::Shape,
+}
+
+impl<'d> Validator<'d> {
+    fn new(document: &'d Document) -> Self {
+        Self {
+            document,
+            faults: document.override_faults().to_vec(),
+            thresholds: HashMap::new(),
+            checks: HashMap::new(),
+            ids: Vec::new(),
+            targets: HashMap::new(),
+            queries: Vec::new(),
+            known_queries: HashMap::new(),
+            shape: graph::Shape::default(),
+        }
+    }
+
+    /// Reads all, proves all, and has the runbook where nothing is missing.
+    fn runbook(&mut self, fields: &Fields<'d, '_>) -> Option<Graph> {
+        self.only(
+            fields,
+            &["name", "version", "title", "start", "prior", "thresholds", "checks", "steps", "conclusions"],
+        );
+        let name = self.required(fields, "name").and_then(|spot| self.id(spot));
+        let version = self.required(fields, "version").and_then(|spot| self.version(spot));
+        let title = self.required(fields, "title").and_then(|spot| self.text(spot));
+        self.declare_thresholds(fields);
+        self.declare_checks(fields);
+        let count = self.declare_ids(fields)?;
+        let start = self.required(fields, "start").and_then(|spot| self.target(spot));
+        let mut steps: Vec<Option<Step>> = Vec::new();
+        steps.resize_with(count, || None);
+        self.read_conclusions(fields, &mut steps);
+        self.read_steps(fields, &mut steps);
+        let prior = fields.get("prior").map_or(Some(Box::default()), |spot| self.prior(spot, &steps));
+        self.report_unused(fields);
+        if let Some(start) = start {
+            self.prove(fields, start);
+        }
+        let steps: Box<[Step]> = steps.into_iter().collect::<Option<_>>()?;
+        let mut graph = Graph {
+            name: name?.into(),
+            version: version?,
+            title: title?.into(),
+            fingerprint: Fingerprint::from_bytes([0; 32]),
+            start: start?,
+            steps,
+            queries: std::mem::take(&mut self.queries).into(),
+            prior: prior?,
+        };
+        graph.fingerprint = fingerprint::of(&graph);
+        Some(graph)
+    }
+
+    /// Gives each step and conclusion its position, and says how many there are.
+    fn declare_ids(&mut self, fields: &Fields<'d, '_>) -> Option<usize> {
+        for key in ["conclusions", "steps"] {
+            let Some(spot) = fields.get(key) else { continue };
+            let Some(table) = self.table(spot) else { continue };
+            for (id, spot) in table.each() {
+                if table.is_again(id, &spot) {
+                    continue;
+                }
+                if self.well_formed(id, read::ID, &spot.place) {
+                    self.ids.push((id, spot.place.at));
+                }
+            }
+        }
+        self.ids.sort_by_key(|(id, _)| *id);
+        let mut shared = Vec::new();
+        self.ids.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                shared.push(*later);
+            }
+            same
+        });
+        for (id, at) in shared {
+            let place = Place { up: None, key: Key::Name(id), at, step: Some(id) };
+            self.fault(&place, FaultKind::SharedId { id: id.into() });
+        }
+        if self.ids.is_empty() || u32::try_from(self.ids.len()).is_err() {
+            self.fault(&fields.place, FaultKind::StepCount);
+            return None;
+        }
+        self.targets = self.ids.iter().zip(0_u32..).map(|((id, _), at)| (*id, StepIndex(at))).collect();
+        self.shape = graph::Shape::new(self.ids.len());
+        Some(self.ids.len())
+    }
+
+    /// Root causes, each of which some conclusion must name.
+    fn prior(&mut self, spot: Spot<'d, '_>, steps: &[Option<Step>]) -> Option<Box<[Box<str>]>> {
+        let named: std::collections::HashSet<&str> = steps
+            .iter()
+            .flatten()
+            .filter_map(|step| match &step.kind {
+                super::step::StepKind::Conclude(conclusion) => conclusion.root_cause.as_deref(),
+                _ => None,
+            })
+            .collect();
+        // A conclusion that could not be read may have named it.
+        let all_read = self.conclusions_read(steps);
+        let mut seen = std::collections::HashSet::new();
+        let mut causes = Vec::new();
+        for spot in self.list(spot)?.each() {
+            let place = spot.place;
+            let Some(cause) = self.id(spot) else { continue };
+            if !seen.insert(cause) {
+                self.fault(&place, FaultKind::Twice { value: cause.into() });
+            } else if all_read && !named.contains(cause) {
+                self.fault(&place, FaultKind::UnnamedCause { cause: cause.into() });
+            }
+            causes.push(cause.into());
+        }
+        Some(causes.into())
+    }
+
+    /// Proves what can be proven of the graph as a whole.
+    fn prove(&mut self, fields: &Fields<'d, '_>, start: StepIndex) {
+        let Self { shape, ids, .. } = self;
+        let found = shape.faults(start, |at| ids.get(at.position()).map_or("", |(id, _)| *id));
+        for (at, kind) in found {
+            let Some((id, place)) = self.ids.get(at.position()).copied() else { continue };
+            let parent = if self.shape.is_conclusion(at) { "conclusions" } else { "steps" };
+            let up = Place { up: Some(&fields.place), key: Key::Name(parent), at: place, step: None };
+            let place = Place { up: Some(&up), key: Key::Name(id), at: place, step: Some(id) };
+            self.fault(&place, kind);
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! Guards and the ways out behind them, and the proof that one and only one branch takes each value.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Bound;
+
+use super::super::fault::{FaultKind, Gap};
+use super::super::guard::{Branch, Branches, Guard, Values as Taken};
+use super::super::step::{AlertText, Exit, Severity, StepIndex};
+use super::Validator;
+use super::cover::{self, Line, Span};
+use super::declared::Values;
+use super::graph::Carries;
+use super::read::{Fields, Spot};
+use crate::fact::{Choice, Domain, Kind};
+use crate::runbook::document::{Tree, shortened};
+
+/// The keys of a guard.
+const GUARD: [&str; 7] = ["below", "up_to", "from", "above", "is", "absent", "any"];
+/// The keys of a way out.
+const EXIT: [&str; 3] = ["to", "note", "alert"];
+/// The most branches of one step.
+const MOST: usize = u16::MAX as usize - 1;
+
+impl<'d> Validator<'d> {
+    /// The branches under `branches`, proven to take each value of the domain once; ways out are noted as
+    /// those of the step `from`. A domain that could not be read lets the ways out be read all the same.
+    pub(super) fn branches(
+        &mut self,
+        fields: &Fields<'d, '_>,
+        from: StepIndex,
+        values: Option<&Values<'d>>,
+    ) -> Option<Branches> {
+        let Some((spot, items)) =
+            self.required(fields, "branches").and_then(|spot| self.list(spot).map(|items| (spot, items)))
+        else {
+            self.shape.lose(from);
+            return None;
+        };
+        if items.len() > MOST {
+            self.fault(&spot.place, FaultKind::TooManyBranches(items.len()));
+            self.shape.lose(from);
+            return None;
+        }
+        let mut read: Vec<Option<(usize, Branch)>> = Vec::with_capacity(items.len());
+        for (position, spot) in items.each().enumerate() {
+            let branch = self.branch(spot, from, values);
+            read.push(branch.map(|branch| (position, branch)));
+        }
+        let mut branches: Vec<(usize, Branch)> = read.into_iter().collect::<Option<_>>()?;
+        let values = values?;
+        let before = self.faults.len();
+        let guards = branches.iter().map(|(position, branch)| (*position, &branch.guard));
+        for kind in proof(guards, values) {
+            if matches!(kind, FaultKind::Hole(_)) {
+                // The branch that is missing may lead anywhere.
+                self.shape.lose(from);
+            }
+            self.fault(&spot.place, kind);
+        }
+        if self.faults.len() > before {
+            return None;
+        }
+        branches.sort_by_cached_key(|(_, branch)| first(&branch.guard, values));
+        let branches = branches.into_iter().map(|(_, branch)| branch).collect();
+        Some(Branches::new(values.domain.clone(), branches))
+    }
+
+    fn branch(&mut self, spot: Spot<'d, '_>, from: StepIndex, values: Option<&Values<'d>>) -> Option<Branch> {
+        let Some(fields) = self.table(spot) else {
+            self.shape.lose(from);
+            return None;
+        };
+        self.only(&fields, &[GUARD.as_slice(), EXIT.as_slice()].concat());
+        let guard = values.and_then(|values| self.guard(&fields, values));
+        let carries = match &guard {
+            Some(Guard { absent: true, values: Taken::None }) => Carries::Nothing,
+            Some(Guard { absent: true, .. }) => Carries::Either,
+            _ => Carries::Value,
+        };
+        let exit = self.exit_of(&fields, from, carries);
+        Some(Branch { guard: guard?, exit: exit? })
+    }
+
+    fn guard(&mut self, fields: &Fields<'d, '_>, values: &Values<'d>) -> Option<Guard> {
+        if !GUARD.iter().any(|part| fields.has(part)) {
+            self.fault(&fields.place, FaultKind::NoGuard);
+            return None;
+        }
+        let mut ok = true;
+        for (one, other) in [("from", "above"), ("below", "up_to")] {
+            ok &= self.apart(fields, one, other);
+        }
+        for part in ["below", "up_to", "from", "above"] {
+            ok &= self.apart(fields, "any", part) && self.apart(fields, "is", part);
+        }
+        ok &= self.apart(fields, "any", "is");
+        let absent = self.only_true(fields, "absent");
+        let any = self.only_true(fields, "any");
+        if absent == Some(true) && !values.domain.is_optional() {
+            let place = fields.get("absent").map_or(fields.place, |spot| spot.place);
+            self.fault(&place, FaultKind::NeverAbsent);
+            ok = false;
+        }
+        let taken = if any == Some(true) {
+            Some(Taken::All)
+        } else if let Some(spot) = fields.get("is") {
+            self.listed(spot, values)
+        } else if ["below", "up_to", "from", "above"].iter().any(|part| fields.has(part)) {
+            self.interval(fields, values)
+        } else {
+            Some(Taken::None)
+        };
+        let guard = Guard { absent: absent?, values: taken? };
+        let (true, Some(_)) = (ok, any) else { return None };
+        let span = Line::of(values.domain.kind()).and_then(|line| line.span(&guard.values));
+        if !matches!(guard.values, Taken::None) && span.is_some_and(Span::is_empty) {
+            self.fault(&fields.place, FaultKind::EmptyGuard);
+            return None;
+        }
+        Some(guard)
+    }
+
+    /// Two parts of a guard of which only one may stand.
+    fn apart(&mut self, fields: &Fields<'d, '_>, one: &'static str, other: &'static str) -> bool {
+        let clash = fields.has(one) && fields.has(other);
+        if clash {
+            self.fault(&fields.place, FaultKind::GuardsClash { one, other });
+        }
+        !clash
+    }
+
+    /// A key that is `true` or left out.
+    fn only_true(&mut self, fields: &Fields<'d, '_>, key: &'static str) -> Option<bool> {
+        let Some(spot) = fields.get(key) else { return Some(false) };
+        let flag = self.flag(spot)?;
+        if !flag {
+            self.fault(&spot.place, FaultKind::OnlyTrue);
+        }
+        flag.then_some(true)
+    }
+
+    /// The values of an `is`: one, or a list of them.
+    fn listed(&mut self, spot: Spot<'d, '_>, values: &Values<'d>) -> Option<Taken> {
+        if matches!(&spot.node.tree, Tree::List(items) if items.is_empty()) {
+            self.fault(&spot.place, FaultKind::EmptyGuard);
+            return None;
+        }
+        match values.domain.kind() {
+            Kind::Flag => {
+                let (mut yes, mut no) = (false, false);
+                let ok = self.one_or_list(spot, |this, item| {
+                    let flag = this.flag(item)?;
+                    if std::mem::replace(if flag { &mut yes } else { &mut no }, true) {
+                        this.fault(&item.place, FaultKind::Twice { value: flag.to_string().into() });
+                        return None;
+                    }
+                    Some(())
+                });
+                ok.then_some(Taken::Flags { yes, no })
+            }
+            Kind::Choice(_) => {
+                let mut taken: Vec<Choice> = Vec::new();
+                let mut seen = HashSet::new();
+                let ok = self.one_or_list(spot, |this, item| {
+                    let name = this.text(item)?;
+                    let Some(choice) = values.choices.get(name) else {
+                        let choice = shortened(name).into();
+                        let kind = FaultKind::UnknownChoice { choice, domain: shown(&values.domain) };
+                        this.fault(&item.place, kind);
+                        return None;
+                    };
+                    if !seen.insert(name) {
+                        this.fault(&item.place, FaultKind::Twice { value: name.into() });
+                        return None;
+                    }
+                    taken.push(*choice);
+                    Some(())
+                });
+                taken.sort_unstable();
+                ok.then(|| Taken::Choices(taken.into()))
+            }
+            _ => {
+                let domain = shown(&values.domain);
+                self.fault(&spot.place, FaultKind::GuardUnfit { part: "is", domain });
+                None
+            }
+        }
+    }
+
+    /// Reads each of a list, or the one value that stands in its place; whether all could be read.
+    pub(super) fn one_or_list(
+        &mut self,
+        spot: Spot<'d, '_>,
+        mut read: impl FnMut(&mut Self, Spot<'d, '_>) -> Option<()>,
+    ) -> bool {
+        if !matches!(spot.node.tree, Tree::List(_)) {
+            return read(self, spot).is_some();
+        }
+        let Some(items) = self.list(spot) else { return false };
+        let mut ok = true;
+        for item in items.each() {
+            ok &= read(self, item).is_some();
+        }
+        ok
+    }
+
+    fn interval(&mut self, fields: &Fields<'d, '_>, values: &Values<'d>) -> Option<Taken> {
+        match values.domain.kind() {
+            Kind::Duration | Kind::Instant => {
+                let (lower, upper) = self.bounds(fields, Self::duration)?;
+                Some(Taken::Durations(lower, upper))
+            }
+            Kind::Number => {
+                let (lower, upper) = self.bounds(fields, Self::number)?;
+                Some(Taken::Numbers(lower, upper))
+            }
+            Kind::Count => {
+                let (lower, upper) = self.bounds(fields, Self::count)?;
+                Some(Taken::Counts(lower, upper))
+            }
+            Kind::Flag | Kind::Choice(_) => {
+                let domain = shown(&values.domain);
+                for part in ["below", "up_to", "from", "above"] {
+                    if let Some(spot) = fields.get(part) {
+                        self.fault(&spot.place, FaultKind::GuardUnfit { part, domain: domain.clone() });
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    fn bounds<T>(
+        &mut self,
+        fields: &Fields<'d, '_>,
+        read: impl Fn(&mut Self, Spot<'d, '_>) -> Option<T>,
+    ) -> Option<(Bound<T>, Bound<T>)> {
+        let mut bound = |included: &'d str, excluded: &'d str| {
+            if let Some(spot) = fields.get(included) {
+                read(self, spot).map(Bound::Included)
+            } else if let Some(spot) = fields.get(excluded) {
+                read(self, spot).map(Bound::Excluded)
+            } else {
+                Some(Bound::Unbounded)
+            }
+        };
+        let (lower, upper) = (bound("from", "above"), bound("up_to", "below"));
+        Some((lower?, upper?))
+    }
+
+    /// A way out in the form of a step's id, or of a table with `to`, `note` and `alert`.
+    pub(super) fn exit(&mut self, spot: Spot<'d, '_>, from: StepIndex, carries: Carries) -> Option<Exit> {
+        match &spot.node.tree {
+            Tree::Text(_) => match self.target(spot) {
+                Some(to) => {
+                    self.shape.lead(from, to, carries);
+                    Some(Exit { to, note: None, alert: None })
+                }
+                None => {
+                    self.shape.lose(from);
+                    None
+                }
+            },
+            Tree::Table(_) => {
+                let fields = self.table(spot)?;
+                self.only(&fields, &EXIT);
+                self.exit_of(&fields, from, carries)
+            }
+            other => {
+                let kind = FaultKind::WrongType {
+                    expected: "the id of a step, or a table with `to`, `note` and `alert`",
+                    found: other.name(),
+                };
+                self.fault(&spot.place, kind);
+                self.shape.lose(from);
+                None
+            }
+        }
+    }
+
+    /// A way out in a table that holds other keys too.
+    pub(super) fn exit_of(
+        &mut self,
+        fields: &Fields<'d, '_>,
+        from: StepIndex,
+        carries: Carries,
+    ) -> Option<Exit> {
+        let to = self.required(fields, "to").and_then(|spot| self.target(spot));
+        match to {
+            Some(to) => self.shape.lead(from, to, carries),
+            None => self.shape.lose(from),
+        }
+        let note = match fields.get("note") {
+            Some(spot) => self.text(spot).map(|note| Some(note.into())),
+            None => Some(None),
+        };
+        let alert = match fields.get("alert") {
+            Some(spot) => self.alert(spot).map(Some),
+            None => Some(None),
+        };
+        Some(Exit { to: to?, note: note?, alert: alert? })
+    }
+
+    fn alert(&mut self, spot: Spot<'d, '_>) -> Option<AlertText> {
+        let fields = self.table(spot)?;
+        self.only(&fields, &["severity", "text"]);
+        let severity = self.required(&fields, "severity").and_then(|spot| self.severity(spot));
+        let text = self.required(&fields, "text").and_then(|spot| self.text(spot));
+        Some(AlertText { severity: severity?, text: text?.into() })
+    }
+
+    pub(super) fn severity(&mut self, spot: Spot<'d, '_>) -> Option<Severity> {
+        self.name(spot, "severity", "info, warning or critical", Severity::from_name)
+    }
+}
+
+/// All that keeps guards, each with its position, from taking each value once.
+fn proof<'g>(guards: impl Iterator<Item = (usize, &'g Guard)>, values: &Values<'_>) -> Vec<FaultKind> {
+    let mut faults = Vec::new();
+    let mut absent: Option<usize> = None;
+    let mut present: Vec<(usize, &Taken)> = Vec::new();
+    for (position, guard) in guards {
+        if guard.absent {
+            match absent {
+                Some(one) => faults.push(FaultKind::Overlap { values: Gap::Absent, one, other: position }),
+                None => absent = Some(position),
+            }
+        }
+        present.push((position, &guard.values));
+    }
+    match (values.domain.kind(), Line::of(values.domain.kind())) {
+        (_, Some(line)) => on_line(line, &present, &mut faults),
+        (Kind::Choice(choices), _) => {
+            let names: Vec<&str> = choices.names().collect();
+            let of = |taken: &Taken| match taken {
+                Taken::All => (0..names.len()).collect(),
+                Taken::Choices(listed) => listed.iter().map(|choice| choice.position().into()).collect(),
+                _ => Vec::new(),
+            };
+            let gap = |at: &[usize]| {
+                Gap::Choices(at.iter().filter_map(|at| names.get(*at)).map(|name| (*name).into()).collect())
+            };
+            on_list(names.len(), &present, of, gap, &mut faults);
+        }
+        _ => {
+            let of = |taken: &Taken| match taken {
+                Taken::All => vec![0, 1],
+                Taken::Flags { yes, no } => {
+                    [(0, *no), (1, *yes)].into_iter().filter(|(_, is)| *is).map(|(at, _)| at).collect()
+                }
+                _ => Vec::new(),
+            };
+            let gap = |at: &[usize]| Gap::Flags(at.iter().map(|at| *at == 1).collect());
+            on_list(2, &present, of, gap, &mut faults);
+        }
+    }
+    if absent.is_none() && values.domain.is_optional() {
+        faults.push(FaultKind::Hole(Gap::Absent));
+    }
+    faults
+}
+
+fn on_line(line: Line, present: &[(usize, &Taken)], faults: &mut Vec<FaultKind>) {
+    let spans: Vec<Span> =
+        present.iter().map(|(_, taken)| line.span(taken).unwrap_or(Span { begin: 0, end: 0 })).collect();
+    let found = cover::survey(line.all(), &spans);
+    // The points that the document itself writes: its bounds, taken in or not.
+    let written: HashSet<i128> =
+        present.iter().filter_map(|(_, taken)| line.written(taken)).flatten().flatten().collect();
+    let gap = |span: Span| line.gap(span, &|point| written.contains(&point));
+    faults.extend(found.holes.iter().map(|hole| FaultKind::Hole(gap(*hole))));
+    faults.extend(found.overlaps.iter().filter_map(|(span, one, other)| {
+        let (one, _) = present.get(*one)?;
+        let (other, _) = present.get(*other)?;
+        Some(FaultKind::Overlap { values: gap(*span), one: *one, other: *other })
+    }));
+}
+
+fn on_list(
+    count: usize,
+    present: &[(usize, &Taken)],
+    of: impl Fn(&Taken) -> Vec<usize>,
+    gap: impl Fn(&[usize]) -> Gap,
+    faults: &mut Vec<FaultKind>,
+) {
+    let mut taken_by: Vec<Option<usize>> = vec![None; count];
+    // In the order of the branches; each pair once, with all that it shares.
+    let mut shared: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
+    let mut pairs = Vec::new();
+    let mut everything: Option<usize> = None;
+    for (position, taken) in present {
+        if let Taken::All = taken {
+            // All with all needs no list, which would grow with the product of branches and choices.
+            if let Some(one) = everything {
+                faults.push(FaultKind::Overlap { values: Gap::Everything, one, other: *position });
+                continue;
+            }
+            everything = Some(*position);
+        }
+        for at in of(taken) {
+            let Some(by) = taken_by.get_mut(at) else { continue };
+            match *by {
+                None => *by = Some(*position),
+                Some(one) => {
+                    let list = shared.entry((one, *position)).or_insert_with(|| {
+                        pairs.push((one, *position));
+                        Vec::new()
+                    });
+                    list.push(at);
+                }
+            }
+        }
+    }
+    let holes: Vec<usize> =
+        taken_by.iter().enumerate().filter(|(_, by)| by.is_none()).map(|(at, _)| at).collect();
+    if !holes.is_empty() {
+        faults.push(FaultKind::Hole(gap(&holes)));
+    }
+    for pair in pairs {
+        let values = gap(shared.get(&pair).map_or(&[], Vec::as_slice));
+        faults.push(FaultKind::Overlap { values, one: pair.0, other: pair.1 });
+    }
+}
+
+/// The first value that a guard takes, as a place in its domain. Branches stand in this order, so that a
+/// runbook does not depend on how its document orders them.
+fn first(guard: &Guard, values: &Values<'_>) -> (bool, i128) {
+    match &guard.values {
+        Taken::None => (true, 0),
+        Taken::Choices(choices) => (false, choices.first().map_or(0, |choice| choice.position().into())),
+        Taken::Flags { yes, .. } => (false, i128::from(!*yes)),
+        taken => (
+            false,
+            Line::of(values.domain.kind()).and_then(|line| line.span(taken)).map_or(0, |span| span.begin),
+        ),
+    }
+}
+
+/// A domain for an error: of a long list of choices, the first.
+pub(super) fn shown(domain: &Domain) -> Box<str> {
+    const LISTED: usize = 12;
+    match domain.kind() {
+        Kind::Choice(choices) if choices.len() > LISTED => {
+            let names: Vec<&str> = choices.names().take(LISTED).collect();
+            format!("choice of {} | …", names.join(" | ")).into()
+        }
+        _ => domain.to_string().into(),
+    }
+}

@@ -1,0 +1,424 @@
+//! Reading steps and conclusions.
+
+use super::super::fault::FaultKind;
+use super::super::step::{
+    ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverStep, OnUnknown,
+    QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
+};
+use super::Validator;
+use super::branches::shown;
+use super::declared::Values;
+use super::graph::Carries;
+use super::read::{Fields, Spot};
+use crate::fact::{Domain, Kind};
+use crate::runbook::document::{Tree, shortened};
+
+/// The keys that say what a step does, and those that each kind has besides `title` and `advice`.
+const KINDS: [(&str, &[&str]); 6] = [
+    ("check", &["check", "params", "after", "branches", "unknown"]),
+    ("source", &["source", "after", "branches"]),
+    ("wait", &["wait", "to"]),
+    ("act", &["act", "scope", "approval", "answer_within", "recheck", "on"]),
+    ("ask", &["ask", "domain", "answer_within", "branches", "expired"]),
+    ("handover", &["handover", "branches", "unknown"]),
+];
+
+/// Title and advice.
+type Said = (Box<str>, Box<[Box<str>]>);
+
+impl<'d> Validator<'d> {
+    pub(super) fn read_conclusions(&mut self, fields: &Fields<'d, '_>, steps: &mut [Option<Step>]) {
+        let Some(table) = fields.get("conclusions").and_then(|spot| self.table(spot)) else { return };
+        self.each_once(&table);
+        for (id, mut spot) in table.each() {
+            spot.place.step = Some(id);
+            let Some(at) = self.targets.get(id).copied() else { continue };
+            self.shape.conclude(at);
+            let Some(fields) = self.table(spot) else { continue };
+            self.only(&fields, &["title", "root_cause", "severity", "recovered", "advice"]);
+            let text = self.title_and_advice(&fields, true);
+            let root_cause = match fields.get("root_cause") {
+                Some(spot) => self.id(spot).map(|cause| Some(cause.into())),
+                None => Some(None),
+            };
+            let severity = self.required(&fields, "severity").and_then(|spot| self.severity(spot));
+            let recovered = fields.get("recovered").map_or(Some(false), |spot| self.flag(spot));
+            let kind = (|| {
+                let (root_cause, severity, recovered) = (root_cause?, severity?, recovered?);
+                Some(StepKind::Conclude(Conclusion { root_cause, severity, recovered }))
+            })();
+            put(steps, at, step(id, text, kind));
+        }
+    }
+
+    /// Whether every conclusion is among the steps that were read.
+    pub(super) fn conclusions_read(&self, steps: &[Option<Step>]) -> bool {
+        (0_u32..).zip(steps).all(|(at, step)| step.is_some() || !self.shape.is_conclusion(StepIndex(at)))
+    }
+
+    pub(super) fn read_steps(&mut self, fields: &Fields<'d, '_>, steps: &mut [Option<Step>]) {
+        let Some(table) = fields.get("steps").and_then(|spot| self.table(spot)) else { return };
+        self.each_once(&table);
+        // A wait may name a step that stands after it: what asks instants must be known before.
+        for (id, spot) in table.each() {
+            if let (Some(at), Tree::Table(inner)) = (self.targets.get(id).copied(), &spot.node.tree)
+                && let Some(check) = inner.get("check").and_then(|entry| entry.node.as_text())
+                && let Some(declared) = self.checks.get(check).and_then(|check| check.declared.as_ref())
+                && matches!(declared.values.domain.kind(), Kind::Instant)
+            {
+                self.shape.ask_instant(at);
+            }
+        }
+        let mut untils = Vec::new();
+        for (id, mut spot) in table.each() {
+            spot.place.step = Some(id);
+            let Some(at) = self.targets.get(id).copied() else { continue };
+            if self.shape.is_conclusion(at) || table.is_again(id, &spot) {
+                continue;
+            }
+            let Some(fields) = self.table(spot) else {
+                self.shape.lose(at);
+                continue;
+            };
+            let text = self.title_and_advice(&fields, false);
+            let kind = self.step_kind(&fields, at, &mut untils);
+            put(steps, at, step(id, text, kind));
+        }
+        // The query of the step that a wait names is known only now.
+        for (wait, fact) in untils {
+            let query = match steps.get(fact.position()) {
+                Some(Some(Step {
+                    kind: StepKind::Check(CheckStep { source: CheckSource::Query(query), .. }),
+                    ..
+                })) => Some(*query),
+                _ => None,
+            };
+            if let Some(slot) = steps.get_mut(wait.position()) {
+                match (slot.as_mut().map(|step| &mut step.kind), query) {
+                    (Some(StepKind::Wait(WaitStep { until: Some(until), .. })), Some(query)) => {
+                        until.fact = query;
+                    }
+                    // The step it names has faults of its own.
+                    _ => *slot = None,
+                }
+            }
+        }
+    }
+
+    fn step_kind(
+        &mut self,
+        fields: &Fields<'d, '_>,
+        at: StepIndex,
+        untils: &mut Vec<(StepIndex, StepIndex)>,
+    ) -> Option<StepKind> {
+        let kinds: Vec<&(&str, &[&'static str])> =
+            KINDS.iter().filter(|(kind, _)| fields.has(kind)).collect();
+        let [(kind, keys)] = kinds.as_slice() else {
+            let fault = if kinds.is_empty() {
+                FaultKind::NoKind
+            } else {
+                let kinds: Vec<&str> = kinds.iter().map(|(kind, _)| *kind).collect();
+                FaultKind::SeveralKinds { kinds: kinds.join(" and ").into() }
+            };
+            self.fault(&fields.place, fault);
+            self.shape.lose(at);
+            return None;
+        };
+        self.only(fields, &[&["title", "advice"], *keys].concat());
+        match *kind {
+            "check" | "source" => self.check_step(fields, at).map(StepKind::Check),
+            "wait" => self.wait_step(fields, at, untils).map(StepKind::Wait),
+            "act" => self.act_step(fields, at).map(StepKind::Act),
+            "ask" => self.ask_step(fields, at).map(StepKind::Ask),
+            _ => self.handover_step(fields, at).map(StepKind::Handover),
+        }
+    }
+
+    /// The way out under a key that must be there.
+    fn way(&mut self, fields: &Fields<'d, '_>, key: &'static str, at: StepIndex) -> Option<Exit> {
+        match self.required(fields, key) {
+            Some(spot) => self.exit(spot, at, Carries::Nothing),
+            None => {
+                self.shape.lose(at);
+                None
+            }
+        }
+    }
+
+    fn check_step(&mut self, fields: &Fields<'d, '_>, at: StepIndex) -> Option<CheckStep> {
+        let after = match fields.get("after") {
+            Some(spot) => {
+                self.shape.pause(at);
+                self.positive(spot).map(Some)
+            }
+            None => Some(None),
+        };
+        let (source, values, unknown) = if let Some(spot) = fields.get("source") {
+            let elapsed = self.name(spot, "source", "elapsed", |name| (name == "elapsed").then_some(()));
+            let values = Values { domain: Domain::new(Kind::Duration), choices: std::rc::Rc::default() };
+            (elapsed.map(|()| CheckSource::Elapsed), Some(values), Some(OnUnknown::Explore))
+        } else {
+            let asked = self.query(fields);
+            let unknown = self.required(fields, "unknown").and_then(|spot| self.on_unknown(spot, at));
+            if unknown.is_none() {
+                self.shape.lose(at);
+            }
+            let (query, values) = asked.map_or((None, None), |(query, values)| (Some(query), Some(values)));
+            (query.map(CheckSource::Query), values, unknown)
+        };
+        let branches = self.branches(fields, at, values.as_ref());
+        Some(CheckStep { source: source?, after: after?, branches: branches?, unknown: unknown? })
+    }
+
+    /// `explore`, a way out, or `{ ask, answer_within }`.
+    fn on_unknown(&mut self, spot: Spot<'d, '_>, at: StepIndex) -> Option<OnUnknown> {
+        match &spot.node.tree {
+            Tree::Text(text) if &**text == "explore" => Some(OnUnknown::Explore),
+            Tree::Table(table) if table.get("ask").is_some() => {
+                let fields = self.table(spot)?;
+                self.only(&fields, &["ask", "answer_within"]);
+                let question = self.required(&fields, "ask").and_then(|spot| self.text(spot));
+                let within = self.required(&fields, "answer_within").and_then(|spot| self.positive(spot));
+                Some(OnUnknown::Ask { question: question?.into(), answer_within: within? })
+            }
+            _ => self.exit(spot, at, Carries::Nothing).map(OnUnknown::Go),
+        }
+    }
+
+    fn wait_step(
+        &mut self,
+        fields: &Fields<'d, '_>,
+        at: StepIndex,
+        untils: &mut Vec<(StepIndex, StepIndex)>,
+    ) -> Option<WaitStep> {
+        self.shape.pause(at);
+        let exit = self.way(fields, "to", at);
+        let wait = fields.get("wait")?;
+        let fields = self.table(wait)?;
+        let until = match fields.get("until") {
+            Some(spot) => Some(self.until(spot)?),
+            None => None,
+        };
+        let length = if until.is_some() {
+            self.only(&fields, &["until", "every"]);
+            fields.get("every")
+        } else {
+            self.only(&fields, &["for"]);
+            if !fields.has("for") {
+                self.fault(&fields.place, FaultKind::EndlessWait);
+                return None;
+            }
+            fields.get("for")
+        };
+        let length = match length {
+            Some(spot) => Some(self.positive(spot)?),
+            None => None,
+        };
+        if let Some((fact, _)) = until {
+            untils.push((at, fact));
+            self.shape.wait_until(at, fact);
+        }
+        // The query is filled in when every step is read.
+        let until = until.map(|(_, plus)| Until { fact: QueryIndex(0), plus });
+        Some(WaitStep { length, until, exit: exit? })
+    }
+
+    fn until(&mut self, spot: Spot<'d, '_>) -> Option<(StepIndex, chrono::TimeDelta)> {
+        let fields = self.table(spot)?;
+        self.only(&fields, &["fact", "plus"]);
+        let plus = match fields.get("plus") {
+            Some(spot) => self.duration(spot),
+            None => Some(chrono::TimeDelta::zero()),
+        };
+        let spot = self.required(&fields, "fact")?;
+        let fact = self.target(spot)?;
+        if !self.shape.asks_instant(fact) {
+            let fact = shortened(spot.node.as_text().unwrap_or_default()).into();
+            self.fault(&spot.place, FaultKind::UntilNoInstant { fact });
+            return None;
+        }
+        Some((fact, plus?))
+    }
+
+    fn act_step(&mut self, fields: &Fields<'d, '_>, at: StepIndex) -> Option<ActStep> {
+        let action = self.required(fields, "act").and_then(|spot| self.id(spot));
+        let scope = self.required(fields, "scope").and_then(|spot| self.scope(spot));
+        let approval = fields.get("approval").map_or(Some(ApprovalPolicy::Required), |spot| {
+            self.name(spot, "approval", "automatic, required or never", ApprovalPolicy::from_name)
+        });
+        let within = self.required(fields, "answer_within").and_then(|spot| self.positive(spot));
+        let recheck = match fields.get("recheck") {
+            Some(spot) => self.recheck(spot).map(Some),
+            None => Some(None),
+        };
+        let Some(on) = self.required(fields, "on").and_then(|spot| self.table(spot)) else {
+            self.shape.lose(at);
+            return None;
+        };
+        self.only(&on, &["done", "refused", "failed", "expired", "needless"]);
+        let [done, refused, failed, expired] =
+            ["done", "refused", "failed", "expired"].map(|key| self.way(&on, key, at));
+        let needless = match on.get("needless") {
+            Some(spot) if !fields.has("recheck") => {
+                self.fault(&spot.place, FaultKind::NeedlessWithoutRecheck);
+                self.exit(spot, at, Carries::Nothing);
+                None
+            }
+            Some(spot) => self.exit(spot, at, Carries::Nothing).map(Some),
+            None if fields.has("recheck") => {
+                self.fault(&on.place, FaultKind::RecheckWithoutNeedless);
+                self.shape.lose(at);
+                None
+            }
+            None => Some(None),
+        };
+        Some(ActStep {
+            action: action?.into(),
+            scope: scope?,
+            approval: approval?,
+            answer_within: within?,
+            recheck: recheck?,
+            done: done?,
+            refused: refused?,
+            failed: failed?,
+            expired: expired?,
+            needless: needless?,
+        })
+    }
+
+    fn recheck(&mut self, spot: Spot<'d, '_>) -> Option<QueryIndex> {
+        let fields = self.table(spot)?;
+        self.only(&fields, &["check", "params"]);
+        let (query, values) = self.query(&fields)?;
+        if values.domain == Domain::new(Kind::Flag) {
+            return Some(query);
+        }
+        let check = fields.get("check").and_then(|spot| spot.node.as_text()).unwrap_or_default().into();
+        self.fault(&spot.place, FaultKind::RecheckNoFlag { check, domain: shown(&values.domain) });
+        None
+    }
+
+    fn ask_step(&mut self, fields: &Fields<'d, '_>, at: StepIndex) -> Option<AskStep> {
+        let question = self.required(fields, "ask").and_then(|spot| self.text(spot));
+        let values = self.required(fields, "domain").and_then(|spot| self.domain(spot));
+        let within = self.required(fields, "answer_within").and_then(|spot| self.positive(spot));
+        let branches = self.branches(fields, at, values.as_ref());
+        let expired = self.way(fields, "expired", at);
+        Some(AskStep {
+            question: question?.into(),
+            answer_within: within?,
+            branches: branches?,
+            expired: expired?,
+        })
+    }
+
+    fn handover_step(&mut self, fields: &Fields<'d, '_>, at: StepIndex) -> Option<HandoverStep> {
+        let runbook = self.required(fields, "handover").and_then(|spot| self.id(spot));
+        let unknown = self.way(fields, "unknown", at);
+        let branches = self.required(fields, "branches").and_then(|spot| self.handover_branches(spot, at));
+        if branches.is_none() {
+            self.shape.lose(at);
+        }
+        let (branches, otherwise) = branches?;
+        Some(HandoverStep { runbook: runbook?.into(), branches, otherwise, unknown: unknown? })
+    }
+
+    #[expect(clippy::type_complexity, reason = "the two fields of a handover step")]
+    fn handover_branches(
+        &mut self,
+        spot: Spot<'d, '_>,
+        at: StepIndex,
+    ) -> Option<(Box<[(Box<[Box<str>]>, Exit)]>, Option<Exit>)> {
+        let items = self.list(spot)?;
+        let mut branches: Vec<(Box<[Box<str>]>, Exit)> = Vec::with_capacity(items.len());
+        let mut otherwise = None;
+        let mut seen = std::collections::HashSet::new();
+        let mut ok = true;
+        for spot in items.each() {
+            let Some(fields) = self.table(spot) else {
+                ok = false;
+                continue;
+            };
+            self.only(&fields, &["is", "any", "to", "note", "alert"]);
+            let exit = self.exit_of(&fields, at, Carries::Nothing);
+            match (fields.get("is"), fields.get("any")) {
+                (Some(spot), None) => {
+                    let mut names: Vec<Box<str>> = Vec::new();
+                    ok &= self.one_or_list(spot, |this, spot| {
+                        let name = this.id(spot)?;
+                        if !seen.insert(name) {
+                            this.fault(&spot.place, FaultKind::Twice { value: name.into() });
+                            return None;
+                        }
+                        names.push(name.into());
+                        Some(())
+                    });
+                    if names.is_empty() && ok {
+                        self.fault(&spot.place, FaultKind::EmptyGuard);
+                        ok = false;
+                    }
+                    names.sort_unstable();
+                    match exit {
+                        Some(exit) => branches.push((names.into(), exit)),
+                        None => ok = false,
+                    }
+                }
+                (None, Some(spot)) => {
+                    let any = self.flag(spot);
+                    if any == Some(false) {
+                        self.fault(&spot.place, FaultKind::OnlyTrue);
+                    } else if otherwise.is_some() {
+                        self.fault(&spot.place, FaultKind::Twice { value: "any".into() });
+                        ok = false;
+                    }
+                    ok &= any == Some(true) && exit.is_some();
+                    otherwise = exit;
+                }
+                (Some(_), Some(_)) => {
+                    self.fault(&fields.place, FaultKind::GuardsClash { one: "is", other: "any" });
+                    ok = false;
+                }
+                (None, None) => {
+                    self.fault(&fields.place, FaultKind::NoGuard);
+                    ok = false;
+                }
+            }
+        }
+        branches.sort_by(|(a, _), (b, _)| a.cmp(b));
+        ok.then(|| (branches.into(), otherwise))
+    }
+
+    fn title_and_advice(&mut self, fields: &Fields<'d, '_>, title_required: bool) -> Option<Said> {
+        let title = match fields.get("title") {
+            Some(spot) => self.text(spot),
+            None if title_required => self.required(fields, "title").and_then(|spot| self.text(spot)),
+            None => Some(""),
+        };
+        let mut advice: Option<Vec<Box<str>>> = Some(Vec::new());
+        if let Some(spot) = fields.get("advice") {
+            match self.list(spot) {
+                Some(items) => {
+                    for spot in items.each() {
+                        match (self.text(spot), advice.as_mut()) {
+                            (Some(text), Some(advice)) => advice.push(text.into()),
+                            _ => advice = None,
+                        }
+                    }
+                }
+                None => advice = None,
+            }
+        }
+        Some((title?.into(), advice?.into()))
+    }
+}
+
+fn step(id: &str, text: Option<Said>, kind: Option<StepKind>) -> Option<Step> {
+    let (title, advice) = text?;
+    Some(Step { id: id.into(), title, advice, kind: kind? })
+}
+
+fn put(steps: &mut [Option<Step>], at: StepIndex, step: Option<Step>) {
+    if let Some(slot) = steps.get_mut(at.position()) {
+        *slot = step;
+    }
+}
