@@ -6,6 +6,8 @@ pub mod certificate;
 pub mod check;
 pub mod diagnosis;
 pub mod fact;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod probe;
 pub mod runbook;
 pub mod subject;
