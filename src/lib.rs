@@ -7,6 +7,8 @@ pub mod check;
 pub mod diagnosis;
 pub mod driver;
 pub mod fact;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod probe;
 pub mod runbook;
 pub mod subject;
