@@ -18,6 +18,7 @@
 //! | reaching a device, and its certificate, from its gateway | [`factory::site::GatewayHost`] |
 //! | other paths to a site, its power | [`factory::site::Site`] |
 
+pub mod adapters;
 pub mod broker;
 pub mod console;
 pub mod device;
