@@ -35,7 +35,7 @@ pub use timer::{SimulatedTimer, Sleep, Timer};
 #[derive(Clone)]
 pub struct Driver {
     runbooks: RunbookSet,
-    checks: BoundChecks,
+    checks: Arc<BoundChecks>,
     probes: Probes,
     timer: Arc<dyn Timer>,
     clock: Arc<dyn Clock>,
@@ -71,7 +71,7 @@ impl Driver {
     ) -> Result<Self, BindErrors> {
         Ok(Self {
             runbooks: runbooks.clone(),
-            checks: checks.bind(runbooks.queries())?,
+            checks: Arc::new(checks.bind(runbooks.queries())?),
             probes,
             timer,
             clock: Arc::new(SystemClock),
@@ -128,12 +128,15 @@ impl Driver {
         if !diagnosis.runbooks().asks_the_same(&self.runbooks) {
             return Err(RunError::OtherRunbooks);
         }
-        run::Run::new(self, diagnosis).to_end().await
+        run::Run::new(self, diagnosis).drive().await
     }
 }
 
 impl std::fmt::Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("retry", &self.retry).field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("retry", &self.retry)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,10 @@
 
 #[cfg(feature = "toml")]
 pub mod catalog;
+pub mod certificate;
+pub mod check;
 pub mod diagnosis;
+pub mod driver;
 pub mod fact;
 pub mod probe;
 pub mod runbook;

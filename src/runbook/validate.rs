@@ -132,7 +132,8 @@ impl<'d> Validator<'d> {
             same
         });
         for (id, at) in shared {
-            let place = Place { up: None, key: Key::Name(id), at, step: Some(id) };
+            let up = Place { up: Some(&fields.place), key: Key::Name("steps"), at, step: None };
+            let place = Place { up: Some(&up), key: Key::Name(id), at, step: Some(id) };
             self.fault(&place, FaultKind::SharedId { id: id.into() });
         }
         if self.ids.is_empty() || u32::try_from(self.ids.len()).is_err() {

@@ -20,14 +20,15 @@ fn the_deepest_walk_of_device_offline_allocates_four_times() {
     let mut conclusion = None;
     let mut steps = 0;
     let info = allocation_counter::measure(|| {
-        let mut diagnosis =
-            Diagnosis::new(Ulid(1), &set, "device-offline", subject, trigger, now).unwrap();
+        let mut diagnosis = Diagnosis::new(Ulid(1), &set, "device-offline", subject, trigger, now).unwrap();
         loop {
             match diagnosis.poll(now) {
                 Output::Probe(request) => {
                     steps += 1;
                     let value = facts[request.query_position()].unwrap();
-                    diagnosis.answer(request.id, Observation::known(value, now, source.clone()), now).unwrap();
+                    diagnosis
+                        .answer(request.id, Observation::known(value, now, source.clone()), now)
+                        .unwrap();
                 }
                 Output::Alert(_) => {}
                 Output::Concluded(finding) => {

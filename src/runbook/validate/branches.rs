@@ -11,7 +11,7 @@ use super::cover::{self, Line, Span};
 use super::declared::Values;
 use super::graph::Carries;
 use super::read::{Fields, Spot};
-use crate::fact::{Choice, Domain, Kind};
+use crate::fact::{Choice, Choices, Domain, Kind};
 use crate::runbook::document::{Tree, shortened};
 
 /// The keys of a guard.
@@ -46,18 +46,23 @@ impl<'d> Validator<'d> {
             let branch = self.branch(spot, from, values);
             read.push(branch.map(|branch| (position, branch)));
         }
-        let mut branches: Vec<(usize, Branch)> = read.into_iter().collect::<Option<_>>()?;
         let values = values?;
+        let whole = read.iter().all(Option::is_some);
+        let mut branches: Vec<(usize, Branch)> = read.into_iter().flatten().collect();
         let before = self.faults.len();
         let guards = branches.iter().map(|(position, branch)| (*position, &branch.guard));
         for kind in proof(guards, values) {
             if matches!(kind, FaultKind::Hole(_)) {
+                if !whole {
+                    // A branch that could not be read may be the one that fills it.
+                    continue;
+                }
                 // The branch that is missing may lead anywhere.
                 self.shape.lose(from);
             }
             self.fault(&spot.place, kind);
         }
-        if self.faults.len() > before {
+        if !whole || self.faults.len() > before {
             return None;
         }
         branches.sort_by_cached_key(|(_, branch)| first(&branch.guard, values));
@@ -71,7 +76,13 @@ impl<'d> Validator<'d> {
             return None;
         };
         self.only(&fields, &[GUARD.as_slice(), EXIT.as_slice()].concat());
-        let guard = values.and_then(|values| self.guard(&fields, values));
+        let guard = match values {
+            Some(values) => self.guard(&fields, values),
+            None => {
+                self.leave_unread(spot.node);
+                None
+            }
+        };
         let carries = match &guard {
             Some(Guard { absent: true, values: Taken::None }) => Carries::Nothing,
             Some(Guard { absent: true, .. }) => Carries::Either,
@@ -114,8 +125,8 @@ impl<'d> Validator<'d> {
         let (true, Some(_)) = (ok, any) else { return None };
         let span = Line::of(values.domain.kind()).and_then(|line| line.span(&guard.values));
         if !matches!(guard.values, Taken::None) && span.is_some_and(Span::is_empty) {
+            // It takes nothing, and the proof goes on without it.
             self.fault(&fields.place, FaultKind::EmptyGuard);
-            return None;
         }
         Some(guard)
     }
@@ -124,7 +135,7 @@ impl<'d> Validator<'d> {
     fn apart(&mut self, fields: &Fields<'d, '_>, one: &'static str, other: &'static str) -> bool {
         let clash = fields.has(one) && fields.has(other);
         if clash {
-            self.fault(&fields.place, FaultKind::GuardsClash { one, other });
+            self.fault(&fields.place, FaultKind::Clash { one, other });
         }
         !clash
     }
@@ -158,14 +169,14 @@ impl<'d> Validator<'d> {
                 });
                 ok.then_some(Taken::Flags { yes, no })
             }
-            Kind::Choice(_) => {
+            Kind::Choice(choices) => {
                 let mut taken: Vec<Choice> = Vec::new();
                 let mut seen = HashSet::new();
                 let ok = self.one_or_list(spot, |this, item| {
                     let name = this.text(item)?;
                     let Some(choice) = values.choices.get(name) else {
-                        let choice = shortened(name).into();
-                        let kind = FaultKind::UnknownChoice { choice, domain: shown(&values.domain) };
+                        let choices = shown_choices(choices).into();
+                        let kind = FaultKind::UnknownChoice { choice: shortened(name).into(), choices };
                         this.fault(&item.place, kind);
                         return None;
                     };
@@ -438,12 +449,15 @@ fn first(guard: &Guard, values: &Values<'_>) -> (bool, i128) {
 
 /// A domain for an error: of a long list of choices, the first.
 pub(super) fn shown(domain: &Domain) -> Box<str> {
-    const LISTED: usize = 12;
     match domain.kind() {
-        Kind::Choice(choices) if choices.len() > LISTED => {
-            let names: Vec<&str> = choices.names().take(LISTED).collect();
-            format!("choice of {} | …", names.join(" | ")).into()
-        }
+        Kind::Choice(choices) => format!("choice of {}", shown_choices(choices)).into(),
         _ => domain.to_string().into(),
     }
+}
+
+fn shown_choices(choices: &Choices) -> String {
+    const LISTED: usize = 12;
+    let names: Vec<&str> = choices.names().take(LISTED).collect();
+    let more = if choices.len() > LISTED { ", …" } else { "" };
+    format!("{}{more}", names.join(", "))
 }

@@ -180,8 +180,29 @@ impl<'d> Validator<'d> {
                 let kind =
                     FaultKind::UnknownKey { key: shortened(key).into(), known: known.join(", ").into() };
                 self.fault(&spot.place, kind);
+                self.leave_unread(spot.node);
             } else if fields.is_again(key, &spot) {
                 self.fault(&spot.place, FaultKind::KeyTwice { key: key.into() });
+            }
+        }
+    }
+
+    /// What cannot be read may still use thresholds and checks: that they look unused is no second fault.
+    pub(super) fn leave_unread(&mut self, node: &Node) {
+        let mut nodes = vec![node];
+        while let Some(node) = nodes.pop() {
+            match &node.tree {
+                Tree::Text(text) => {
+                    let name = text.strip_prefix('-').unwrap_or(text).strip_prefix('$');
+                    if let Some(threshold) = name.and_then(|name| self.thresholds.get_mut(name)) {
+                        threshold.used = true;
+                    } else if let Some(check) = self.checks.get_mut(&**text) {
+                        check.used = true;
+                    }
+                }
+                Tree::List(items) => nodes.extend(items),
+                Tree::Table(table) => nodes.extend(table.entries().iter().map(|entry| &entry.node)),
+                _ => {}
             }
         }
     }

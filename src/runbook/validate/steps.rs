@@ -2,8 +2,8 @@
 
 use super::super::fault::FaultKind;
 use super::super::step::{
-    ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverStep, OnUnknown,
-    QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
+    ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverBranch, HandoverStep,
+    OnUnknown, QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
 };
 use super::Validator;
 use super::branches::shown;
@@ -73,7 +73,7 @@ impl<'d> Validator<'d> {
         for (id, mut spot) in table.each() {
             spot.place.step = Some(id);
             let Some(at) = self.targets.get(id).copied() else { continue };
-            if self.shape.is_conclusion(at) || table.is_again(id, &spot) {
+            if table.is_again(id, &spot) {
                 continue;
             }
             let Some(fields) = self.table(spot) else {
@@ -122,6 +122,7 @@ impl<'d> Validator<'d> {
             };
             self.fault(&fields.place, fault);
             self.shape.lose(at);
+            fields.each().for_each(|(_, spot)| self.leave_unread(spot.node));
             return None;
         };
         self.only(fields, &[&["title", "advice"], *keys].concat());
@@ -195,25 +196,32 @@ impl<'d> Validator<'d> {
         let exit = self.way(fields, "to", at);
         let wait = fields.get("wait")?;
         let fields = self.table(wait)?;
+        self.only(&fields, &["for", "until", "every"]);
         let until = match fields.get("until") {
-            Some(spot) => Some(self.until(spot)?),
-            None => None,
+            Some(spot) => self.until(spot).map(Some),
+            None => Some(None),
         };
-        let length = if until.is_some() {
-            self.only(&fields, &["until", "every"]);
-            fields.get("every")
-        } else {
-            self.only(&fields, &["for"]);
-            if !fields.has("for") {
-                self.fault(&fields.place, FaultKind::EndlessWait);
-                return None;
+        let mut ok = true;
+        match (fields.has("until"), fields.has("for"), fields.get("every")) {
+            (true, true, _) => {
+                self.fault(&fields.place, FaultKind::Clash { one: "for", other: "until" });
+                ok = false;
             }
-            fields.get("for")
+            (false, _, Some(spot)) => {
+                self.fault(&spot.place, FaultKind::EveryWithoutUntil);
+                ok = false;
+            }
+            (false, false, None) => {
+                self.fault(&fields.place, FaultKind::EndlessWait);
+                ok = false;
+            }
+            _ => {}
+        }
+        let length = match fields.get("for").or_else(|| fields.get("every")) {
+            Some(spot) => self.positive(spot).map(Some),
+            None => Some(None),
         };
-        let length = match length {
-            Some(spot) => Some(self.positive(spot)?),
-            None => None,
-        };
+        let (true, Some(until), Some(length)) = (ok, until, length) else { return None };
         if let Some((fact, _)) = until {
             untils.push((at, fact));
             self.shape.wait_until(at, fact);
@@ -323,14 +331,13 @@ impl<'d> Validator<'d> {
         Some(HandoverStep { runbook: runbook?.into(), branches, otherwise, unknown: unknown? })
     }
 
-    #[expect(clippy::type_complexity, reason = "the two fields of a handover step")]
     fn handover_branches(
         &mut self,
         spot: Spot<'d, '_>,
         at: StepIndex,
-    ) -> Option<(Box<[(Box<[Box<str>]>, Exit)]>, Option<Exit>)> {
+    ) -> Option<(Box<[HandoverBranch]>, Option<Exit>)> {
         let items = self.list(spot)?;
-        let mut branches: Vec<(Box<[Box<str>]>, Exit)> = Vec::with_capacity(items.len());
+        let mut branches: Vec<HandoverBranch> = Vec::with_capacity(items.len());
         let mut otherwise = None;
         let mut seen = std::collections::HashSet::new();
         let mut ok = true;
@@ -359,7 +366,7 @@ impl<'d> Validator<'d> {
                     }
                     names.sort_unstable();
                     match exit {
-                        Some(exit) => branches.push((names.into(), exit)),
+                        Some(exit) => branches.push(HandoverBranch { conclusions: names.into(), exit }),
                         None => ok = false,
                     }
                 }
@@ -375,7 +382,7 @@ impl<'d> Validator<'d> {
                     otherwise = exit;
                 }
                 (Some(_), Some(_)) => {
-                    self.fault(&fields.place, FaultKind::GuardsClash { one: "is", other: "any" });
+                    self.fault(&fields.place, FaultKind::Clash { one: "is", other: "any" });
                     ok = false;
                 }
                 (None, None) => {
@@ -384,7 +391,7 @@ impl<'d> Validator<'d> {
                 }
             }
         }
-        branches.sort_by(|(a, _), (b, _)| a.cmp(b));
+        branches.sort_by(|a, b| a.conclusions.cmp(&b.conclusions));
         ok.then(|| (branches.into(), otherwise))
     }
 
