@@ -8,6 +8,7 @@ mod devices;
 mod gateways;
 mod networks;
 mod outlets;
+mod restart;
 mod sessions;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use iot_runbook::{
 
 pub use self::{
     certificates::Certificates, devices::Devices, gateways::Gateways, networks::Networks, outlets::Outlets,
-    sessions::Sessions,
+    restart::Restart, sessions::Sessions,
 };
 use crate::{
     error::{Error, Result},
