@@ -169,7 +169,8 @@ fn each_probe_is_asked_once_on_the_way_to_the_technician() {
 
 #[test]
 fn what_the_facts_say_is_what_it_concludes() {
-    let cases: [(&str, fn(&Memory)); 5] = [
+    type Change = fn(&Memory);
+    let cases: [(&str, Change); 5] = [
         ("ot-network-fault", |memory| memory.set(|facts| facts.ot_reachable = false)),
         ("certificate-expired", |memory| memory.set(|facts| facts.not_after = NOW - TimeDelta::seconds(1))),
         ("power-fault", |memory| memory.set(|facts| facts.drawing = Some(false))),
