@@ -2,5 +2,6 @@
 
 mod allocations;
 mod catalog;
+mod check;
 mod deepest;
 mod diagnosis;
