@@ -106,7 +106,7 @@ mocks! {
 mockall::mock! {
     /// A mock of [`CustomCheck`]: `expect_observe` is told the subject, the params and the time of the request.
     pub CustomCheck {
-        fn observe(&self, subject: &Subject, params: &Params, now: DateTime<Utc>) -> Result<Observation, ProbeError>;
+        pub fn observe(&self, subject: &Subject, params: &Params, now: DateTime<Utc>) -> Result<Observation, ProbeError>;
     }
 }
 

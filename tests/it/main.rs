@@ -9,6 +9,7 @@
 
 mod allocations;
 mod catalog;
+mod check;
 mod deepest;
 mod diagnosis;
 mod driver;
