@@ -14,6 +14,7 @@ mod deepest;
 mod diagnosis;
 mod driver;
 mod memory;
+mod misuse;
 mod model;
 mod player;
 mod runbook;
