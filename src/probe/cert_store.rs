@@ -184,6 +184,9 @@ record! {
             started_at: DateTime<Utc>,
         }
         optional {
+            /// The fingerprint of the certificate that it issued, as the inventory writes it: by it a renewal that is
+            /// over is told from one of the certificate in use. `None` where none is issued yet.
+            fingerprint: Option<Arc<str>> = with_fingerprint(print: impl Into<Arc<str>>) => Some(print.into()),
             /// When the device said that it switched; its word alone confirms nothing.
             reported_at: Option<DateTime<Utc>> = with_reported_at(at: DateTime<Utc>) => Some(at),
             /// When the new certificate was first seen on an accepted connection.

@@ -2,8 +2,8 @@
 
 use super::super::fault::FaultKind;
 use super::super::step::{
-    ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverStep, OnUnknown,
-    QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
+    ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverBranch, HandoverStep,
+    OnUnknown, QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
 };
 use super::Validator;
 use super::branches::{MOST, shown};
@@ -329,18 +329,17 @@ impl<'d> Validator<'d> {
         Some(HandoverStep { runbook: runbook?.into(), branches, otherwise, unknown: unknown? })
     }
 
-    #[expect(clippy::type_complexity, reason = "the two fields of a handover step")]
     fn handover_branches(
         &mut self,
         spot: Spot<'d, '_>,
         at: StepIndex,
-    ) -> Option<(Box<[(Box<[Box<str>]>, Exit)]>, Option<Exit>)> {
+    ) -> Option<(Box<[HandoverBranch]>, Option<Exit>)> {
         let items = self.list(spot)?;
         if items.len() > MOST {
             self.fault(&spot.place, FaultKind::TooManyBranches(items.len()));
             return None;
         }
-        let mut branches: Vec<(Box<[Box<str>]>, Exit)> = Vec::with_capacity(items.len());
+        let mut branches: Vec<HandoverBranch> = Vec::with_capacity(items.len());
         let mut otherwise = None;
         let mut seen = std::collections::HashSet::new();
         let mut ok = true;
@@ -369,7 +368,7 @@ impl<'d> Validator<'d> {
                     }
                     names.sort_unstable();
                     match exit {
-                        Some(exit) => branches.push((names.into(), exit)),
+                        Some(exit) => branches.push(HandoverBranch { conclusions: names.into(), exit }),
                         None => ok = false,
                     }
                 }
@@ -394,7 +393,7 @@ impl<'d> Validator<'d> {
                 }
             }
         }
-        branches.sort_by(|(a, _), (b, _)| a.cmp(b));
+        branches.sort_by(|a, b| a.conclusions.cmp(&b.conclusions));
         ok.then(|| (branches.into(), otherwise))
     }
 

@@ -1,0 +1,314 @@
+use std::fmt;
+
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// When what must happen to a certificate, by the time that is left of it. "Left" is its effective end less now;
+/// each bound is the smaller of a fixed time and a share of its lifetime, so that it also serves certificates
+/// that live for hours. Comparisons are strict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Awareness when less than this, and less than half of its life, is left.
+    pub awareness: TimeDelta,
+    /// Renewal when less than this, and less than a third of its life, is left.
+    pub renewal: TimeDelta,
+    /// Follow-up when less than this, and less than a sixth of its life, is left.
+    pub follow_up: TimeDelta,
+    /// The clock is suspect when it is further than this ahead of the high-water mark.
+    pub jump: TimeDelta,
+}
+
+impl Default for Policy {
+    /// 90, 60 and 30 days, as from a lifetime of 180 days on; the clock may jump by 30 days.
+    fn default() -> Self {
+        Self {
+            awareness: TimeDelta::days(90),
+            renewal: TimeDelta::days(60),
+            follow_up: TimeDelta::days(30),
+            jump: TimeDelta::days(30),
+        }
+    }
+}
+
+/// The stages of a certificate's life, and the states in which it has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Nothing is due.
+    Ok,
+    /// It is told in the daily digest; nothing is to be done.
+    Awareness,
+    /// A new one must be issued and brought to the device.
+    Renewal,
+    /// Nobody has seen the new one on a connection: a person must see to it.
+    FollowUp,
+    /// It is past its end.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// It is revoked.
+    Revoked,
+    /// The clock stepped back, or jumped: nothing that depends on the time can be told.
+    ClockSuspect,
+}
+
+/// What a stage is told from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// From when on it is valid, this instant included.
+    pub not_before: DateTime<Utc>,
+    /// Until when it is valid, this instant included.
+    pub not_after: DateTime<Utc>,
+    /// The earliest end among its issuers, where it is known.
+    pub issuer_not_after: Option<DateTime<Utc>>,
+    /// Whether it is revoked.
+    pub revoked: bool,
+    /// Whether its successor was seen on an accepted connection.
+    pub confirmed: bool,
+}
+
+impl Facts {
+    /// Of a certificate with these ends (both included), not revoked, without a confirmed successor.
+    #[must_use]
+    pub const fn new(not_before: DateTime<Utc>, not_after: DateTime<Utc>) -> Self {
+        Self { not_before, not_after, issuer_not_after: None, revoked: false, confirmed: false }
+    }
+
+    /// The same with the earliest end among its issuers.
+    #[must_use]
+    pub const fn with_issuer_not_after(mut self, at: Option<DateTime<Utc>>) -> Self {
+        self.issuer_not_after = at;
+        self
+    }
+
+    /// The same, revoked or not.
+    #[must_use]
+    pub const fn with_revoked(mut self, revoked: bool) -> Self {
+        self.revoked = revoked;
+        self
+    }
+
+    /// The same, with a confirmed successor or not.
+    #[must_use]
+    pub const fn with_confirmed(mut self, confirmed: bool) -> Self {
+        self.confirmed = confirmed;
+        self
+    }
+}
+
+impl Policy {
+    /// The stage at `now`. `high_water` is the latest time that was ever known, kept over restarts.
+    ///
+    /// In this order: revoked (no clock is needed to know it), clock-suspect, not-yet-valid, expired, and the
+    /// stages by what is left. A follow-up whose successor is confirmed is in renewal still, where it ends.
+    #[must_use]
+    pub fn stage(&self, facts: &Facts, now: DateTime<Utc>, high_water: Option<DateTime<Utc>>) -> Stage {
+        if facts.revoked {
+            return Stage::Revoked;
+        }
+        if let Some(mark) = high_water
+            && (now < mark || now.signed_duration_since(mark) > self.jump)
+        {
+            return Stage::ClockSuspect;
+        }
+        if now < facts.not_before {
+            return Stage::NotYetValid;
+        }
+        let Some(end) = effective_end(facts.not_after, facts.issuer_not_after) else { return Stage::Ok };
+        if now > end {
+            return Stage::Expired;
+        }
+        let left = nanoseconds(end.signed_duration_since(now));
+        // One that never expires has a life of any length: the fixed times alone bind it.
+        let life = effective_end(facts.not_after, None)
+            .map(|end| nanoseconds(end.signed_duration_since(facts.not_before)));
+        let below = |fixed: TimeDelta, share: i128| {
+            left < nanoseconds(fixed) && life.is_none_or(|life| left * share < life)
+        };
+        if below(self.follow_up, 6) && !facts.confirmed {
+            Stage::FollowUp
+        } else if below(self.renewal, 3) {
+            Stage::Renewal
+        } else if below(self.awareness, 2) {
+            Stage::Awareness
+        } else {
+            Stage::Ok
+        }
+    }
+}
+
+/// When a certificate ends: its own end or that of its issuers, whichever comes first. `None`: never, as one that
+/// ends on 9999-12-31 or later means it.
+#[must_use]
+pub fn effective_end(not_after: DateTime<Utc>, issuer: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    [Some(not_after), issuer].into_iter().flatten().filter(|end| !is_never(*end)).min()
+}
+
+fn is_never(end: DateTime<Utc>) -> bool {
+    (end.year(), end.month(), end.day()) >= (9999, 12, 31)
+}
+
+/// Exact, and wide enough for the whole calendar.
+fn nanoseconds(length: TimeDelta) -> i128 {
+    i128::from(length.num_seconds()) * 1_000_000_000 + i128::from(length.subsec_nanos())
+}
+
+impl Stage {
+    /// Its name in documents, such as `follow-up`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Awareness => "awareness",
+            Self::Renewal => "renewal",
+            Self::FollowUp => "follow-up",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Revoked => "revoked",
+            Self::ClockSuspect => "clock-suspect",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NANO: TimeDelta = TimeDelta::nanoseconds(1);
+
+    fn day(days: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000 + days)
+    }
+
+    fn stage(facts: &Facts, now: DateTime<Utc>) -> Stage {
+        Policy::default().stage(facts, now, None)
+    }
+
+    #[test]
+    fn the_bounds_are_strict_and_exact() {
+        let year = Facts::new(day(0), day(360));
+        for (now, expected) in [
+            (day(0) - NANO, Stage::NotYetValid),
+            (day(0), Stage::Ok),
+            (day(270), Stage::Ok),
+            (day(270) + NANO, Stage::Awareness),
+            (day(300), Stage::Awareness),
+            (day(300) + NANO, Stage::Renewal),
+            (day(330), Stage::Renewal),
+            (day(330) + NANO, Stage::FollowUp),
+            (day(360), Stage::FollowUp),
+            (day(360) + NANO, Stage::Expired),
+        ] {
+            assert_eq!(stage(&year, now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_short_life_scales_the_bounds() {
+        let short = Facts::new(day(0), day(12));
+        for (now, expected) in [
+            (day(6), Stage::Ok),
+            (day(6) + NANO, Stage::Awareness),
+            (day(8), Stage::Awareness),
+            (day(8) + NANO, Stage::Renewal),
+            (day(10), Stage::Renewal),
+            (day(10) + NANO, Stage::FollowUp),
+        ] {
+            assert_eq!(stage(&short, now), expected, "{now}");
+        }
+        // A life of an odd number of nanoseconds: half of 3 ns is 1.5 ns, and 1 ns is below it.
+        let tiny = Facts::new(day(0), day(0) + NANO * 3);
+        assert_eq!(stage(&tiny, day(0) + NANO), Stage::Ok);
+        assert_eq!(stage(&tiny, day(0) + NANO * 2), Stage::Awareness);
+    }
+
+    #[test]
+    fn from_180_days_on_the_fixed_times_bind() {
+        let facts = Facts::new(day(0), day(180));
+        assert_eq!(stage(&facts, day(90)), Stage::Ok);
+        assert_eq!(stage(&facts, day(90) + NANO), Stage::Awareness);
+        assert_eq!(stage(&facts, day(120) + NANO), Stage::Renewal);
+        assert_eq!(stage(&facts, day(150) + NANO), Stage::FollowUp);
+    }
+
+    #[test]
+    fn a_confirmed_successor_needs_no_follow_up() {
+        let facts = Facts::new(day(0), day(360)).with_confirmed(true);
+        assert_eq!(stage(&facts, day(340)), Stage::Renewal);
+        assert_eq!(stage(&facts, day(360) + NANO), Stage::Expired);
+    }
+
+    #[test]
+    fn revoked_comes_first_and_then_the_clock() {
+        let policy = Policy::default();
+        let facts = Facts::new(day(0), day(360));
+        let jump = policy.jump;
+        for (mark, expected) in [
+            (day(100) + NANO, Stage::ClockSuspect),
+            (day(100), Stage::Ok),
+            (day(100) - jump, Stage::Ok),
+            (day(100) - jump - NANO, Stage::ClockSuspect),
+        ] {
+            assert_eq!(policy.stage(&facts, day(100), Some(mark)), expected, "{mark}");
+            assert_eq!(policy.stage(&facts.with_revoked(true), day(100), Some(mark)), Stage::Revoked);
+        }
+    }
+
+    #[test]
+    fn the_issuer_binds_where_it_ends_earlier() {
+        let facts = Facts::new(day(0), day(360)).with_issuer_not_after(Some(day(100)));
+        assert_eq!(stage(&facts, day(100)), Stage::FollowUp);
+        assert_eq!(stage(&facts, day(100) + NANO), Stage::Expired);
+    }
+
+    #[test]
+    fn the_end_of_9999_never_comes() {
+        let never = "9999-12-31T23:59:59Z".parse::<DateTime<Utc>>().unwrap();
+        let facts = Facts::new(day(0), never);
+        for now in [day(0), never, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(stage(&facts, now), Stage::Ok);
+        }
+        assert_eq!(stage(&facts.with_issuer_not_after(Some(day(10))), day(0)), Stage::FollowUp);
+        assert_eq!(stage(&facts.with_issuer_not_after(Some(never)), day(0)), Stage::Ok);
+    }
+
+    #[test]
+    fn an_end_before_the_start_is_never_in_use() {
+        let facts = Facts::new(day(10), day(0));
+        assert_eq!(stage(&facts, day(5)), Stage::NotYetValid);
+        assert_eq!(stage(&facts, day(11)), Stage::Expired);
+    }
+
+    proptest! {
+        #[test]
+        fn no_date_makes_it_panic_and_time_only_moves_it_on(
+            from in 0i64..4_000_000, life in 0i64..4_000_000, one in 0i64..8_000_000, later in 0i64..8_000_000,
+        ) {
+            let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+            let facts = Facts::new(at(from), at(from + life));
+            let order = |now: i64| match stage(&facts, at(now)) {
+                Stage::NotYetValid => 0,
+                stage => 1 + stage as u8,
+            };
+            prop_assert!(order(one) <= order(one.saturating_add(later)));
+        }
+
+        #[test]
+        fn the_ends_of_the_calendar_do_not_overflow(a in any::<bool>(), b in any::<bool>(), c in any::<bool>()) {
+            let end = |max: bool| if max { DateTime::<Utc>::MAX_UTC } else { DateTime::<Utc>::MIN_UTC };
+            let facts = Facts::new(end(a), end(b));
+            let _ = Policy::default().stage(&facts, end(c), Some(end(a)));
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Checks: what a runbook may ask, of which scope, with which params, and how the answers of the adapters are
+//! judged.
+//!
+//! [`Checks::builtin`] has every check of the built-in runbooks; [`Checks::register`] adds a user's own:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use async_trait::async_trait;
+//! use iot_runbook::check::{CheckRequest, Checks, CustomCheck};
+//! use iot_runbook::fact::{Domain, Kind, Observation, Value};
+//! use iot_runbook::probe::ProbeError;
+//! use iot_runbook::subject::Scope;
+//!
+//! struct DoorOpen;
+//!
+//! #[async_trait]
+//! impl CustomCheck for DoorOpen {
+//!     async fn observe(&self, request: &CheckRequest<'_>) -> Result<Observation, ProbeError> {
+//!         Ok(Observation::known(Value::Flag(false), request.now(), "door contact"))
+//!     }
+//! }
+//!
+//! let mut checks = Checks::builtin();
+//! checks.register("cabinet-open", Domain::new(Kind::Flag), Scope::Device, Arc::new(DoorOpen))?;
+//! # Ok::<(), iot_runbook::check::RegisterError>(())
+//! ```
+//!
+//! [`Checks::bind`] matches the queries of a set of runbooks with them once; [`BoundChecks::observe`] then asks.
+//! An adapter's error is handed on as it is: whether to ask again is for the driver to decide. A judge is a pure
+//! function of the answers, the params and the request; it reads no clock.
+
+mod bind;
+mod builtin;
+mod param;
+mod request;
+mod suggest;
+mod verdict;
+
+// The built-in checks, and what some of them share.
+mod bridge_lost;
+mod broker_connect;
+mod broker_messages;
+mod catch_up;
+mod certificate;
+mod certificate_stage;
+mod consumer_lag;
+mod deadband;
+mod dedup_collisions;
+mod device_back;
+mod device_reconnected;
+mod disconnect_count;
+mod edge_buffer;
+mod gateway_health;
+mod gateway_publishing;
+mod last_seen;
+mod online_during_gap;
+mod ot_network;
+mod power;
+mod presence;
+mod provisioning_contact;
+mod reconnected_with;
+mod renewal_state;
+mod schema_rejections;
+mod service_state;
+mod sessions;
+mod share;
+mod site_uplink;
+mod storage_refusals;
+mod window;
+
+#[cfg(test)]
+mod testing;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use bind::{BindError, BindErrors, BoundChecks};
+pub use param::{ParamKind, ParamSpec};
+pub use request::CheckRequest;
+
+use crate::fact::{Domain, Observation};
+use crate::probe::ProbeError;
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// A check of a user's own.
+///
+/// It is asked like a built-in one; its params are free-form and arrive in the request.
+#[async_trait]
+pub trait CustomCheck: Send + Sync {
+    /// Looks, and says what it found: a value of the domain that it was registered with, or why nobody can tell.
+    /// Its future may be dropped at any await.
+    ///
+    /// # Errors
+    /// [`ProbeError`], whose kind says whether to ask again.
+    async fn observe(&self, request: &CheckRequest<'_>) -> Result<Observation, ProbeError>;
+}
+
+const _: Option<&dyn CustomCheck> = None;
+
+/// The checks that runbooks may ask, by id.
+#[derive(Clone)]
+pub struct Checks {
+    by_id: BTreeMap<Box<str>, Entry>,
+}
+
+/// What is known of a check before it is asked.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CheckSpec {
+    /// Its id.
+    pub id: Box<str>,
+    /// Which part of the subject it asks about.
+    pub scope: Scope,
+    /// Whether it asks about now or about the subject's period; `None`: a user's own check that copes with either.
+    pub about: Option<About>,
+    /// The values it can come to.
+    pub domain: Domain,
+    /// The params it takes; `None`: any, as a user's own check does.
+    pub params: Option<&'static [ParamSpec]>,
+}
+
+/// A check that cannot be registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// A check of that id is there already.
+    #[error("a check `{0}` is registered already: choose another id")]
+    Twice(Box<str>),
+    /// The id is empty.
+    #[error("a check needs an id")]
+    NoId,
+}
+
+#[derive(Clone)]
+struct Entry {
+    spec: CheckSpec,
+    how: How,
+}
+
+#[derive(Clone)]
+enum How {
+    Builtin(builtin::Binder),
+    Custom(Arc<dyn CustomCheck>),
+}
+
+impl Checks {
+    /// No check at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { by_id: BTreeMap::new() }
+    }
+
+    /// Every check of the built-in runbooks.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let by_id = builtin::all()
+            .map(|(spec, binder)| (spec.id.clone(), Entry { spec, how: How::Builtin(binder) }))
+            .collect();
+        Self { by_id }
+    }
+
+    /// Adds a check of a user's own.
+    ///
+    /// # Errors
+    /// [`RegisterError`] where the id is taken or empty.
+    pub fn register(
+        &mut self,
+        id: impl Into<Box<str>>,
+        domain: Domain,
+        scope: Scope,
+        check: Arc<dyn CustomCheck>,
+    ) -> Result<(), RegisterError> {
+        let id = id.into();
+        if id.is_empty() {
+            return Err(RegisterError::NoId);
+        }
+        if self.by_id.contains_key(&id) {
+            return Err(RegisterError::Twice(id));
+        }
+        let spec = CheckSpec { id: id.clone(), scope, about: None, domain, params: None };
+        self.by_id.insert(id, Entry { spec, how: How::Custom(check) });
+        Ok(())
+    }
+
+    /// What is known of the check of that id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&CheckSpec> {
+        self.by_id.get(id).map(|entry| &entry.spec)
+    }
+
+    /// What is known of each, in the order of the ids.
+    pub fn specs(&self) -> impl Iterator<Item = &CheckSpec> {
+        self.by_id.values().map(|entry| &entry.spec)
+    }
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self::builtin()
+    }
+}
+
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_id.keys()).finish()
+    }
+}

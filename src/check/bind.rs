@@ -1,0 +1,350 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::builtin::Bound;
+use super::param::{ParamKind, ParamSpec};
+use super::suggest::nearest;
+use super::{CheckRequest, CheckSpec, Checks, CustomCheck, How};
+use crate::fact::{Domain, Observation, UnknownReason};
+use crate::probe::{ProbeError, Probes};
+use crate::runbook::step::{About, Param, Query};
+use crate::subject::Scope;
+
+/// The queries of a set of runbooks, each with the check that answers it and its params parsed.
+pub struct BoundChecks {
+    by_query: Box<[Ask]>,
+}
+
+enum Ask {
+    Builtin(Bound),
+    Custom(Arc<dyn CustomCheck>),
+}
+
+impl Checks {
+    /// Matches each query with its check.
+    ///
+    /// # Errors
+    /// [`BindErrors`] with every fault of every query: a check that is not known, another domain, scope or about
+    /// than the check's, a param that is not known, is missing, or is not what the check takes.
+    pub fn bind(&self, queries: &[Query]) -> Result<BoundChecks, BindErrors> {
+        let mut faults = Vec::new();
+        let by_query = queries.iter().filter_map(|query| self.bind_one(query, &mut faults)).collect();
+        if faults.is_empty() { Ok(BoundChecks { by_query }) } else { Err(BindErrors(faults)) }
+    }
+
+    fn bind_one(&self, query: &Query, faults: &mut Vec<BindError>) -> Option<Ask> {
+        let Some(entry) = self.by_id.get(&query.check) else {
+            faults.push(BindError::UnknownCheck {
+                check: query.check.clone(),
+                nearest: nearest(&query.check, self.by_id.keys().map(AsRef::as_ref)).map(Into::into),
+            });
+            return None;
+        };
+        let before = faults.len();
+        compare(query, &entry.spec, faults);
+        if faults.len() > before {
+            return None;
+        }
+        match &entry.how {
+            How::Custom(check) => Some(Ask::Custom(Arc::clone(check))),
+            How::Builtin(bind) => {
+                let bound = bind(&query.params);
+                if bound.is_none() {
+                    faults.push(BindError::Unbindable { check: query.check.clone() });
+                }
+                bound.map(Ask::Builtin)
+            }
+        }
+    }
+}
+
+fn compare(query: &Query, spec: &CheckSpec, faults: &mut Vec<BindError>) {
+    let check = || query.check.clone();
+    if query.domain != spec.domain {
+        faults.push(BindError::Domain {
+            check: check(),
+            given: query.domain.clone(),
+            wanted: spec.domain.clone(),
+        });
+    }
+    if query.scope != spec.scope {
+        faults.push(BindError::Scope { check: check(), given: query.scope, wanted: spec.scope });
+    }
+    if let Some(wanted) = spec.about
+        && query.about != wanted
+    {
+        faults.push(BindError::About { check: check(), given: query.about, wanted });
+    }
+    let Some(params) = spec.params else { return };
+    for (name, given) in &query.params {
+        match params.iter().find(|param| param.name == &**name) {
+            None => faults.push(BindError::UnknownParam {
+                check: check(),
+                param: name.clone(),
+                nearest: nearest(name, params.iter().map(|param| param.name)).map(Into::into),
+            }),
+            Some(ParamSpec { kind, .. }) if !kind.takes(given) => faults.push(BindError::Param {
+                check: check(),
+                param: name.clone(),
+                given: given.clone(),
+                wanted: *kind,
+            }),
+            Some(_) => {}
+        }
+    }
+    for param in params.iter().filter(|param| param.required && !query.params.contains_key(param.name)) {
+        faults.push(BindError::MissingParam { check: check(), param: param.name, wanted: param.kind });
+    }
+}
+
+impl BoundChecks {
+    /// Asks the adapters what the query at `query` (its position in the bound list) needs, and judges the answers.
+    ///
+    /// An adapter that is not supplied and a part that the subject does not name are unknown observations. A
+    /// position that is not in the list is unknown as well (`failed`). Dropping the future is safe.
+    ///
+    /// # Errors
+    /// [`ProbeError`] as an adapter gave it: its kind says whether to ask again;
+    /// [`ProbeError::into_observation`] makes the unknown value of it when it is the last word.
+    pub async fn observe(
+        &self,
+        query: usize,
+        request: &CheckRequest<'_>,
+        probes: &Probes,
+    ) -> Result<Observation, ProbeError> {
+        match self.by_query.get(query) {
+            Some(Ask::Builtin(check)) => check.observe(request, probes).await,
+            Some(Ask::Custom(check)) => check.observe(request).await,
+            None => Ok(Observation::unknown(
+                UnknownReason::Failed,
+                "checks",
+                format!("no query {query} is bound"),
+            )),
+        }
+    }
+
+    /// How many queries are bound.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.by_query.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.by_query.is_empty()
+    }
+}
+
+impl fmt::Debug for BoundChecks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundChecks").field("queries", &self.by_query.len()).finish()
+    }
+}
+
+/// Every fault that binding found; at least one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BindErrors(Vec<BindError>);
+
+impl BindErrors {
+    /// Each in the order of the queries.
+    #[must_use]
+    pub fn faults(&self) -> &[BindError] {
+        &self.0
+    }
+}
+
+impl fmt::Display for BindErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, fault) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_str("\n")?;
+            }
+            fmt::Display::fmt(fault, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BindErrors {}
+
+/// Why a query cannot be asked.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// No check of that id is registered.
+    #[error("check `{check}` is not known{}: register it, or ask another", Meant(.nearest.as_deref()))]
+    UnknownCheck {
+        /// The id.
+        check: Box<str>,
+        /// A registered id that may be meant.
+        nearest: Option<Box<str>>,
+    },
+    /// The runbook branches on other values than the check comes to.
+    #[error(
+        "check `{check}` comes to {wanted}, the runbook branches on {given}: declare the check's own domain"
+    )]
+    Domain {
+        /// The check.
+        check: Box<str>,
+        /// The domain in the runbook.
+        given: Domain,
+        /// The domain of the check.
+        wanted: Domain,
+    },
+    /// The runbook asks it of another part of the subject.
+    #[error("check `{check}` asks about the {wanted}, the runbook asks it of the {given}")]
+    Scope {
+        /// The check.
+        check: Box<str>,
+        /// The scope in the runbook.
+        given: Scope,
+        /// The scope of the check.
+        wanted: Scope,
+    },
+    /// The runbook asks it about another time.
+    #[error("check `{check}` asks about {}, the runbook asks it about {}", .wanted.name(), .given.name())]
+    About {
+        /// The check.
+        check: Box<str>,
+        /// What the runbook asks about.
+        given: About,
+        /// What the check asks about.
+        wanted: About,
+    },
+    /// The check takes no such param.
+    #[error("check `{check}` takes no param `{param}`{}", Meant(.nearest.as_deref()))]
+    UnknownParam {
+        /// The check.
+        check: Box<str>,
+        /// The param.
+        param: Box<str>,
+        /// A param of the check that may be meant.
+        nearest: Option<Box<str>>,
+    },
+    /// A param that the check needs is not given.
+    #[error("check `{check}` needs the param `{param}`: {wanted}")]
+    MissingParam {
+        /// The check.
+        check: Box<str>,
+        /// The param.
+        param: &'static str,
+        /// What it may be.
+        wanted: ParamKind,
+    },
+    /// A param is not what the check takes.
+    #[error("param `{param}` of check `{check}` must be {wanted}, not {given:?}")]
+    Param {
+        /// The check.
+        check: Box<str>,
+        /// The param.
+        param: Box<str>,
+        /// What was given.
+        given: Param,
+        /// What it may be.
+        wanted: ParamKind,
+    },
+    /// The check did not accept params that it declares; a fault of the check.
+    #[error("check `{check}` did not accept its own params: report this")]
+    Unbindable {
+        /// The check.
+        check: Box<str>,
+    },
+}
+
+struct Meant<'a>(Option<&'a str>);
+
+impl fmt::Display for Meant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(nearest) => write!(f, " (did you mean `{nearest}`?)"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::runbook::step::Params;
+
+    fn query(check: &str) -> Query {
+        let checks = Checks::builtin();
+        let spec = checks.find(check).unwrap();
+        Query {
+            check: spec.id.clone(),
+            scope: spec.scope,
+            domain: spec.domain.clone(),
+            params: Params::new(),
+            about: spec.about.unwrap(),
+            stale_after: None,
+        }
+    }
+
+    fn with(mut query: Query, params: &[(&str, Param)]) -> Query {
+        query.params = params.iter().map(|(name, param)| ((*name).into(), param.clone())).collect();
+        query
+    }
+
+    fn faults(queries: &[Query]) -> Vec<BindError> {
+        Checks::builtin().bind(queries).unwrap_err().faults().to_vec()
+    }
+
+    #[test]
+    fn every_fault_of_every_query_is_found_at_once() {
+        let mut unknown = query("power");
+        unknown.check = "powre".into();
+        let mut other = query("power");
+        other.domain = Domain::new(crate::fact::Kind::Flag);
+        other.scope = Scope::Site;
+        other.about = About::Period;
+        let params = with(query("presence"), &[("flap_windows", Param::Count(3))]);
+        let negative = with(query("presence"), &[("flap_window", Param::Duration(TimeDelta::seconds(-1)))]);
+        let word = with(query("certificate"), &[("which", Param::Text("newest".into()))]);
+        let found = faults(&[query("last-seen"), unknown, other, params, negative, word]);
+        assert!(
+            matches!(&found[0], BindError::UnknownCheck { nearest: Some(nearest), .. } if &**nearest == "power")
+        );
+        assert!(matches!(&found[1], BindError::Domain { .. }));
+        assert!(matches!(&found[2], BindError::Scope { .. }));
+        assert!(matches!(&found[3], BindError::About { .. }));
+        assert!(
+            matches!(&found[4], BindError::UnknownParam { nearest: Some(nearest), .. } if &**nearest == "flap_window")
+        );
+        assert!(matches!(&found[5], BindError::MissingParam { param: "flap_window", .. }));
+        assert!(matches!(&found[6], BindError::Param { .. }));
+        assert!(matches!(&found[7], BindError::Param { .. }));
+        assert_eq!(found.len(), 8);
+        assert_eq!(BindErrors(found).to_string().lines().count(), 8);
+    }
+
+    #[test]
+    fn a_share_may_be_written_as_a_whole_number_and_must_be_one() {
+        for (param, fits) in [
+            (Param::Number(0.95), true),
+            (Param::Number(1.0), true),
+            (Param::Count(1), true),
+            (Param::Count(2), false),
+            (Param::Number(1.1), false),
+            (Param::Number(-0.1), false),
+            (Param::Number(f64::NAN), false),
+            (Param::Text("0.9".into()), false),
+        ] {
+            let bound = Checks::builtin().bind(&[with(query("edge-buffer"), &[("full_at", param.clone())])]);
+            assert_eq!(bound.is_ok(), fits, "{param:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_says_what_was_meant() {
+        let mut unknown = query("power");
+        unknown.check = "presense".into();
+        let text = Checks::builtin().bind(&[unknown]).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "check `presense` is not known (did you mean `presence`?): register it, or ask another"
+        );
+    }
+}

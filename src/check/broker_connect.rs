@@ -1,0 +1,235 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::CheckRequest;
+use super::builtin::Builtin;
+use super::param::{Given, ParamKind, ParamSpec};
+use super::sessions::{self, Events, SessionLog};
+use super::verdict::{Verdict, choices, moment, no_adapter, no_subject, when};
+use super::window::{ONE_DAY, has_happened, not_covered};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{ConnectionEventKind, LastSeenRequest, ProbeError, Probes, SessionState};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::Period;
+
+choices! {
+    Reach {
+        SessionUp = "session-up",
+        RecentConnect = "recent-connect",
+        Refused = "refused",
+        None = "none",
+    }
+}
+
+/// Does the device still reach the broker?
+pub(super) struct BrokerConnect {
+    recent: TimeDelta,
+}
+
+impl Builtin for BrokerConnect {
+    const ID: &'static str = "broker-connect";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("recent", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Reach::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { recent: params.duration("recent")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
+        let last_seen = match probes.device() {
+            Some(device) => {
+                let asked = LastSeenRequest::new(request.subject().device.clone());
+                device.last_seen(&asked).await?.last_receipt
+            }
+            None => None,
+        };
+        let asked = asked_period(last_seen, self.recent, request);
+        let Some(sessions) = sessions::read(broker.as_ref(), request, asked).await? else {
+            return Ok(no_subject("gateway, and the device has no session of its own", broker.source()));
+        };
+        Ok(judge(&sessions, last_seen, self.recent, request).by(sessions.source.clone()))
+    }
+}
+
+/// Since the device was last seen, and at least `recent`; a day where nobody can say when it was seen, or says that
+/// it was in the future.
+fn asked_period(last_seen: Option<DateTime<Utc>>, recent: TimeDelta, request: &CheckRequest<'_>) -> Period {
+    let unseen = match last_seen.filter(|last| has_happened(*last, request.now())) {
+        Some(last) => request.now().signed_duration_since(last),
+        None => ONE_DAY,
+    };
+    request.last(unseen.max(recent))
+}
+
+/// In this order: the session is up now; an accepted CONNECT at most `recent` ago; refused since last seen; none.
+fn judge(
+    sessions: &SessionLog,
+    last_seen: Option<DateTime<Utc>>,
+    recent: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let log = &sessions.log;
+    let now = request.now();
+    let asked = asked_period(last_seen, recent, request);
+    let events = Events::of(log, now);
+    let mut details = Vec::with_capacity(4);
+    if !sessions.own {
+        details.push(Detail::new("session of", "its gateway"));
+    }
+    let accepted =
+        events.iter().rev().find(|event| event.kind == ConnectionEventKind::Accepted).map(|event| event.at);
+    details.extend(accepted.map(|at| when("last connect", at)));
+    let known = |connect: Reach, details: Vec<Detail>| {
+        Verdict::known(connect.value(), log.observed_at, Details::from_iter(details))
+    };
+
+    // An end that the log does not reach may hold a disconnect: then the events do not say that it is up now.
+    let up = match log.now {
+        SessionState::NotTold if log.covers.end() >= now => events.state_at_end(log.at_start),
+        told => told,
+    };
+    if up == SessionState::Up {
+        return known(Reach::SessionUp, details);
+    }
+    let recent = request.last(recent);
+    if accepted.is_some_and(|at| at >= recent.start()) {
+        return known(Reach::RecentConnect, details);
+    }
+    // From here on it must be certain that no CONNECT was accepted lately.
+    if let Some(missing) = not_covered(recent, log.covers) {
+        return Verdict::stale(missing).with(details);
+    }
+    let ended = events.iter().rev().find_map(|event| match event.kind {
+        ConnectionEventKind::Disconnected(reason) => Some((event.at, reason)),
+        _ => None,
+    });
+    if let Some((at, reason)) = ended {
+        details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(at))));
+    }
+    let seen = last_seen.filter(|last| has_happened(*last, now));
+    let refused = events.iter().rev().find_map(|event| match event.kind {
+        ConnectionEventKind::Refused(reason) if seen.is_none_or(|seen| event.at > seen) => {
+            Some((event.at, reason))
+        }
+        _ => None,
+    });
+    if let Some((at, reason)) = refused {
+        details.push(Detail::new("refused with", reason.name()));
+        details.push(when("last refused", at));
+        return known(Reach::Refused, details);
+    }
+    match not_covered(asked, log.covers) {
+        Some(missing) => Verdict::stale(missing).with(details),
+        None => known(Reach::None, details),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::{Source, UnknownReason};
+    use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason, RefusalReason};
+
+    const SEEN: i64 = NOW - 5000;
+
+    fn log(events: Vec<ConnectionEvent>) -> ConnectionLog {
+        ConnectionLog::new(at(NOW), period(SEEN, NOW)).with_events(events).with_now(SessionState::Down)
+    }
+
+    fn judged(log: ConnectionLog) -> Verdict {
+        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
+        judge(&sessions, Some(at(SEEN)), secs(1800), &Asked::new().request())
+    }
+
+    fn refused(at: DateTime<Utc>) -> ConnectionEvent {
+        ConnectionEvent::refused(at, RefusalReason::CertificateExpired)
+    }
+
+    #[test]
+    fn a_session_that_is_up_comes_before_all() {
+        let verdict = judged(log(vec![refused(at(NOW - 5))]).with_now(SessionState::Up));
+        assert_eq!(verdict.value(), Some(Reach::SessionUp.value()));
+        // Even where the log covers nothing.
+        let mut short = log(vec![]).with_now(SessionState::Up);
+        short.covers = period(NOW, NOW);
+        assert_eq!(judged(short).value(), Some(Reach::SessionUp.value()));
+    }
+
+    #[test]
+    fn events_say_that_it_is_up_where_the_broker_does_not_tell() {
+        let up = ConnectionEvent::accepted(at(NOW - 4000));
+        let told = |log: ConnectionLog| judged(log.with_now(SessionState::NotTold)).value();
+        assert_eq!(told(log(vec![up.clone()])), Some(Reach::SessionUp.value()));
+        let down = ConnectionEvent::disconnected(at(NOW - 3000), DisconnectReason::KeepAliveTimeout);
+        assert_eq!(told(log(vec![down, up.clone()])), Some(Reach::None.value()));
+        let mut behind = log(vec![up]);
+        behind.covers = period(SEEN, NOW - 1);
+        assert_eq!(told(behind), None);
+    }
+
+    #[test]
+    fn recent_is_judged_to_the_nanosecond() {
+        for (connected, connect) in [
+            (at(NOW - 1800) - NANO, Reach::None),
+            (at(NOW - 1800), Reach::RecentConnect),
+            (at(NOW - 1800) + NANO, Reach::RecentConnect),
+        ] {
+            let verdict = judged(log(vec![ConnectionEvent::accepted(connected)]));
+            assert_eq!(verdict.value(), Some(connect.value()), "{connected}");
+        }
+    }
+
+    #[test]
+    fn refused_since_last_seen_names_its_reason_and_an_older_refusal_does_not_count() {
+        let verdict = judged(log(vec![refused(at(NOW - 10)), refused(at(NOW - 10)), refused(at(NOW - 900))]));
+        assert_eq!(verdict.value(), Some(Reach::Refused.value()));
+        assert_eq!(verdict.details().find("refused with"), Some("certificate-expired"));
+        assert_eq!(verdict.details().find("last refused"), Some(moment(at(NOW - 10)).as_str()));
+        for (when, connect) in
+            [(at(SEEN) - NANO, Reach::None), (at(SEEN), Reach::None), (at(SEEN) + NANO, Reach::Refused)]
+        {
+            assert_eq!(judged(log(vec![refused(when)])).value(), Some(connect.value()), "{when}");
+        }
+    }
+
+    #[test]
+    fn a_recent_connect_comes_before_a_refusal() {
+        let events = vec![refused(at(NOW - 10)), ConnectionEvent::accepted(at(NOW - 100))];
+        assert_eq!(judged(log(events)).value(), Some(Reach::RecentConnect.value()));
+    }
+
+    #[test]
+    fn an_empty_log_is_none_and_one_that_does_not_cover_is_stale() {
+        assert_eq!(judged(log(vec![])).value(), Some(Reach::None.value()));
+        for covers in [period(SEEN + 1, NOW), period(SEEN, NOW - 1)] {
+            let mut short = log(vec![]);
+            short.covers = covers;
+            assert_eq!(judged(short).reason(), Some(UnknownReason::Stale));
+        }
+        // A refusal is enough where only the older part is gone, and not where a connect may have come after it.
+        let mut short = log(vec![refused(at(NOW - 2000))]);
+        short.covers = period(NOW - 2500, NOW);
+        assert_eq!(judged(short.clone()).value(), Some(Reach::Refused.value()));
+        short.covers = period(SEEN, NOW - 1);
+        assert_eq!(judged(short).reason(), Some(UnknownReason::Stale));
+    }
+
+    #[test]
+    fn a_last_seen_of_the_future_is_not_believed() {
+        let asked = Asked::new();
+        let log = ConnectionLog::new(at(NOW), period(NOW - 86_400, NOW))
+            .with_events(vec![refused(at(NOW - 10))])
+            .with_now(SessionState::Down);
+        let sessions = SessionLog { log, own: false, source: Source::new("broker") };
+        let verdict = judge(&sessions, Some(at(NOW + 31)), secs(1800), &asked.request());
+        assert_eq!(verdict.value(), Some(Reach::Refused.value()));
+        assert_eq!(verdict.details().find("session of"), Some("its gateway"));
+    }
+}

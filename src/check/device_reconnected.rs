@@ -1,0 +1,135 @@
+use super::CheckRequest;
+use super::builtin::Builtin;
+use super::param::{Given, ParamSpec};
+use super::sessions::{self, Events, SessionLog};
+use super::verdict::{Verdict, no_adapter, when};
+use super::window::{has_happened, not_covered};
+use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
+use crate::probe::{ConnectionEventKind, ProbeError, Probes, Receipts, ReceiptsRequest, SessionState};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// Has the device reconnected since the act?
+pub(super) struct DeviceReconnected;
+
+impl Builtin for DeviceReconnected {
+    const ID: &'static str = "device-reconnected";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(device) = probes.device() else { return Ok(no_adapter("device probe")) };
+        let period = request.period_from(request.since());
+        let asked = ReceiptsRequest::new(request.subject().device.clone(), period);
+        let receipts = device.receipts(&asked).await?;
+        let sessions = match probes.broker() {
+            Some(broker) if receipts.last.is_none() => {
+                sessions::read(broker.as_ref(), request, period).await?
+            }
+            _ => None,
+        };
+        Ok(judge(&receipts, sessions.as_ref(), request).by(device.source()))
+    }
+}
+
+/// Yes: a message of the device was received since, or it connected in a session of its own that is still up. A
+/// gateway that is back does not say that its device is.
+fn judge(receipts: &Receipts, sessions: Option<&SessionLog>, request: &CheckRequest<'_>) -> Verdict {
+    let (since, now) = (request.since(), request.now());
+    let asked = request.period_from(since);
+    let heard = receipts.last.max(receipts.first).filter(|at| *at >= since && has_happened(*at, now));
+    if let Some(at) = heard {
+        return Verdict::known(
+            Value::Flag(true),
+            receipts.observed_at,
+            Details::from_iter([when("last message", at)]),
+        );
+    }
+    let own = sessions.filter(|sessions| sessions.own).map(|sessions| &sessions.log);
+    if let Some(log) = own {
+        let events = Events::of(log, now);
+        let connected = events.since(since).rev().find(|event| event.kind == ConnectionEventKind::Accepted);
+        let up = match log.now {
+            SessionState::NotTold => events.state_at_end(log.at_start),
+            told => told,
+        };
+        if let Some(event) = connected.filter(|_| up == SessionState::Up) {
+            let details = Details::from_iter([when("connected", event.at)]);
+            return Verdict::known(Value::Flag(true), log.observed_at, details);
+        }
+    }
+    let missing = not_covered(asked, receipts.covers).or_else(|| not_covered(asked, own?.covers));
+    if let Some(missing) = missing {
+        return Verdict::stale(missing);
+    }
+    // A device that reports rarely may be back and have nothing to say yet; only its session would tell.
+    if own.is_none() && request.subject().reporting_interval() > asked.length() {
+        return Verdict::undetermined(
+            "no message yet, and none is due before its reporting interval has passed",
+        );
+    }
+    Verdict::known(Value::Flag(false), receipts.observed_at, Details::one("last message", "none since then"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::{Source, UnknownReason};
+    use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason};
+
+    fn receipts() -> Receipts {
+        Receipts::new(at(NOW), period(NOW - 600, NOW))
+    }
+
+    fn sessions(own: bool, events: Vec<ConnectionEvent>) -> SessionLog {
+        let log = ConnectionLog::new(at(NOW), period(NOW - 600, NOW)).with_events(events);
+        SessionLog { log, own, source: Source::new("broker") }
+    }
+
+    #[test]
+    fn a_message_since_the_act_is_a_return_to_the_nanosecond() {
+        for (last, back) in
+            [(at(NOW - 600) - NANO, false), (at(NOW - 600), true), (at(NOW - 600) + NANO, true)]
+        {
+            let verdict = judge(&receipts().with_last(last), None, &Asked::new().request());
+            assert_eq!(verdict.value(), Some(Value::Flag(back)));
+        }
+    }
+
+    #[test]
+    fn a_session_of_its_own_that_is_still_up_is_a_return() {
+        let up = ConnectionEvent::accepted(at(NOW - 100));
+        let down = ConnectionEvent::disconnected(at(NOW - 50), DisconnectReason::ConnectionLost);
+        for (sessions, back) in [
+            (sessions(true, vec![up.clone()]), true),
+            (sessions(true, vec![down, up.clone()]), false),
+            (sessions(true, vec![]), false),
+            (sessions(false, vec![up]), false),
+        ] {
+            let verdict = judge(&receipts(), Some(&sessions), &Asked::new().request());
+            assert_eq!(verdict.value(), Some(Value::Flag(back)));
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_tell_yet_is_unknown() {
+        let mut asked = Asked::new();
+        let mut short = receipts();
+        short.covers = period(NOW - 600, NOW - 1);
+        assert_eq!(judge(&short, None, &asked.request()).reason(), Some(UnknownReason::Stale));
+        asked.subject = asked.subject.with_reporting_interval(secs(601));
+        assert_eq!(judge(&receipts(), None, &asked.request()).reason(), Some(UnknownReason::Undetermined));
+        let own = sessions(true, vec![]);
+        assert_eq!(judge(&receipts(), Some(&own), &asked.request()).value(), Some(Value::Flag(false)));
+    }
+}

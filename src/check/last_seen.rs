@@ -1,0 +1,88 @@
+use super::CheckRequest;
+use super::builtin::Builtin;
+use super::param::{Given, ParamSpec};
+use super::verdict::{Verdict, no_adapter, when};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
+use crate::probe::{LastSeenAnswer, LastSeenRequest, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::{format_duration, saturating_add};
+
+/// When was the device last seen: the receipt of its last message and its reporting interval, so that its age is
+/// counted from when the next message was due.
+pub(super) struct LastSeen;
+
+impl Builtin for LastSeen {
+    const ID: &'static str = "last-seen";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Instant).optional())
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
+        let asked = LastSeenRequest::new(request.subject().device.clone());
+        Ok(judge(&probe.last_seen(&asked).await?, request).by(probe.source()))
+    }
+}
+
+fn judge(answer: &LastSeenAnswer, request: &CheckRequest<'_>) -> Verdict {
+    let Some(last) = answer.last_receipt else {
+        return Verdict::known(Value::Absent, answer.observed_at, Details::one("last message", "never"));
+    };
+    let interval = request.subject().reporting_interval();
+    // A receipt in the future stands as it is: an anomaly. Of one that is not, the interval must not make one, as
+    // it would while the next message is not due yet.
+    let due = saturating_add(last, interval).min(request.now()).max(last);
+    let seen = when("last message", last);
+    let details = if interval.is_zero() {
+        Details::from_iter([seen])
+    } else {
+        Details::from_iter([seen, Detail::new("reports every", format_duration(interval))])
+    };
+    Verdict::known(Value::Instant(due), answer.observed_at, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, secs};
+
+    #[test]
+    fn the_age_is_counted_from_when_the_next_message_was_due() {
+        for (last, interval, seen) in [
+            (at(NOW - 300), 0, at(NOW - 300)),
+            (at(NOW - 300), 60, at(NOW - 240)),
+            (at(NOW - 60) - NANO, 60, at(NOW) - NANO),
+            // Not due yet: just now, and no anomaly.
+            (at(NOW - 60), 60, at(NOW)),
+            (at(NOW - 10), 60, at(NOW)),
+            (at(NOW), 60, at(NOW)),
+            // In the future: as it stands.
+            (at(NOW) + NANO, 60, at(NOW) + NANO),
+            (at(NOW + 3600), 60, at(NOW + 3600)),
+        ] {
+            let mut asked = Asked::new();
+            asked.subject = asked.subject.with_reporting_interval(secs(interval));
+            let verdict = judge(&LastSeenAnswer::new(at(NOW)).with_last_receipt(last), &asked.request());
+            assert_eq!(verdict.value(), Some(Value::Instant(seen)), "{last} {interval}");
+            assert_eq!(
+                verdict.details().find("last message"),
+                Some(super::super::verdict::moment(last).as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn a_device_that_was_never_seen_is_absent() {
+        let verdict = judge(&LastSeenAnswer::new(at(NOW)), &Asked::new().request());
+        assert_eq!(verdict.value(), Some(Value::Absent));
+    }
+}

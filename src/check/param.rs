@@ -1,0 +1,103 @@
+use std::fmt;
+
+use chrono::TimeDelta;
+
+use crate::runbook::step::{Param, Params};
+
+/// A param that a check takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParamSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may be.
+    pub kind: ParamKind,
+    /// Whether it must be given.
+    pub required: bool,
+}
+
+/// What a param may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParamKind {
+    /// A length of time that is not negative.
+    Duration,
+    /// A number from 0 to 1.
+    Share,
+    /// A whole number from zero.
+    Count,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+impl ParamSpec {
+    pub(super) const fn required(name: &'static str, kind: ParamKind) -> Self {
+        Self { name, kind, required: true }
+    }
+}
+
+impl ParamKind {
+    /// Whether `param` is one.
+    #[must_use]
+    pub fn takes(self, param: &Param) -> bool {
+        match (self, param) {
+            (Self::Duration, Param::Duration(length)) => *length >= TimeDelta::zero(),
+            (Self::Share, _) => share(param).is_some(),
+            (Self::Count, Param::Count(_)) => true,
+            (Self::OneOf(words), Param::Text(text)) => words.contains(&&**text),
+            _ => false,
+        }
+    }
+}
+
+/// A share may be written as a whole number: 0 or 1.
+fn share(param: &Param) -> Option<f64> {
+    match param {
+        Param::Number(number) if (0.0..=1.0).contains(number) => Some(*number),
+        Param::Count(0) => Some(0.0),
+        Param::Count(1) => Some(1.0),
+        _ => None,
+    }
+}
+
+impl fmt::Display for ParamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duration => f.write_str("a duration from 0s"),
+            Self::Share => f.write_str("a number from 0 to 1"),
+            Self::Count => f.write_str("a whole number from 0"),
+            Self::OneOf(words) => write!(f, "one of `{}`", words.join("`, `")),
+        }
+    }
+}
+
+/// The params of one query, read once when it is bound. They have been proven against the check's
+/// [`ParamSpec`]s before.
+pub(super) struct Given<'a>(pub(super) &'a Params);
+
+impl Given<'_> {
+    pub(super) fn duration(&self, name: &str) -> Option<TimeDelta> {
+        match self.0.get(name)? {
+            Param::Duration(length) => Some(*length),
+            _ => None,
+        }
+    }
+
+    pub(super) fn share(&self, name: &str) -> Option<f64> {
+        share(self.0.get(name)?)
+    }
+
+    pub(super) fn count(&self, name: &str) -> Option<u64> {
+        match self.0.get(name)? {
+            Param::Count(count) => Some(*count),
+            _ => None,
+        }
+    }
+
+    pub(super) fn word(&self, name: &str) -> Option<&str> {
+        match self.0.get(name)? {
+            Param::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}

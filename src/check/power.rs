@@ -1,0 +1,92 @@
+use super::CheckRequest;
+use super::builtin::Builtin;
+use super::param::{Given, ParamSpec};
+use super::verdict::{Verdict, choices, no_adapter};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{PowerFacts, PowerRequest, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        Confirmed = "confirmed",
+        Uncertain = "uncertain",
+    }
+}
+
+/// Does the device have power?
+pub(super) struct Power;
+
+impl Builtin for Power {
+    const ID: &'static str = "power";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.power() else { return Ok(no_adapter("power probe")) };
+        let asked = PowerRequest::new(request.subject().device.clone());
+        Ok(judge(&probe.power(&asked).await?).by(probe.source()))
+    }
+}
+
+/// Confirmed where a fact says that power arrives and none says that it does not. Where nothing is told nobody can
+/// say, and a person may.
+fn judge(facts: &PowerFacts) -> Verdict {
+    let told = [
+        ("feed", facts.feed_live, "live", "dead"),
+        ("breaker", facts.breaker_closed, "closed", "open"),
+        ("device", facts.drawing, "draws power", "draws no power"),
+    ];
+    let mut details: Vec<_> = told
+        .iter()
+        .filter_map(|(name, fact, yes, no)| {
+            fact.map(|fact| Detail::new(*name, if fact { *yes } else { *no }))
+        })
+        .collect();
+    if details.is_empty() && facts.on_battery.is_none() {
+        return Verdict::undetermined("the power unit tells nothing of this device");
+    }
+    if let Some(on_battery) = facts.on_battery {
+        details.push(Detail::new("UPS", if on_battery { "on battery" } else { "on mains" }));
+    }
+    let against = told.iter().any(|(_, fact, ..)| *fact == Some(false));
+    // A closed breaker alone passes on what may not be there.
+    let arrives = facts.feed_live == Some(true) || facts.drawing == Some(true);
+    let state = if arrives && !against { State::Confirmed } else { State::Uncertain };
+    Verdict::known(state.value(), facts.observed_at, Details::from_iter(details))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{NOW, at};
+    use crate::fact::UnknownReason;
+
+    #[test]
+    fn only_facts_that_say_so_confirm_power() {
+        let facts = || PowerFacts::new(at(NOW));
+        for (facts, state) in [
+            (facts().with_feed_live(true), State::Confirmed),
+            (facts().with_drawing(true), State::Confirmed),
+            (facts().with_feed_live(true).with_breaker_closed(true).with_on_battery(true), State::Confirmed),
+            (facts().with_breaker_closed(true), State::Uncertain),
+            (facts().with_on_battery(false), State::Uncertain),
+            (facts().with_feed_live(false), State::Uncertain),
+            (facts().with_feed_live(true).with_breaker_closed(false), State::Uncertain),
+            (facts().with_feed_live(true).with_drawing(false), State::Uncertain),
+            (facts().with_drawing(true).with_feed_live(false), State::Uncertain),
+        ] {
+            assert_eq!(judge(&facts).value(), Some(state.value()), "{facts:?}");
+        }
+        assert_eq!(judge(&facts()).reason(), Some(UnknownReason::Undetermined));
+    }
+}

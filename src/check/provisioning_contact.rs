@@ -1,0 +1,86 @@
+use chrono::TimeDelta;
+
+use super::CheckRequest;
+use super::builtin::Builtin;
+use super::param::{Given, ParamKind, ParamSpec};
+use super::verdict::{Verdict, no_adapter, when};
+use super::window::{has_happened, not_covered};
+use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
+use crate::probe::{ProbeError, Probes, ProvisioningContact as Answer, ProvisioningContactRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// Did the device reach the provisioning service with its manufacturing certificate lately?
+pub(super) struct ProvisioningContact {
+    within: TimeDelta,
+}
+
+impl Builtin for ProvisioningContact {
+    const ID: &'static str = "provisioning-contact";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { within: params.duration("within")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
+        let device = request.subject().device.clone();
+        let asked = ProvisioningContactRequest::new(device, request.last(self.within));
+        let answer = probe.provisioning_contact(&asked).await?;
+        Ok(judge(&answer, self.within, request).by(probe.source()))
+    }
+}
+
+/// Yes: at most `within` ago. A contact is proof where the log is short; silence is not.
+fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
+    let asked = request.last(within);
+    let contact = answer.last.filter(|at| *at >= asked.start() && has_happened(*at, request.now()));
+    if let Some(at) = contact {
+        let details = Details::from_iter([when("last contact", at)]);
+        return Verdict::known(Value::Flag(true), answer.observed_at, details);
+    }
+    match not_covered(asked, answer.covers) {
+        Some(missing) => Verdict::stale(missing),
+        None => {
+            let details = Details::one("last contact", "none in the period");
+            Verdict::known(Value::Flag(false), answer.observed_at, details)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::UnknownReason;
+
+    #[test]
+    fn the_bound_is_judged_to_the_nanosecond() {
+        for (last, contact) in [
+            (at(NOW - 900) - NANO, false),
+            (at(NOW - 900), true),
+            (at(NOW + 30), true),
+            (at(NOW + 31), false),
+        ] {
+            let answer = Answer::new(at(NOW), period(NOW - 900, NOW)).with_last(last);
+            let verdict = judge(&answer, secs(900), &Asked::new().request());
+            assert_eq!(verdict.value(), Some(Value::Flag(contact)), "{last}");
+        }
+    }
+
+    #[test]
+    fn silence_needs_a_log_that_covers() {
+        let short = Answer::new(at(NOW), period(NOW - 899, NOW));
+        let verdict = judge(&short, secs(900), &Asked::new().request());
+        assert_eq!(verdict.reason(), Some(UnknownReason::Stale));
+        let verdict = judge(&short.with_last(at(NOW - 5)), secs(900), &Asked::new().request());
+        assert_eq!(verdict.value(), Some(Value::Flag(true)));
+    }
+}

@@ -1,0 +1,80 @@
+use super::CheckRequest;
+use super::builtin::Builtin;
+use super::param::{Given, ParamSpec};
+use super::verdict::{Verdict, no_adapter, when};
+use super::window::has_happened;
+use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
+use crate::probe::{CertificateAnswer, CertificateRequest, ProbeError, Probes, WhichCertificate};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// Has the device reconnected with the newly issued certificate since the act?
+pub(super) struct ReconnectedWith;
+
+impl Builtin for ReconnectedWith {
+    const ID: &'static str = "reconnected-with";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
+        let asked = |which| CertificateRequest::new(request.subject().device.clone(), which);
+        let issued = probe.certificate(&asked(WhichCertificate::NewlyIssued)).await?;
+        let in_use = probe.certificate(&asked(WhichCertificate::InUse)).await?;
+        Ok(judge(&issued, &in_use, request).by(probe.source()))
+    }
+}
+
+/// Yes: the certificate of its last accepted connection is the one that was issued, and that connection came since.
+fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
+    let observed_at = issued.observed_at.min(in_use.observed_at);
+    let no =
+        |why: &'static str| Verdict::known(Value::Flag(false), observed_at, Details::one("certificate", why));
+    let Some(issued) = &issued.certificate else { return no("none was issued") };
+    let Some(in_use) = &in_use.certificate else { return no("none is in use") };
+    let details = [Detail::new("issued", &*issued.fingerprint), Detail::new("in use", &*in_use.fingerprint)];
+    let since = request.since();
+    let used = in_use.last_used.filter(|at| *at >= since && has_happened(*at, request.now()));
+    let reconnected = used.is_some() && issued.fingerprint == in_use.fingerprint;
+    let details = details.into_iter().chain(in_use.last_used.map(|at| when("last connection", at))).collect();
+    Verdict::known(Value::Flag(reconnected), observed_at, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at};
+    use crate::probe::{Certificate, Revocation};
+
+    #[test]
+    fn the_new_fingerprint_must_be_on_a_connection_since_the_act() {
+        let answer = |print: &'static str, used| {
+            let mut certificate = Certificate::new(print.into(), at(0), at(NOW + 9), Revocation::NotRevoked);
+            certificate.last_used = used;
+            CertificateAnswer::new(at(NOW)).with_certificate(certificate)
+        };
+        // The act was at NOW - 600.
+        let none = CertificateAnswer::new(at(NOW));
+        for (issued, in_use, reconnected) in [
+            (answer("new", None), answer("new", Some(at(NOW - 600))), true),
+            (answer("new", None), answer("new", Some(at(NOW - 600) - NANO)), false),
+            (answer("new", None), answer("new", None), false),
+            (answer("new", None), answer("old", Some(at(NOW - 5))), false),
+            (answer("new", None), answer("new", Some(at(NOW + 31))), false),
+            (none.clone(), answer("old", Some(at(NOW - 5))), false),
+            (answer("new", None), none, false),
+        ] {
+            let verdict = judge(&issued, &in_use, &Asked::new().request());
+            assert_eq!(verdict.value(), Some(Value::Flag(reconnected)), "{issued:?} {in_use:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::runbook::step::{About, Params};
+use crate::subject::Subject;
+use crate::time::Period;
+
+/// What a check is asked: of whom, with which params, and at what time. Small and `Copy`.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckRequest<'a> {
+    subject: &'a Subject,
+    params: &'a Params,
+    about: About,
+    since: DateTime<Utc>,
+    triggered_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+}
+
+impl<'a> CheckRequest<'a> {
+    /// A request of `subject`. `since` is when the last wait or act began, else when the diagnosis began;
+    /// `triggered_at` is when the alert or detection behind the diagnosis was raised.
+    #[must_use]
+    pub const fn new(
+        subject: &'a Subject,
+        params: &'a Params,
+        about: About,
+        since: DateTime<Utc>,
+        triggered_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self { subject, params, about, since, triggered_at, now }
+    }
+
+    /// Of whom.
+    #[must_use]
+    pub const fn subject(&self) -> &'a Subject {
+        self.subject
+    }
+
+    /// The params of the query.
+    #[must_use]
+    pub const fn params(&self) -> &'a Params {
+        self.params
+    }
+
+    /// Whether it is asked about now or about the subject's period.
+    #[must_use]
+    pub const fn about(&self) -> About {
+        self.about
+    }
+
+    /// When the last wait or act began, else when the diagnosis began.
+    #[must_use]
+    pub const fn since(&self) -> DateTime<Utc> {
+        self.since
+    }
+
+    /// When the alert or detection behind the diagnosis was raised.
+    #[must_use]
+    pub const fn triggered_at(&self) -> DateTime<Utc> {
+        self.triggered_at
+    }
+
+    /// The time of asking, by the platform's clock.
+    #[must_use]
+    pub const fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// The last `length` before now.
+    pub(super) fn last(&self, length: TimeDelta) -> Period {
+        Period::ending(self.now, length)
+    }
+
+    /// From `from` to now; empty where the clock stepped back behind it.
+    pub(super) fn period_from(&self, from: DateTime<Utc>) -> Period {
+        Period::ending(self.now, self.now.signed_duration_since(from))
+    }
+}

@@ -1,0 +1,198 @@
+//! The log of a client's connections, read once so that duplicates and disorder do not matter.
+
+use std::cmp::Ordering;
+
+use chrono::{DateTime, Utc};
+
+use super::CheckRequest;
+use super::window::has_happened;
+use crate::fact::Source;
+use crate::probe::{
+    BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
+    DisconnectReason, ProbeError, SessionState,
+};
+use crate::time::Period;
+
+/// The log of the device's own session, or of its gateway's where it has none of its own.
+pub(super) struct SessionLog {
+    pub(super) log: ConnectionLog,
+    /// Whether the session is the device's own.
+    pub(super) own: bool,
+    pub(super) source: Source,
+}
+
+/// Asks for the log of the device's session, then for that of its gateway. `None`: the device has no session of
+/// its own, and the subject names no gateway or the gateway has none either.
+pub(super) async fn read(
+    broker: &dyn BrokerProbe,
+    request: &CheckRequest<'_>,
+    period: Period,
+) -> Result<Option<SessionLog>, ProbeError> {
+    let subject = request.subject();
+    let own = ConnectionLogRequest::new(Client::Device(subject.device.clone()), period);
+    if let Some(log) = broker.connection_log(&own).await? {
+        return Ok(Some(SessionLog { log, own: true, source: broker.source() }));
+    }
+    let Some(gateway) = &subject.gateway else { return Ok(None) };
+    let shared = ConnectionLogRequest::new(Client::Gateway(gateway.clone()), period);
+    let log = broker.connection_log(&shared).await?;
+    Ok(log.map(|log| SessionLog { log, own: false, source: broker.source() }))
+}
+
+/// The events of a log in order, each once, without those of the future.
+pub(super) struct Events<'a>(Vec<&'a ConnectionEvent>);
+
+impl<'a> Events<'a> {
+    pub(super) fn of(log: &'a ConnectionLog, now: DateTime<Utc>) -> Self {
+        let mut events: Vec<_> = log.events.iter().filter(|event| has_happened(event.at, now)).collect();
+        events.sort_unstable_by(|one, other| in_order(one, other));
+        events.dedup();
+        for instant in events.chunk_by_mut(|one, other| one.at == other.at) {
+            order_instant(instant);
+        }
+        Self(events)
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &'a ConnectionEvent> {
+        self.0.iter().copied()
+    }
+
+    pub(super) fn since(&self, from: DateTime<Utc>) -> impl DoubleEndedIterator<Item = &'a ConnectionEvent> {
+        self.iter().filter(move |event| event.at >= from)
+    }
+
+    /// Whether the session was up after the last event, as far as the log tells.
+    pub(super) fn state_at_end(&self, at_start: SessionState) -> SessionState {
+        self.iter().rev().find_map(|event| after(event.kind)).unwrap_or(at_start)
+    }
+
+    /// Whether a disconnect is that of an old session whose place a new one took: its session began before the log.
+    pub(super) fn is_replaced(&self, event: &ConnectionEvent) -> bool {
+        event.kind == ConnectionEventKind::Disconnected(DisconnectReason::DuplicateClientId)
+            && event.session.is_some()
+            && !self
+                .iter()
+                .any(|other| other.kind == ConnectionEventKind::Accepted && other.session == event.session)
+    }
+}
+
+/// Whether the session is up after an event; `None`: the event does not change it.
+pub(super) const fn after(kind: ConnectionEventKind) -> Option<SessionState> {
+    match kind {
+        ConnectionEventKind::Accepted => Some(SessionState::Up),
+        ConnectionEventKind::Disconnected(_) => Some(SessionState::Down),
+        ConnectionEventKind::Refused(_) => None,
+    }
+}
+
+fn in_order(one: &ConnectionEvent, other: &ConnectionEvent) -> Ordering {
+    one.at.cmp(&other.at).then(one.kind.cmp(&other.kind)).then_with(|| one.session.cmp(&other.session))
+}
+
+/// Orders what happened at one instant: what ended, then what was refused, then what began, and last the end of
+/// what began in the same instant. So a new session that takes the place of an old one is up afterwards.
+fn order_instant(instant: &mut [&ConnectionEvent]) {
+    if instant.len() < 2 {
+        return;
+    }
+    let began: Vec<_> = instant
+        .iter()
+        .filter(|event| event.kind == ConnectionEventKind::Accepted)
+        .filter_map(|event| event.session.clone())
+        .collect();
+    instant.sort_by_key(|event| match event.kind {
+        ConnectionEventKind::Disconnected(_) => {
+            let ended_at_once = event.session.as_ref().is_some_and(|session| began.contains(session));
+            if ended_at_once { 3 } else { 0 }
+        }
+        ConnectionEventKind::Refused(_) => 1,
+        ConnectionEventKind::Accepted => 2,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::check::testing::{NOW, at, period};
+    use crate::probe::RefusalReason;
+
+    fn log(events: Vec<ConnectionEvent>) -> ConnectionLog {
+        ConnectionLog::new(at(NOW), period(0, NOW)).with_events(events)
+    }
+
+    fn lost(seconds: i64) -> ConnectionEvent {
+        ConnectionEvent::disconnected(at(seconds), DisconnectReason::ConnectionLost)
+    }
+
+    #[test]
+    fn events_are_put_in_order_and_each_stands_once() {
+        let log = log(vec![
+            lost(20),
+            ConnectionEvent::accepted(at(10)),
+            lost(20),
+            ConnectionEvent::accepted(at(10)),
+        ]);
+        let events = Events::of(&log, at(NOW));
+        assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [at(10), at(20)]);
+    }
+
+    #[test]
+    fn events_of_the_future_are_left_out() {
+        let log = log(vec![lost(NOW + 30), lost(NOW + 31)]);
+        assert_eq!(Events::of(&log, at(NOW)).iter().count(), 1);
+    }
+
+    #[test]
+    fn a_takeover_in_one_instant_leaves_the_new_session_up() {
+        let taken =
+            ConnectionEvent::disconnected(at(10), DisconnectReason::DuplicateClientId).with_session("old");
+        let log = log(vec![ConnectionEvent::accepted(at(10)).with_session("new"), taken.clone()]);
+        let events = Events::of(&log, at(NOW));
+        assert_eq!(events.state_at_end(SessionState::Up), SessionState::Up);
+        assert!(events.is_replaced(&taken));
+    }
+
+    #[test]
+    fn a_session_that_ends_as_it_begins_is_down() {
+        let log = log(vec![
+            lost(10).with_session("short"),
+            ConnectionEvent::accepted(at(10)).with_session("short"),
+        ]);
+        assert_eq!(Events::of(&log, at(NOW)).state_at_end(SessionState::NotTold), SessionState::Down);
+    }
+
+    fn any_event() -> impl Strategy<Value = ConnectionEvent> {
+        let kind = prop_oneof![
+            Just(ConnectionEventKind::Accepted),
+            Just(ConnectionEventKind::Refused(RefusalReason::AuthError)),
+            Just(ConnectionEventKind::Disconnected(DisconnectReason::ConnectionLost)),
+            Just(ConnectionEventKind::Disconnected(DisconnectReason::DuplicateClientId)),
+        ];
+        (0..8i64, kind, 0..3u8).prop_map(|(seconds, kind, session)| {
+            let event = ConnectionEvent::new(at(seconds), kind);
+            if session == 0 { event } else { event.with_session(format!("s{session}")) }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn delivery_twice_and_in_any_order_changes_nothing(
+            events in prop::collection::vec(any_event(), 0..12),
+            again in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+            keys in prop::collection::vec(any::<u64>(), 18),
+        ) {
+            let mut delivered = events.clone();
+            if !events.is_empty() {
+                delivered.extend(again.iter().map(|index| index.get(&events).clone()));
+            }
+            let mut keyed: Vec<_> = keys.into_iter().zip(delivered).collect();
+            keyed.sort_by_key(|(key, _)| *key);
+            let once = log(events);
+            let shuffled = log(keyed.into_iter().map(|(_, event)| event).collect());
+            let (one, other) = (Events::of(&once, at(NOW)), Events::of(&shuffled, at(NOW)));
+            prop_assert_eq!(one.iter().collect::<Vec<_>>(), other.iter().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+use super::CheckRequest;
+use super::builtin::Builtin;
+use super::param::{Given, ParamSpec};
+use super::verdict::{Verdict, no_adapter, no_subject};
+use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation, Value};
+use crate::probe::{PathTried, PathsTried, ProbeError, Probes, SitePathsRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// Does the site answer by another way than the gateway?
+pub(super) struct SiteUplink;
+
+impl Builtin for SiteUplink {
+    const ID: &'static str = "site-uplink";
+    const SCOPE: Scope = Scope::Site;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.network() else { return Ok(no_adapter("network probe")) };
+        let Some(site) = &request.subject().site else { return Ok(no_subject("site", probe.source())) };
+        let mut asked = SitePathsRequest::new(site.clone());
+        asked.except.clone_from(&request.subject().gateway);
+        Ok(judge(&probe.site_paths(&asked).await?).by(probe.source()))
+    }
+}
+
+fn judge(tried: &PathsTried) -> Verdict {
+    if tried.paths.is_empty() {
+        return Verdict::undetermined("there is no other way to the site that could be tried");
+    }
+    let answered = tried.paths.iter().any(|path| path.answered);
+    Verdict::known(Value::Flag(answered), tried.observed_at, paths(&tried.paths).into_iter().collect())
+}
+
+/// The ways that answered and those that did not, by name.
+pub(super) fn paths(tried: &[PathTried]) -> Vec<Detail> {
+    let names = |answered: bool| {
+        let mut names = String::new();
+        for path in tried.iter().filter(|path| path.answered == answered) {
+            if !names.is_empty() {
+                names += ", ";
+            }
+            names += &path.name;
+        }
+        names
+    };
+    [("answered", names(true)), ("no answer", names(false))]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(name, names)| Detail::new(name, names))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{NOW, at};
+    use crate::fact::UnknownReason;
+
+    #[test]
+    fn one_way_that_answers_is_enough_and_none_tried_is_undetermined() {
+        let tried = |answers: &[bool]| {
+            let paths = answers.iter().map(|answered| PathTried::new("router".into(), *answered)).collect();
+            judge(&PathsTried::new(at(NOW)).with_paths(paths))
+        };
+        assert_eq!(tried(&[false, true]).value(), Some(Value::Flag(true)));
+        assert_eq!(tried(&[false, false]).value(), Some(Value::Flag(false)));
+        assert_eq!(tried(&[]).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(tried(&[false, false]).details().find("no answer"), Some("router, router"));
+    }
+}

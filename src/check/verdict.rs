@@ -1,0 +1,126 @@
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::fact::{Detail, Details, Evidence, Observation, Source, Unknown, UnknownReason, Value};
+
+/// What a judge comes to; an observation but for who was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    Known { value: Value, observed_at: DateTime<Utc>, details: Details },
+    Unknown { reason: UnknownReason, details: Details },
+}
+
+impl Verdict {
+    pub(super) fn known(value: Value, observed_at: DateTime<Utc>, details: Details) -> Self {
+        // A check that came to NaN came to nothing.
+        if matches!(value, Value::Number(number) if number.is_nan()) {
+            return Self::Unknown { reason: UnknownReason::NotInDomain, details };
+        }
+        Self::Known { value, observed_at, details }
+    }
+
+    /// The facts came, and do not decide the question.
+    pub(super) fn undetermined(why: impl Into<String>) -> Self {
+        Self::unknown(UnknownReason::Undetermined, why)
+    }
+
+    /// The log does not cover what was asked.
+    pub(super) fn stale(why: impl Into<String>) -> Self {
+        Self::unknown(UnknownReason::Stale, why)
+    }
+
+    fn unknown(reason: UnknownReason, why: impl Into<String>) -> Self {
+        Self::Unknown { reason, details: Details::one("why", why) }
+    }
+
+    /// The same with more to read.
+    pub(super) fn with(self, beside: impl IntoIterator<Item = Detail>) -> Self {
+        let extend = |details: Details| details.iter().cloned().chain(beside).collect();
+        match self {
+            Self::Known { value, observed_at, details } => {
+                Self::Known { value, observed_at, details: extend(details) }
+            }
+            Self::Unknown { reason, details } => Self::Unknown { reason, details: extend(details) },
+        }
+    }
+
+    pub(super) fn by(self, source: Source) -> Observation {
+        match self {
+            Self::Known { value, observed_at, details } => {
+                Observation::Known(Evidence { value, observed_at, source, details })
+            }
+            Self::Unknown { reason, details } => Observation::Unknown(Unknown { reason, source, details }),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn value(&self) -> Option<Value> {
+        match self {
+            Self::Known { value, .. } => Some(*value),
+            Self::Unknown { .. } => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn reason(&self) -> Option<UnknownReason> {
+        match self {
+            Self::Known { .. } => None,
+            Self::Unknown { reason, .. } => Some(*reason),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn details(&self) -> &Details {
+        match self {
+            Self::Known { details, .. } | Self::Unknown { details, .. } => details,
+        }
+    }
+}
+
+/// Nobody supplied an adapter of that kind.
+pub(super) fn no_adapter(probe: &'static str) -> Observation {
+    Observation::unknown(UnknownReason::NoAdapter, probe, "no adapter is supplied")
+}
+
+/// The subject does not name what would have to be asked about.
+pub(super) fn no_subject(what: &'static str, source: Source) -> Observation {
+    Observation::unknown(UnknownReason::NoSubject, source, format!("the subject names no {what}"))
+}
+
+/// The subject names no period, and the check asks about one.
+pub(super) fn no_period(source: Source) -> Observation {
+    no_subject("period", source)
+}
+
+/// A moment as people read it.
+pub(super) fn moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// A named moment.
+pub(super) fn when(name: &'static str, at: DateTime<Utc>) -> Detail {
+    Detail::new(name, moment(at))
+}
+
+/// An enum that stands for a domain of choices, in the order of the domain.
+macro_rules! choices {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum $name { $($variant,)* }
+
+        impl $name {
+            pub(super) const NAMES: &[&str] = &[$($text,)*];
+
+            pub(super) const fn value(self) -> $crate::fact::Value {
+                $crate::fact::Value::Choice($crate::fact::Choice::new(self as u16))
+            }
+
+            pub(super) fn domain() -> Result<$crate::fact::Domain, $crate::fact::ChoicesError> {
+                let names = Self::NAMES.iter().copied();
+                $crate::fact::Choices::new(names).map($crate::fact::Domain::choice)
+            }
+        }
+    };
+}
+
+pub(super) use choices;
