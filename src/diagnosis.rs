@@ -565,7 +565,7 @@ impl Diagnosis {
                     id,
                     context: context(),
                     place,
-                    question: question.clone(),
+                    question: question.into(),
                     domain: domain.clone(),
                     expires_at: expires_at(),
                 })
@@ -576,11 +576,11 @@ impl Diagnosis {
 }
 
 /// What a step asks a person, and the values that an answer may have.
-fn question(step: Option<&Step>) -> Option<(&Box<str>, &Domain)> {
+fn question(step: Option<&Step>) -> Option<(&str, &Domain)> {
     match &step?.kind {
-        StepKind::Ask(ask) => Some((&ask.question, ask.branches.domain())),
+        StepKind::Ask(ask) => Some((&*ask.question, ask.branches.domain())),
         StepKind::Check(check) => match &check.unknown {
-            OnUnknown::Ask { question, .. } => Some((question, check.branches.domain())),
+            OnUnknown::Ask { question, .. } => Some((&**question, check.branches.domain())),
             _ => None,
         },
         _ => None,

@@ -11,6 +11,7 @@
 //!   not is asked again by the next run, an act under the same idempotency key.
 //! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
 
+mod journal;
 mod people;
 mod retry;
 mod run;
@@ -25,6 +26,7 @@ use crate::probe::Probes;
 use crate::runbook::RunbookSet;
 use crate::time::{Clock, SystemClock};
 
+pub use journal::Journal;
 pub use people::{Actuator, NoActuator, NoOperator, Operator};
 pub use retry::RetryPolicy;
 #[cfg(feature = "tokio")]
@@ -35,12 +37,13 @@ pub use timer::{SimulatedTimer, Sleep, Timer};
 #[derive(Clone)]
 pub struct Driver {
     runbooks: RunbookSet,
-    checks: BoundChecks,
+    checks: Arc<BoundChecks>,
     probes: Probes,
     timer: Arc<dyn Timer>,
     clock: Arc<dyn Clock>,
     operator: Arc<dyn Operator>,
     actuator: Arc<dyn Actuator>,
+    journal: Option<Arc<dyn Journal>>,
     retry: RetryPolicy,
     deadline: Option<Duration>,
 }
@@ -71,12 +74,13 @@ impl Driver {
     ) -> Result<Self, BindErrors> {
         Ok(Self {
             runbooks: runbooks.clone(),
-            checks: checks.bind(runbooks.queries())?,
+            checks: Arc::new(checks.bind(runbooks.queries())?),
             probes,
             timer,
             clock: Arc::new(SystemClock),
             operator: Arc::new(NoOperator),
             actuator: Arc::new(NoActuator),
+            journal: None,
             retry: RetryPolicy::default(),
             deadline: None,
         })
@@ -93,6 +97,13 @@ impl Driver {
     #[must_use]
     pub fn with_actuator(mut self, actuator: Arc<dyn Actuator>) -> Self {
         self.actuator = actuator;
+        self
+    }
+
+    /// Who keeps what each diagnosis has come to, while it runs.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some(journal);
         self
     }
 
@@ -128,12 +139,15 @@ impl Driver {
         if !diagnosis.runbooks().asks_the_same(&self.runbooks) {
             return Err(RunError::OtherRunbooks);
         }
-        run::Run::new(self, diagnosis).to_end().await
+        run::Run::new(self, diagnosis).drive().await
     }
 }
 
 impl std::fmt::Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("retry", &self.retry).field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("retry", &self.retry)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }

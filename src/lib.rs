@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod certificate;
 pub mod check;
 pub mod diagnosis;
+pub mod driver;
 pub mod fact;
 #[cfg(feature = "mock")]
 pub mod mock;

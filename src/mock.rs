@@ -29,6 +29,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::check::{CheckRequest, CustomCheck};
+use crate::diagnosis::{
+    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Reply,
+};
+use crate::driver::{Actuator, Journal, Operator};
 use crate::fact::{Observation, Source};
 use crate::probe::*;
 use crate::runbook::step::Params;
@@ -111,5 +115,37 @@ impl CustomCheck for MockCustomCheck {
     async fn observe(&self, request: &CheckRequest<'_>) -> Result<Observation, ProbeError> {
         // The mocked method of the same name, which mockall can write: it cannot write one that takes a request.
         Self::observe(self, request.subject(), request.params(), request.now())
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`Operator`].
+    pub Operator {}
+
+    #[async_trait]
+    impl Operator for Operator {
+        async fn approve(&self, request: &ApprovalRequest) -> Option<Approval>;
+        async fn answer(&self, request: &AskRequest) -> Option<Reply>;
+        async fn tell(&self, alert: &Alert);
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`Actuator`].
+    pub Actuator {}
+
+    #[async_trait]
+    impl Actuator for Actuator {
+        async fn act(&self, request: &ActRequest) -> ActReport;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`Journal`].
+    pub Journal {}
+
+    #[async_trait]
+    impl Journal for Journal {
+        async fn keep(&self, diagnosis: &Diagnosis);
     }
 }

@@ -457,7 +457,7 @@ fn recorded(context: &Context, entry: &Entry) -> Recorded {
         Event::NoSubject { query, .. } => Recorded::NoSubject { check: check(query), took },
         Event::Elapsed { elapsed, .. } => Recorded::Elapsed { elapsed: length(elapsed), took },
         Event::PersonAsked { request, within } => {
-            let question = super::question(step).map_or(Box::default(), |(question, _)| question.clone());
+            let question = super::question(step).map_or(Box::default(), |(question, _)| question.into());
             Recorded::PersonAsked { request: *request, question, within: length(within) }
         }
         Event::PersonAnswered { request, value, by, details, .. } => Recorded::PersonAnswered {

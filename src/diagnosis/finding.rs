@@ -266,7 +266,7 @@ impl Finding {
         for entry in &diagnosis.log {
             match &entry.event {
                 Event::Anomaly(anomaly) | Event::Aborted(anomaly) => {
-                    self.anomalies.push((entry.at, *anomaly))
+                    self.anomalies.push((entry.at, *anomaly));
                 }
                 Event::Called { callee } => callees.push(*callee),
                 Event::Returned { conclusion, .. } => {

@@ -440,8 +440,8 @@ impl Diagnosis {
 
     /// Ends the present runbook at a conclusion, or without one. Gives the caller's exit where it was called.
     fn conclude(&mut self, conclusion: Option<StepIndex>) -> Option<ExitIndex> {
+        self.push(if conclusion.is_some() { Event::Concluded } else { Event::Undetermined });
         let Some(caller) = self.callers.pop() else {
-            self.push(if conclusion.is_some() { Event::Concluded } else { Event::Undetermined });
             self.phase = Phase::Ended;
             return None;
         };

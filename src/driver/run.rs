@@ -11,10 +11,11 @@ use super::timer::{Sleep, Timer};
 use super::{Driver, RunError};
 use crate::check::CheckRequest;
 use crate::diagnosis::{
-    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Finding, Output, ProbeRequest,
-    Reply, RequestId,
+    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Finding, Output,
+    ProbeRequest, Reply, RequestId,
 };
 use crate::fact::{Observation, UnknownReason};
+use crate::probe::ProbeErrorKind;
 use crate::time::saturating_add;
 
 /// A diagnosis with what is under way for it.
@@ -47,7 +48,7 @@ impl<'a> Run<'a> {
         Self { driver, diagnosis, tasks: Vec::new() }
     }
 
-    pub(super) async fn to_end(mut self) -> Result<Finding, RunError> {
+    pub(super) async fn drive(mut self) -> Result<Finding, RunError> {
         let clock = &self.driver.clock;
         let deadline = self.driver.deadline.map(|length| {
             let by = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
@@ -56,6 +57,9 @@ impl<'a> Run<'a> {
         loop {
             let (finding, until) = self.take_up();
             self.drop_expired();
+            if let Some(journal) = &self.driver.journal {
+                journal.keep(self.diagnosis).await;
+            }
             if let Some(finding) = finding {
                 self.finish_telling().await;
                 return Ok(finding);
@@ -82,7 +86,9 @@ impl<'a> Run<'a> {
                 Output::Approve(request) => Task::of(request.id, approve(driver, request)),
                 Output::Act(request) => Task::of(request.id, act(driver, request)),
                 Output::Ask(request) => Task::of(request.id, ask(driver, request)),
-                Output::Alert(alert) => Task { request: None, alert: Some(alert.number()), work: Box::pin(tell(driver, alert)) },
+                Output::Alert(alert) => {
+                    Task { request: None, alert: Some(alert.number()), work: Box::pin(tell(driver, alert)) }
+                }
                 Output::Pending { until } => return (None, until),
                 Output::Concluded(finding) => return (Some(finding), None),
             };
@@ -222,10 +228,9 @@ async fn observe(driver: &Driver, request: &ProbeRequest) -> Observation {
     let retry = &driver.retry;
     let mut attempt = 1;
     loop {
-        let ask = CheckRequest::new(request.subject(), &query.params, driver.clock.now())
-            .with_about(query.about)
-            .with_since(request.since())
-            .with_triggered_at(request.trigger().at);
+        let (since, triggered_at) = (request.since(), request.trigger().at);
+        let now = driver.clock.now();
+        let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now);
         let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
         let failure = match within(&*driver.timer, retry.attempt, asked).await {
             Some(Ok(observation)) => return observation,
@@ -238,10 +243,12 @@ async fn observe(driver: &Driver, request: &ProbeRequest) -> Observation {
                 );
             }
         };
-        if !failure.is_retryable() || attempt >= retry.attempts {
-            return failure.into_observation(&*query.check);
-        }
-        driver.timer.sleep(retry.pause_after(attempt, failure.retry_after())).await;
+        let named = match failure.kind() {
+            ProbeErrorKind::Transient { retry_after } if attempt < retry.attempts => retry_after,
+            _ => return failure.into_observation(&*query.check),
+        };
+        let named = named.and_then(|pause| pause.to_std().ok());
+        driver.timer.sleep(retry.pause_after(attempt, named)).await;
         attempt += 1;
     }
 }

@@ -30,7 +30,7 @@ impl StepKind {
                 .unwrap_or("?")
                 .to_owned(),
             Self::Handover(handover) => match handover.branches.get(at) {
-                Some((conclusions, _)) => conclusions.join(" | "),
+                Some(branch) => branch.conclusions.join(" | "),
                 None if handover.otherwise.is_some() && at == handover.branches.len() => {
                     "any other".to_owned()
                 }

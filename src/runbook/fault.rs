@@ -64,7 +64,7 @@ pub enum FaultKind {
         found: &'static str,
     },
     /// A name that is not one of those that are known there, such as a severity.
-    #[error("`{given}` is not a {what}; write {known}")]
+    #[error("`{given}` is no {what}; write {known}")]
     UnknownName {
         /// What it should be.
         what: &'static str,
@@ -143,7 +143,7 @@ pub enum FaultKind {
     #[error("`{given}` is not a count: write a whole number from 0 to 18446744073709551615")]
     NotCount {
         /// The number.
-        given: i128,
+        given: i64,
     },
     /// An override of a threshold that the document does not declare.
     #[error("there is no threshold `{name}` to override")]
@@ -188,9 +188,9 @@ pub enum FaultKind {
     /// A branch that does not say which values take it.
     #[error("it says not which values take it; give below, up_to, from, above, is, absent or any")]
     NoGuard,
-    /// Parts of a guard that contradict each other.
-    #[error("`{one}` and `{other}` cannot stand in one guard; keep one")]
-    GuardsClash {
+    /// Two keys that contradict each other.
+    #[error("`{one}` and `{other}` cannot stand together; keep one")]
+    Clash {
         /// One.
         one: &'static str,
         /// The other.
@@ -208,12 +208,12 @@ pub enum FaultKind {
     #[error("write `true` or leave it out")]
     OnlyTrue,
     /// A choice that the domain does not have.
-    #[error("`{choice}` is not one of {domain}")]
+    #[error("`{choice}` is none of {choices}")]
     UnknownChoice {
-        /// The choice.
+        /// What stands there.
         choice: Box<str>,
-        /// The domain.
-        domain: Box<str>,
+        /// The choices, for a person.
+        choices: Box<str>,
     },
     /// One value twice in one list.
     #[error("`{value}` stands twice; name it once")]
@@ -231,7 +231,7 @@ pub enum FaultKind {
     #[error("guards leave a hole: {0}; add a branch for it or name it in another")]
     Hole(Gap),
     /// Values that two branches take.
-    #[error("branches {one} and {other} both take {values}; let one of them leave it out")]
+    #[error("branches[{one}] and branches[{other}] both take {values}; let one of them leave it out")]
     Overlap {
         /// The values.
         values: Gap,
@@ -246,6 +246,9 @@ pub enum FaultKind {
     /// A wait without a length and an end.
     #[error("it says not how long; give `for`, or `until`")]
     EndlessWait,
+    /// An `every` beside no `until`.
+    #[error("`every` needs an `until` to wait for; add one, or give `for` alone")]
+    EveryWithoutUntil,
     /// A wait until a fact that is no step which asks an instant.
     #[error("`{fact}` is no step that asks an instant; name one that does")]
     UntilNoInstant {
@@ -331,7 +334,7 @@ impl Faults {
         Self { runbook: runbook.into(), faults: vec![fault] }
     }
 
-    /// The name of the runbook as the document gives it; empty where it gives none.
+    /// The name of the runbook as the document gives it, shortened where it is long; empty where it gives none.
     #[must_use]
     pub fn runbook(&self) -> &str {
         &self.runbook
@@ -386,7 +389,8 @@ impl fmt::Display for Fault {
                     .split_once('.')
                     .and_then(|(_, rest)| rest.strip_prefix(&**step))
                     .map_or("", |rest| rest.trim_start_matches('.'));
-                if !inner.is_empty() {
+                // Holes and overlaps are in no branch but between them.
+                if !inner.is_empty() && !matches!(self.kind, FaultKind::Hole(_) | FaultKind::Overlap { .. }) {
                     write!(f, "{inner}: ")?;
                 }
             }

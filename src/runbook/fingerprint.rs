@@ -234,10 +234,10 @@ impl Form {
                 self.tag(5);
                 self.text(&handover.runbook);
                 self.length(handover.branches.len());
-                for (conclusions, exit) in &handover.branches {
-                    self.length(conclusions.len());
-                    conclusions.iter().for_each(|conclusion| self.text(conclusion));
-                    self.exit(exit);
+                for branch in &handover.branches {
+                    self.length(branch.conclusions.len());
+                    branch.conclusions.iter().for_each(|conclusion| self.text(conclusion));
+                    self.exit(&branch.exit);
                 }
                 self.optional(handover.otherwise.as_ref(), Self::exit);
                 self.exit(&handover.unknown);

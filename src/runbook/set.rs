@@ -227,8 +227,8 @@ fn link(
         };
         let mut conclusions: BTreeMap<&str, StepIndex> = callee_runbook.conclusions().collect();
         let mut exits = HashMap::new();
-        for (exit, (names, _)) in (0_u16..).zip(&handover.branches) {
-            for name in names {
+        for (exit, branch) in (0_u16..).zip(&handover.branches) {
+            for name in &branch.conclusions {
                 match conclusions.remove(&**name) {
                     Some(conclusion) => {
                         exits.insert(conclusion, exit);

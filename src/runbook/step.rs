@@ -341,11 +341,21 @@ pub struct HandoverStep {
     /// The name of the other runbook.
     pub runbook: Box<str>,
     /// The ways out by the ids of its conclusions; none twice.
-    pub branches: Box<[(Box<[Box<str>]>, Exit)]>,
+    pub branches: Box<[HandoverBranch]>,
     /// The way out for every conclusion that no branch names.
     pub otherwise: Option<Exit>,
     /// It ended without a conclusion.
     pub unknown: Exit,
+}
+
+/// A way out of a handover for some conclusions of the other runbook.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HandoverBranch {
+    /// The ids of the conclusions, in order.
+    pub conclusions: Box<[Box<str>]>,
+    /// Where it leads.
+    pub exit: Exit,
 }
 
 /// An end of a runbook. Its id is that of its step.
@@ -434,7 +444,7 @@ impl CheckStep {
 impl HandoverStep {
     /// Every way out in order: the branches, then `otherwise`, then `unknown`.
     pub fn exits(&self) -> impl Iterator<Item = &Exit> {
-        self.branches.iter().map(|(_, exit)| exit).chain(&self.otherwise).chain([&self.unknown])
+        self.branches.iter().map(|branch| &branch.exit).chain(&self.otherwise).chain([&self.unknown])
     }
 
     /// The position of `unknown` among its exits.

@@ -1,8 +1,14 @@
-//! The machine over the built-in runbooks.
+//! The machine over the built-in runbooks, held against the model and against itself.
 
+use chrono::TimeDelta;
 use iot_runbook::catalog;
-use iot_runbook::diagnosis::Diagnosis;
 use iot_runbook::diagnosis::rehearsal::every_way;
+use iot_runbook::diagnosis::{Bundle, Diagnosis};
+use proptest::prelude::*;
+
+use crate::deepest::NOW;
+use crate::model::{Model, World};
+use crate::player;
 
 mod every_way_of {
     use super::*;
@@ -36,5 +42,45 @@ mod every_way_of {
     #[test]
     fn certificate_expiry_is_walked_and_replays() {
         all("certificate-expiry");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_machine_walks_as_the_model_does(
+        runbook in prop::sample::select(catalog::names()),
+        seed: u64,
+        unknowns in 0..6_u64,
+        ago in 0..4_000_i64,
+    ) {
+        let set = catalog::set().unwrap();
+        let world = World { seed, unknowns };
+        let triggered_at = NOW - TimeDelta::seconds(ago);
+        let expected = Model::walk(&set, runbook, world, triggered_at, NOW);
+        let diagnosis = player::play(player::begin(&set, runbook, triggered_at), world, |same| same);
+        prop_assert_eq!(player::walk(&diagnosis), expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn saved_and_resumed_at_each_step_it_walks_the_same_way(
+        runbook in prop::sample::select(catalog::names()),
+        seed: u64,
+        unknowns in 0..4_u64,
+    ) {
+        let set = catalog::set().unwrap();
+        let world = World { seed, unknowns };
+        let straight = player::play(player::begin(&set, runbook, NOW), world, |same| same);
+        let stopped = player::play(player::begin(&set, runbook, NOW), world, |diagnosis| {
+            let text = serde_json::to_string(&diagnosis.bundle()).unwrap();
+            let bundle: Bundle = serde_json::from_str(&text).unwrap();
+            Diagnosis::resume(&bundle, &set).unwrap()
+        });
+        prop_assert_eq!(straight.bundle(), stopped.bundle());
     }
 }

@@ -1,7 +1,19 @@
 //! The library from outside, a module per concept.
+#![cfg(feature = "toml")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it did not expect"
+)]
 
 mod allocations;
 mod catalog;
 mod check;
 mod deepest;
 mod diagnosis;
+mod driver;
+mod memory;
+mod model;
+mod player;
+mod runbook;

@@ -2,25 +2,25 @@
 
 use super::super::fault::FaultKind;
 use super::super::step::{
-    ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverStep, OnUnknown,
-    QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
+    ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverBranch, HandoverStep,
+    OnUnknown, QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
 };
 use super::Validator;
-use super::branches::shown;
+use super::branches::{MOST, shown};
 use super::declared::Values;
 use super::graph::Carries;
 use super::read::{Fields, Spot};
 use crate::fact::{Domain, Kind};
 use crate::runbook::document::{Tree, shortened};
 
-/// The keys that say what a step does, and those that each kind has besides `title` and `advice`.
+/// The keys that say what a step does, each with all the keys of its kind.
 const KINDS: [(&str, &[&str]); 6] = [
-    ("check", &["check", "params", "after", "branches", "unknown"]),
-    ("source", &["source", "after", "branches"]),
-    ("wait", &["wait", "to"]),
-    ("act", &["act", "scope", "approval", "answer_within", "recheck", "on"]),
-    ("ask", &["ask", "domain", "answer_within", "branches", "expired"]),
-    ("handover", &["handover", "branches", "unknown"]),
+    ("check", &["title", "advice", "check", "params", "after", "branches", "unknown"]),
+    ("source", &["title", "advice", "source", "after", "branches"]),
+    ("wait", &["title", "advice", "wait", "to"]),
+    ("act", &["title", "advice", "act", "scope", "approval", "answer_within", "recheck", "on"]),
+    ("ask", &["title", "advice", "ask", "domain", "answer_within", "branches", "expired"]),
+    ("handover", &["title", "advice", "handover", "branches", "unknown"]),
 ];
 
 /// Title and advice.
@@ -30,7 +30,7 @@ impl<'d> Validator<'d> {
     pub(super) fn read_conclusions(&mut self, fields: &Fields<'d, '_>, steps: &mut [Option<Step>]) {
         let Some(table) = fields.get("conclusions").and_then(|spot| self.table(spot)) else { return };
         self.each_once(&table);
-        for (id, mut spot) in table.each() {
+        for (id, mut spot) in table.firsts() {
             spot.place.step = Some(id);
             let Some(at) = self.targets.get(id).copied() else { continue };
             self.shape.conclude(at);
@@ -60,22 +60,20 @@ impl<'d> Validator<'d> {
         let Some(table) = fields.get("steps").and_then(|spot| self.table(spot)) else { return };
         self.each_once(&table);
         // A wait may name a step that stands after it: what asks instants must be known before.
-        for (id, spot) in table.each() {
+        for (id, spot) in table.firsts() {
             if let (Some(at), Tree::Table(inner)) = (self.targets.get(id).copied(), &spot.node.tree)
                 && let Some(check) = inner.get("check").and_then(|entry| entry.node.as_text())
-                && let Some(declared) = self.checks.get(check).and_then(|check| check.declared.as_ref())
-                && matches!(declared.values.domain.kind(), Kind::Instant)
+                && let Some(check) = self.checks.get(check)
+                // A check that could not be read has a fault of its own, and may be an instant.
+                && check.declared.as_ref().is_none_or(|check| matches!(check.values.domain.kind(), Kind::Instant))
             {
                 self.shape.ask_instant(at);
             }
         }
         let mut untils = Vec::new();
-        for (id, mut spot) in table.each() {
+        for (id, mut spot) in table.firsts() {
             spot.place.step = Some(id);
             let Some(at) = self.targets.get(id).copied() else { continue };
-            if self.shape.is_conclusion(at) || table.is_again(id, &spot) {
-                continue;
-            }
             let Some(fields) = self.table(spot) else {
                 self.shape.lose(at);
                 continue;
@@ -122,9 +120,10 @@ impl<'d> Validator<'d> {
             };
             self.fault(&fields.place, fault);
             self.shape.lose(at);
+            fields.each().for_each(|(_, spot)| self.leave_unread(spot.node));
             return None;
         };
-        self.only(fields, &[&["title", "advice"], *keys].concat());
+        self.only(fields, keys);
         match *kind {
             "check" | "source" => self.check_step(fields, at).map(StepKind::Check),
             "wait" => self.wait_step(fields, at, untils).map(StepKind::Wait),
@@ -195,25 +194,32 @@ impl<'d> Validator<'d> {
         let exit = self.way(fields, "to", at);
         let wait = fields.get("wait")?;
         let fields = self.table(wait)?;
+        self.only(&fields, &["for", "until", "every"]);
         let until = match fields.get("until") {
-            Some(spot) => Some(self.until(spot)?),
-            None => None,
+            Some(spot) => self.until(spot).map(Some),
+            None => Some(None),
         };
-        let length = if until.is_some() {
-            self.only(&fields, &["until", "every"]);
-            fields.get("every")
-        } else {
-            self.only(&fields, &["for"]);
-            if !fields.has("for") {
-                self.fault(&fields.place, FaultKind::EndlessWait);
-                return None;
+        let mut ok = true;
+        match (fields.has("until"), fields.has("for"), fields.get("every")) {
+            (true, true, _) => {
+                self.fault(&fields.place, FaultKind::Clash { one: "for", other: "until" });
+                ok = false;
             }
-            fields.get("for")
+            (false, _, Some(spot)) => {
+                self.fault(&spot.place, FaultKind::EveryWithoutUntil);
+                ok = false;
+            }
+            (false, false, None) => {
+                self.fault(&fields.place, FaultKind::EndlessWait);
+                ok = false;
+            }
+            _ => {}
+        }
+        let length = match fields.get("for").or_else(|| fields.get("every")) {
+            Some(spot) => self.positive(spot).map(Some),
+            None => Some(None),
         };
-        let length = match length {
-            Some(spot) => Some(self.positive(spot)?),
-            None => None,
-        };
+        let (true, Some(until), Some(length)) = (ok, until, length) else { return None };
         if let Some((fact, _)) = until {
             untils.push((at, fact));
             self.shape.wait_until(at, fact);
@@ -323,14 +329,17 @@ impl<'d> Validator<'d> {
         Some(HandoverStep { runbook: runbook?.into(), branches, otherwise, unknown: unknown? })
     }
 
-    #[expect(clippy::type_complexity, reason = "the two fields of a handover step")]
     fn handover_branches(
         &mut self,
         spot: Spot<'d, '_>,
         at: StepIndex,
-    ) -> Option<(Box<[(Box<[Box<str>]>, Exit)]>, Option<Exit>)> {
+    ) -> Option<(Box<[HandoverBranch]>, Option<Exit>)> {
         let items = self.list(spot)?;
-        let mut branches: Vec<(Box<[Box<str>]>, Exit)> = Vec::with_capacity(items.len());
+        if items.len() > MOST {
+            self.fault(&spot.place, FaultKind::TooManyBranches(items.len()));
+            return None;
+        }
+        let mut branches: Vec<HandoverBranch> = Vec::with_capacity(items.len());
         let mut otherwise = None;
         let mut seen = std::collections::HashSet::new();
         let mut ok = true;
@@ -359,7 +368,7 @@ impl<'d> Validator<'d> {
                     }
                     names.sort_unstable();
                     match exit {
-                        Some(exit) => branches.push((names.into(), exit)),
+                        Some(exit) => branches.push(HandoverBranch { conclusions: names.into(), exit }),
                         None => ok = false,
                     }
                 }
@@ -375,7 +384,7 @@ impl<'d> Validator<'d> {
                     otherwise = exit;
                 }
                 (Some(_), Some(_)) => {
-                    self.fault(&fields.place, FaultKind::GuardsClash { one: "is", other: "any" });
+                    self.fault(&fields.place, FaultKind::Clash { one: "is", other: "any" });
                     ok = false;
                 }
                 (None, None) => {
@@ -384,7 +393,7 @@ impl<'d> Validator<'d> {
                 }
             }
         }
-        branches.sort_by(|(a, _), (b, _)| a.cmp(b));
+        branches.sort_by(|a, b| a.conclusions.cmp(&b.conclusions));
         ok.then(|| (branches.into(), otherwise))
     }
 
