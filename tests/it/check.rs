@@ -1,5 +1,7 @@
 //! The checks from outside: bound to the catalog, asked over adapters, and with a user's own.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -227,11 +229,15 @@ async fn asking_costs() {
     let params = Params::new();
     let probes = Probes::new().with_broker(Arc::new(Broker(Source::new("broker"))));
     let query = position(&set, "broker-connect");
-    let rounds = 200_000;
-    let clock = tokio::time::Instant::now();
-    for _ in 0..rounds {
-        let request = CheckRequest::new(&subject, &params, About::Now, at(-60), at(-900), at(0));
-        std::hint::black_box(bound.observe(query, &request, &probes).await.unwrap());
+    // The best of many short runs: the others shared the processor.
+    let mut best = u128::MAX;
+    for _ in 0..200 {
+        let clock = tokio::time::Instant::now();
+        for _ in 0..1000 {
+            let request = CheckRequest::new(&subject, &params, About::Now, at(-60), at(-900), at(0));
+            std::hint::black_box(bound.observe(query, &request, &probes).await.unwrap());
+        }
+        best = best.min(clock.elapsed().as_nanos() / 1000);
     }
-    println!("{} ns a broker-connect", clock.elapsed().as_nanos() / rounds);
+    println!("{best} ns a broker-connect");
 }
