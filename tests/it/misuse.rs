@@ -529,10 +529,13 @@ mod saved {
     /// saved is not refused by a later one.
     #[test]
     fn its_digest_stays_what_it_is() {
-        let set = of(super::loops::IDLE);
+        let set = of(loops::IDLE);
         let mut diagnosis = start(&set, "idle");
         tell_value(&mut diagnosis, Value::Instant(NOW - TimeDelta::hours(1)), NOW);
-        assert_eq!(diagnosis.bundle().digest, "ea5c1f96c1ce271fa1196181c0536ef9236163a9fb57a16b9d59c97a6ccbe9b7");
+        assert_eq!(
+            diagnosis.bundle().digest,
+            "ea5c1f96c1ce271fa1196181c0536ef9236163a9fb57a16b9d59c97a6ccbe9b7"
+        );
     }
 
     #[test]
