@@ -31,7 +31,15 @@ impl Diagnosis {
     }
 
     /// Tells it the time: counts what has passed and takes every way out that time alone opens.
+    #[inline]
     pub(super) fn advance(&mut self, now: DateTime<Utc>) {
+        // Most calls come in one moment, with nothing that could fall due.
+        if now != self.now || self.phase.due().is_some() {
+            self.pass_time(now);
+        }
+    }
+
+    fn pass_time(&mut self, now: DateTime<Utc>) {
         if matches!(self.phase, Phase::Ended) {
             return;
         }
@@ -44,10 +52,6 @@ impl Diagnosis {
     /// Time is counted on the diagnosis's own account: what the given clock gained since the last call, and
     /// nothing where it stepped back. So a wait keeps its length whatever the clock does.
     fn tick(&mut self, now: DateTime<Utc>) {
-        // The calendar's subtraction is the dearest thing on this path, and several calls share a moment.
-        if now == self.now {
-            return;
-        }
         let gained = now.signed_duration_since(self.now);
         if gained < -CLOCK_SLACK {
             // Recorded at the moment before: the event says what the clock said then.
