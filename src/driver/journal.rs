@@ -18,7 +18,7 @@ const _: Option<&dyn Journal> = None;
 
 #[cfg(all(test, feature = "toml"))]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, PoisonError};
 
     use async_trait::async_trait;
     use chrono::DateTime;
@@ -40,7 +40,7 @@ mod tests {
     impl Journal for Kept {
         async fn keep(&self, diagnosis: &Diagnosis) {
             let entry = (diagnosis.trace_len(), diagnosis.is_ended());
-            self.0.lock().unwrap().push(entry);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
         }
     }
 
