@@ -8,6 +8,7 @@ use iot_runbook::{
         CertificateRequest, Client, ConnectionEventKind, ConnectionLogRequest, HealthRequest,
         LastSeenRequest, OtPathsRequest, PowerRequest, ProcessState, PublishingRequest, ReceiptsRequest,
         RenewalRequest, Revocation, ServiceStateRequest, SessionState, SitePathsRequest, WhichCertificate,
+        conformance,
     },
     time::Period,
 };
@@ -64,6 +65,30 @@ async fn parts_that_are_well_are_reported_as_such() {
     assert_eq!((power.feed_live, power.drawing), (Some(true), Some(true)));
     drop(adapters);
     Arc::into_inner(factory).unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_answer_keeps_the_rules_of_its_trait() {
+    let factory = Arc::new(start(Plan::WHOLE).await);
+    let Adapters { device, broker, gateway, network, cert_store, power } = Adapters::of(&factory);
+    for period in [TimeDelta::seconds(1), TimeDelta::days(1)].map(|length| Period::ending(Utc::now(), length))
+    {
+        for (id, behind, site) in [
+            ("press-1", "gw-north-1", "north"),
+            ("tank-1", "gw-south-1", "south"),
+            ("spare-1", "gw-south-1", "south"),
+        ] {
+            let mut violations = conformance::device(&*device, id, period, Utc::now()).await;
+            for client in [Client::Device(id.into()), Client::Gateway(behind.into())] {
+                violations.extend(conformance::broker(&*broker, client, period, Utc::now()).await);
+            }
+            violations.extend(conformance::gateway(&*gateway, behind, period, Utc::now()).await);
+            violations.extend(conformance::network(&*network, site, behind, id, Utc::now()).await);
+            violations.extend(conformance::cert_store(&*cert_store, id, period, Utc::now()).await);
+            violations.extend(conformance::power(&*power, id, Utc::now()).await);
+            assert_eq!(violations, [], "{id}");
+        }
+    }
 }
 
 #[tokio::test]
