@@ -10,6 +10,7 @@ mod allocations;
 mod catalog;
 mod deepest;
 mod diagnosis;
+mod imports;
 mod model;
 mod player;
 mod runbook;
