@@ -46,13 +46,12 @@ impl Diagnosis {
     fn tick(&mut self, now: DateTime<Utc>) {
         let gained = now.signed_duration_since(self.now);
         if gained < -CLOCK_SLACK {
+            // Recorded at the moment before: the event says what the clock said then.
+            self.note_anomaly(Anomaly::ClockBack { to: now });
             self.steps_back += 1;
             if self.steps_back > MOST_STEPS_BACK {
                 self.abort(Anomaly::ClockUnusable);
-                return;
             }
-            // Recorded at the moment before: the event says what the clock said then.
-            self.note_anomaly(Anomaly::ClockBack { to: now });
             self.now = now;
             return;
         }

@@ -129,7 +129,7 @@ impl Branches {
         &self.domain
     }
 
-    /// The branches in the order of the document.
+    /// The branches in the order of the values they take, `absent` alone last, however the document orders them.
     #[must_use]
     pub const fn as_slice(&self) -> &[Branch] {
         &self.branches

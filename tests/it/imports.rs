@@ -27,11 +27,14 @@ const ROWS: &[(&str, &[&str])] = &[
         &["certificate", "dedup", "deadband", "lag", "gap", "probe", "runbook", "subject", "fact", "time"],
     ),
     ("driver", &["check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
-    ("mock", &["driver", "check", "probe", "runbook", "subject", "fact", "time"]),
+    ("mock", &["driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("case", &["driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("fleet", &["case", "driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("report", &["fleet", "case", "driver", "diagnosis", "runbook", "subject", "fact", "time"]),
 ];
+
+/// The built-in runbooks are what the unit tests of any module may walk.
+const TESTS_WALK: &str = "catalog";
 
 #[test]
 fn imports_go_down_only() {
@@ -124,6 +127,8 @@ fn read(tokens: TokenStream, depth: usize, named: &mut BTreeSet<String>) -> Resu
     let mut header = 0;
     // A path's later parts are not its root: `a::crate_::b` never, but `x::iot_runbook::y` may be.
     let mut after_colons = false;
+    // Whether the item is built for tests alone.
+    let mut test = false;
     while let Some(token) = tokens.next() {
         let was_after_colons = std::mem::replace(&mut after_colons, false);
         match token {
@@ -156,10 +161,24 @@ fn read(tokens: TokenStream, depth: usize, named: &mut BTreeSet<String>) -> Resu
             TokenTree::Group(group) => {
                 let inner = header == 2 && group.delimiter() == Delimiter::Brace;
                 header = 0;
-                read(group.stream(), depth + usize::from(inner), named)?;
+                let within = group.stream();
+                match group.delimiter() {
+                    Delimiter::Bracket => test |= is_cfg_test(&within),
+                    Delimiter::Brace if inner && std::mem::take(&mut test) => {
+                        let mut own = BTreeSet::new();
+                        read(within, depth + 1, &mut own)?;
+                        own.remove(TESTS_WALK);
+                        named.append(&mut own);
+                        continue;
+                    }
+                    Delimiter::Brace => test = false,
+                    _ => {}
+                }
+                read(within, depth + usize::from(inner), named)?;
             }
             TokenTree::Punct(punct) => {
                 header = 0;
+                test &= punct.as_char() != ';';
                 after_colons = punct.as_char() == ':'
                     && tokens
                         .next_if(|next| matches!(next, TokenTree::Punct(next) if next.as_char() == ':'))
@@ -169,6 +188,12 @@ fn read(tokens: TokenStream, depth: usize, named: &mut BTreeSet<String>) -> Resu
         }
     }
     Ok(())
+}
+
+/// Whether that is the inside of `#[cfg(test)]`, or of one with more conditions.
+fn is_cfg_test(attribute: &TokenStream) -> bool {
+    let text = attribute.to_string();
+    text.starts_with("cfg") && text.contains("test") && !text.contains("not")
 }
 
 /// A chain of `super`, the first of which is read: it names a top-level module where it climbs out of its own.
@@ -266,6 +291,18 @@ mod the_reader {
         let text = "//! crate::driver\n/// [`crate::case`]\n/* crate::fleet /* crate::gap */ */\n\
                     pub(crate) const T: &str = \"crate::report\"; fn f<'a>(c: char) -> bool { c == 'c' }";
         assert_eq!(named(text, 1), [""; 0]);
+    }
+
+    #[test]
+    fn lets_unit_tests_walk_the_built_in_runbooks() {
+        let text =
+            "use crate::fact; #[cfg(all(test, feature = \"toml\"))] mod tests { use crate::{catalog, lag}; }";
+        assert_eq!(named(text, 1), ["fact", "lag"]);
+        assert_eq!(
+            named("#[cfg(test)] use crate::fact; mod tests { use crate::catalog; }", 1),
+            ["catalog", "fact"]
+        );
+        assert_eq!(named("#[cfg(not(test))] mod real { use crate::catalog; }", 1), ["catalog"]);
     }
 
     #[test]

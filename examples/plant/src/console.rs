@@ -1,11 +1,31 @@
 //! Printing: the one place that writes to the terminal.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the plant is a program for a terminal")]
 
-use std::fmt::Display;
+use std::{
+    fmt::Display,
+    io::{IsTerminal, Write, stdout},
+};
+
+/// Goes to the beginning of the line and clears it.
+const CLEAR: &str = "\r\x1b[2K";
 
 /// Prints a line.
 pub fn say(line: impl Display) {
     println!("{line}");
+}
+
+/// Shows a line that the next one replaces. Where standard output is no terminal, nothing is shown.
+pub fn show(line: impl Display) {
+    if stdout().is_terminal() {
+        print!("{CLEAR}{line}");
+        // A terminal that went away is told by the next line.
+        stdout().flush().ok();
+    }
+}
+
+/// Takes away the line that was shown.
+pub fn clear() {
+    show("");
 }
 
 /// Prints an error, and what caused it.

@@ -18,11 +18,16 @@
 //! | reaching a device, and its certificate, from its gateway | [`factory::site::GatewayHost`] |
 //! | other paths to a site, its power | [`factory::site::Site`] |
 
+pub mod adapters;
+pub mod alarm;
+pub mod arguments;
 pub mod broker;
 pub mod console;
+pub mod crew;
 pub mod device;
 pub mod door;
 pub mod error;
+pub mod examine;
 pub mod factory;
 pub mod fault;
 pub mod gateway;
@@ -33,6 +38,10 @@ pub mod pki;
 pub mod platform;
 pub mod power;
 pub mod reading;
+pub mod runbooks;
+pub mod scenario;
+pub mod story;
 pub mod supervisor;
+pub mod sweep;
 pub mod task;
 pub mod wait;
