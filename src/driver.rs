@@ -139,6 +139,19 @@ impl Driver {
         if !diagnosis.runbooks().asks_the_same(&self.runbooks) {
             return Err(RunError::OtherRunbooks);
         }
+        #[cfg(feature = "tracing")]
+        {
+            use tracing::Instrument as _;
+
+            let span = tracing::info_span!(
+                "diagnosis",
+                id = %diagnosis.id(),
+                runbook = diagnosis.runbook(),
+                device = %diagnosis.subject().device,
+            );
+            run::Run::new(self, diagnosis).drive().instrument(span).await
+        }
+        #[cfg(not(feature = "tracing"))]
         run::Run::new(self, diagnosis).drive().await
     }
 }

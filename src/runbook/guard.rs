@@ -152,6 +152,11 @@ impl Branches {
                 .copied()
                 .filter(|taken| *taken != NONE);
         }
+        // An instant's age is the same for every branch.
+        let value = match value {
+            Value::Instant(at) => Value::Duration(now.signed_duration_since(at)),
+            value => value,
+        };
         let taken = self.branches.iter().position(|branch| branch.guard.takes(value, now))?;
         u16::try_from(taken).ok()
     }

@@ -18,4 +18,5 @@ mod memory;
 mod misuse;
 mod model;
 mod player;
+mod rehearsals;
 mod runbook;

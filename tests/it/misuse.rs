@@ -529,7 +529,7 @@ mod saved {
     /// saved is not refused by a later one.
     #[test]
     fn its_digest_stays_what_it_is() {
-        let set = of(super::loops::IDLE);
+        let set = of(loops::IDLE);
         let mut diagnosis = start(&set, "idle");
         tell_value(&mut diagnosis, Value::Instant(NOW - TimeDelta::hours(1)), NOW);
         assert_eq!(

@@ -61,9 +61,8 @@ impl Arguments {
         let mut arguments = Self::default();
         let mut given = given.into_iter();
         while let Some(argument) = given.next() {
-            let mut value = |what: &str| {
-                given.next().ok_or_else(|| Error::Refused(format!("{argument} needs {what}; see --help")))
-            };
+            let mut value =
+                |what: &str| given.next().ok_or_else(|| Error::Usage(format!("{argument} needs {what}")));
             match argument.as_str() {
                 "--help" | "-h" => return Ok(Self { what: What::Help, ..Self::default() }),
                 "--json" => arguments.json = true,
@@ -75,20 +74,18 @@ impl Arguments {
                     let id = value("the id of a fault, as --list names them")?;
                     arguments.choose(What::Fault(id))?;
                 }
-                _ => return Err(Error::Refused(format!("no such option: {argument}; see --help"))),
+                _ => return Err(Error::Usage(format!("no such option: {argument}"))),
             }
         }
         if arguments.own_thresholds && arguments.runbook.is_none() {
-            return Err(Error::Refused("--own-thresholds goes with --runbook; see --help".to_owned()));
+            return Err(Error::Usage("--own-thresholds goes with --runbook".to_owned()));
         }
         Ok(arguments)
     }
 
     fn choose(&mut self, what: What) -> Result<()> {
         if self.what != What::Story {
-            return Err(Error::Refused(
-                "--list, --fault and --all exclude each other; see --help".to_owned(),
-            ));
+            return Err(Error::Usage("--list, --fault and --all exclude each other".to_owned()));
         }
         self.what = what;
         Ok(())

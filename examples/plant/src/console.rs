@@ -1,5 +1,5 @@
 //! Printing: the one place that writes to the terminal.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the plant is a program for a terminal")]
+#![expect(clippy::print_stderr, reason = "the plant is a program for a terminal")]
 
 use std::{
     fmt::Display,
@@ -9,17 +9,16 @@ use std::{
 /// Goes to the beginning of the line and clears it.
 const CLEAR: &str = "\r\x1b[2K";
 
-/// Prints a line.
+/// Prints a line. Whoever listened may have gone away, as `head` does; that is no fault of the plant's.
 pub fn say(line: impl Display) {
-    println!("{line}");
+    writeln!(stdout(), "{line}").ok();
 }
 
 /// Shows a line that the next one replaces. Where standard output is no terminal, nothing is shown.
 pub fn show(line: impl Display) {
     if stdout().is_terminal() {
-        print!("{CLEAR}{line}");
-        // A terminal that went away is told by the next line.
-        stdout().flush().ok();
+        let mut stdout = stdout();
+        write!(stdout, "{CLEAR}{line}").and_then(|()| stdout.flush()).ok();
     }
 }
 

@@ -63,6 +63,9 @@ pub enum Error {
         /// The id that was asked for.
         id: String,
     },
+    /// The command line asks for something that is not to be had.
+    #[error("{0}; see --help")]
+    Usage(String),
     /// A runbook can't be used, or a diagnosis can't be run.
     #[error("{0}")]
     Runbook(String),

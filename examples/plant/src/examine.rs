@@ -118,26 +118,34 @@ impl Examined {
         self.passed().len()
     }
 
-    /// What it came to, in a word or some.
+    /// What it came to, in the words of what is expected.
     pub fn diagnosed(&self) -> String {
         match self.finding.conclusion() {
             Some(conclusion) => conclusion.to_owned(),
-            None => format!("? {}", self.possible().join(" | ")),
+            None => {
+                let likeliest = self.likeliest().unwrap_or("no cause");
+                format!("one of {}, {likeliest}?", self.finding.hypotheses().len())
+            }
         }
+    }
+
+    fn likeliest(&self) -> Option<&str> {
+        self.finding.hypotheses().first()?.root_cause.as_deref()
     }
 
     /// How it differs from what the scenario expects; none where it does not.
     pub fn differs(&self) -> Option<String> {
-        let found = match self.scenario.expected {
-            Expected::Conclusion(expected) => self.finding.conclusion() == Some(expected),
-            Expected::Hypotheses { all, first } => {
-                let likeliest =
-                    self.finding.hypotheses().first().and_then(|first| first.root_cause.as_deref());
-                self.finding.conclusion().is_none() && self.possible() == all && likeliest == Some(first)
+        match self.scenario.expected {
+            Expected::Conclusion(expected) if self.finding.conclusion() != Some(expected) => {
+                return Some(format!("expected {expected}"));
             }
-        };
-        if !found {
-            return Some(format!("expected {}", self.scenario.expected));
+            Expected::Hypotheses { all, .. } if self.possible() != all => {
+                return Some(format!("expected {}; found {}", all.join(", "), self.possible().join(", ")));
+            }
+            Expected::Hypotheses { first, .. } if self.likeliest() != Some(first) => {
+                return Some(format!("expected {first} to be the likeliest cause"));
+            }
+            Expected::Conclusion(_) | Expected::Hypotheses { .. } => {}
         }
         let passed = self.passed();
         let mut passed = passed.iter();

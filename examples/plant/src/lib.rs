@@ -17,6 +17,10 @@
 //! | a gateway's process, health, MQTT log, outbox, restart | [`factory::site::GatewayHost`] |
 //! | reaching a device, and its certificate, from its gateway | [`factory::site::GatewayHost`] |
 //! | other paths to a site, its power | [`factory::site::Site`] |
+//!
+//! The library's runbooks ask through [`adapters`], which read these parts and nothing else. An [`alarm`] raises the
+//! alert, a [`crew`] approves and goes and looks, and [`examine`] runs one [`scenario`] from its first fault to its
+//! finding.
 
 pub mod adapters;
 pub mod alarm;

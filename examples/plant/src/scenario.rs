@@ -107,7 +107,7 @@ impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Conclusion(conclusion) => f.write_str(conclusion),
-            Self::Hypotheses { all, .. } => write!(f, "? {}", all.join(" | ")),
+            Self::Hypotheses { all, first } => write!(f, "one of {}, {first}?", all.len()),
         }
     }
 }

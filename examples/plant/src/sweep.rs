@@ -15,6 +15,8 @@ use crate::{
     story::Story,
 };
 
+/// How wide the longest conclusion is, and the longest cause of hypotheses.
+const WIDE: usize = 31;
 /// How many factories run at a time. They wait most of their lives.
 const AT_A_TIME: usize = 4;
 
@@ -109,8 +111,5 @@ fn tell(scenario: &Scenario, result: Result<Examined>, json: bool) -> Result<boo
 }
 
 fn row(fault: &str, expected: &str, diagnosed: &str, steps: &str, seconds: &str) -> String {
-    let diagnosed = if diagnosed == expected && diagnosed.len() > WIDE { "the same" } else { diagnosed };
     format!("{fault:<41}  {expected:<WIDE$}  {diagnosed:<WIDE$}  {steps:>5}  {seconds:>7}")
 }
-
-const WIDE: usize = 25;

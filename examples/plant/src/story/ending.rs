@@ -21,11 +21,12 @@ pub(super) fn lines(finding: &Finding, bundle: &Bundle) -> Vec<String> {
         lines.push(format!("    Handed over to {}: {ended}", called.runbook));
         lines.extend(called.hypotheses.iter().map(hypothesis));
     }
-    let digest = bundle.digest.get(..16).unwrap_or(&bundle.digest);
     let records = bundle.records.len();
     lines.push(format!(
-        "    Evidence: {records} records, digest {digest}, runbook {} {}",
-        bundle.runbook, bundle.fingerprint
+        "    Evidence: {records} records, digest {}; runbook {}, fingerprint {}",
+        beginning(&bundle.digest),
+        bundle.runbook,
+        beginning(&bundle.fingerprint.to_string())
     ));
     lines
 }
@@ -60,4 +61,9 @@ fn hypothesis(hypothesis: &Hypothesis) -> String {
 
 fn fact(fact: &Fact) -> String {
     format!("{}: {}", fact.check, fact.value)
+}
+
+/// Enough of a hash to tell it from another by eye.
+fn beginning(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
 }

@@ -12,7 +12,15 @@ pub(super) fn step(diagnosis: &Diagnosis, record: &Record) -> Option<String> {
     let set = diagnosis.runbooks();
     let runbook = set.find(&record.runbook)?;
     let step = runbook.find(&record.step).and_then(|at| runbook.step(at))?;
-    if matches!(record.what, Recorded::Concluded | Recorded::Undetermined | Recorded::Aborted(_)) {
+    // What is asked while exploring is named by its check, and an end by its conclusion.
+    if matches!(
+        record.what,
+        Recorded::Asked { exploring: true, .. }
+            | Recorded::Explored { .. }
+            | Recorded::Concluded
+            | Recorded::Undetermined
+            | Recorded::Aborted(_)
+    ) {
         return None;
     }
     let of =
@@ -132,10 +140,19 @@ fn beside(details: &Details, now: DateTime<Utc>) -> String {
 
 /// A moment lately reads better as an age.
 fn moments_as_ages(text: &str, now: DateTime<Utc>) -> String {
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(at) if (now - at.to_utc()).num_hours().abs() < 1 => ago(at.to_utc(), now),
-        _ => text.to_owned(),
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match DateTime::parse_from_rfc3339(word) {
+            Ok(at) if (now - at.to_utc()).num_hours().abs() < 1 => {
+                if words.last().is_some_and(|last| last == "at") {
+                    words.pop();
+                }
+                words.push(ago(at.to_utc(), now));
+            }
+            _ => words.push(word.to_owned()),
+        }
     }
+    words.join(" ")
 }
 
 fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
@@ -146,5 +163,23 @@ fn length(text: &str) -> String {
     match parse_duration(text) {
         Ok(length) => format!("{:.1} s", length.as_seconds_f64()),
         Err(_) => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_lately_is_told_as_an_age_and_another_as_it_is() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let lately = (now - chrono::TimeDelta::seconds(5)).to_rfc3339();
+        assert_eq!(moments_as_ages(&lately, now), "5.0 s ago");
+        assert_eq!(
+            moments_as_ages(&format!("connection-lost at {lately}"), now),
+            "connection-lost 5.0 s ago"
+        );
+        assert_eq!(moments_as_ages("2020-01-01T00:00:00Z", now), "2020-01-01T00:00:00Z");
+        assert_eq!(moments_as_ages("router of north", now), "router of north");
     }
 }
