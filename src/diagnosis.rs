@@ -118,8 +118,37 @@ pub struct Diagnosis {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     request: RequestId,
+    wants: Wants,
+    /// The entry of the log that opened it.
     entry: u32,
     handed_out: bool,
+}
+
+/// What a request is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// The observation of a query.
+    Answer {
+        query: u32,
+    },
+    Approval,
+    Report,
+    Reply,
+}
+
+impl Wants {
+    fn refuse(self, request: RequestId, given: &'static str) -> AnswerError {
+        AnswerError::WrongKind { request, wanted: self.text(), given }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Answer { .. } => "the answer to a probe",
+            Self::Approval => "an approval",
+            Self::Report => "the report of an act",
+            Self::Reply => "a person's answer",
+        }
+    }
 }
 
 /// What is awaited at the present step. Instants are on the diagnosis's own account of time.
@@ -391,16 +420,14 @@ impl Diagnosis {
         observation: Observation,
         now: DateTime<Utc>,
     ) -> Result<(), AnswerError> {
-        self.expect(request, "the answer to a probe")?;
+        let query = match self.opened(request)? {
+            Wants::Answer { query } => query,
+            wants => return Err(wants.refuse(request, "the answer to a probe")),
+        };
         self.advance(now);
-        match self.opened(request)? {
-            Event::Asked { query, .. } => {
-                let query = *query;
-                self.take_answer(request, query, observation);
-                Ok(())
-            }
-            _ => Err(AnswerError::NotOpen(request)),
-        }
+        self.opened(request)?;
+        self.take_answer(request, query, observation);
+        Ok(())
     }
 
     /// Gives a person's word on an action.
@@ -413,7 +440,7 @@ impl Diagnosis {
         if approval.binding.diagnosis != self.context.id {
             return Err(AnswerError::OtherState { differs: "diagnosis" });
         }
-        self.expect(request, "an approval")?;
+        self.expect(request, Wants::Approval)?;
         self.check_binding(&approval.binding)?;
         self.advance(now);
         self.opened(request)?;
@@ -431,7 +458,7 @@ impl Diagnosis {
         report: ActReport,
         now: DateTime<Utc>,
     ) -> Result<(), AnswerError> {
-        self.expect(request, "the report of an act")?;
+        self.expect(request, Wants::Report)?;
         self.advance(now);
         self.opened(request)?;
         self.take_report(request, report);
@@ -444,7 +471,7 @@ impl Diagnosis {
     /// [`AnswerError::NotInDomain`] for a value that is no answer to it, [`AnswerError::NotOpen`],
     /// [`AnswerError::WrongKind`]; nothing has changed then, and the question stays open.
     pub fn reply(&mut self, request: RequestId, reply: Reply, now: DateTime<Utc>) -> Result<(), AnswerError> {
-        self.expect(request, "a person's answer")?;
+        self.expect(request, Wants::Reply)?;
         if let (Some(value), Some(domain)) = (reply.value, self.asked_domain())
             && !value.is_of(domain)
         {
@@ -460,23 +487,16 @@ impl Diagnosis {
 }
 
 impl Diagnosis {
-    /// The entry that opened the request, if it is still open.
-    fn opened(&self, request: RequestId) -> Result<&Event, AnswerError> {
+    /// What the request is answered with, if it is still open.
+    fn opened(&self, request: RequestId) -> Result<Wants, AnswerError> {
         let open = self.open.iter().find(|open| open.request == request);
-        let entry = open.and_then(|open| self.log.get(open.entry as usize));
-        entry.map(|entry| &entry.event).ok_or(AnswerError::NotOpen(request))
+        open.map(|open| open.wants).ok_or(AnswerError::NotOpen(request))
     }
 
     /// Refuses an answer of the wrong kind, before time moves.
-    fn expect(&self, request: RequestId, given: &'static str) -> Result<(), AnswerError> {
-        let wanted = match self.opened(request)? {
-            Event::Asked { .. } => "the answer to a probe",
-            Event::ApprovalAsked { .. } => "an approval",
-            Event::ActBegan { .. } => "the report of an act",
-            Event::PersonAsked { .. } => "a person's answer",
-            _ => return Err(AnswerError::NotOpen(request)),
-        };
-        if wanted == given { Ok(()) } else { Err(AnswerError::WrongKind { request, wanted, given }) }
+    fn expect(&self, request: RequestId, given: Wants) -> Result<(), AnswerError> {
+        let wants = self.opened(request)?;
+        if wants == given { Ok(()) } else { Err(wants.refuse(request, given.text())) }
     }
 
     fn check_binding(&self, given: &Binding) -> Result<(), AnswerError> {

@@ -11,6 +11,7 @@
 //!   not is asked again by the next run, an act under the same idempotency key.
 //! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
 
+mod journal;
 mod people;
 mod retry;
 mod run;
@@ -25,6 +26,7 @@ use crate::probe::Probes;
 use crate::runbook::RunbookSet;
 use crate::time::{Clock, SystemClock};
 
+pub use journal::Journal;
 pub use people::{Actuator, NoActuator, NoOperator, Operator};
 pub use retry::RetryPolicy;
 #[cfg(feature = "tokio")]
@@ -41,6 +43,7 @@ pub struct Driver {
     clock: Arc<dyn Clock>,
     operator: Arc<dyn Operator>,
     actuator: Arc<dyn Actuator>,
+    journal: Option<Arc<dyn Journal>>,
     retry: RetryPolicy,
     deadline: Option<Duration>,
 }
@@ -77,6 +80,7 @@ impl Driver {
             clock: Arc::new(SystemClock),
             operator: Arc::new(NoOperator),
             actuator: Arc::new(NoActuator),
+            journal: None,
             retry: RetryPolicy::default(),
             deadline: None,
         })
@@ -93,6 +97,13 @@ impl Driver {
     #[must_use]
     pub fn with_actuator(mut self, actuator: Arc<dyn Actuator>) -> Self {
         self.actuator = actuator;
+        self
+    }
+
+    /// Who keeps what each diagnosis has come to, while it runs.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some(journal);
         self
     }
 
@@ -128,6 +139,19 @@ impl Driver {
         if !diagnosis.runbooks().asks_the_same(&self.runbooks) {
             return Err(RunError::OtherRunbooks);
         }
+        #[cfg(feature = "tracing")]
+        {
+            use tracing::Instrument as _;
+
+            let span = tracing::info_span!(
+                "diagnosis",
+                id = %diagnosis.id(),
+                runbook = diagnosis.runbook(),
+                device = %diagnosis.subject().device,
+            );
+            run::Run::new(self, diagnosis).drive().instrument(span).await
+        }
+        #[cfg(not(feature = "tracing"))]
         run::Run::new(self, diagnosis).drive().await
     }
 }

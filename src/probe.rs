@@ -58,9 +58,11 @@
 //!   method; one that is shared keeps its `observed_at`.
 //!
 //! An adapter that does not answer one of its trait's questions returns [`ProbeError::unsupported`].
+//! [`conformance`] tests an adapter against these rules.
 
 mod broker;
 mod cert_store;
+pub mod conformance;
 mod deadband_config;
 mod dedup_log;
 mod device;

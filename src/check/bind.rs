@@ -262,3 +262,89 @@ impl fmt::Display for Meant<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::runbook::step::Params;
+
+    fn query(check: &str) -> Query {
+        let checks = Checks::builtin();
+        let spec = checks.find(check).unwrap();
+        Query {
+            check: spec.id.clone(),
+            scope: spec.scope,
+            domain: spec.domain.clone(),
+            params: Params::new(),
+            about: spec.about.unwrap(),
+            stale_after: None,
+        }
+    }
+
+    fn with(mut query: Query, params: &[(&str, Param)]) -> Query {
+        query.params = params.iter().map(|(name, param)| ((*name).into(), param.clone())).collect();
+        query
+    }
+
+    fn faults(queries: &[Query]) -> Vec<BindError> {
+        Checks::builtin().bind(queries).unwrap_err().faults().to_vec()
+    }
+
+    #[test]
+    fn every_fault_of_every_query_is_found_at_once() {
+        let mut unknown = query("power");
+        unknown.check = "powre".into();
+        let mut other = query("power");
+        other.domain = Domain::new(crate::fact::Kind::Flag);
+        other.scope = Scope::Site;
+        other.about = About::Period;
+        let params = with(query("presence"), &[("flap_windows", Param::Count(3))]);
+        let negative = with(query("presence"), &[("flap_window", Param::Duration(TimeDelta::seconds(-1)))]);
+        let word = with(query("certificate"), &[("which", Param::Text("newest".into()))]);
+        let found = faults(&[query("last-seen"), unknown, other, params, negative, word]);
+        assert!(
+            matches!(&found[0], BindError::UnknownCheck { nearest: Some(nearest), .. } if &**nearest == "power")
+        );
+        assert!(matches!(&found[1], BindError::Domain { .. }));
+        assert!(matches!(&found[2], BindError::Scope { .. }));
+        assert!(matches!(&found[3], BindError::About { .. }));
+        assert!(
+            matches!(&found[4], BindError::UnknownParam { nearest: Some(nearest), .. } if &**nearest == "flap_window")
+        );
+        assert!(matches!(&found[5], BindError::MissingParam { param: "flap_window", .. }));
+        assert!(matches!(&found[6], BindError::Param { .. }));
+        assert!(matches!(&found[7], BindError::Param { .. }));
+        assert_eq!(found.len(), 8);
+        assert_eq!(BindErrors(found).to_string().lines().count(), 8);
+    }
+
+    #[test]
+    fn a_share_may_be_written_as_a_whole_number_and_must_be_one() {
+        for (param, fits) in [
+            (Param::Number(0.95), true),
+            (Param::Number(1.0), true),
+            (Param::Count(1), true),
+            (Param::Count(2), false),
+            (Param::Number(1.1), false),
+            (Param::Number(-0.1), false),
+            (Param::Number(f64::NAN), false),
+            (Param::Text("0.9".into()), false),
+        ] {
+            let bound = Checks::builtin().bind(&[with(query("edge-buffer"), &[("full_at", param.clone())])]);
+            assert_eq!(bound.is_ok(), fits, "{param:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_says_what_was_meant() {
+        let mut unknown = query("power");
+        unknown.check = "presense".into();
+        let text = Checks::builtin().bind(&[unknown]).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "check `presense` is not known (did you mean `presence`?): register it, or ask another"
+        );
+    }
+}

@@ -62,9 +62,9 @@ fn judge(
 ) -> Verdict {
     let (since, now) = (request.since(), request.now());
     let asked = request.period_from(since);
-    let mut covers = vec![receipts.covers];
-    covers.extend(sessions.map(|sessions| sessions.log.covers));
-    if let Some(missing) = covers.into_iter().find_map(|covers| not_covered(asked, covers)) {
+    let missing = not_covered(asked, receipts.covers)
+        .or_else(|| sessions.and_then(|sessions| not_covered(asked, sessions.log.covers)));
+    if let Some(missing) = missing {
         return Verdict::stale(missing);
     }
     let within = |at: &DateTime<Utc>| *at >= since && has_happened(*at, now);

@@ -6,7 +6,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     }
     known
         .map(|known| (distance(name, known), known))
-        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
+        .filter(|(distance, known)| *distance <= known.len().div_ceil(3))
         .min()
         .map(|(_, known)| known)
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Anomaly {
-    /// The clock stepped back by more than a second. Waits keep their length: time that is told twice is not
-    /// counted twice.
+    /// The clock stepped back by more than a second. Time goes on from there: what is left of a wait stays as
+    /// long as it was.
     ClockBack {
         /// What the clock then said.
         to: DateTime<Utc>,

@@ -303,7 +303,7 @@ impl Diagnosis {
             Recorded::Answered { request, observation, .. }
             | Recorded::Explored { request, observation, .. }
             | Recorded::Rechecked { request, observation, .. } => {
-                let Event::Asked { query, .. } = *self.opened(*request).map_err(refused)? else {
+                let super::Wants::Answer { query } = self.opened(*request).map_err(refused)? else {
                     return Err(format!("request {request} is not open for an answer"));
                 };
                 let domain = self.context.set.queries().get(query as usize).map(|query| query.domain.clone());

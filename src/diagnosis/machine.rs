@@ -6,7 +6,7 @@ use super::anomaly::{Anomaly, CLOCK_JUMP, CLOCK_SLACK, MOST_STEPS_BACK, MOST_WAI
 use super::explore::Exploration;
 use super::log::{Entry, Event, ExitIndex, Place};
 use super::output::{ActOutcome, ActReport, Reply, RequestId};
-use super::{Diagnosis, Open, Phase};
+use super::{Diagnosis, Open, Phase, Wants};
 use crate::fact::{Observation, Source, UnknownReason, Value};
 use crate::runbook::RunbookSet;
 use crate::runbook::step::{
@@ -31,7 +31,15 @@ impl Diagnosis {
     }
 
     /// Tells it the time: counts what has passed and takes every way out that time alone opens.
+    #[inline]
     pub(super) fn advance(&mut self, now: DateTime<Utc>) {
+        // Most calls come in one moment, with nothing that could fall due.
+        if now != self.now || self.phase.due().is_some() {
+            self.pass_time(now);
+        }
+    }
+
+    fn pass_time(&mut self, now: DateTime<Utc>) {
         if matches!(self.phase, Phase::Ended) {
             return;
         }
@@ -46,13 +54,12 @@ impl Diagnosis {
     fn tick(&mut self, now: DateTime<Utc>) {
         let gained = now.signed_duration_since(self.now);
         if gained < -CLOCK_SLACK {
+            // Recorded at the moment before: the event says what the clock said then.
+            self.note_anomaly(Anomaly::ClockBack { to: now });
             self.steps_back += 1;
             if self.steps_back > MOST_STEPS_BACK {
                 self.abort(Anomaly::ClockUnusable);
-                return;
             }
-            // Recorded at the moment before: the event says what the clock said then.
-            self.note_anomaly(Anomaly::ClockBack { to: now });
             self.now = now;
             return;
         }
@@ -195,7 +202,7 @@ impl Diagnosis {
             self.push(Event::NoSubject { query, exit });
             return self.exit_or_unknown(exit);
         }
-        let request = self.open();
+        let request = self.open(Wants::Answer { query });
         self.push(Event::Asked { request, query, exploring: false });
         self.phase = Phase::Probing;
         None
@@ -274,7 +281,7 @@ impl Diagnosis {
             }
             ApprovalPolicy::Required => {
                 let due = self.after(within);
-                let request = self.open();
+                let request = self.open(Wants::Approval);
                 self.push(Event::ApprovalAsked { request, within });
                 self.phase = Phase::Approving { request, due };
                 None
@@ -296,7 +303,7 @@ impl Diagnosis {
         let recheck = recheck.and_then(|query| self.context.set.query(self.place.runbook, query));
         match recheck.filter(|query| is_askable(&self.context.set, *query, &self.context.subject)) {
             Some(query) => {
-                let request = self.open();
+                let request = self.open(Wants::Answer { query });
                 self.push(Event::Asked { request, query, exploring: false });
                 self.phase = Phase::Rechecking;
             }
@@ -316,21 +323,21 @@ impl Diagnosis {
             .iter()
             .filter(|entry| entry.place == self.place && matches!(entry.event, Event::ActBegan { .. }));
         let visit = u32::try_from(earlier.count()).unwrap_or(u32::MAX);
-        let request = self.open();
+        let request = self.open(Wants::Report);
         self.push(Event::ActBegan { request, visit, within });
         self.phase = Phase::Acting { request, due };
     }
 
     fn ask_person(&mut self, within: TimeDelta) {
         let due = self.after(within);
-        let request = self.open();
+        let request = self.open(Wants::Reply);
         self.push(Event::PersonAsked { request, within });
         self.phase = Phase::Person { request, due };
     }
 
     /// Takes the answer to a check.
-    pub(super) fn take_answer(&mut self, request: RequestId, query: u32, observation: Observation) {
-        let observation = self.accept(query, observation);
+    pub(super) fn take_answer(&mut self, request: RequestId, query: u32, mut observation: Observation) {
+        self.accept(query, &mut observation);
         self.close(request);
         self.remember(query);
         match &mut self.phase {
@@ -414,28 +421,26 @@ impl Diagnosis {
         }
     }
 
-    /// An answer as it counts: no value of the check's domain, or too old, is unknown.
-    fn accept(&self, query: u32, observation: Observation) -> Observation {
-        let Observation::Known(evidence) = &observation else { return observation };
-        let Some(query) = self.context.set.queries().get(query as usize) else { return observation };
-        let unknown = |reason, text: String| {
-            let beside = evidence.details.iter().cloned();
-            Observation::unknown(reason, evidence.source.clone(), text).with_details(beside)
-        };
-        if !evidence.value.is_of(&query.domain) {
+    /// Makes an answer what it counts as: no value of the check's domain, or too old, is unknown.
+    fn accept(&self, query: u32, observation: &mut Observation) {
+        let Observation::Known(evidence) = &*observation else { return };
+        let Some(query) = self.context.set.queries().get(query as usize) else { return };
+        let (reason, text) = if !evidence.value.is_of(&query.domain) {
             let text = format!("{:?} is no value of the domain {}", evidence.value, query.domain);
-            return unknown(UnknownReason::NotInDomain, text);
-        }
-        let age = self.now.signed_duration_since(evidence.observed_at);
-        match query.stale_after {
-            Some(bound) if age > bound || -age > bound => {
-                let (age, bound) = (format_duration(age), format_duration(bound));
-                let text =
-                    format!("observed {age} before the answer came; the check allows {bound} either way");
-                unknown(UnknownReason::Stale, text)
-            }
-            _ => observation,
-        }
+            (UnknownReason::NotInDomain, text)
+        } else if let Some(bound) = query.stale_after
+            && evidence.observed_at != self.now
+            && let age = self.now.signed_duration_since(evidence.observed_at)
+            && age.abs() > bound
+        {
+            let (age, bound) = (format_duration(age), format_duration(bound));
+            let text = format!("observed {age} before the answer came; the check allows {bound} either way");
+            (UnknownReason::Stale, text)
+        } else {
+            return;
+        };
+        let beside = evidence.details.iter().cloned();
+        *observation = Observation::unknown(reason, evidence.source.clone(), text).with_details(beside);
     }
 
     /// Ends the present runbook at a conclusion, or without one. Gives the caller's exit where it was called.
@@ -473,7 +478,7 @@ impl Diagnosis {
             return;
         };
         for (query, step) in exploration.walk(self) {
-            let request = self.open();
+            let request = self.open(Wants::Answer { query });
             self.push_at(Place { step, ..self.place }, Event::Asked { request, query, exploring: true });
         }
         if exploration.is_waiting() {
@@ -516,11 +521,11 @@ impl Diagnosis {
     }
 
     /// Opens a request; the entry that says so is the next one.
-    fn open(&mut self) -> RequestId {
+    fn open(&mut self, wants: Wants) -> RequestId {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let entry = self.next_entry();
-        self.open.push(Open { request, entry, handed_out: false });
+        self.open.push(Open { request, wants, entry, handed_out: false });
         request
     }
 

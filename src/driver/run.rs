@@ -57,6 +57,9 @@ impl<'a> Run<'a> {
         loop {
             let (finding, until) = self.take_up();
             self.drop_expired();
+            if let Some(journal) = &self.driver.journal {
+                journal.keep(self.diagnosis).await;
+            }
             if let Some(finding) = finding {
                 self.finish_telling().await;
                 return Ok(finding);

@@ -92,7 +92,7 @@ pub enum LoadError {
 pub enum ThresholdValue {
     /// As the document would write it, or as a command line gives it: `5s`, `0.5`, `10000`.
     Text(Box<str>),
-    /// A duration, to the nanosecond within some 292 years.
+    /// A duration, to the nanosecond.
     Duration(TimeDelta),
     /// A number; finite.
     Number(f64),
@@ -226,12 +226,12 @@ impl ThresholdValue {
             }
             .map(Tree::Number)
             .map_err(|()| "a number"),
-            Tree::Whole(_) => match self {
-                Self::Count(count) => Ok(i128::from(*count)),
-                Self::Text(text) => text.parse::<u64>().map(i128::from).map_err(|_| ()),
+            Tree::Whole(_) | Tree::Large(_) => match self {
+                Self::Count(count) => Ok(*count),
+                Self::Text(text) => text.parse::<u64>().map_err(|_| ()),
                 Self::Number(_) | Self::Duration(_) => Err(()),
             }
-            .map(Tree::Whole)
+            .map(|count| i64::try_from(count).map_or(Tree::Large(count), Tree::Whole))
             .map_err(|()| "a count"),
             // Whatever else is declared is a duration, or a fault of its own.
             _ => match self {

@@ -143,7 +143,7 @@ pub enum FaultKind {
     #[error("`{given}` is not a count: write a whole number from 0 to 18446744073709551615")]
     NotCount {
         /// The number.
-        given: i128,
+        given: i64,
     },
     /// An override of a threshold that the document does not declare.
     #[error("there is no threshold `{name}` to override")]
@@ -334,7 +334,7 @@ impl Faults {
         Self { runbook: runbook.into(), faults: vec![fault] }
     }
 
-    /// The name of the runbook as the document gives it; empty where it gives none.
+    /// The name of the runbook as the document gives it, shortened where it is long; empty where it gives none.
     #[must_use]
     pub fn runbook(&self) -> &str {
         &self.runbook

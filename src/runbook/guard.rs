@@ -129,7 +129,7 @@ impl Branches {
         &self.domain
     }
 
-    /// The branches in the order of the document.
+    /// The branches in the order of the values they take, `absent` alone last, however the document orders them.
     #[must_use]
     pub const fn as_slice(&self) -> &[Branch] {
         &self.branches
@@ -152,6 +152,11 @@ impl Branches {
                 .copied()
                 .filter(|taken| *taken != NONE);
         }
+        // An instant's age is the same for every branch.
+        let value = match value {
+            Value::Instant(at) => Value::Duration(now.signed_duration_since(at)),
+            value => value,
+        };
         let taken = self.branches.iter().position(|branch| branch.guard.takes(value, now))?;
         u16::try_from(taken).ok()
     }

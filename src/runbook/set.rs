@@ -20,7 +20,8 @@ pub struct RunbookSet(Arc<Linked>);
 #[derive(Debug)]
 struct Linked {
     members: Box<[Member]>,
-    by_name: HashMap<Box<str>, u16>,
+    /// In the order of the names.
+    by_name: Box<[(Box<str>, u16)]>,
     /// The queries of all members; two that ask the same thing are one.
     queries: Box<[Query]>,
 }
@@ -127,10 +128,14 @@ impl RunbookSet {
             return Err(SetErrors(vec![SetError::TooMany(runbooks.len())]));
         }
         let mut faults = Vec::new();
-        let mut by_name = HashMap::new();
-        for (position, runbook) in (0_u16..).zip(&runbooks) {
-            if by_name.insert(Box::from(runbook.name()), position).is_some() {
-                faults.push(SetError::NameTwice(runbook.name().to_owned()));
+        let mut by_name: Vec<(Box<str>, u16)> =
+            runbooks.iter().map(|runbook| runbook.name().into()).zip(0_u16..).collect();
+        by_name.sort_unstable();
+        for pair in by_name.windows(2) {
+            if let [(one, _), (other, _)] = pair
+                && one == other
+            {
+                faults.push(SetError::NameTwice(one.to_string()));
             }
         }
         let mut links = Vec::with_capacity(runbooks.len());
@@ -154,7 +159,7 @@ impl RunbookSet {
             .zip(fingerprints)
             .map(|(((runbook, queries), links), fingerprint)| Member { runbook, queries, links, fingerprint })
             .collect();
-        Ok(Self(Arc::new(Linked { members, by_name, queries })))
+        Ok(Self(Arc::new(Linked { members, by_name: by_name.into(), queries })))
     }
 
     /// Its runbooks, in the order in which they were given.
@@ -188,7 +193,7 @@ impl RunbookSet {
     }
 
     pub(crate) fn position(&self, name: &str) -> Option<u16> {
-        self.0.by_name.get(name).copied()
+        position(&self.0.by_name, name)
     }
 
     pub(crate) fn runbook(&self, position: u16) -> Option<&Runbook> {
@@ -212,14 +217,14 @@ impl RunbookSet {
 fn link(
     runbook: &Runbook,
     all: &[Runbook],
-    by_name: &HashMap<Box<str>, u16>,
+    by_name: &[(Box<str>, u16)],
     faults: &mut Vec<SetError>,
 ) -> HashMap<StepIndex, Link> {
     let mut links = HashMap::new();
     for (at, step) in (0_u32..).zip(runbook.steps()) {
         let StepKind::Handover(handover) = &step.kind else { continue };
         let place = || (runbook.name().to_owned(), step.id.to_string(), handover.runbook.to_string());
-        let found = by_name.get(&handover.runbook).and_then(|at| Some((*at, all.get(usize::from(*at))?)));
+        let found = position(by_name, &handover.runbook).and_then(|at| Some((at, all.get(usize::from(at))?)));
         let Some((callee, callee_runbook)) = found else {
             let (runbook, step, callee) = place();
             faults.push(SetError::NoSuchRunbook { runbook, step, callee });
@@ -256,6 +261,11 @@ fn link(
         links.insert(StepIndex(at), Link { callee, exits });
     }
     links
+}
+
+fn position(by_name: &[(Box<str>, u16)], name: &str) -> Option<u16> {
+    let at = by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+    by_name.get(at).map(|(_, position)| *position)
 }
 
 /// The members so ordered that whoever is called comes before the caller, or one that is in a circle.

@@ -7,6 +7,7 @@
 mod branches;
 mod cover;
 mod declared;
+mod dominators;
 mod graph;
 mod read;
 mod steps;
@@ -14,7 +15,7 @@ mod steps;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::document::{Document, NOWHERE};
+use super::document::{Document, NOWHERE, shortened};
 use super::fault::{Fault, FaultKind, Faults};
 use super::step::{Query, QueryIndex, Step, StepIndex};
 use super::{Fingerprint, Graph, Runbook, fingerprint};
@@ -30,14 +31,14 @@ pub(super) fn validate(document: &Document) -> Result<Runbook, Faults> {
     let name = document.table().get("name").and_then(|entry| entry.node.as_text()).unwrap_or_default();
     let mut validator = Validator::new(document);
     let graph = validator.runbook(&fields);
-    match (Faults::new(name, validator.faults), graph) {
+    match (Faults::new(&shortened(name), validator.faults), graph) {
         (None, Some(graph)) => Ok(Runbook(Arc::new(graph))),
         (Some(faults), _) => Err(faults),
         // Whatever is not read has left its fault; this keeps the promise if one is ever forgotten.
         (None, None) => {
             let kind = FaultKind::StepCount;
             let fault = Fault { step: None, path: Box::default(), line: None, kind };
-            Err(Faults::of_one(name, fault))
+            Err(Faults::of_one(&shortened(name), fault))
         }
     }
 }
@@ -113,10 +114,7 @@ impl<'d> Validator<'d> {
         for key in ["conclusions", "steps"] {
             let Some(spot) = fields.get(key) else { continue };
             let Some(table) = self.table(spot) else { continue };
-            for (id, spot) in table.each() {
-                if table.is_again(id, &spot) {
-                    continue;
-                }
+            for (id, spot) in table.firsts() {
                 if self.well_formed(id, read::ID, &spot.place) {
                     self.ids.push((id, spot.place.at));
                 }

@@ -1,4 +1,5 @@
 //! The library from outside, a module per concept.
+#![cfg(feature = "toml")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,8 +9,13 @@
 
 mod allocations;
 mod catalog;
+mod check;
 mod deepest;
 mod diagnosis;
+mod driver;
+mod memory;
+mod misuse;
 mod model;
 mod player;
+mod rehearsals;
 mod runbook;

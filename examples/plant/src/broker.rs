@@ -38,6 +38,8 @@ pub struct Event {
     pub at: DateTime<Utc>,
     /// The client id that it is about.
     pub client: String,
+    /// The number of the session that began or ended; a CONNECT that was refused has none.
+    pub session: Option<u64>,
     /// What happened.
     pub kind: EventKind,
 }
@@ -153,8 +155,8 @@ impl Broker {
         self.book.state().last_publish.get(client).cloned()
     }
 
-    /// Since when the log is complete: its beginning, or the oldest event that it kept.
-    pub fn log_covers_from(&self) -> DateTime<Utc> {
+    /// Since when the log is complete; none while it holds every event since the broker's beginning.
+    pub fn log_covers_from(&self) -> Option<DateTime<Utc>> {
         self.book.state().covers_from
     }
 
@@ -177,11 +179,12 @@ struct Book {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     passwords: HashMap<String, String>,
     forbidden: HashSet<String>,
     log: VecDeque<Event>,
-    covers_from: DateTime<Utc>,
+    covers_from: Option<DateTime<Utc>>,
     live: HashMap<String, Vec<Session>>,
     last_publish: HashMap<String, (DateTime<Utc>, String)>,
     admitted: HashMap<u64, Admitted>,
@@ -199,29 +202,13 @@ struct Admitted {
     keep_alive: TimeDelta,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            passwords: HashMap::new(),
-            forbidden: HashSet::new(),
-            log: VecDeque::new(),
-            covers_from: Utc::now(),
-            live: HashMap::new(),
-            last_publish: HashMap::new(),
-            admitted: HashMap::new(),
-        }
-    }
-}
-
 impl State {
-    fn record(&mut self, client: &str, kind: EventKind) {
+    fn record(&mut self, client: &str, session: Option<u64>, kind: EventKind) {
         if self.log.len() == LOG_LENGTH {
             self.log.pop_front();
-            if let Some(oldest) = self.log.front() {
-                self.covers_from = oldest.at;
-            }
+            self.covers_from = self.log.front().map(|oldest| oldest.at);
         }
-        self.log.push_back(Event { at: Utc::now(), client: client.to_owned(), kind });
+        self.log.push_back(Event { at: Utc::now(), client: client.to_owned(), session, kind });
     }
 
     /// Forgets CONNECTs that were let in long ago and never became a session: no event ends them.
@@ -268,7 +255,7 @@ impl Book {
             }
             Err(refusal) => {
                 // By the name in the certificate, which can't be made up.
-                state.record(connection.common_name(), EventKind::Refused(refusal));
+                state.record(connection.common_name(), None, EventKind::Refused(refusal));
                 AuthResult::fail(match refusal {
                     Refusal::BadCredentials => ReasonCode::BadUsernameOrPassword,
                     Refusal::NotAuthorized => ReasonCode::NotAuthorized,
@@ -283,7 +270,7 @@ impl Book {
             return;
         };
         let mut state = self.state();
-        state.record(&event.client_id, EventKind::Connected);
+        state.record(&event.client_id, Some(number), EventKind::Connected);
         let sessions = state.live.entry(event.client_id.to_string()).or_default();
         sessions.push(Session { number, since: Utc::now() });
     }
@@ -313,7 +300,7 @@ impl Book {
             }
             _ => Reason::ServerInitiated,
         };
-        state.record(&event.client_id, EventKind::Disconnected(reason));
+        state.record(&event.client_id, Some(number), EventKind::Disconnected(reason));
     }
 
     fn published(&self, event: &ClientPublishEvent) {

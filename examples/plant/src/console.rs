@@ -1,11 +1,30 @@
 //! Printing: the one place that writes to the terminal.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the plant is a program for a terminal")]
+#![expect(clippy::print_stderr, reason = "the plant is a program for a terminal")]
 
-use std::fmt::Display;
+use std::{
+    fmt::Display,
+    io::{IsTerminal, Write, stdout},
+};
 
-/// Prints a line.
+/// Goes to the beginning of the line and clears it.
+const CLEAR: &str = "\r\x1b[2K";
+
+/// Prints a line. Whoever listened may have gone away, as `head` does; that is no fault of the plant's.
 pub fn say(line: impl Display) {
-    println!("{line}");
+    writeln!(stdout(), "{line}").ok();
+}
+
+/// Shows a line that the next one replaces. Where standard output is no terminal, nothing is shown.
+pub fn show(line: impl Display) {
+    if stdout().is_terminal() {
+        let mut stdout = stdout();
+        write!(stdout, "{CLEAR}{line}").and_then(|()| stdout.flush()).ok();
+    }
+}
+
+/// Takes away the line that was shown.
+pub fn clear() {
+    show("");
 }
 
 /// Prints an error, and what caused it.

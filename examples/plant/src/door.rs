@@ -146,7 +146,6 @@ struct Shared {
     connections: Connections,
     log: Mutex<VecDeque<Event>>,
     next_number: AtomicU64,
-    opened_at: DateTime<Utc>,
 }
 
 impl Door {
@@ -168,7 +167,6 @@ impl Door {
             connections,
             log: Mutex::default(),
             next_number: AtomicU64::new(1),
-            opened_at: Utc::now(),
         });
         let listener = listen().await?;
         let address = listener.local_addr().map_err(Error::io("reading the door's address"))?;
@@ -213,13 +211,10 @@ impl Door {
         })
     }
 
-    /// Since when the log is complete: the opening of the door, or the oldest event that it kept.
-    pub fn log_covers_from(&self) -> DateTime<Utc> {
+    /// Since when the log is complete; none while it holds every event since the opening of the door.
+    pub fn log_covers_from(&self) -> Option<DateTime<Utc>> {
         let log = self.shared.log();
-        match log.front() {
-            Some(oldest) if log.len() == LOG_LENGTH => oldest.at,
-            _ => self.shared.opened_at,
-        }
+        log.front().filter(|_| log.len() == LOG_LENGTH).map(|oldest| oldest.at)
     }
 
     /// The whole log that is kept, oldest first.

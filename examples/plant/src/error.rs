@@ -63,12 +63,23 @@ pub enum Error {
         /// The id that was asked for.
         id: String,
     },
+    /// The command line asks for something that is not to be had.
+    #[error("{0}; see --help")]
+    Usage(String),
+    /// A runbook can't be used, or a diagnosis can't be run.
+    #[error("{0}")]
+    Runbook(String),
     /// A part refused an order.
     #[error("refused: {0}")]
     Refused(String),
 }
 
 impl Error {
+    /// Makes an [`Error::Runbook`] of an error of the library, for `map_err`.
+    pub fn runbook(error: impl std::fmt::Display) -> Self {
+        Self::Runbook(error.to_string())
+    }
+
     /// Makes an [`Error::Io`] of what was being done, for `map_err`.
     pub fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }

@@ -74,15 +74,16 @@ impl Injected {
     }
 
     /// What somebody on the site does by themselves while the platform waits for leave to act: mostly nothing.
+    /// Gives whether anything was done.
     ///
     /// # Errors
     /// When it can't be done.
-    pub async fn meanwhile(&self, factory: &Factory) -> Result<()> {
-        if self.fault.conclusion() == "recovered-meanwhile" {
-            let scene = Scene::of(self.fault, factory)?;
-            scene.mend_gateway().await?;
+    pub async fn meanwhile(&self, factory: &Factory) -> Result<bool> {
+        let does = self.fault.conclusion() == "recovered-meanwhile";
+        if does {
+            Scene::of(self.fault, factory)?.mend_gateway().await?;
         }
-        Ok(())
+        Ok(does)
     }
 
     /// Puts the parts in order again, and waits until the factory is healthy.
@@ -90,6 +91,15 @@ impl Injected {
     /// # Errors
     /// When a part can't be mended, or the factory does not become healthy in time.
     pub async fn mend(self, factory: &Factory) -> Result<()> {
+        self.repair(factory).await?;
+        factory.healthy().await
+    }
+
+    /// Puts the parts in order again. Where several faults are in the factory, the last is repaired first.
+    ///
+    /// # Errors
+    /// When a part can't be mended.
+    pub async fn repair(self, factory: &Factory) -> Result<()> {
         let Self { fault, before, _goes_on: goes_on } = self;
         drop(goes_on);
         let scene = Scene::of(fault, factory)?;
@@ -98,7 +108,7 @@ impl Injected {
         if let (Some(device), Some(before)) = (scene.device, before) {
             scene.mend_device(device, before)?;
         }
-        factory.healthy().await
+        Ok(())
     }
 }
 

@@ -17,12 +17,21 @@
 //! | a gateway's process, health, MQTT log, outbox, restart | [`factory::site::GatewayHost`] |
 //! | reaching a device, and its certificate, from its gateway | [`factory::site::GatewayHost`] |
 //! | other paths to a site, its power | [`factory::site::Site`] |
+//!
+//! The library's runbooks ask through [`adapters`], which read these parts and nothing else. An [`alarm`] raises the
+//! alert, a [`crew`] approves and goes and looks, and [`examine`] runs one [`scenario`] from its first fault to its
+//! finding.
 
+pub mod adapters;
+pub mod alarm;
+pub mod arguments;
 pub mod broker;
 pub mod console;
+pub mod crew;
 pub mod device;
 pub mod door;
 pub mod error;
+pub mod examine;
 pub mod factory;
 pub mod fault;
 pub mod gateway;
@@ -33,6 +42,10 @@ pub mod pki;
 pub mod platform;
 pub mod power;
 pub mod reading;
+pub mod runbooks;
+pub mod scenario;
+pub mod story;
 pub mod supervisor;
+pub mod sweep;
 pub mod task;
 pub mod wait;

@@ -1,38 +1,60 @@
 //! The plant's program.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use chrono::Utc;
 use plant::{
+    arguments::{Arguments, USAGE, What},
     console::{complain, say},
     error::{Error, Result},
+    examine::examine,
     factory::{Factory, Plan},
-    fault::Fault,
     gateway::{self, EXIT_OUT_OF_MEMORY, Ended},
-    reading::Readings,
+    runbooks::Runbooks,
+    scenario::Scenario,
+    story::Story,
     supervisor::SUBCOMMAND,
+    sweep::sweep,
 };
-use tokio::{runtime::Runtime, signal::ctrl_c, time::sleep};
+use tokio::{runtime::Runtime, signal::ctrl_c};
 
-const USAGE: &str = "usage: plant [--list | --fault ID]";
 /// The exit code of a program that the terminal interrupted.
 const INTERRUPTED: u8 = 130;
-/// From this age of its last message on a device counts as offline.
-const OFFLINE_AFTER: Duration = Duration::from_secs(6);
 
 fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
-    let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
-    let ended = match arguments[..] {
-        [SUBCOMMAND, config] => run_gateway(Path::new(config)),
-        [] => run(show(None)),
-        ["--list"] => list(),
-        ["--fault", id] => Fault::find(id).and_then(|fault| run(show(Some(fault)))),
-        _ => Err(Error::Refused(USAGE.to_owned())),
+    let ended = match &arguments[..] {
+        [subcommand, config] if subcommand == SUBCOMMAND => run_gateway(Path::new(config)),
+        _ => Arguments::read(arguments).and_then(|arguments| follow(&arguments)),
     };
     ended.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE
+    })
+}
+
+fn follow(arguments: &Arguments) -> Result<ExitCode> {
+    let scenarios = match &arguments.what {
+        What::Help => {
+            say(USAGE);
+            return Ok(ExitCode::SUCCESS);
+        }
+        What::List => return list(),
+        What::All => None,
+        What::Fault(id) => Some(vec![Scenario::find(id)?]),
+        What::Story => Some(Scenario::STORY.iter().map(|id| Scenario::find(id)).collect::<Result<_>>()?),
+    };
+    let runbooks = match &arguments.runbook {
+        Some(file) => Runbooks::read(file, arguments.own_thresholds)?,
+        None => Runbooks::catalog()?,
+    };
+    let program = std::env::current_exe().map_err(Error::io("finding the plant's program"))?;
+    run(async {
+        let as_expected = match scenarios {
+            Some(scenarios) => tell(&program, &scenarios, &runbooks, arguments.json).await?,
+            None => sweep(&program, &runbooks, arguments.json).await?,
+        };
+        Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 
@@ -62,33 +84,43 @@ fn run(run: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
 }
 
 fn list() -> Result<ExitCode> {
-    for fault in Fault::ALL {
-        say(format_args!("{:<42}  {}", fault.id, fault.story));
+    for scenario in Scenario::ALL {
+        say(format_args!("{:<42}  {}", scenario.id, scenario.story()?));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(fault: Option<&'static Fault>) -> Result<ExitCode> {
-    let program = std::env::current_exe().map_err(Error::io("finding the plant's program"))?;
+/// Breaks, diagnoses and mends one thing after another in one factory. Gives whether each diagnosis came to what
+/// was expected.
+async fn tell(
+    program: &Path,
+    scenarios: &[&'static Scenario],
+    runbooks: &Runbooks,
+    json: bool,
+) -> Result<bool> {
+    let story = Arc::new(if json { Story::silent() } else { Story::aloud() });
     let started = Utc::now();
-    let factory = Factory::start(program, Plan::WHOLE).await?;
+    let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
     let took = (Utc::now() - started).as_seconds_f64();
-    say(format_args!("The plant is healthy after {took:.1} s."));
-    if let Some(fault) = fault {
-        say(format_args!("{}: {}.", fault.id, fault.story));
-        let injected_at = Utc::now();
-        let injected = fault.inject(&factory).await?;
-        sleep(OFFLINE_AFTER).await;
-        say(Readings::take(&factory, fault.device, injected_at).await?);
-        injected.mend(&factory).await?;
-        say("Mended.");
-    } else {
-        for device in factory.devices() {
-            let id = &device.spec().id;
-            say(format_args!("{id}:"));
-            say(Readings::take(&factory, id, started).await?);
+    story.tell(format_args!("The plant is healthy, {took:.1} s after its start:"));
+    story.tell_overview(&factory, None);
+    let mut as_expected = true;
+    for scenario in scenarios {
+        story.tell(format_args!("\n{}: {}.", scenario.id, scenario.story()?));
+        let examined = examine(&factory, scenario, runbooks, &story).await?;
+        let differs = examined.differs();
+        if json {
+            say(examined.json()?);
         }
+        if let Some(differs) = &differs {
+            story.tell(format_args!("    DIFFERS: {differs}"));
+        }
+        as_expected &= differs.is_none();
+        examined.mend(&factory).await?;
+        story.tell("  Mended; the plant is healthy again.");
     }
-    factory.stop().await?;
-    Ok(ExitCode::SUCCESS)
+    if let Some(factory) = Arc::into_inner(factory) {
+        factory.stop().await?;
+    }
+    Ok(as_expected)
 }

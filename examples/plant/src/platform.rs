@@ -1,7 +1,7 @@
 //! The platform's side: a subscriber that notes when each device was last seen, and the device registry.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -19,6 +19,8 @@ use crate::{
 };
 
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
+/// How many receipts of a device are kept.
+const RECEIPTS_KEPT: usize = 8192;
 
 /// A backend subscriber: it listens to the whole plant through the door, and goes by its own clock.
 #[derive(Debug)]
@@ -29,8 +31,27 @@ pub struct Platform {
 
 #[derive(Debug, Default)]
 struct Seen {
-    devices: HashMap<String, DateTime<Utc>>,
+    devices: HashMap<String, Receipts>,
     heartbeats: HashMap<String, (DateTime<Utc>, Health)>,
+}
+
+/// When messages of one device were received.
+#[derive(Clone, Debug, Default)]
+pub struct Receipts {
+    /// Each receipt that is kept, oldest first.
+    pub at: VecDeque<DateTime<Utc>>,
+    /// From when on they are complete; none while all that ever came are kept.
+    pub complete_from: Option<DateTime<Utc>>,
+}
+
+impl Receipts {
+    fn enter(&mut self, at: DateTime<Utc>) {
+        if self.at.len() == RECEIPTS_KEPT {
+            self.at.pop_front();
+            self.complete_from = self.at.front().copied();
+        }
+        self.at.push_back(at);
+    }
 }
 
 impl Platform {
@@ -43,7 +64,12 @@ impl Platform {
 
     /// When a message of this device was last received; none when there never was one.
     pub fn last_seen(&self, device: &str) -> Option<DateTime<Utc>> {
-        lock(&self.seen).devices.get(device).copied()
+        lock(&self.seen).devices.get(device)?.at.back().copied()
+    }
+
+    /// When messages of this device were received.
+    pub fn receipts(&self, device: &str) -> Receipts {
+        lock(&self.seen).devices.get(device).cloned().unwrap_or_default()
     }
 
     /// The last heartbeat of this gateway, and when it was received.
@@ -77,7 +103,7 @@ fn note(seen: &mut Seen, topic: &str, payload: &[u8]) {
     let mut levels = topic.split('/').skip(2);
     match (levels.next(), levels.next()) {
         (Some(device), Some("telemetry")) => {
-            seen.devices.insert(device.to_owned(), now);
+            seen.devices.entry(device.to_owned()).or_default().enter(now);
         }
         (Some(gateway), Some("status")) => {
             if let Ok(health) = serde_json::from_slice(payload) {
@@ -201,6 +227,17 @@ impl Registry {
             .find(|(_, text)| *text == state)
             .ok_or_else(|| Error::Unknown { kind: "service state", id: state })?;
         Ok(Some(Registered { device, site, gateway, own_session, state: *state }))
+    }
+
+    /// The ids of the devices behind a gateway.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn behind(&self, gateway: &str) -> Result<Vec<String>> {
+        let database = self.database();
+        let mut query = database.prepare_cached("SELECT id FROM device WHERE gateway = ?1 ORDER BY id")?;
+        let rows = query.query_map([gateway], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     fn database(&self) -> MutexGuard<'_, Connection> {

@@ -1,6 +1,7 @@
 //! The value tree that every format is read into: whatever stands in a document is kept, so that the
 //! validator can name all that is wrong with it, and not the first alone.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
@@ -27,22 +28,27 @@ pub(crate) struct Node {
 pub(crate) enum Tree {
     Null,
     Flag(bool),
-    Whole(i128),
+    Whole(i64),
+    /// A whole number above the largest `i64`.
+    Large(u64),
+    /// A whole number that 64 bits do not hold.
+    Beyond,
     Number(f64),
     Text(Box<str>),
     /// A date or a time, which only TOML has and no runbook needs.
     Date,
-    List(Vec<Node>),
+    List(Box<[Node]>),
     Table(Table),
 }
 
 /// Keys and values, in the order of the keys; a key that stands twice is there twice.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Table(Vec<Entry>);
+pub(crate) struct Table(Box<[Entry]>);
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
-    pub(crate) key: Box<str>,
+    /// Borrowed where it is of the form, as all are but the names that a document gives.
+    pub(crate) key: Cow<'static, str>,
     /// Where the key stands.
     pub(crate) at: At,
     pub(crate) node: Node,
@@ -64,7 +70,8 @@ impl Tree {
         match self {
             Self::Null => "nothing",
             Self::Flag(_) => "true or false",
-            Self::Whole(_) => "a whole number",
+            Self::Whole(_) | Self::Large(_) => "a whole number",
+            Self::Beyond => "a whole number beyond 64 bits",
             Self::Number(_) => "a number",
             Self::Text(_) => "a text",
             Self::Date => "a date",
@@ -78,7 +85,7 @@ impl Table {
     fn new(mut entries: Vec<Entry>) -> Self {
         // Stable: of a key that stands twice, the first stays first.
         entries.sort_by(|a, b| a.key.cmp(&b.key));
-        Self(entries)
+        Self(entries.into())
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -86,13 +93,22 @@ impl Table {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
-        let at = self.0.partition_point(|entry| &*entry.key < key);
-        self.0.get(at).filter(|entry| &*entry.key == key)
+        self.0.get(self.position(key)?)
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        let at = self.position(key)?;
+        self.0.get_mut(at).map(|entry| &mut entry.node)
+    }
+
+    /// Of a key that stands twice, the first.
+    fn position(&self, key: &str) -> Option<usize> {
+        // Most tables are a handful of keys, most of which differ in their length.
+        if self.0.len() <= 16 {
+            return self.0.iter().position(|entry| entry.key == key);
+        }
         let at = self.0.partition_point(|entry| &*entry.key < key);
-        self.0.get_mut(at).filter(|entry| &*entry.key == key).map(|entry| &mut entry.node)
+        self.0.get(at).filter(|entry| entry.key == key).map(|_| at)
     }
 
     /// The table under `key`, where there is one.
@@ -108,27 +124,49 @@ impl Table {
         match self.get_mut(key) {
             Some(node) => node.tree = tree,
             None => {
-                let at = self.0.partition_point(|entry| &*entry.key < key);
-                self.0.insert(at, Entry { key: key.into(), at: NOWHERE, node: Node::nowhere(tree) });
+                let mut entries = std::mem::take(&mut self.0).into_vec();
+                entries.push(Entry { key: known(key), at: NOWHERE, node: Node::nowhere(tree) });
+                *self = Self::new(entries);
             }
         }
     }
+}
+
+macro_rules! keys {
+    ($($key:literal)*) => {
+        /// A key of a runbook's form, without a copy; `None` for every other text.
+        fn key_of_form(key: &str) -> Option<&'static str> {
+            match key {
+                $($key => Some($key),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+keys! {
+    "about" "above" "absent" "act" "advice" "after" "alert" "answer_within" "any" "approval" "ask"
+    "below" "branches" "check" "checks" "conclusions" "domain" "done" "every" "expired" "fact"
+    "failed" "for" "from" "handover" "is" "name" "needless" "note" "on" "optional" "params" "plus"
+    "prior" "recheck" "recovered" "refused" "root_cause" "scope" "severity" "source" "stale_after"
+    "start" "steps" "text" "thresholds" "title" "to" "unknown" "until" "up_to" "version" "wait"
+}
+
+fn known(key: &str) -> Cow<'static, str> {
+    key_of_form(key).map_or_else(|| Cow::Owned(key.to_owned()), Cow::Borrowed)
 }
 
 impl Serialize for Node {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.tree {
             // Formats without a null have no document with one either.
-            Tree::Null | Tree::Date => serializer.serialize_unit(),
+            Tree::Null | Tree::Date | Tree::Beyond => serializer.serialize_unit(),
             Tree::Flag(flag) => serializer.serialize_bool(*flag),
-            Tree::Whole(whole) => match (i64::try_from(*whole), u64::try_from(*whole)) {
-                (Ok(whole), _) => serializer.serialize_i64(whole),
-                (_, Ok(whole)) => serializer.serialize_u64(whole),
-                _ => serializer.serialize_i128(*whole),
-            },
+            Tree::Whole(whole) => serializer.serialize_i64(*whole),
+            Tree::Large(whole) => serializer.serialize_u64(*whole),
             Tree::Number(number) => serializer.serialize_f64(*number),
             Tree::Text(text) => serializer.serialize_str(text),
-            Tree::List(nodes) => serializer.collect_seq(nodes),
+            Tree::List(nodes) => serializer.collect_seq(nodes.iter()),
             Tree::Table(table) => table.serialize(serializer),
         }
     }
@@ -137,7 +175,7 @@ impl Serialize for Node {
 impl Serialize for Table {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for entry in &self.0 {
+        for entry in self.entries() {
             map.serialize_entry(&*entry.key, &entry.node)?;
         }
         map.end()
@@ -187,15 +225,19 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_i64<E>(self, whole: i64) -> Result<Node, E> {
-        Ok(Node::nowhere(Tree::Whole(whole.into())))
+        Ok(Node::nowhere(Tree::Whole(whole)))
     }
 
     fn visit_u64<E>(self, whole: u64) -> Result<Node, E> {
-        Ok(Node::nowhere(Tree::Whole(whole.into())))
+        Ok(Node::nowhere(i64::try_from(whole).map_or(Tree::Large(whole), Tree::Whole)))
     }
 
     fn visit_i128<E>(self, whole: i128) -> Result<Node, E> {
-        Ok(Node::nowhere(Tree::Whole(whole)))
+        Ok(Node::nowhere(whole_number(Some(whole))))
+    }
+
+    fn visit_u128<E>(self, whole: u128) -> Result<Node, E> {
+        Ok(Node::nowhere(whole_number(i128::try_from(whole).ok())))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Node, E> {
@@ -228,17 +270,32 @@ impl<'de> Visitor<'de> for Reader {
         while let Some(node) = list.next_element_seed(inner)? {
             nodes.push(node);
         }
-        Ok(Node::nowhere(Tree::List(nodes)))
+        Ok(Node::nowhere(Tree::List(nodes.into())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let inner = self.deeper()?;
         let mut entries = Vec::new();
-        while let Some(key) = map.next_key::<Box<str>>()? {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let node = map.next_value_seed(inner)?;
-            entries.push(Entry { key, at: NOWHERE, node });
+            entries.push(Entry { key: known(&key), at: NOWHERE, node });
+        }
+        // How TOML's dates come through serde.
+        if let [Entry { key, .. }] = entries.as_slice()
+            && key.starts_with("$__toml_private")
+        {
+            return Ok(Node::nowhere(Tree::Date));
         }
         Ok(Node::nowhere(Tree::Table(Table::new(entries))))
+    }
+}
+
+/// A whole number in as many bits as it needs; `None` needs more than there are.
+fn whole_number(whole: Option<i128>) -> Tree {
+    match whole.map(|whole| (i64::try_from(whole), u64::try_from(whole))) {
+        Some((Ok(whole), _)) => Tree::Whole(whole),
+        Some((_, Ok(whole))) => Tree::Large(whole),
+        _ => Tree::Beyond,
     }
 }
 
@@ -247,7 +304,7 @@ mod toml_tree {
     use toml::Spanned;
     use toml::de::{DeTable, DeValue};
 
-    use super::{At, DEPTH, Entry, NOWHERE, Node, Table, Tree};
+    use super::{At, DEPTH, Entry, NOWHERE, Node, Table, Tree, known};
 
     /// Something lies too deep, at this place of the text.
     pub(crate) struct TooDeep(pub(crate) At);
@@ -260,27 +317,30 @@ mod toml_tree {
     }
 
     fn table_at(table: &DeTable<'_>, depth: usize) -> Result<Table, TooDeep> {
-        let entries = table.iter().map(|(key, value)| {
-            let at = place(key);
-            Ok(Entry { key: key.get_ref().as_ref().into(), at, node: node(value, depth)? })
-        });
-        Ok(Table::new(entries.collect::<Result<_, _>>()?))
+        let mut entries = Vec::with_capacity(table.len());
+        for (key, value) in table {
+            entries.push(Entry { key: known(key.get_ref()), at: place(key), node: node(value, depth)? });
+        }
+        Ok(Table::new(entries))
     }
 
     fn node(value: &Spanned<DeValue<'_>>, depth: usize) -> Result<Node, TooDeep> {
         let at = place(value);
         let tree = match value.get_ref() {
             DeValue::String(text) => Tree::Text(text.as_ref().into()),
-            // A whole number beyond 128 bits is as wrong everywhere as the largest.
             DeValue::Integer(whole) => {
-                Tree::Whole(i128::from_str_radix(whole.as_str(), whole.radix()).unwrap_or(i128::MAX))
+                super::whole_number(i128::from_str_radix(whole.as_str(), whole.radix()).ok())
             }
             DeValue::Float(number) => Tree::Number(number.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(flag) => Tree::Flag(*flag),
             DeValue::Datetime(_) => Tree::Date,
             DeValue::Array(_) | DeValue::Table(_) if depth >= DEPTH => return Err(TooDeep(at)),
             DeValue::Array(list) => {
-                Tree::List(list.iter().map(|value| node(value, depth + 1)).collect::<Result<_, _>>()?)
+                let mut nodes = Vec::with_capacity(list.len());
+                for value in list.iter() {
+                    nodes.push(node(value, depth + 1)?);
+                }
+                Tree::List(nodes.into())
             }
             DeValue::Table(table) => Tree::Table(table_at(table, depth + 1)?),
         };
@@ -294,3 +354,33 @@ mod toml_tree {
 
 #[cfg(feature = "toml")]
 pub(crate) use toml_tree::TooDeep;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_what_was_given_whether_of_the_form_or_not() {
+        assert!(matches!(known("branches"), Cow::Borrowed("branches")));
+        assert!(matches!(known("flap_window"), Cow::Owned(key) if key == "flap_window"));
+    }
+
+    #[test]
+    fn large_tables_are_searched_as_small_ones_are() {
+        for count in [3, 16, 17, 100] {
+            let entries = (0..count).rev().flat_map(|n| {
+                [0, 1].map(|at| Entry {
+                    key: known(&format!("k{n:03}")),
+                    at,
+                    node: Node::nowhere(Tree::Null),
+                })
+            });
+            let table = Table::new(entries.collect());
+            for n in 0..count {
+                assert_eq!(table.get(&format!("k{n:03}")).map(|entry| entry.at), Some(0), "the first of two");
+            }
+            assert_eq!(table.get("k"), None);
+            assert_eq!(table.get("z"), None);
+        }
+    }
+}

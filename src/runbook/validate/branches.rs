@@ -16,10 +16,14 @@ use crate::runbook::document::{Tree, shortened};
 
 /// The keys of a guard.
 const GUARD: [&str; 7] = ["below", "up_to", "from", "above", "is", "absent", "any"];
+/// Those that are bounds, the lower two first.
+const BOUNDS: [&str; 4] = ["from", "above", "up_to", "below"];
+/// The keys of a branch.
+const BRANCH: [&str; 10] = ["below", "up_to", "from", "above", "is", "absent", "any", "to", "note", "alert"];
 /// The keys of a way out.
 const EXIT: [&str; 3] = ["to", "note", "alert"];
 /// The most branches of one step.
-const MOST: usize = u16::MAX as usize - 1;
+pub(super) const MOST: usize = u16::MAX as usize - 1;
 
 impl<'d> Validator<'d> {
     /// The branches under `branches`, proven to take each value of the domain once; ways out are noted as
@@ -65,7 +69,7 @@ impl<'d> Validator<'d> {
         if !whole || self.faults.len() > before {
             return None;
         }
-        branches.sort_by_cached_key(|(_, branch)| first(&branch.guard, values));
+        branches.sort_by_key(|(_, branch)| first(&branch.guard, values));
         let branches = branches.into_iter().map(|(_, branch)| branch).collect();
         Some(Branches::new(values.domain.clone(), branches))
     }
@@ -75,7 +79,7 @@ impl<'d> Validator<'d> {
             self.shape.lose(from);
             return None;
         };
-        self.only(&fields, &[GUARD.as_slice(), EXIT.as_slice()].concat());
+        self.only(&fields, &BRANCH);
         let guard = match values {
             Some(values) => self.guard(&fields, values),
             None => {
@@ -93,35 +97,41 @@ impl<'d> Validator<'d> {
     }
 
     fn guard(&mut self, fields: &Fields<'d, '_>, values: &Values<'d>) -> Option<Guard> {
-        if !GUARD.iter().any(|part| fields.has(part)) {
+        let parts @ [below, up_to, from, above, is, absent, any] = GUARD.map(|part| fields.get(part));
+        if parts.iter().all(Option::is_none) {
             self.fault(&fields.place, FaultKind::NoGuard);
             return None;
         }
-        let mut ok = true;
-        for (one, other) in [("from", "above"), ("below", "up_to")] {
-            ok &= self.apart(fields, one, other);
+        let bounds = [from, above, up_to, below];
+        let bounded = bounds.iter().any(Option::is_some);
+        let mut clashes: Vec<(&str, &str)> = Vec::new();
+        clashes.extend((from.is_some() && above.is_some()).then_some(("from", "above")));
+        clashes.extend((below.is_some() && up_to.is_some()).then_some(("below", "up_to")));
+        clashes.extend((any.is_some() && is.is_some()).then_some(("any", "is")));
+        for (_, bound) in bounds.iter().zip(BOUNDS).filter(|(spot, _)| spot.is_some()) {
+            clashes.extend(any.is_some().then_some(("any", bound)));
+            clashes.extend(is.is_some().then_some(("is", bound)));
         }
-        for part in ["below", "up_to", "from", "above"] {
-            ok &= self.apart(fields, "any", part) && self.apart(fields, "is", part);
+        let mut ok = clashes.is_empty();
+        for (one, other) in clashes {
+            self.fault(&fields.place, FaultKind::Clash { one, other });
         }
-        ok &= self.apart(fields, "any", "is");
-        let absent = self.only_true(fields, "absent");
-        let any = self.only_true(fields, "any");
-        if absent == Some(true) && !values.domain.is_optional() {
-            let place = fields.get("absent").map_or(fields.place, |spot| spot.place);
-            self.fault(&place, FaultKind::NeverAbsent);
+        let any = self.only_true(any);
+        let takes_absent = self.only_true(absent);
+        if let (Some(spot), Some(true), false) = (absent, takes_absent, values.domain.is_optional()) {
+            self.fault(&spot.place, FaultKind::NeverAbsent);
             ok = false;
         }
         let taken = if any == Some(true) {
             Some(Taken::All)
-        } else if let Some(spot) = fields.get("is") {
+        } else if let Some(spot) = is {
             self.listed(spot, values)
-        } else if ["below", "up_to", "from", "above"].iter().any(|part| fields.has(part)) {
-            self.interval(fields, values)
+        } else if bounded {
+            self.interval(bounds, values)
         } else {
             Some(Taken::None)
         };
-        let guard = Guard { absent: absent?, values: taken? };
+        let guard = Guard { absent: takes_absent?, values: taken? };
         let (true, Some(_)) = (ok, any) else { return None };
         let span = Line::of(values.domain.kind()).and_then(|line| line.span(&guard.values));
         if !matches!(guard.values, Taken::None) && span.is_some_and(Span::is_empty) {
@@ -131,18 +141,9 @@ impl<'d> Validator<'d> {
         Some(guard)
     }
 
-    /// Two parts of a guard of which only one may stand.
-    fn apart(&mut self, fields: &Fields<'d, '_>, one: &'static str, other: &'static str) -> bool {
-        let clash = fields.has(one) && fields.has(other);
-        if clash {
-            self.fault(&fields.place, FaultKind::Clash { one, other });
-        }
-        !clash
-    }
-
-    /// A key that is `true` or left out.
-    fn only_true(&mut self, fields: &Fields<'d, '_>, key: &'static str) -> Option<bool> {
-        let Some(spot) = fields.get(key) else { return Some(false) };
+    /// A value that is `true` or left out.
+    fn only_true(&mut self, spot: Option<Spot<'d, '_>>) -> Option<bool> {
+        let Some(spot) = spot else { return Some(false) };
         let flag = self.flag(spot)?;
         if !flag {
             self.fault(&spot.place, FaultKind::OnlyTrue);
@@ -171,7 +172,7 @@ impl<'d> Validator<'d> {
             }
             Kind::Choice(choices) => {
                 let mut taken: Vec<Choice> = Vec::new();
-                let mut seen = HashSet::new();
+                let mut seen: HashSet<Choice> = HashSet::new();
                 let ok = self.one_or_list(spot, |this, item| {
                     let name = this.text(item)?;
                     let Some(choice) = values.choices.get(name) else {
@@ -180,11 +181,16 @@ impl<'d> Validator<'d> {
                         this.fault(&item.place, kind);
                         return None;
                     };
-                    if !seen.insert(name) {
+                    // A set pays for long lists only.
+                    let few = taken.len() < 16;
+                    if if few { taken.contains(choice) } else { seen.contains(choice) } {
                         this.fault(&item.place, FaultKind::Twice { value: name.into() });
                         return None;
                     }
                     taken.push(*choice);
+                    if taken.len() >= 16 {
+                        seen.extend(if few { taken.as_slice() } else { std::slice::from_ref(choice) });
+                    }
                     Some(())
                 });
                 taken.sort_unstable();
@@ -215,25 +221,28 @@ impl<'d> Validator<'d> {
         ok
     }
 
-    fn interval(&mut self, fields: &Fields<'d, '_>, values: &Values<'d>) -> Option<Taken> {
+    /// The values between `bounds`: from, above, up to, below.
+    fn interval(&mut self, bounds: [Option<Spot<'d, '_>>; 4], values: &Values<'d>) -> Option<Taken> {
         match values.domain.kind() {
             Kind::Duration | Kind::Instant => {
-                let (lower, upper) = self.bounds(fields, Self::duration)?;
+                let (lower, upper) = self.bounds(bounds, Self::duration)?;
                 Some(Taken::Durations(lower, upper))
             }
             Kind::Number => {
-                let (lower, upper) = self.bounds(fields, Self::number)?;
+                let (lower, upper) = self.bounds(bounds, Self::number)?;
                 Some(Taken::Numbers(lower, upper))
             }
             Kind::Count => {
-                let (lower, upper) = self.bounds(fields, Self::count)?;
+                let (lower, upper) = self.bounds(bounds, Self::count)?;
                 Some(Taken::Counts(lower, upper))
             }
             Kind::Flag | Kind::Choice(_) => {
-                let domain = shown(&values.domain);
-                for part in ["below", "up_to", "from", "above"] {
-                    if let Some(spot) = fields.get(part) {
-                        self.fault(&spot.place, FaultKind::GuardUnfit { part, domain: domain.clone() });
+                for (spot, part) in bounds.into_iter().zip(BOUNDS) {
+                    if let Some(spot) = spot {
+                        self.fault(
+                            &spot.place,
+                            FaultKind::GuardUnfit { part, domain: shown(&values.domain) },
+                        );
                     }
                 }
                 None
@@ -243,19 +252,16 @@ impl<'d> Validator<'d> {
 
     fn bounds<T>(
         &mut self,
-        fields: &Fields<'d, '_>,
+        [from, above, up_to, below]: [Option<Spot<'d, '_>>; 4],
         read: impl Fn(&mut Self, Spot<'d, '_>) -> Option<T>,
     ) -> Option<(Bound<T>, Bound<T>)> {
-        let mut bound = |included: &'d str, excluded: &'d str| {
-            if let Some(spot) = fields.get(included) {
-                read(self, spot).map(Bound::Included)
-            } else if let Some(spot) = fields.get(excluded) {
-                read(self, spot).map(Bound::Excluded)
-            } else {
-                Some(Bound::Unbounded)
-            }
-        };
-        let (lower, upper) = (bound("from", "above"), bound("up_to", "below"));
+        let mut bound =
+            |included: Option<Spot<'d, '_>>, excluded: Option<Spot<'d, '_>>| match (included, excluded) {
+                (Some(spot), _) => read(self, spot).map(Bound::Included),
+                (None, Some(spot)) => read(self, spot).map(Bound::Excluded),
+                (None, None) => Some(Bound::Unbounded),
+            };
+        let (lower, upper) = (bound(from, above), bound(up_to, below));
         Some((lower?, upper?))
     }
 
@@ -342,28 +348,13 @@ fn proof<'g>(guards: impl Iterator<Item = (usize, &'g Guard)>, values: &Values<'
     match (values.domain.kind(), Line::of(values.domain.kind())) {
         (_, Some(line)) => on_line(line, &present, &mut faults),
         (Kind::Choice(choices), _) => {
-            let names: Vec<&str> = choices.names().collect();
-            let of = |taken: &Taken| match taken {
-                Taken::All => (0..names.len()).collect(),
-                Taken::Choices(listed) => listed.iter().map(|choice| choice.position().into()).collect(),
-                _ => Vec::new(),
-            };
             let gap = |at: &[usize]| {
+                let names: Vec<&str> = choices.names().collect();
                 Gap::Choices(at.iter().filter_map(|at| names.get(*at)).map(|name| (*name).into()).collect())
             };
-            on_list(names.len(), &present, of, gap, &mut faults);
+            on_list(choices.len(), &present, gap, &mut faults);
         }
-        _ => {
-            let of = |taken: &Taken| match taken {
-                Taken::All => vec![0, 1],
-                Taken::Flags { yes, no } => {
-                    [(0, *no), (1, *yes)].into_iter().filter(|(_, is)| *is).map(|(at, _)| at).collect()
-                }
-                _ => Vec::new(),
-            };
-            let gap = |at: &[usize]| Gap::Flags(at.iter().map(|at| *at == 1).collect());
-            on_list(2, &present, of, gap, &mut faults);
-        }
+        _ => on_list(2, &present, |at| Gap::Flags(at.iter().map(|at| *at == 1).collect()), &mut faults),
     }
     if absent.is_none() && values.domain.is_optional() {
         faults.push(FaultKind::Hole(Gap::Absent));
@@ -390,7 +381,6 @@ fn on_line(line: Line, present: &[(usize, &Taken)], faults: &mut Vec<FaultKind>)
 fn on_list(
     count: usize,
     present: &[(usize, &Taken)],
-    of: impl Fn(&Taken) -> Vec<usize>,
     gap: impl Fn(&[usize]) -> Gap,
     faults: &mut Vec<FaultKind>,
 ) {
@@ -408,18 +398,25 @@ fn on_list(
             }
             everything = Some(*position);
         }
-        for at in of(taken) {
-            let Some(by) = taken_by.get_mut(at) else { continue };
-            match *by {
-                None => *by = Some(*position),
-                Some(one) => {
-                    let list = shared.entry((one, *position)).or_insert_with(|| {
-                        pairs.push((one, *position));
-                        Vec::new()
-                    });
-                    list.push(at);
-                }
+        let mut take = |at: usize| match taken_by.get_mut(at) {
+            Some(by @ None) => *by = Some(*position),
+            Some(Some(one)) => {
+                let list = shared.entry((*one, *position)).or_insert_with(|| {
+                    pairs.push((*one, *position));
+                    Vec::new()
+                });
+                list.push(at);
             }
+            None => {}
+        };
+        match taken {
+            Taken::All => (0..count).for_each(take),
+            Taken::Choices(listed) => listed.iter().for_each(|choice| take(choice.position().into())),
+            // No is the first of the two, yes the second.
+            Taken::Flags { yes, no } => {
+                [(0, no), (1, yes)].into_iter().filter(|(_, is)| **is).for_each(|(at, _)| take(at));
+            }
+            _ => {}
         }
     }
     let holes: Vec<usize> =

@@ -199,3 +199,139 @@ fn number(position: i128) -> f64 {
 fn count(point: i128) -> u64 {
     u64::try_from(point).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fact::Value;
+    use crate::runbook::guard::Guard;
+
+    const LINES: [Line; 3] = [Line::Durations, Line::Numbers, Line::Counts];
+
+    /// Points at which bounds may lie, close together and at the ends, as a value of each line.
+    const POINTS: i64 = 9;
+
+    fn bound_value(line: Line, at: i64) -> i128 {
+        match line {
+            Line::Durations => nanoseconds(TimeDelta::nanoseconds(at - 4)),
+            Line::Numbers => {
+                position([-1.0, -5e-324, -0.0, 0.0, 5e-324, 0.5, 1.0, 1.5, f64::MAX][at as usize])
+            }
+            Line::Counts => [0, 1, 2, 3, 4, 5, 6, i128::from(u64::MAX) - 1, u64::MAX.into()][at as usize],
+        }
+    }
+
+    fn values(line: Line, lower: Bound<i64>, upper: Bound<i64>) -> Values {
+        let (lower, upper) = (lower.map(|at| bound_value(line, at)), upper.map(|at| bound_value(line, at)));
+        match line {
+            Line::Durations => Values::Durations(lower.map(duration), upper.map(duration)),
+            Line::Numbers => Values::Numbers(lower.map(number), upper.map(number)),
+            Line::Counts => Values::Counts(lower.map(count), upper.map(count)),
+        }
+    }
+
+    fn value(line: Line, point: i128) -> Value {
+        match line {
+            Line::Durations => Value::Duration(duration(point)),
+            Line::Numbers => Value::Number(number(point)),
+            Line::Counts => Value::Count(count(point)),
+        }
+    }
+
+    /// Each bound, its neighbours, and the ends of the line: a guard changes its mind nowhere else.
+    fn samples(line: Line) -> Vec<i128> {
+        let all = line.all();
+        let mut samples: Vec<i128> = (0..POINTS)
+            .flat_map(|at| [-1, 0, 1].map(|by| bound_value(line, at) + by))
+            .chain([all.begin, all.end - 1, 0])
+            .filter(|point| (all.begin..all.end).contains(point))
+            .collect();
+        samples.sort_unstable();
+        samples.dedup();
+        samples
+    }
+
+    fn bound() -> impl Strategy<Value = Bound<i64>> {
+        prop_oneof![
+            Just(Bound::Unbounded),
+            (0..POINTS).prop_map(Bound::Included),
+            (0..POINTS).prop_map(Bound::Excluded),
+        ]
+    }
+
+    fn within(gap: &Gap, value: Value) -> bool {
+        let values = match gap {
+            Gap::Durations(lower, upper) => Values::Durations(*lower, *upper),
+            Gap::Numbers(lower, upper) => Values::Numbers(*lower, *upper),
+            Gap::Counts(lower, upper) => Values::Counts(*lower, *upper),
+            other => panic!("{other:?} is of no line"),
+        };
+        Guard { absent: false, values }.takes(value, DateTime::<Utc>::MIN_UTC)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Against guards that are asked value by value: holes are where none takes, overlaps where several do.
+        #[test]
+        fn holes_and_overlaps_are_those_that_values_fall_into(
+            line in prop::sample::select(&LINES[..]),
+            bounds in prop::collection::vec((bound(), bound()), 0..6),
+        ) {
+            let guards: Vec<Guard> = bounds
+                .into_iter()
+                .map(|(lower, upper)| Guard { absent: false, values: values(line, lower, upper) })
+                .collect();
+            let spans: Vec<Span> = guards.iter().map(|guard| line.span(&guard.values).unwrap()).collect();
+            let written: Vec<i128> =
+                guards.iter().flat_map(|guard| line.written(&guard.values).unwrap()).flatten().collect();
+            let found = survey(line.all(), &spans);
+            let gap = |span: &Span| line.gap(*span, &|point| written.contains(&point));
+            for point in samples(line) {
+                let value = value(line, point);
+                let takers: Vec<usize> = (0..guards.len())
+                    .filter(|at| guards[*at].takes(value, DateTime::<Utc>::MIN_UTC))
+                    .collect();
+                let in_hole = found.holes.iter().filter(|hole| within(&gap(hole), value)).count();
+                prop_assert_eq!(in_hole, usize::from(takers.is_empty()), "{:?} of {:?}", value, guards);
+                let sharing: Vec<_> =
+                    found.overlaps.iter().filter(|(span, _, _)| within(&gap(span), value)).collect();
+                prop_assert_eq!(!sharing.is_empty(), takers.len() > 1, "{:?} of {:?}", value, guards);
+                for (_, one, other) in sharing {
+                    prop_assert!(takers.contains(one) && takers.contains(other) && one != other);
+                }
+            }
+            for (guard, span) in guards.iter().zip(&spans) {
+                let takes = samples(line).iter().any(|point| guard.takes(value(line, *point), DateTime::<Utc>::MIN_UTC));
+                prop_assert_eq!(!span.is_empty(), takes, "{:?}", guard);
+            }
+        }
+
+        #[test]
+        fn a_number_lies_on_its_line_where_its_neighbours_are(number in prop::num::f64::ANY) {
+            prop_assume!(!number.is_nan());
+            prop_assert_eq!(super::number(position(number)), number);
+            if number < f64::INFINITY {
+                prop_assert_eq!(position(number.next_up()), position(number) + 1);
+            }
+        }
+
+        #[test]
+        fn a_duration_lies_on_its_line(seconds in -9_000_000_000_000_000_i64..9_000_000_000_000_000, rest in 0_u32..1_000_000_000) {
+            let given = TimeDelta::new(seconds, rest).unwrap();
+            prop_assert_eq!(duration(nanoseconds(given)), given);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_each_line_are_values() {
+        assert_eq!(duration(Line::Durations.all().begin), TimeDelta::MIN);
+        assert_eq!(duration(Line::Durations.all().end - 1), TimeDelta::MAX);
+        assert_eq!(number(Line::Numbers.all().begin), f64::NEG_INFINITY);
+        assert_eq!(number(Line::Numbers.all().end - 1), f64::INFINITY);
+        assert_eq!(count(Line::Counts.all().end - 1), u64::MAX);
+    }
+}

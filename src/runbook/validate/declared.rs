@@ -46,11 +46,11 @@ impl<'d> Validator<'d> {
     pub(super) fn declare_thresholds(&mut self, fields: &Fields<'d, '_>) {
         let Some(table) = fields.get("thresholds").and_then(|spot| self.table(spot)) else { return };
         self.each_once(&table);
-        for (name, spot) in table.each() {
+        for (name, spot) in table.firsts() {
             self.well_formed(name, SNAKE, &spot.place);
             let value = match &spot.node.tree {
                 Tree::Text(text) => self.duration_text(text, &spot.place).map(Param::Duration),
-                Tree::Whole(_) | Tree::Number(_) => self.param(spot),
+                Tree::Whole(_) | Tree::Large(_) | Tree::Number(_) => self.param(spot),
                 other => {
                     let kind = FaultKind::WrongType {
                         expected: "a duration as a text, a number or a count",
@@ -60,17 +60,17 @@ impl<'d> Validator<'d> {
                     None
                 }
             };
-            self.thresholds.entry(name).or_insert(Threshold { value, used: false });
+            self.thresholds.insert(name, Threshold { value, used: false });
         }
     }
 
     pub(super) fn declare_checks(&mut self, fields: &Fields<'d, '_>) {
         let Some(table) = fields.get("checks").and_then(|spot| self.table(spot)) else { return };
         self.each_once(&table);
-        for (id, spot) in table.each() {
+        for (id, spot) in table.firsts() {
             let well_formed = self.well_formed(id, ID, &spot.place);
             let declared = self.table(spot).and_then(|fields| self.check(&fields)).filter(|_| well_formed);
-            self.checks.entry(id).or_insert(Check { declared, used: false });
+            self.checks.insert(id, Check { declared, used: false });
         }
     }
 
@@ -120,7 +120,7 @@ impl<'d> Validator<'d> {
         let items = self.list(spot)?;
         let names: Vec<Option<&'d str>> = items.each().map(|spot| self.id(spot)).collect();
         let names: Vec<&'d str> = names.into_iter().collect::<Option<_>>()?;
-        let positions = names.iter().zip(0_u16..).map(|(name, at)| (*name, Choice::new(at))).collect();
+        let positions = names.iter().zip(0..=u16::MAX).map(|(name, at)| (*name, Choice::new(at))).collect();
         match Choices::new(names) {
             Ok(choices) => {
                 Some(Values { domain: Domain::choice(choices), choices: std::rc::Rc::new(positions) })
@@ -166,7 +166,7 @@ impl<'d> Validator<'d> {
         self.each_once(&table);
         let mut params = Params::new();
         let mut whole = true;
-        for (name, spot) in table.each() {
+        for (name, spot) in table.firsts() {
             match self.well_formed(name, SNAKE, &spot.place).then(|| self.param(spot)).flatten() {
                 Some(param) => drop(params.insert(name.into(), param)),
                 None => whole = false,
@@ -180,7 +180,7 @@ impl<'d> Validator<'d> {
         for key in ["thresholds", "checks"] {
             let Some(spot) = fields.get(key) else { continue };
             let Tree::Table(table) = &spot.node.tree else { continue };
-            for (name, spot) in Fields::new(table, spot.place).each() {
+            for (name, spot) in Fields::new(table, spot.place).firsts() {
                 let shown = || shortened(name).into();
                 if key == "thresholds" && self.thresholds.get(name).is_some_and(|threshold| !threshold.used) {
                     self.fault(&spot.place, FaultKind::UnusedThreshold { name: shown() });

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 
-use petgraph::algo::{dominators, kosaraju_scc};
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::super::fault::FaultKind;
 use super::super::step::StepIndex;
+use super::dominators::immediate_dominators;
 
 /// Whether a way out of a step that asks an instant is taken with the instant known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,12 +210,10 @@ impl Shape {
             }
         }
         edges.extend((0..count).filter(|at| asks(*at)).map(|at| (at, knowing(at))));
-        let graph = graph(2 * self.nodes.len(), edges);
-        let tree = dominators::simple_fast(&graph, NodeIndex::new(start.position()));
-        let order = Order::new(2 * self.nodes.len(), start.0, |at| {
-            let parent = tree.immediate_dominator(NodeIndex::new(at as usize))?;
-            u32::try_from(parent.index()).ok()
-        });
+        let count = 2 * self.nodes.len();
+        let forward = Neighbours::new(count, edges.iter().copied());
+        let backward = Neighbours::new(count, edges.iter().map(|(from, to)| (*to, *from)));
+        let order = Order::new(&immediate_dominators(&forward, &backward, start.0), start.0);
         for (wait, fact) in &self.untils {
             if !order.is_under(wait.0, knowing(fact.0)) && order.is_there(wait.0) {
                 faults.push((*wait, FaultKind::UntilNotKnown { fact: id(*fact).into() }));
@@ -224,13 +223,13 @@ impl Shape {
 }
 
 /// For each node those it leads to, flat.
-struct Neighbours {
+pub(super) struct Neighbours {
     begins: Vec<usize>,
     ends: Vec<u32>,
 }
 
 impl Neighbours {
-    fn new(count: usize, edges: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
+    pub(super) fn new(count: usize, edges: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
         let mut begins = vec![0_usize; count + 1];
         for (from, _) in edges.clone() {
             if let Some(begin) = begins.get_mut(from as usize + 1) {
@@ -255,7 +254,11 @@ impl Neighbours {
         Self { begins, ends }
     }
 
-    fn of(&self, at: u32) -> &[u32] {
+    pub(super) fn len(&self) -> usize {
+        self.begins.len() - 1
+    }
+
+    pub(super) fn of(&self, at: u32) -> &[u32] {
         let at = at as usize;
         match (self.begins.get(at), self.begins.get(at + 1)) {
             (Some(begin), Some(end)) => self.ends.get(*begin..*end).unwrap_or_default(),
@@ -264,7 +267,7 @@ impl Neighbours {
     }
 
     /// Which nodes are reached from some.
-    fn reach(&self, from: impl IntoIterator<Item = u32>) -> Vec<bool> {
+    pub(super) fn reach(&self, from: impl IntoIterator<Item = u32>) -> Vec<bool> {
         let mut reached = vec![false; self.begins.len() - 1];
         let mut stack: Vec<u32> = from.into_iter().collect();
         for at in &stack {
@@ -291,12 +294,12 @@ struct Order {
 }
 
 impl Order {
-    fn new(count: usize, root: u32, parent: impl Fn(u32) -> Option<u32>) -> Self {
-        let nodes = 0..u32::try_from(count).unwrap_or(u32::MAX);
+    /// Of a tree that is given by the parent of each node.
+    fn new(parents: &[Option<u32>], root: u32) -> Self {
         let children: Vec<(u32, u32)> =
-            nodes.filter_map(|at| parent(at).filter(|up| *up != at).map(|up| (up, at))).collect();
-        let children = Neighbours::new(count, children.iter().copied());
-        let mut times = vec![(0, 0); count];
+            (0_u32..).zip(parents).filter_map(|(at, parent)| parent.map(|parent| (parent, at))).collect();
+        let children = Neighbours::new(parents.len(), children.iter().copied());
+        let mut times = vec![(0, 0); parents.len()];
         let mut time = 0;
         let mut stack = vec![(root, false)];
         while let Some((at, leaving)) = stack.pop() {

@@ -105,9 +105,16 @@ impl<'d, 'p> Fields<'d, 'p> {
         self.table.entries().iter().map(|entry| (&*entry.key, self.spot(entry)))
     }
 
-    /// Whether the entry of that key at that place is not the key's first.
-    pub(super) fn is_again(&self, key: &str, spot: &Spot<'_, '_>) -> bool {
-        self.table.get(key).is_some_and(|first| !std::ptr::eq(&raw const first.node, spot.node))
+    /// Of each key the first value.
+    pub(super) fn firsts(&self) -> impl Iterator<Item = (&'d str, Spot<'d, '_>)> {
+        let mut before = None;
+        self.each().filter(move |(key, _)| before.replace(*key) != Some(*key))
+    }
+
+    /// Of each key all values but the first.
+    fn repeats(&self) -> impl Iterator<Item = (&'d str, Spot<'d, '_>)> {
+        let mut before = None;
+        self.each().filter(move |(key, _)| before.replace(*key) == Some(*key))
     }
 
     fn spot(&self, entry: &'d Entry) -> Spot<'d, '_> {
@@ -181,10 +188,9 @@ impl<'d> Validator<'d> {
                     FaultKind::UnknownKey { key: shortened(key).into(), known: known.join(", ").into() };
                 self.fault(&spot.place, kind);
                 self.leave_unread(spot.node);
-            } else if fields.is_again(key, &spot) {
-                self.fault(&spot.place, FaultKind::KeyTwice { key: key.into() });
             }
         }
+        self.each_once(fields);
     }
 
     /// What cannot be read may still use thresholds and checks: that they look unused is no second fault.
@@ -207,12 +213,10 @@ impl<'d> Validator<'d> {
         }
     }
 
-    /// No name of a table of named things may stand twice.
+    /// No key of a table may stand twice.
     pub(super) fn each_once(&mut self, fields: &Fields<'d, '_>) {
-        for (key, spot) in fields.each() {
-            if fields.is_again(key, &spot) {
-                self.fault(&spot.place, FaultKind::KeyTwice { key: shortened(key).into() });
-            }
+        for (key, spot) in fields.repeats() {
+            self.fault(&spot.place, FaultKind::KeyTwice { key: shortened(key).into() });
         }
     }
 
@@ -355,7 +359,7 @@ impl<'d> Validator<'d> {
     pub(super) fn number(&mut self, spot: Spot<'d, '_>) -> Option<f64> {
         const EXPECTED: &str = "a number";
         let param = match &spot.node.tree {
-            Tree::Number(_) => self.param(spot)?,
+            Tree::Number(_) | Tree::Large(_) => self.param(spot)?,
             Tree::Whole(whole) => match i32::try_from(*whole) {
                 Ok(whole) => return Some(whole.into()),
                 Err(_) => self.param(spot)?,
@@ -380,7 +384,7 @@ impl<'d> Validator<'d> {
     pub(super) fn count(&mut self, spot: Spot<'d, '_>) -> Option<u64> {
         const EXPECTED: &str = "a count";
         let param = match &spot.node.tree {
-            Tree::Whole(_) => self.param(spot)?,
+            Tree::Whole(_) | Tree::Large(_) => self.param(spot)?,
             Tree::Text(text) if is_reference(text) => self.threshold(text, &spot.place)?,
             _ => {
                 self.wrong_type(&spot, EXPECTED);
@@ -407,6 +411,7 @@ impl<'d> Validator<'d> {
                     None
                 }
             },
+            Tree::Large(count) => Some(Param::Count(*count)),
             Tree::Number(number) if number.is_finite() => Some(Param::Number(*number)),
             Tree::Number(_) => {
                 self.fault(&spot.place, FaultKind::NotFinite);
@@ -473,6 +478,7 @@ fn shown(node: &Node) -> String {
     match &node.tree {
         Tree::Text(text) => text.to_string(),
         Tree::Whole(whole) => whole.to_string(),
+        Tree::Large(whole) => whole.to_string(),
         Tree::Number(number) => number.to_string(),
         other => other.name().to_owned(),
     }

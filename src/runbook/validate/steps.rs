@@ -6,21 +6,21 @@ use super::super::step::{
     OnUnknown, QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
 };
 use super::Validator;
-use super::branches::shown;
+use super::branches::{MOST, shown};
 use super::declared::Values;
 use super::graph::Carries;
 use super::read::{Fields, Spot};
 use crate::fact::{Domain, Kind};
 use crate::runbook::document::{Tree, shortened};
 
-/// The keys that say what a step does, and those that each kind has besides `title` and `advice`.
+/// The keys that say what a step does, each with all the keys of its kind.
 const KINDS: [(&str, &[&str]); 6] = [
-    ("check", &["check", "params", "after", "branches", "unknown"]),
-    ("source", &["source", "after", "branches"]),
-    ("wait", &["wait", "to"]),
-    ("act", &["act", "scope", "approval", "answer_within", "recheck", "on"]),
-    ("ask", &["ask", "domain", "answer_within", "branches", "expired"]),
-    ("handover", &["handover", "branches", "unknown"]),
+    ("check", &["title", "advice", "check", "params", "after", "branches", "unknown"]),
+    ("source", &["title", "advice", "source", "after", "branches"]),
+    ("wait", &["title", "advice", "wait", "to"]),
+    ("act", &["title", "advice", "act", "scope", "approval", "answer_within", "recheck", "on"]),
+    ("ask", &["title", "advice", "ask", "domain", "answer_within", "branches", "expired"]),
+    ("handover", &["title", "advice", "handover", "branches", "unknown"]),
 ];
 
 /// Title and advice.
@@ -30,7 +30,7 @@ impl<'d> Validator<'d> {
     pub(super) fn read_conclusions(&mut self, fields: &Fields<'d, '_>, steps: &mut [Option<Step>]) {
         let Some(table) = fields.get("conclusions").and_then(|spot| self.table(spot)) else { return };
         self.each_once(&table);
-        for (id, mut spot) in table.each() {
+        for (id, mut spot) in table.firsts() {
             spot.place.step = Some(id);
             let Some(at) = self.targets.get(id).copied() else { continue };
             self.shape.conclude(at);
@@ -60,22 +60,20 @@ impl<'d> Validator<'d> {
         let Some(table) = fields.get("steps").and_then(|spot| self.table(spot)) else { return };
         self.each_once(&table);
         // A wait may name a step that stands after it: what asks instants must be known before.
-        for (id, spot) in table.each() {
+        for (id, spot) in table.firsts() {
             if let (Some(at), Tree::Table(inner)) = (self.targets.get(id).copied(), &spot.node.tree)
                 && let Some(check) = inner.get("check").and_then(|entry| entry.node.as_text())
-                && let Some(declared) = self.checks.get(check).and_then(|check| check.declared.as_ref())
-                && matches!(declared.values.domain.kind(), Kind::Instant)
+                && let Some(check) = self.checks.get(check)
+                // A check that could not be read has a fault of its own, and may be an instant.
+                && check.declared.as_ref().is_none_or(|check| matches!(check.values.domain.kind(), Kind::Instant))
             {
                 self.shape.ask_instant(at);
             }
         }
         let mut untils = Vec::new();
-        for (id, mut spot) in table.each() {
+        for (id, mut spot) in table.firsts() {
             spot.place.step = Some(id);
             let Some(at) = self.targets.get(id).copied() else { continue };
-            if table.is_again(id, &spot) {
-                continue;
-            }
             let Some(fields) = self.table(spot) else {
                 self.shape.lose(at);
                 continue;
@@ -125,7 +123,7 @@ impl<'d> Validator<'d> {
             fields.each().for_each(|(_, spot)| self.leave_unread(spot.node));
             return None;
         };
-        self.only(fields, &[&["title", "advice"], *keys].concat());
+        self.only(fields, keys);
         match *kind {
             "check" | "source" => self.check_step(fields, at).map(StepKind::Check),
             "wait" => self.wait_step(fields, at, untils).map(StepKind::Wait),
@@ -337,6 +335,10 @@ impl<'d> Validator<'d> {
         at: StepIndex,
     ) -> Option<(Box<[HandoverBranch]>, Option<Exit>)> {
         let items = self.list(spot)?;
+        if items.len() > MOST {
+            self.fault(&spot.place, FaultKind::TooManyBranches(items.len()));
+            return None;
+        }
         let mut branches: Vec<HandoverBranch> = Vec::with_capacity(items.len());
         let mut otherwise = None;
         let mut seen = std::collections::HashSet::new();

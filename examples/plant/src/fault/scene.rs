@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// How long a short interruption lasts.
-const INTERRUPTION: Duration = Duration::from_millis(800);
-/// How long a flapping network holds, and how long it is gone.
-const FLAP: Duration = Duration::from_millis(600);
+const INTERRUPTION: Duration = Duration::from_millis(1500);
+/// How long a flapping network is gone; it holds for twice as long.
+const FLAP: Duration = Duration::from_millis(450);
 /// How often a device that flaps again and again does so before it is steady.
 const FLAPS: usize = 12;
 /// Too little memory for any gateway.

@@ -15,7 +15,8 @@ use sysinfo::{Disks, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::outbox;
 
-const LOG_LENGTH: usize = 64;
+/// How many entries of its MQTT log a gateway keeps.
+pub const LOG_LENGTH: usize = 64;
 const LOOK_AT_DISK_EVERY: Duration = Duration::from_secs(5);
 
 /// What a gateway says of itself, in its heartbeats and at its health endpoint.

@@ -1,6 +1,8 @@
 //! The plant from outside: each test starts a factory of its own, and leaves nothing behind.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails, in its helpers too")]
 
+mod actuator;
+mod adapters;
 mod broker;
 mod factory;
 mod faults;

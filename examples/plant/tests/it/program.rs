@@ -1,12 +1,18 @@
 //! The plant's program, and what it leaves behind however it ends: nothing.
 
 use std::{
+    fs,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
 };
 
-use plant::{fault::Fault, wait};
+use iot_runbook::diagnosis::Diagnosis;
+
+use plant::{factory::Plan, runbooks::Runbooks, scenario::Scenario, wait};
 use sysinfo::Signal;
+use tokio::runtime::Runtime;
 
 use crate::{plant_program, processes};
 
@@ -16,7 +22,7 @@ fn the_list_names_every_fault() {
     assert!(listed.status.success());
     let listed = String::from_utf8(listed.stdout).unwrap();
     let ids = listed.lines().filter_map(|line| line.split_whitespace().next());
-    assert!(ids.eq(Fault::ALL.iter().map(|fault| fault.id)));
+    assert!(ids.eq(Scenario::ALL.iter().map(|scenario| scenario.id)));
 }
 
 #[test]
@@ -26,15 +32,64 @@ fn an_unknown_fault_is_an_error_that_names_it() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no-such-fault"));
 }
 
+#[test]
+fn an_unknown_option_is_an_error_that_names_it() {
+    let refused = Command::new(plant_program()).arg("--colour").output().unwrap();
+    assert!(!refused.status.success());
+    assert!(refused.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--colour"));
+}
+
+#[test]
+fn json_is_a_line_with_the_evidence_and_nothing_else() {
+    let ran = Command::new(plant_program()).args(["--json", "--fault", "expected-offline"]).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let lines = String::from_utf8(ran.stdout).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&lines).unwrap();
+    assert_eq!(line["diagnosed"], "expected-offline");
+    assert_eq!(line["as_expected"], true);
+    assert_eq!(line["finding"]["conclusion"], "expected-offline");
+    // What is in the line is the whole evidence: it is read back, and walks to the same end.
+    let bundle = serde_json::from_value(line["bundle"].clone()).unwrap();
+    let (_, set) = Runbooks::catalog().unwrap().set(false).unwrap();
+    let again = Diagnosis::resume(&bundle, &set).unwrap();
+    assert_eq!(again.finding().unwrap().conclusion(), Some("expected-offline"));
+}
+
+#[test]
+fn a_runbook_of_ones_own_is_diagnosed_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    let text = include_str!("../../../../src/catalog/device-offline.toml");
+    let own = text.replace("name = \"device-offline\"", "name = \"ours\"");
+    fs::write(&file, own.replace("expected-offline", "leave-it-alone")).unwrap();
+    let ran = Command::new(plant_program())
+        .args(["--fault", "expected-offline", "--runbook"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    assert!(told.contains("leave-it-alone"), "{told}");
+    // That is not what the scenario expects.
+    assert_eq!(ran.status.code(), Some(1));
+
+    fs::write(&file, text.replace("to = \"flap-history\"", "to = \"nowhere\"")).unwrap();
+    let refused = Command::new(plant_program()).arg("--runbook").arg(&file).output().unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("nowhere"));
+}
+
 /// Starts the program with a temporary folder of its own, and waits for its gateways.
-async fn start(folder: &Path) -> (Child, Vec<u32>) {
+async fn start(folder: &Path, arguments: &[&str], gateways: usize) -> (Child, Vec<u32>) {
     let plant = Command::new(plant_program())
-        .args(["--fault", "persistent-flapping"])
+        .args(arguments)
         .env("TMPDIR", folder)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    wait::until("three gateways", || async { processes::children(plant.id()).len() == 3 }).await.unwrap();
+    wait::until("its gateways", || async { processes::children(plant.id()).len() >= gateways })
+        .await
+        .unwrap();
     let gateways = processes::children(plant.id());
     (plant, gateways)
 }
@@ -49,16 +104,46 @@ async fn leaves_nothing(folder: &Path, gateways: &[u32]) {
 #[tokio::test]
 async fn an_interrupted_plant_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut plant, gateways) = start(folder.path()).await;
+    let (mut plant, gateways) = start(folder.path(), &["--fault", "persistent-flapping"], 3).await;
     processes::signal(plant.id(), Signal::Interrupt);
     assert_eq!(plant.wait().unwrap().code(), Some(130));
     leaves_nothing(folder.path(), &gateways).await;
 }
 
 #[tokio::test]
+async fn an_interrupted_sweep_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut plant, gateways) = start(folder.path(), &["--all"], 6).await;
+    processes::signal(plant.id(), Signal::Interrupt);
+    assert_eq!(plant.wait().unwrap().code(), Some(130));
+    leaves_nothing(folder.path(), &gateways).await;
+}
+
+#[tokio::test]
+async fn a_panic_leaves_nothing_behind() {
+    let (tell, told) = mpsc::channel();
+    let panicked = thread::spawn(move || {
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let factory = crate::start(Plan::WHOLE).await;
+            let pids = factory.gateways().map(|gateway| gateway.supervisor().status().pid.unwrap());
+            tell.send((pids.collect::<Vec<_>>(), factory.folder().to_owned())).unwrap();
+            panic!("a panic in the middle of a story");
+        })
+    });
+    let (gateways, folder) = told.recv().unwrap();
+    assert!(panicked.join().is_err());
+    assert_eq!(gateways.len(), 3);
+    wait::until("the gateways' end", || async { !gateways.iter().any(|pid| processes::exists(*pid)) })
+        .await
+        .unwrap();
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
 async fn a_killed_plant_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut plant, gateways) = start(folder.path()).await;
+    let (mut plant, gateways) = start(folder.path(), &["--fault", "persistent-flapping"], 3).await;
     plant.kill().unwrap();
     plant.wait().unwrap();
     leaves_nothing(folder.path(), &gateways).await;

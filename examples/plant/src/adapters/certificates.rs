@@ -1,0 +1,110 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use iot_runbook::{
+    fact::Source,
+    probe::{
+        CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ProbeError, ProvisioningContact,
+        ProvisioningContactRequest, RenewalAnswer, RenewalRequest, Revocation, WhichCertificate,
+    },
+};
+
+use super::{registered, unanswered};
+use crate::{door, factory::Factory, gateway::field::Held, pki::Presented};
+
+/// Certificates, as devices present them: to their gateway, and at the door. The plant has no provisioning service
+/// and renews nothing by itself, so how a renewal stands is a question without an adapter.
+#[derive(Debug)]
+pub struct Certificates {
+    factory: Arc<Factory>,
+    source: Source,
+}
+
+impl Certificates {
+    /// Those of this factory's devices.
+    pub fn of(factory: &Arc<Factory>) -> Self {
+        Self { factory: Arc::clone(factory), source: Source::new("certificate, as presented") }
+    }
+
+    /// Has the gateway connect to the device and read what it presents.
+    async fn in_use(&self, device: &str) -> Result<Option<Presented>, ProbeError> {
+        let gateway = registered(&self.factory, device)?.gateway;
+        let gateway = self.factory.gateway(&gateway).map_err(|error| unanswered("the plant", error))?;
+        let held = gateway.certificate(device).await;
+        match held.map_err(|error| unanswered("the gateway that is to look", error))? {
+            Held::Nothing => Ok(None),
+            Held::Presented { der } => {
+                let presented = Presented::parse(&der);
+                presented.map(Some).map_err(|error| unanswered("the certificate", error))
+            }
+            Held::Unreachable { why } => Err(ProbeError::timeout(format!("the device: {why}"))),
+        }
+    }
+
+    fn judged(&self, presented: &Presented) -> Result<Certificate, ProbeError> {
+        let authority = self.factory.authority();
+        let issuer =
+            Presented::parse(authority.certificate()).map_err(|error| unanswered("the authority", error))?;
+        let ours = presented.issuer == issuer.common_name;
+        // The list names what our own authority revoked; a serial of another's is not on it whatever it says.
+        let revoked = ours && authority.has_revoked(&presented.serial);
+        let mut certificate = Certificate::new(
+            format!("{} {}", presented.issuer, presented.serial).into(),
+            presented.validity.not_before,
+            presented.validity.not_after,
+            if revoked { Revocation::Revoked(None) } else { Revocation::NotRevoked },
+        )
+        .with_subject(presented.common_name.as_str())
+        .with_serial(presented.serial.as_str());
+        if ours {
+            certificate = certificate.with_issuer_not_after(issuer.validity.not_after);
+        }
+        Ok(match self.last_used(presented) {
+            Some(at) => certificate.with_last_used(at),
+            None => certificate,
+        })
+    }
+
+    fn last_used(&self, presented: &Presented) -> Option<DateTime<Utc>> {
+        let seen = self.factory.door().events(&presented.common_name, DateTime::<Utc>::MIN_UTC);
+        let accepted = seen.iter().rev().filter(|event| matches!(event.kind, door::EventKind::Accepted(_)));
+        let mut same =
+            accepted.filter(|event| event.presented.as_ref().is_some_and(|seen| seen.der == presented.der));
+        same.next().map(|event| event.at)
+    }
+}
+
+#[async_trait]
+impl CertStoreProbe for Certificates {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    async fn certificate(&self, request: &CertificateRequest) -> Result<CertificateAnswer, ProbeError> {
+        let device = request.device.as_str();
+        let presented = match request.which {
+            WhichCertificate::InUse => self.in_use(device).await?,
+            WhichCertificate::Presented => {
+                self.factory.door().last_presented(device).map(|(_, presented)| presented)
+            }
+            _ => return Err(ProbeError::unsupported()),
+        };
+        let answer = CertificateAnswer::new(Utc::now());
+        Ok(match presented {
+            Some(presented) => answer.with_certificate(self.judged(&presented)?),
+            None => answer,
+        })
+    }
+
+    async fn renewal(&self, _: &RenewalRequest) -> Result<RenewalAnswer, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+
+    async fn provisioning_contact(
+        &self,
+        _: &ProvisioningContactRequest,
+    ) -> Result<ProvisioningContact, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+}

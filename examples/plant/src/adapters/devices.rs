@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use iot_runbook::{
+    fact::Source,
+    probe::{
+        DeviceProbe, LastSeenAnswer, LastSeenRequest, ProbeError, Receipts, ReceiptsRequest, ServiceState,
+        ServiceStateAnswer, ServiceStateRequest,
+    },
+};
+
+use super::{covered, unanswered};
+use crate::{factory::Factory, platform};
+
+/// Devices, as the platform's registry and its subscriber know them.
+#[derive(Debug)]
+pub struct Devices {
+    factory: Arc<Factory>,
+    source: Source,
+}
+
+impl Devices {
+    /// Those of this factory.
+    pub fn of(factory: &Arc<Factory>) -> Self {
+        Self { factory: Arc::clone(factory), source: Source::new("platform") }
+    }
+}
+
+#[async_trait]
+impl DeviceProbe for Devices {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    async fn service_state(&self, request: &ServiceStateRequest) -> Result<ServiceStateAnswer, ProbeError> {
+        let found = self.factory.registry().device(request.device.as_str());
+        let found = found.map_err(|error| unanswered("the registry", error))?;
+        let answer = ServiceStateAnswer::new(Utc::now());
+        Ok(match found {
+            None => answer,
+            Some(registered) => answer.with_state(match registered.state {
+                platform::ServiceState::InService => ServiceState::InService,
+                platform::ServiceState::InMaintenance => ServiceState::Maintenance,
+                platform::ServiceState::Decommissioned => ServiceState::Decommissioned,
+                platform::ServiceState::NeverProvisioned => ServiceState::NeverProvisioned,
+            }),
+        })
+    }
+
+    async fn last_seen(&self, request: &LastSeenRequest) -> Result<LastSeenAnswer, ProbeError> {
+        let last = self.factory.platform().last_seen(request.device.as_str());
+        let answer = LastSeenAnswer::new(Utc::now());
+        Ok(match last {
+            Some(at) => answer.with_last_receipt(at),
+            None => answer,
+        })
+    }
+
+    async fn receipts(&self, request: &ReceiptsRequest) -> Result<Receipts, ProbeError> {
+        let now = Utc::now();
+        let receipts = self.factory.platform().receipts(request.device.as_str());
+        let covers = covered(request.period, receipts.complete_from, now);
+        let mut answer = Receipts::new(now, covers);
+        let within = || receipts.at.iter().copied().filter(|at| covers.contains(*at));
+        if let (Some(first), Some(last)) = (within().next(), within().next_back()) {
+            answer = answer.with_first(first).with_last(last);
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,215 @@
+//! One scenario, from the first fault to the finding.
+
+use std::{
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{TimeDelta, Utc};
+use iot_runbook::{
+    check::Checks,
+    diagnosis::{Bundle, Diagnosis, Finding},
+    driver::{Driver, RetryPolicy, TokioTimer},
+    subject::Subject,
+};
+use serde::Serialize;
+use ulid::Ulid;
+
+use crate::{
+    adapters::{Adapters, Restart},
+    alarm,
+    crew::Crew,
+    error::{Error, Result},
+    factory::Factory,
+    fault::Injected,
+    runbooks::Runbooks,
+    scenario::{Expected, People, Scenario},
+    story::Story,
+};
+
+/// How often the devices of the plant mean to publish.
+const REPORTING_EVERY: TimeDelta = TimeDelta::milliseconds(300);
+/// How long one attempt at a probe may take: longer than any part's own time limits.
+const ATTEMPT: Duration = Duration::from_secs(4);
+const ATTEMPTS: u32 = 2;
+
+/// A scenario whose diagnosis has ended. Its faults are still in the factory.
+#[derive(Debug)]
+pub struct Examined {
+    /// The scenario.
+    pub scenario: &'static Scenario,
+    /// What the diagnosis came to.
+    pub finding: Finding,
+    /// By which evidence.
+    pub bundle: Bundle,
+    /// How long it took, from the alert on.
+    pub took: TimeDelta,
+    injected: Vec<Injected>,
+}
+
+/// Puts a scenario's faults into the factory, waits for the alert, and diagnoses it.
+///
+/// # Errors
+/// When a fault can't be put in, no alert is raised, or the diagnosis can't be run.
+pub async fn examine(
+    factory: &Arc<Factory>,
+    scenario: &'static Scenario,
+    runbooks: &Runbooks,
+    story: &Arc<Story>,
+) -> Result<Examined> {
+    let faults = scenario.faults()?;
+    let device = faults.first().map_or("", |fault| fault.device);
+    let since = Utc::now();
+    let mut injected = Vec::new();
+    for fault in faults {
+        injected.push(fault.inject(factory).await?);
+    }
+    let injected = Arc::new(injected);
+    let trigger = alarm::raised(factory, device, since).await?;
+    let subject = subject(factory, device)?;
+    story.tell(format_args!("  {device}: {}; what a user sees:", trigger.text));
+    story.tell_overview(factory, subject.site.as_ref().map(|site| site.as_str()));
+
+    let (name, set) = runbooks.set(scenario.people == People::Absent)?;
+    let probes = scenario.obstacle.before(Adapters::of(factory));
+    let crew = Crew::new(Arc::clone(factory), scenario.people, Arc::clone(&injected), Arc::clone(story));
+    let retry = RetryPolicy::default().with_attempt(ATTEMPT).with_attempts(ATTEMPTS);
+    let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
+        .map_err(Error::runbook)?
+        .with_operator(Arc::new(crew))
+        .with_actuator(Arc::new(Restart::of(factory)))
+        .with_journal(Arc::<Story>::clone(story))
+        .with_retry(retry);
+    let mut diagnosis =
+        Diagnosis::new(new_id(), &set, &name, subject, trigger, Utc::now()).map_err(Error::runbook)?;
+    let started = diagnosis.trigger().at;
+    let finding = driver.run(&mut diagnosis).await.map_err(Error::runbook)?;
+    // With it the crew, who knows the faults.
+    drop(driver);
+    let bundle = diagnosis.bundle();
+    story.tell_end(&finding, &bundle);
+    let injected = Arc::into_inner(injected).unwrap_or_default();
+    Ok(Examined { scenario, took: finding.at() - started, finding, bundle, injected })
+}
+
+fn subject(factory: &Factory, device: &str) -> Result<Subject> {
+    let subject = Subject::device(device).with_reporting_interval(REPORTING_EVERY);
+    Ok(match factory.registry().device(device)? {
+        Some(registered) => subject.with_gateway(registered.gateway).with_site(registered.site),
+        None => subject,
+    })
+}
+
+/// Ids differ within this process by their count, and from other processes' by time and process.
+fn new_id() -> Ulid {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let millis = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    Ulid::from_parts(millis, (u128::from(process::id()) << 64) | u128::from(count))
+}
+
+impl Examined {
+    /// How many steps it took.
+    pub fn steps(&self) -> usize {
+        self.passed().len()
+    }
+
+    /// What it came to, in the words of what is expected.
+    pub fn diagnosed(&self) -> String {
+        match self.finding.conclusion() {
+            Some(conclusion) => conclusion.to_owned(),
+            None => {
+                let likeliest = self.likeliest().unwrap_or("no cause");
+                format!("one of {}, {likeliest}?", self.finding.hypotheses().len())
+            }
+        }
+    }
+
+    fn likeliest(&self) -> Option<&str> {
+        self.finding.hypotheses().first()?.root_cause.as_deref()
+    }
+
+    /// How it differs from what the scenario expects; none where it does not.
+    pub fn differs(&self) -> Option<String> {
+        match self.scenario.expected {
+            Expected::Conclusion(expected) if self.finding.conclusion() != Some(expected) => {
+                return Some(format!("expected {expected}"));
+            }
+            Expected::Hypotheses { all, .. } if self.possible() != all => {
+                return Some(format!("expected {}; found {}", all.join(", "), self.possible().join(", ")));
+            }
+            Expected::Hypotheses { first, .. } if self.likeliest() != Some(first) => {
+                return Some(format!("expected {first} to be the likeliest cause"));
+            }
+            Expected::Conclusion(_) | Expected::Hypotheses { .. } => {}
+        }
+        let passed = self.passed();
+        let mut passed = passed.iter();
+        let missed = self.scenario.through.iter().find(|step| !passed.any(|passed| passed == *step))?;
+        Some(format!("did not pass {missed} where it was expected"))
+    }
+
+    /// Mends what was broken, and waits until the factory is healthy.
+    ///
+    /// # Errors
+    /// When a part can't be mended, or the factory does not become healthy in time.
+    pub async fn mend(self, factory: &Factory) -> Result<()> {
+        for injected in self.injected.into_iter().rev() {
+            injected.repair(factory).await?;
+        }
+        factory.healthy().await
+    }
+
+    /// All of it as a line of JSON.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn json(&self) -> Result<String> {
+        let differs = self.differs();
+        Ok(serde_json::to_string(&Line {
+            fault: self.scenario.id,
+            expected: self.scenario.expected.to_string(),
+            diagnosed: self.diagnosed(),
+            as_expected: differs.is_none(),
+            differs,
+            steps: self.steps(),
+            seconds: self.took.as_seconds_f64(),
+            finding: &self.finding,
+            bundle: &self.bundle,
+        })?)
+    }
+
+    /// The conclusions that stay possible, in alphabetical order.
+    fn possible(&self) -> Vec<&str> {
+        let hypotheses = self.finding.hypotheses().iter();
+        let mut possible = hypotheses.map(|hypothesis| &*hypothesis.conclusion).collect::<Vec<_>>();
+        possible.sort_unstable();
+        possible
+    }
+
+    /// The steps in the order in which they were passed.
+    fn passed(&self) -> Vec<&str> {
+        let mut steps =
+            self.bundle.records.iter().map(|record| (&*record.runbook, &*record.step)).collect::<Vec<_>>();
+        steps.dedup();
+        steps.into_iter().map(|(_, step)| step).collect()
+    }
+}
+
+/// When it began, for whoever sorts the lines, is in the bundle.
+#[derive(Serialize)]
+struct Line<'a> {
+    fault: &'a str,
+    expected: String,
+    diagnosed: String,
+    as_expected: bool,
+    differs: Option<String>,
+    steps: usize,
+    seconds: f64,
+    finding: &'a Finding,
+    bundle: &'a Bundle,
+}

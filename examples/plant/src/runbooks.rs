@@ -1,0 +1,130 @@
+//! The runbooks that the plant is diagnosed by: those of the catalog, or one of a user's own with them.
+
+use std::{fs, path::Path};
+
+use iot_runbook::{
+    catalog,
+    runbook::{RunbookSet, document::Document},
+};
+
+use crate::error::{Error, Result};
+
+/// Everything takes seconds in the plant: a device publishes three times a second, and a restart takes less than
+/// one. Beside each: what must lie below it, on a slow machine too.
+const IN_SECONDS: &[(&str, &str)] = &[
+    // Above the silence that raises the alarm, so that a flap is one.
+    ("flap_window", "2s"),
+    // Above two cycles of a network that comes and goes.
+    ("monitor_for", "3s"),
+    ("offline_after", "5s"),
+    ("recent_connect", "5s"),
+    // Above the start of a gateway, and the redialling of its devices.
+    ("reconnect_within", "6s"),
+    // Above some publishing intervals and heartbeats.
+    ("publishing_within", "3s"),
+    ("heartbeat_within", "2s"),
+    // Above a restart with all its own time limits.
+    ("approval_within", "25s"),
+    ("answer_within", "25s"),
+];
+
+/// How long people are waited for who never answer.
+const IN_VAIN: &[(&str, &str)] = &[("approval_within", "3s"), ("answer_within", "3s")];
+
+/// The runbook that an offline alert is diagnosed by, with all that it can hand over to.
+#[derive(Clone, Debug)]
+pub struct Runbooks {
+    document: Document,
+    own_thresholds: bool,
+}
+
+impl Runbooks {
+    /// The catalog's `device-offline`.
+    ///
+    /// # Errors
+    /// When the catalog is broken.
+    pub fn catalog() -> Result<Self> {
+        Ok(Self { document: catalog::device_offline().map_err(Error::runbook)?, own_thresholds: false })
+    }
+
+    /// The runbook in this file. Thresholds that the catalog's has as well are set to seconds, unless
+    /// `own_thresholds` leaves them as they are in the file.
+    ///
+    /// # Errors
+    /// When the file can't be read, or is not valid; every fault is named.
+    pub fn read(file: &Path, own_thresholds: bool) -> Result<Self> {
+        let text = fs::read_to_string(file).map_err(Error::io("reading the runbook"))?;
+        let document = Document::from_toml(&text).map_err(Error::runbook)?;
+        // Its own faults first: those of thresholds that the plant sets would hide among them.
+        document.validate().map_err(Error::runbook)?;
+        Ok(Self { document, own_thresholds })
+    }
+
+    /// The name of the runbook, and the set to walk it in. `in_vain`: nobody will answer, so people are waited for
+    /// shortly.
+    ///
+    /// # Errors
+    /// When it is no set.
+    pub fn set(&self, in_vain: bool) -> Result<(String, RunbookSet)> {
+        let mut document = self.document.clone();
+        if !self.own_thresholds {
+            let shorter = if in_vain { IN_VAIN } else { &[] };
+            for (name, value) in IN_SECONDS.iter().chain(shorter) {
+                let set = document.clone().threshold(name, *value);
+                // A runbook of a user's own need not have all of them.
+                if set.validate().is_ok() {
+                    document = set;
+                }
+            }
+        }
+        let runbook = document.validate().map_err(Error::runbook)?;
+        let name = runbook.name().to_owned();
+        let mut runbooks = vec![runbook];
+        for other in catalog::documents().map_err(Error::runbook)? {
+            let other = other.validate().map_err(Error::runbook)?;
+            if other.name() != name {
+                runbooks.push(other);
+            }
+        }
+        Ok((name, RunbookSet::new(runbooks).map_err(Error::runbook)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalog_takes_every_threshold_in_seconds() {
+        let mut document = catalog::device_offline().unwrap();
+        for (name, value) in IN_SECONDS.iter().chain(IN_VAIN) {
+            document = document.threshold(name, *value);
+        }
+        document.validate().unwrap();
+        let (name, set) = Runbooks::catalog().unwrap().set(false).unwrap();
+        assert_eq!(name, "device-offline");
+        assert_ne!(set.fingerprint(&name), catalog::set().unwrap().fingerprint(&name));
+    }
+
+    #[test]
+    fn a_runbook_of_ones_own_is_completed_from_the_catalog() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("own.toml");
+        let text = include_str!("../../../src/catalog/device-offline.toml");
+        fs::write(&file, text.replace("name = \"device-offline\"", "name = \"ours\"")).unwrap();
+        let (name, set) = Runbooks::read(&file, false).unwrap().set(false).unwrap();
+        assert_eq!(name, "ours");
+        assert!(set.find("certificate-expiry").is_some());
+    }
+
+    #[test]
+    fn every_fault_of_a_runbook_of_ones_own_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("own.toml");
+        let text = include_str!("../../../src/catalog/device-offline.toml");
+        let broken = text.replace("to = \"flap-history\"", "to = \"nowhere\"");
+        fs::write(&file, broken.replace("to = \"gateway-health\"", "to = \"nobody\"")).unwrap();
+        let refused = Runbooks::read(&file, false).unwrap_err().to_string();
+        assert!(refused.contains("nowhere") && refused.contains("nobody"), "{refused}");
+    }
+}

@@ -1,0 +1,126 @@
+//! What keeps the platform from seeing: an adapter that is not there, that fails, or that never answers.
+
+use std::{future::pending, sync::Arc};
+
+use async_trait::async_trait;
+use iot_runbook::{
+    fact::Source,
+    probe::{
+        DeviceProbe, GatewayHealth, GatewayProbe, HealthRequest, LastSeenAnswer, LastSeenRequest,
+        NetworkProbe, OtPathsRequest, PathsTried, ProbeError, Probes, PublishingLog, PublishingRequest,
+        Receipts, ReceiptsRequest, ServiceStateAnswer, ServiceStateRequest, SitePathsRequest,
+    },
+};
+
+use crate::adapters::Adapters;
+
+/// What keeps the platform from seeing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Nothing.
+    None,
+    /// No adapter for power was supplied.
+    NoPowerProbe,
+    /// No adapter for certificates was supplied.
+    NoCertificateProbe,
+    /// The adapter for gateways never answers.
+    GatewayProbeHangs,
+    /// The adapter for networks fails.
+    NetworkProbeFails,
+    /// The registry fails; what the platform received is still known.
+    RegistryFails,
+}
+
+impl Obstacle {
+    /// What a reader is told of it.
+    pub const fn story(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::NoPowerProbe => Some("the platform has no adapter for power"),
+            Self::NoCertificateProbe => Some("the platform has no adapter for certificates"),
+            Self::GatewayProbeHangs => Some("the platform's adapter for gateways never answers"),
+            Self::NetworkProbeFails => Some("the platform's adapter for networks fails"),
+            Self::RegistryFails => Some("the platform's registry fails"),
+        }
+    }
+
+    /// What is left to ask with.
+    pub fn before(self, adapters: Adapters) -> Probes {
+        let Adapters { device, broker, gateway, network, cert_store, power } = adapters;
+        let mut probes = Probes::new().with_broker(broker);
+        probes = match self {
+            Self::RegistryFails => probes.with_device(Arc::new(FailingRegistry(device))),
+            _ => probes.with_device(device),
+        };
+        probes = match self {
+            Self::GatewayProbeHangs => probes.with_gateway(Arc::new(Hanging(gateway.source()))),
+            _ => probes.with_gateway(gateway),
+        };
+        probes = match self {
+            Self::NetworkProbeFails => probes.with_network(Arc::new(Failing(network.source()))),
+            _ => probes.with_network(network),
+        };
+        if self != Self::NoCertificateProbe {
+            probes = probes.with_cert_store(cert_store);
+        }
+        if self != Self::NoPowerProbe {
+            probes = probes.with_power(power);
+        }
+        probes
+    }
+}
+
+struct Hanging(Source);
+
+#[async_trait]
+impl GatewayProbe for Hanging {
+    fn source(&self) -> Source {
+        self.0.clone()
+    }
+
+    async fn health(&self, _: &HealthRequest) -> Result<GatewayHealth, ProbeError> {
+        pending().await
+    }
+
+    async fn publishing(&self, _: &PublishingRequest) -> Result<PublishingLog, ProbeError> {
+        pending().await
+    }
+}
+
+struct Failing(Source);
+
+#[async_trait]
+impl NetworkProbe for Failing {
+    fn source(&self) -> Source {
+        self.0.clone()
+    }
+
+    async fn site_paths(&self, _: &SitePathsRequest) -> Result<PathsTried, ProbeError> {
+        Err(ProbeError::failed("the network monitor answers nonsense"))
+    }
+
+    async fn ot_paths(&self, _: &OtPathsRequest) -> Result<PathsTried, ProbeError> {
+        Err(ProbeError::failed("the network monitor answers nonsense"))
+    }
+}
+
+struct FailingRegistry(Arc<dyn DeviceProbe>);
+
+#[async_trait]
+impl DeviceProbe for FailingRegistry {
+    fn source(&self) -> Source {
+        self.0.source()
+    }
+
+    async fn service_state(&self, _: &ServiceStateRequest) -> Result<ServiceStateAnswer, ProbeError> {
+        Err(ProbeError::failed("the registry's database is locked"))
+    }
+
+    async fn last_seen(&self, request: &LastSeenRequest) -> Result<LastSeenAnswer, ProbeError> {
+        self.0.last_seen(request).await
+    }
+
+    async fn receipts(&self, request: &ReceiptsRequest) -> Result<Receipts, ProbeError> {
+        self.0.receipts(request).await
+    }
+}

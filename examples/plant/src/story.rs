@@ -1,0 +1,142 @@
+//! The story: a diagnosis told while it happens, in a terminal.
+
+mod ending;
+mod record;
+
+use std::{
+    fmt::Display,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use iot_runbook::{
+    diagnosis::{Bundle, Diagnosis, Finding, Recorded},
+    driver::Journal,
+};
+use tokio::time::interval;
+
+use crate::{console, factory::Factory, reading::overview, task::Task};
+
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+const PROGRESS_WIDTH: usize = 30;
+
+/// Who tells the story, or keeps silent.
+#[derive(Debug)]
+pub struct Story {
+    loud: bool,
+    told: Mutex<Told>,
+}
+
+/// How far it was told.
+#[derive(Debug, Default)]
+struct Told {
+    records: usize,
+    /// The runbook and the step that were named last.
+    step: Option<(Box<str>, Box<str>)>,
+    progress: Option<Task>,
+}
+
+impl Story {
+    /// Tells.
+    pub fn aloud() -> Self {
+        Self { loud: true, told: Mutex::default() }
+    }
+
+    /// Keeps silent.
+    pub fn silent() -> Self {
+        Self { loud: false, told: Mutex::default() }
+    }
+
+    /// Tells a line.
+    pub fn tell(&self, line: impl Display) {
+        if self.loud {
+            self.told().stop_progress();
+            console::say(line);
+        }
+    }
+
+    /// Tells what a user of the plant sees now, of one of its sites alone or of all.
+    pub fn tell_overview(&self, factory: &Factory, site: Option<&str>) {
+        if self.loud {
+            for line in overview(factory, site) {
+                self.tell(format_args!("    {line}"));
+            }
+        }
+    }
+
+    /// Tells what a diagnosis came to, and by which evidence.
+    pub fn tell_end(&self, finding: &Finding, bundle: &Bundle) {
+        for line in ending::lines(finding, bundle) {
+            self.tell(line);
+        }
+        *self.told() = Told::default();
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    fn stop_progress(&mut self) {
+        if self.progress.take().is_some() {
+            console::clear();
+        }
+    }
+
+    fn go_on(&mut self, diagnosis: &Diagnosis) {
+        while let Some(record) = diagnosis.record(self.records) {
+            self.records += 1;
+            let step = (record.runbook.clone(), record.step.clone());
+            if self.step.as_ref() != Some(&step) {
+                if let Some(line) = record::step(diagnosis, &record) {
+                    console::say(line);
+                }
+                self.step = Some(step);
+            }
+            for line in record::lines(diagnosis, &record) {
+                console::say(line);
+            }
+        }
+    }
+
+    /// Shows how a wait goes on. What people are waited for is their own affair.
+    fn show_wait(&mut self, diagnosis: &Diagnosis) {
+        let last = self.records.checked_sub(1).and_then(|last| diagnosis.record(last));
+        let is_wait = last.is_some_and(|record| {
+            !matches!(
+                record.what,
+                Recorded::PersonAsked { .. } | Recorded::ApprovalAsked { .. } | Recorded::ActBegan { .. }
+            )
+        });
+        if let Some(until) = diagnosis.due_at().filter(|_| is_wait) {
+            self.progress = Some(Task::spawn(show_progress(Utc::now(), until)));
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for Story {
+    async fn keep(&self, diagnosis: &Diagnosis) {
+        if self.loud {
+            let mut told = self.told();
+            told.stop_progress();
+            told.go_on(diagnosis);
+            told.show_wait(diagnosis);
+        }
+    }
+}
+
+async fn show_progress(from: DateTime<Utc>, until: DateTime<Utc>) {
+    let mut tick = interval(PROGRESS_EVERY);
+    let whole = (until - from).as_seconds_f64().max(f64::EPSILON);
+    loop {
+        tick.tick().await;
+        let gone = (Utc::now() - from).as_seconds_f64().min(whole);
+        let filled = (gone / whole * PROGRESS_WIDTH as f64) as usize;
+        let empty = PROGRESS_WIDTH.saturating_sub(filled);
+        console::show(format_args!("      [{:=<filled$}{:empty$}] {gone:.1} of {whole:.1} s", "", ""));
+    }
+}

@@ -1,0 +1,115 @@
+//! Every scenario, each in a factory of its own, and the table of what came of it.
+
+use std::{path::Path, sync::Arc};
+
+use chrono::Utc;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    console::{clear, say, show},
+    error::{Error, Result},
+    examine::{Examined, examine},
+    factory::{Factory, Plan},
+    runbooks::Runbooks,
+    scenario::Scenario,
+    story::Story,
+};
+
+/// How wide the longest conclusion is, and the longest cause of hypotheses.
+const WIDE: usize = 31;
+/// How many factories run at a time. They wait most of their lives.
+const AT_A_TIME: usize = 4;
+
+/// Examines every scenario. `json`: lines of JSON as they come, instead of the table. Gives whether each came to
+/// what was expected.
+///
+/// # Errors
+/// When JSON can't be written.
+pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bool> {
+    let started = Utc::now();
+    if !json {
+        say(row("fault", "expected", "diagnosed", "steps", "seconds"));
+    }
+    // Dropping the set ends what is under way, and with it its factories.
+    let mut under_way = JoinSet::new();
+    let slots = Arc::new(Semaphore::new(AT_A_TIME));
+    for (position, scenario) in Scenario::ALL.iter().enumerate() {
+        let (slots, program, runbooks) = (Arc::clone(&slots), program.to_owned(), runbooks.clone());
+        under_way.spawn(async move {
+            let _slot = slots.acquire().await;
+            (position, alone(&program, scenario, &runbooks).await)
+        });
+    }
+    let mut ended = Vec::new();
+    ended.resize_with(Scenario::ALL.len(), || None);
+    let (mut told, mut good) = (0, 0);
+    while let Some(joined) = under_way.join_next().await {
+        let (position, result) = joined.map_err(|error| match error.try_into_panic() {
+            // A scenario that panicked is a fault of the plant's, and ends it.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Error::Refused(error.to_string()),
+        })?;
+        if let Some(place) = ended.get_mut(position) {
+            *place = Some(result);
+        }
+        // In the order of the catalog, whichever ended first.
+        while let Some((scenario, result)) = next(&mut ended, told) {
+            told += 1;
+            clear();
+            good += usize::from(tell(scenario, result, json)?);
+        }
+        if !json {
+            show(format_args!("{told} of {} ...", Scenario::ALL.len()));
+        }
+    }
+    if !json {
+        clear();
+        let seconds = (Utc::now() - started).as_seconds_f64();
+        say(format_args!("{good} of {told} as expected, in {seconds:.0} s."));
+    }
+    Ok(good == told)
+}
+
+fn next(
+    ended: &mut [Option<Result<Examined>>],
+    position: usize,
+) -> Option<(&'static Scenario, Result<Examined>)> {
+    Some((Scenario::ALL.get(position)?, ended.get_mut(position)?.take()?))
+}
+
+/// In a factory of its own: what one scenario leaves in the logs is no evidence in another.
+async fn alone(program: &Path, scenario: &'static Scenario, runbooks: &Runbooks) -> Result<Examined> {
+    let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
+    let examined = examine(&factory, scenario, runbooks, &Arc::new(Story::silent())).await;
+    if let Some(factory) = Arc::into_inner(factory) {
+        factory.stop().await?;
+    }
+    examined
+}
+
+fn tell(scenario: &Scenario, result: Result<Examined>, json: bool) -> Result<bool> {
+    let examined = match result {
+        Ok(examined) => examined,
+        Err(error) if json => return Err(error),
+        Err(error) => {
+            say(row(scenario.id, &scenario.expected.to_string(), &format!("error: {error}"), "", ""));
+            return Ok(false);
+        }
+    };
+    if json {
+        say(examined.json()?);
+        return Ok(examined.differs().is_none());
+    }
+    let steps = examined.steps().to_string();
+    let seconds = format!("{:.1}", examined.took.as_seconds_f64());
+    say(row(scenario.id, &scenario.expected.to_string(), &examined.diagnosed(), &steps, &seconds));
+    let differs = examined.differs();
+    if let Some(differs) = &differs {
+        say(format_args!("  DIFFERS: {differs}"));
+    }
+    Ok(differs.is_none())
+}
+
+fn row(fault: &str, expected: &str, diagnosed: &str, steps: &str, seconds: &str) -> String {
+    format!("{fault:<41}  {expected:<WIDE$}  {diagnosed:<WIDE$}  {steps:>5}  {seconds:>7}")
+}

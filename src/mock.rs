@@ -1,0 +1,151 @@
+//! mockall mocks of every trait that users implement, for their own tests (feature `mock`).
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use chrono::{DateTime, Utc};
+//! use iot_runbook::fact::Source;
+//! use iot_runbook::mock::MockPowerProbe;
+//! use iot_runbook::probe::{PowerFacts, ProbeError, Probes};
+//!
+//! let mut power = MockPowerProbe::new();
+//! power.expect_source().return_const(Source::new("power unit"));
+//! power.expect_power().times(1).returning(|request| match request.device.as_str() {
+//!     "press-07" => Ok(PowerFacts::new(DateTime::UNIX_EPOCH).with_feed_live(false)),
+//!     _ => Err(ProbeError::refused("not of this hall")),
+//! });
+//! let probes = Probes::new().with_power(Arc::new(power));
+//! # let power = probes.power().unwrap();
+//! # let asked = iot_runbook::probe::PowerRequest::new("press-07".into());
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(power.power(&asked))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A check asks for the `source` of an adapter after each answer: expect it without a count.
+
+#![allow(missing_docs, reason = "mockall writes the expectations of each method without docs")]
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::check::{CheckRequest, CustomCheck};
+use crate::diagnosis::{
+    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Reply,
+};
+use crate::driver::{Actuator, Journal, Operator};
+use crate::fact::{Observation, Source};
+use crate::probe::*;
+use crate::runbook::step::Params;
+use crate::subject::Subject;
+
+macro_rules! mocks {
+    ($($(#[$doc:meta])* $mock:ident: $probe:ident { $($method:ident($request:ident) -> [$($answer:tt)+],)* })*) => {$(
+        mockall::mock! {
+            $(#[$doc])*
+            pub $mock {}
+
+            #[async_trait]
+            impl $probe for $mock {
+                fn source(&self) -> Source;
+                $(async fn $method(&self, request: &$request) -> Result<$($answer)+, ProbeError>;)*
+            }
+        }
+    )*};
+}
+
+mocks! {
+    /// A mock of [`DeviceProbe`].
+    DeviceProbe: DeviceProbe {
+        service_state(ServiceStateRequest) -> [ServiceStateAnswer],
+        last_seen(LastSeenRequest) -> [LastSeenAnswer],
+        receipts(ReceiptsRequest) -> [Receipts],
+    }
+    /// A mock of [`BrokerProbe`].
+    BrokerProbe: BrokerProbe {
+        connection_log(ConnectionLogRequest) -> [Option<ConnectionLog>],
+        messages(MessagesRequest) -> [Messages],
+    }
+    /// A mock of [`GatewayProbe`].
+    GatewayProbe: GatewayProbe {
+        health(HealthRequest) -> [GatewayHealth],
+        publishing(PublishingRequest) -> [PublishingLog],
+    }
+    /// A mock of [`NetworkProbe`].
+    NetworkProbe: NetworkProbe {
+        site_paths(SitePathsRequest) -> [PathsTried],
+        ot_paths(OtPathsRequest) -> [PathsTried],
+    }
+    /// A mock of [`CertStoreProbe`].
+    CertStoreProbe: CertStoreProbe {
+        certificate(CertificateRequest) -> [CertificateAnswer],
+        renewal(RenewalRequest) -> [RenewalAnswer],
+        provisioning_contact(ProvisioningContactRequest) -> [ProvisioningContact],
+    }
+    /// A mock of [`PowerProbe`].
+    PowerProbe: PowerProbe { power(PowerRequest) -> [PowerFacts], }
+    /// A mock of [`KafkaProbe`].
+    KafkaProbe: KafkaProbe {
+        lag(LagRequest) -> [LagFacts],
+        bridged(BridgedRequest) -> [Bridged],
+    }
+    /// A mock of [`EdgeBufferProbe`].
+    EdgeBufferProbe: EdgeBufferProbe { outbox(OutboxRequest) -> [Outbox], }
+    /// A mock of [`SchemaProbe`].
+    SchemaProbe: SchemaProbe { rejections(RejectionsRequest) -> [Rejections], }
+    /// A mock of [`DedupLogProbe`].
+    DedupLogProbe: DedupLogProbe { dropped(DroppedRequest) -> [Dropped], }
+    /// A mock of [`DeadbandProbe`].
+    DeadbandProbe: DeadbandProbe { deadband(DeadbandRequest) -> [DeadbandFacts], }
+    /// A mock of [`TelemetryProbe`].
+    TelemetryProbe: TelemetryProbe {
+        rows(RowsRequest) -> [Rows],
+        storage_refusals(StorageRefusalsRequest) -> [StorageRefusals],
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`CustomCheck`]: `expect_observe` is told the subject, the params and the time of the request.
+    pub CustomCheck {
+        pub fn observe(&self, subject: &Subject, params: &Params, now: DateTime<Utc>) -> Result<Observation, ProbeError>;
+    }
+}
+
+#[async_trait]
+impl CustomCheck for MockCustomCheck {
+    async fn observe(&self, request: &CheckRequest<'_>) -> Result<Observation, ProbeError> {
+        // The mocked method of the same name, which mockall can write: it cannot write one that takes a request.
+        Self::observe(self, request.subject(), request.params(), request.now())
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`Operator`].
+    pub Operator {}
+
+    #[async_trait]
+    impl Operator for Operator {
+        async fn approve(&self, request: &ApprovalRequest) -> Option<Approval>;
+        async fn answer(&self, request: &AskRequest) -> Option<Reply>;
+        async fn tell(&self, alert: &Alert);
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`Actuator`].
+    pub Actuator {}
+
+    #[async_trait]
+    impl Actuator for Actuator {
+        async fn act(&self, request: &ActRequest) -> ActReport;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`Journal`].
+    pub Journal {}
+
+    #[async_trait]
+    impl Journal for Journal {
+        async fn keep(&self, diagnosis: &Diagnosis);
+    }
+}

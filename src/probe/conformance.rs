@@ -1,0 +1,452 @@
+//! Tests of an adapter against the rules of its trait, for the adapter's own tests.
+//!
+//! Each function asks every question of a trait once, of a real or a simulated system, and lists what breaks the
+//! rules. An adapter's error breaks none: which error is right, only its author can say.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use async_trait::async_trait;
+//! use chrono::{DateTime, TimeDelta};
+//! use iot_runbook::fact::Source;
+//! use iot_runbook::probe::conformance::{self, Rule};
+//! use iot_runbook::probe::{PowerFacts, PowerProbe, PowerRequest, ProbeError};
+//!
+//! struct AheadOfItsTime;
+//!
+//! #[async_trait]
+//! impl PowerProbe for AheadOfItsTime {
+//!     fn source(&self) -> Source {
+//!         Source::new("power unit")
+//!     }
+//!
+//!     async fn power(&self, _: &PowerRequest) -> Result<PowerFacts, ProbeError> {
+//!         Ok(PowerFacts::new(DateTime::UNIX_EPOCH + TimeDelta::hours(2)))
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let now = DateTime::UNIX_EPOCH + TimeDelta::hours(1);
+//! let violations = conformance::power(&AheadOfItsTime, "press-07", now).await;
+//! assert_eq!(violations.len(), 1);
+//! assert_eq!(violations[0].rule, Rule::Future);
+//! # });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::*;
+use crate::subject::{DeviceId, GatewayId, PipelineId, SiteId};
+use crate::time::{Period, saturating_add};
+
+/// Two clocks may differ by this much before a fact counts as one of the future.
+const TOLERANCE: TimeDelta = TimeDelta::seconds(30);
+
+/// What an answer did wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The method that answered.
+    pub method: &'static str,
+    /// The rule that the answer breaks.
+    pub rule: Rule,
+    /// What is wrong with it, with the values.
+    pub text: String,
+}
+
+/// The rules that an answer can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// A fact is more than 30 s in the future.
+    Future,
+    /// An event or a fact lies outside of the period that was asked for, or that the answer says to cover.
+    Outside,
+    /// A log says to cover what was not asked: more than 30 s beyond the present.
+    Covers,
+    /// Shares, counts or lengths that cannot be.
+    Number,
+    /// Two facts of one answer, or two answers, contradict each other.
+    Contradiction,
+    /// The source has no name, or a new one each time.
+    Source,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.method, self.text)
+    }
+}
+
+/// Asks `probe` about a device, with its receipts of `period`.
+pub async fn device(
+    probe: &dyn DeviceProbe,
+    device: impl Into<DeviceId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let device = device.into();
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(answer) = probe.service_state(&ServiceStateRequest::new(device.clone())).await {
+        found.at("service_state", "observed_at", answer.observed_at);
+    }
+    if let Ok(answer) = probe.last_seen(&LastSeenRequest::new(device.clone())).await {
+        found.at("last_seen", "observed_at", answer.observed_at);
+        found.all_at("last_seen", "last_receipt", answer.last_receipt);
+    }
+    if let Ok(answer) = probe.receipts(&ReceiptsRequest::new(device, period)).await {
+        let method = "receipts";
+        found.log(method, answer.observed_at, answer.covers);
+        found.within(method, "first", answer.first, period);
+        found.within(method, "last", answer.last, period);
+        if answer.first.is_some() != answer.last.is_some() || answer.first > answer.last {
+            found.add(method, Rule::Contradiction, "first and last must both be there, in order".to_owned());
+        }
+    }
+    found.violations
+}
+
+/// Asks `probe` for the log of a client over `period`, and, of a device, for its messages.
+pub async fn broker(
+    probe: &dyn BrokerProbe,
+    client: Client,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    let asked = ConnectionLogRequest::new(client.clone(), period);
+    if let Ok(Some(log)) = probe.connection_log(&asked).await {
+        let method = "connection_log";
+        found.log(method, log.observed_at, log.covers);
+        for event in &log.events {
+            found.within(method, "event", Some(event.at), period);
+            found.within(method, "event", Some(event.at), log.covers);
+        }
+        if log.keep_alive.is_some_and(|length| length < TimeDelta::zero()) {
+            found.add(method, Rule::Number, "the keep-alive is negative".to_owned());
+        }
+    }
+    if let Client::Device(device) = client
+        && let Ok(answer) = probe.messages(&MessagesRequest::new(device, period)).await
+    {
+        found.log("messages", answer.observed_at, answer.covers);
+    }
+    found.violations
+}
+
+/// Asks `probe` about a gateway, with its publishing in `period`.
+pub async fn gateway(
+    probe: &dyn GatewayProbe,
+    gateway: impl Into<GatewayId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let gateway = gateway.into();
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(facts) = probe.health(&HealthRequest::new(gateway.clone())).await {
+        let method = "health";
+        found.at(method, "observed_at", facts.observed_at);
+        for (name, at) in [
+            ("started_at", facts.started_at),
+            ("last_oom_kill", facts.last_oom_kill),
+            ("last_heartbeat", facts.last_heartbeat),
+        ] {
+            found.all_at(method, name, at);
+        }
+        for (name, share) in [("memory", facts.memory), ("cpu", facts.cpu), ("disk", facts.disk)] {
+            if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+                found.add(method, Rule::Number, format!("{name} of {share} is no share from 0 to 1"));
+            }
+        }
+    }
+    if let Ok(log) = probe.publishing(&PublishingRequest::new(gateway, period)).await {
+        let method = "publishing";
+        found.log(method, log.observed_at, log.covers);
+        found.within(method, "last_publish", log.last_publish, period);
+        if log.published.is_some_and(|count| (count > 0) != log.last_publish.is_some()) {
+            found.add(method, Rule::Contradiction, "published and last_publish do not agree".to_owned());
+        }
+    }
+    found.violations
+}
+
+/// Asks `probe` for the ways to a site, and from a gateway to a device.
+pub async fn network(
+    probe: &dyn NetworkProbe,
+    site: impl Into<SiteId>,
+    gateway: impl Into<GatewayId>,
+    device: impl Into<DeviceId>,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(tried) = probe.site_paths(&SitePathsRequest::new(site.into())).await {
+        found.at("site_paths", "observed_at", tried.observed_at);
+    }
+    if let Ok(tried) = probe.ot_paths(&OtPathsRequest::new(gateway.into(), device.into())).await {
+        found.at("ot_paths", "observed_at", tried.observed_at);
+    }
+    found.violations
+}
+
+/// Asks `probe` for the certificates of a device, its renewal, and its contact in `period`.
+pub async fn cert_store(
+    probe: &dyn CertStoreProbe,
+    device: impl Into<DeviceId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let device = device.into();
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    for which in [WhichCertificate::InUse, WhichCertificate::Presented, WhichCertificate::NewlyIssued] {
+        let Ok(answer) = probe.certificate(&CertificateRequest::new(device.clone(), which)).await else {
+            continue;
+        };
+        let method = "certificate";
+        found.at(method, "observed_at", answer.observed_at);
+        let Some(certificate) = answer.certificate else { continue };
+        found.all_at(method, "last_used", certificate.last_used);
+        if certificate.not_after < certificate.not_before {
+            found.add(method, Rule::Contradiction, format!("{which}: not_after is before not_before"));
+        }
+        if certificate.fingerprint.is_empty() {
+            found.add(method, Rule::Contradiction, format!("{which}: the fingerprint is empty"));
+        }
+    }
+    if let Ok(answer) = probe.renewal(&RenewalRequest::new(device.clone())).await {
+        found.at("renewal", "observed_at", answer.observed_at);
+        let latest = answer.latest.iter();
+        for at in
+            latest.flat_map(|one| [Some(one.started_at), one.reported_at, one.confirmed_at, one.failed_at])
+        {
+            found.all_at("renewal", "latest", at);
+        }
+    }
+    if let Ok(answer) = probe.provisioning_contact(&ProvisioningContactRequest::new(device, period)).await {
+        found.log("provisioning_contact", answer.observed_at, answer.covers);
+        found.within("provisioning_contact", "last", answer.last, period);
+    }
+    found.violations
+}
+
+/// Asks `probe` for the power of a device.
+pub async fn power(
+    probe: &dyn PowerProbe,
+    device: impl Into<DeviceId>,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(facts) = probe.power(&PowerRequest::new(device.into())).await {
+        found.at("power", "observed_at", facts.observed_at);
+    }
+    found.violations
+}
+
+/// Asks `probe` for the lag of a pipeline and the messages of a device over `period`.
+pub async fn kafka(
+    probe: &dyn KafkaProbe,
+    pipeline: impl Into<PipelineId>,
+    device: impl Into<DeviceId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let (pipeline, device) = (pipeline.into(), device.into());
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    let asked = LagRequest::new(pipeline.clone(), period).with_device(device.clone());
+    if let Ok(facts) = probe.lag(&asked).await {
+        let method = "lag";
+        found.log(method, facts.observed_at, facts.covers);
+        for sample in facts.partitions.iter().flat_map(|partition| &partition.samples) {
+            found.within(method, "sample", Some(sample.at), period);
+            let high = sample.high_watermark;
+            if sample.low_watermark > high || sample.committed.is_some_and(|committed| committed > high) {
+                let text = format!("an offset at {} is beyond the high watermark {high}", sample.at);
+                found.add(method, Rule::Contradiction, text);
+            }
+            if sample.age.is_some_and(|age| age < TimeDelta::zero()) {
+                found.add(method, Rule::Number, format!("the age at {} is negative", sample.at));
+            }
+        }
+    }
+    if let Ok(answer) = probe.bridged(&BridgedRequest::new(pipeline, device, period)).await {
+        found.log("bridged", answer.observed_at, answer.covers);
+    }
+    found.violations
+}
+
+/// Asks `probe` how the outbox of a gateway did over `period`.
+pub async fn edge_buffer(
+    probe: &dyn EdgeBufferProbe,
+    gateway: impl Into<GatewayId>,
+    device: impl Into<DeviceId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(outbox) = probe.outbox(&OutboxRequest::new(gateway.into(), device.into(), period)).await {
+        let method = "outbox";
+        found.log(method, outbox.observed_at, outbox.covers);
+        found.within(method, "oldest_unsent", outbox.oldest_unsent, period);
+        if outbox.oldest_unsent.is_some() && outbox.unsent == 0 {
+            let text = "oldest_unsent is there, and nothing is unsent".to_owned();
+            found.add(method, Rule::Contradiction, text);
+        }
+        if let (Some(used), Some(capacity)) = (outbox.peak_used, outbox.capacity)
+            && used > capacity
+        {
+            found.add(method, Rule::Number, format!("{used} used of a capacity of {capacity}"));
+        }
+    }
+    found.violations
+}
+
+/// Asks `probe` for the rejections of a device over `period`.
+pub async fn schema(
+    probe: &dyn SchemaProbe,
+    device: impl Into<DeviceId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(answer) = probe.rejections(&RejectionsRequest::new(device.into(), period)).await {
+        found.log("rejections", answer.observed_at, answer.covers);
+    }
+    found.violations
+}
+
+/// Asks `probe` what of a device was dropped over `period`.
+pub async fn dedup_log(
+    probe: &dyn DedupLogProbe,
+    device: impl Into<DeviceId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(answer) = probe.dropped(&DroppedRequest::new(device.into(), period)).await {
+        found.log("dropped", answer.observed_at, answer.covers);
+        if answer.collided > answer.dropped {
+            let text = format!("{} collided of {} dropped", answer.collided, answer.dropped);
+            found.add("dropped", Rule::Contradiction, text);
+        }
+    }
+    found.violations
+}
+
+/// Asks `probe` for the deadband of a device over `period`.
+pub async fn deadband(
+    probe: &dyn DeadbandProbe,
+    device: impl Into<DeviceId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(facts) = probe.deadband(&DeadbandRequest::new(device.into(), period)).await {
+        found.log("deadband", facts.observed_at, facts.covers);
+        let told = [
+            ("width", facts.width),
+            ("movement", facts.movement),
+            ("matters", facts.matters),
+            ("noise", facts.noise),
+        ];
+        for (name, number) in told {
+            if let Some(number) = number.filter(|number| !(number.is_finite() && *number >= 0.0)) {
+                found.add("deadband", Rule::Number, format!("{name} of {number} is no width from 0"));
+            }
+        }
+    }
+    found.violations
+}
+
+/// Asks `probe` for the rows of a device and the refusals of a pipeline over `period`.
+pub async fn telemetry(
+    probe: &dyn TelemetryProbe,
+    pipeline: impl Into<PipelineId>,
+    device: impl Into<DeviceId>,
+    period: Period,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let device = device.into();
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(rows) = probe.rows(&RowsRequest::new(device.clone(), period)).await {
+        found.at("rows", "observed_at", rows.observed_at);
+    }
+    let asked = StorageRefusalsRequest::new(pipeline.into(), device, period);
+    if let Ok(answer) = probe.storage_refusals(&asked).await {
+        found.log("storage_refusals", answer.observed_at, answer.covers);
+    }
+    found.violations
+}
+
+struct Found {
+    latest: DateTime<Utc>,
+    violations: Vec<Violation>,
+}
+
+impl Found {
+    fn new(now: DateTime<Utc>) -> Self {
+        Self { latest: saturating_add(now, TOLERANCE), violations: Vec::new() }
+    }
+
+    fn add(&mut self, method: &'static str, rule: Rule, text: String) {
+        self.violations.push(Violation { method, rule, text });
+    }
+
+    fn source(&mut self, one: &crate::fact::Source, again: &crate::fact::Source) {
+        if one.as_str().is_empty() {
+            self.add("source", Rule::Source, "the source has no name".to_owned());
+        }
+        if one != again {
+            self.add("source", Rule::Source, format!("the source is once {one} and once {again}"));
+        }
+    }
+
+    fn at(&mut self, method: &'static str, name: &'static str, at: DateTime<Utc>) {
+        if at > self.latest {
+            self.add(method, Rule::Future, format!("{name} is in the future: {at}"));
+        }
+    }
+
+    fn all_at(&mut self, method: &'static str, name: &'static str, at: Option<DateTime<Utc>>) {
+        if let Some(at) = at {
+            self.at(method, name, at);
+        }
+    }
+
+    fn within(
+        &mut self,
+        method: &'static str,
+        name: &'static str,
+        at: Option<DateTime<Utc>>,
+        period: Period,
+    ) {
+        if let Some(at) = at.filter(|at| !period.contains(*at)) {
+            let (from, to) = (period.start(), period.end());
+            self.add(
+                method,
+                Rule::Outside,
+                format!("{name} at {at} is not within {from} to {to} (end excluded)"),
+            );
+        }
+    }
+
+    fn log(&mut self, method: &'static str, observed_at: DateTime<Utc>, covers: Period) {
+        self.at(method, "observed_at", observed_at);
+        if covers.end() > self.latest {
+            self.add(method, Rule::Covers, format!("no log covers the future: {}", covers.end()));
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! The driver over adapters in memory, in simulated time.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use iot_runbook::catalog;
+use iot_runbook::check::Checks;
+use iot_runbook::diagnosis::{
+    ActReport, ActRequest, Alert, AnswerError, Approval, ApprovalRequest, AskRequest, Bundle, Diagnosis,
+    Ending, Finding, Output, Reply,
+};
+use iot_runbook::driver::{Actuator, Driver, Operator, RetryPolicy, RunError, SimulatedTimer, Sleep, Timer};
+use iot_runbook::fact::UnknownReason;
+use iot_runbook::probe::{ConnectionEvent, ProcessState, SessionState};
+use iot_runbook::runbook::RunbookSet;
+use iot_runbook::subject::{Subject, Trigger};
+use iot_runbook::time::{Clock, ManualClock};
+use ulid::Ulid;
+
+use crate::deepest::NOW;
+use crate::memory::{Manner, Memory, turn};
+
+/// A service: its adapters, its people, its clock.
+struct Service {
+    set: RunbookSet,
+    clock: Arc<ManualClock>,
+    memory: Arc<Memory>,
+    people: Arc<People>,
+    driver: Driver,
+}
+
+/// Who approves, answers, hears and acts.
+#[derive(Default)]
+struct People {
+    /// What to do with an approval; nobody is there without.
+    approves: Mutex<Option<bool>>,
+    /// What to answer, by the name of the choice or yes and no.
+    answers: Mutex<Option<&'static str>>,
+    told: Mutex<Vec<String>>,
+    /// How many turns telling takes.
+    slow_to_hear: Mutex<u32>,
+    acted: Mutex<Vec<String>>,
+    /// What an act does to the world.
+    effect: Mutex<Option<Box<dyn Fn() + Send>>>,
+    /// What happens in the world while the approval is pending.
+    meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
+}
+
+#[async_trait]
+impl Operator for People {
+    async fn approve(&self, request: &ApprovalRequest) -> Option<Approval> {
+        if let Some(meanwhile) = &*self.meanwhile.lock().unwrap() {
+            meanwhile();
+        }
+        let approves = *self.approves.lock().unwrap();
+        match approves {
+            Some(true) => Some(request.grant("operator")),
+            Some(false) => Some(request.decline("operator", "not now")),
+            None => None,
+        }
+    }
+
+    async fn answer(&self, request: &AskRequest) -> Option<Reply> {
+        let answer = (*self.answers.lock().unwrap())?;
+        let value = match answer {
+            "yes" => iot_runbook::fact::Value::Flag(true),
+            "no" => iot_runbook::fact::Value::Flag(false),
+            choice => request.domain().find_choice(choice)?,
+        };
+        Some(Reply::new(value, "operator"))
+    }
+
+    async fn tell(&self, alert: &Alert) {
+        let turns = *self.slow_to_hear.lock().unwrap();
+        turn(turns).await;
+        self.told.lock().unwrap().push(alert.text().to_owned());
+    }
+}
+
+#[async_trait]
+impl Actuator for People {
+    async fn act(&self, request: &ActRequest) -> ActReport {
+        self.acted.lock().unwrap().push(request.idempotency_key());
+        if let Some(effect) = &*self.effect.lock().unwrap() {
+            effect();
+        }
+        ActReport::done("actuator")
+    }
+}
+
+impl Service {
+    fn new() -> Self {
+        let set = catalog::set().unwrap();
+        let clock = Arc::new(ManualClock::new(NOW));
+        let memory = Memory::new(clock.clone());
+        let people = Arc::new(People::default());
+        let timer = Arc::new(SimulatedTimer::new(clock.clone()));
+        let driver = Driver::new(&set, &Checks::builtin(), memory.probes(), timer)
+            .unwrap()
+            .with_clock(clock.clone())
+            .with_operator(people.clone())
+            .with_actuator(people.clone());
+        Self { set, clock, memory, people, driver }
+    }
+
+    fn diagnosis(&self) -> Diagnosis {
+        let subject = Subject::device("press-07").with_gateway("gw-2").with_site("north");
+        let trigger = Trigger::new("offline alert", self.clock.now());
+        Diagnosis::new(Ulid(1), &self.set, "device-offline", subject, trigger, self.clock.now()).unwrap()
+    }
+
+    fn run(&self) -> (Diagnosis, Finding) {
+        let mut diagnosis = self.diagnosis();
+        let finding = block_on(self.driver.run(&mut diagnosis)).unwrap();
+        (diagnosis, finding)
+    }
+
+    fn conclusion(&self) -> Option<String> {
+        self.run().1.conclusion().map(str::to_owned)
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
+            return done;
+        }
+    }
+}
+
+/// Polls that many times, and drops it. Gives what it came to, if it did.
+fn poll_times<T>(work: impl Future<Output = T>, times: usize) -> Option<T> {
+    let mut work = pin!(work);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
+            return Some(done);
+        }
+    }
+    None
+}
+
+#[test]
+fn each_probe_is_asked_once_on_the_way_to_the_technician() {
+    let service = Service::new();
+    assert_eq!(service.conclusion().as_deref(), Some("dispatch-technician"));
+    let asked = service.memory.asked.lock().unwrap().clone();
+    // `broker-connect` needs the last-seen timestamp beside the log.
+    let expected = [
+        ("certificate", 1),
+        ("connection-log", 1),
+        ("health", 1),
+        ("last-seen", 2),
+        ("ot-paths", 1),
+        ("power", 1),
+        ("service-state", 1),
+    ];
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), expected);
+    assert_eq!(service.people.told.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn what_the_facts_say_is_what_it_concludes() {
+    type Change = fn(&Memory);
+    let cases: [(&str, Change); 5] = [
+        ("ot-network-fault", |memory| memory.set(|facts| facts.ot_reachable = false)),
+        ("certificate-expired", |memory| memory.set(|facts| facts.not_after = NOW - TimeDelta::seconds(1))),
+        ("power-fault", |memory| memory.set(|facts| facts.drawing = Some(false))),
+        ("field-protocol-fault", |memory| memory.set(|facts| facts.session = SessionState::Up)),
+        ("expected-offline", |memory| {
+            memory.set(|facts| facts.state = iot_runbook::probe::ServiceState::Maintenance);
+        }),
+    ];
+    for (expected, change) in cases {
+        let service = Service::new();
+        change(&service.memory);
+        assert_eq!(service.conclusion().as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn a_probe_that_hangs_is_unknown_and_nothing_is_concluded() {
+    let service = Service::new();
+    service.memory.behave("ot-paths", Manner::Hangs);
+    let (diagnosis, finding) = service.run();
+    assert_eq!(finding.ending(), Ending::Undetermined);
+    let left: BTreeSet<_> = finding.hypotheses().iter().map(|left| &*left.conclusion).collect();
+    assert_eq!(left, BTreeSet::from(["dispatch-technician", "ot-network-fault"]));
+    // The network ranks first among the root causes in the field, so it leads.
+    assert_eq!(&*finding.hypotheses()[0].conclusion, "ot-network-fault");
+    assert_eq!(finding.next_probe().map(|next| &*next.step), Some("ot-network"));
+    let refuted: Vec<_> = finding.refuted().iter().map(|refuted| &*refuted.conclusion).collect();
+    assert!(refuted.contains(&"power-fault") && refuted.contains(&"certificate-expired"), "{refuted:?}");
+    assert!(diagnosis.trace().any(|record| record.to_string().contains("timeout")));
+    assert!(service.people.acted.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_error_that_says_so_is_tried_again() {
+    let service = Service::new();
+    service.memory.behave("power", Manner::Stumbles(2));
+    assert_eq!(service.conclusion().as_deref(), Some("dispatch-technician"));
+    assert_eq!(service.memory.asked("power"), 3);
+    assert_eq!(service.clock.now() - NOW, TimeDelta::milliseconds(200 + 400));
+}
+
+#[test]
+fn an_error_is_not_tried_more_often_than_allowed_nor_one_that_is_final() {
+    let service = Service::new();
+    service.memory.behave("ot-paths", Manner::Stumbles(100));
+    service.memory.behave("certificate", Manner::Refuses);
+    let (_, finding) = service.run();
+    assert_eq!(finding.ending(), Ending::Undetermined);
+    assert_eq!(service.memory.asked("ot-paths"), 3);
+    assert_eq!(service.memory.asked("certificate"), 1);
+}
+
+#[test]
+fn while_exploring_probes_run_side_by_side() {
+    let service = Service::new();
+    // Everything from here on is asked while exploring.
+    service.memory.behave("last-seen", Manner::Refuses);
+    for question in ["connection-log", "health", "ot-paths", "certificate", "power"] {
+        service.memory.behave(question, Manner::Slow(3));
+    }
+    let (_, finding) = service.run();
+    assert_eq!(finding.ending(), Ending::Undetermined);
+    assert!(service.memory.open.lock().unwrap().1 >= 2);
+}
+
+#[test]
+fn a_flap_is_waited_out_in_simulated_time() {
+    let service = Service::new();
+    service.memory.set(|facts| {
+        facts.last_seen = Some(NOW - TimeDelta::minutes(1));
+        facts.session = SessionState::Up;
+        facts.events = vec![ConnectionEvent::accepted(NOW + TimeDelta::minutes(1))];
+    });
+    let memory = service.memory.clone();
+    let clock = service.clock.clone();
+    let mut diagnosis = service.diagnosis();
+    let driver = service.driver.clone().with_clock(Arc::new(Moving { clock, memory }));
+    let finding = block_on(driver.run(&mut diagnosis)).unwrap();
+    assert_eq!(finding.conclusion(), Some("connectivity-flap"));
+    assert!(finding.is_recovered());
+    assert_eq!(service.clock.now() - NOW, TimeDelta::minutes(10));
+}
+
+/// A clock beside which the device keeps sending once ten minutes have passed.
+struct Moving {
+    clock: Arc<ManualClock>,
+    memory: Arc<Memory>,
+}
+
+impl Clock for Moving {
+    fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        let now = self.clock.now();
+        if now >= NOW + TimeDelta::minutes(10) {
+            self.memory.set(|facts| facts.last_seen = Some(now - TimeDelta::seconds(5)));
+        }
+        now
+    }
+}
+
+mod acting {
+    use super::*;
+
+    /// A gateway that does not run; a restart brings it and the device back.
+    fn broken() -> Service {
+        let service = Service::new();
+        service.memory.set(|facts| facts.process = ProcessState::NotRunning);
+        let memory = service.memory.clone();
+        let clock = service.clock.clone();
+        *service.people.effect.lock().unwrap() = Some(Box::new(move || {
+            let at = clock.now() + TimeDelta::seconds(30);
+            memory.set(|facts| {
+                facts.process = ProcessState::Running;
+                facts.events = vec![ConnectionEvent::accepted(at)];
+                facts.session = SessionState::Up;
+            });
+        }));
+        service
+    }
+
+    #[test]
+    fn an_approved_restart_is_done_and_verified() {
+        let service = broken();
+        *service.people.approves.lock().unwrap() = Some(true);
+        let (_, finding) = service.run();
+        assert_eq!(finding.conclusion(), Some("gateway-recovered"));
+        let acted = service.people.acted.lock().unwrap().clone();
+        assert_eq!(acted, ["00000000000000000000000001/device-offline/restart-gateway/0"]);
+    }
+
+    #[test]
+    fn without_an_approval_nothing_is_done() {
+        for approves in [Some(false), None] {
+            let service = broken();
+            *service.people.approves.lock().unwrap() = approves;
+            *service.people.answers.lock().unwrap() = Some("no");
+            let (_, finding) = service.run();
+            assert_eq!(finding.conclusion(), Some("gateway-fault"));
+            assert!(service.people.acted.lock().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_device_that_came_back_meanwhile_is_left_alone() {
+        let service = broken();
+        *service.people.approves.lock().unwrap() = Some(true);
+        let memory = service.memory.clone();
+        let clock = service.clock.clone();
+        *service.people.meanwhile.lock().unwrap() = Some(Box::new(move || {
+            memory.set(|facts| facts.last_seen = Some(clock.now()));
+        }));
+        let (_, finding) = service.run();
+        assert_eq!(finding.conclusion(), Some("recovered-meanwhile"));
+        assert!(service.people.acted.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_approval_of_another_state_is_refused_and_changes_nothing() {
+        let service = broken();
+        let approval_of = |diagnosis: &mut Diagnosis| loop {
+            let outcome = poll_times(service.driver.run(diagnosis), 1);
+            assert!(outcome.is_none());
+            diagnosis.hand_out_again();
+            if let Output::Approve(request) = diagnosis.poll(service.clock.now()) {
+                return request;
+            }
+        };
+        let mut one = service.diagnosis();
+        let given = approval_of(&mut one).grant("operator");
+        // The same step of the same device an hour later: the evidence is another.
+        service.clock.advance(TimeDelta::hours(1));
+        let mut other = service.diagnosis();
+        let _ = approval_of(&mut other);
+        let before = other.bundle();
+        let now = service.clock.now();
+        assert_eq!(other.approve(given, now), Err(AnswerError::OtherState { differs: "evidence" }));
+        assert_eq!(other.bundle(), before);
+    }
+
+    #[test]
+    fn dropped_while_acting_it_acts_again_under_the_same_key() {
+        let service = broken();
+        *service.people.approves.lock().unwrap() = Some(true);
+        let (_, straight) = service.run();
+        for times in 1.. {
+            let service = broken();
+            *service.people.approves.lock().unwrap() = Some(true);
+            let mut diagnosis = service.diagnosis();
+            if poll_times(service.driver.run(&mut diagnosis), times).is_some() {
+                break;
+            }
+            let text = serde_json::to_string(&diagnosis.bundle()).unwrap();
+            let bundle: Bundle = serde_json::from_str(&text).unwrap();
+            let mut resumed = Diagnosis::resume(&bundle, &service.set).unwrap();
+            let finding = block_on(service.driver.run(&mut resumed)).unwrap();
+            assert_eq!(finding.conclusion(), straight.conclusion());
+            let keys: BTreeSet<_> = service.people.acted.lock().unwrap().iter().cloned().collect();
+            assert_eq!(keys.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn dropped_anywhere_it_loses_no_answer() {
+    let slow = || {
+        let service = Service::new();
+        for question in ["service-state", "last-seen", "connection-log", "health", "certificate", "power"] {
+            service.memory.behave(question, Manner::Slow(1));
+        }
+        *service.people.slow_to_hear.lock().unwrap() = 2;
+        service
+    };
+    let straight = slow();
+    let (expected, _) = straight.run();
+    for times in 1.. {
+        let service = slow();
+        let mut diagnosis = service.diagnosis();
+        if poll_times(service.driver.run(&mut diagnosis), times).is_some() {
+            assert!(times > 5, "nothing was ever under way");
+            break;
+        }
+        let before = diagnosis.trace_len();
+        let answered: Vec<_> = diagnosis.trace().collect();
+        let _ = block_on(service.driver.run(&mut diagnosis)).unwrap();
+        let after: Vec<_> = diagnosis.trace().collect();
+        assert_eq!(after[..before], answered);
+        let steps = |diagnosis: &Diagnosis| diagnosis.trace().map(|record| record.step).collect::<Vec<_>>();
+        assert_eq!(steps(&diagnosis), steps(&expected));
+        // What was cut off is asked again, once; nothing else is.
+        for (question, asked) in straight.memory.asked.lock().unwrap().iter() {
+            let again = service.memory.asked(question) - asked;
+            assert!(again <= 2, "{question} was asked {again} times more");
+        }
+        assert!(!service.people.told.lock().unwrap().is_empty(), "the alert was lost");
+    }
+}
+
+#[test]
+fn a_missing_adapter_is_unknown_and_a_person_may_know() {
+    let service = Service::new();
+    service.memory.set(|facts| facts.drawing = None);
+    *service.people.answers.lock().unwrap() = Some("confirmed");
+    assert_eq!(service.conclusion().as_deref(), Some("dispatch-technician"));
+
+    let nobody = Service::new();
+    nobody.memory.set(|facts| facts.drawing = None);
+    let (diagnosis, finding) = nobody.run();
+    assert_eq!(finding.ending(), Ending::Undetermined);
+    let reasons: Vec<_> = diagnosis.trace().map(|record| record.to_string()).collect();
+    let undetermined = UnknownReason::Undetermined.name();
+    assert!(reasons.iter().any(|line| line.contains(undetermined)), "{reasons:#?}");
+}
+
+#[test]
+fn a_deadline_ends_the_run_and_not_the_diagnosis() {
+    let service = Service::new();
+    service.memory.set(|facts| facts.last_seen = Some(NOW - TimeDelta::minutes(1)));
+    let driver = service.driver.clone().with_deadline(Duration::from_secs(60));
+    let mut diagnosis = service.diagnosis();
+    let ended = block_on(driver.run(&mut diagnosis));
+    assert_eq!(ended.map(|finding| finding.at()), Err(RunError::Deadline(Duration::from_secs(60))));
+    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(60));
+    assert_eq!(diagnosis.step(), "flap");
+    assert!(block_on(service.driver.run(&mut diagnosis)).is_ok());
+}
+
+#[test]
+fn a_diagnosis_of_other_runbooks_is_refused_before_anything_is_asked() {
+    let service = Service::new();
+    let only = catalog::certificate_expiry().unwrap().validate().unwrap();
+    let set = RunbookSet::new([only]).unwrap();
+    let trigger = Trigger::new("daily", NOW);
+    let mut other =
+        Diagnosis::new(Ulid(1), &set, "certificate-expiry", Subject::device("d"), trigger, NOW).unwrap();
+    let ended = block_on(service.driver.run(&mut other));
+    assert_eq!(ended.map(|finding| finding.at()), Err(RunError::OtherRunbooks));
+    assert!(service.memory.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn one_hanging_attempt_takes_as_long_as_it_may() {
+    let service = Service::new();
+    service.memory.behave("service-state", Manner::Hangs);
+    let retry = RetryPolicy::default().with_attempt(Duration::from_secs(7));
+    let driver = service.driver.clone().with_retry(retry);
+    let mut diagnosis = service.diagnosis();
+    let _ = block_on(driver.run(&mut diagnosis)).unwrap();
+    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(7));
+}
+
+#[test]
+fn a_run_can_be_spawned() {
+    fn spawnable<T: Send>(_: &T) {}
+    let service = Service::new();
+    let mut diagnosis = service.diagnosis();
+    spawnable(&service.driver.run(&mut diagnosis));
+}
+
+/// A timer that is never due.
+struct Never;
+
+impl Timer for Never {
+    fn sleep(&self, _: Duration) -> Sleep {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn what_is_ready_at_once_needs_no_timer() {
+    let service = Service::new();
+    let driver =
+        Driver::new(&service.set, &Checks::builtin(), service.memory.probes(), Arc::new(Never)).unwrap();
+    let driver = driver.with_clock(service.clock.clone());
+    let mut diagnosis = service.diagnosis();
+    let finding = poll_times(driver.run(&mut diagnosis), 1).unwrap().unwrap();
+    assert_eq!(finding.conclusion(), Some("dispatch-technician"));
+}
