@@ -1,0 +1,229 @@
+//! Ours through the driver: the same walk with adapters behind `Arc<dyn …>` and the checks that judge what they
+//! tell.
+//!
+//! More is done than by the machine alone: seven futures in boxes, a time limit around each, eight adapters
+//! called through `async_trait`, the judgement of raw facts (a gateway's memory, a certificate's dates), their
+//! texts for the trace, and the system's clock read twice for each step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::check::Checks;
+use iot_runbook::driver::{Driver, Sleep, Timer};
+use iot_runbook::fact::Source;
+use iot_runbook::probe::{
+    BrokerProbe, CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ConnectionLog,
+    ConnectionLogRequest, DeviceProbe, GatewayHealth, GatewayProbe, HealthRequest, LastSeenAnswer,
+    LastSeenRequest, Messages, MessagesRequest, NetworkProbe, OtPathsRequest, PathTried, PathsTried,
+    PowerFacts, PowerProbe, PowerRequest, ProbeError, Probes, ProcessState, ProvisioningContact,
+    ProvisioningContactRequest, PublishingLog, PublishingRequest, Receipts, ReceiptsRequest, RenewalAnswer,
+    RenewalRequest, Revocation, ServiceState, ServiceStateAnswer, ServiceStateRequest, SessionState,
+    SitePathsRequest,
+};
+use iot_runbook::subject::Trigger;
+use tokio::runtime::Runtime;
+
+use super::Conclusion;
+use super::machine::{Machine, conclusion};
+use crate::error::Error;
+use crate::measure::Side;
+
+/// The driver over adapters in memory, on a runtime of one thread.
+pub(crate) struct Driven<'a> {
+    machine: &'a Machine,
+    driver: Driver,
+    runtime: Runtime,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Driven<'a> {
+    /// Adapters that tell of a device in that state, offline for an hour though all up to it is well.
+    pub(crate) fn new(machine: &'a Machine, state: ServiceState) -> Result<Self, Error> {
+        // The driver's clock is the system's, so the adapters' facts must hold at present.
+        let now = Utc::now();
+        let memory = Arc::new(Memory::new(state, now));
+        let probes = Probes::new()
+            .with_device(Arc::<Memory>::clone(&memory))
+            .with_broker(Arc::<Memory>::clone(&memory))
+            .with_gateway(Arc::<Memory>::clone(&memory))
+            .with_network(Arc::<Memory>::clone(&memory))
+            .with_cert_store(Arc::<Memory>::clone(&memory))
+            .with_power(memory);
+        let driver = Driver::new(machine.set(), &Checks::builtin(), probes, Arc::new(NoTimer))
+            .map_err(|error| Error::failed("the checks of the catalog", error))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|error| Error::failed("a runtime", error))?;
+        Ok(Self { machine, driver, runtime, now })
+    }
+
+    /// What it concludes.
+    pub(crate) fn conclude(&self) -> Result<Conclusion, Error> {
+        let trigger = Trigger::new("offline alert", self.now);
+        let mut diagnosis = self.machine.begin(&trigger, self.now)?;
+        let finding = self.runtime.block_on(self.driver.run(&mut diagnosis));
+        finding.map(|finding| conclusion(&finding)).map_err(|error| Error::failed("the driver", error))
+    }
+
+    /// The run, for timing: everything from a new diagnosis to its finding, both dropped.
+    pub(crate) fn side(&self) -> Side<'_> {
+        let trigger = Trigger::new("offline alert", self.now);
+        Box::new(move |runs| {
+            for _ in 0..runs {
+                if let Ok(mut diagnosis) = self.machine.begin(&trigger, self.now) {
+                    let _ = std::hint::black_box(self.runtime.block_on(self.driver.run(&mut diagnosis)));
+                }
+            }
+        })
+    }
+}
+
+/// Nothing is ever waited for here: every adapter is ready at once.
+struct NoTimer;
+
+impl Timer for NoTimer {
+    fn sleep(&self, _: Duration) -> Sleep {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// One platform in memory, behind every adapter that the walk asks.
+struct Memory {
+    source: Source,
+    state: ServiceStateAnswer,
+    last_seen: LastSeenAnswer,
+    health: GatewayHealth,
+    paths: PathsTried,
+    certificate: CertificateAnswer,
+    power: PowerFacts,
+    now: DateTime<Utc>,
+}
+
+impl Memory {
+    fn new(state: ServiceState, now: DateTime<Utc>) -> Self {
+        let ago = |length| now - length;
+        let valid = Certificate::new(
+            "9f:2c:61:0b".into(),
+            ago(TimeDelta::days(90)),
+            now + TimeDelta::days(275),
+            Revocation::NotRevoked,
+        );
+        Self {
+            source: Source::new("memory"),
+            state: ServiceStateAnswer::new(now).with_state(state),
+            last_seen: LastSeenAnswer::new(now).with_last_receipt(ago(TimeDelta::hours(1))),
+            health: GatewayHealth::new(now)
+                .with_process(ProcessState::Running)
+                .with_memory(0.61)
+                .with_cpu(0.17)
+                .with_disk(0.44)
+                .with_last_heartbeat(ago(TimeDelta::seconds(20))),
+            paths: PathsTried::new(now).with_paths(vec![PathTried::new("tcp 502".into(), true)]),
+            certificate: CertificateAnswer::new(now).with_certificate(valid.with_serial("4711")),
+            power: PowerFacts::new(now).with_feed_live(true),
+            now,
+        }
+    }
+}
+
+#[async_trait]
+impl DeviceProbe for Memory {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    async fn service_state(&self, _: &ServiceStateRequest) -> Result<ServiceStateAnswer, ProbeError> {
+        Ok(self.state.clone())
+    }
+
+    async fn last_seen(&self, _: &LastSeenRequest) -> Result<LastSeenAnswer, ProbeError> {
+        Ok(self.last_seen.clone())
+    }
+
+    async fn receipts(&self, _: &ReceiptsRequest) -> Result<Receipts, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+}
+
+#[async_trait]
+impl BrokerProbe for Memory {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    async fn connection_log(
+        &self,
+        asked: &ConnectionLogRequest,
+    ) -> Result<Option<ConnectionLog>, ProbeError> {
+        Ok(Some(ConnectionLog::new(self.now, asked.period).with_now(SessionState::Down)))
+    }
+
+    async fn messages(&self, _: &MessagesRequest) -> Result<Messages, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+}
+
+#[async_trait]
+impl GatewayProbe for Memory {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    async fn health(&self, _: &HealthRequest) -> Result<GatewayHealth, ProbeError> {
+        Ok(self.health.clone())
+    }
+
+    async fn publishing(&self, _: &PublishingRequest) -> Result<PublishingLog, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+}
+
+#[async_trait]
+impl NetworkProbe for Memory {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    async fn site_paths(&self, _: &SitePathsRequest) -> Result<PathsTried, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+
+    async fn ot_paths(&self, _: &OtPathsRequest) -> Result<PathsTried, ProbeError> {
+        Ok(self.paths.clone())
+    }
+}
+
+#[async_trait]
+impl CertStoreProbe for Memory {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    async fn certificate(&self, _: &CertificateRequest) -> Result<CertificateAnswer, ProbeError> {
+        Ok(self.certificate.clone())
+    }
+
+    async fn renewal(&self, _: &RenewalRequest) -> Result<RenewalAnswer, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+
+    async fn provisioning_contact(
+        &self,
+        _: &ProvisioningContactRequest,
+    ) -> Result<ProvisioningContact, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+}
+
+#[async_trait]
+impl PowerProbe for Memory {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    async fn power(&self, _: &PowerRequest) -> Result<PowerFacts, ProbeError> {
+        Ok(self.power.clone())
+    }
+}
