@@ -151,7 +151,7 @@ fn read(tokens: TokenStream, depth: usize, named: &mut BTreeSet<String>) -> Resu
                             return Err(format!("`{ident}` under another name hides what is imported"));
                         }
                         if colons(&mut tokens) {
-                            root(&mut tokens, depth, named)?;
+                            root(&mut tokens, named)?;
                         }
                     }
                     "super" => climb(&mut tokens, depth, named)?,
@@ -201,7 +201,7 @@ fn climb(tokens: &mut Tokens, depth: usize, named: &mut BTreeSet<String>) -> Res
     let mut left = depth.saturating_sub(1);
     while colons(tokens) {
         if left == 0 {
-            return root(tokens, depth, named);
+            return root(tokens, named);
         }
         if tokens.next_if(|next| matches!(next, TokenTree::Ident(next) if next == "super")).is_none() {
             // What follows, a group too, lies within the module.
@@ -213,7 +213,7 @@ fn climb(tokens: &mut Tokens, depth: usize, named: &mut BTreeSet<String>) -> Res
 }
 
 /// What follows the root's `::`: a name, or a group of them.
-fn root(tokens: &mut Tokens, depth: usize, named: &mut BTreeSet<String>) -> Result<(), String> {
+fn root(tokens: &mut Tokens, named: &mut BTreeSet<String>) -> Result<(), String> {
     match tokens.next() {
         Some(TokenTree::Ident(ident)) => {
             named.insert(ident.to_string());
@@ -223,7 +223,7 @@ fn root(tokens: &mut Tokens, depth: usize, named: &mut BTreeSet<String>) -> Resu
             let mut inner = group.stream().into_iter().peekable();
             while inner.peek().is_some() {
                 if inner.next_if(|next| matches!(next, TokenTree::Ident(next) if next == "self")).is_none() {
-                    root(&mut inner, depth, named)?;
+                    root(&mut inner, named)?;
                 }
                 while inner
                     .next()
