@@ -108,9 +108,12 @@ pub struct Diagnosis {
     next_request: u32,
     waits: u32,
     steps_back: u32,
-    /// How many entries were looked through for alerts to hand out, and how many alerts were.
+    /// How many entries were looked through for alerts to hand out, and how many alerts stood there.
     alerts_seen: usize,
+    alerts_handed_out: u32,
+    /// The first alerts that were told, and the numbers of those that were told before an earlier one.
     alerts_told: u32,
+    told_ahead: Vec<u32>,
     /// Whether the log holds anything that a finding lists.
     remarkable: bool,
 }
@@ -170,7 +173,10 @@ enum Phase {
         request: RequestId,
         due: TimeDelta,
     },
-    Rechecking,
+    Rechecking {
+        request: RequestId,
+        due: TimeDelta,
+    },
     Acting {
         request: RequestId,
         due: TimeDelta,
@@ -186,8 +192,9 @@ impl Phase {
             | Self::Waiting { due }
             | Self::Person { due, .. }
             | Self::Approving { due, .. }
+            | Self::Rechecking { due, .. }
             | Self::Acting { due, .. } => Some(*due),
-            Self::Probing | Self::Rechecking | Self::Exploring(_) | Self::Ended => None,
+            Self::Probing | Self::Exploring(_) | Self::Ended => None,
         }
     }
 }
@@ -205,7 +212,8 @@ pub struct NoSuchRunbook {
     pub known: String,
 }
 
-/// An answer that was not taken. Nothing has changed.
+/// An answer that was not taken: it has changed nothing. (The time that came with it counts: what was due by then,
+/// the request itself perhaps, has expired.)
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerError {
@@ -367,7 +375,9 @@ impl Diagnosis {
             waits: 0,
             steps_back: 0,
             alerts_seen: 0,
+            alerts_handed_out: 0,
             alerts_told: 0,
+            told_ahead: Vec::new(),
             remarkable: false,
         };
         diagnosis.begin();
@@ -393,27 +403,32 @@ impl Diagnosis {
         }
     }
 
-    /// Every request without an answer will be handed out again, under the same number: for a driver that was
-    /// dropped while it asked.
+    /// Every request without an answer will be handed out again, under the same number, and every alert that was
+    /// not [told](Self::told): for a driver that was dropped on the way.
     pub fn hand_out_again(&mut self) {
         for open in &mut self.open {
             open.handed_out = false;
         }
+        self.rewind_alerts();
     }
 
-    /// Alerts from that number on will be handed out again: for a driver that was dropped while it told them.
-    pub fn hand_out_alerts_again(&mut self, from: u32) {
-        let told = self.alerts_told.min(from);
-        self.alerts_seen = 0;
-        self.alerts_told = 0;
-        while self.alerts_told < told && self.next_alert().is_some() {}
+    /// Says that the alert of that number has been told. Until then it is handed out again after a resume, so
+    /// that a crash on the way loses none; nothing else waits for it.
+    pub fn told(&mut self, alert: u32) {
+        if alert >= self.alerts_told && alert < self.alerts_handed_out && !self.told_ahead.contains(&alert) {
+            self.told_ahead.push(alert);
+        }
+        while let Some(at) = self.told_ahead.iter().position(|told| *told == self.alerts_told) {
+            self.told_ahead.swap_remove(at);
+            self.alerts_told += 1;
+        }
     }
 
     /// Answers a probe. A value that is not of the check's domain, or is older than the check allows, counts as
     /// unknown.
     ///
     /// # Errors
-    /// [`AnswerError::NotOpen`], [`AnswerError::WrongKind`]; nothing has changed then.
+    /// [`AnswerError::NotOpen`], [`AnswerError::WrongKind`]; the answer has changed nothing then.
     pub fn answer(
         &mut self,
         request: RequestId,
@@ -517,8 +532,8 @@ impl Diagnosis {
 
     fn binding(&self, request: RequestId) -> Option<Binding> {
         let entry = self.open.iter().find(|open| open.request == request)?.entry as usize;
-        let evidence =
-            bundle::digest(self.log.get(..=entry)?.iter().map(|entry| bundle::record(&self.context, entry)));
+        let records = self.log.get(..=entry)?.iter().map(|entry| bundle::record(&self.context, entry));
+        let evidence = bundle::digest(self.context.id, records);
         Some(Binding {
             diagnosis: self.context.id,
             request,
@@ -533,12 +548,26 @@ impl Diagnosis {
         question(self.context.step(self.place)).map(|(_, domain)| domain)
     }
 
+    fn rewind_alerts(&mut self) {
+        self.alerts_seen = 0;
+        self.alerts_handed_out = 0;
+    }
+
+    /// How many alerts came due so far.
+    fn alerts_due(&self) -> u32 {
+        let alerts = self.log.iter().filter(|entry| matches!(entry.event, Event::Alerted { .. }));
+        u32::try_from(alerts.count()).unwrap_or(u32::MAX)
+    }
+
     fn next_alert(&mut self) -> Option<Alert> {
         while let Some(entry) = self.log.get(self.alerts_seen) {
             self.alerts_seen += 1;
             if let Event::Alerted { exit } = entry.event {
-                let number = self.alerts_told;
-                self.alerts_told += 1;
+                let number = self.alerts_handed_out;
+                self.alerts_handed_out += 1;
+                if number < self.alerts_told || self.told_ahead.contains(&number) {
+                    continue;
+                }
                 let (place, at) = (entry.place, entry.at);
                 return Some(Alert { context: Arc::clone(&self.context), place, exit, at, number });
             }

@@ -14,7 +14,8 @@ pub enum Anomaly {
         /// What the clock then said.
         to: DateTime<Utc>,
     },
-    /// The clock is more than a day past everything that was awaited: it jumped, or the service slept.
+    /// Nothing happened for more than a day beyond what was awaited: the clock jumped, the service slept, or a
+    /// probe was open for so long.
     ClockForward,
     /// A wait until a fact's instant found no such instant, and was over at once.
     NoInstant,
@@ -34,7 +35,7 @@ impl Anomaly {
     pub const fn text(&self) -> &'static str {
         match self {
             Self::ClockBack { .. } => "the clock stepped back",
-            Self::ClockForward => "the clock is more than a day past what was awaited",
+            Self::ClockForward => "nothing happened for more than a day beyond what was awaited",
             Self::NoInstant => "a wait found no instant to wait for",
             Self::IdleLoop => "a loop came around without any time passing",
             Self::TooManyWaits => "it waited 10 000 times without coming to an end",

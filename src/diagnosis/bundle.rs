@@ -45,7 +45,7 @@ pub struct Bundle {
     pub started_at: DateTime<Utc>,
     /// What the clock said last.
     pub as_of: DateTime<Utc>,
-    /// How many alerts were handed out.
+    /// How many alerts were told, from the first on.
     pub alerts_told: u32,
     /// Everything that happened, in order.
     pub records: Vec<Record>,
@@ -238,7 +238,8 @@ impl Diagnosis {
     }
 
     /// Walks a bundle again, entry by entry, and goes on where it stopped. What was asked and not answered is
-    /// handed out again, under the same numbers; alerts that were handed out are not.
+    /// handed out again, under the same numbers, and so are alerts of which nobody has said that they were
+    /// [told](Diagnosis::told).
     ///
     /// It is also how a bundle is replayed: a bundle that ended resumes as a diagnosis that has ended, with the
     /// same finding, or is refused.
@@ -271,15 +272,12 @@ impl Diagnosis {
             let why = "the walk goes on where the bundle ends: records are missing".to_owned();
             return Err(ResumeError::Diverged { record: bundle.records.len(), why });
         }
-        for _ in 0..bundle.alerts_told {
-            if diagnosis.next_alert().is_none() {
-                let why = format!(
-                    "it says that {} alerts were handed out, and there were fewer",
-                    bundle.alerts_told
-                );
-                return Err(ResumeError::Diverged { record: bundle.records.len(), why });
-            }
+        if diagnosis.alerts_due() < bundle.alerts_told {
+            let why = format!("it says that {} alerts were told, and there were fewer", bundle.alerts_told);
+            return Err(ResumeError::Diverged { record: bundle.records.len(), why });
         }
+        diagnosis.alerts_told = bundle.alerts_told;
+        diagnosis.rewind_alerts();
         Ok(diagnosis)
     }
 
@@ -290,7 +288,7 @@ impl Diagnosis {
             self.bring_about(record).map_err(diverged)?;
         }
         match self.record(position) {
-            Some(walked) if walked == *record => Ok(()),
+            Some(walked) if walked.without_words() == record.without_words() => Ok(()),
             Some(walked) => Err(diverged(format!("the walk has `{walked}` there, the bundle `{record}`"))),
             None => Err(diverged(format!("the walk does not come to `{record}`"))),
         }
@@ -377,13 +375,49 @@ impl Bundle {
     }
 }
 
-/// SHA-256 over records, as hexadecimal text.
-pub(super) fn digest(records: impl Iterator<Item = Record>) -> String {
+/// SHA-256 over the records of a diagnosis, but for their words, as hexadecimal text.
+pub(super) fn digest(id: DiagnosisId, records: impl Iterator<Item = Record>) -> String {
     let mut hash = Hash::new();
+    // Writing into a hash cannot fail.
+    let _ = writeln!(hash, "{id:?}");
     for record in records {
-        hash.add(&record);
+        hash.add(&record.without_words());
     }
     hash.finish()
+}
+
+impl Record {
+    /// The record without the words of notes and alerts, which a runbook may change without meaning anything else:
+    /// a better word orphans neither a saved diagnosis nor an approval.
+    fn without_words(&self) -> Self {
+        let mut record = self.clone();
+        if let Some(took) = record.what.took_mut() {
+            took.note = None;
+        }
+        if let Recorded::Alerted { text, .. } = &mut record.what {
+            *text = Box::default();
+        }
+        record
+    }
+}
+
+impl Recorded {
+    const fn took_mut(&mut self) -> Option<&mut Took> {
+        match self {
+            Self::Answered { took, .. }
+            | Self::Known { took, .. }
+            | Self::NoSubject { took, .. }
+            | Self::Elapsed { took, .. }
+            | Self::PersonAnswered { took, .. }
+            | Self::WaitEnded { took, .. }
+            | Self::Declined { took, .. }
+            | Self::Rechecked { took, .. }
+            | Self::Acted { took, .. }
+            | Self::Expired { took, .. }
+            | Self::Returned { took, .. } => took.as_mut(),
+            _ => None,
+        }
+    }
 }
 
 /// A hash over the records' debug form, which quotes every text, so that no two different records look alike.
@@ -470,7 +504,7 @@ fn recorded(context: &Context, entry: &Entry) -> Recorded {
             took,
         },
         Event::WaitBegan { length: by } => Recorded::WaitBegan { length: length(by) },
-        Event::WaitEnded { idle } => Recorded::WaitEnded { idle: *idle, took },
+        Event::WaitEnded { idle, .. } => Recorded::WaitEnded { idle: *idle, took },
         Event::ApprovalAsked { request, within } => {
             Recorded::ApprovalAsked { request: *request, action: action(), within: length(within) }
         }

@@ -37,7 +37,7 @@ pub struct Finding {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Ending {
-    /// At a conclusion, every step on the way being known.
+    /// At a conclusion: each step on the way was known, or says itself where an unknown answer leads.
     Concluded,
     /// Something stayed unknown; there are hypotheses.
     Undetermined,
@@ -58,9 +58,9 @@ pub struct Hypothesis {
     /// The step at which the walk to it stopped: a wait, an act, a question or a handover, which is never taken
     /// on a hypothesis.
     pub blocked_at: Option<Box<str>>,
-    /// What was found on the way to it.
+    /// What was found on the way to it. Told for the 64 likeliest.
     pub supported_by: Vec<Fact>,
-    /// The steps on the way whose value is unknown.
+    /// The steps on the way whose value is unknown. Told for the 64 likeliest.
     pub needs: Vec<Box<str>>,
 }
 
@@ -70,7 +70,8 @@ pub struct Hypothesis {
 pub struct Refuted {
     /// The id of the conclusion.
     pub conclusion: Box<str>,
-    /// The facts that rule it out; none where it lies behind steps that were not reached.
+    /// The facts that rule it out each by itself; none where only several together do, or where it lies behind
+    /// steps that were not reached.
     pub by: Vec<Fact>,
 }
 

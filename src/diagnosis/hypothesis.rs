@@ -65,6 +65,8 @@ pub(super) struct Hypothetical {
 
 /// As many unknown steps are weighed for the next probe, the first that were reached.
 const MOST_CANDIDATES: usize = 64;
+/// As many hypotheses, the likeliest, and as many refuted conclusions are told with their facts: each costs a walk.
+const MOST_DETAILED: usize = 64;
 
 /// An explored runbook.
 ///
@@ -105,9 +107,12 @@ impl<'a> Map<'a> {
         }
         let mut hypotheses: Vec<Hypothetical> = consistent
             .iter()
-            .map(|(conclusion, blocked_at)| {
-                let way = reach(spots(*conclusion), |at| before.get(&at).into_iter().flatten().copied());
-                self.hypothesis(*conclusion, *blocked_at, &way)
+            .map(|(conclusion, blocked_at)| Hypothetical {
+                conclusion: *conclusion,
+                weight: self.weight(*conclusion),
+                blocked_at: *blocked_at,
+                supports: Vec::new(),
+                needs: Vec::new(),
             })
             .collect();
         hypotheses.sort_by(|a, b| {
@@ -115,27 +120,25 @@ impl<'a> Map<'a> {
                 .then(a.blocked_at.is_some().cmp(&b.blocked_at.is_some()))
                 .then(a.conclusion.cmp(&b.conclusion))
         });
+        for hypothesis in hypotheses.iter_mut().take(MOST_DETAILED) {
+            let end = spots(hypothesis.conclusion);
+            let way = reach(end, |at| before.get(&at).into_iter().flatten().copied());
+            self.detail(hypothesis, &way);
+        }
         let refuted = self.refuted(&consistent);
         let next = self.next_probe(&hypotheses);
         Explored { hypotheses, refuted, next }
     }
 
-    fn hypothesis(
-        &self,
-        conclusion: StepIndex,
-        blocked_at: Option<StepIndex>,
-        way: &HashSet<Spot>,
-    ) -> Hypothetical {
-        let mut supports = Vec::new();
-        let mut needs = Vec::new();
+    /// What was found on the way to a hypothesis, and what is unknown on it.
+    fn detail(&self, hypothesis: &mut Hypothetical, way: &HashSet<Spot>) {
         for at in self.reached.iter().filter(|at| spots(**at).iter().any(|spot| way.contains(spot))) {
             match self.standings.get(at) {
-                Some(Standing::Known { entry: Some(entry), .. }) => supports.push(*entry),
-                Some(Standing::Unknown { .. }) => needs.push(*at),
+                Some(Standing::Known { entry: Some(entry), .. }) => hypothesis.supports.push(*entry),
+                Some(Standing::Unknown { .. }) => hypothesis.needs.push(*at),
                 _ => {}
             }
         }
-        Hypothetical { conclusion, weight: self.weight(conclusion), blocked_at, supports, needs }
     }
 
     /// Every conclusion that is still possible, and the step at which the walk to it stopped. One that can be
@@ -190,33 +193,31 @@ impl<'a> Map<'a> {
         self.runbook.step(at).is_some_and(|step| matches!(step.kind, StepKind::Conclude(_)))
     }
 
-    /// Every conclusion that the graph leads to from the origin and the facts rule out, with the facts that do.
+    /// Every conclusion that the graph leads to from the origin and the facts rule out, with the facts that do so
+    /// each by itself: were it open, the conclusion would be possible.
     fn refuted(&self, consistent: &BTreeMap<StepIndex, Option<StepIndex>>) -> Vec<(StepIndex, Vec<u32>)> {
         let possible = reach([self.origin], |at| self.all_targets(at));
-        let mut before: HashMap<StepIndex, Vec<StepIndex>> = HashMap::new();
-        for from in &possible {
-            for to in self.all_targets(*from) {
-                before.entry(to).or_default().push(*from);
-            }
-        }
         let mut conclusions: Vec<StepIndex> = possible.into_iter().collect();
         conclusions.retain(|at| self.is_conclusion(*at) && !consistent.contains_key(at));
         conclusions.sort_unstable();
-        conclusions
-            .into_iter()
-            .map(|conclusion| {
-                let leads = reach([conclusion], |at| before.get(&at).into_iter().flatten().copied());
-                let by = self.reached.iter().filter_map(|at| match self.standings.get(at) {
-                    Some(Standing::Known { entry: Some(entry), exit }) => {
-                        let kind = &self.runbook.step(*at)?.kind;
-                        let shut = kind.exits().any(|(other, to)| other != *exit && leads.contains(&to.to));
-                        shut.then_some(*entry)
-                    }
-                    _ => None,
-                });
-                (conclusion, by.collect())
-            })
-            .collect()
+        let mut refuted: Vec<(StepIndex, Vec<u32>)> =
+            conclusions.into_iter().map(|conclusion| (conclusion, Vec::new())).collect();
+        let known = self.reached.iter().filter_map(|at| match self.standings.get(at) {
+            Some(Standing::Known { entry: Some(entry), .. }) => Some((*at, *entry)),
+            _ => None,
+        });
+        for (open, entry) in known.take(MOST_DETAILED) {
+            let all = |from: Spot| self.all_targets(from.step).map(|step| Spot { step, ..from }).collect();
+            let left = reach([self.here(self.origin)], |from: Spot| {
+                if from.step == open { all(from) } else { self.targets(from) }
+            });
+            for (conclusion, by) in &mut refuted {
+                if spots(*conclusion).iter().any(|spot| left.contains(spot)) {
+                    by.push(entry);
+                }
+            }
+        }
+        refuted
     }
 
     /// The unknown step whose answer would lower the entropy of the hypotheses most: the mutual information of

@@ -51,8 +51,9 @@ pub(super) enum Event {
     },
     /// Time is let pass; not positive where the end was over already.
     WaitBegan { length: TimeDelta },
-    /// It has passed; `idle` where it was over before it began.
-    WaitEnded { idle: bool },
+    /// It has passed; `idle` where it was over before it began. A check that was put off is asked then, and has
+    /// no exit yet.
+    WaitEnded { idle: bool, exit: Option<ExitIndex> },
     /// An approval is asked for.
     ApprovalAsked { request: RequestId, within: TimeDelta },
     /// It was given.
@@ -109,11 +110,11 @@ impl Event {
             | Self::Elapsed { exit, .. }
             | Self::PersonAnswered { exit, .. }
             | Self::Rechecked { exit, .. }
+            | Self::WaitEnded { exit, .. }
             | Self::Expired { exit, .. } => *exit,
             Self::Declined { exit, .. } | Self::Acted { exit, .. } | Self::Returned { exit, .. } => {
                 Some(*exit)
             }
-            Self::WaitEnded { .. } => Some(0),
             _ => None,
         }
     }

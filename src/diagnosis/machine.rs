@@ -78,12 +78,12 @@ impl Diagnosis {
     fn fall_due(&mut self) {
         match self.phase {
             Phase::Waiting { .. } => {
-                self.push(Event::WaitEnded { idle: false });
+                self.push(Event::WaitEnded { idle: false, exit: Some(0) });
                 self.begin_epoch();
                 self.leave(0);
             }
             Phase::Deferred { .. } => {
-                self.push(Event::WaitEnded { idle: false });
+                self.push(Event::WaitEnded { idle: false, exit: None });
                 self.begin_epoch();
                 if let Some(exit) = self.enter_check() {
                     self.leave(exit);
@@ -96,13 +96,15 @@ impl Diagnosis {
                 self.begin_epoch();
                 self.leave_or_explore(exit);
             }
-            Phase::Approving { request, .. } | Phase::Acting { request, .. } => {
+            Phase::Approving { request, .. }
+            | Phase::Rechecking { request, .. }
+            | Phase::Acting { request, .. } => {
                 self.close(request);
                 self.push(Event::Expired { request, exit: Some(EXPIRED) });
                 self.begin_epoch();
                 self.leave(EXPIRED);
             }
-            Phase::Probing | Phase::Rechecking | Phase::Exploring(_) | Phase::Ended => {}
+            Phase::Probing | Phase::Exploring(_) | Phase::Ended => {}
         }
     }
 
@@ -252,17 +254,23 @@ impl Diagnosis {
             self.abort(Anomaly::IdleLoop);
             return None;
         }
-        self.push(Event::WaitEnded { idle: true });
+        self.push(Event::WaitEnded { idle: true, exit: Some(0) });
         self.begin_epoch();
         Some(0)
     }
 
-    /// Whether this wait was over at once before, with no wait since that took any time.
+    /// Whether this wait was over at once before, with nothing since that is expected to take time: a wait, a
+    /// person, an act. Probes are not.
     fn came_around_idle(&self) -> bool {
         for entry in self.log.iter().rev() {
             match entry.event {
-                Event::WaitEnded { idle: true } if entry.place == self.place => return true,
-                Event::WaitEnded { idle: false } => return false,
+                Event::WaitEnded { idle: true, .. } if entry.place == self.place => return true,
+                Event::WaitEnded { idle: false, .. }
+                | Event::PersonAnswered { .. }
+                | Event::Expired { .. }
+                | Event::Approved { .. }
+                | Event::Declined { request: Some(_), .. }
+                | Event::Acted { .. } => return false,
                 _ => {}
             }
         }
@@ -296,16 +304,17 @@ impl Diagnosis {
     /// The approval is in, or none is needed: the recheck, and then the act.
     fn begin_act(&mut self) {
         self.begin_epoch();
-        let recheck = match self.context.step(self.place).map(|step| &step.kind) {
-            Some(StepKind::Act(act)) => act.recheck,
-            _ => None,
+        let (recheck, within) = match self.context.step(self.place).map(|step| &step.kind) {
+            Some(StepKind::Act(act)) => (act.recheck, act.answer_within),
+            _ => (None, TimeDelta::zero()),
         };
         let recheck = recheck.and_then(|query| self.context.set.query(self.place.runbook, query));
         match recheck.filter(|query| is_askable(&self.context.set, *query, &self.context.subject)) {
             Some(query) => {
                 let request = self.open(Wants::Answer { query });
                 self.push(Event::Asked { request, query, exploring: false });
-                self.phase = Phase::Rechecking;
+                // An approval does not live for ever: nothing is done on one whose recheck never came back.
+                self.phase = Phase::Rechecking { request, due: self.after(within) };
             }
             None => self.act(),
         }
@@ -341,7 +350,7 @@ impl Diagnosis {
         self.close(request);
         self.remember(query);
         match &mut self.phase {
-            Phase::Rechecking => {
+            Phase::Rechecking { .. } => {
                 // Not knowing whether there is anything left to do is no reason not to do what was approved.
                 let needless = observation.value() == Some(Value::Flag(true));
                 let exit = needless.then_some(NEEDLESS);

@@ -26,7 +26,7 @@ pub enum Output {
     Act(ActRequest),
     /// Ask a person, then [`Diagnosis::reply`](super::Diagnosis::reply).
     Ask(AskRequest),
-    /// Tell someone. Handed out once and never waited for.
+    /// Tell someone, then [`Diagnosis::told`](super::Diagnosis::told). Handed out once and never waited for.
     Alert(Alert),
     /// Nothing new. Sleep until then (or until an answer comes), or save it and resume later; without an
     /// instant only an answer moves it on.
@@ -126,7 +126,6 @@ impl fmt::Display for RequestId {
 }
 
 /// What stays the same through a diagnosis; shared by its requests.
-#[derive(Debug)]
 pub(super) struct Context {
     pub(super) id: DiagnosisId,
     pub(super) set: RunbookSet,
@@ -134,6 +133,16 @@ pub(super) struct Context {
     pub(super) subject: Subject,
     pub(super) trigger: Trigger,
     pub(super) started_at: DateTime<Utc>,
+}
+
+impl fmt::Debug for Context {
+    /// Without the runbooks: a request is shown in a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runbook = self.set.runbook(self.entry).map(Runbook::name);
+        let mut shown = f.debug_struct("Context");
+        shown.field("id", &self.id).field("runbook", &runbook).field("device", &self.subject.device);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Context {

@@ -16,7 +16,6 @@ use crate::diagnosis::{
 };
 use crate::fact::{Observation, UnknownReason};
 use crate::probe::ProbeErrorKind;
-use crate::time::saturating_add;
 
 /// A diagnosis with what is under way for it.
 pub(super) struct Run<'a> {
@@ -28,7 +27,6 @@ pub(super) struct Run<'a> {
 /// Something under way, and for which request; an alert is for none.
 struct Task<'a> {
     request: Option<RequestId>,
-    alert: Option<u32>,
     work: Pin<Box<dyn Future<Output = Done> + Send + 'a>>,
 }
 
@@ -38,7 +36,8 @@ enum Done {
     Approval(Option<Approval>),
     Acted(RequestId, ActReport),
     Replied(RequestId, Option<Reply>),
-    Told,
+    /// The alert of that number.
+    Told(u32),
 }
 
 impl<'a> Run<'a> {
@@ -49,46 +48,51 @@ impl<'a> Run<'a> {
     }
 
     pub(super) async fn drive(mut self) -> Result<Finding, RunError> {
-        let clock = &self.driver.clock;
-        let deadline = self.driver.deadline.map(|length| {
-            let by = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
-            (length, saturating_add(clock.now(), by))
-        });
+        let driver = self.driver;
+        // Read once a turn: the clock and its differences are dear beside the rest.
+        let mut now = driver.clock.now();
+        let mut deadline = driver.deadline.map(Deadline::new);
         loop {
-            let (finding, until) = self.take_up();
+            let (finding, until) = self.take_up(now);
             self.drop_expired();
-            if let Some(journal) = &self.driver.journal {
-                journal.keep(self.diagnosis).await;
+            if let Some(journal) = &driver.journal {
+                let kept = journal.keep(self.diagnosis);
+                match &deadline {
+                    None => kept.await,
+                    Some(deadline) => {
+                        let kept = within(&*driver.timer, deadline.left(), kept).await;
+                        kept.ok_or(RunError::Deadline(deadline.length))?;
+                    }
+                }
             }
             if let Some(finding) = finding {
                 self.finish_telling().await;
                 return Ok(finding);
             }
-            if let Some((length, at)) = deadline
-                && at <= self.driver.clock.now()
-            {
-                return Err(RunError::Deadline(length));
+            let until = until.map(|until| until.signed_duration_since(now).to_std().unwrap_or_default());
+            let until = deadline.as_ref().map(Deadline::left).into_iter().chain(until).min();
+            let done = self.wait(until).await;
+            let before = std::mem::replace(&mut now, driver.clock.now());
+            if let Some(done) = done {
+                self.give_back(done, now);
             }
-            let until = deadline.map(|(_, at)| at).into_iter().chain(until).min();
-            if let Some(done) = self.wait(until).await {
-                self.give_back(done);
+            if let Some(deadline) = &mut deadline {
+                deadline.pass(now.signed_duration_since(before))?;
             }
         }
     }
 
     /// Takes up everything that the diagnosis wants now. Gives the finding where it has ended, or else until
     /// when there is nothing more to do.
-    fn take_up(&mut self) -> (Option<Finding>, Option<DateTime<Utc>>) {
+    fn take_up(&mut self, now: DateTime<Utc>) -> (Option<Finding>, Option<DateTime<Utc>>) {
         let driver = self.driver;
         loop {
-            let task = match self.diagnosis.poll(driver.clock.now()) {
+            let task = match self.diagnosis.poll(now) {
                 Output::Probe(request) => Task::of(request.id, probe(driver, request)),
                 Output::Approve(request) => Task::of(request.id, approve(driver, request)),
                 Output::Act(request) => Task::of(request.id, act(driver, request)),
                 Output::Ask(request) => Task::of(request.id, ask(driver, request)),
-                Output::Alert(alert) => {
-                    Task { request: None, alert: Some(alert.number()), work: Box::pin(tell(driver, alert)) }
-                }
+                Output::Alert(alert) => Task { request: None, work: Box::pin(tell(driver, alert)) },
                 Output::Pending { until } => return (None, until),
                 Output::Concluded(finding) => return (Some(finding), None),
             };
@@ -104,14 +108,17 @@ impl<'a> Run<'a> {
 
     /// A late or repeated answer is refused by the diagnosis and changes nothing; so is an approval of another
     /// state, and the request then stays open until it expires.
-    fn give_back(&mut self, done: Done) {
-        let now = self.driver.clock.now();
+    fn give_back(&mut self, done: Done, now: DateTime<Utc>) {
         let refused = match done {
             Done::Observed(request, observation) => self.diagnosis.answer(request, observation, now).err(),
             Done::Approval(Some(approval)) => self.diagnosis.approve(approval, now).err(),
             Done::Acted(request, report) => self.diagnosis.acted(request, report, now).err(),
             Done::Replied(request, Some(reply)) => self.diagnosis.reply(request, reply, now).err(),
-            Done::Approval(None) | Done::Replied(_, None) | Done::Told => None,
+            Done::Told(alert) => {
+                self.diagnosis.told(alert);
+                None
+            }
+            Done::Approval(None) | Done::Replied(_, None) => None,
         };
         #[cfg(feature = "tracing")]
         if let Some(refused) = refused {
@@ -121,8 +128,8 @@ impl<'a> Run<'a> {
         drop(refused);
     }
 
-    /// Waits until something comes back, or until that instant.
-    async fn wait(&mut self, until: Option<DateTime<Utc>>) -> Option<Done> {
+    /// Waits until something comes back, or for so long.
+    async fn wait(&mut self, length: Option<Duration>) -> Option<Done> {
         let driver = self.driver;
         let tasks = &mut self.tasks;
         // Made only when nothing is ready at once: most probes of a cache are.
@@ -131,11 +138,8 @@ impl<'a> Run<'a> {
             if let Some(done) = poll_any(tasks, context) {
                 return Poll::Ready(Some(done));
             }
-            let Some(until) = until else { return Poll::Pending };
-            let sleep = sleep.get_or_insert_with(|| {
-                let left = until.signed_duration_since(driver.clock.now());
-                driver.timer.sleep(left.to_std().unwrap_or_default())
-            });
+            let Some(length) = length else { return Poll::Pending };
+            let sleep = sleep.get_or_insert_with(|| driver.timer.sleep(length));
             sleep.as_mut().poll(context).map(|()| None)
         })
         .await
@@ -146,27 +150,44 @@ impl<'a> Run<'a> {
         if self.tasks.is_empty() {
             return;
         }
-        let tasks = &mut self.tasks;
+        let (tasks, diagnosis) = (&mut self.tasks, &mut *self.diagnosis);
         let all = poll_fn(|context| {
-            while poll_any(tasks, context).is_some() {}
+            while let Some(done) = poll_any(tasks, context) {
+                if let Done::Told(alert) = done {
+                    diagnosis.told(alert);
+                }
+            }
             if tasks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         });
         let _ = within(&*self.driver.timer, self.driver.retry.attempt, all).await;
     }
 }
 
-impl Drop for Run<'_> {
-    /// An alert whose telling was cut off is handed out again by the next run.
-    fn drop(&mut self) {
-        if let Some(first) = self.tasks.iter().filter_map(|task| task.alert).min() {
-            self.diagnosis.hand_out_alerts_again(first);
-        }
+/// How long a run may take, and has taken. What the clock loses is not given back: a step back does not make it
+/// longer.
+struct Deadline {
+    length: Duration,
+    taken: Duration,
+}
+
+impl Deadline {
+    const fn new(length: Duration) -> Self {
+        Self { length, taken: Duration::ZERO }
+    }
+
+    const fn left(&self) -> Duration {
+        self.length.saturating_sub(self.taken)
+    }
+
+    fn pass(&mut self, time: TimeDelta) -> Result<(), RunError> {
+        self.taken = self.taken.saturating_add(time.to_std().unwrap_or_default());
+        if self.left().is_zero() { Err(RunError::Deadline(self.length)) } else { Ok(()) }
     }
 }
 
 impl<'a> Task<'a> {
     fn of(request: RequestId, work: impl Future<Output = Done> + Send + 'a) -> Self {
-        Self { request: Some(request), alert: None, work: Box::pin(work) }
+        Self { request: Some(request), work: Box::pin(work) }
     }
 }
 
@@ -197,7 +218,7 @@ async fn ask(driver: &Driver, request: AskRequest) -> Done {
 
 async fn tell(driver: &Driver, alert: Alert) -> Done {
     driver.operator.tell(&alert).await;
-    Done::Told
+    Done::Told(alert.number())
 }
 
 #[cfg(feature = "tracing")]

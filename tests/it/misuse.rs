@@ -33,7 +33,7 @@ fn probe(diagnosis: &mut Diagnosis, now: DateTime<Utc>) -> ProbeRequest {
     loop {
         match diagnosis.poll(now) {
             Output::Probe(request) => return request,
-            Output::Alert(_) => {}
+            Output::Alert(alert) => diagnosis.told(alert.number()),
             other => panic!("{other:?}"),
         }
     }
@@ -354,6 +354,96 @@ mod clocks {
             let bundle: Bundle = serde_json::from_str(&text).unwrap();
             assert_eq!(Diagnosis::resume(&bundle, &set).unwrap().bundle(), diagnosis.bundle());
         }
+    }
+}
+
+mod alerts {
+    use super::*;
+
+    /// At `broker-connect`, with the alert that the device counts as offline handed out.
+    fn alerted(set: &RunbookSet) -> (Diagnosis, u32) {
+        let mut diagnosis = begin(set, "device-offline", NOW);
+        tell(&mut diagnosis, "in-service", NOW);
+        tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
+        let Output::Alert(alert) = diagnosis.poll(NOW) else { panic!() };
+        (diagnosis, alert.number())
+    }
+
+    #[test]
+    fn one_that_was_not_told_is_handed_out_again_after_a_crash() {
+        let set = set();
+        let (mut diagnosis, number) = alerted(&set);
+        let mut resumed = Diagnosis::resume(&diagnosis.bundle(), &set).unwrap();
+        assert!(matches!(resumed.poll(NOW), Output::Alert(_)));
+        assert!(matches!(diagnosis.poll(NOW), Output::Probe(_)), "it was handed out twice");
+        diagnosis.told(number);
+        let mut resumed = Diagnosis::resume(&diagnosis.bundle(), &set).unwrap();
+        assert!(matches!(resumed.poll(NOW), Output::Probe(_)));
+    }
+
+    #[test]
+    fn one_that_was_never_handed_out_is_not_told_by_saying_so() {
+        let set = set();
+        let (mut diagnosis, number) = alerted(&set);
+        diagnosis.told(number + 1);
+        diagnosis.told(u32::MAX);
+        assert_eq!(diagnosis.bundle().alerts_told, 0);
+        diagnosis.told(number);
+        diagnosis.told(number);
+        assert_eq!(diagnosis.bundle().alerts_told, 1);
+    }
+}
+
+mod approvals {
+    use super::*;
+
+    fn asked(set: &RunbookSet, id: u128) -> (Diagnosis, iot_runbook::diagnosis::ApprovalRequest) {
+        let trigger = Trigger::new("test", NOW);
+        let mut diagnosis = Diagnosis::new(Ulid(id), set, "device-offline", subject(), trigger, NOW).unwrap();
+        tell(&mut diagnosis, "in-service", NOW);
+        tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
+        tell(&mut diagnosis, "none", NOW);
+        tell(&mut diagnosis, "offline", NOW);
+        let Output::Approve(request) = diagnosis.poll(NOW) else { panic!() };
+        (diagnosis, request)
+    }
+
+    #[test]
+    fn one_of_another_diagnosis_is_refused() {
+        let set = set();
+        let (mut one, _) = asked(&set, 1);
+        let (_, of_the_other) = asked(&set, 2);
+        let refused = one.approve(of_the_other.grant("operator"), NOW);
+        assert_eq!(refused, Err(AnswerError::OtherState { differs: "diagnosis" }));
+    }
+
+    #[test]
+    fn one_whose_recheck_never_comes_back_is_not_acted_on() {
+        let set = set();
+        let (mut diagnosis, request) = asked(&set, 1);
+        diagnosis.approve(request.grant("operator"), NOW).unwrap();
+        let recheck = probe(&mut diagnosis, NOW);
+        assert_eq!(recheck.query().check.as_ref(), "device-back");
+        let Output::Pending { until: Some(until) } = diagnosis.poll(NOW) else { panic!() };
+        assert_eq!(until, NOW + TimeDelta::minutes(15));
+        let mut resumed = Diagnosis::resume(&diagnosis.bundle(), &set).unwrap();
+        let late = NOW + TimeDelta::days(3);
+        let back = Observation::known(Value::Flag(false), late, "test");
+        assert_eq!(resumed.answer(recheck.id, back, late), Err(AnswerError::NotOpen(recheck.id)));
+        assert_eq!(resumed.step(), "restarted-by-hand");
+    }
+
+    #[test]
+    fn a_better_word_orphans_neither_a_saved_diagnosis_nor_an_approval() {
+        let text = include_str!("../../src/catalog/device-offline.toml");
+        let old = "The device has been silent for longer than the offline threshold.";
+        assert!(text.contains(old));
+        let reworded = Document::from_toml(&text.replace(old, "It is offline.")).unwrap().validate().unwrap();
+        let expiry = catalog::certificate_expiry().unwrap().validate().unwrap();
+        let better = RunbookSet::new([reworded, expiry]).unwrap();
+        let (diagnosis, request) = asked(&set(), 1);
+        let mut resumed = Diagnosis::resume(&diagnosis.bundle(), &better).unwrap();
+        resumed.approve(request.grant("operator"), NOW).unwrap();
     }
 }
 

@@ -96,7 +96,10 @@ pub(crate) fn play(
                     diagnosis.reply(request.id, Reply::new(value, "world"), now).unwrap();
                 }
             }
-            Output::Alert(_) => diagnosis = between(diagnosis),
+            Output::Alert(alert) => {
+                diagnosis.told(alert.number());
+                diagnosis = between(diagnosis);
+            }
             Output::Pending { until } => {
                 now = until.expect("nothing is awaited");
             }
