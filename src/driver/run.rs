@@ -49,13 +49,16 @@ impl<'a> Run<'a> {
     }
 
     pub(super) async fn drive(mut self) -> Result<Finding, RunError> {
-        let clock = &self.driver.clock;
+        let driver = self.driver;
+        let clock = &driver.clock;
+        // Once a turn: reading it, and counting what has passed since, is dear beside the rest.
+        let mut now = clock.now();
         let deadline = self.driver.deadline.map(|length| {
             let by = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
-            (length, saturating_add(clock.now(), by))
+            (length, saturating_add(now, by))
         });
         loop {
-            let (finding, until) = self.take_up();
+            let (finding, until) = self.take_up(now);
             self.drop_expired();
             if let Some(journal) = &self.driver.journal {
                 journal.keep(self.diagnosis).await;
@@ -70,18 +73,20 @@ impl<'a> Run<'a> {
                 return Err(RunError::Deadline(length));
             }
             let until = deadline.map(|(_, at)| at).into_iter().chain(until).min();
-            if let Some(done) = self.wait(until).await {
-                self.give_back(done);
+            let done = self.wait(until).await;
+            now = clock.now();
+            if let Some(done) = done {
+                self.give_back(done, now);
             }
         }
     }
 
     /// Takes up everything that the diagnosis wants now. Gives the finding where it has ended, or else until
     /// when there is nothing more to do.
-    fn take_up(&mut self) -> (Option<Finding>, Option<DateTime<Utc>>) {
+    fn take_up(&mut self, now: DateTime<Utc>) -> (Option<Finding>, Option<DateTime<Utc>>) {
         let driver = self.driver;
         loop {
-            let task = match self.diagnosis.poll(driver.clock.now()) {
+            let task = match self.diagnosis.poll(now) {
                 Output::Probe(request) => Task::of(request.id, probe(driver, request)),
                 Output::Approve(request) => Task::of(request.id, approve(driver, request)),
                 Output::Act(request) => Task::of(request.id, act(driver, request)),
@@ -104,8 +109,7 @@ impl<'a> Run<'a> {
 
     /// A late or repeated answer is refused by the diagnosis and changes nothing; so is an approval of another
     /// state, and the request then stays open until it expires.
-    fn give_back(&mut self, done: Done) {
-        let now = self.driver.clock.now();
+    fn give_back(&mut self, done: Done, now: DateTime<Utc>) {
         let refused = match done {
             Done::Observed(request, observation) => self.diagnosis.answer(request, observation, now).err(),
             Done::Approval(Some(approval)) => self.diagnosis.approve(approval, now).err(),
