@@ -2,7 +2,8 @@
 //!
 //! A device has gone offline. Three adapters, a driver, and the library says why:
 //!
-//! ```no_run
+#![cfg_attr(all(feature = "toml", feature = "tokio"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "toml", feature = "tokio")), doc = "```ignore")]
 #![doc = include_str!("../examples/01_device_offline.rs")]
 //! ```
 //!

@@ -38,13 +38,13 @@ impl Builtin for BridgeLost {
         let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", kafka.source())) };
         let mut asked = MessagesRequest::new(subject.device.clone(), period);
         asked.tag.clone_from(&subject.tag);
-        let messages = broker.messages(&asked).await?;
+        let messages = broker.messages(&asked).await.map_err(|error| error.by(broker.source()))?;
         let mut asked = BridgedRequest::new(pipeline.clone(), subject.device.clone(), period);
         asked.tag.clone_from(&subject.tag);
-        let bridged = kafka.bridged(&asked).await?;
+        let bridged = kafka.bridged(&asked).await.map_err(|error| error.by(kafka.source()))?;
         let mut rows = RowsRequest::new(subject.device.clone(), period);
         rows.tag.clone_from(&subject.tag);
-        let rows = telemetry.rows(&rows).await?;
+        let rows = telemetry.rows(&rows).await.map_err(|error| error.by(telemetry.source()))?;
         Ok(judge(&messages, &bridged, &rows, period).by(kafka.source()))
     }
 }

@@ -45,7 +45,7 @@ impl Builtin for BrokerConnect {
         let last_seen = match probes.device() {
             Some(device) => {
                 let asked = LastSeenRequest::new(request.subject().device.clone());
-                device.last_seen(&asked).await?.last_receipt
+                device.last_seen(&asked).await.map_err(|error| error.by(device.source()))?.last_receipt
             }
             None => None,
         };

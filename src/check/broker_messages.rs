@@ -34,10 +34,10 @@ impl Builtin for BrokerMessages {
         let Some(period) = subject.period else { return Ok(no_period(broker.source())) };
         let mut asked = MessagesRequest::new(subject.device.clone(), period);
         asked.tag.clone_from(&subject.tag);
-        let messages = broker.messages(&asked).await?;
+        let messages = broker.messages(&asked).await.map_err(|error| error.by(broker.source()))?;
         let mut rows = RowsRequest::new(subject.device.clone(), period);
         rows.tag.clone_from(&subject.tag);
-        let rows = telemetry.rows(&rows).await?;
+        let rows = telemetry.rows(&rows).await.map_err(|error| error.by(telemetry.source()))?;
         Ok(judge(&messages, &rows, period).by(broker.source()))
     }
 }

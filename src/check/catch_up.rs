@@ -40,7 +40,8 @@ impl Builtin for CatchUp {
         let Some(period) = subject.period else { return Ok(no_period(probe.source())) };
         let Some(gateway) = &subject.gateway else { return Ok(no_subject("gateway", probe.source())) };
         let asked = OutboxRequest::new(gateway.clone(), subject.device.clone(), period);
-        Ok(judge(&probe.outbox(&asked).await?, period).by(probe.source()))
+        Ok(judge(&probe.outbox(&asked).await.map_err(|error| error.by(probe.source()))?, period)
+            .by(probe.source()))
     }
 }
 

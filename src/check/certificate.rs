@@ -49,7 +49,8 @@ impl Builtin for Certificate {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
         let asked = CertificateRequest::new(request.subject().device.clone(), self.which);
-        Ok(judge(&probe.certificate(&asked).await?, request).by(probe.source()))
+        Ok(judge(&probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))?, request)
+            .by(probe.source()))
     }
 }
 

@@ -45,7 +45,7 @@ impl Builtin for CertificateStage {
         let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
         let device = &request.subject().device;
         let asked = CertificateRequest::new(device.clone(), WhichCertificate::InUse);
-        let answer = probe.certificate(&asked).await?;
+        let answer = probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))?;
         let verdict = judge(&answer, None, request);
         if !is(&verdict, Stage::FollowUp) {
             return Ok(verdict.by(probe.source()));

@@ -51,7 +51,8 @@ impl Builtin for ConsumerLag {
         let Some(period) = subject.period else { return Ok(no_period(probe.source())) };
         let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", probe.source())) };
         let asked = LagRequest::new(pipeline.clone(), period).with_device(subject.device.clone());
-        Ok(judge(&probe.lag(&asked).await?, self, period).by(probe.source()))
+        Ok(judge(&probe.lag(&asked).await.map_err(|error| error.by(probe.source()))?, self, period)
+            .by(probe.source()))
     }
 }
 

@@ -42,7 +42,8 @@ impl Builtin for Deadband {
         let Some(period) = subject.period else { return Ok(no_period(probe.source())) };
         let mut asked = DeadbandRequest::new(subject.device.clone(), period);
         asked.tag.clone_from(&subject.tag);
-        Ok(judge(&probe.deadband(&asked).await?, period).by(probe.source()))
+        Ok(judge(&probe.deadband(&asked).await.map_err(|error| error.by(probe.source()))?, period)
+            .by(probe.source()))
     }
 }
 

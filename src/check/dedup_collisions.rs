@@ -33,10 +33,10 @@ impl Builtin for DedupCollisions {
         let Some(period) = subject.period else { return Ok(no_period(probe.source())) };
         let mut asked = DroppedRequest::new(subject.device.clone(), period);
         asked.tag.clone_from(&subject.tag);
-        let answer = probe.dropped(&asked).await?;
+        let answer = probe.dropped(&asked).await.map_err(|error| error.by(probe.source()))?;
         let mut rows = RowsRequest::new(subject.device.clone(), period);
         rows.tag.clone_from(&subject.tag);
-        let rows = telemetry.rows(&rows).await?;
+        let rows = telemetry.rows(&rows).await.map_err(|error| error.by(telemetry.source()))?;
         Ok(judge(&answer, &rows, period).by(probe.source()))
     }
 }

@@ -32,7 +32,12 @@ impl Builtin for DeviceBack {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
         let asked = LastSeenRequest::new(request.subject().device.clone());
-        Ok(judge(&probe.last_seen(&asked).await?, self.seen_within, request).by(probe.source()))
+        Ok(judge(
+            &probe.last_seen(&asked).await.map_err(|error| error.by(probe.source()))?,
+            self.seen_within,
+            request,
+        )
+        .by(probe.source()))
     }
 }
 

@@ -30,7 +30,7 @@ impl Builtin for DeviceReconnected {
         let Some(device) = probes.device() else { return Ok(no_adapter("device probe")) };
         let period = request.period_from(request.since());
         let asked = ReceiptsRequest::new(request.subject().device.clone(), period);
-        let receipts = device.receipts(&asked).await?;
+        let receipts = device.receipts(&asked).await.map_err(|error| error.by(device.source()))?;
         let sessions = match probes.broker() {
             Some(broker) if receipts.last.is_none() => {
                 sessions::read(broker.as_ref(), request, period).await?

@@ -42,7 +42,12 @@ impl Builtin for EdgeBuffer {
         let Some(period) = subject.period else { return Ok(no_period(probe.source())) };
         let Some(gateway) = &subject.gateway else { return Ok(no_subject("gateway", probe.source())) };
         let asked = OutboxRequest::new(gateway.clone(), subject.device.clone(), period);
-        Ok(judge(&probe.outbox(&asked).await?, self.full_at, period).by(probe.source()))
+        Ok(judge(
+            &probe.outbox(&asked).await.map_err(|error| error.by(probe.source()))?,
+            self.full_at,
+            period,
+        )
+        .by(probe.source()))
     }
 }
 

@@ -59,7 +59,8 @@ impl Builtin for GatewayHealth {
             return Ok(no_subject("gateway", probe.source()));
         };
         let asked = HealthRequest::new(gateway.clone());
-        Ok(judge(&probe.health(&asked).await?, self, request).by(probe.source()))
+        Ok(judge(&probe.health(&asked).await.map_err(|error| error.by(probe.source()))?, self, request)
+            .by(probe.source()))
     }
 }
 

@@ -42,7 +42,12 @@ impl Builtin for GatewayPublishing {
             return Ok(no_subject("gateway", probe.source()));
         };
         let asked = PublishingRequest::new(gateway.clone(), request.last(self.within));
-        Ok(judge(&probe.publishing(&asked).await?, self.within, request).by(probe.source()))
+        Ok(judge(
+            &probe.publishing(&asked).await.map_err(|error| error.by(probe.source()))?,
+            self.within,
+            request,
+        )
+        .by(probe.source()))
     }
 }
 

@@ -29,7 +29,8 @@ impl Builtin for LastSeen {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
         let asked = LastSeenRequest::new(request.subject().device.clone());
-        Ok(judge(&probe.last_seen(&asked).await?, request).by(probe.source()))
+        Ok(judge(&probe.last_seen(&asked).await.map_err(|error| error.by(probe.source()))?, request)
+            .by(probe.source()))
     }
 }
 

@@ -38,7 +38,7 @@ impl Builtin for OtNetwork {
             return Ok(no_subject("gateway", probe.source()));
         };
         let asked = OtPathsRequest::new(gateway.clone(), request.subject().device.clone());
-        Ok(judge(&probe.ot_paths(&asked).await?).by(probe.source()))
+        Ok(judge(&probe.ot_paths(&asked).await.map_err(|error| error.by(probe.source()))?).by(probe.source()))
     }
 }
 

@@ -34,7 +34,7 @@ impl Builtin for Power {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.power() else { return Ok(no_adapter("power probe")) };
         let asked = PowerRequest::new(request.subject().device.clone());
-        Ok(judge(&probe.power(&asked).await?).by(probe.source()))
+        Ok(judge(&probe.power(&asked).await.map_err(|error| error.by(probe.source()))?).by(probe.source()))
     }
 }
 

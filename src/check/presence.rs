@@ -42,8 +42,10 @@ impl Builtin for Presence {
         let Some(device) = probes.device() else { return Ok(no_adapter("device probe")) };
         let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
         let period = request.period_from(request.since());
-        let receipts =
-            device.receipts(&ReceiptsRequest::new(request.subject().device.clone(), period)).await?;
+        let receipts = device
+            .receipts(&ReceiptsRequest::new(request.subject().device.clone(), period))
+            .await
+            .map_err(|error| error.by(device.source()))?;
         let sessions = sessions::read(broker.as_ref(), request, period).await?;
         Ok(judge(&receipts, sessions.as_ref(), self.flap_window, request).by(device.source()))
     }

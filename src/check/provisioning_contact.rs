@@ -33,7 +33,7 @@ impl Builtin for ProvisioningContact {
         let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
         let device = request.subject().device.clone();
         let asked = ProvisioningContactRequest::new(device, request.last(self.within));
-        let answer = probe.provisioning_contact(&asked).await?;
+        let answer = probe.provisioning_contact(&asked).await.map_err(|error| error.by(probe.source()))?;
         Ok(judge(&answer, self.within, request).by(probe.source()))
     }
 }

@@ -28,8 +28,14 @@ impl Builtin for ReconnectedWith {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
         let asked = |which| CertificateRequest::new(request.subject().device.clone(), which);
-        let issued = probe.certificate(&asked(WhichCertificate::NewlyIssued)).await?;
-        let in_use = probe.certificate(&asked(WhichCertificate::InUse)).await?;
+        let issued = probe
+            .certificate(&asked(WhichCertificate::NewlyIssued))
+            .await
+            .map_err(|error| error.by(probe.source()))?;
+        let in_use = probe
+            .certificate(&asked(WhichCertificate::InUse))
+            .await
+            .map_err(|error| error.by(probe.source()))?;
         Ok(judge(&issued, &in_use, request).by(probe.source()))
     }
 }

@@ -40,11 +40,14 @@ impl Builtin for RenewalState {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
         let device = &request.subject().device;
-        let renewal = probe.renewal(&RenewalRequest::new(device.clone())).await?;
+        let renewal = probe
+            .renewal(&RenewalRequest::new(device.clone()))
+            .await
+            .map_err(|error| error.by(probe.source()))?;
         let in_use = match &renewal.latest {
             Some(latest) if latest.confirmed_at.is_some() => {
                 let asked = CertificateRequest::new(device.clone(), WhichCertificate::InUse);
-                probe.certificate(&asked).await?.certificate
+                probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))?.certificate
             }
             _ => None,
         };

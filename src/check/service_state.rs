@@ -36,7 +36,8 @@ impl Builtin for ServiceState {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
         let asked = ServiceStateRequest::new(request.subject().device.clone());
-        Ok(judge(&probe.service_state(&asked).await?).by(probe.source()))
+        Ok(judge(&probe.service_state(&asked).await.map_err(|error| error.by(probe.source()))?)
+            .by(probe.source()))
     }
 }
 

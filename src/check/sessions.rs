@@ -30,12 +30,12 @@ pub(super) async fn read(
 ) -> Result<Option<SessionLog>, ProbeError> {
     let subject = request.subject();
     let own = ConnectionLogRequest::new(Client::Device(subject.device.clone()), period);
-    if let Some(log) = broker.connection_log(&own).await? {
+    if let Some(log) = broker.connection_log(&own).await.map_err(|error| error.by(broker.source()))? {
         return Ok(Some(SessionLog { log, own: true, source: broker.source() }));
     }
     let Some(gateway) = &subject.gateway else { return Ok(None) };
     let shared = ConnectionLogRequest::new(Client::Gateway(gateway.clone()), period);
-    let log = broker.connection_log(&shared).await?;
+    let log = broker.connection_log(&shared).await.map_err(|error| error.by(broker.source()))?;
     Ok(log.map(|log| SessionLog { log, own: false, source: broker.source() }))
 }
 

@@ -29,7 +29,8 @@ impl Builtin for SiteUplink {
         let Some(site) = &request.subject().site else { return Ok(no_subject("site", probe.source())) };
         let mut asked = SitePathsRequest::new(site.clone());
         asked.except.clone_from(&request.subject().gateway);
-        Ok(judge(&probe.site_paths(&asked).await?).by(probe.source()))
+        Ok(judge(&probe.site_paths(&asked).await.map_err(|error| error.by(probe.source()))?)
+            .by(probe.source()))
     }
 }
 

@@ -35,10 +35,11 @@ impl Builtin for StorageRefusals {
         let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", telemetry.source())) };
         let mut asked = StorageRefusalsRequest::new(pipeline.clone(), subject.device.clone(), period);
         asked.tag.clone_from(&subject.tag);
-        let answer = telemetry.storage_refusals(&asked).await?;
+        let answer =
+            telemetry.storage_refusals(&asked).await.map_err(|error| error.by(telemetry.source()))?;
         let mut rows = RowsRequest::new(subject.device.clone(), period);
         rows.tag.clone_from(&subject.tag);
-        let rows = telemetry.rows(&rows).await?;
+        let rows = telemetry.rows(&rows).await.map_err(|error| error.by(telemetry.source()))?;
         Ok(judge(&answer, &rows, period).by(telemetry.source()))
     }
 }

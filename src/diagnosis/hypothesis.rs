@@ -1,9 +1,11 @@
 //! What is left when a value stays unknown: hypotheses, ranked, and what to ask next.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
 
+use crate::fact::Kind;
 use crate::runbook::Runbook;
-use crate::runbook::step::{StepIndex, StepKind};
+use crate::runbook::step::{CheckStep, StepIndex, StepKind};
 
 /// Where a step stands that an exploration reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ impl Standing {
 }
 
 /// The exits that stay possible where a check is unknown: its own way out for that, or else every branch.
-fn unknown_exits(check: &crate::runbook::step::CheckStep) -> (u16, u16) {
+fn unknown_exits(check: &CheckStep) -> (u16, u16) {
     let branches = u16::try_from(check.branches.as_slice().len()).unwrap_or(u16::MAX);
     if check.unknown.exit().is_some() { (branches, branches.saturating_add(1)) } else { (0, branches) }
 }
@@ -65,11 +67,22 @@ pub(super) struct Hypothetical {
 const MOST_CANDIDATES: usize = 64;
 
 /// An explored runbook.
+///
+/// A step stands here or beyond. Here is what was walked: facts hold as they were found. Beyond lies what comes
+/// after a wait, an act, a question or a handover, which is never taken on a hypothesis: what was not walked is
+/// open there; what was walked keeps its value, unless time itself moves it (an instant's age, a time that has
+/// passed), since another look may then take another branch.
 pub(super) struct Map<'a> {
     runbook: &'a Runbook,
     origin: StepIndex,
     reached: &'a [StepIndex],
     standings: HashMap<StepIndex, Standing>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Spot {
+    step: StepIndex,
+    beyond: bool,
 }
 
 impl<'a> Map<'a> {
@@ -84,14 +97,16 @@ impl<'a> Map<'a> {
 
     pub(super) fn explored(&self) -> Explored {
         let consistent = self.conclusions();
-        let mut before: HashMap<StepIndex, Vec<StepIndex>> = HashMap::new();
-        for (from, to) in self.consistent_edges() {
-            before.entry(to).or_default().push(from);
+        let mut before: HashMap<Spot, Vec<Spot>> = HashMap::new();
+        for from in reach([self.here(self.origin)], |at| self.targets(at)) {
+            for to in self.targets(from) {
+                before.entry(to).or_default().push(from);
+            }
         }
         let mut hypotheses: Vec<Hypothetical> = consistent
             .iter()
             .map(|(conclusion, blocked_at)| {
-                let way = reach([*conclusion], |at| before.get(&at).into_iter().flatten().copied());
+                let way = reach(spots(*conclusion), |at| before.get(&at).into_iter().flatten().copied());
                 self.hypothesis(*conclusion, *blocked_at, &way)
             })
             .collect();
@@ -109,11 +124,11 @@ impl<'a> Map<'a> {
         &self,
         conclusion: StepIndex,
         blocked_at: Option<StepIndex>,
-        way: &HashSet<StepIndex>,
+        way: &HashSet<Spot>,
     ) -> Hypothetical {
         let mut supports = Vec::new();
         let mut needs = Vec::new();
-        for at in self.reached.iter().filter(|at| way.contains(at)) {
+        for at in self.reached.iter().filter(|at| spots(**at).iter().any(|spot| way.contains(spot))) {
             match self.standings.get(at) {
                 Some(Standing::Known { entry: Some(entry), .. }) => supports.push(*entry),
                 Some(Standing::Unknown { .. }) => needs.push(*at),
@@ -132,27 +147,39 @@ impl<'a> Map<'a> {
                 found.insert(*at, None);
             }
         }
-        let mut seen: HashSet<StepIndex> = HashSet::new();
+        let mut seen: HashSet<Spot> = HashSet::new();
         for blocked in self.reached.iter().filter(|at| self.standings.get(at) == Some(&Standing::Blocked)) {
-            let mut next: Vec<StepIndex> = self.beyond(*blocked).collect();
+            let mut next = self.targets(self.here(*blocked));
             while let Some(at) = next.pop() {
                 if !seen.insert(at) {
                     continue;
                 }
-                if self.is_conclusion(at) {
-                    found.entry(at).or_insert(Some(*blocked));
+                if self.is_conclusion(at.step) {
+                    found.entry(at.step).or_insert(Some(*blocked));
                 }
-                next.extend(self.beyond(at));
+                next.extend(self.targets(at));
             }
         }
         found
     }
 
-    /// The steps after one that lies behind a block, or is one. What was walked already is not entered again: a
-    /// loop back to it says nothing new.
-    fn beyond(&self, at: StepIndex) -> impl Iterator<Item = StepIndex> {
-        self.all_targets(at)
-            .filter(|to| self.standings.get(to).is_none_or(|known| *known == Standing::Conclusion))
+    const fn here(&self, step: StepIndex) -> Spot {
+        Spot { step, beyond: false }
+    }
+
+    /// What stays possible right after `at`.
+    fn targets(&self, at: Spot) -> Vec<Spot> {
+        let Some(kind) = self.runbook.step(at.step).map(|step| &step.kind) else { return Vec::new() };
+        let standing = self.standings.get(&at.step).copied();
+        let beyond = at.beyond || standing == Some(Standing::Blocked);
+        let spot = |step| Spot { step, beyond };
+        match (standing, kind) {
+            (None | Some(Standing::Blocked), _) => kind.exits().map(|(_, exit)| spot(exit.to)).collect(),
+            (Some(Standing::Known { .. }), StepKind::Check(check)) if beyond && moves_with_time(check) => {
+                check.branches.as_slice().iter().map(|branch| spot(branch.exit.to)).collect()
+            }
+            (Some(standing), _) => standing.targets(kind).map(spot).collect(),
+        }
     }
 
     fn all_targets(&self, at: StepIndex) -> impl Iterator<Item = StepIndex> {
@@ -161,24 +188,6 @@ impl<'a> Map<'a> {
 
     fn is_conclusion(&self, at: StepIndex) -> bool {
         self.runbook.step(at).is_some_and(|step| matches!(step.kind, StepKind::Conclude(_)))
-    }
-
-    /// The steps that stay possible right after `at`.
-    fn targets(&self, at: StepIndex) -> Vec<StepIndex> {
-        match self.standings.get(&at) {
-            None | Some(Standing::Blocked) => self.beyond(at).collect(),
-            Some(standing) => {
-                self.runbook.step(at).into_iter().flat_map(|step| standing.targets(&step.kind)).collect()
-            }
-        }
-    }
-
-    fn consistent_edges(&self) -> Vec<(StepIndex, StepIndex)> {
-        let possible = reach([self.origin], |at| self.targets(at));
-        possible
-            .into_iter()
-            .flat_map(|from| self.targets(from).into_iter().map(move |to| (from, to)))
-            .collect()
     }
 
     /// Every conclusion that the graph leads to from the origin and the facts rule out, with the facts that do.
@@ -221,14 +230,18 @@ impl<'a> Map<'a> {
             let Some(StepKind::Check(check)) = self.runbook.step(*at).map(|step| &step.kind) else {
                 continue;
             };
-            let branches: Vec<HashSet<StepIndex>> =
-                (check.branches.as_slice().iter())
-                    .map(|branch| {
-                        reach([self.origin], |from| {
-                            if from == *at { vec![branch.exit.to] } else { self.targets(from) }
-                        })
-                    })
-                    .collect();
+            let branches: Vec<HashSet<StepIndex>> = (check.branches.as_slice().iter())
+                .map(|branch| {
+                    let left = reach([self.here(self.origin)], |from| {
+                        if from.step == *at {
+                            vec![Spot { step: branch.exit.to, ..from }]
+                        } else {
+                            self.targets(from)
+                        }
+                    });
+                    left.into_iter().map(|spot| spot.step).collect()
+                })
+                .collect();
             let gain = information(hypotheses, total, &branches);
             if gain > best.map_or(1e-9, |(_, most)| most) {
                 best = Some((*at, gain));
@@ -254,13 +267,23 @@ impl<'a> Map<'a> {
     }
 }
 
+/// A step, here and beyond.
+const fn spots(step: StepIndex) -> [Spot; 2] {
+    [Spot { step, beyond: false }, Spot { step, beyond: true }]
+}
+
+/// Whether another look may find another value for no other reason than that time has passed.
+fn moves_with_time(check: &CheckStep) -> bool {
+    matches!(check.branches.domain().kind(), Kind::Instant | Kind::Duration)
+}
+
 /// Everything that `after` leads to from `from`, these included.
-fn reach<I: IntoIterator<Item = StepIndex>>(
-    from: impl IntoIterator<Item = StepIndex>,
-    mut after: impl FnMut(StepIndex) -> I,
-) -> HashSet<StepIndex> {
+fn reach<T: Copy + Eq + Hash, I: IntoIterator<Item = T>>(
+    from: impl IntoIterator<Item = T>,
+    mut after: impl FnMut(T) -> I,
+) -> HashSet<T> {
     let mut seen = HashSet::new();
-    let mut next: Vec<StepIndex> = from.into_iter().collect();
+    let mut next: Vec<T> = from.into_iter().collect();
     while let Some(at) = next.pop() {
         if seen.insert(at) {
             next.extend(after(at));

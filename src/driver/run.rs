@@ -243,7 +243,7 @@ async fn observe(driver: &Driver, request: &ProbeRequest) -> Observation {
                 return Observation::unknown(
                     UnknownReason::Timeout,
                     &*query.check,
-                    format!("no answer within {:?}, attempt {attempt} of {}", retry.attempt, retry.attempts),
+                    format!("no answer within {:?}", retry.attempt),
                 );
             }
         };

@@ -25,6 +25,8 @@ pub struct ProbeError {
     kind: ProbeErrorKind,
     text: Cow<'static, str>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
+    /// Whose error it is; the checks say so.
+    source: Option<Source>,
 }
 
 /// What the driver should do about an adapter that could not answer.
@@ -80,11 +82,12 @@ impl ProbeError {
             kind: ProbeErrorKind::Unsupported,
             text: Cow::Borrowed("the adapter does not answer this question"),
             cause: None,
+            source: None,
         }
     }
 
     fn of(kind: ProbeErrorKind, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, text: text.into(), cause: None }
+        Self { kind, text: text.into(), cause: None, source: None }
     }
 
     /// The same, with how long to leave the asked system alone. It means something on a transient error only
@@ -133,10 +136,18 @@ impl ProbeError {
         }
     }
 
-    /// The unknown value that this error, as the last word of `source`, comes to.
+    /// The unknown value that this error, as the last word of its adapter, comes to; of `source` where nobody
+    /// has said which adapter it was.
     #[must_use]
     pub fn into_observation(self, source: impl Into<Source>) -> Observation {
-        Observation::unknown(self.unknown_reason(), source, self.text.into_owned())
+        let reason = self.unknown_reason();
+        Observation::unknown(reason, self.source.unwrap_or_else(|| source.into()), self.text.into_owned())
+    }
+
+    /// The same error of that adapter.
+    pub(crate) fn by(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
     }
 }
 

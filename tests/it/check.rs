@@ -18,7 +18,7 @@ use iot_runbook::probe::{
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
-use iot_runbook::runbook::step::{About, Params};
+use iot_runbook::runbook::step::About;
 use iot_runbook::subject::{Scope, Subject};
 use iot_runbook::time::Period;
 
@@ -193,51 +193,4 @@ async fn conformance_finds_nothing_wrong_with_a_good_adapter() {
     let period = Period::new(at(-100), at(0)).unwrap();
     let violations = conformance::broker(&broker, Client::Device("press-07".into()), period, at(0)).await;
     assert_eq!(violations, []);
-}
-
-/// Not a promise: what the deepest path costs is measured in the benches.
-#[tokio::test]
-#[ignore = "a measurement: cargo test --release -- --ignored --nocapture asking_costs"]
-async fn asking_costs() {
-    use async_trait::async_trait;
-    use iot_runbook::probe::{BrokerProbe, ConnectionLogRequest, Messages, MessagesRequest};
-
-    struct Broker(Source);
-
-    #[async_trait]
-    impl BrokerProbe for Broker {
-        fn source(&self) -> Source {
-            self.0.clone()
-        }
-
-        async fn connection_log(
-            &self,
-            request: &ConnectionLogRequest,
-        ) -> Result<Option<ConnectionLog>, ProbeError> {
-            let log = ConnectionLog::new(at(0), request.period).with_now(SessionState::Down);
-            Ok(Some(log.with_events(vec![ConnectionEvent::refused(at(-9), RefusalReason::UnknownCa)])))
-        }
-
-        async fn messages(&self, _: &MessagesRequest) -> Result<Messages, ProbeError> {
-            Err(ProbeError::unsupported())
-        }
-    }
-
-    let set = catalog::set().unwrap();
-    let bound = Checks::builtin().bind(set.queries()).unwrap();
-    let subject = Subject::device("press-07").with_gateway("gw-2");
-    let params = Params::new();
-    let probes = Probes::new().with_broker(Arc::new(Broker(Source::new("broker"))));
-    let query = position(&set, "broker-connect");
-    // The best of many short runs: the others shared the processor.
-    let mut best = u128::MAX;
-    for _ in 0..200 {
-        let clock = tokio::time::Instant::now();
-        for _ in 0..1000 {
-            let request = CheckRequest::new(&subject, &params, About::Now, at(-60), at(-900), at(0));
-            std::hint::black_box(bound.observe(query, &request, &probes).await.unwrap());
-        }
-        best = best.min(clock.elapsed().as_nanos() / 1000);
-    }
-    println!("{best} ns a broker-connect");
 }

@@ -1,9 +1,12 @@
 //! The machine over the built-in runbooks, held against the model and against itself.
 
+use std::sync::LazyLock;
+
 use chrono::TimeDelta;
 use iot_runbook::catalog;
-use iot_runbook::diagnosis::rehearsal::every_way;
+use iot_runbook::diagnosis::rehearsal::{Rehearsal, every_way};
 use iot_runbook::diagnosis::{Bundle, Diagnosis};
+use iot_runbook::runbook::RunbookSet;
 use proptest::prelude::*;
 
 use crate::deepest::NOW;
@@ -45,6 +48,9 @@ mod every_way_of {
     }
 }
 
+/// Loaded once: thousands of cases walk in it.
+static SET: LazyLock<RunbookSet> = LazyLock::new(|| catalog::set().unwrap());
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -55,11 +61,11 @@ proptest! {
         unknowns in 0..6_u64,
         ago in 0..4_000_i64,
     ) {
-        let set = catalog::set().unwrap();
+        let set = &*SET;
         let world = World { seed, unknowns };
         let triggered_at = NOW - TimeDelta::seconds(ago);
-        let expected = Model::walk(&set, runbook, world, triggered_at, NOW);
-        let diagnosis = player::play(player::begin(&set, runbook, triggered_at), world, |same| same);
+        let expected = Model::walk(set, runbook, world, triggered_at, NOW);
+        let diagnosis = player::play(player::begin(set, runbook, triggered_at), world, |same| same);
         prop_assert_eq!(player::walk(&diagnosis), expected);
     }
 }
@@ -73,14 +79,30 @@ proptest! {
         seed: u64,
         unknowns in 0..4_u64,
     ) {
-        let set = catalog::set().unwrap();
+        let set = &*SET;
         let world = World { seed, unknowns };
-        let straight = player::play(player::begin(&set, runbook, NOW), world, |same| same);
-        let stopped = player::play(player::begin(&set, runbook, NOW), world, |diagnosis| {
+        let straight = player::play(player::begin(set, runbook, NOW), world, |same| same);
+        let stopped = player::play(player::begin(set, runbook, NOW), world, |diagnosis| {
             let text = serde_json::to_string(&diagnosis.bundle()).unwrap();
             let bundle: Bundle = serde_json::from_str(&text).unwrap();
-            Diagnosis::resume(&bundle, &set).unwrap()
+            Diagnosis::resume(&bundle, set).unwrap()
         });
         prop_assert_eq!(straight.bundle(), stopped.bundle());
     }
+}
+
+/// The device was seen a minute ago, and nobody can tell what it did since: it may be silent for good, so nothing
+/// that the runbook looks for once it counts as offline is ruled out.
+#[test]
+fn what_a_further_wait_may_bring_stays_possible() {
+    let rehearsal = Rehearsal::new("no broker adapter", "device-offline")
+        .tell("service-state", "in-service")
+        .tell("last-seen", ["1m", "11m"])
+        .tell("gateway-health", "oom");
+    let rehearsed = rehearsal.check(&catalog::set().unwrap()).unwrap();
+    let left: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.conclusion).collect();
+    for possible in ["gateway-fault", "power-fault", "connectivity-flap", "ot-network-fault"] {
+        assert!(left.contains(&possible), "{possible} is not among {left:?}");
+    }
+    assert!(rehearsed.finding.refuted().iter().all(|refuted| !left.contains(&&*refuted.conclusion)));
 }

@@ -217,8 +217,12 @@ fn an_error_is_not_tried_more_often_than_allowed_nor_one_that_is_final() {
     let service = Service::new();
     service.memory.behave("ot-paths", Manner::Stumbles(100));
     service.memory.behave("certificate", Manner::Refuses);
-    let (_, finding) = service.run();
+    let (diagnosis, finding) = service.run();
     assert_eq!(finding.ending(), Ending::Undetermined);
+    // The trace says whose word it was.
+    let last_word =
+        diagnosis.trace().map(|record| record.to_string()).find(|line| line.contains("ot-network = "));
+    assert!(last_word.is_some_and(|line| line.contains("unknown (failed) by memory")));
     assert_eq!(service.memory.asked("ot-paths"), 3);
     assert_eq!(service.memory.asked("certificate"), 1);
 }

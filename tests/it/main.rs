@@ -13,6 +13,7 @@ mod check;
 mod deepest;
 mod diagnosis;
 mod driver;
+mod imports;
 mod memory;
 mod misuse;
 mod model;

@@ -306,13 +306,15 @@ impl<'a> Model<'a> {
     }
 
     fn explore(&mut self, runbook: &Runbook, origin: StepIndex) -> End {
-        let mut reached = BTreeSet::new();
+        let mut reached = BTreeMap::new();
         let mut blocked = Vec::new();
         let mut left = BTreeMap::new();
         self.possible(runbook, origin, origin, &mut reached, &mut blocked, &mut left);
+        let mut seen = BTreeSet::new();
         for step in blocked {
-            let mut seen = BTreeSet::new();
-            beyond(runbook, step, &reached, &mut seen, &mut left);
+            for (_, exit) in runbook.step(step).unwrap().kind.exits() {
+                beyond(runbook, exit.to, &reached, &mut seen, &mut left);
+            }
         }
         End::Undetermined(left)
     }
@@ -322,13 +324,14 @@ impl<'a> Model<'a> {
         runbook: &Runbook,
         origin: StepIndex,
         at: StepIndex,
-        reached: &mut BTreeSet<StepIndex>,
+        reached: &mut BTreeMap<StepIndex, Vec<StepIndex>>,
         blocked: &mut Vec<StepIndex>,
         left: &mut BTreeMap<String, bool>,
     ) {
-        if !reached.insert(at) {
+        if reached.contains_key(&at) {
             return;
         }
+        reached.insert(at, Vec::new());
         let step = runbook.step(at).unwrap();
         let targets: Vec<StepIndex> = match &step.kind {
             StepKind::Conclude(_) => {
@@ -350,28 +353,47 @@ impl<'a> Model<'a> {
             }
             _ => {
                 blocked.push(at);
+                let all = step.kind.exits().map(|(_, exit)| exit.to);
+                reached.insert(at, all.collect());
                 return;
             }
         };
+        reached.insert(at, targets.clone());
         for to in targets {
             self.possible(runbook, origin, to, reached, blocked, left);
         }
     }
 }
 
+/// What comes after a wait or an act: everything that was not walked, and from what was walked the same ways,
+/// or all of them where the value is an age or a time that has passed.
 fn beyond(
     runbook: &Runbook,
     at: StepIndex,
-    reached: &BTreeSet<StepIndex>,
+    reached: &BTreeMap<StepIndex, Vec<StepIndex>>,
     seen: &mut BTreeSet<StepIndex>,
     left: &mut BTreeMap<String, bool>,
 ) {
-    for (_, exit) in runbook.step(at).unwrap().kind.exits() {
-        let step = runbook.step(exit.to).unwrap();
-        if matches!(step.kind, StepKind::Conclude(_)) {
+    if !seen.insert(at) {
+        return;
+    }
+    let step = runbook.step(at).unwrap();
+    let all: Vec<StepIndex> = step.kind.exits().map(|(_, exit)| exit.to).collect();
+    let next = match (&step.kind, reached.get(&at)) {
+        (StepKind::Conclude(_), _) => {
             left.entry(step.id.to_string()).or_insert(true);
-        } else if !reached.contains(&exit.to) && seen.insert(exit.to) {
-            beyond(runbook, exit.to, reached, seen, left);
+            return;
         }
+        (_, None) => all,
+        (StepKind::Check(check), Some(walked))
+            if walked.len() == 1
+                && matches!(check.branches.domain().kind(), Kind::Instant | Kind::Duration) =>
+        {
+            check.branches.as_slice().iter().map(|branch| branch.exit.to).collect()
+        }
+        (_, Some(walked)) => walked.clone(),
+    };
+    for to in next {
+        beyond(runbook, to, reached, seen, left);
     }
 }

@@ -1,0 +1,16 @@
+//! What the fuzz targets share: the input read as choices, and runbooks and diagnoses made of them.
+
+pub mod choices;
+pub mod signed;
+pub mod walk;
+
+// The model and its player are those of the library's own tests.
+#[allow(dead_code)]
+#[path = "../../tests/it/deepest.rs"]
+mod deepest;
+#[allow(dead_code)]
+#[path = "../../tests/it/model.rs"]
+mod model;
+#[allow(dead_code)]
+#[path = "../../tests/it/player.rs"]
+mod player;
