@@ -393,6 +393,13 @@ impl Diagnosis {
         if let Some(open) = self.open.iter_mut().find(|open| !open.handed_out) {
             open.handed_out = true;
             let open = *open;
+            // A probe, which most requests are, is made where it is returned: an output is dear to move.
+            if let Wants::Answer { query } = open.wants
+                && let Some(entry) = self.log.get(open.entry as usize)
+            {
+                let (id, context, place) = (open.request, Arc::clone(&self.context), entry.place);
+                return Output::Probe(ProbeRequest { id, context, place, query, since: self.since });
+            }
             if let Some(output) = self.hand_out(open) {
                 return output;
             }
@@ -575,6 +582,7 @@ impl Diagnosis {
         None
     }
 
+    /// The request, where it is no probe.
     fn hand_out(&self, open: Open) -> Option<Output> {
         let entry = self.log.get(open.entry as usize)?;
         let place = entry.place;
@@ -583,13 +591,6 @@ impl Diagnosis {
         let expires_at = || self.due_at().unwrap_or(DateTime::<Utc>::MAX_UTC);
         let kind = &self.context.step(place)?.kind;
         Some(match (&entry.event, kind) {
-            (Event::Asked { query, .. }, _) => Output::Probe(ProbeRequest {
-                id,
-                context: context(),
-                place,
-                query: *query,
-                since: self.since,
-            }),
             (Event::ApprovalAsked { .. }, StepKind::Act(act)) => Output::Approve(ApprovalRequest {
                 id,
                 context: context(),

@@ -8,7 +8,7 @@ mod period;
 
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use period::{Period, PeriodError};
@@ -81,4 +81,46 @@ pub fn saturating_add(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
     } else {
         DateTime::<Utc>::MAX_UTC
     })
+}
+
+/// `now - then`, as chrono has it, and many times as fast where both are of one day, as nearly always: chrono
+/// counts the days of both calendars first, and a diagnosis takes such differences at every step.
+pub(crate) fn since(now: DateTime<Utc>, then: DateTime<Utc>) -> TimeDelta {
+    const SECOND: u32 = 1_000_000_000;
+    let (later, earlier) = (now.naive_utc(), then.naive_utc());
+    let (nanos, nanos_then) = (later.nanosecond(), earlier.nanosecond());
+    // Within a leap second the nanoseconds run on; that is left to chrono.
+    if later.date() != earlier.date() || nanos >= SECOND || nanos_then >= SECOND {
+        return now.signed_duration_since(then);
+    }
+    let seconds =
+        i64::from(later.num_seconds_from_midnight()) - i64::from(earlier.num_seconds_from_midnight());
+    let (seconds, nanos) = match nanos.checked_sub(nanos_then) {
+        Some(nanos) => (seconds, nanos),
+        None => (seconds - 1, SECOND + nanos - nanos_then),
+    };
+    // A difference within a day is always in range.
+    TimeDelta::new(seconds, nanos).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_difference_is_that_of_chrono() {
+        let nanos = [0, 1, 499_999_999, 999_999_999, 1_000_000_000, 1_999_999_999];
+        let seconds = [-62_135_596_801, -1, 0, 1, 59, 86_399, 86_400, 1_800_000_000, 1_800_000_059];
+        let all = seconds.iter().flat_map(|second| {
+            // A leap second is allowed at the end of a minute only.
+            nanos.iter().filter_map(|nano| DateTime::<Utc>::from_timestamp(*second, *nano))
+        });
+        let all: Vec<_> = all.chain([DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC]).collect();
+        assert!(all.iter().any(|at| at.nanosecond() > 1_000_000_000));
+        for now in &all {
+            for then in &all {
+                assert_eq!(since(*now, *then), now.signed_duration_since(*then), "{now} {then}");
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::runbook::step::{
     About, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, StepIndex, StepKind, Until,
 };
 use crate::subject::Subject;
-use crate::time::format_duration;
+use crate::time::{format_duration, since};
 
 /// The positions of an act's ways out, as [`StepKind::exit`] numbers them.
 const DONE: ExitIndex = 0;
@@ -52,7 +52,7 @@ impl Diagnosis {
     /// Time is counted on the diagnosis's own account: what the given clock gained since the last call, and
     /// nothing where it stepped back. So a wait keeps its length whatever the clock does.
     fn tick(&mut self, now: DateTime<Utc>) {
-        let gained = now.signed_duration_since(self.now);
+        let gained = since(now, self.now);
         if gained < -CLOCK_SLACK {
             // Recorded at the moment before: the event says what the clock said then.
             self.note_anomaly(Anomaly::ClockBack { to: now });
@@ -439,7 +439,7 @@ impl Diagnosis {
             (UnknownReason::NotInDomain, text)
         } else if let Some(bound) = query.stale_after
             && evidence.observed_at != self.now
-            && let age = self.now.signed_duration_since(evidence.observed_at)
+            && let age = since(self.now, evidence.observed_at)
             && age.abs() > bound
         {
             let (age, bound) = (format_duration(age), format_duration(bound));

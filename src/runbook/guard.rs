@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::step::Exit;
 use crate::fact::{Choice, Domain, Kind, Value};
+use crate::time::since;
 
 /// The values of a domain that one branch takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +51,7 @@ impl Guard {
             (_, Value::Absent) => self.absent,
             (Values::All, _) => true,
             (Values::Durations(lower, upper), Value::Duration(duration)) => between(duration, *lower, *upper),
-            (Values::Durations(lower, upper), Value::Instant(at)) => {
-                between(now.signed_duration_since(at), *lower, *upper)
-            }
+            (Values::Durations(lower, upper), Value::Instant(at)) => between(since(now, at), *lower, *upper),
             (Values::Numbers(lower, upper), Value::Number(number)) => between(number, *lower, *upper),
             (Values::Counts(lower, upper), Value::Count(count)) => between(count, *lower, *upper),
             (Values::Flags { yes, no }, Value::Flag(flag)) => {
@@ -154,7 +153,7 @@ impl Branches {
         }
         // An instant's age is the same for every branch.
         let value = match value {
-            Value::Instant(at) => Value::Duration(now.signed_duration_since(at)),
+            Value::Instant(at) => Value::Duration(since(now, at)),
             value => value,
         };
         let taken = self.branches.iter().position(|branch| branch.guard.takes(value, now))?;
