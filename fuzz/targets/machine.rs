@@ -51,7 +51,7 @@ fn misbehave(choices: &mut Choices<'_>) {
             }
             232..=243 => diagnosis = walk::saved_and_resumed(&diagnosis, &set),
             244..=249 => diagnosis.hand_out_again(),
-            _ => diagnosis.hand_out_alerts_again(choices.byte().into()),
+            _ => diagnosis.told(choices.byte().into()),
         }
     }
     walk::saved_and_resumed(&diagnosis, &set);

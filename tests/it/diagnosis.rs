@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use chrono::TimeDelta;
 use iot_runbook::catalog;
 use iot_runbook::diagnosis::rehearsal::{Rehearsal, every_way};
-use iot_runbook::diagnosis::{Bundle, Diagnosis};
+use iot_runbook::diagnosis::{Bundle, Diagnosis, Recorded};
 use iot_runbook::runbook::RunbookSet;
 use proptest::prelude::*;
 
@@ -105,4 +105,64 @@ fn what_a_further_wait_may_bring_stays_possible() {
         assert!(left.contains(&possible), "{possible} is not among {left:?}");
     }
     assert!(rehearsed.finding.refuted().iter().all(|refuted| !left.contains(&&*refuted.conclusion)));
+}
+
+/// A check that is put off takes its way out when it is answered, not when its time has come.
+#[test]
+fn a_check_that_is_put_off_takes_no_way_out_before_it_is_answered() {
+    let rehearsal = Rehearsal::new("not back", "device-offline")
+        .tell("service-state", "in-service")
+        .tell("last-seen", "1h")
+        .tell("broker-connect", "none")
+        .tell("gateway-health", "offline")
+        .tell("restart-gateway", "done")
+        .tell("restart-gateway.recheck", false)
+        .tell("verify-reconnect", false)
+        .tell("gateway-after-restart", "unreachable");
+    let rehearsed = rehearsal.check(&SET).unwrap();
+    let at = |record: &&Record| &*record.step == "verify-reconnect";
+    let tooks: Vec<_> = rehearsed
+        .bundle
+        .records
+        .iter()
+        .filter(at)
+        .filter_map(|record| match &record.what {
+            Recorded::WaitEnded { took, .. } => Some(("waited", took.is_some())),
+            Recorded::Answered { took, .. } => Some(("answered", took.is_some())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tooks, [("waited", false), ("answered", true)]);
+}
+
+/// What is found on the way and is not the end of it is kept.
+#[test]
+fn what_was_noted_on_the_way_contributes() {
+    let rehearsal = Rehearsal::new("a degraded gateway", "device-offline")
+        .tell("service-state", "in-service")
+        .tell("last-seen", "-1h")
+        .tell("broker-connect", "none")
+        .tell("gateway-health", "degraded")
+        .tell("ot-network", "unreachable");
+    let finding = rehearsal.check(&SET).unwrap().finding;
+    let noted: Vec<_> =
+        finding.contributing().iter().map(|noted| (&*noted.step, noted.fact.is_some())).collect();
+    assert_eq!(noted, [("last-seen", true), ("gateway-health", true)]);
+    assert_eq!(finding.contributing()[1].fact.as_ref().map(|fact| &*fact.value), Some("degraded"));
+}
+
+/// What another runbook was asked and could not tell is told with its hypotheses.
+#[test]
+fn a_handover_that_could_not_tell_leaves_its_hypotheses() {
+    let rehearsal = Rehearsal::new("expired", "device-offline")
+        .tell("service-state", "in-service")
+        .tell("last-seen", "1h")
+        .tell("broker-connect", "refused")
+        .tell("refused-certificate", "expired")
+        .tell("certificate-expiry/stage", "expired");
+    let finding = rehearsal.check(&SET).unwrap().finding;
+    assert_eq!(finding.conclusion(), Some("certificate-expired"));
+    let [called] = finding.called() else { panic!("{:?}", finding.called()) };
+    assert_eq!((&*called.runbook, called.conclusion.as_deref()), ("certificate-expiry", None));
+    assert!(called.hypotheses.iter().any(|left| &*left.conclusion == "recovery-failed"));
 }

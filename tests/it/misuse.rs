@@ -489,6 +489,25 @@ mod loops {
         assert_eq!(again.bundle(), diagnosis.bundle());
     }
 
+    /// A person who takes their time each time around is no idle loop.
+    #[test]
+    fn one_in_which_a_person_is_asked_goes_on() {
+        let text = IDLE
+            .replace("to = \"look\"", "to = \"ask\"")
+            .replace("start = \"look\"", "start = \"look\"\n[steps.ask]\nask = \"Go on?\"\ndomain = \"flag\"\nanswer_within = \"1h\"\nexpired = \"end\"\nbranches = [{ is = true, to = \"look\" }, { is = false, to = \"end\" }]");
+        let set = of(&text);
+        let mut diagnosis = start(&set, "idle");
+        let mut now = NOW;
+        for _ in 0..5 {
+            tell_value(&mut diagnosis, Value::Instant(NOW - TimeDelta::hours(2)), now);
+            let Output::Ask(request) = diagnosis.poll(now) else { panic!("{:?}", diagnosis.finding()) };
+            now += TimeDelta::minutes(20);
+            let reply = iot_runbook::diagnosis::Reply::new(Value::Flag(true), "operator");
+            diagnosis.reply(request.id, reply, now).unwrap();
+        }
+        assert!(!diagnosis.is_ended());
+    }
+
     #[test]
     fn one_that_waits_for_ever_is_given_up() {
         let text =
