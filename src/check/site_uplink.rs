@@ -67,22 +67,6 @@ mod tests {
     use crate::check::testing::{NOW, at};
     use crate::fact::UnknownReason;
 
-    #[cfg(feature = "mock")]
-    #[tokio::test]
-    async fn the_gateway_in_question_is_no_other_way() {
-        let mut network = crate::mock::MockNetworkProbe::new();
-        network.expect_source().return_const(crate::fact::Source::new("network"));
-        network.expect_site_paths().times(1).returning(|asked| {
-            assert_eq!(asked.site.as_str(), "plant-north");
-            assert_eq!(asked.except.as_ref().map(|gateway| gateway.as_str()), Some("gw-2"));
-            Ok(PathsTried::new(at(NOW)).with_paths(vec![PathTried::new("router".into(), true)]))
-        });
-        let probes = Probes::new().with_network(std::sync::Arc::new(network));
-        let asked = crate::check::testing::Asked::new();
-        let observation = SiteUplink.observe(&asked.request(), &probes).await.unwrap();
-        assert_eq!(observation.value(), Some(Value::Flag(true)));
-    }
-
     #[test]
     fn one_way_that_answers_is_enough_and_none_tried_is_undetermined() {
         let tried = |answers: &[bool]| {
