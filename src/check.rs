@@ -43,6 +43,7 @@ mod broker_connect;
 mod broker_messages;
 mod catch_up;
 mod certificate;
+mod certificate_replaced;
 mod certificate_stage;
 mod consumer_lag;
 mod deadband;

@@ -3,6 +3,7 @@ use super::broker_connect::BrokerConnect;
 use super::broker_messages::BrokerMessages;
 use super::catch_up::CatchUp;
 use super::certificate::Certificate;
+use super::certificate_replaced::CertificateReplaced;
 use super::certificate_stage::CertificateStage;
 use super::consumer_lag::ConsumerLag;
 use super::deadband::Deadband;
@@ -107,6 +108,7 @@ builtins! {
     RenewalState,
     ProvisioningContact,
     ReconnectedWith,
+    CertificateReplaced,
 }
 
 fn spec<C: Builtin>() -> Option<CheckSpec> {
@@ -133,6 +135,7 @@ mod tests {
             broker-messages device period number\n\
             catch-up gateway period choice of pending | arrived | none\n\
             certificate device now choice of none | revoked | not-yet-valid | expired | valid; which\n\
+            certificate-replaced device now flag\n\
             certificate-stage device now choice of ok | awareness | renewal | follow-up | expired | not-yet-valid \
             | revoked | clock-suspect\n\
             consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | normal; \

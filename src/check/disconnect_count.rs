@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use chrono::TimeDelta;
 
 use super::CheckRequest;
@@ -8,8 +6,8 @@ use super::param::{Given, ParamKind, ParamSpec};
 use super::sessions::{self, Events, SessionLog};
 use super::verdict::{Verdict, no_adapter, no_subject};
 use super::window::not_covered;
-use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
-use crate::probe::{ConnectionEventKind, DisconnectReason, ProbeError, Probes};
+use crate::fact::{ChoicesError, Domain, Kind, Observation, Value};
+use crate::probe::{ProbeError, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
@@ -47,19 +45,9 @@ fn judge(sessions: &SessionLog, within: TimeDelta, request: &CheckRequest<'_>) -
     if let Some(missing) = not_covered(asked, sessions.log.covers) {
         return Verdict::stale(missing);
     }
-    let mut by_reason: BTreeMap<DisconnectReason, u64> = BTreeMap::new();
-    for event in Events::of(&sessions.log, request.now()).since(asked.start()) {
-        if let ConnectionEventKind::Disconnected(reason) = event.kind {
-            *by_reason.entry(reason).or_default() += 1;
-        }
-    }
+    let by_reason = Events::of(&sessions.log, request.now()).disconnects(asked.start());
     let count = by_reason.values().sum();
-    let details = if by_reason.is_empty() {
-        Details::none()
-    } else {
-        let reasons: Vec<_> = by_reason.iter().map(|(reason, count)| format!("{reason}: {count}")).collect();
-        Details::one("disconnects", reasons.join(", "))
-    };
+    let details = sessions::told(&by_reason).into_iter().chain(sessions.whose()).collect();
     Verdict::known(Value::Count(count), sessions.log.observed_at, details)
 }
 
@@ -68,7 +56,7 @@ mod tests {
     use super::*;
     use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
     use crate::fact::{Source, UnknownReason};
-    use crate::probe::{ConnectionEvent, ConnectionLog};
+    use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason};
 
     fn judged(covers: (i64, i64), events: Vec<ConnectionEvent>) -> Verdict {
         let log = ConnectionLog::new(at(NOW), period(covers.0, covers.1)).with_events(events);
@@ -96,5 +84,16 @@ mod tests {
     fn an_empty_log_is_zero_and_a_short_one_is_stale() {
         assert_eq!(judged((NOW - 1000, NOW), vec![]).value(), Some(Value::Count(0)));
         assert_eq!(judged((NOW - 999, NOW), vec![]).reason(), Some(UnknownReason::Stale));
+    }
+
+    #[test]
+    fn whose_session_it_was_is_told() {
+        for (own, whose) in [(true, None), (false, Some("its gateway"))] {
+            let log = ConnectionLog::new(at(NOW), period(NOW - 1000, NOW));
+            let sessions = SessionLog { log, own, source: Source::new("broker") };
+            let verdict = judge(&sessions, secs(1000), &Asked::new().request());
+            assert_eq!(verdict.value(), Some(Value::Count(0)));
+            assert_eq!(verdict.details().find("session of"), whose);
+        }
     }
 }

@@ -52,7 +52,7 @@ impl Builtin for EdgeBuffer {
 }
 
 /// In this order: full (at its bound, or messages dropped), unsent, empty. What was found is proof where the log is
-/// short; that nothing was found is not.
+/// short, or a count is not told; that nothing was found is not.
 fn judge(outbox: &Outbox, full_at: f64, asked: Period) -> Verdict {
     let mut details = Vec::with_capacity(4);
     let used = match (outbox.peak_used, outbox.capacity) {
@@ -62,20 +62,29 @@ fn judge(outbox: &Outbox, full_at: f64, asked: Period) -> Verdict {
         }
         _ => None,
     };
-    details.push(Detail::new("dropped", outbox.dropped.to_string()));
-    details.push(Detail::new("unsent", outbox.unsent.to_string()));
+    details.push(count("dropped", outbox.dropped));
+    details.push(count("unsent", outbox.unsent));
     details.extend(outbox.oldest_unsent.map(|at| when("oldest unsent", at)));
 
-    let buffer = if outbox.dropped > 0 || used.is_some_and(|used| used >= full_at) {
-        Buffer::Full
-    } else if outbox.unsent > 0 {
-        Buffer::Unsent
-    } else if let Some(missing) = not_covered(asked, outbox.covers) {
-        return Verdict::stale(missing).with(details);
-    } else {
-        Buffer::Empty
-    };
+    let buffer =
+        if outbox.dropped.is_some_and(|dropped| dropped > 0) || used.is_some_and(|used| used >= full_at) {
+            Buffer::Full
+        } else if outbox.unsent.is_some_and(|unsent| unsent > 0) {
+            Buffer::Unsent
+        } else if let Some(missing) = not_covered(asked, outbox.covers) {
+            return Verdict::stale(missing).with(details);
+        } else if outbox.dropped.is_none() || outbox.unsent.is_none() {
+            return Verdict::undetermined("the outbox does not tell what it dropped and still holds")
+                .with(details);
+        } else {
+            Buffer::Empty
+        };
     Verdict::known(buffer.value(), outbox.observed_at, Details::from_iter(details))
+}
+
+/// A count for the person who reads it.
+pub(super) fn count(name: &'static str, count: Option<u64>) -> Detail {
+    Detail::new(name, count.map_or_else(|| "not told".to_owned(), |count| count.to_string()))
 }
 
 #[cfg(test)]
@@ -85,7 +94,7 @@ mod tests {
     use crate::fact::UnknownReason;
 
     fn outbox() -> Outbox {
-        Outbox::new(at(NOW), period(0, 100))
+        Outbox::new(at(NOW), period(0, 100)).with_dropped(0).with_unsent(0)
     }
 
     fn judged(outbox: &Outbox) -> Verdict {
@@ -108,6 +117,17 @@ mod tests {
         ] {
             assert_eq!(judged(&outbox).value(), Some(buffer.value()), "{outbox:?}");
         }
+    }
+
+    #[test]
+    fn counts_that_are_not_told_are_not_none() {
+        let told = || Outbox::new(at(NOW), period(0, 100));
+        for outbox in [told(), told().with_dropped(0), told().with_unsent(0), told().with_delivered(5)] {
+            assert_eq!(judged(&outbox).reason(), Some(UnknownReason::Undetermined), "{outbox:?}");
+        }
+        assert_eq!(judged(&told().with_unsent(1)).value(), Some(Buffer::Unsent.value()));
+        assert_eq!(judged(&told().with_dropped(1)).value(), Some(Buffer::Full.value()));
+        assert_eq!(judged(&told()).details().find("dropped"), Some("not told"));
     }
 
     #[test]

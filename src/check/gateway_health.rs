@@ -69,6 +69,8 @@ impl Builtin for GatewayHealth {
 /// - healthy: it lives (its process runs, or its heartbeat is in time), and none of that;
 /// - unreachable: nothing tells that it lives, and every way to it was tried in vain, or its heartbeat is late;
 /// - undetermined: nothing is told that says one or the other.
+///
+/// Resources that are told are no sign of life: a supervisor tells those of a gateway that is cut off, too.
 fn judge(facts: &Facts, bounds: &GatewayHealth, request: &CheckRequest<'_>) -> Verdict {
     let now = request.now();
     let oom = facts.last_oom_kill.filter(|at| has_happened(*at, now));
@@ -111,17 +113,13 @@ fn judge(facts: &Facts, bounds: &GatewayHealth, request: &CheckRequest<'_>) -> V
     details.extend(paths(&facts.paths));
 
     let runs = facts.process == ProcessState::Running;
-    if runs || in_time || told {
+    if runs || in_time {
         let ran_out = oom.is_some_and(|at| now.signed_duration_since(at) <= ONE_DAY);
         let late = heartbeat.is_some() && !in_time;
         if over || ran_out || late {
             return known(Health::Degraded, details);
         }
-        if runs || in_time {
-            return known(Health::Healthy, details);
-        }
-        return Verdict::undetermined("its resources are told, and not whether its process runs")
-            .with(details);
+        return known(Health::Healthy, details);
     }
     if facts.paths.iter().any(|path| path.answered) {
         return Verdict::undetermined("it answers, and tells nothing of its process").with(details);
@@ -129,7 +127,12 @@ fn judge(facts: &Facts, bounds: &GatewayHealth, request: &CheckRequest<'_>) -> V
     if !facts.paths.is_empty() || heartbeat.is_some() {
         return known(Health::Unreachable, details);
     }
-    Verdict::undetermined("nothing is known of the gateway").with(details)
+    let why = if told {
+        "its resources are told, and not whether its process runs"
+    } else {
+        "nothing is known of the gateway"
+    };
+    Verdict::undetermined(why).with(details)
 }
 
 #[cfg(test)]
@@ -169,7 +172,7 @@ mod tests {
             (running().with_last_oom_kill(at(NOW - 86_400) - NANO), Health::Healthy),
             (running().with_memory(0.9), Health::Degraded),
             (running().with_cpu(1.0), Health::Degraded),
-            (facts().with_disk(0.95), Health::Degraded),
+            (facts().with_last_heartbeat(at(NOW - 60)).with_disk(0.95), Health::Degraded),
             (running().with_last_oom_kill(at(NOW - 86_400)), Health::Degraded),
             (running().with_last_heartbeat(at(NOW - 60) - NANO), Health::Degraded),
             (stopped(), Health::Offline),
@@ -191,10 +194,34 @@ mod tests {
             facts(),
             facts().with_paths(paths(&[true])),
             facts().with_memory(0.5),
+            facts().with_memory(0.99).with_cpu(1.0).with_disk(1.0),
+            facts().with_memory(0.99).with_last_oom_kill(at(NOW - 5)),
+            facts().with_memory(0.5).with_last_heartbeat(at(NOW - 61)).with_paths(paths(&[false, true])),
             facts().with_last_oom_kill(at(NOW - 5)),
             facts().with_last_heartbeat(at(NOW + 31)),
         ] {
             assert_eq!(judged(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn resources_are_no_sign_of_life_and_more_evidence_of_death_is_none_either() {
+        let late = || facts().with_last_heartbeat(at(NOW - 86_400));
+        let vain = || paths(&[false, false]);
+        for facts in [
+            late().with_paths(vain()),
+            late().with_memory(0.4).with_paths(vain()),
+            late().with_memory(0.99).with_cpu(1.0).with_disk(1.0).with_paths(vain()),
+            late().with_memory(0.4),
+            facts().with_memory(0.99).with_paths(vain()),
+            late().with_last_oom_kill(at(NOW - 500)).with_paths(vain()),
+            late().with_memory(0.4).with_last_oom_kill(at(NOW - 500)).with_paths(vain()),
+            facts().with_last_oom_kill(at(NOW - 500)).with_paths(vain()),
+        ] {
+            let verdict = judged(&facts);
+            assert_eq!(verdict.value(), Some(Health::Unreachable.value()), "{facts:?}");
+            // Whether its process runs is not told: the kill is told to the reader, and no verdict.
+            assert_eq!(verdict.details().find("last OOM kill").is_some(), facts.last_oom_kill.is_some());
         }
     }
 

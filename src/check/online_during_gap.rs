@@ -62,7 +62,22 @@ impl Part {
 }
 
 /// Parts shorter than one and a half keep-alives are ignored: so long a broker takes a dead session for alive.
+///
+/// Of a device without a session of its own, its gateway's says one thing alone: while that was down the device was
+/// offline too. While it was up, the device may have been there or not.
 fn judge(sessions: &SessionLog, asked: Period) -> Verdict {
+    let verdict = session(sessions, asked).with(sessions.whose());
+    match verdict {
+        Verdict::Known { value, details, .. } if !sessions.own && value != Presence::Offline.value() => {
+            let why = "the device has no session of its own, and its gateway's was up for some of the period";
+            Verdict::undetermined(why).with(details.iter().cloned())
+        }
+        verdict => verdict,
+    }
+}
+
+/// How the session did over the period, whose ever it is.
+fn session(sessions: &SessionLog, asked: Period) -> Verdict {
     let log = &sessions.log;
     if let Some(missing) = not_covered(asked, log.covers) {
         return Verdict::stale(missing);
@@ -186,6 +201,29 @@ mod tests {
         expect(&log(SessionState::Up, vec![down(1911)]), Presence::Online);
         expect(&log(SessionState::Down, vec![up(1910)]), Presence::Part);
         expect(&log(SessionState::Down, vec![up(1911)]), Presence::Offline);
+    }
+
+    #[test]
+    fn a_gateways_session_that_is_up_says_nothing_of_the_device() {
+        let gateways = |start, events| SessionLog { own: false, ..log(start, events) };
+        for (up, events) in [
+            (SessionState::Up, vec![]),
+            (SessionState::Up, vec![down(1500)]),
+            (SessionState::Down, vec![up(1500)]),
+            (SessionState::Down, vec![up(1910)]),
+        ] {
+            let verdict = judge(&gateways(up, events), period(ASKED.0, ASKED.1));
+            assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined), "{verdict:?}");
+            assert_eq!(verdict.details().find("session of"), Some("its gateway"));
+            assert!(verdict.details().find("why").is_some_and(|why| why.contains("no session of its own")));
+        }
+        for events in [vec![], vec![up(1911)]] {
+            let verdict = judge(&gateways(SessionState::Down, events), period(ASKED.0, ASKED.1));
+            assert_eq!(verdict.value(), Some(Presence::Offline.value()), "{verdict:?}");
+            assert_eq!(verdict.details().find("session of"), Some("its gateway"));
+        }
+        let own = judge(&log(SessionState::Down, vec![]), period(ASKED.0, ASKED.1));
+        assert_eq!(own.details().find("session of"), None);
     }
 
     #[test]

@@ -38,8 +38,8 @@ impl Builtin for Power {
     }
 }
 
-/// Confirmed where a fact says that power arrives and none says that it does not. Where nothing is told nobody can
-/// say, and a person may.
+/// Uncertain where a fact says that power does not arrive; confirmed where one says that it does and none that it
+/// does not. Anything else does not decide, and a person may.
 fn judge(facts: &PowerFacts) -> Verdict {
     let told = [
         ("feed", facts.feed_live, "live", "dead"),
@@ -59,9 +59,15 @@ fn judge(facts: &PowerFacts) -> Verdict {
         details.push(Detail::new("UPS", if on_battery { "on battery" } else { "on mains" }));
     }
     let against = told.iter().any(|(_, fact, ..)| *fact == Some(false));
-    // A closed breaker alone passes on what may not be there.
+    // A closed breaker passes on what may not be there, and a UPS may feed a cable that is cut.
     let arrives = facts.feed_live == Some(true) || facts.drawing == Some(true);
-    let state = if arrives && !against { State::Confirmed } else { State::Uncertain };
+    let state = if against {
+        State::Uncertain
+    } else if arrives {
+        State::Confirmed
+    } else {
+        return Verdict::undetermined("nothing tells whether power arrives at the device").with(details);
+    };
     Verdict::known(state.value(), facts.observed_at, Details::from_iter(details))
 }
 
@@ -72,14 +78,14 @@ mod tests {
     use crate::fact::UnknownReason;
 
     #[test]
-    fn only_facts_that_say_so_confirm_power() {
+    fn only_facts_that_say_so_confirm_or_deny_power() {
         let facts = || PowerFacts::new(at(NOW));
         for (facts, state) in [
             (facts().with_feed_live(true), State::Confirmed),
             (facts().with_drawing(true), State::Confirmed),
             (facts().with_feed_live(true).with_breaker_closed(true).with_on_battery(true), State::Confirmed),
-            (facts().with_breaker_closed(true), State::Uncertain),
-            (facts().with_on_battery(false), State::Uncertain),
+            (facts().with_breaker_closed(false), State::Uncertain),
+            (facts().with_drawing(false).with_breaker_closed(true).with_on_battery(false), State::Uncertain),
             (facts().with_feed_live(false), State::Uncertain),
             (facts().with_feed_live(true).with_breaker_closed(false), State::Uncertain),
             (facts().with_feed_live(true).with_drawing(false), State::Uncertain),
@@ -87,6 +93,20 @@ mod tests {
         ] {
             assert_eq!(judge(&facts).value(), Some(state.value()), "{facts:?}");
         }
-        assert_eq!(judge(&facts()).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn facts_that_do_not_decide_are_undetermined() {
+        let facts = || PowerFacts::new(at(NOW));
+        for facts in [
+            facts(),
+            facts().with_breaker_closed(true),
+            facts().with_on_battery(false),
+            facts().with_on_battery(true),
+            facts().with_breaker_closed(true).with_on_battery(false),
+        ] {
+            assert_eq!(judge(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+        }
+        assert_eq!(judge(&facts().with_breaker_closed(true)).details().find("breaker"), Some("closed"));
     }
 }

@@ -74,10 +74,13 @@ fn judge(
     let first = receipts.first.filter(within).or(last);
 
     let mut connected = None;
+    let mut reasons = None;
     let mut disconnects = 0u32;
     let mut last_disconnect: Option<(DateTime<Utc>, DisconnectReason)> = None;
     if let Some(sessions) = sessions {
         let events = Events::of(&sessions.log, now);
+        // All of them, those before its return too: that two clients share one id shows in any.
+        reasons = sessions::told(&events.disconnects(since));
         if sessions.own {
             connected = events
                 .since(since)
@@ -113,8 +116,9 @@ fn judge(
     details.push(
         last.map_or_else(|| Detail::new("last message", "none since then"), |at| when("last message", at)),
     );
+    details.extend(reasons);
+    details.extend(sessions.and_then(SessionLog::whose));
     if let Some((at, reason)) = last_disconnect {
-        details.push(Detail::new("disconnects", disconnects.to_string()));
         details.push(Detail::new("last disconnect", format!("{reason} at {}", super::verdict::moment(at))));
     }
     Verdict::known(state.value(), receipts.observed_at, Details::from_iter(details))
@@ -229,6 +233,45 @@ mod tests {
         ] {
             seen.last = Some(last);
             expect(state, &seen, None);
+        }
+    }
+
+    #[test]
+    fn the_window_begins_when_the_next_message_was_due() {
+        let mut asked = Asked::new();
+        asked.subject = asked.subject.with_reporting_interval(secs(60));
+        for (last, state) in [(NOW - 360, State::Flapping), (NOW - 359, State::Steady)] {
+            let verdict = judge(&receipts(Some(NOW - 600), Some(last)), None, secs(300), &asked.request());
+            assert_eq!(verdict.value(), Some(state.value()), "{last}");
+        }
+    }
+
+    #[test]
+    fn a_message_in_the_instant_the_wait_began_counts() {
+        let mut seen = receipts(None, None);
+        for (heard, state) in [(at(NOW - 600), State::Steady), (at(NOW - 600) - NANO, State::Silent)] {
+            (seen.first, seen.last) = (Some(heard), Some(heard));
+            let verdict = judge(&seen, None, secs(601), &Asked::new().request());
+            assert_eq!(verdict.value(), Some(state.value()), "{heard}");
+        }
+    }
+
+    #[test]
+    fn the_reasons_of_all_disconnects_are_told_with_their_counts() {
+        let thrown =
+            |seconds| ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId);
+        let events =
+            vec![thrown(NOW - 590), up(NOW - 500), thrown(NOW - 400), up(NOW - 390), down(NOW - 300)];
+        for (own, whose) in [(true, None), (false, Some("its gateway"))] {
+            let log = sessions(own, events.clone());
+            let seen = receipts(Some(NOW - 450), Some(NOW - 1));
+            let verdict = judge(&seen, Some(&log), secs(300), &Asked::new().request());
+            assert_eq!(verdict.value(), Some(State::Flapping.value()));
+            let told = verdict.details().find("disconnects");
+            assert_eq!(told, Some("connection-lost: 1, duplicate-client-id: 2"));
+            let last = verdict.details().find("last disconnect");
+            assert!(last.is_some_and(|last| last.starts_with("connection-lost at ")), "{last:?}");
+            assert_eq!(verdict.details().find("session of"), whose);
         }
     }
 

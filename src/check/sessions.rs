@@ -1,12 +1,13 @@
 //! The log of a client's connections, read once so that duplicates and disorder do not matter.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use super::CheckRequest;
 use super::window::has_happened;
-use crate::fact::Source;
+use crate::fact::{Detail, Source};
 use crate::probe::{
     BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
     DisconnectReason, ProbeError, SessionState,
@@ -19,6 +20,13 @@ pub(super) struct SessionLog {
     /// Whether the session is the device's own.
     pub(super) own: bool,
     pub(super) source: Source,
+}
+
+impl SessionLog {
+    /// Whose session it is, where it is not the device's own.
+    pub(super) fn whose(&self) -> Option<Detail> {
+        (!self.own).then(|| Detail::new("session of", "its gateway"))
+    }
 }
 
 /// Asks for the log of the device's session, then for that of its gateway. `None`: the device has no session of
@@ -61,6 +69,17 @@ impl<'a> Events<'a> {
         self.iter().filter(move |event| event.at >= from)
     }
 
+    /// How many disconnects since then there were for each reason.
+    pub(super) fn disconnects(&self, from: DateTime<Utc>) -> BTreeMap<DisconnectReason, u64> {
+        let mut by_reason = BTreeMap::new();
+        for event in self.since(from) {
+            if let ConnectionEventKind::Disconnected(reason) = event.kind {
+                *by_reason.entry(reason).or_default() += 1;
+            }
+        }
+        by_reason
+    }
+
     /// Whether the session was up after the last event, as far as the log tells.
     pub(super) fn state_at_end(&self, at_start: SessionState) -> SessionState {
         self.iter().rev().find_map(|event| after(event.kind)).unwrap_or(at_start)
@@ -74,6 +93,12 @@ impl<'a> Events<'a> {
                 .iter()
                 .any(|other| other.kind == ConnectionEventKind::Accepted && other.session == event.session)
     }
+}
+
+/// The reasons for the person who reads them, each with its count.
+pub(super) fn told(by_reason: &BTreeMap<DisconnectReason, u64>) -> Option<Detail> {
+    let reasons: Vec<_> = by_reason.iter().map(|(reason, count)| format!("{reason}: {count}")).collect();
+    (!reasons.is_empty()).then(|| Detail::new("disconnects", reasons.join(", ")))
 }
 
 /// Whether the session is up after an event; `None`: the event does not change it.

@@ -297,7 +297,7 @@ pub async fn edge_buffer(
         let method = "outbox";
         found.log(method, outbox.observed_at, outbox.covers);
         found.within(method, "oldest_unsent", outbox.oldest_unsent, period);
-        if outbox.oldest_unsent.is_some() && outbox.unsent == 0 {
+        if outbox.oldest_unsent.is_some() && outbox.unsent == Some(0) {
             let text = "oldest_unsent is there, and nothing is unsent".to_owned();
             found.add(method, Rule::Contradiction, text);
         }

@@ -41,7 +41,8 @@ record! {
 }
 
 record! {
-    /// How an outbox did over a period. Counts are of messages.
+    /// How an outbox did over a period. Counts are of messages; one that is `None` is not told, and is never taken
+    /// for none.
     Outbox {
         required {
             /// When this was looked up.
@@ -57,13 +58,13 @@ record! {
             /// `None` where it is not told.
             peak_used: Option<u64> = with_peak_used(used: u64) => Some(used),
             /// How many messages it dropped in the period, of any device.
-            dropped: u64 = with_dropped(count: u64) => count,
+            dropped: Option<u64> = with_dropped(count: u64) => Some(count),
             /// How many of the device's messages made in the period it still holds.
-            unsent: u64 = with_unsent(count: u64) => count,
+            unsent: Option<u64> = with_unsent(count: u64) => Some(count),
             /// When the oldest of those was made.
             oldest_unsent: Option<DateTime<Utc>> = with_oldest_unsent(at: DateTime<Utc>) => Some(at),
             /// How many of the device's messages made in the period it delivered later.
-            delivered: u64 = with_delivered(count: u64) => count,
+            delivered: Option<u64> = with_delivered(count: u64) => Some(count),
         }
     }
 }

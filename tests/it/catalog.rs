@@ -415,3 +415,26 @@ fn what_is_unknown_is_explored_or_asked() {
         }
     }
 }
+
+#[test]
+fn every_answer_has_a_bound_on_its_age_and_each_act_its_last_look() {
+    let mut rechecks = BTreeMap::new();
+    for (name, runbook) in &runbooks() {
+        for query in runbook.queries() {
+            assert!(query.stale_after.is_some(), "{name}: {} may be of any age", query.check);
+        }
+        for step in runbook.steps() {
+            if let StepKind::Act(act) = &step.kind {
+                let recheck = &runbook.queries()[act.recheck.unwrap().position()].check;
+                rechecks.insert(act.action.to_string(), recheck.to_string());
+            }
+        }
+    }
+    let expected = [
+        ("restart-gateway", "device-back"),
+        ("open-follow-up", "certificate-replaced"),
+        ("re-provision", "certificate-replaced"),
+        ("load-emergency-certificate", "certificate-replaced"),
+    ];
+    assert_eq!(rechecks, expected.map(|(act, check)| (act.to_owned(), check.to_owned())).into());
+}

@@ -9,12 +9,12 @@ use iot_runbook::catalog;
 use iot_runbook::check::{CheckRequest, Checks, RegisterError};
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
 use iot_runbook::mock::{
-    MockBrokerProbe, MockCustomCheck, MockDeviceProbe, MockGatewayProbe, MockPowerProbe,
+    MockBrokerProbe, MockCustomCheck, MockDeviceProbe, MockGatewayProbe, MockNetworkProbe, MockPowerProbe,
 };
 use iot_runbook::probe::conformance::{self, Rule};
 use iot_runbook::probe::{
-    Client, ConnectionEvent, ConnectionLog, GatewayHealth, LastSeenAnswer, ProbeError, ProbeErrorKind,
-    Probes, PublishingLog, RefusalReason, SessionState,
+    Client, ConnectionEvent, ConnectionLog, GatewayHealth, LastSeenAnswer, PathTried, PathsTried, ProbeError,
+    ProbeErrorKind, Probes, PublishingLog, RefusalReason, SessionState,
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -107,6 +107,21 @@ async fn an_adapters_error_is_handed_on_and_a_part_that_is_not_named_is_unknown(
     assert_eq!(error.kind(), ProbeErrorKind::Transient { retry_after: Some(TimeDelta::seconds(2)) });
     let observation = observe(&set, "gateway-health", &probes, &subject).await.unwrap();
     assert_eq!(reason(&observation), Some(UnknownReason::NoSubject));
+}
+
+#[tokio::test]
+async fn the_gateway_in_question_is_no_other_way_to_its_site() {
+    let mut network = MockNetworkProbe::new();
+    network.expect_source().return_const(Source::new("router"));
+    network.expect_site_paths().times(1).returning(|asked| {
+        assert_eq!(asked.site.as_str(), "plant-north");
+        assert_eq!(asked.except.as_ref().map(|gateway| gateway.as_str()), Some("gw-2"));
+        Ok(PathsTried::new(at(0)).with_paths(vec![PathTried::new("router".into(), true)]))
+    });
+    let probes = Probes::new().with_network(Arc::new(network));
+    let subject = Subject::device("press-07").with_gateway("gw-2").with_site("plant-north");
+    let observation = observe(&catalog::set().unwrap(), "site-uplink", &probes, &subject).await.unwrap();
+    assert_eq!(observation.value(), Some(Value::Flag(true)));
 }
 
 #[tokio::test]

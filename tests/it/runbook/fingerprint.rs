@@ -23,9 +23,9 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "d8063be9bfbab353df0c23bc9a38042060121d75db1b7f34deeb0d241558a802"),
-        ("data-gap", "7a08790d9da4834d82d4b04f7db47ccbfb283c67f3fa70f33b6f766dd181bfba"),
-        ("certificate-expiry", "f0e6091f7a3013087a88d9d0a9826800547dbf42deb14d976c2e10ec7b743605"),
+        ("device-offline", "8807e693d6b3d58c08948eadeb0b26cad64129f9cb516f9867b2e231d1eb2f0a"),
+        ("data-gap", "1eea33e48e23a964dc293cfb155fb06106efda6c46e4ac7515e79dc296b7c9cb"),
+        ("certificate-expiry", "dd1beddf63bd65a5cd6a50e829f489a21b45b6416a3d241a9eb77c842f6eb3e1"),
     ]
     .map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));
     assert_eq!(found, expected);
