@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use chrono::TimeDelta;
 use iot_runbook::catalog;
 use iot_runbook::diagnosis::rehearsal::{Rehearsal, every_way};
-use iot_runbook::diagnosis::{Bundle, Diagnosis, Recorded};
+use iot_runbook::diagnosis::{Bundle, Diagnosis, Record, Recorded};
 use iot_runbook::runbook::RunbookSet;
 use proptest::prelude::*;
 
