@@ -104,7 +104,7 @@ impl Work for Diagnosis {
                 let medians =
                     compare(report, NAME, case, machine.side(&facts), (peer.name(), peer.side(&facts)?))?;
                 if case == "deep" && peer.name() == "hand-written" {
-                    report.target("deep, machine alone, trace on", medians.ours_ns, MACHINE_TARGET);
+                    report.target("deep, machine alone, trace on", medians, MACHINE_TARGET);
                 }
             }
         }
@@ -117,7 +117,7 @@ impl Work for Diagnosis {
             let medians =
                 compare(report, NAME, case, driven.side(), ("machine-alone", machine.side(&facts)))?;
             if case == "deep-driver" {
-                report.target("deep, Arc<dyn> async probes and the driver", medians.ours_ns, DRIVER_TARGET);
+                report.target("deep, Arc<dyn> async probes and the driver", medians, DRIVER_TARGET);
             }
         }
         tell_unknowns(&machine, &peers, report)

@@ -9,7 +9,7 @@ use iot_runbook::runbook::document::Document;
 
 use super::{Work, compare};
 use crate::error::Error;
-use crate::measure::Side;
+use crate::measure::{Medians, Side};
 use crate::report::{Report, shown};
 
 /// The work.
@@ -44,8 +44,8 @@ impl Work for Load {
     fn run(&self, report: &mut Report) -> Result<(), Error> {
         for (name, text) in CATALOG {
             let steps = load(text)?.steps().len();
-            let ours_ns = beside_toml(report, name, text)?;
-            report.target(&format!("{name}, {steps} steps"), ours_ns, CATALOG_TARGET);
+            let medians = beside_toml(report, name, text)?;
+            report.target(&format!("{name}, {steps} steps"), medians, CATALOG_TARGET);
         }
         #[cfg(feature = "zen")]
         zen::device_offline(report, NAME, ours(CATALOG[0].1))?;
@@ -53,13 +53,13 @@ impl Work for Load {
         for (steps, case) in LENGTHS {
             let text = synthetic::runbook(steps);
             load(&text)?;
-            let ours_ns = beside_toml(report, case, &text)?;
+            let medians = beside_toml(report, case, &text)?;
             if steps == 10_000 {
-                report.target(case, ours_ns, TEN_THOUSAND_TARGET);
+                report.target(case, medians, TEN_THOUSAND_TARGET);
             }
             report.remark(format!(
                 "{case}: {} a step, {} bytes of text a step",
-                shown(ours_ns / f64::from(steps)),
+                shown(medians.ours_ns / f64::from(steps)),
                 text.len() / usize::try_from(steps).unwrap_or(1)
             ));
             #[cfg(feature = "zen")]
@@ -84,14 +84,14 @@ fn ours(text: &str) -> Side<'_> {
 }
 
 /// The floor: the same text read into a tree of values, in which nothing is believed or proven.
-fn beside_toml(report: &mut Report, case: &str, text: &str) -> Result<f64, Error> {
+fn beside_toml(report: &mut Report, case: &str, text: &str) -> Result<Medians, Error> {
     text.parse::<toml::Table>().map_err(|error| Error::failed("the text as TOML", error))?;
     let peer: Side<'_> = Box::new(move |runs| {
         for _ in 0..runs {
             let _ = std::hint::black_box(std::hint::black_box(text).parse::<toml::Table>());
         }
     });
-    Ok(compare(report, NAME, case, ours(text), ("toml-parse", peer))?.ours_ns)
+    compare(report, NAME, case, ours(text), ("toml-parse", peer))
 }
 
 #[cfg(test)]
