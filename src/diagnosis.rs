@@ -6,7 +6,7 @@
 //! 1. [`Diagnosis::poll`] until it says [`Output::Pending`] or [`Output::Concluded`]. Each request comes once.
 //! 2. Do what was asked, in any order and as concurrently as you like, and give back each result:
 //!    [`Diagnosis::answer`] a probe, [`Diagnosis::approve`] an action, [`Diagnosis::acted`] after it,
-//!    [`Diagnosis::reply`] to a question.
+//!    [`Diagnosis::reply`] to a question. Say that an alert is [`Diagnosis::told`].
 //! 3. After every answer, and at the latest at `Pending`'s instant, poll again.
 //!
 //! What holds, whatever comes in:

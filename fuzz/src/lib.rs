@@ -5,12 +5,12 @@ pub mod signed;
 pub mod walk;
 
 // The model and its player are those of the library's own tests.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use more of it than the targets do")]
 #[path = "../../tests/it/deepest.rs"]
 mod deepest;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use more of it than the targets do")]
 #[path = "../../tests/it/model.rs"]
 mod model;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use more of it than the targets do")]
 #[path = "../../tests/it/player.rs"]
 mod player;

@@ -2,11 +2,12 @@ use super::CheckRequest;
 use super::builtin::Builtin;
 use super::certificate_stage::facts;
 use super::param::{Given, ParamSpec};
+use super::reconnected_with::issued_and_in_use;
 use super::verdict::{Verdict, moment, no_adapter, when};
 use super::window::has_happened;
 use crate::certificate::{Policy, Stage, effective_end};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{CertificateAnswer, CertificateRequest, ProbeError, Probes, Revocation, WhichCertificate};
+use crate::probe::{CertificateAnswer, ProbeError, Probes, Revocation};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
@@ -30,15 +31,7 @@ impl Builtin for CertificateReplaced {
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
-        let asked = |which| CertificateRequest::new(request.subject().device.clone(), which);
-        let issued = probe
-            .certificate(&asked(WhichCertificate::NewlyIssued))
-            .await
-            .map_err(|error| error.by(probe.source()))?;
-        let in_use = probe
-            .certificate(&asked(WhichCertificate::InUse))
-            .await
-            .map_err(|error| error.by(probe.source()))?;
+        let (issued, in_use) = issued_and_in_use(&**probe, request).await?;
         Ok(judge(&issued, &in_use, request).by(probe.source()))
     }
 }

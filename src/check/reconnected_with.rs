@@ -4,7 +4,9 @@ use super::param::{Given, ParamSpec};
 use super::verdict::{Verdict, no_adapter, when};
 use super::window::has_happened;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{CertificateAnswer, CertificateRequest, ProbeError, Probes, WhichCertificate};
+use crate::probe::{
+    CertStoreProbe, CertificateAnswer, CertificateRequest, ProbeError, Probes, WhichCertificate,
+};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
@@ -27,17 +29,21 @@ impl Builtin for ReconnectedWith {
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
-        let asked = |which| CertificateRequest::new(request.subject().device.clone(), which);
-        let issued = probe
-            .certificate(&asked(WhichCertificate::NewlyIssued))
-            .await
-            .map_err(|error| error.by(probe.source()))?;
-        let in_use = probe
-            .certificate(&asked(WhichCertificate::InUse))
-            .await
-            .map_err(|error| error.by(probe.source()))?;
+        let (issued, in_use) = issued_and_in_use(&**probe, request).await?;
         Ok(judge(&issued, &in_use, request).by(probe.source()))
     }
+}
+
+/// The newest certificate that was issued, and the one in use.
+pub(super) async fn issued_and_in_use(
+    probe: &dyn CertStoreProbe,
+    request: &CheckRequest<'_>,
+) -> Result<(CertificateAnswer, CertificateAnswer), ProbeError> {
+    let asked = |which| CertificateRequest::new(request.subject().device.clone(), which);
+    let of_the_store = |error: ProbeError| error.by(probe.source());
+    let issued = probe.certificate(&asked(WhichCertificate::NewlyIssued)).await.map_err(of_the_store)?;
+    let in_use = probe.certificate(&asked(WhichCertificate::InUse)).await.map_err(of_the_store)?;
+    Ok((issued, in_use))
 }
 
 /// Yes: the certificate of its last accepted connection is the one that was issued, and that connection came since.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::timer::{Sleep, Timer};
 use super::{Driver, RunError};
@@ -73,11 +73,14 @@ impl<'a> Run<'a> {
             let until = deadline.as_ref().map(Deadline::left).into_iter().chain(until).min();
             let done = self.wait(until).await;
             let before = std::mem::replace(&mut now, driver.clock.now());
+            let gained = now.signed_duration_since(before).to_std().unwrap_or_default();
+            // What was slept has passed, whatever the clock says of it.
+            let passed = if done.is_none() { gained.max(until.unwrap_or_default()) } else { gained };
             if let Some(done) = done {
                 self.give_back(done, now);
             }
             if let Some(deadline) = &mut deadline {
-                deadline.pass(now.signed_duration_since(before))?;
+                deadline.pass(passed)?;
             }
         }
     }
@@ -179,8 +182,8 @@ impl Deadline {
         self.length.saturating_sub(self.taken)
     }
 
-    fn pass(&mut self, time: TimeDelta) -> Result<(), RunError> {
-        self.taken = self.taken.saturating_add(time.to_std().unwrap_or_default());
+    fn pass(&mut self, time: Duration) -> Result<(), RunError> {
+        self.taken = self.taken.saturating_add(time);
         if self.left().is_zero() { Err(RunError::Deadline(self.length)) } else { Ok(()) }
     }
 }

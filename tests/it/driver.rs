@@ -15,7 +15,9 @@ use iot_runbook::diagnosis::{
     ActReport, ActRequest, Alert, AnswerError, Approval, ApprovalRequest, AskRequest, Bundle, Diagnosis,
     Ending, Finding, Output, Reply,
 };
-use iot_runbook::driver::{Actuator, Driver, Operator, RetryPolicy, RunError, SimulatedTimer, Sleep, Timer};
+use iot_runbook::driver::{
+    Actuator, Driver, Journal, Operator, RetryPolicy, RunError, SimulatedTimer, Sleep, Timer,
+};
 use iot_runbook::fact::UnknownReason;
 use iot_runbook::probe::{ConnectionEvent, ProcessState, SessionState};
 use iot_runbook::runbook::RunbookSet;
@@ -438,6 +440,54 @@ fn a_deadline_ends_the_run_and_not_the_diagnosis() {
     assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(60));
     assert_eq!(diagnosis.step(), "flap");
     assert!(block_on(service.driver.run(&mut diagnosis)).is_ok());
+}
+
+/// A timer after whose first sleep the clock has been set back by a day. It counts what was slept.
+struct SetBack {
+    clock: Arc<ManualClock>,
+    slept: Mutex<Vec<Duration>>,
+}
+
+impl Timer for SetBack {
+    fn sleep(&self, length: Duration) -> Sleep {
+        self.slept.lock().unwrap().push(length);
+        self.clock.advance(TimeDelta::from_std(length).unwrap() - TimeDelta::days(1));
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_lengthen_the_deadline() {
+    let service = Service::new();
+    service.memory.set(|facts| facts.last_seen = Some(NOW - TimeDelta::minutes(1)));
+    let timer = Arc::new(SetBack { clock: service.clock.clone(), slept: Mutex::default() });
+    let driver =
+        Driver::new(&service.set, &Checks::builtin(), service.memory.probes(), timer.clone()).unwrap();
+    let driver = driver.with_clock(service.clock.clone()).with_deadline(Duration::from_secs(60));
+    let mut diagnosis = service.diagnosis();
+    let ended = block_on(driver.run(&mut diagnosis));
+    assert_eq!(ended.map(|finding| finding.at()), Err(RunError::Deadline(Duration::from_secs(60))));
+    assert_eq!(*timer.slept.lock().unwrap(), [Duration::from_secs(60)]);
+}
+
+/// A journal that never comes back.
+struct Stuck;
+
+#[async_trait]
+impl Journal for Stuck {
+    async fn keep(&self, _: &Diagnosis) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[test]
+fn a_journal_that_hangs_is_bounded_by_the_deadline() {
+    let service = Service::new();
+    let driver = service.driver.clone().with_journal(Arc::new(Stuck)).with_deadline(Duration::from_secs(1));
+    let mut diagnosis = service.diagnosis();
+    let ended = block_on(driver.run(&mut diagnosis));
+    assert_eq!(ended.map(|finding| finding.at()), Err(RunError::Deadline(Duration::from_secs(1))));
+    assert!(service.memory.asked.lock().unwrap().is_empty());
 }
 
 #[test]
