@@ -1,0 +1,269 @@
+//! What an engine dropped, passed and forgot, and whether its TTL is long enough.
+
+mod drops;
+mod late;
+mod top;
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use drops::Drops;
+pub use late::{LateAges, LateBucket};
+pub use top::Colliding;
+
+use super::clock::{ClockAudit, instant};
+use super::tracker::Tracker;
+use super::verdict::Kind;
+use super::{Device, Message, Settings, Verdict};
+use crate::time::{Period, format_duration};
+
+/// What an engine has done since it was made or restored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Audit {
+    /// How many messages there were of each verdict.
+    pub verdicts: Verdicts,
+    /// The devices with most collisions, the first with most; at most 32.
+    pub colliding: Vec<Colliding>,
+    /// How late the late ones were.
+    pub late: LateAges,
+    /// The TTL that was set.
+    pub ttl: TimeDelta,
+    /// How far beyond it the history reaches.
+    pub grace: TimeDelta,
+    /// How many ids take room now.
+    pub remembered: u64,
+    /// The sighting of the oldest id that takes room.
+    pub oldest: Option<DateTime<Utc>>,
+    /// Ids that were forgotten within their TTL, for want of room.
+    pub evicted_unexpired: u64,
+    /// The TTL that held for every id: shorter than the one that was set once ids were evicted.
+    pub effective_ttl: TimeDelta,
+    /// Ids that could not be remembered though there was room, as too many met in one place of the index. Chance
+    /// does not do that; each was passed on.
+    pub index_overflows: u64,
+    /// Reservations that were neither committed nor aborted in time, and were given to another.
+    pub lapsed_reservations: u64,
+    /// How many records one call has moved at most, while the engine grew or ids left.
+    pub longest_move: u64,
+    /// What the clock did.
+    pub clock: ClockAudit,
+}
+
+/// A count for each [kind](Kind) of verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Verdicts {
+    /// [`Verdict::Fresh`].
+    pub fresh: u64,
+    /// [`Verdict::Duplicate`].
+    pub duplicate: u64,
+    /// [`Verdict::Collision`].
+    pub collision: u64,
+    /// [`Verdict::Late`].
+    pub late: u64,
+    /// [`Verdict::Replay`].
+    pub replay: u64,
+    /// [`Verdict::InFlight`].
+    pub in_flight: u64,
+    /// [`Verdict::Untracked`].
+    pub untracked: u64,
+}
+
+impl Verdicts {
+    /// How many there were of a kind.
+    #[must_use]
+    pub const fn of(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Fresh => self.fresh,
+            Kind::Duplicate => self.duplicate,
+            Kind::Collision => self.collision,
+            Kind::Late => self.late,
+            Kind::Replay => self.replay,
+            Kind::InFlight => self.in_flight,
+            Kind::Untracked => self.untracked,
+        }
+    }
+
+    /// How many there were in all.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        Kind::ALL.iter().map(|kind| self.of(*kind)).sum()
+    }
+
+    /// How many were dropped.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.duplicate + self.replay
+    }
+
+    const fn of_mut(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
+            Kind::Fresh => &mut self.fresh,
+            Kind::Duplicate => &mut self.duplicate,
+            Kind::Collision => &mut self.collision,
+            Kind::Late => &mut self.late,
+            Kind::Replay => &mut self.replay,
+            Kind::InFlight => &mut self.in_flight,
+            Kind::Untracked => &mut self.untracked,
+        }
+    }
+}
+
+/// A TTL that would have been long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TtlSuggestion {
+    /// The TTL: at most an eighth longer, beyond the one that was set, than just long enough.
+    pub ttl: TimeDelta,
+    /// The share of the late copies that it would have caught, at least; from 0 to 1.
+    pub share: f64,
+    /// How many late copies that rests on. Those later than TTL and grace together passed for fresh and are not
+    /// among them.
+    pub of: u64,
+}
+
+impl Audit {
+    /// The shortest TTL, in steps of an eighth, that would have caught that share (from 0 to 1) of the late
+    /// copies that were seen. `None` where there were none, or the share is no share.
+    #[must_use]
+    pub fn suggest_ttl(&self, share: f64) -> Option<TtlSuggestion> {
+        let past = self.late.at_share(share)?;
+        Some(TtlSuggestion { ttl: self.ttl + past, share, of: self.late.count() })
+    }
+
+    /// The audit of two engines that share the work, as one.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        for kind in Kind::ALL {
+            *self.verdicts.of_mut(*kind) += other.verdicts.of(*kind);
+        }
+        self.colliding = top::merge(self.colliding, other.colliding);
+        self.late.add(&other.late);
+        self.remembered += other.remembered;
+        self.oldest = [self.oldest, other.oldest].into_iter().flatten().min();
+        self.evicted_unexpired += other.evicted_unexpired;
+        self.effective_ttl = self.effective_ttl.min(other.effective_ttl);
+        self.index_overflows += other.index_overflows;
+        self.lapsed_reservations += other.lapsed_reservations;
+        self.longest_move = self.longest_move.max(other.longest_move);
+        self
+    }
+}
+
+/// As a person reads it.
+impl fmt::Display for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.verdicts.all();
+        writeln!(f, "{all} messages, {} dropped", self.verdicts.dropped())?;
+        for kind in Kind::ALL {
+            let count = self.verdicts.of(*kind);
+            if count > 0 {
+                writeln!(f, "  {kind:<10} {count:>12}  {:6.2} %", count as f64 * 100.0 / all as f64)?;
+            }
+        }
+        for Colliding { device, collisions, over_by_at_most } in self.colliding.iter().take(5) {
+            let number = device.number();
+            write!(f, "device {number}: {collisions} of its messages had the id of another message")?;
+            writeln!(
+                f,
+                "{}",
+                if *over_by_at_most > 0 {
+                    format!(" (or up to {over_by_at_most} fewer)")
+                } else {
+                    String::new()
+                }
+            )?;
+        }
+        if let Some(TtlSuggestion { ttl, of, .. }) = self.suggest_ttl(0.99) {
+            writeln!(
+                f,
+                "the TTL of {} is too short: {of} copies came after it; {} would have caught 99 % of them",
+                format_duration(self.ttl),
+                format_duration(ttl)
+            )?;
+        }
+        if self.verdicts.untracked > 0 {
+            writeln!(
+                f,
+                "full: {} messages passed and are not remembered; raise the limit",
+                self.verdicts.untracked
+            )?;
+        }
+        if self.evicted_unexpired > 0 {
+            writeln!(
+                f,
+                "full: {} ids were forgotten before their time; in effect the TTL is {}; raise the limit",
+                self.evicted_unexpired,
+                format_duration(self.effective_ttl)
+            )?;
+        }
+        if self.lapsed_reservations > 0 {
+            writeln!(f, "{} reservations were never decided", self.lapsed_reservations)?;
+        }
+        if let Some(holding) = self.clock.holding {
+            writeln!(
+                f,
+                "THE CLOCK LEAPT to {} and is not believed: nothing expires after {} until the time is accepted",
+                holding.told, holding.at
+            )?;
+        }
+        if self.clock.behind_by_at_most > TimeDelta::zero() {
+            writeln!(f, "the clock was up to {} behind", format_duration(self.clock.behind_by_at_most))?;
+        }
+        write!(f, "{} ids take room", self.remembered)?;
+        match self.oldest {
+            Some(oldest) => write!(f, ", the oldest seen at {oldest}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Counts as verdicts are given.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Auditor {
+    verdicts: Verdicts,
+    drops: drops::DropLog,
+    colliding: top::Top,
+    late: LateAges,
+}
+
+impl Auditor {
+    #[inline]
+    pub(super) fn count(&mut self, message: &Message, verdict: Verdict, at: i64) {
+        *self.verdicts.of_mut(verdict.kind()) += 1;
+        match verdict {
+            Verdict::Fresh => self.drops.begin(at),
+            Verdict::Duplicate { .. } | Verdict::Replay => self.drops.count(message.device, at),
+            Verdict::Collision { .. } => self.colliding.count(message.device),
+            Verdict::Late { past_ttl_by, .. } => self.late.count_one(past_ttl_by),
+            Verdict::InFlight | Verdict::Untracked => {}
+        }
+    }
+
+    pub(super) fn audit(&self, tracker: &Tracker, settings: &Settings, clock: &ClockAudit) -> Audit {
+        let counts = tracker.counts();
+        let youngest = counts.youngest_evicted.and_then(TimeDelta::try_milliseconds);
+        Audit {
+            verdicts: self.verdicts,
+            colliding: self.colliding.first(),
+            late: self.late.clone(),
+            ttl: settings.ttl,
+            grace: settings.grace,
+            remembered: tracker.len().into(),
+            oldest: tracker.oldest().map(instant),
+            evicted_unexpired: counts.evicted,
+            effective_ttl: youngest.unwrap_or(settings.ttl),
+            index_overflows: counts.overflowed + tracker.index_moves().lost,
+            lapsed_reservations: counts.lapsed,
+            longest_move: counts.longest,
+            clock: *clock,
+        }
+    }
+
+    pub(super) fn dropped(&self, device: Device, period: Period, now: Option<i64>) -> Drops {
+        self.drops.of(device, period, now)
+    }
+}

@@ -1,0 +1,185 @@
+//! The engine for one thread.
+
+use std::io::{self, Read, Write};
+
+use chrono::{DateTime, Utc};
+
+use super::audit::{Audit, Auditor, Drops};
+use super::clock::{EngineClock, instant};
+use super::log::State;
+use super::settings::{Settings, SettingsError};
+use super::snapshot::{Header, Reader, RestoreError, Restored, Saved, Writer};
+use super::tracker::{Intent, Tracker};
+use super::{Device, Message, Reservation, ReservationError, Verdict};
+use crate::time::Period;
+
+/// Deduplication in one process, for one owner. For many threads see
+/// [`SharedDeduplicator`](super::SharedDeduplicator).
+///
+/// Every method that looks at a message is told the time, by which the engine's own time moves; see the
+/// [module](super) for what holds.
+#[derive(Debug)]
+pub struct Deduplicator {
+    pub(super) settings: Settings,
+    pub(super) clock: EngineClock,
+    pub(super) tracker: Tracker,
+    pub(super) auditor: Auditor,
+}
+
+impl Deduplicator {
+    /// An engine that remembers nothing yet. It takes little memory until ids come.
+    ///
+    /// # Errors
+    /// [`SettingsError`] where a setting does not hold.
+    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let rules = settings.rules()?;
+        Ok(Self {
+            settings: *settings,
+            clock: EngineClock::new(rules.max_forward_jump),
+            tracker: Tracker::new(rules, settings.secret),
+            auditor: Auditor::default(),
+        })
+    }
+
+    /// The settings that are in force.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The verdict on a message, which counts as seen from now on.
+    ///
+    /// For those who process a message whatever happens after. Where a crash before it is safe must not lose
+    /// it, [`reserve`](Self::reserve) it instead.
+    #[inline]
+    pub fn see(&mut self, message: &Message, now: DateTime<Utc>) -> Verdict {
+        let at = self.clock.tell(now);
+        let (verdict, _) = self.tracker.decide(message, at, Intent::See);
+        self.auditor.count(message, verdict, at);
+        verdict
+    }
+
+    /// The verdicts on many messages, as if each were [seen](Self::see) after the one before it. They are
+    /// appended to `verdicts`, one for each. Several times as fast as one by one, for a window that does not fit
+    /// the caches; batches of 64 and more gain most.
+    pub fn see_batch(&mut self, messages: &[Message], now: DateTime<Utc>, verdicts: &mut Vec<Verdict>) {
+        if messages.is_empty() {
+            return;
+        }
+        let at = self.clock.tell(now);
+        verdicts.reserve(messages.len());
+        let auditor = &mut self.auditor;
+        self.tracker.decide_all(messages.iter(), at, |message, verdict| {
+            auditor.count(message, verdict, at);
+            verdicts.push(verdict);
+        });
+    }
+
+    /// The verdict on a message that is in flight from now on, until its reservation is decided. There is a
+    /// reservation for [`Fresh`](Verdict::Fresh) and [`Late`](Verdict::Late); a message of another verdict that
+    /// [passes](Verdict::passes) is processed without one, as it is not remembered.
+    pub fn reserve(&mut self, message: &Message, now: DateTime<Utc>) -> (Verdict, Option<Reservation>) {
+        let at = self.clock.tell(now);
+        let decided = self.tracker.decide(message, at, Intent::Reserve);
+        self.auditor.count(message, decided.0, at);
+        decided
+    }
+
+    /// The message was processed: it counts as seen, since it was reserved.
+    ///
+    /// # Errors
+    /// [`ReservationError`] where the reservation is no longer known, or is another's by now.
+    #[expect(clippy::needless_pass_by_value, reason = "a reservation is decided once")]
+    pub fn commit(&mut self, reservation: Reservation) -> Result<(), ReservationError> {
+        self.tracker.settle(&reservation, State::Seen)
+    }
+
+    /// The message was not processed: it counts as never seen, so that it is fresh when it comes again.
+    ///
+    /// # Errors
+    /// [`ReservationError`] where the reservation is no longer known, or is another's by now.
+    #[expect(clippy::needless_pass_by_value, reason = "a reservation is decided once")]
+    pub fn abort(&mut self, reservation: Reservation) -> Result<(), ReservationError> {
+        self.tracker.settle(&reservation, State::Released)
+    }
+
+    /// Tells the time when no message comes, and gives back the memory of ids whose time is over. Seeing messages
+    /// does that too, bit by bit; this is for quiet hours.
+    pub fn tick(&mut self, now: DateTime<Utc>) {
+        let at = self.clock.tell(now);
+        self.tracker.give_back(at);
+    }
+
+    /// Takes `now` for the time though it is further ahead than
+    /// [`max_forward_jump`](Settings::max_forward_jump) lets it be; engine time never runs back.
+    pub fn accept_time(&mut self, now: DateTime<Utc>) {
+        self.clock.accept(now);
+    }
+
+    /// Writes everything that is remembered, but for what is in flight; see [`snapshot`](super::snapshot).
+    ///
+    /// # Errors
+    /// What `to` says. What was written until then is no snapshot: write to a new file, and put it in the place of
+    /// the old one when this has returned.
+    pub fn snapshot(&self, to: impl Write) -> io::Result<Saved> {
+        let now = self.clock.now();
+        let mut writer = Writer::new(to, Header::new(self.tracker.rules(), self.settings.secret, now))?;
+        for entry in self.tracker.entries(now.unwrap_or(i64::MIN)) {
+            writer.write(&entry)?;
+        }
+        writer.finish()
+    }
+
+    /// An engine that goes on from a snapshot, with these settings but for the secret, which is that of
+    /// the snapshot. `now` is what the clock says: where it is behind the time of the snapshot the engine goes
+    /// on from that, where it is too far ahead its time holds, and the audit tells both.
+    ///
+    /// # Errors
+    /// [`RestoreError`] where the settings do not hold, or the snapshot is none, damaged, truncated or of a later
+    /// version.
+    pub fn restore(
+        settings: &Settings,
+        from: impl Read,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Restored), RestoreError> {
+        let rules = settings.rules()?;
+        let reader = Reader::new(from)?;
+        let header = *reader.header();
+        let mut tracker = Tracker::new(rules, header.secret);
+        let mut restored = Restored { saved_at: header.now.map(instant), ..Restored::default() };
+        let saved_at = header.now.unwrap_or(i64::MIN);
+        restored.in_flight = reader.read_all(|entry| restored.count(tracker.put_back(entry, saved_at)))?;
+        let engine = Self {
+            settings: settings.with_secret(header.secret),
+            clock: header.clock(&rules, now),
+            tracker,
+            auditor: Auditor::default(),
+        };
+        Ok((engine, restored))
+    }
+
+    /// What the engine has done since it was made or restored.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        self.auditor.audit(&self.tracker, &self.settings, self.clock.audit())
+    }
+
+    /// How many messages of a device were dropped in a period, as the `dedup-log` step of a runbook asks.
+    #[must_use]
+    pub fn dropped(&self, device: Device, period: Period) -> Drops {
+        self.auditor.dropped(device, period, self.clock.now())
+    }
+
+    /// How many ids take room: those that are remembered, and those whose time is over and whose room is not
+    /// given back yet.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.tracker.len() as u64
+    }
+
+    /// Whether no id takes room.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.tracker.len() == 0
+    }
+}

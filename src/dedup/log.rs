@@ -1,0 +1,564 @@
+//! The records of an engine, oldest first, in segments that are given back one by one.
+//!
+//! A record has a *position*, a number that goes on for ever and wraps; the index holds positions. Whatever lies
+//! between tail and head is remembered, and a position outside is dead, wherever it is still written.
+
+use std::collections::VecDeque;
+
+use super::{Device, Fingerprint, Message, MessageId, Position};
+
+/// How many records a segment has: 2¹². With 32 bytes each that is 128 KiB.
+const SHIFT: u32 = 12;
+const SEGMENT: u32 = 1 << SHIFT;
+
+/// One id, in 32 bytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Record {
+    key: u128,
+    payload: u64,
+    /// The device in the lower 28 bits, and the flags above.
+    device: u32,
+    /// The sighting that the TTL runs from, in milliseconds after the base of its segment.
+    at: u32,
+}
+
+const _: () = assert!(size_of::<Record>() == 32);
+
+/// The state of a record, in two bits.
+const STATE: u32 = 3 << 28;
+const SEEN: u32 = 0;
+const RESERVED: u32 = 1 << 28;
+const RELEASED: u32 = 2 << 28;
+const MOVED: u32 = 3 << 28;
+/// Its sighting is younger than its place in the log.
+const RENEWED: u32 = 1 << 30;
+const HAS_POSITION: u32 = 1 << 31;
+
+/// What became of the message of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It was seen and passed on.
+    Seen,
+    /// Somebody has it in hand.
+    Reserved,
+    /// A reservation was given up, so that it counts as not seen.
+    Released,
+    /// The record stands elsewhere.
+    Moved,
+}
+
+impl Record {
+    pub(super) const fn id(&self) -> MessageId {
+        MessageId::from_u128(self.key)
+    }
+
+    pub(super) const fn payload(&self) -> Fingerprint {
+        Fingerprint::from_u64(self.payload)
+    }
+
+    pub(super) const fn device(&self) -> Device {
+        Device::from_low_bits(self.device)
+    }
+
+    #[inline]
+    pub(super) const fn state(&self) -> State {
+        match self.device & STATE {
+            SEEN => State::Seen,
+            RESERVED => State::Reserved,
+            RELEASED => State::Released,
+            _ => State::Moved,
+        }
+    }
+
+    pub(super) const fn set_state(&mut self, state: State) {
+        let bits = match state {
+            State::Seen => SEEN,
+            State::Reserved => RESERVED,
+            State::Released => RELEASED,
+            State::Moved => MOVED,
+        };
+        self.device = (self.device & !STATE) | bits;
+    }
+
+    pub(super) const fn is_renewed(&self) -> bool {
+        self.device & RENEWED != 0
+    }
+
+    /// Whether that is the id of this record, and the record stands here.
+    #[inline]
+    pub(super) const fn is(&self, id: MessageId) -> bool {
+        self.key == id.to_u128() && self.device & STATE != MOVED
+    }
+
+    /// Whether that message has the device and payload of this record.
+    #[inline]
+    pub(super) const fn agrees(&self, message: &Message) -> bool {
+        self.payload == message.payload.to_u64()
+            && self.device & Device::MAX.number() == message.device.number()
+    }
+}
+
+/// All there is to a record, apart from where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) message: Message,
+    pub(super) state: State,
+    /// The first sighting, and the one that the TTL runs from, in milliseconds since the epoch; the same in a
+    /// fixed window.
+    pub(super) first: i64,
+    pub(super) at: i64,
+}
+
+#[derive(Debug)]
+struct Segment {
+    /// The time that its records count from, in milliseconds since the epoch.
+    base: i64,
+    /// The youngest sighting in it.
+    newest: i64,
+}
+
+/// What lies beside the records, where the settings ask for it.
+#[derive(Debug)]
+struct Beside<T> {
+    on: bool,
+    segments: VecDeque<Vec<T>>,
+    spare: Vec<T>,
+}
+
+impl<T: Copy> Beside<T> {
+    const fn new(on: bool) -> Self {
+        Self { on, segments: VecDeque::new(), spare: Vec::new() }
+    }
+
+    fn begin_segment(&mut self) {
+        if self.on {
+            let mut segment = std::mem::take(&mut self.spare);
+            segment.reserve_exact(SEGMENT as usize);
+            self.segments.push_back(segment);
+        }
+    }
+
+    fn push(&mut self, value: T) {
+        if let Some(last) = self.segments.back_mut() {
+            last.push(value);
+        }
+    }
+
+    fn get(&self, (segment, within): (usize, usize)) -> Option<T> {
+        self.segments.get(segment)?.get(within).copied()
+    }
+
+    fn set(&mut self, (segment, within): (usize, usize), value: T) {
+        if let Some(place) = self.segments.get_mut(segment).and_then(|segment| segment.get_mut(within)) {
+            *place = value;
+        }
+    }
+
+    fn end_segment(&mut self) {
+        if let Some(mut segment) = self.segments.pop_front() {
+            segment.clear();
+            self.spare = segment;
+        }
+    }
+
+    fn give_back(&mut self) {
+        self.spare = Vec::new();
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Log {
+    records: Beside<Record>,
+    sources: Beside<Position>,
+    firsts: Beside<i64>,
+    segments: VecDeque<Segment>,
+    /// The position of the first record of the first segment.
+    front: u32,
+    tail: u32,
+    head: u32,
+    /// How many records there are from tail to head.
+    len: u32,
+}
+
+impl Log {
+    pub(super) const fn new(positions: bool, sliding: bool) -> Self {
+        // Not from zero: an empty slot of the index says zero, and is dead so for long.
+        let start = SEGMENT;
+        Self {
+            records: Beside::new(true),
+            sources: Beside::new(positions),
+            firsts: Beside::new(sliding),
+            segments: VecDeque::new(),
+            front: start,
+            tail: start,
+            head: start,
+            len: 0,
+        }
+    }
+
+    /// How many records there are, those that were moved or released among them.
+    pub(super) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    pub(super) const fn span(&self) -> Span {
+        Span { tail: self.tail, length: self.head.wrapping_sub(self.tail) }
+    }
+
+    /// Where a position lies; beyond every segment where there is none such.
+    #[inline]
+    const fn place(&self, position: u32) -> (usize, usize) {
+        ((position.wrapping_sub(self.front) >> SHIFT) as usize, (position & (SEGMENT - 1)) as usize)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, position: u32) -> Option<&Record> {
+        let (segment, within) = self.place(position);
+        self.records.segments.get(segment)?.get(within)
+    }
+
+    pub(super) fn get_mut(&mut self, position: u32) -> Option<&mut Record> {
+        let (segment, within) = self.place(position);
+        self.records.segments.get_mut(segment)?.get_mut(within)
+    }
+
+    /// The sighting that the TTL of a record runs from.
+    #[inline]
+    pub(super) fn at(&self, position: u32, record: &Record) -> i64 {
+        let base = self.segments.get(self.place(position).0).map_or(0, |segment| segment.base);
+        base + i64::from(record.at)
+    }
+
+    /// The first sighting of a record whose TTL runs from `at`.
+    pub(super) fn first(&self, position: u32, at: i64) -> i64 {
+        self.firsts.get(self.place(position)).unwrap_or(at)
+    }
+
+    /// Where the message of a record was read from.
+    pub(super) fn source(&self, position: u32, record: &Record) -> Option<Position> {
+        if record.device & HAS_POSITION == 0 { None } else { self.sources.get(self.place(position)) }
+    }
+
+    /// Everything about the record at a position.
+    pub(super) fn entry(&self, position: u32) -> Option<Entry> {
+        let record = self.get(position)?;
+        let at = self.at(position, record);
+        let mut message = Message::new(record.id(), record.device(), record.payload());
+        message.position = self.source(position, record);
+        Some(Entry { message, state: record.state(), first: self.first(position, at), at })
+    }
+
+    /// Adds a record at the head, and says where it stands.
+    #[inline]
+    pub(super) fn push(&mut self, entry: &Entry) -> u32 {
+        let full = self.head & (SEGMENT - 1) == 0;
+        let offset = match self.segments.back_mut() {
+            Some(segment) if !full => {
+                segment.newest = segment.newest.max(entry.at);
+                u32::try_from(entry.at.wrapping_sub(segment.base)).ok()
+            }
+            _ => None,
+        };
+        let at = offset.unwrap_or_else(|| self.begin_segment(entry.at));
+        let position = self.head;
+        self.records.push(Record {
+            key: entry.message.id.to_u128(),
+            payload: entry.message.payload.to_u64(),
+            device: 0,
+            at,
+        });
+        if self.sources.on {
+            self.sources.push(Position::new(0, 0));
+        }
+        if self.firsts.on {
+            self.firsts.push(entry.first);
+        }
+        self.write(position, &entry.message, entry.state);
+        self.head = self.head.wrapping_add(1);
+        self.len += 1;
+        position
+    }
+
+    /// Begins the window of a record anew in its place: `false`, and nothing is changed, where its segment cannot
+    /// count so far.
+    pub(super) fn renew(&mut self, position: u32, entry: &Entry) -> bool {
+        if !self.touch(position, entry.at) {
+            return false;
+        }
+        self.write(position, &entry.message, entry.state);
+        if self.firsts.on {
+            let place = self.place(position);
+            self.firsts.set(place, entry.first);
+        }
+        true
+    }
+
+    /// Lets the TTL of a record run from `at`; like [`Log::renew`].
+    pub(super) fn touch(&mut self, position: u32, at: i64) -> bool {
+        let (within, _) = self.place(position);
+        let Some(segment) = self.segments.get_mut(within) else { return false };
+        let Ok(offset) = u32::try_from(at - segment.base) else { return false };
+        segment.newest = segment.newest.max(at);
+        if let Some(record) = self.get_mut(position) {
+            record.at = offset;
+            record.device |= RENEWED;
+        }
+        true
+    }
+
+    /// Takes the record at the tail away.
+    pub(super) fn pop(&mut self) {
+        if self.len == 0 {
+            return;
+        }
+        self.len -= 1;
+        self.tail = self.tail.wrapping_add(1);
+        self.leave_empty_segments();
+    }
+
+    /// Takes the segment at the tail away where all its records are from `before` or earlier, and says how many
+    /// there were.
+    pub(super) fn pop_segment(&mut self, before: i64) -> u32 {
+        let Some(segment) = self.segments.front() else { return 0 };
+        // The last one is still being written.
+        if segment.newest > before || self.segments.len() == 1 {
+            return 0;
+        }
+        let held = self.records.segments.front().map_or(0, Vec::len);
+        let gone = (held as u32).saturating_sub(self.tail.wrapping_sub(self.front));
+        self.len -= gone.min(self.len);
+        self.drop_front();
+        gone
+    }
+
+    /// Gives back what is kept for the next segment.
+    pub(super) fn give_back(&mut self) {
+        self.records.give_back();
+        self.sources.give_back();
+        self.firsts.give_back();
+    }
+
+    /// Every position from tail to head that holds a record.
+    pub(super) fn positions(&self) -> impl Iterator<Item = u32> {
+        let span = self.span();
+        (0..span.length).map(move |step| span.tail.wrapping_add(step)).filter(|at| self.get(*at).is_some())
+    }
+
+    fn write(&mut self, position: u32, message: &Message, state: State) {
+        let source = message.position.filter(|_| self.sources.on);
+        if let Some(record) = self.get_mut(position) {
+            record.payload = message.payload.to_u64();
+            let flags = (record.device & RENEWED) | if source.is_some() { HAS_POSITION } else { 0 };
+            record.device = message.device.number() | flags;
+            record.set_state(state);
+        }
+        if let Some(source) = source {
+            let place = self.place(position);
+            self.sources.set(place, source);
+        }
+    }
+
+    /// Begins a segment whose first record is from `at`, and returns the record's time in it.
+    #[cold]
+    fn begin_segment(&mut self, at: i64) -> u32 {
+        // Half the range lies before the first record: one that is carried over is older than its neighbours.
+        let earlier = 1_u32 << 31;
+        self.head = self.head.wrapping_add(SEGMENT - 1) & !(SEGMENT - 1);
+        if self.segments.is_empty() {
+            (self.front, self.tail) = (self.head, self.head);
+        }
+        self.segments.push_back(Segment { base: at - i64::from(earlier), newest: at });
+        self.records.begin_segment();
+        self.sources.begin_segment();
+        self.firsts.begin_segment();
+        earlier
+    }
+
+    /// Leaves the segments at the tail that hold nothing any more.
+    fn leave_empty_segments(&mut self) {
+        while let Some(first) = self.records.segments.front() {
+            let done = self.tail.wrapping_sub(self.front) as usize;
+            // One that is not full and not the last was left early, when time leapt.
+            let is_last = self.records.segments.len() == 1;
+            if done < first.len() || (is_last && first.len() < SEGMENT as usize) {
+                break;
+            }
+            self.drop_front();
+        }
+    }
+
+    fn drop_front(&mut self) {
+        self.segments.pop_front();
+        self.records.end_segment();
+        self.sources.end_segment();
+        self.firsts.end_segment();
+        self.front = self.front.wrapping_add(SEGMENT);
+        self.tail = self.front;
+        if self.segments.is_empty() {
+            self.head = self.front;
+        }
+    }
+}
+
+/// Which positions are remembered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    tail: u32,
+    length: u32,
+}
+
+impl Span {
+    /// Whether a position is remembered.
+    #[inline]
+    pub(super) const fn holds(self, position: u32) -> bool {
+        position.wrapping_sub(self.tail) < self.length
+    }
+
+    /// The oldest position.
+    pub(super) const fn tail(self) -> u32 {
+        self.tail
+    }
+
+    /// Of two positions the one nearer to the head; a dead one counts for nothing.
+    pub(super) const fn younger(self, one: u32, two: u32) -> u32 {
+        if !self.holds(one) || (self.holds(two) && two.wrapping_sub(self.tail) > one.wrapping_sub(self.tail))
+        {
+            two
+        } else {
+            one
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: u32, at: i64) -> Entry {
+        let message = Message::new(
+            MessageId::from_u128(number.into()),
+            Device::new(number & 0xFFFF).unwrap(),
+            Fingerprint::from_u64(9),
+        );
+        Entry { message, state: State::Seen, first: at, at }
+    }
+
+    #[test]
+    fn a_log_holds_what_was_pushed_until_it_is_popped() {
+        let mut log = Log::new(true, true);
+        let mut positions = VecDeque::new();
+        for number in 0..3 * SEGMENT {
+            let mut entry = entry(number, i64::from(number));
+            entry.first -= 7;
+            if number % 3 == 0 {
+                entry.message = entry.message.with_position(Position::new(1, number.into()));
+            }
+            positions.push_back((log.push(&entry), entry));
+            if number % 2 == 0 {
+                log.pop();
+                positions.pop_front();
+            }
+        }
+        assert_eq!(log.len() as usize, positions.len());
+        assert_eq!(
+            log.positions().collect::<Vec<_>>(),
+            positions.iter().map(|(at, _)| *at).collect::<Vec<_>>()
+        );
+        for (position, entry) in &positions {
+            assert_eq!(log.entry(*position).as_ref(), Some(entry));
+            assert!(log.span().holds(*position));
+        }
+        assert!(!log.span().holds(positions[0].0 - 1));
+        while log.len() > 0 {
+            log.pop();
+        }
+        assert_eq!(log.positions().count(), 0);
+        log.pop();
+        let position = log.push(&entry(1, 5));
+        assert_eq!(log.entry(position), Some(entry(1, 5)));
+    }
+
+    #[test]
+    fn positions_wrap() {
+        let mut log = Log::new(false, false);
+        let start = u32::MAX - SEGMENT - (SEGMENT - 1);
+        (log.front, log.tail, log.head) = (start, start, start);
+        let positions: Vec<_> = (0..3 * SEGMENT).map(|number| log.push(&entry(number, 1))).collect();
+        assert!(positions.contains(&u32::MAX) && positions.contains(&0));
+        for (number, position) in (0..).zip(&positions) {
+            assert_eq!(log.entry(*position), Some(entry(number, 1)));
+        }
+        for _ in 0..SEGMENT + 5 {
+            log.pop();
+        }
+        assert_eq!(
+            log.entry(positions[SEGMENT as usize + 4]).is_some(),
+            true,
+            "of a segment that is still there"
+        );
+        assert!(!log.span().holds(positions[SEGMENT as usize + 4]));
+        assert!(log.span().holds(positions[SEGMENT as usize + 5]));
+        assert_eq!(log.span().younger(u32::MAX, 0), 0);
+    }
+
+    #[test]
+    fn a_segment_goes_at_once_when_all_of_it_is_old() {
+        let mut log = Log::new(false, false);
+        let positions: Vec<_> =
+            (0..2 * SEGMENT + 1).map(|number| log.push(&entry(number, number.into()))).collect();
+        log.pop();
+        assert_eq!(log.pop_segment(i64::from(SEGMENT) - 2), 0, "its last one is younger");
+        assert_eq!(log.pop_segment(i64::from(SEGMENT) - 1), SEGMENT - 1);
+        assert_eq!(log.len(), SEGMENT + 1);
+        assert!(log.touch(positions[SEGMENT as usize], 1 << 20));
+        assert_eq!(log.pop_segment(1 << 19), 0, "one of it was touched");
+        assert_eq!(log.pop_segment(1 << 20), SEGMENT);
+        assert_eq!(log.pop_segment(i64::MAX), 0, "the last is still written");
+        assert_eq!(
+            log.entry(positions[2 * SEGMENT as usize]),
+            Some(entry(2 * SEGMENT, (2 * SEGMENT).into()))
+        );
+    }
+
+    #[test]
+    fn time_that_leaps_begins_a_segment_of_its_own() {
+        let mut log = Log::new(false, false);
+        let far = 1 << 40;
+        let positions = [(1, 0), (2, far), (3, far + 1), (4, far - (1 << 31)), (5, 0), (6, far)]
+            .map(|(number, at)| (log.push(&entry(number, at)), entry(number, at)));
+        for (position, entry) in &positions {
+            assert_eq!(log.entry(*position).as_ref(), Some(entry));
+        }
+        assert!(!log.touch(positions[0].0, far), "it cannot count so far");
+        assert_eq!(log.entry(positions[0].0), Some(entry(1, 0)));
+        assert_eq!(log.positions().count(), 6);
+        for (position, _) in &positions {
+            assert_eq!(log.span().tail(), *position);
+            log.pop();
+        }
+        assert_eq!(log.len(), 0);
+    }
+
+    #[test]
+    fn a_record_is_renewed_in_its_place() {
+        let mut log = Log::new(true, true);
+        let position = log.push(&entry(1, 10));
+        assert!(!log.get(position).unwrap().is_renewed());
+        let mut anew = entry(1, 50);
+        anew.message.device = Device::MAX;
+        anew.message = anew.message.with_position(Position::new(3, 4));
+        anew.state = State::Reserved;
+        assert!(log.renew(position, &anew));
+        assert_eq!(log.entry(position), Some(anew));
+        assert!(log.get(position).unwrap().is_renewed());
+        let record = log.get_mut(position).unwrap();
+        for state in [State::Seen, State::Released, State::Moved] {
+            record.set_state(state);
+            assert_eq!((record.state(), record.device()), (state, Device::MAX));
+            assert_eq!(record.is(anew.message.id), state != State::Moved);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Deduplication, beside a slow model of its rules.
+
+mod engine;
+mod model;
+mod random;

@@ -1,0 +1,212 @@
+//! The engine gives the very verdicts that the rules give, on streams of every kind.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::dedup::{
+    AtLimit, Deduplicator, Device, Fingerprint, Limit, Message, MessageId, Position, Reservation, Secret,
+    Settings, Verdict, Window,
+};
+
+use super::model::Model;
+use super::random::Random;
+
+/// An engine beside the model, and what is in somebody's hands.
+struct Pair {
+    engine: Deduplicator,
+    model: Model,
+    held: Vec<(Message, Reservation, i64)>,
+    now: DateTime<Utc>,
+    told: std::collections::BTreeMap<&'static str, u64>,
+}
+
+impl Pair {
+    fn new(settings: Settings) -> Self {
+        Self {
+            engine: Deduplicator::new(&settings).unwrap(),
+            model: Model::new(settings),
+            held: Vec::new(),
+            now: DateTime::from_timestamp_millis(1_800_000_000_000).unwrap(),
+            told: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn see(&mut self, message: &Message) {
+        let verdict = self.engine.see(message, self.now);
+        self.compare(message, verdict);
+    }
+
+    fn see_batch(&mut self, messages: &[Message]) {
+        let mut verdicts = Vec::new();
+        self.engine.see_batch(messages, self.now, &mut verdicts);
+        assert_eq!(verdicts.len(), messages.len());
+        for (message, verdict) in messages.iter().zip(verdicts) {
+            self.compare(message, verdict);
+        }
+    }
+
+    fn compare(&mut self, message: &Message, verdict: Verdict) {
+        assert_eq!(verdict, self.model.decide(message, self.now, false).0, "{message:?}");
+        *self.told.entry(verdict.kind().name()).or_default() += 1;
+    }
+
+    fn reserve(&mut self, message: &Message) {
+        let (verdict, reservation) = self.engine.reserve(message, self.now);
+        let (expected, reserved) = self.model.decide(message, self.now, true);
+        assert_eq!((verdict, reservation.is_some()), (expected, reserved.is_some()), "{message:?}");
+        *self.told.entry(verdict.kind().name()).or_default() += 1;
+        if let (Some(reservation), Some(reserved)) = (reservation, reserved) {
+            self.held.push((*message, reservation, reserved));
+        }
+    }
+
+    fn settle(&mut self, random: &mut Random) {
+        if self.held.is_empty() {
+            return;
+        }
+        let (message, reservation, reserved) =
+            self.held.swap_remove(random.below(self.held.len() as u64) as usize);
+        let commit = random.below(3) > 0;
+        let settled = if commit { self.engine.commit(reservation) } else { self.engine.abort(reservation) };
+        assert_eq!(settled.is_ok(), self.model.settle(&message, reserved, commit), "{settled:?}");
+    }
+
+    fn move_clock(&mut self, random: &mut Random, longest: i64) {
+        let by = match random.below(200) {
+            0 => random.below(longest as u64) as i64,
+            1 => -(random.below(50) as i64),
+            2 => longest * 3,
+            3 => {
+                self.engine.accept_time(self.now);
+                self.model.accept(self.now);
+                0
+            }
+            4 => {
+                self.engine.tick(self.now);
+                self.model.tick(self.now);
+                0
+            }
+            // A leap is taken back again, mostly.
+            5..20 if self.model.holding => -longest * 3,
+            _ => random.below(3) as i64,
+        };
+        self.now += TimeDelta::milliseconds(by);
+    }
+
+    /// Saves the engine, and goes on with what is restored.
+    fn restart(&mut self, settings: &Settings) {
+        let mut saved = Vec::new();
+        self.engine.snapshot(&mut saved).unwrap();
+        let (engine, restored) = Deduplicator::restore(settings, &saved[..], self.now).unwrap();
+        self.engine = engine;
+        self.model.restart();
+        self.model.tell(self.now);
+        assert_eq!((restored.ids, restored.expired, restored.over_limit), (self.model.len(), 0, 0));
+        self.held.clear();
+    }
+}
+
+fn message(random: &mut Random, ids: u64) -> Message {
+    let id = MessageId::from_u128(u128::from(random.below(ids)) << 64 | 5);
+    // Mostly of one device and payload, so that copies are copies.
+    let odd = random.below(20) == 0;
+    let device = Device::new(if odd { random.below(3) as u32 } else { 1 }).unwrap();
+    let payload = Fingerprint::from_u64(if odd { random.below(3) } else { 1 });
+    let message = Message::new(id, device, payload);
+    match random.below(3) {
+        0 => message,
+        _ => message.with_position(Position::new(1, random.below(2))),
+    }
+}
+
+fn walk(settings: Settings, seed: u64, messages: u64, ids: u64, restarts: bool) -> Pair {
+    let mut random = Random::new(seed);
+    let mut pair = Pair::new(settings);
+    let longest = (settings.ttl + settings.grace).num_milliseconds();
+    let mut seen = 0;
+    while seen < messages {
+        pair.move_clock(&mut random, longest);
+        match random.below(10) {
+            0..4 => pair.see(&message(&mut random, ids)),
+            4..6 => {
+                let batch: Vec<_> = (0..random.below(200)).map(|_| message(&mut random, ids)).collect();
+                seen += batch.len() as u64;
+                pair.see_batch(&batch);
+            }
+            6..8 => pair.reserve(&message(&mut random, ids)),
+            _ => pair.settle(&mut random),
+        }
+        seen += 1;
+        if restarts && random.below(300) == 0 {
+            pair.restart(&settings);
+        }
+        assert_eq!(pair.engine.len(), pair.model.len());
+    }
+    let audit = pair.engine.audit();
+    assert_eq!(audit.index_overflows, 0);
+    assert_eq!(audit.clock.holding.is_some(), pair.model.holding);
+    assert!(audit.longest_move <= 48, "{audit}");
+    if !restarts {
+        assert_eq!(audit.evicted_unexpired, pair.model.evicted);
+        for kind in iot_runbook::dedup::verdict::Kind::ALL {
+            assert_eq!(audit.verdicts.of(*kind), pair.told.get(kind.name()).copied().unwrap_or(0));
+        }
+    }
+    pair
+}
+
+fn every_kind_of_settings() -> Vec<Settings> {
+    let mut all = Vec::new();
+    for window in [Window::FixedFromFirst, Window::Sliding] {
+        for at_limit in [AtLimit::PassUntracked, AtLimit::EvictOldest] {
+            for (limit, positions, grace) in [(40, true, 30), (300, false, 0), (100_000, true, 200)] {
+                all.push(
+                    Settings::new(TimeDelta::milliseconds(100))
+                        .with_grace(TimeDelta::milliseconds(grace))
+                        .with_reserve_timeout(TimeDelta::milliseconds(20))
+                        .with_max_forward_jump(TimeDelta::milliseconds(150 + grace))
+                        .with_window(window)
+                        .with_at_limit(at_limit)
+                        .with_limit(Limit::Ids(limit))
+                        .with_positions(positions)
+                        .with_secret(Secret::from_bytes([3; 16])),
+                );
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn it_equals_the_model_on_random_streams() {
+    let mut told = std::collections::BTreeMap::new();
+    for (seed, settings) in (0..).zip(every_kind_of_settings()) {
+        for ids in [5, 100, 5000] {
+            for (kind, count) in walk(settings, seed * 10 + ids, 4000, ids, false).told {
+                *told.entry(kind).or_insert(0) += count;
+            }
+        }
+    }
+    // Streams of which something never happens prove nothing of it.
+    assert_eq!(told.len(), iot_runbook::dedup::verdict::Kind::ALL.len(), "{told:?}");
+    assert!(told.values().all(|count| *count > 200), "{told:?}");
+}
+
+#[test]
+fn it_equals_the_model_when_it_is_saved_and_restored_on_the_way() {
+    for (seed, settings) in (1000..).zip(every_kind_of_settings()) {
+        for ids in [20, 2000] {
+            walk(settings, seed, 3000, ids, true);
+        }
+    }
+}
+
+#[test]
+fn it_equals_the_model_over_many_segments_and_tables() {
+    for window in [Window::FixedFromFirst, Window::Sliding] {
+        let settings = Settings::new(TimeDelta::milliseconds(200))
+            .with_window(window)
+            .with_limit(Limit::Ids(4800))
+            .with_max_forward_jump(TimeDelta::milliseconds(300));
+        let pair = walk(settings, 77, 30_000, 1 << 40, false);
+        assert!(pair.told["untracked"] > 100, "{:?}", pair.told);
+    }
+}
