@@ -8,6 +8,7 @@ mod id;
 mod index;
 mod log;
 mod message;
+mod placing;
 mod reservation;
 mod secret;
 mod settings;

@@ -231,15 +231,28 @@ pub(super) struct Auditor {
 }
 
 impl Auditor {
+    /// It counts from that time on, if not from an earlier one.
+    #[inline]
+    pub(super) fn begin(&mut self, at: i64) {
+        self.drops.begin(at);
+    }
+
     #[inline]
     pub(super) fn count(&mut self, message: &Message, verdict: Verdict, at: i64) {
+        if matches!(verdict, Verdict::Fresh) {
+            self.verdicts.fresh += 1;
+        } else {
+            self.count_other(message, verdict, at);
+        }
+    }
+
+    fn count_other(&mut self, message: &Message, verdict: Verdict, at: i64) {
         *self.verdicts.of_mut(verdict.kind()) += 1;
         match verdict {
-            Verdict::Fresh => self.drops.begin(at),
             Verdict::Duplicate { .. } | Verdict::Replay => self.drops.count(message.device, at),
             Verdict::Collision { .. } => self.colliding.count(message.device),
             Verdict::Late { past_ttl_by, .. } => self.late.count_one(past_ttl_by),
-            Verdict::InFlight | Verdict::Untracked => {}
+            Verdict::Fresh | Verdict::InFlight | Verdict::Untracked => {}
         }
     }
 

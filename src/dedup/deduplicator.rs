@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{Audit, Auditor, Drops};
 use super::clock::{EngineClock, instant};
+use super::index::Hash;
 use super::log::State;
 use super::settings::{Settings, SettingsError};
 use super::snapshot::{Header, Reader, RestoreError, Restored, Saved, Writer};
-use super::tracker::{Intent, Tracker};
+use super::tracker::{ABREAST, Intent, Tracker};
 use super::{Device, Message, Reservation, ReservationError, Verdict};
 use crate::time::Period;
 
@@ -53,8 +54,8 @@ impl Deduplicator {
     /// it, [`reserve`](Self::reserve) it instead.
     #[inline]
     pub fn see(&mut self, message: &Message, now: DateTime<Utc>) -> Verdict {
-        let at = self.clock.tell(now);
-        let (verdict, _) = self.tracker.decide(message, at, Intent::See);
+        let at = self.tell(now);
+        let verdict = self.tracker.decide(message, at, Intent::See);
         self.auditor.count(message, verdict, at);
         verdict
     }
@@ -66,23 +67,34 @@ impl Deduplicator {
         if messages.is_empty() {
             return;
         }
-        let at = self.clock.tell(now);
+        let at = self.tell(now);
         verdicts.reserve(messages.len());
-        let auditor = &mut self.auditor;
-        self.tracker.decide_all(messages.iter(), at, |message, verdict| {
-            auditor.count(message, verdict, at);
-            verdicts.push(verdict);
-        });
+        let mut hashes = [Hash::default(); ABREAST];
+        for batch in messages.chunks(ABREAST) {
+            self.tracker.place(batch, &mut hashes);
+            for (message, hash) in batch.iter().zip(hashes) {
+                let verdict = self.tracker.decide_placed(message, hash, at, Intent::See);
+                self.auditor.count(message, verdict, at);
+                verdicts.push(verdict);
+            }
+        }
+    }
+
+    #[inline]
+    fn tell(&mut self, now: DateTime<Utc>) -> i64 {
+        let at = self.clock.tell(now);
+        self.auditor.begin(at);
+        at
     }
 
     /// The verdict on a message that is in flight from now on, until its reservation is decided. There is a
     /// reservation for [`Fresh`](Verdict::Fresh) and [`Late`](Verdict::Late); a message of another verdict that
     /// [passes](Verdict::passes) is processed without one, as it is not remembered.
     pub fn reserve(&mut self, message: &Message, now: DateTime<Utc>) -> (Verdict, Option<Reservation>) {
-        let at = self.clock.tell(now);
-        let decided = self.tracker.decide(message, at, Intent::Reserve);
-        self.auditor.count(message, decided.0, at);
-        decided
+        let at = self.tell(now);
+        let verdict = self.tracker.decide(message, at, Intent::Reserve);
+        self.auditor.count(message, verdict, at);
+        (verdict, Reservation::of(message.id, verdict, at))
     }
 
     /// The message was processed: it counts as seen, since it was reserved.

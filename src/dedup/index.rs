@@ -1,6 +1,6 @@
 //! Where in the log an id stands: buckets of one cache line each.
 //!
-//! A slot is a 16-bit tag of the id's hash and a position in the log. A slot is dead once its position has left
+//! A slot is an 8-bit tag of the id's hash and a position in the log. A slot is dead once its position has left
 //! the log, so nothing is ever deleted, and there are no tombstones. The bucket of a hash is found by
 //! multiplication, so that a table may have any number of buckets and keeps their order when it grows: it moves
 //! over bucket by bucket, gives the old one back in chunks as it goes, and never moves more than one bucket's
@@ -9,19 +9,19 @@
 use super::log::Span;
 
 /// Slots of a bucket.
-pub(super) const SLOTS: usize = 10;
-/// How many buckets from its own on an entry may stand in. At a load of 0.7 a stretch of 64 holds 448 entries on
-/// average and has room for 640: nine standard deviations more.
+const SLOTS: usize = 12;
+/// How many buckets from its own on an entry may stand in. At a load of 0.6 a stretch of 64 holds 461 entries on
+/// average and has room for 768: fourteen standard deviations more.
 const PROBES: usize = 64;
-/// Buckets that are allocated together: 2¹⁰, 64 KiB.
-const CHUNK: usize = 1 << 10;
+/// Buckets that are allocated together: 2⁹, 32 KiB.
+const CHUNK: usize = 1 << 9;
 /// The fewest buckets of a table.
 const FEWEST: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Bucket {
-    tags: [u16; SLOTS],
+    tags: [u8; SLOTS],
     /// The youngest position of an entry that had no room here and stands further on.
     beyond: u32,
     positions: [u32; SLOTS],
@@ -32,26 +32,49 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 static EMPTY: Bucket = Bucket { tags: [0; SLOTS], beyond: 0, positions: [0; SLOTS] };
 
 impl Bucket {
-    /// The slots that have a tag, a bit for each.
+    /// The slots that have a tag, and now and then one that has not: the first is right. A bit for each: that of
+    /// slot 0 to 7 in the highest of each byte, that of slot 8 to 11 in the one below.
     #[inline]
-    fn tagged(&self, tag: u16) -> u32 {
-        let mut found = 0;
-        for (slot, own) in self.tags.iter().enumerate() {
-            found |= u32::from(*own == tag) << slot;
-        }
-        found
+    const fn tagged(&self, tag: u8) -> u64 {
+        // The bytes that differ in nothing (Mycroft, 1987), eight and four at a time.
+        const LOW: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.tags;
+        let same = LOW * tag as u64;
+        let first = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ same;
+        let last = u64::from_le_bytes([i, j, k, l, 0, 0, 0, 0]) ^ same;
+        let first = first.wrapping_sub(LOW) & !first & HIGH;
+        let last = last.wrapping_sub(LOW) & !last & (HIGH >> 32);
+        first | last >> 1
+    }
+
+    /// The slot of the lowest bit of [`Bucket::tagged`].
+    #[inline]
+    const fn slot(tagged: u64) -> usize {
+        let bit = tagged.trailing_zeros() as usize;
+        bit / 8 + if bit % 8 == 7 { 0 } else { 8 }
     }
 
     /// The first slot whose position is not remembered any more.
     #[inline]
     fn free(&self, span: Span) -> Option<usize> {
-        let mut free = 0_u32;
-        for (slot, position) in self.positions.iter().enumerate() {
-            free |= u32::from(!span.holds(*position)) << slot;
+        let mut free = 0;
+        for (position, bit) in self.positions.iter().zip(BITS) {
+            free |= if span.holds(*position) { 0 } else { bit };
         }
         (free != 0).then_some(free.trailing_zeros() as usize)
     }
+
+    #[inline]
+    fn put(&mut self, slot: usize, tag: u8, position: u32) {
+        if let (Some(own), Some(place)) = (self.tags.get_mut(slot), self.positions.get_mut(slot)) {
+            (*own, *place) = (tag, position);
+        }
+    }
 }
+
+/// A bit for each slot.
+const BITS: [u32; SLOTS] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048];
 
 /// The hash of an id, as the index takes it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,8 +83,8 @@ pub(super) struct Hash(pub(super) u64);
 impl Hash {
     /// Its tag. Zero is that of an empty slot.
     #[inline]
-    const fn tag(self) -> u16 {
-        let tag = self.0 as u16;
+    const fn tag(self) -> u8 {
+        let tag = self.0 as u8;
         if tag == 0 { 1 } else { tag }
     }
 
@@ -72,11 +95,27 @@ impl Hash {
     }
 }
 
+/// Where an id stands, or may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spot {
+    /// It stands at that position of the log.
+    Known(u32),
+    /// It is not there, and that slot of that bucket is the first that has room for it.
+    Free {
+        /// The bucket's number.
+        bucket: usize,
+        /// The slot's.
+        slot: usize,
+    },
+    /// It is not there, and where it may stand is to be looked for.
+    Unknown,
+}
+
 #[derive(Debug)]
 struct Table {
     /// How many buckets an entry may have for its own; the last is followed by those that it may stand in.
     buckets: usize,
-    chunks: Vec<Option<Box<[Bucket]>>>,
+    chunks: Vec<Option<Box<[Bucket; CHUNK]>>>,
 }
 
 impl Table {
@@ -92,56 +131,73 @@ impl Table {
     #[inline]
     fn bucket(&self, at: usize) -> &Bucket {
         match self.chunks.get(at / CHUNK) {
-            Some(Some(chunk)) => chunk.get(at % CHUNK).unwrap_or(&EMPTY),
+            Some(Some(chunk)) => &chunk[at % CHUNK],
             _ => &EMPTY,
         }
     }
 
     /// The bucket to write to, allocated with its chunk if need be.
+    #[inline]
     fn bucket_mut(&mut self, at: usize) -> Option<&mut Bucket> {
-        let all = self.all();
         let chunk = self.chunks.get_mut(at / CHUNK)?;
-        let length = CHUNK.min(all - at / CHUNK * CHUNK);
-        chunk.get_or_insert_with(|| vec![EMPTY; length].into_boxed_slice()).get_mut(at % CHUNK)
+        if chunk.is_none() {
+            *chunk = new_chunk();
+        }
+        Some(&mut chunk.as_mut()?[at % CHUNK])
     }
 
-    fn find(&self, hash: Hash, span: Span, is: &mut impl FnMut(u32) -> bool) -> Option<u32> {
+    #[inline]
+    fn locate(&self, hash: Hash, span: Span, is: &mut impl FnMut(u32) -> bool) -> Spot {
         let tag = hash.tag();
         let home = hash.home(self.buckets);
+        let mut free = None;
         for at in home..home + PROBES {
             let bucket = self.bucket(at);
             let mut tagged = bucket.tagged(tag);
             while tagged != 0 {
-                let slot = tagged.trailing_zeros() as usize;
+                let slot = Bucket::slot(tagged);
                 tagged &= tagged - 1;
                 if let Some(position) = bucket.positions.get(slot)
                     && span.holds(*position)
                     && is(*position)
                 {
-                    return Some(*position);
+                    return Spot::Known(*position);
                 }
             }
-            if !span.holds(bucket.beyond) {
+            if free.is_none() {
+                free = bucket.free(span).map(|slot| (at, slot));
+            }
+            if !span.holds(bucket.beyond) && free.is_some() {
                 break;
             }
         }
-        None
+        free.map_or(Spot::Unknown, |(bucket, slot)| Spot::Free { bucket, slot })
+    }
+
+    fn find(&self, hash: Hash, span: Span, is: &mut impl FnMut(u32) -> bool) -> Option<u32> {
+        match self.locate(hash, span, is) {
+            Spot::Known(position) => Some(position),
+            Spot::Free { .. } | Spot::Unknown => None,
+        }
+    }
+
+    /// Puts a position where [`Table::locate`] found room for its hash.
+    #[inline]
+    fn put(&mut self, hash: Hash, position: u32, span: Span, (at, slot): (usize, usize)) -> bool {
+        let Some(bucket) = self.bucket_mut(at) else { return false };
+        bucket.put(slot, hash.tag(), position);
+        let home = hash.home(self.buckets);
+        if at != home {
+            self.mark_beyond(home..at, position, span);
+        }
+        true
     }
 
     /// `false` where there is no room within the probes.
     fn insert(&mut self, hash: Hash, position: u32, span: Span) -> bool {
-        let tag = hash.tag();
         let home = hash.home(self.buckets);
-        for at in home..home + PROBES {
-            let Some(slot) = self.bucket(at).free(span) else { continue };
-            let Some(bucket) = self.bucket_mut(at) else { return false };
-            if let (Some(own), Some(place)) = (bucket.tags.get_mut(slot), bucket.positions.get_mut(slot)) {
-                (*own, *place) = (tag, position);
-            }
-            self.mark_beyond(home..at, position, span);
-            return true;
-        }
-        false
+        let free = (home..home + PROBES).find_map(|at| Some((at, self.bucket(at).free(span)?)));
+        free.is_some_and(|free| self.put(hash, position, span, free))
     }
 
     /// Lets the slot of `old` say `new`. `false` where there is none.
@@ -170,13 +226,23 @@ impl Table {
     }
 }
 
+#[cold]
+fn new_chunk() -> Option<Box<[Bucket; CHUNK]>> {
+    // By way of a vector, as an array would stand on the stack first.
+    vec![EMPTY; CHUNK].into_boxed_slice().try_into().ok()
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Index {
     table: Table,
     /// The table that it moves over to, and how many buckets have moved.
     moving: Option<(Table, usize)>,
+    /// How many entries may be remembered before it moves to another table.
+    fewest: u32,
+    most: u32,
     moves: Moves,
+    stepped: u64,
 }
 
 /// How much the index has moved.
@@ -190,19 +256,39 @@ pub(super) struct Moves {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { table: Table::new(FEWEST), moving: None, moves: Moves::default() }
+        let table = Table::new(FEWEST);
+        let mut index = Self { table, moving: None, fewest: 0, most: 0, moves: Moves::default(), stepped: 0 };
+        index.settle(Table::new(FEWEST));
+        index
     }
 
     pub(super) const fn moves(&self) -> Moves {
         self.moves
     }
 
-    /// The position of the id whose hash that is, among those remembered for which `is` holds.
+    /// How many entries were moved since this was last asked.
     #[inline]
-    pub(super) fn find(&self, hash: Hash, span: Span, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(super) const fn take_stepped(&mut self) -> u64 {
+        std::mem::replace(&mut self.stepped, 0)
+    }
+
+    /// The position of the id whose hash that is, among those remembered for which `is` holds, or else where it
+    /// may stand.
+    #[inline]
+    pub(super) fn locate(&self, hash: Hash, span: Span, mut is: impl FnMut(u32) -> bool) -> Spot {
         match &self.moving {
-            None => self.table.find(hash, span, &mut is),
-            Some((next, moved)) => self.find_in_both(next, *moved, hash, span, &mut is),
+            None => self.table.locate(hash, span, &mut is),
+            Some((next, moved)) => {
+                self.find_in_both(next, *moved, hash, span, &mut is).map_or(Spot::Unknown, Spot::Known)
+            }
+        }
+    }
+
+    /// Like [`Index::locate`], where only those that are there matter.
+    pub(super) fn find(&self, hash: Hash, span: Span, is: impl FnMut(u32) -> bool) -> Option<u32> {
+        match self.locate(hash, span, is) {
+            Spot::Known(position) => Some(position),
+            Spot::Free { .. } | Spot::Unknown => None,
         }
     }
 
@@ -225,9 +311,22 @@ impl Index {
         if home + PROBES > moved { self.table.find(hash, span, is) } else { None }
     }
 
-    /// What is to be read before a hash is looked up: the position of the first slot in its bucket that has its
-    /// tag. It need not be remembered; reading it brings the bucket into the cache, and so, early for many
-    /// hashes, hides what memory costs.
+    /// Room for a hash in its own bucket, where one look at that tells that its id is not there: as nearly always.
+    #[inline]
+    pub(super) fn free_unless_there(&self, hash: Hash, span: Span) -> Option<Spot> {
+        if self.moving.is_some() {
+            return None;
+        }
+        let home = hash.home(self.table.buckets);
+        let bucket = self.table.bucket(home);
+        if bucket.tagged(hash.tag()) != 0 || span.holds(bucket.beyond) {
+            return None;
+        }
+        Some(Spot::Free { bucket: home, slot: bucket.free(span)? })
+    }
+
+    /// Reads the bucket of a hash, so that it is in the cache when the hash is looked up, and tells the position of
+    /// the first slot that has its tag, whose record will be read then. It need not be remembered.
     #[inline]
     pub(super) fn touch(&self, hash: Hash) -> Option<u32> {
         let table = match &self.moving {
@@ -236,26 +335,42 @@ impl Index {
         };
         let bucket = table.bucket(hash.home(table.buckets));
         let tagged = bucket.tagged(hash.tag());
-        bucket.positions.get(tagged.trailing_zeros() as usize).copied()
+        if tagged == 0 { None } else { bucket.positions.get(Bucket::slot(tagged)).copied() }
     }
 
-    /// Adds a position, which is remembered already. `false`, and nothing is added, where too many entries meet.
-    /// `hash_of` tells the hash of a position that is remembered. Moves on by one bucket where the table is
-    /// moving, and begins to move where it is too full or too empty for `remembered` entries.
+    /// Adds a position, which is remembered already, at the spot that [`Index::locate`] told just before. `false`,
+    /// and nothing is added, where too many entries meet. `hash_of` tells the hash of a position that is
+    /// remembered. Moves on by one bucket where the table is moving, and begins to move where it is too full or too
+    /// empty for `remembered` entries.
     #[inline]
     pub(super) fn insert(
         &mut self,
-        hash: Hash,
+        (hash, spot): (Hash, Spot),
         position: u32,
         span: Span,
         remembered: u32,
         hash_of: impl Fn(u32) -> Option<Hash>,
     ) -> bool {
-        if self.moving.is_some() {
-            self.step(span, hash_of);
-        } else {
-            self.resize(remembered as usize);
+        match spot {
+            Spot::Free { bucket, slot } if self.moving.is_none() => {
+                if !(self.fewest..=self.most).contains(&remembered) {
+                    self.resize(remembered as usize);
+                }
+                self.table.put(hash, position, span, (bucket, slot))
+            }
+            _ => self.insert_anywhere(hash, position, span, hash_of),
         }
+    }
+
+    #[inline(never)]
+    fn insert_anywhere(
+        &mut self,
+        hash: Hash,
+        position: u32,
+        span: Span,
+        hash_of: impl Fn(u32) -> Option<Hash>,
+    ) -> bool {
+        self.step(span, hash_of);
         match &mut self.moving {
             Some((next, moved)) if hash.home(self.table.buckets) < *moved => {
                 next.insert(hash, position, span)
@@ -274,21 +389,24 @@ impl Index {
         self.table.replace(hash, old, new, span);
     }
 
-    /// Begins to move where the table is too full or far too empty.
-    #[inline]
+    /// Begins to move to a table for so many entries.
+    #[cold]
     fn resize(&mut self, remembered: usize) {
-        let slots = self.table.buckets * SLOTS;
-        if remembered > slots / 10 * 7 {
-            self.begin((self.table.buckets * 3 / 2).max(FEWEST));
-        } else if remembered < slots / 5 && self.table.buckets > FEWEST {
+        let buckets = if remembered > self.table.buckets * SLOTS / 2 {
+            self.table.buckets * 3 / 2
+        } else {
             // Half full at most when it has moved, an id being added with each bucket that does.
-            self.begin(((remembered + self.table.all()) * 2 / SLOTS).max(FEWEST));
-        }
+            ((remembered + self.table.all()) * 2 / SLOTS).max(FEWEST)
+        };
+        self.moving = Some((Table::new(buckets), 0));
     }
 
-    #[cold]
-    fn begin(&mut self, buckets: usize) {
-        self.moving = Some((Table::new(buckets), 0));
+    /// Takes a table, and when to leave it: above a load of 0.6, or below 0.2.
+    fn settle(&mut self, table: Table) {
+        let slots = table.buckets * SLOTS;
+        self.most = u32::try_from(slots * 3 / 5).unwrap_or(u32::MAX);
+        self.fewest = if table.buckets > FEWEST { u32::try_from(slots / 5).unwrap_or(u32::MAX) } else { 0 };
+        self.table = table;
     }
 
     /// Moves one bucket over, if the table is moving.
@@ -305,6 +423,7 @@ impl Index {
             // The next table is roomier or far from full, so that losing one takes ids chosen with the secret.
             if next.insert(hash, position, span) {
                 self.moves.moved += 1;
+                self.stepped += 1;
             } else {
                 self.moves.lost += 1;
             }
@@ -318,7 +437,7 @@ impl Index {
         if *moved == self.table.all()
             && let Some((next, _)) = self.moving.take()
         {
-            self.table = next;
+            self.settle(next);
         }
     }
 }
@@ -357,7 +476,8 @@ mod tests {
             let position = self.log.push(&entry(number));
             let (log, hash_of) = (&self.log, self.hash_of);
             let of = |position| Some(hash_of(log.get(position)?.payload().to_u64()));
-            self.index.insert(hash_of(number), position, log.span(), log.len(), of)
+            let spot = self.index.locate(hash_of(number), log.span(), |_| false);
+            self.index.insert((hash_of(number), spot), position, log.span(), log.len(), of)
         }
 
         fn knows(&self, number: u64) -> bool {

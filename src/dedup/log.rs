@@ -48,6 +48,17 @@ pub(super) enum State {
     Moved,
 }
 
+impl State {
+    const fn bits(self) -> u32 {
+        match self {
+            Self::Seen => SEEN,
+            Self::Reserved => RESERVED,
+            Self::Released => RELEASED,
+            Self::Moved => MOVED,
+        }
+    }
+}
+
 impl Record {
     pub(super) const fn id(&self) -> MessageId {
         MessageId::from_u128(self.key)
@@ -72,13 +83,7 @@ impl Record {
     }
 
     pub(super) const fn set_state(&mut self, state: State) {
-        let bits = match state {
-            State::Seen => SEEN,
-            State::Reserved => RESERVED,
-            State::Released => RELEASED,
-            State::Moved => MOVED,
-        };
-        self.device = (self.device & !STATE) | bits;
+        self.device = (self.device & !STATE) | state.bits();
     }
 
     pub(super) const fn is_renewed(&self) -> bool {
@@ -112,10 +117,25 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 struct Segment {
+    records: Vec<Record>,
     /// The time that its records count from, in milliseconds since the epoch.
     base: i64,
     /// The youngest sighting in it.
     newest: i64,
+}
+
+impl Segment {
+    /// Whether it can count to that time.
+    #[inline]
+    const fn counts(&self, at: i64) -> bool {
+        let offset = at.wrapping_sub(self.base);
+        0 <= offset && offset <= u32::MAX as i64
+    }
+
+    #[inline]
+    const fn offset(&self, at: i64) -> u32 {
+        at.wrapping_sub(self.base) as u32
+    }
 }
 
 /// What lies beside the records, where the settings ask for it.
@@ -170,7 +190,8 @@ impl<T: Copy> Beside<T> {
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Log {
-    records: Beside<Record>,
+    /// The records' memory of a segment that is done, for the next.
+    spare: Vec<Record>,
     sources: Beside<Position>,
     firsts: Beside<i64>,
     segments: VecDeque<Segment>,
@@ -180,6 +201,8 @@ pub(super) struct Log {
     head: u32,
     /// How many records there are from tail to head.
     len: u32,
+    /// Before this time there is nothing to do about the record at the tail. It may be too early, never too late.
+    due: i64,
 }
 
 impl Log {
@@ -187,7 +210,7 @@ impl Log {
         // Not from zero: an empty slot of the index says zero, and is dead so for long.
         let start = SEGMENT;
         Self {
-            records: Beside::new(true),
+            spare: Vec::new(),
             sources: Beside::new(positions),
             firsts: Beside::new(sliding),
             segments: VecDeque::new(),
@@ -195,6 +218,7 @@ impl Log {
             tail: start,
             head: start,
             len: 0,
+            due: i64::MIN,
         }
     }
 
@@ -217,12 +241,12 @@ impl Log {
     #[inline]
     pub(super) fn get(&self, position: u32) -> Option<&Record> {
         let (segment, within) = self.place(position);
-        self.records.segments.get(segment)?.get(within)
+        self.segments.get(segment)?.records.get(within)
     }
 
     pub(super) fn get_mut(&mut self, position: u32) -> Option<&mut Record> {
         let (segment, within) = self.place(position);
-        self.records.segments.get_mut(segment)?.get_mut(within)
+        self.segments.get_mut(segment)?.records.get_mut(within)
     }
 
     /// The sighting that the TTL of a record runs from.
@@ -252,31 +276,35 @@ impl Log {
     }
 
     /// Adds a record at the head, and says where it stands.
-    #[inline]
     pub(super) fn push(&mut self, entry: &Entry) -> u32 {
-        let full = self.head & (SEGMENT - 1) == 0;
-        let offset = match self.segments.back_mut() {
-            Some(segment) if !full => {
-                segment.newest = segment.newest.max(entry.at);
-                u32::try_from(entry.at.wrapping_sub(segment.base)).ok()
-            }
-            _ => None,
+        self.push_new(&entry.message, entry.state, entry.first, entry.at)
+    }
+
+    /// [`Log::push`], of the parts of an entry.
+    #[inline(always)]
+    pub(super) fn push_new(&mut self, message: &Message, state: State, first: i64, at: i64) -> u32 {
+        let source = message.position.filter(|_| self.sources.on);
+        let mut record = Record {
+            key: message.id.to_u128(),
+            payload: message.payload.to_u64(),
+            device: message.device.number() | state.bits() | if source.is_some() { HAS_POSITION } else { 0 },
+            at: 0,
         };
-        let at = offset.unwrap_or_else(|| self.begin_segment(entry.at));
+        match self.segments.back_mut() {
+            Some(last) if last.records.len() < SEGMENT as usize && last.counts(at) => {
+                record.at = last.offset(at);
+                last.newest = last.newest.max(at);
+                last.records.push(record);
+            }
+            _ => self.begin_segment(record, at),
+        }
         let position = self.head;
-        self.records.push(Record {
-            key: entry.message.id.to_u128(),
-            payload: entry.message.payload.to_u64(),
-            device: 0,
-            at,
-        });
         if self.sources.on {
-            self.sources.push(Position::new(0, 0));
+            self.sources.push(source.unwrap_or(Position::new(0, 0)));
         }
         if self.firsts.on {
-            self.firsts.push(entry.first);
+            self.firsts.push(first);
         }
-        self.write(position, &entry.message, entry.state);
         self.head = self.head.wrapping_add(1);
         self.len += 1;
         position
@@ -298,36 +326,93 @@ impl Log {
 
     /// Lets the TTL of a record run from `at`; like [`Log::renew`].
     pub(super) fn touch(&mut self, position: u32, at: i64) -> bool {
-        let (within, _) = self.place(position);
-        let Some(segment) = self.segments.get_mut(within) else { return false };
-        let Ok(offset) = u32::try_from(at - segment.base) else { return false };
+        let (segment, within) = self.place(position);
+        let Some(segment) = self.segments.get_mut(segment).filter(|segment| segment.counts(at)) else {
+            return false;
+        };
+        let offset = segment.offset(at);
         segment.newest = segment.newest.max(at);
-        if let Some(record) = self.get_mut(position) {
+        if let Some(record) = segment.records.get_mut(within) {
             record.at = offset;
             record.device |= RENEWED;
+        }
+        if position == self.tail {
+            self.due = i64::MIN;
         }
         true
     }
 
+    /// The sighting that the TTL of the record at the tail runs from.
+    pub(super) fn oldest(&self) -> Option<i64> {
+        self.front().map(|(_, at)| at)
+    }
+
+    #[inline]
+    fn front(&self) -> Option<(&Record, i64)> {
+        let segment = self.segments.front()?;
+        let record = segment.records.get((self.tail & (SEGMENT - 1)) as usize)?;
+        Some((record, segment.base + i64::from(record.at)))
+    }
+
+    /// Whether there may be something to do about the record at the tail when those from `before` and earlier
+    /// leave.
+    #[inline]
+    pub(super) const fn is_due(&self, before: i64) -> bool {
+        self.due <= before
+    }
+
+    /// What is to be done about the record at the tail when those from `before` and earlier leave.
+    #[inline]
+    pub(super) fn look(&mut self, before: i64) -> Due {
+        let Some((record, at)) = self.front() else { return Due::Stays };
+        if at <= before || record.state() == State::Moved {
+            return Due::Leaves;
+        }
+        if record.is_renewed() {
+            return Due::IsCarried;
+        }
+        self.due = at;
+        Due::Stays
+    }
+
+    /// Says that a record stands elsewhere.
+    pub(super) fn mark_moved(&mut self, position: u32) {
+        if let Some(record) = self.get_mut(position) {
+            record.set_state(State::Moved);
+        }
+        self.due = i64::MIN;
+    }
+
     /// Takes the record at the tail away.
+    #[inline]
     pub(super) fn pop(&mut self) {
         if self.len == 0 {
             return;
         }
+        self.due = i64::MIN;
         self.len -= 1;
         self.tail = self.tail.wrapping_add(1);
-        self.leave_empty_segments();
+        let front = self.segments.front().map_or(0, |segment| segment.records.len());
+        if self.tail.wrapping_sub(self.front) as usize >= front {
+            self.leave_empty_segments();
+        }
     }
 
     /// Takes the segment at the tail away where all its records are from `before` or earlier, and says how many
     /// there were.
+    #[inline]
     pub(super) fn pop_segment(&mut self, before: i64) -> u32 {
         let Some(segment) = self.segments.front() else { return 0 };
         // The last one is still being written.
         if segment.newest > before || self.segments.len() == 1 {
             return 0;
         }
-        let held = self.records.segments.front().map_or(0, Vec::len);
+        self.pop_front_segment()
+    }
+
+    #[cold]
+    fn pop_front_segment(&mut self) -> u32 {
+        let held = self.segments.front().map_or(0, |segment| segment.records.len());
         let gone = (held as u32).saturating_sub(self.tail.wrapping_sub(self.front));
         self.len -= gone.min(self.len);
         self.drop_front();
@@ -336,7 +421,7 @@ impl Log {
 
     /// Gives back what is kept for the next segment.
     pub(super) fn give_back(&mut self) {
-        self.records.give_back();
+        self.spare = Vec::new();
         self.sources.give_back();
         self.firsts.give_back();
     }
@@ -352,8 +437,7 @@ impl Log {
         if let Some(record) = self.get_mut(position) {
             record.payload = message.payload.to_u64();
             let flags = (record.device & RENEWED) | if source.is_some() { HAS_POSITION } else { 0 };
-            record.device = message.device.number() | flags;
-            record.set_state(state);
+            record.device = message.device.number() | state.bits() | flags;
         }
         if let Some(source) = source {
             let place = self.place(position);
@@ -361,29 +445,32 @@ impl Log {
         }
     }
 
-    /// Begins a segment whose first record is from `at`, and returns the record's time in it.
+    /// Begins a segment with a record from `at`.
     #[cold]
-    fn begin_segment(&mut self, at: i64) -> u32 {
-        // Half the range lies before the first record: one that is carried over is older than its neighbours.
-        let earlier = 1_u32 << 31;
+    #[inline(never)]
+    fn begin_segment(&mut self, mut record: Record, at: i64) {
         self.head = self.head.wrapping_add(SEGMENT - 1) & !(SEGMENT - 1);
         if self.segments.is_empty() {
             (self.front, self.tail) = (self.head, self.head);
         }
-        self.segments.push_back(Segment { base: at - i64::from(earlier), newest: at });
-        self.records.begin_segment();
+        let mut records = std::mem::take(&mut self.spare);
+        records.reserve_exact(SEGMENT as usize);
+        // Half the range lies before the first record: one that is carried over is older than its neighbours.
+        let mut segment = Segment { records, base: at - (1 << 31), newest: at };
+        record.at = segment.offset(at);
+        segment.records.push(record);
+        self.segments.push_back(segment);
         self.sources.begin_segment();
         self.firsts.begin_segment();
-        earlier
     }
 
     /// Leaves the segments at the tail that hold nothing any more.
+    #[cold]
     fn leave_empty_segments(&mut self) {
-        while let Some(first) = self.records.segments.front() {
-            let done = self.tail.wrapping_sub(self.front) as usize;
+        while let Some(first) = self.segments.front() {
+            let (done, held) = (self.tail.wrapping_sub(self.front) as usize, first.records.len());
             // One that is not full and not the last was left early, when time leapt.
-            let is_last = self.records.segments.len() == 1;
-            if done < first.len() || (is_last && first.len() < SEGMENT as usize) {
+            if done < held || (self.segments.len() == 1 && held < SEGMENT as usize) {
                 break;
             }
             self.drop_front();
@@ -391,8 +478,11 @@ impl Log {
     }
 
     fn drop_front(&mut self) {
-        self.segments.pop_front();
-        self.records.end_segment();
+        self.due = i64::MIN;
+        if let Some(mut done) = self.segments.pop_front() {
+            done.records.clear();
+            self.spare = done.records;
+        }
         self.sources.end_segment();
         self.firsts.end_segment();
         self.front = self.front.wrapping_add(SEGMENT);
@@ -401,6 +491,17 @@ impl Log {
             self.head = self.front;
         }
     }
+}
+
+/// What is to be done about the record at the tail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// It is over, or stands elsewhere.
+    Leaves,
+    /// It was renewed since it came here: it goes to the head.
+    IsCarried,
+    /// Nothing.
+    Stays,
 }
 
 /// Which positions are remembered.

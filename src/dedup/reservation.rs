@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::MessageId;
+use super::{MessageId, Verdict};
 
 /// A message that was reserved: nobody else processes it until this is committed or aborted, or the reserve
 /// timeout is over.
@@ -18,6 +18,11 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// The reservation that comes with a verdict at that time, if one does.
+    pub(super) fn of(id: MessageId, verdict: Verdict, at: i64) -> Option<Self> {
+        matches!(verdict, Verdict::Fresh | Verdict::Late { .. }).then_some(Self { id, at })
+    }
+
     /// The id of the message.
     #[must_use]
     pub const fn id(&self) -> MessageId {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use siphasher::{sip::SipHasher13, sip128};
 
 use super::MessageId;
+use super::placing::Placing;
 
 /// 128 secret bits, under which an instance hashes ids and payloads (SipHash-1-3), so that nobody outside can
 /// choose messages that meet in its tables or pass for copies of each other.
@@ -50,8 +51,8 @@ impl Secret {
     }
 
     /// What places ids in the tables.
-    pub(super) fn placing(&self) -> SipHasher13 {
-        SipHasher13::new_with_key(&self.part(3))
+    pub(super) fn placing(&self) -> Placing {
+        Placing::new(self.part(3))
     }
 
     /// A key for each use, so that none tells anything of another.
@@ -114,7 +115,8 @@ mod tests {
         assert_ne!(one.id(b"a"), one.id(b"b"));
         assert_ne!(one.fingerprint(b"a"), two.fingerprint(b"a"));
         assert_ne!(one.fingerprint(b""), one.fingerprint(b"\0"));
-        assert_ne!(one.fingerprint(b"a").to_u64(), one.placing().hash(b"a"));
+        let nothing = one.id(&[]);
+        assert_ne!(one.fingerprint(&nothing.to_u128().to_le_bytes()).to_u64(), one.placing().hash(nothing).0);
         assert_eq!(one.id(b"a"), Secret::from_bytes(one.to_bytes()).id(b"a"));
     }
 

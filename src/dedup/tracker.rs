@@ -1,19 +1,19 @@
 //! The rules of deduplication over the log and its index, with engine time as an argument.
 
 use super::clock::instant;
-use super::index::{Hash, Index};
-use super::log::{Entry, Log, Record, State};
+use super::index::{Hash, Index, Spot};
+use super::log::{Due, Entry, Log, State};
+use super::placing::Placing;
 use super::settings::Rules;
-use super::{FirstSeen, Message, MessageId, Reservation, ReservationError, Secret, Verdict};
+use super::{FirstSeen, Message, Reservation, ReservationError, Secret, Verdict};
 use chrono::TimeDelta;
-use siphasher::sip::SipHasher13;
 
 /// How many messages of a batch are looked up side by side.
-const ABREAST: usize = 64;
+pub(super) const ABREAST: usize = 64;
 
 /// How many ids at the tail are looked at when one is added: those whose time is over leave, those that were
 /// seen again since they came go to the head.
-const TIDIED: usize = 2;
+const TIDIED: u64 = 2;
 
 /// How many are carried to the head at most when there is no room otherwise.
 const CARRIED: usize = 32;
@@ -27,11 +27,21 @@ pub(super) enum Intent {
     Reserve,
 }
 
+impl Intent {
+    #[inline]
+    const fn state(self) -> State {
+        match self {
+            Self::See => State::Seen,
+            Self::Reserve => State::Reserved,
+        }
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Tracker {
     rules: Rules,
-    placing: SipHasher13,
+    placing: Placing,
     log: Log,
     index: Index,
     counts: Counts,
@@ -48,10 +58,6 @@ pub(super) struct Counts {
     pub(super) overflowed: u64,
     /// Reservations whose time was over before they were decided.
     pub(super) lapsed: u64,
-    /// Ids that left the tail one by one.
-    pub(super) left: u64,
-    /// Ids carried from the tail to the head.
-    pub(super) carried: u64,
     /// Records that were moved or left in one call, at most.
     pub(super) longest: u64,
 }
@@ -82,75 +88,62 @@ impl Tracker {
 
     /// The sighting that the TTL of the oldest id runs from.
     pub(super) fn oldest(&self) -> Option<i64> {
-        let tail = self.log.span().tail();
-        self.log.get(tail).map(|record| self.log.at(tail, record))
+        self.log.oldest()
     }
 
+    /// The verdict on a message. Where it is to be reserved it is, if it is fresh or late.
     #[inline]
-    fn hash(&self, id: MessageId) -> Hash {
-        hash(&self.placing, id)
+    pub(super) fn decide(&mut self, message: &Message, at: i64, intent: Intent) -> Verdict {
+        self.decide_placed(message, self.placing.hash(message.id), at, intent)
     }
 
-    /// The verdict on a message, and its reservation where it is to be reserved and has one.
-    #[inline]
-    pub(super) fn decide(
-        &mut self,
-        message: &Message,
-        at: i64,
-        intent: Intent,
-    ) -> (Verdict, Option<Reservation>) {
-        self.decide_hashed(message, self.hash(message.id), at, intent)
-    }
-
-    /// The verdicts on many messages, seen one after the other.
-    pub(super) fn decide_all<'a>(
-        &mut self,
-        messages: impl ExactSizeIterator<Item = &'a Message> + Clone,
-        at: i64,
-        mut told: impl FnMut(&'a Message, Verdict),
-    ) {
-        let mut messages = messages;
-        let mut hashes = [Hash::default(); ABREAST];
-        let mut candidates = [0_u32; ABREAST];
-        while messages.len() > 0 {
-            let batch = messages.clone().take(ABREAST);
-            for (hash, message) in hashes.iter_mut().zip(batch.clone()) {
-                *hash = self.hash(message.id);
-            }
-            // Independent of one another, so that the cache misses of a batch pass side by side: first the
-            // buckets, then the records.
-            for (candidate, hash) in candidates.iter_mut().zip(&hashes).take(batch.len()) {
-                *candidate = self.index.touch(*hash).unwrap_or_default();
-            }
-            let touched = candidates.iter().take(batch.len()).fold(0, |all, candidate| {
-                all ^ self.log.get(*candidate).map_or(0, |record| record.payload().to_u64())
-            });
-            std::hint::black_box(touched);
-            for (message, hash) in batch.zip(&hashes) {
-                let (verdict, _) = self.decide_hashed(message, *hash, at, Intent::See);
-                told(message, verdict);
-            }
-            if messages.nth(ABREAST - 1).is_none() {
-                break;
+    /// Where the ids of a batch are placed, for [`Tracker::decide_placed`], their buckets and records read on the
+    /// way: each read independent of the others, so that the cache misses of the batch pass side by side.
+    #[inline(always)]
+    pub(super) fn place(&self, batch: &[Message], hashes: &mut [Hash; ABREAST]) {
+        for (hash, message) in hashes.iter_mut().zip(batch) {
+            *hash = self.placing.hash(message.id);
+        }
+        let mut candidates = [0; ABREAST];
+        let mut count = 0;
+        for hash in hashes.iter().take(batch.len()) {
+            if let Some(candidate) = self.index.touch(*hash)
+                && let Some(place) = candidates.get_mut(count)
+            {
+                *place = candidate;
+                count += 1;
             }
         }
+        let touched = candidates.iter().take(count).fold(0, |all, candidate| {
+            all ^ self.log.get(*candidate).map_or(0, |record| record.payload().to_u64())
+        });
+        std::hint::black_box(touched);
     }
 
-    #[inline]
-    fn decide_hashed(
+    /// [`Tracker::decide`] on a message that has been placed.
+    #[inline(always)]
+    pub(super) fn decide_placed(
         &mut self,
         message: &Message,
         hash: Hash,
         at: i64,
         intent: Intent,
-    ) -> (Verdict, Option<Reservation>) {
+    ) -> Verdict {
+        match self.index.free_unless_there(hash, self.log.span()) {
+            Some(spot) => self.admit(message, (hash, spot), at, intent),
+            None => self.decide_after_search(message, hash, at, intent),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_after_search(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent) -> Verdict {
         let log = &self.log;
-        let found = self
-            .index
-            .find(hash, log.span(), |position| log.get(position).is_some_and(|record| record.is(message.id)));
-        match found.and_then(|position| Some((position, *self.log.get(position)?))) {
-            None => self.admit(message, hash, at, intent),
-            Some((position, record)) => self.decide_known(message, hash, at, intent, (position, &record)),
+        let spot = self.index.locate(hash, log.span(), |position| {
+            log.get(position).is_some_and(|record| record.is(message.id))
+        });
+        match spot {
+            Spot::Known(position) => self.decide_known(message, hash, at, intent, position),
+            Spot::Free { .. } | Spot::Unknown => self.admit(message, (hash, spot), at, intent),
         }
     }
 
@@ -161,101 +154,99 @@ impl Tracker {
         hash: Hash,
         at: i64,
         intent: Intent,
-        (position, record): (u32, &Record),
-    ) -> (Verdict, Option<Reservation>) {
-        let since = self.log.at(position, record);
+        position: u32,
+    ) -> Verdict {
+        let Some(record) = self.log.get(position).copied() else { return Verdict::Untracked };
+        let since = self.log.at(position, &record);
         let age = at - since;
         let state = record.state();
         let lapsed = state == State::Reserved && age >= self.rules.reserve_timeout;
         self.counts.lapsed += u64::from(lapsed);
         if age >= self.rules.remembered || lapsed || state == State::Released {
-            let reservation = self.begin_anew(message, hash, at, intent, position);
-            return (Verdict::Fresh, reservation);
+            self.begin_anew(message, hash, at, intent, position);
+            return Verdict::Fresh;
         }
         let agrees = record.agrees(message);
         if age >= self.rules.ttl {
-            let reservation = self.begin_anew(message, hash, at, intent, position);
+            self.begin_anew(message, hash, at, intent, position);
             let past_ttl_by = TimeDelta::milliseconds(age - self.rules.ttl);
-            let late = Verdict::Late { last_seen: instant(since), past_ttl_by };
-            return (if agrees { late } else { Verdict::Fresh }, reservation);
+            return if agrees {
+                Verdict::Late { last_seen: instant(since), past_ttl_by }
+            } else {
+                Verdict::Fresh
+            };
         }
         let first_seen = self.log.first(position, since);
         if !agrees {
             let first = FirstSeen::new(record.device(), record.payload(), instant(first_seen));
-            return (Verdict::Collision { first }, None);
+            return Verdict::Collision { first };
         }
         if state == State::Reserved {
-            return (Verdict::InFlight, None);
+            return Verdict::InFlight;
         }
-        let replayed = message.position.is_some() && self.log.source(position, record) == message.position;
+        let replayed = message.position.is_some() && self.log.source(position, &record) == message.position;
         if self.rules.sliding && !self.log.touch(position, at) {
             self.move_to_head(hash, position, at);
         }
-        let verdict =
-            if replayed { Verdict::Replay } else { Verdict::Duplicate { first_seen: instant(first_seen) } };
-        (verdict, None)
+        if replayed { Verdict::Replay } else { Verdict::Duplicate { first_seen: instant(first_seen) } }
     }
 
     /// Remembers an id that is not remembered, if there is room.
-    #[inline]
-    fn admit(
-        &mut self,
-        message: &Message,
-        hash: Hash,
-        at: i64,
-        intent: Intent,
-    ) -> (Verdict, Option<Reservation>) {
-        let moved_before = self.moved();
-        self.log.pop_segment(at - self.rules.remembered);
-        for _ in 0..TIDIED {
-            if !self.tidy(at) {
-                break;
+    #[inline(always)]
+    fn admit(&mut self, message: &Message, place: (Hash, Spot), at: i64, intent: Intent) -> Verdict {
+        let mut moved = 0;
+        if self.log.is_due(at - self.rules.remembered) {
+            self.log.pop_segment(at - self.rules.remembered);
+            while moved < TIDIED && self.tidy(at) {
+                moved += 1;
             }
         }
-        let room = self.log.len() < self.rules.limit || self.make_room(at);
-        let remembered = room && self.push(hash, &entry(message, at, intent)).is_some();
-        self.counts.longest = self.counts.longest.max(self.moved() - moved_before);
+        let room = self.log.len() < self.rules.limit || self.make_room(at, &mut moved);
+        let remembered = room && {
+            let position = self.log.push_new(message, intent.state(), at, at);
+            self.index_at(place, position)
+        };
+        self.counts.longest = self.counts.longest.max(moved + self.index.take_stepped());
         if remembered {
-            (Verdict::Fresh, reservation(message, at, intent))
+            Verdict::Fresh
         } else {
             self.counts.overflowed += u64::from(room);
-            (Verdict::Untracked, None)
+            Verdict::Untracked
         }
-    }
-
-    /// Records that were moved or taken away so far.
-    const fn moved(&self) -> u64 {
-        self.index.moves().moved + self.counts.left + self.counts.carried
     }
 
     /// Takes the id at the tail away where its time is over, or carries it to the head where it was renewed since
     /// it came. `false` where it may stay.
     #[inline]
     fn tidy(&mut self, at: i64) -> bool {
+        match self.log.look(at - self.rules.remembered) {
+            Due::Leaves => {
+                self.log.pop();
+                true
+            }
+            Due::IsCarried => self.carry(),
+            Due::Stays => false,
+        }
+    }
+
+    /// Carries the id at the tail to the head.
+    #[inline(never)]
+    fn carry(&mut self) -> bool {
         let tail = self.log.span().tail();
-        let Some(record) = self.log.get(tail) else { return false };
-        if record.state() == State::Moved || at - self.log.at(tail, record) >= self.rules.remembered {
-            self.log.pop();
-            self.counts.left += 1;
-            return true;
-        }
-        if !record.is_renewed() {
-            return false;
-        }
-        let hash = self.hash(record.id());
-        self.move_to_head(hash, tail, self.log.at(tail, record));
+        let Some(oldest) = self.log.entry(tail) else { return false };
+        self.stand_elsewhere(self.placing.hash(oldest.message.id), tail, &oldest);
         self.log.pop();
-        self.counts.carried += 1;
         true
     }
 
     /// Room for one more at the limit: by whose time is over, or else by the oldest where it may be evicted.
     #[inline(never)]
-    fn make_room(&mut self, at: i64) -> bool {
+    fn make_room(&mut self, at: i64, moved: &mut u64) -> bool {
         for _ in 0..CARRIED {
             if !self.tidy(at) {
                 break;
             }
+            *moved += 1;
             if self.log.len() < self.rules.limit {
                 return true;
             }
@@ -272,36 +263,28 @@ impl Tracker {
             }
         }
         self.log.pop();
-        self.counts.left += 1;
+        *moved += 1;
         true
     }
 
-    /// Adds a record and its place in the index; `None` where the index has no room for it.
-    fn push(&mut self, hash: Hash, entry: &Entry) -> Option<u32> {
-        let position = self.log.push(entry);
+    /// Puts a record that was pushed into the index; where that has no room for it, it stands nowhere.
+    #[inline(always)]
+    fn index_at(&mut self, place: (Hash, Spot), position: u32) -> bool {
         let (log, placing) = (&self.log, &self.placing);
-        let hash_of = |position| Some(self::hash(placing, log.get(position)?.id()));
-        if self.index.insert(hash, position, log.span(), log.len(), hash_of) {
-            return Some(position);
+        let hash_of = |position| Some(placing.hash(log.get(position)?.id()));
+        let found_room = self.index.insert(place, position, log.span(), log.len(), hash_of);
+        if !found_room {
+            self.log.mark_moved(position);
         }
-        self.mark_moved(position);
-        None
+        found_room
     }
 
     /// Begins the window of an id anew, with that message.
-    fn begin_anew(
-        &mut self,
-        message: &Message,
-        hash: Hash,
-        at: i64,
-        intent: Intent,
-        position: u32,
-    ) -> Option<Reservation> {
-        let entry = entry(message, at, intent);
+    fn begin_anew(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent, position: u32) {
+        let entry = Entry { message: *message, state: intent.state(), first: at, at };
         if !self.log.renew(position, &entry) {
             self.stand_elsewhere(hash, position, &entry);
         }
-        reservation(message, at, intent)
     }
 
     /// Moves a record to the head, its TTL running from `at`.
@@ -314,18 +297,12 @@ impl Tracker {
     fn stand_elsewhere(&mut self, hash: Hash, position: u32, entry: &Entry) {
         let new = self.log.push(entry);
         self.index.replace(hash, position, new, self.log.span());
-        self.mark_moved(position);
-    }
-
-    fn mark_moved(&mut self, position: u32) {
-        if let Some(record) = self.log.get_mut(position) {
-            record.set_state(State::Moved);
-        }
+        self.log.mark_moved(position);
     }
 
     /// Decides a reservation: the message counts as seen from then on, or as never seen.
     pub(super) fn settle(&mut self, reservation: &Reservation, state: State) -> Result<(), ReservationError> {
-        let hash = self.hash(reservation.id);
+        let hash = self.placing.hash(reservation.id);
         let log = &self.log;
         let found = self.index.find(hash, log.span(), |position| {
             log.get(position).is_some_and(|record| record.is(reservation.id))
@@ -364,18 +341,21 @@ impl Tracker {
         if at - entry.at >= self.rules.remembered {
             return Some(PutBack::Expired);
         }
-        let hash = self.hash(entry.message.id);
-        let log = &self.log;
         let id = entry.message.id;
-        if self.index.find(hash, log.span(), |at| log.get(at).is_some_and(|record| record.is(id))).is_some() {
+        let hash = self.placing.hash(id);
+        let log = &self.log;
+        let spot = self.index.locate(hash, log.span(), |at| log.get(at).is_some_and(|record| record.is(id)));
+        if let Spot::Known(_) = spot {
             return None;
         }
         let full = self.log.len() >= self.rules.limit;
         if full {
             self.log.pop();
         }
-        self.push(hash, entry)?;
-        Some(if full { PutBack::ForTheOldest } else { PutBack::Remembered })
+        let position = self.log.push(entry);
+        let found_room = self.index_at((hash, spot), position);
+        self.index.take_stepped();
+        found_room.then_some(if full { PutBack::ForTheOldest } else { PutBack::Remembered })
     }
 }
 
@@ -388,21 +368,4 @@ pub(super) enum PutBack {
     ForTheOldest,
     /// Its time is over.
     Expired,
-}
-
-#[inline]
-fn hash(placing: &SipHasher13, id: MessageId) -> Hash {
-    Hash(placing.hash(&id.to_u128().to_le_bytes()))
-}
-
-fn entry(message: &Message, at: i64, intent: Intent) -> Entry {
-    let state = match intent {
-        Intent::See => State::Seen,
-        Intent::Reserve => State::Reserved,
-    };
-    Entry { message: *message, state, first: at, at }
-}
-
-fn reservation(message: &Message, at: i64, intent: Intent) -> Option<Reservation> {
-    (intent == Intent::Reserve).then_some(Reservation { id: message.id, at })
 }

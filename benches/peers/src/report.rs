@@ -16,6 +16,8 @@ pub(crate) struct Row {
     pub(crate) peer: &'static str,
     /// What was measured.
     pub(crate) medians: Medians,
+    /// What else is known of the case: a name and a number each.
+    pub(crate) notes: Vec<(&'static str, f64)>,
 }
 
 /// Where rows and remarks go, each the moment it is there.
@@ -39,7 +41,7 @@ impl Report {
         let Medians { ours_ns, peer_ns, .. } = row.medians;
         let ratio = peer_ns / ours_ns;
         if self.json {
-            let object = serde_json::json!({
+            let mut object = serde_json::json!({
                 "work": row.work,
                 "case": row.case,
                 "peer": row.peer,
@@ -47,6 +49,9 @@ impl Report {
                 "peer_ns": round(peer_ns),
                 "ratio": (ratio * 1000.0).round() / 1000.0,
             });
+            for (name, number) in &row.notes {
+                object[*name] = (*number).into();
+            }
             writeln!(self.out, "{object}")?;
         } else {
             if !self.has_rows {
@@ -56,7 +61,7 @@ impl Report {
                     "work", "case", "peer", "ours", "peer", "peer/ours"
                 )?;
             }
-            writeln!(
+            write!(
                 self.out,
                 "{:<10} {:<20} {:<22} {:>10} {:>10} {:>10.3}",
                 row.work,
@@ -66,6 +71,10 @@ impl Report {
                 shown(peer_ns),
                 ratio
             )?;
+            for (name, number) in &row.notes {
+                write!(self.out, "  {name} {number}")?;
+            }
+            writeln!(self.out)?;
         }
         self.has_rows = true;
         self.out.flush()?;

@@ -1,5 +1,6 @@
 //! The works: hot paths that are measured. A new one is a file beside these, and a line in [`all`].
 
+mod dedup;
 mod diagnosis;
 mod load;
 
@@ -22,7 +23,7 @@ pub(crate) trait Work: Sync {
 
 /// Every work, in the order in which the help names them.
 pub(crate) fn all() -> &'static [&'static dyn Work] {
-    &[&diagnosis::Diagnosis, &load::Load]
+    &[&diagnosis::Diagnosis, &load::Load, &dedup::Dedup]
 }
 
 /// Measures one case beside one peer and reports the row.
@@ -34,6 +35,6 @@ fn compare(
     (peer, mut peer_side): (&'static str, Side<'_>),
 ) -> Result<Medians, Error> {
     let medians = measure::side_by_side(&mut ours, &mut peer_side);
-    report.row(&Row { work, case: case.to_owned(), peer, medians })?;
+    report.row(&Row { work, case: case.to_owned(), peer, medians, notes: Vec::new() })?;
     Ok(medians)
 }
