@@ -325,17 +325,18 @@ impl Index {
         Some(Spot::Free { bucket: home, slot: bucket.free(span)? })
     }
 
-    /// Reads the bucket of a hash, so that it is in the cache when the hash is looked up, and tells the position of
-    /// the first slot that has its tag, whose record will be read then. It need not be remembered.
+    /// Reads the bucket of a hash, so that it is in the cache when the hash is looked up. Tells whether a slot has
+    /// its tag, and the position of the first that has, whose record will be read then; it need not be remembered.
+    /// Without a branch on what is read, so that many are read side by side.
     #[inline]
-    pub(super) fn touch(&self, hash: Hash) -> Option<u32> {
+    pub(super) fn touch(&self, hash: Hash) -> (bool, u32) {
         let table = match &self.moving {
             Some((next, moved)) if hash.home(self.table.buckets) < *moved => next,
             _ => &self.table,
         };
         let bucket = table.bucket(hash.home(table.buckets));
         let tagged = bucket.tagged(hash.tag());
-        if tagged == 0 { None } else { bucket.positions.get(Bucket::slot(tagged)).copied() }
+        (tagged != 0, bucket.positions[Bucket::slot(tagged).min(SLOTS - 1)])
     }
 
     /// Adds a position, which is remembered already, at the spot that [`Index::locate`] told just before. `false`,
@@ -413,13 +414,13 @@ impl Index {
     pub(super) fn step(&mut self, span: Span, hash_of: impl Fn(u32) -> Option<Hash>) {
         let Some((next, moved)) = &mut self.moving else { return };
         let bucket = *self.table.bucket(*moved);
-        for (tag, position) in bucket.tags.into_iter().zip(bucket.positions) {
-            if tag == 0 || !span.holds(position) {
-                continue;
-            }
+        // All hashes first, so that the records are read side by side.
+        let hashes =
+            bucket.positions.map(|position| if span.holds(position) { hash_of(position) } else { None });
+        for ((tag, position), hash) in bucket.tags.into_iter().zip(bucket.positions).zip(hashes) {
             // After positions have wrapped, one that was dead may be another's: then its tag says so, or it stands
             // there a second time, which does no harm.
-            let Some(hash) = hash_of(position).filter(|hash| hash.tag() == tag) else { continue };
+            let Some(hash) = hash.filter(|hash| hash.tag() == tag) else { continue };
             // The next table is roomier or far from full, so that losing one takes ids chosen with the secret.
             if next.insert(hash, position, span) {
                 self.moves.moved += 1;

@@ -107,12 +107,11 @@ impl Tracker {
         let mut candidates = [0; ABREAST];
         let mut count = 0;
         for hash in hashes.iter().take(batch.len()) {
-            if let Some(candidate) = self.index.touch(*hash)
-                && let Some(place) = candidates.get_mut(count)
-            {
+            let (found, candidate) = self.index.touch(*hash);
+            if let Some(place) = candidates.get_mut(count) {
                 *place = candidate;
-                count += 1;
             }
+            count += usize::from(found);
         }
         let touched = candidates.iter().take(count).fold(0, |all, candidate| {
             all ^ self.log.get(*candidate).map_or(0, |record| record.payload().to_u64())

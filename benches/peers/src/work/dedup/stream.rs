@@ -57,11 +57,8 @@ impl Stream {
         let id = (u128::from(number) << 80) | u128::from(mix(number)) << 8 | u128::from(mix(!number) & 0xFF);
         let message =
             Message::new(MessageId::from_u128(id), self.device, Fingerprint::from_u64(mix(number ^ 0xFEED)));
-        Item {
-            message,
-            at_ms: 1_800_000_000_000 + i64::try_from(self.fresh).unwrap_or(i64::MAX / 2),
-            is_copy,
-        }
+        let at_ms = 1_800_000_000_000 + i64::try_from(self.fresh).unwrap_or_default();
+        Item { message, at_ms, at: DateTime::from_timestamp_millis(at_ms).unwrap_or_default(), is_copy }
     }
 }
 
