@@ -43,6 +43,7 @@
 pub mod catalog;
 pub mod certificate;
 pub mod check;
+pub mod deadband;
 pub mod diagnosis;
 pub mod driver;
 pub mod fact;

@@ -1,0 +1,3 @@
+//! Deadbands: which samples of a tag are worth reporting.
+
+pub mod sample;
