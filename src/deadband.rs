@@ -1,3 +1,5 @@
 //! Deadbands: which samples of a tag are worth reporting.
 
+pub mod filter;
+pub mod profile;
 pub mod sample;
