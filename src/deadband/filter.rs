@@ -30,6 +30,7 @@ pub use counts::Counts;
 pub use hold::Hold;
 pub use report::{Disorder, OrderError, Reason, Report, Suppression, Verdict};
 pub use rule::Rule;
+pub(super) use rule::{moved, width_at};
 pub use saved::{Saved, StateError};
 pub use settings::{ConfigError, Order, Settings};
 pub use state::State;

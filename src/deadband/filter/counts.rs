@@ -65,6 +65,20 @@ impl Counts {
         bump(&mut self.reported, reason as usize);
     }
 
+    /// Counts many at once.
+    pub(in crate::deadband) fn add_many(&mut self, reason: Reason, many: u64) {
+        if let Some(count) = self.reported.get_mut(reason as usize) {
+            *count = count.saturating_add(many);
+        }
+    }
+
+    /// Counts many at once.
+    pub(in crate::deadband) fn suppress_many(&mut self, why: Suppression, many: u64) {
+        if let Some(count) = self.suppressed.get_mut(why as usize) {
+            *count = count.saturating_add(many);
+        }
+    }
+
     #[inline]
     pub(super) fn judge(&mut self, verdict: Verdict) {
         match verdict {

@@ -131,7 +131,7 @@ impl<V: Number> Rule<V> {
         } else if sample.quality != state.quality {
             Reason::Quality
         } else if moved(sample.value, state.last, state.width) {
-            if elapsed < self.min && sample.value.class() == state.last.class() {
+            if elapsed.max(0) < self.min && sample.value.class() == state.last.class() {
                 return self.too_soon(hold, sample);
             }
             Reason::Value
@@ -276,13 +276,15 @@ pub(in crate::deadband) fn moved<V: Number>(value: V, last: V, width: V::Width) 
     }
 }
 
-/// The width of a band around this value.
+/// The width of a band around this value. Around what is no number it does not matter, but for bands that are the same
+/// everywhere.
 #[inline]
 pub(in crate::deadband) fn width_at<V: Number>(widths: Widths, last: V) -> V::Width {
-    match last.class() {
-        Class::Finite => V::width(widths.at(last.to_f64())),
-        _ => V::Width::default(),
-    }
+    let last = match last.class() {
+        Class::Finite => last.to_f64(),
+        _ => 0.0,
+    };
+    V::width(widths.at(last))
 }
 
 fn interval(field: &'static str, length: Option<TimeDelta>) -> Result<Option<i64>, ConfigError> {
@@ -322,7 +324,7 @@ fn fits(settings: &Settings) -> Result<(), ConfigError> {
             Band::None if !node.mode.has_gap() => {}
             _ if !node.mode.has_gap() => return refuse("band", "the modes rbe and rbei have none"),
             Band::Of(Extent::Absolute(_)) => {}
-            Band::Of(Extent::PercentOfLast { floor, .. }) if floor == 0.0 => {}
+            Band::Of(Extent::PercentOfLast { floor: 0.0, .. }) => {}
             _ => return refuse("band", "give an absolute gap, or percent of the last value with floor 0"),
         },
         Profile::Telegraf => {

@@ -127,6 +127,12 @@ pub enum ConfigError {
     /// A heartbeat that would come before a change may.
     #[error("`min_interval` is not shorter than `max_interval`: make it shorter, or leave one out")]
     Intervals,
+    /// Something that a bank of filters does not have.
+    #[error("`{field}` does not go with a bank: take filters of their own for such tags")]
+    Bank {
+        /// The field.
+        field: &'static str,
+    },
     /// Something that the profile does not have.
     #[error("`{field}` does not go with the profile {profile}: {remedy}")]
     Profile {
