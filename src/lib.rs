@@ -17,6 +17,7 @@
 //! | [`diagnosis`] | the machine: poll, answer, waits, acts, hypotheses, trace, saved state | drive it yourself, save and resume, rehearse runbooks |
 //! | [`driver`] | the async loop: time limits, retries, people, acts | run a diagnosis over your adapters |
 //! | [`certificate`] | the stages of a certificate's life | |
+//! | [`deadband`] | which samples of a tag are worth reporting: filters, vendors' semantics, banks of filters | filter at a gateway |
 //! | [`fact`], [`subject`], [`time`] | values with evidence; whom it is about; clocks, periods, durations | everywhere |
 //!
 //! One idea holds it together: **decide without I/O, do I/O at the edge.** Everything that decides is a plain value
@@ -43,6 +44,7 @@
 pub mod catalog;
 pub mod certificate;
 pub mod check;
+pub mod deadband;
 pub mod dedup;
 pub mod diagnosis;
 pub mod driver;

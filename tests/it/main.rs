@@ -10,6 +10,7 @@
 mod allocations;
 mod catalog;
 mod check;
+mod deadband;
 mod dedup;
 mod deepest;
 mod diagnosis;

@@ -1,0 +1,10 @@
+//! Deadbands: each engine beside a slow and obvious model of it.
+
+mod allocations;
+mod bank;
+mod exact;
+mod filter;
+mod model;
+mod profile;
+mod restore;
+mod streams;
