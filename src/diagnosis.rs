@@ -44,6 +44,7 @@ use crate::subject::{Subject, Trigger};
 use explore::Exploration;
 use hypothesis::Explored;
 use log::{Event, Log, Place};
+use machine::exit_of;
 use open::{Open, OpenRequests, Wants};
 use output::Context;
 
@@ -404,7 +405,7 @@ impl Diagnosis {
     pub fn answer(
         &mut self,
         request: RequestId,
-        observation: Observation,
+        mut observation: Observation,
         now: DateTime<Utc>,
     ) -> Result<(), AnswerError> {
         let query = match self.opened(request)? {
@@ -414,7 +415,11 @@ impl Diagnosis {
         if self.advance(now) {
             self.opened(request)?;
         }
-        self.take_answer(request, query, observation);
+        self.accept(query, &mut observation);
+        // Judged where the caller wrote it: a copy is there to be read a good deal later than its original.
+        let exit = self.check().and_then(|check| exit_of(check, &observation, self.now));
+        let observed = self.log.keep(observation);
+        self.take_answer(request, query, observed, exit);
         Ok(())
     }
 
@@ -526,6 +531,7 @@ impl Diagnosis {
         self.alerts_handed_out = 0;
     }
 
+    #[inline(never)]
     fn next_alert(&mut self) -> Option<Alert> {
         while let Some(entry) = self.log.entries().get(self.alerts_seen) {
             self.alerts_seen += 1;
@@ -542,7 +548,8 @@ impl Diagnosis {
         None
     }
 
-    /// The request, where it is no probe.
+    /// The request, where it is no probe. Apart from `poll`, whose frame would grow with it.
+    #[inline(never)]
     fn hand_out(&self, open: Open) -> Option<Output> {
         let entry = self.log.get(open.entry)?;
         let place = entry.place;

@@ -90,12 +90,6 @@ impl Log {
         Observed(at)
     }
 
-    pub(super) fn replace(&mut self, at: Observed, observation: Observation) {
-        if let Some(kept) = self.observations.get_mut(at.0 as usize) {
-            *kept = observation;
-        }
-    }
-
     /// Keeps the word of the entry that is pushed next.
     pub(super) fn keep_word(&mut self, word: Word) -> Said {
         let at = u32::try_from(self.words.len()).unwrap_or(u32::MAX);

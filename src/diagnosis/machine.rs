@@ -11,7 +11,7 @@ use super::{Diagnosis, Phase};
 use crate::fact::{Domain, Evidence, Observation, Source, UnknownReason, Value};
 use crate::runbook::RunbookSet;
 use crate::runbook::step::{
-    About, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, StepIndex, StepKind, Until,
+    About, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, Step, StepIndex, StepKind, Until,
 };
 use crate::subject::Subject;
 use crate::time::{format_duration, since};
@@ -116,18 +116,31 @@ impl Diagnosis {
     fn leave(&mut self, exit: ExitIndex) {
         let mut next = Some(exit);
         while let Some(exit) = next {
-            let Some(way) = self.context.step(self.place).and_then(|step| step.kind.exit(exit)) else {
+            let runbook = self.context.runbook(self.place);
+            let way = runbook.and_then(|runbook| runbook.step(self.place.step)?.kind.exit(exit));
+            let Some(way) = way else {
                 self.abort(Anomaly::NoBranch);
                 return;
             };
             let (to, alerts) = (way.to, way.alert.is_some());
+            let to_check = runbook.and_then(|runbook| plain_check(runbook.step(to)?));
             self.remarkable |= way.note.is_some();
-            if alerts && !self.has_alerted(exit) {
-                self.push(Event::Alerted { exit });
-                self.alerts_due += 1;
+            if alerts {
+                self.alert(exit);
             }
             self.place.step = to;
-            next = self.enter();
+            next = match to_check {
+                Some(source) => self.enter_check(source),
+                None => self.enter(),
+            };
+        }
+    }
+
+    /// An alert stands on this way out of the present step.
+    fn alert(&mut self, exit: ExitIndex) {
+        if !self.has_alerted(exit) {
+            self.push(Event::Alerted { exit });
+            self.alerts_due += 1;
         }
     }
 
@@ -190,6 +203,7 @@ impl Diagnosis {
     }
 
     /// Asks the check of the present step, or takes what is known of it.
+    #[inline]
     fn enter_check(&mut self, source: CheckSource) -> Option<ExitIndex> {
         let CheckSource::Query(query) = source else { return self.take_elapsed() };
         let query = self.context.set.query(self.place.runbook, query)?;
@@ -356,15 +370,18 @@ impl Diagnosis {
         self.phase = Phase::Person { request, due };
     }
 
-    /// Takes the answer to a check.
-    pub(super) fn take_answer(&mut self, request: RequestId, query: u32, observation: Observation) {
+    /// Takes the answer to a check, and the way out of the present one that it opens.
+    pub(super) fn take_answer(
+        &mut self,
+        request: RequestId,
+        query: u32,
+        observed: Observed,
+        exit: Option<ExitIndex>,
+    ) {
         self.close(request);
         self.remember(query);
-        let observed = self.log.keep(observation);
-        self.accept(query, observed);
         match &mut self.phase {
             Phase::Probing => {
-                let exit = self.exit_of(observed);
                 self.push(Event::Answered { request, query, observed, exit });
                 if let Some(exit) = self.exit_or_unknown(exit) {
                     self.leave(exit);
@@ -376,25 +393,22 @@ impl Diagnosis {
                 self.go_on_exploring();
             }
             // Only those two and a recheck ask.
-            _ => {
-                // Not knowing whether there is anything left to do is no reason not to do what was approved.
-                let value = self.log.observation(observed).and_then(Observation::value);
-                let exit = (value == Some(Value::Flag(true))).then_some(NEEDLESS);
-                self.push(Event::Rechecked { request, query, observed, exit });
-                match exit {
-                    Some(exit) => {
-                        self.begin_epoch();
-                        self.leave(exit);
-                    }
-                    None => self.act(),
-                }
-            }
+            _ => self.take_recheck(request, query, observed),
         }
     }
 
-    /// The way out of the present check that the answer takes.
-    fn exit_of(&self, observed: Observed) -> Option<ExitIndex> {
-        exit_of(self.check()?, self.log.observation(observed)?, self.now)
+    fn take_recheck(&mut self, request: RequestId, query: u32, observed: Observed) {
+        // Not knowing whether there is anything left to do is no reason not to do what was approved.
+        let value = self.log.observation(observed).and_then(Observation::value);
+        let exit = (value == Some(Value::Flag(true))).then_some(NEEDLESS);
+        self.push(Event::Rechecked { request, query, observed, exit });
+        match exit {
+            Some(exit) => {
+                self.begin_epoch();
+                self.leave(exit);
+            }
+            None => self.act(),
+        }
     }
 
     /// Takes a person's word on an action.
@@ -452,21 +466,19 @@ impl Diagnosis {
     }
 
     /// Makes an answer what it counts as: no value of the check's domain, or too old, is unknown.
-    fn accept(&mut self, query: u32, observed: Observed) {
-        let Some(Observation::Known(evidence)) = self.log.observation(observed) else { return };
+    #[inline]
+    pub(super) fn accept(&self, query: u32, observation: &mut Observation) {
+        let Observation::Known(evidence) = &*observation else { return };
         let Some(query) = self.context.set.queries().get(query as usize) else { return };
-        let counts = if !evidence.value.is_of(&query.domain) {
-            not_in_domain(evidence, &query.domain)
+        if !evidence.value.is_of(&query.domain) {
+            *observation = not_in_domain(evidence, &query.domain);
         } else if let Some(bound) = query.stale_after
             && evidence.observed_at != self.now
             && let age = since(self.now, evidence.observed_at)
             && age.abs() > bound
         {
-            stale(evidence, age, bound)
-        } else {
-            return;
-        };
-        self.log.replace(observed, counts);
+            *observation = stale(evidence, age, bound);
+        }
     }
 
     /// Ends the present runbook at a conclusion, or without one. Gives the caller's exit where it was called.
@@ -525,7 +537,7 @@ impl Diagnosis {
         self.phase = Phase::Ended;
     }
 
-    fn check(&self) -> Option<&CheckStep> {
+    pub(super) fn check(&self) -> Option<&CheckStep> {
         match self.context.step(self.place).map(|step| &step.kind) {
             Some(StepKind::Check(check)) => Some(check),
             _ => None,
@@ -629,8 +641,17 @@ fn unknown(evidence: &Evidence, reason: UnknownReason, text: String) -> Observat
     Observation::unknown(reason, evidence.source.clone(), text).with_details(beside)
 }
 
+/// Where the value comes from of a step that is a check and asks at once, as most steps are.
+fn plain_check(step: &Step) -> Option<CheckSource> {
+    match &step.kind {
+        StepKind::Check(check) if check.after.is_none() => Some(check.source),
+        _ => None,
+    }
+}
+
 /// The way out that an answer takes: its branch, or the step's own way out for unknown. None where the step
 /// explores or asks a person then.
+#[inline]
 pub(super) fn exit_of(check: &CheckStep, observation: &Observation, now: DateTime<Utc>) -> Option<ExitIndex> {
     match observation {
         Observation::Known(evidence) => check.branches.select(evidence.value, now),

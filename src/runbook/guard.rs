@@ -143,14 +143,18 @@ impl Branches {
     /// The position of the branch that takes `value`, an instant by its age at `now`; `None` only for a value
     /// that is not of the domain.
     #[must_use]
+    #[inline]
     pub fn select(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
-        if let Value::Choice(choice) = value {
-            return self
-                .by_choice
-                .get(usize::from(choice.position()))
-                .copied()
-                .filter(|taken| *taken != NONE);
+        match value {
+            Value::Choice(choice) => {
+                let taken = self.by_choice.get(usize::from(choice.position()));
+                taken.copied().filter(|taken| *taken != NONE)
+            }
+            value => self.select_by_guard(value, now),
         }
+    }
+
+    fn select_by_guard(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
         // An instant's age is the same for every branch.
         let value = match value {
             Value::Instant(at) => Value::Duration(since(now, at)),
