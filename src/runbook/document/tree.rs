@@ -82,7 +82,7 @@ impl Tree {
 }
 
 impl Table {
-    fn new(mut entries: Vec<Entry>) -> Self {
+    pub(super) fn new(mut entries: Vec<Entry>) -> Self {
         // Stable: of a key that stands twice, the first stays first.
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         Self(entries.into())
@@ -152,7 +152,7 @@ keys! {
     "start" "steps" "text" "thresholds" "title" "to" "unknown" "until" "up_to" "version" "wait"
 }
 
-fn known(key: &str) -> Cow<'static, str> {
+pub(super) fn known(key: &str) -> Cow<'static, str> {
     key_of_form(key).map_or_else(|| Cow::Owned(key.to_owned()), Cow::Borrowed)
 }
 
@@ -291,7 +291,7 @@ impl<'de> Visitor<'de> for Reader {
 }
 
 /// A whole number in as many bits as it needs; `None` needs more than there are.
-fn whole_number(whole: Option<i128>) -> Tree {
+pub(super) fn whole_number(whole: Option<i128>) -> Tree {
     match whole.map(|whole| (i64::try_from(whole), u64::try_from(whole))) {
         Some((Ok(whole), _)) => Tree::Whole(whole),
         Some((_, Ok(whole))) => Tree::Large(whole),
