@@ -98,6 +98,26 @@ pub struct Branches {
     by_choice: Box<[u16]>,
 }
 
+/// The first branch that takes each choice; linear in the choices that the branches list.
+fn by_choice(choices: usize, branches: &[Branch]) -> Box<[u16]> {
+    let mut taken_by = vec![NONE; choices];
+    for (at, branch) in (0..NONE).zip(branches) {
+        let free = |by: &&mut u16| **by == NONE;
+        match &branch.guard.values {
+            Values::All => taken_by.iter_mut().filter(free).for_each(|by| *by = at),
+            Values::Choices(listed) => {
+                for choice in listed {
+                    if let Some(by) = taken_by.get_mut(usize::from(choice.position())).filter(free) {
+                        *by = at;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    taken_by.into()
+}
+
 /// No branch takes the value.
 const NONE: u16 = u16::MAX;
 
@@ -106,17 +126,7 @@ impl Branches {
     /// are fewer than `u16::MAX`.
     pub(crate) fn new(domain: Domain, branches: Box<[Branch]>) -> Self {
         let by_choice = match domain.kind() {
-            Kind::Choice(choices) => (0..choices.len())
-                .map(|position| {
-                    let choice = Choice::new(u16::try_from(position).unwrap_or(NONE));
-                    let taken = branches.iter().position(|branch| match &branch.guard.values {
-                        Values::All => true,
-                        Values::Choices(listed) => listed.binary_search(&choice).is_ok(),
-                        _ => false,
-                    });
-                    taken.and_then(|taken| u16::try_from(taken).ok()).unwrap_or(NONE)
-                })
-                .collect(),
+            Kind::Choice(choices) => by_choice(choices.len(), &branches),
             _ => Box::default(),
         };
         Self { domain, branches, by_choice }

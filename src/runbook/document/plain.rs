@@ -26,7 +26,8 @@ pub(super) fn read(text: &str) -> Option<Table> {
     let mut reader = Reader {
         source,
         is_plain: true,
-        root: Vec::new(),
+        entries: Vec::new(),
+        nodes: Vec::new(),
         parents: Vec::new(),
         section: None,
         part: None,
@@ -43,7 +44,10 @@ pub(super) fn read(text: &str) -> Option<Table> {
 struct Reader<'s> {
     source: Source<'s>,
     is_plain: bool,
-    root: Vec<Entry>,
+    /// The entries of the tables that are not closed yet, the innermost last, and the same of lists: so each is
+    /// allocated once, in its size.
+    entries: Vec<Entry>,
+    nodes: Vec<Node>,
     /// The first keys of headers of more than one.
     parents: Vec<Parent>,
     /// The table under the present header of one or two keys, and a part of it under one of three.
@@ -68,11 +72,11 @@ struct Section {
     table: Open,
 }
 
-/// A table that is being read.
+/// A table under a header that is being read; its entries begin at `begin`.
 struct Open {
     key: Key,
     at: At,
-    entries: Vec<Entry>,
+    begin: usize,
 }
 
 struct Header {
@@ -87,9 +91,10 @@ struct Container {
     kind: Kind,
 }
 
+/// A table or a list, and where its entries or nodes begin.
 enum Kind {
-    Table(Vec<Entry>),
-    List(Vec<Node>),
+    Table(usize),
+    List(usize),
 }
 
 impl Reader<'_> {
@@ -97,26 +102,32 @@ impl Reader<'_> {
         self.is_plain = false;
     }
 
-    /// A table in the order of its keys, which must each stand once.
-    fn table(&mut self, entries: Vec<Entry>) -> Tree {
+    /// The table whose entries begin there, in the order of its keys, which must each stand once.
+    fn table(&mut self, begin: usize) -> Tree {
+        let entries = self.entries.drain(begin.min(self.entries.len())..).collect();
+        self.sorted(entries)
+    }
+
+    fn sorted(&mut self, entries: Box<[Entry]>) -> Tree {
         let table = Table::new(entries);
         let repeats = table.entries().windows(2).any(|pair| matches!(pair, [a, b] if a.key == b.key));
         self.is_plain &= !repeats;
         Tree::Table(table)
     }
 
-    fn close(&mut self, Open { key: (key, place), at, entries }: Open) -> Entry {
-        let tree = self.table(entries);
+    fn opened(&self, key: Key, at: At) -> Open {
+        Open { key, at, begin: self.entries.len() }
+    }
+
+    fn close(&mut self, Open { key: (key, place), at, begin }: Open) -> Entry {
+        let tree = self.table(begin);
         Entry { key, at: place, node: Node { at, tree } }
     }
 
     fn close_part(&mut self) {
         if let Some(part) = self.part.take() {
             let entry = self.close(part);
-            match &mut self.section {
-                Some(section) => section.table.entries.push(entry),
-                None => self.give_up(),
-            }
+            self.entries.push(entry);
         }
     }
 
@@ -125,7 +136,7 @@ impl Reader<'_> {
         let Some(Section { parent, table }) = self.section.take() else { return };
         let entry = self.close(table);
         match parent {
-            None => self.root.push(entry),
+            None => self.entries.push(entry),
             Some(at) => match self.parents.get_mut(at) {
                 Some(parent) => parent.entries.push(entry),
                 None => self.give_up(),
@@ -138,17 +149,16 @@ impl Reader<'_> {
         match (keys.next(), keys.next(), keys.next(), keys.next()) {
             (Some(key), None, None, None) => {
                 self.close_section();
-                let table = Open { key, at, entries: Vec::new() };
-                self.section = Some(Section { parent: None, table });
+                self.section = Some(Section { parent: None, table: self.opened(key, at) });
             }
             (Some(first), Some(key), None, None) => {
                 self.close_section();
                 let parent = Some(self.parent(first));
-                self.section = Some(Section { parent, table: Open { key, at, entries: Vec::new() } });
+                self.section = Some(Section { parent, table: self.opened(key, at) });
             }
             (Some((first, _)), Some((second, _)), Some(key), None) if self.is_in(&first, &second) => {
                 self.close_part();
-                self.part = Some(Open { key, at, entries: Vec::new() });
+                self.part = Some(self.opened(key, at));
             }
             _ => self.give_up(),
         }
@@ -174,20 +184,10 @@ impl Reader<'_> {
 
     /// A value is whole: it goes where one is awaited.
     fn put(&mut self, key: Option<Key>, node: Node) {
-        let entries = match self.open.last_mut().map(|open| &mut open.kind) {
-            Some(Kind::List(nodes)) => {
-                nodes.push(node);
-                return;
-            }
-            Some(Kind::Table(entries)) => entries,
-            None => match (&mut self.part, &mut self.section) {
-                (Some(part), _) => &mut part.entries,
-                (None, Some(section)) => &mut section.table.entries,
-                (None, None) => &mut self.root,
-            },
-        };
+        let is_in_list = matches!(self.open.last(), Some(Container { kind: Kind::List(_), .. }));
         match key {
-            Some((key, at)) => entries.push(Entry { key, at, node }),
+            _ if is_in_list => self.nodes.push(node),
+            Some((key, at)) => self.entries.push(Entry { key, at, node }),
             None => self.give_up(),
         }
     }
@@ -208,8 +208,8 @@ impl Reader<'_> {
             return;
         };
         let tree = match kind {
-            Kind::Table(entries) => self.table(entries),
-            Kind::List(nodes) => Tree::List(nodes.into()),
+            Kind::Table(begin) => self.table(begin),
+            Kind::List(begin) => Tree::List(self.nodes.drain(begin.min(self.nodes.len())..).collect()),
         };
         self.put(key, Node { at, tree });
     }
@@ -217,11 +217,10 @@ impl Reader<'_> {
     fn finish(mut self) -> Option<Table> {
         self.close_section();
         for Parent { key: (key, at), entries } in std::mem::take(&mut self.parents) {
-            let tree = self.table(entries);
-            self.root.push(Entry { key, at, node: Node { at, tree } });
+            let tree = self.sorted(entries.into());
+            self.entries.push(Entry { key, at, node: Node { at, tree } });
         }
-        let root = std::mem::take(&mut self.root);
-        match self.table(root) {
+        match self.table(0) {
             Tree::Table(table) if self.is_plain => Some(table),
             _ => None,
         }
@@ -245,7 +244,7 @@ impl EventReceiver for Reader<'_> {
     }
 
     fn inline_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
-        self.enter(span, Kind::Table(Vec::new()))
+        self.enter(span, Kind::Table(self.entries.len()))
     }
 
     fn inline_table_close(&mut self, _: Span, _: &mut dyn ErrorSink) {
@@ -253,7 +252,7 @@ impl EventReceiver for Reader<'_> {
     }
 
     fn array_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
-        self.enter(span, Kind::List(Vec::new()))
+        self.enter(span, Kind::List(self.nodes.len()))
     }
 
     fn array_close(&mut self, _: Span, _: &mut dyn ErrorSink) {

@@ -82,10 +82,11 @@ impl Tree {
 }
 
 impl Table {
-    pub(super) fn new(mut entries: Vec<Entry>) -> Self {
+    pub(super) fn new(entries: impl Into<Box<[Entry]>>) -> Self {
+        let mut entries = entries.into();
         // Stable: of a key that stands twice, the first stays first.
         entries.sort_by(|a, b| a.key.cmp(&b.key));
-        Self(entries.into())
+        Self(entries)
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -375,7 +376,7 @@ mod tests {
                     node: Node::nowhere(Tree::Null),
                 })
             });
-            let table = Table::new(entries.collect());
+            let table = Table::new(entries.collect::<Vec<_>>());
             for n in 0..count {
                 assert_eq!(table.get(&format!("k{n:03}")).map(|entry| entry.at), Some(0), "the first of two");
             }
