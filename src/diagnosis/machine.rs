@@ -305,7 +305,7 @@ impl Diagnosis {
         self.since = self.now;
         match approval {
             ApprovalPolicy::Never => {
-                let by = Source::new("runbook");
+                let by = Source::from_static("runbook");
                 let reason = "the runbook's approval policy is `never`".into();
                 let said = self.log.keep_word(Word::Refused { by, reason });
                 self.push(Event::Declined { request: None, said, exit: REFUSED });
