@@ -102,8 +102,9 @@ pub struct Diagnosis {
     now: DateTime<Utc>,
     /// The time that passed on the diagnosis's own account; it never runs back.
     elapsed: TimeDelta,
-    /// The same at the latest entry of the log.
+    /// The same at the latest entry of the log before time passed last, and how many entries there were then.
     logged_elapsed: TimeDelta,
+    logged: u32,
     /// The first entry whose facts count.
     epoch: u32,
     /// When the last wait or act began, or else the diagnosis.
@@ -336,6 +337,7 @@ impl Diagnosis {
             now,
             elapsed: TimeDelta::zero(),
             logged_elapsed: TimeDelta::zero(),
+            logged: 0,
             epoch: 0,
             since: now,
             next_request: 0,

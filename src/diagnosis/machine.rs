@@ -55,6 +55,11 @@ impl Diagnosis {
     /// Time is counted on the diagnosis's own account: what the given clock gained since the last call, and
     /// nothing where it stepped back. So a wait keeps its length whatever the clock does.
     fn tick(&mut self, now: DateTime<Utc>) {
+        // Only here does time pass: what was logged since then was logged at the time that still is.
+        let logged = self.log.next();
+        if logged != self.logged {
+            (self.logged, self.logged_elapsed) = (logged, self.elapsed);
+        }
         let gained = since(now, self.now);
         if gained < -CLOCK_SLACK {
             // Recorded at the moment before: the event says what the clock said then.
@@ -576,7 +581,6 @@ impl Diagnosis {
     }
 
     fn push_at(&mut self, place: Place, event: Event) {
-        self.logged_elapsed = self.elapsed;
         self.log.push(Entry { at: self.now, place, event });
     }
 
