@@ -50,7 +50,7 @@ fn main() -> Result<(), Failure> {
         let now = deepest::NOW;
         let subject = Subject::device("press-07").with_gateway("gw-2").with_site("north");
         let trigger = Trigger::new("offline alert", now);
-        let case = Case { set: &set, values, subject, trigger, source: Source::new("memory"), now };
+        let case = Case { set: &set, values, subject, trigger, source: Source::from_static("memory"), now };
         let found = walk(&case)?;
         if found.conclusion() != Some(conclusion) {
             return Err(format!("{name}: {:?} instead of {conclusion}", found.conclusion()).into());

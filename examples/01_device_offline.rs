@@ -24,7 +24,7 @@ struct Platform;
 #[async_trait]
 impl DeviceProbe for Platform {
     fn source(&self) -> Source {
-        Source::new("registry")
+        Source::from_static("registry")
     }
     async fn service_state(&self, _: &ServiceStateRequest) -> Result<ServiceStateAnswer, ProbeError> {
         Ok(ServiceStateAnswer::new(now()).with_state(ServiceState::InService))
@@ -40,7 +40,7 @@ impl DeviceProbe for Platform {
 #[async_trait]
 impl BrokerProbe for Platform {
     fn source(&self) -> Source {
-        Source::new("broker eu-1")
+        Source::from_static("broker eu-1")
     }
     async fn connection_log(&self, ask: &ConnectionLogRequest) -> Result<Option<ConnectionLog>, ProbeError> {
         Ok(Some(ConnectionLog::new(now(), ask.period).with_now(SessionState::Up)))
@@ -53,7 +53,7 @@ impl BrokerProbe for Platform {
 #[async_trait]
 impl GatewayProbe for Platform {
     fn source(&self) -> Source {
-        Source::new("gateway agent")
+        Source::from_static("gateway agent")
     }
     async fn health(&self, _: &HealthRequest) -> Result<GatewayHealth, ProbeError> {
         Ok(GatewayHealth::new(now()).with_process(ProcessState::Running))

@@ -28,6 +28,7 @@ mod finding;
 mod hypothesis;
 mod log;
 mod machine;
+mod open;
 mod output;
 pub mod rehearsal;
 
@@ -42,7 +43,9 @@ use crate::subject::{Subject, Trigger};
 
 use explore::Exploration;
 use hypothesis::Explored;
-use log::{Entry, Event, Place};
+use log::{Event, Log, Place};
+use machine::exit_of;
+use open::{Open, OpenRequests, Wants};
 use output::Context;
 
 pub use anomaly::Anomaly;
@@ -84,11 +87,11 @@ pub use output::{
 pub struct Diagnosis {
     context: Arc<Context>,
     /// Everything that happened: the trace, and the facts.
-    log: Vec<Entry>,
+    log: Log,
     /// The entry of the latest answer to each query of the set; `u32::MAX`, which no log reaches, for none.
     answers: Box<[u32]>,
     /// Requests without an answer.
-    open: Vec<Open>,
+    open: OpenRequests,
     place: Place,
     phase: Phase,
     /// The handover steps that wait for the runbooks they called, the innermost last.
@@ -99,8 +102,9 @@ pub struct Diagnosis {
     now: DateTime<Utc>,
     /// The time that passed on the diagnosis's own account; it never runs back.
     elapsed: TimeDelta,
-    /// The same at the latest entry of the log.
+    /// The same at the latest entry of the log before time passed last, and how many entries there were then.
     logged_elapsed: TimeDelta,
+    logged: u32,
     /// The first entry whose facts count.
     epoch: u32,
     /// When the last wait or act began, or else the diagnosis.
@@ -108,6 +112,8 @@ pub struct Diagnosis {
     next_request: u32,
     waits: u32,
     steps_back: u32,
+    /// How many alerts came due.
+    alerts_due: u32,
     /// How many entries were looked through for alerts to hand out, and how many alerts stood there.
     alerts_seen: usize,
     alerts_handed_out: u32,
@@ -116,42 +122,6 @@ pub struct Diagnosis {
     told_ahead: Vec<u32>,
     /// Whether the log holds anything that a finding lists.
     remarkable: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    request: RequestId,
-    wants: Wants,
-    /// The entry of the log that opened it.
-    entry: u32,
-    handed_out: bool,
-}
-
-/// What a request is answered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wants {
-    /// The observation of a query.
-    Answer {
-        query: u32,
-    },
-    Approval,
-    Report,
-    Reply,
-}
-
-impl Wants {
-    fn refuse(self, request: RequestId, given: &'static str) -> AnswerError {
-        AnswerError::WrongKind { request, wanted: self.text(), given }
-    }
-
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Answer { .. } => "the answer to a probe",
-            Self::Approval => "an approval",
-            Self::Report => "the report of an act",
-            Self::Reply => "a person's answer",
-        }
-    }
 }
 
 /// What is awaited at the present step. Instants are on the diagnosis's own account of time.
@@ -198,9 +168,6 @@ impl Phase {
         }
     }
 }
-
-/// As many entries as a usual walk makes, so that the log is allocated once.
-const USUAL_ENTRIES: usize = 32;
 
 /// The set has no runbook of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -303,24 +270,25 @@ impl Diagnosis {
     /// How many entries its trace has.
     #[must_use]
     pub fn trace_len(&self) -> usize {
-        self.log.len()
+        self.log.entries().len()
     }
 
     /// The entry of the trace at that position, from zero, as it is recorded.
     #[must_use]
     pub fn record(&self, position: usize) -> Option<Record> {
-        self.log.get(position).map(|entry| bundle::record(&self.context, entry))
+        let entry = self.log.entries().get(position)?;
+        Some(bundle::record(&self.context, &self.log, entry))
     }
 
     /// The whole trace, as it is recorded.
     pub fn trace(&self) -> impl ExactSizeIterator<Item = Record> + '_ {
-        self.log.iter().map(|entry| bundle::record(&self.context, entry))
+        self.log.entries().iter().map(|entry| bundle::record(&self.context, &self.log, entry))
     }
 
     /// Whether that request still waits for its answer.
     #[must_use]
     pub fn is_open(&self, request: RequestId) -> bool {
-        self.open.iter().any(|open| open.request == request)
+        self.open.find(request).is_some()
     }
 
     /// When it must be polled again at the latest, by the clock that it is given.
@@ -359,9 +327,9 @@ impl Diagnosis {
         let queries = set.queries().len();
         let mut diagnosis = Self {
             context: Arc::new(Context { id: id.into(), set, entry, subject, trigger, started_at: now }),
-            log: Vec::with_capacity(USUAL_ENTRIES),
+            log: Log::new(),
             answers: vec![u32::MAX; queries].into_boxed_slice(),
-            open: Vec::new(),
+            open: OpenRequests::default(),
             place: Place { runbook: entry, step: start },
             phase: Phase::Ended,
             callers: Vec::new(),
@@ -369,11 +337,13 @@ impl Diagnosis {
             now,
             elapsed: TimeDelta::zero(),
             logged_elapsed: TimeDelta::zero(),
+            logged: 0,
             epoch: 0,
             since: now,
             next_request: 0,
             waits: 0,
             steps_back: 0,
+            alerts_due: 0,
             alerts_seen: 0,
             alerts_handed_out: 0,
             alerts_told: 0,
@@ -387,15 +357,15 @@ impl Diagnosis {
     /// What it wants next. Call it until it says [`Output::Pending`] or [`Output::Concluded`].
     pub fn poll(&mut self, now: DateTime<Utc>) -> Output {
         self.advance(now);
-        if let Some(alert) = self.next_alert() {
+        if self.alerts_handed_out < self.alerts_due
+            && let Some(alert) = self.next_alert()
+        {
             return Output::Alert(alert);
         }
-        if let Some(open) = self.open.iter_mut().find(|open| !open.handed_out) {
-            open.handed_out = true;
-            let open = *open;
+        if let Some(open) = self.open.hand_out() {
             // A probe, which most requests are, is made where it is returned: an output is dear to move.
             if let Wants::Answer { query } = open.wants
-                && let Some(entry) = self.log.get(open.entry as usize)
+                && let Some(entry) = self.log.get(open.entry)
             {
                 let (id, context, place) = (open.request, Arc::clone(&self.context), entry.place);
                 return Output::Probe(ProbeRequest { id, context, place, query, since: self.since });
@@ -413,9 +383,7 @@ impl Diagnosis {
     /// Every request without an answer will be handed out again, under the same number, and every alert that was
     /// not [told](Self::told): for a driver that was dropped on the way.
     pub fn hand_out_again(&mut self) {
-        for open in &mut self.open {
-            open.handed_out = false;
-        }
+        self.open.hand_out_again();
         self.rewind_alerts();
     }
 
@@ -439,16 +407,21 @@ impl Diagnosis {
     pub fn answer(
         &mut self,
         request: RequestId,
-        observation: Observation,
+        mut observation: Observation,
         now: DateTime<Utc>,
     ) -> Result<(), AnswerError> {
         let query = match self.opened(request)? {
             Wants::Answer { query } => query,
             wants => return Err(wants.refuse(request, "the answer to a probe")),
         };
-        self.advance(now);
-        self.opened(request)?;
-        self.take_answer(request, query, observation);
+        if self.advance(now) {
+            self.opened(request)?;
+        }
+        self.accept(query, &mut observation);
+        // Judged where the caller wrote it: a copy is there to be read a good deal later than its original.
+        let exit = self.check().and_then(|check| exit_of(check, &observation, self.now));
+        let observed = self.log.keep(observation);
+        self.take_answer(request, query, observed, exit);
         Ok(())
     }
 
@@ -511,8 +484,7 @@ impl Diagnosis {
 impl Diagnosis {
     /// What the request is answered with, if it is still open.
     fn opened(&self, request: RequestId) -> Result<Wants, AnswerError> {
-        let open = self.open.iter().find(|open| open.request == request);
-        open.map(|open| open.wants).ok_or(AnswerError::NotOpen(request))
+        self.open.find(request).map(|open| open.wants).ok_or(AnswerError::NotOpen(request))
     }
 
     /// Refuses an answer of the wrong kind, before time moves.
@@ -538,8 +510,9 @@ impl Diagnosis {
     }
 
     fn binding(&self, request: RequestId) -> Option<Binding> {
-        let entry = self.open.iter().find(|open| open.request == request)?.entry as usize;
-        let records = self.log.get(..=entry)?.iter().map(|entry| bundle::record(&self.context, entry));
+        let entry = self.open.find(request)?.entry as usize;
+        let entries = self.log.entries().get(..=entry)?.iter();
+        let records = entries.map(|entry| bundle::record(&self.context, &self.log, entry));
         let evidence = bundle::digest(self.context.id, records);
         Some(Binding {
             diagnosis: self.context.id,
@@ -552,7 +525,7 @@ impl Diagnosis {
 
     /// The domain of the question at the present step.
     fn asked_domain(&self) -> Option<&Domain> {
-        question(self.context.step(self.place)).map(|(_, domain)| domain)
+        Question::of(self.context.step(self.place)?).map(|question| question.domain)
     }
 
     fn rewind_alerts(&mut self) {
@@ -560,14 +533,9 @@ impl Diagnosis {
         self.alerts_handed_out = 0;
     }
 
-    /// How many alerts came due so far.
-    fn alerts_due(&self) -> u32 {
-        let alerts = self.log.iter().filter(|entry| matches!(entry.event, Event::Alerted { .. }));
-        u32::try_from(alerts.count()).unwrap_or(u32::MAX)
-    }
-
+    #[inline(never)]
     fn next_alert(&mut self) -> Option<Alert> {
-        while let Some(entry) = self.log.get(self.alerts_seen) {
+        while let Some(entry) = self.log.entries().get(self.alerts_seen) {
             self.alerts_seen += 1;
             if let Event::Alerted { exit } = entry.event {
                 let number = self.alerts_handed_out;
@@ -582,9 +550,10 @@ impl Diagnosis {
         None
     }
 
-    /// The request, where it is no probe.
+    /// The request, where it is no probe. Apart from `poll`, whose frame would grow with it.
+    #[inline(never)]
     fn hand_out(&self, open: Open) -> Option<Output> {
-        let entry = self.log.get(open.entry as usize)?;
+        let entry = self.log.get(open.entry)?;
         let place = entry.place;
         let id = open.request;
         let context = || Arc::clone(&self.context);
@@ -610,12 +579,12 @@ impl Diagnosis {
                 expires_at: expires_at(),
             }),
             (Event::PersonAsked { .. }, _) => {
-                let (question, domain) = question(self.context.step(place))?;
+                let Question { text, domain, .. } = Question::of(self.context.step(place)?)?;
                 Output::Ask(AskRequest {
                     id,
                     context: context(),
                     place,
-                    question: question.into(),
+                    question: text.into(),
                     domain: domain.clone(),
                     expires_at: expires_at(),
                 })
@@ -625,14 +594,24 @@ impl Diagnosis {
     }
 }
 
-/// What a step asks a person, and the values that an answer may have.
-fn question(step: Option<&Step>) -> Option<(&str, &Domain)> {
-    match &step?.kind {
-        StepKind::Ask(ask) => Some((&*ask.question, ask.branches.domain())),
-        StepKind::Check(check) => match &check.unknown {
-            OnUnknown::Ask { question, .. } => Some((&**question, check.branches.domain())),
-            _ => None,
-        },
-        _ => None,
+/// What a step asks a person.
+struct Question<'a> {
+    text: &'a str,
+    /// The values that an answer may have.
+    domain: &'a Domain,
+    within: TimeDelta,
+}
+
+impl<'a> Question<'a> {
+    fn of(step: &'a Step) -> Option<Self> {
+        let (text, branches, within) = match &step.kind {
+            StepKind::Ask(ask) => (&ask.question, &ask.branches, ask.answer_within),
+            StepKind::Check(check) => match &check.unknown {
+                OnUnknown::Ask { question, answer_within } => (question, &check.branches, *answer_within),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Self { text, domain: branches.domain(), within })
     }
 }

@@ -9,11 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Diagnosis;
 use super::anomaly::Anomaly;
-use super::log::{Entry, Event, Place};
+use super::log::{Entry, Event, Log, Place, Word};
 use super::output::{ActOutcome, ActReport, Context, DiagnosisId, Reply, RequestId};
-use crate::fact::{Details, Domain, Evidence, Kind, Observation, Source, Unknown, UnknownReason, Value};
+use super::{Diagnosis, Question};
+use crate::fact::{Details, Domain, Evidence, Observation, Source, Unknown, UnknownReason, Value};
 use crate::runbook::step::{StepIndex, StepKind};
 use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
@@ -270,11 +270,11 @@ impl Diagnosis {
             diagnosis.walk_again(position, record)?;
         }
         diagnosis.advance(bundle.as_of);
-        if diagnosis.log.len() > bundle.records.len() {
+        if diagnosis.trace_len() > bundle.records.len() {
             let why = "the walk goes on where the bundle ends: records are missing".to_owned();
             return Err(ResumeError::Diverged { record: bundle.records.len(), why });
         }
-        if diagnosis.alerts_due() < bundle.alerts_told {
+        if diagnosis.alerts_due < bundle.alerts_told {
             let why = format!("it says that {} alerts were told, and there were fewer", bundle.alerts_told);
             return Err(ResumeError::Diverged { record: bundle.records.len(), why });
         }
@@ -286,7 +286,7 @@ impl Diagnosis {
     /// Brings about the record at `position`, unless what came before has, and compares.
     fn walk_again(&mut self, position: usize, record: &Record) -> Result<(), ResumeError> {
         let diverged = |why: String| ResumeError::Diverged { record: position, why };
-        if self.log.len() == position {
+        if self.trace_len() == position {
             self.bring_about(record).map_err(diverged)?;
         }
         match self.record(position) {
@@ -449,87 +449,86 @@ impl fmt::Write for Hash {
 }
 
 /// An entry of the log as it is recorded.
-pub(super) fn record(context: &Context, entry: &Entry) -> Record {
+pub(super) fn record(context: &Context, log: &Log, entry: &Entry) -> Record {
     Record {
         at: entry.at,
         runbook: context.runbook_name(entry.place).into(),
         step: context.step_id(entry.place).into(),
-        what: recorded(context, entry),
+        // What an entry points at is always there.
+        what: recorded(context, log, entry).unwrap_or(Recorded::Anomaly(Anomaly::NoBranch)),
     }
 }
 
-fn recorded(context: &Context, entry: &Entry) -> Recorded {
+fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
     let place = entry.place;
     let step = context.step(place);
     let took = took(context, place, &entry.event);
     let query = |query: &u32| context.set.queries().get(*query as usize);
     let check = |at: &u32| query(at).map_or(Box::default(), |query| query.check.clone());
-    let observed = |at: &u32, observation| match query(at) {
-        Some(query) => RecordedObservation::of(observation, &query.domain),
-        None => RecordedObservation::of(observation, &Domain::new(Kind::Flag)),
+    let observed = |at: &u32| Some(RecordedObservation::of(log.observation_of(entry)?, &query(at)?.domain));
+    let act = match step.map(|step| &step.kind) {
+        Some(StepKind::Act(act)) => Some(act),
+        _ => None,
     };
-    let action = || match step.map(|step| &step.kind) {
-        Some(StepKind::Act(act)) => act.action.clone(),
-        _ => Box::default(),
-    };
+    let action = || act.map_or(Box::default(), |act| act.action.clone());
+    let question = step.and_then(Question::of);
     let length = |length: &TimeDelta| format_duration(*length);
-    match &entry.event {
+    let within = || {
+        let asked = question.as_ref().map(|question| question.within);
+        format_duration(act.map(|act| act.answer_within).or(asked).unwrap_or_default())
+    };
+    Some(match &entry.event {
         Event::Asked { request, query: at, exploring } => {
             let of = query(at).and_then(|query| context.subject.name_of(query.scope)).unwrap_or_default();
             Recorded::Asked { request: *request, check: check(at), of: of.into(), exploring: *exploring }
         }
-        Event::Answered { request, query, observation, .. } => Recorded::Answered {
-            request: *request,
-            check: check(query),
-            observation: observed(query, observation),
-            took,
-        },
-        Event::Explored { request, query, observation } => Recorded::Explored {
-            request: *request,
-            check: check(query),
-            observation: observed(query, observation),
-        },
+        Event::Answered { request, query, .. } => {
+            Recorded::Answered { request: *request, check: check(query), observation: observed(query)?, took }
+        }
+        Event::Explored { request, query, .. } => {
+            Recorded::Explored { request: *request, check: check(query), observation: observed(query)? }
+        }
         Event::Reused { query, entry, .. } => Recorded::Known { check: check(query), record: *entry, took },
         Event::NoSubject { query, .. } => Recorded::NoSubject { check: check(query), took },
         Event::Elapsed { elapsed, .. } => Recorded::Elapsed { elapsed: length(elapsed), took },
-        Event::PersonAsked { request, within } => {
-            let question = super::question(step).map_or(Box::default(), |(question, _)| question.into());
-            Recorded::PersonAsked { request: *request, question, within: length(within) }
+        Event::PersonAsked { request } => {
+            let question = question.as_ref().map_or(Box::default(), |question| question.text.into());
+            Recorded::PersonAsked { request: *request, question, within: within() }
         }
-        Event::PersonAnswered { request, value, by, details, .. } => Recorded::PersonAnswered {
-            request: *request,
-            value: value
-                .zip(super::question(step))
-                .map(|(value, (_, domain))| RecordedValue::of(value, domain)),
-            by: by.clone(),
-            details: details.clone(),
-            took,
-        },
+        Event::PersonAnswered { request, said, .. } => {
+            let Word::Reply(Reply { value, by, details }) = log.word(*said)?.clone() else { return None };
+            let value =
+                value.zip(question).map(|(value, question)| RecordedValue::of(value, question.domain));
+            Recorded::PersonAnswered { request: *request, value, by, details, took }
+        }
         Event::WaitBegan { length: by } => Recorded::WaitBegan { length: length(by) },
         Event::WaitEnded { idle, .. } => Recorded::WaitEnded { idle: *idle, took },
-        Event::ApprovalAsked { request, within } => {
-            Recorded::ApprovalAsked { request: *request, action: action(), within: length(within) }
+        Event::ApprovalAsked { request } => {
+            Recorded::ApprovalAsked { request: *request, action: action(), within: within() }
         }
-        Event::Approved { request, by } => Recorded::Approved { request: *request, by: by.clone() },
-        Event::Declined { request, by, reason, .. } => {
-            Recorded::Declined { request: *request, by: by.clone(), reason: reason.clone(), took }
+        Event::Approved { request, said } => {
+            let Word::Approved(by) = log.word(*said)?.clone() else { return None };
+            Recorded::Approved { request: *request, by }
         }
-        Event::Rechecked { request, query, observation, .. } => Recorded::Rechecked {
+        Event::Declined { request, said, .. } => {
+            let Word::Refused { by, reason } = log.word(*said)?.clone() else { return None };
+            Recorded::Declined { request: *request, by, reason, took }
+        }
+        Event::Rechecked { request, query, .. } => Recorded::Rechecked {
             request: *request,
             check: check(query),
-            observation: observed(query, observation),
+            observation: observed(query)?,
             took,
         },
-        Event::ActBegan { request, visit, within } => {
-            Recorded::ActBegan { request: *request, action: action(), visit: *visit, within: length(within) }
+        Event::ActBegan { request, visit } => {
+            Recorded::ActBegan { request: *request, action: action(), visit: *visit, within: within() }
         }
-        Event::Acted { request, outcome, by, details, .. } => Recorded::Acted {
-            request: *request,
-            outcome: *outcome,
-            by: by.clone(),
-            details: details.clone(),
-            took,
-        },
+        Event::Acted { request, said, .. } => {
+            let Word::Report(ActReport { outcome, by, details }) = log.word(*said)?.clone() else {
+                return None;
+            };
+            Recorded::Acted { request: *request, outcome, by, details, took }
+        }
         Event::Expired { request, .. } => Recorded::Expired { request: *request, took },
         Event::Called { callee } => {
             let runbook = context.set.runbook(*callee).map_or("", |runbook| runbook.name());
@@ -539,16 +538,14 @@ fn recorded(context: &Context, entry: &Entry) -> Recorded {
             Recorded::Returned { conclusion: conclusion.map(|step| concluded(context, place, step)), took }
         }
         Event::Alerted { exit } => {
-            match step.and_then(|step| step.kind.exit(*exit)).and_then(|exit| exit.alert.as_ref()) {
-                Some(alert) => Recorded::Alerted { severity: alert.severity, text: alert.text.clone() },
-                None => Recorded::Anomaly(Anomaly::NoBranch),
-            }
+            let alert = step?.kind.exit(*exit)?.alert.as_ref()?;
+            Recorded::Alerted { severity: alert.severity, text: alert.text.clone() }
         }
         Event::Anomaly(anomaly) => Recorded::Anomaly(*anomaly),
         Event::Concluded => Recorded::Concluded,
         Event::Undetermined => Recorded::Undetermined,
         Event::Aborted(anomaly) => Recorded::Aborted(*anomaly),
-    }
+    })
 }
 
 /// The id of the conclusion that a handover step's callee came to.

@@ -10,7 +10,7 @@ use super::Diagnosis;
 use super::anomaly::Anomaly;
 use super::bundle;
 use super::hypothesis::Explored;
-use super::log::{Event, Place};
+use super::log::{Entry, Event, Place};
 use super::output::{Context, DiagnosisId};
 use crate::runbook::step::{CheckSource, Conclusion, Severity, Step, StepIndex, StepKind};
 use crate::subject::Subject;
@@ -24,6 +24,13 @@ pub struct Finding {
     place: Place,
     ending: Ending,
     at: DateTime<Utc>,
+    /// Most findings have none.
+    more: Option<Box<More>>,
+}
+
+/// What there is to tell beside a plain conclusion.
+#[derive(Clone, Debug, Default)]
+struct More {
     hypotheses: Vec<Hypothesis>,
     refuted: Vec<Refuted>,
     next_probe: Option<NextProbe>,
@@ -194,42 +201,42 @@ impl Finding {
     /// The conclusions that are still possible, the likeliest first. Empty at a conclusion.
     #[must_use]
     pub fn hypotheses(&self) -> &[Hypothesis] {
-        &self.hypotheses
+        self.more.as_ref().map_or(&[], |more| &more.hypotheses)
     }
 
     /// The conclusions that the facts rule out. Empty at a conclusion.
     #[must_use]
     pub fn refuted(&self) -> &[Refuted] {
-        &self.refuted
+        self.more.as_ref().map_or(&[], |more| &more.refuted)
     }
 
     /// What to find out next, where something stayed unknown.
     #[must_use]
-    pub const fn next_probe(&self) -> Option<&NextProbe> {
-        self.next_probe.as_ref()
+    pub fn next_probe(&self) -> Option<&NextProbe> {
+        self.more.as_ref()?.next_probe.as_ref()
     }
 
     /// What was found on the way and was not the end of it.
     #[must_use]
     pub fn contributing(&self) -> &[Contribution] {
-        &self.contributing
+        self.more.as_ref().map_or(&[], |more| &more.contributing)
     }
 
     /// The runbooks that were handed over to, in order.
     #[must_use]
     pub fn called(&self) -> &[Called] {
-        &self.called
+        self.more.as_ref().map_or(&[], |more| &more.called)
     }
 
     /// What should not have happened, and when.
     #[must_use]
     pub fn anomalies(&self) -> &[(DateTime<Utc>, Anomaly)] {
-        &self.anomalies
+        self.more.as_ref().map_or(&[], |more| &more.anomalies)
     }
 
     pub(super) fn of(diagnosis: &Diagnosis) -> Self {
         let context = &diagnosis.context;
-        let last = diagnosis.log.last();
+        let last = diagnosis.log.entries().last();
         let mut finding = Self {
             context: Arc::clone(context),
             place: diagnosis.place,
@@ -239,32 +246,41 @@ impl Finding {
                 _ => Ending::Undetermined,
             },
             at: last.map_or(diagnosis.now, |entry| entry.at),
-            hypotheses: Vec::new(),
-            refuted: Vec::new(),
-            next_probe: None,
-            contributing: Vec::new(),
-            called: Vec::new(),
-            anomalies: Vec::new(),
+            more: None,
         };
         if finding.ending == Ending::Undetermined
             && let Some((place, explored)) = diagnosis.explored.last()
         {
-            finding.hypotheses = hypotheses(diagnosis, *place, explored);
-            finding.refuted = refuted(diagnosis, *place, explored);
-            finding.next_probe = next_probe(context, *place, explored);
+            let more = finding.more.get_or_insert_default();
+            more.hypotheses = hypotheses(diagnosis, *place, explored);
+            more.refuted = refuted(diagnosis, *place, explored);
+            more.next_probe = next_probe(context, *place, explored);
         }
         if diagnosis.remarkable {
-            finding.gather(diagnosis);
+            finding.more.get_or_insert_default().gather(diagnosis);
         }
         finding
     }
 
+    fn concluded(&self) -> Option<(&Step, &Conclusion)> {
+        if self.ending != Ending::Concluded {
+            return None;
+        }
+        let step = self.context.step(self.place)?;
+        match &step.kind {
+            StepKind::Conclude(conclusion) => Some((step, conclusion)),
+            _ => None,
+        }
+    }
+}
+
+impl More {
     fn gather(&mut self, diagnosis: &Diagnosis) {
         let context = &diagnosis.context;
         // Explorations that a runbook ended with, each before the entry that returns from it.
         let mut explored = diagnosis.explored.iter();
         let mut callees = Vec::new();
-        for entry in &diagnosis.log {
+        for entry in diagnosis.log.entries() {
             match &entry.event {
                 Event::Anomaly(anomaly) | Event::Aborted(anomaly) => {
                     self.anomalies.push((entry.at, *anomaly));
@@ -289,20 +305,9 @@ impl Finding {
                     runbook: context.runbook_name(entry.place).into(),
                     step: context.step_id(entry.place).into(),
                     note: note.clone(),
-                    fact: fact_of(diagnosis, &entry.event),
+                    fact: fact_of(diagnosis, entry),
                 });
             }
-        }
-    }
-
-    fn concluded(&self) -> Option<(&Step, &Conclusion)> {
-        if self.ending != Ending::Concluded {
-            return None;
-        }
-        let step = self.context.step(self.place)?;
-        match &step.kind {
-            StepKind::Conclude(conclusion) => Some((step, conclusion)),
-            _ => None,
         }
     }
 }
@@ -321,12 +326,12 @@ impl Serialize for Finding {
         fields.serialize_field("severity", &self.severity())?;
         fields.serialize_field("recovered", &self.is_recovered())?;
         fields.serialize_field("advice", &self.advice().collect::<Vec<_>>())?;
-        fields.serialize_field("hypotheses", &self.hypotheses)?;
-        fields.serialize_field("refuted", &self.refuted)?;
-        fields.serialize_field("next_probe", &self.next_probe)?;
-        fields.serialize_field("contributing", &self.contributing)?;
-        fields.serialize_field("called", &self.called)?;
-        fields.serialize_field("anomalies", &self.anomalies)?;
+        fields.serialize_field("hypotheses", self.hypotheses())?;
+        fields.serialize_field("refuted", self.refuted())?;
+        fields.serialize_field("next_probe", &self.next_probe())?;
+        fields.serialize_field("contributing", self.contributing())?;
+        fields.serialize_field("called", self.called())?;
+        fields.serialize_field("anomalies", self.anomalies())?;
         fields.end()
     }
 }
@@ -372,20 +377,19 @@ fn next_probe(context: &Context, place: Place, explored: &Explored) -> Option<Ne
 }
 
 fn facts(diagnosis: &Diagnosis, entries: &[u32]) -> Vec<Fact> {
-    let events = entries.iter().filter_map(|entry| diagnosis.log.get(*entry as usize));
-    events.filter_map(|entry| fact_of(diagnosis, &entry.event)).collect()
+    let entries = entries.iter().filter_map(|entry| diagnosis.log.get(*entry));
+    entries.filter_map(|entry| fact_of(diagnosis, entry)).collect()
 }
 
-fn fact_of(diagnosis: &Diagnosis, event: &Event) -> Option<Fact> {
-    let (query, observation) = match event {
-        Event::Answered { query, observation, .. }
-        | Event::Explored { query, observation, .. }
-        | Event::Rechecked { query, observation, .. } => (*query, observation),
-        Event::Reused { entry, .. } => {
-            return fact_of(diagnosis, &diagnosis.log.get(*entry as usize)?.event);
-        }
+fn fact_of(diagnosis: &Diagnosis, entry: &Entry) -> Option<Fact> {
+    let (query, observed) = match &entry.event {
+        Event::Answered { query, observed, .. }
+        | Event::Explored { query, observed, .. }
+        | Event::Rechecked { query, observed, .. } => (*query, *observed),
+        Event::Reused { entry, .. } => return fact_of(diagnosis, diagnosis.log.get(*entry)?),
         _ => return None,
     };
+    let observation = diagnosis.log.observation(observed)?;
     let query = diagnosis.context.set.queries().get(query as usize)?;
     Some(Fact {
         check: query.check.clone(),

@@ -4,13 +4,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::anomaly::{Anomaly, CLOCK_JUMP, CLOCK_SLACK, MOST_STEPS_BACK, MOST_WAITS};
 use super::explore::Exploration;
-use super::log::{Entry, Event, ExitIndex, Place};
+use super::log::{Entry, Event, ExitIndex, Observed, Place, Word};
+use super::open::{Open, Wants};
 use super::output::{ActOutcome, ActReport, Reply, RequestId};
-use super::{Diagnosis, Open, Phase, Wants};
-use crate::fact::{Observation, Source, UnknownReason, Value};
+use super::{Diagnosis, Phase};
+use crate::fact::{Domain, Evidence, Observation, Source, UnknownReason, Value};
 use crate::runbook::RunbookSet;
 use crate::runbook::step::{
-    About, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, StepIndex, StepKind, Until,
+    About, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, Step, StepIndex, StepKind, Until,
 };
 use crate::subject::Subject;
 use crate::time::{format_duration, since};
@@ -30,13 +31,15 @@ impl Diagnosis {
         }
     }
 
-    /// Tells it the time: counts what has passed and takes every way out that time alone opens.
+    /// Tells it the time: counts what has passed and takes every way out that time alone opens. Whether it may have
+    /// moved: most calls come in one moment, with nothing that could fall due.
     #[inline]
-    pub(super) fn advance(&mut self, now: DateTime<Utc>) {
-        // Most calls come in one moment, with nothing that could fall due.
-        if now != self.now || self.phase.due().is_some() {
+    pub(super) fn advance(&mut self, now: DateTime<Utc>) -> bool {
+        let passes = now != self.now || self.phase.due().is_some();
+        if passes {
             self.pass_time(now);
         }
+        passes
     }
 
     fn pass_time(&mut self, now: DateTime<Utc>) {
@@ -52,6 +55,11 @@ impl Diagnosis {
     /// Time is counted on the diagnosis's own account: what the given clock gained since the last call, and
     /// nothing where it stepped back. So a wait keeps its length whatever the clock does.
     fn tick(&mut self, now: DateTime<Utc>) {
+        // Only here does time pass: what was logged since then was logged at the time that still is.
+        let logged = self.log.next();
+        if logged != self.logged {
+            (self.logged, self.logged_elapsed) = (logged, self.elapsed);
+        }
         let gained = since(now, self.now);
         if gained < -CLOCK_SLACK {
             // Recorded at the moment before: the event says what the clock said then.
@@ -85,7 +93,8 @@ impl Diagnosis {
             Phase::Deferred { .. } => {
                 self.push(Event::WaitEnded { idle: false, exit: None });
                 self.begin_epoch();
-                if let Some(exit) = self.enter_check() {
+                let source = self.check().map(|check| check.source);
+                if let Some(exit) = source.and_then(|source| self.enter_check(source)) {
                     self.leave(exit);
                 }
             }
@@ -112,17 +121,31 @@ impl Diagnosis {
     fn leave(&mut self, exit: ExitIndex) {
         let mut next = Some(exit);
         while let Some(exit) = next {
-            let Some(way) = self.context.step(self.place).and_then(|step| step.kind.exit(exit)) else {
+            let runbook = self.context.runbook(self.place);
+            let way = runbook.and_then(|runbook| runbook.step(self.place.step)?.kind.exit(exit));
+            let Some(way) = way else {
                 self.abort(Anomaly::NoBranch);
                 return;
             };
             let (to, alerts) = (way.to, way.alert.is_some());
+            let to_check = runbook.and_then(|runbook| plain_check(runbook.step(to)?));
             self.remarkable |= way.note.is_some();
-            if alerts && !self.has_alerted(exit) {
-                self.push(Event::Alerted { exit });
+            if alerts {
+                self.alert(exit);
             }
             self.place.step = to;
-            next = self.enter();
+            next = match to_check {
+                Some(source) => self.enter_check(source),
+                None => self.enter(),
+            };
+        }
+    }
+
+    /// An alert stands on this way out of the present step.
+    fn alert(&mut self, exit: ExitIndex) {
+        if !self.has_alerted(exit) {
+            self.push(Event::Alerted { exit });
+            self.alerts_due += 1;
         }
     }
 
@@ -149,7 +172,10 @@ impl Diagnosis {
                     self.phase = Phase::Deferred { due };
                     return None;
                 }
-                StepKind::Check(_) => return self.enter_check(),
+                StepKind::Check(check) => {
+                    let source = check.source;
+                    return self.enter_check(source);
+                }
                 StepKind::Wait(wait) => {
                     let (length, until) = (wait.length, wait.until);
                     return self.enter_wait(length, until);
@@ -182,25 +208,17 @@ impl Diagnosis {
     }
 
     /// Asks the check of the present step, or takes what is known of it.
-    fn enter_check(&mut self) -> Option<ExitIndex> {
-        let check = self.check()?;
-        let CheckSource::Query(query) = check.source else {
-            let elapsed = self.since_trigger();
-            let exit = check.branches.select(Value::Duration(elapsed), self.now);
-            self.push(Event::Elapsed { elapsed, exit });
-            if exit.is_none() {
-                self.abort(Anomaly::NoBranch);
-            }
-            return exit;
-        };
+    #[inline]
+    fn enter_check(&mut self, source: CheckSource) -> Option<ExitIndex> {
+        let CheckSource::Query(query) = source else { return self.take_elapsed() };
         let query = self.context.set.query(self.place.runbook, query)?;
         if let Some((entry, observation)) = self.fact(query) {
-            let exit = exit_of(check, observation, self.now);
+            let exit = exit_of(self.check()?, observation, self.now);
             self.push(Event::Reused { query, entry, exit });
             return self.exit_or_unknown(exit);
         }
         if !is_askable(&self.context.set, query, &self.context.subject) {
-            let exit = check.unknown_position();
+            let exit = self.check()?.unknown_position();
             self.push(Event::NoSubject { query, exit });
             return self.exit_or_unknown(exit);
         }
@@ -208,6 +226,17 @@ impl Diagnosis {
         self.push(Event::Asked { request, query, exploring: false });
         self.phase = Phase::Probing;
         None
+    }
+
+    /// Takes the time since the trigger, which is always known.
+    fn take_elapsed(&mut self) -> Option<ExitIndex> {
+        let elapsed = self.since_trigger();
+        let exit = self.check()?.branches.select(Value::Duration(elapsed), self.now);
+        self.push(Event::Elapsed { elapsed, exit });
+        if exit.is_none() {
+            self.abort(Anomaly::NoBranch);
+        }
+        exit
     }
 
     /// Where the answer of the present check opens no way out, asks a person or explores, as the step says.
@@ -262,7 +291,7 @@ impl Diagnosis {
     /// Whether this wait was over at once before, with nothing since that is expected to take time: a wait, a
     /// person, an act. Probes are not.
     fn came_around_idle(&self) -> bool {
-        for entry in self.log.iter().rev() {
+        for entry in self.log.entries().iter().rev() {
             match entry.event {
                 Event::WaitEnded { idle: true, .. } if entry.place == self.place => return true,
                 Event::WaitEnded { idle: false, .. }
@@ -281,16 +310,17 @@ impl Diagnosis {
         self.since = self.now;
         match approval {
             ApprovalPolicy::Never => {
-                let by = Source::new("runbook");
+                let by = Source::from_static("runbook");
                 let reason = "the runbook's approval policy is `never`".into();
-                self.push(Event::Declined { request: None, by, reason, exit: REFUSED });
+                let said = self.log.keep_word(Word::Refused { by, reason });
+                self.push(Event::Declined { request: None, said, exit: REFUSED });
                 self.begin_epoch();
                 Some(REFUSED)
             }
             ApprovalPolicy::Required => {
                 let due = self.after(within);
                 let request = self.open(Wants::Approval);
-                self.push(Event::ApprovalAsked { request, within });
+                self.push(Event::ApprovalAsked { request });
                 self.phase = Phase::Approving { request, due };
                 None
             }
@@ -329,52 +359,60 @@ impl Diagnosis {
         let due = self.after(within);
         let earlier = self
             .log
+            .entries()
             .iter()
             .filter(|entry| entry.place == self.place && matches!(entry.event, Event::ActBegan { .. }));
         let visit = u32::try_from(earlier.count()).unwrap_or(u32::MAX);
         let request = self.open(Wants::Report);
-        self.push(Event::ActBegan { request, visit, within });
+        self.push(Event::ActBegan { request, visit });
         self.phase = Phase::Acting { request, due };
     }
 
     fn ask_person(&mut self, within: TimeDelta) {
         let due = self.after(within);
         let request = self.open(Wants::Reply);
-        self.push(Event::PersonAsked { request, within });
+        self.push(Event::PersonAsked { request });
         self.phase = Phase::Person { request, due };
     }
 
-    /// Takes the answer to a check.
-    pub(super) fn take_answer(&mut self, request: RequestId, query: u32, mut observation: Observation) {
-        self.accept(query, &mut observation);
+    /// Takes the answer to a check, and the way out of the present one that it opens.
+    pub(super) fn take_answer(
+        &mut self,
+        request: RequestId,
+        query: u32,
+        observed: Observed,
+        exit: Option<ExitIndex>,
+    ) {
         self.close(request);
         self.remember(query);
         match &mut self.phase {
-            Phase::Rechecking { .. } => {
-                // Not knowing whether there is anything left to do is no reason not to do what was approved.
-                let needless = observation.value() == Some(Value::Flag(true));
-                let exit = needless.then_some(NEEDLESS);
-                self.push(Event::Rechecked { request, query, observation, exit });
-                match exit {
-                    Some(exit) => {
-                        self.begin_epoch();
-                        self.leave(exit);
-                    }
-                    None => self.act(),
-                }
-            }
-            Phase::Exploring(exploration) => {
-                let step = exploration.answered(query).unwrap_or(self.place.step);
-                self.push_at(Place { step, ..self.place }, Event::Explored { request, query, observation });
-                self.go_on_exploring();
-            }
-            _ => {
-                let exit = self.check().and_then(|check| exit_of(check, &observation, self.now));
-                self.push(Event::Answered { request, query, observation, exit });
+            Phase::Probing => {
+                self.push(Event::Answered { request, query, observed, exit });
                 if let Some(exit) = self.exit_or_unknown(exit) {
                     self.leave(exit);
                 }
             }
+            Phase::Exploring(exploration) => {
+                let step = exploration.answered(query).unwrap_or(self.place.step);
+                self.push_at(Place { step, ..self.place }, Event::Explored { request, query, observed });
+                self.go_on_exploring();
+            }
+            // Only those two and a recheck ask.
+            _ => self.take_recheck(request, query, observed),
+        }
+    }
+
+    fn take_recheck(&mut self, request: RequestId, query: u32, observed: Observed) {
+        // Not knowing whether there is anything left to do is no reason not to do what was approved.
+        let value = self.log.observation(observed).and_then(Observation::value);
+        let exit = (value == Some(Value::Flag(true))).then_some(NEEDLESS);
+        self.push(Event::Rechecked { request, query, observed, exit });
+        match exit {
+            Some(exit) => {
+                self.begin_epoch();
+                self.leave(exit);
+            }
+            None => self.act(),
         }
     }
 
@@ -383,11 +421,13 @@ impl Diagnosis {
         self.close(request);
         match declined {
             None => {
-                self.push(Event::Approved { request, by });
+                let said = self.log.keep_word(Word::Approved(by));
+                self.push(Event::Approved { request, said });
                 self.begin_act();
             }
             Some(reason) => {
-                self.push(Event::Declined { request: Some(request), by, reason, exit: REFUSED });
+                let said = self.log.keep_word(Word::Refused { by, reason });
+                self.push(Event::Declined { request: Some(request), said, exit: REFUSED });
                 self.begin_epoch();
                 self.leave(REFUSED);
             }
@@ -397,13 +437,13 @@ impl Diagnosis {
     /// Takes the actuator's report.
     pub(super) fn take_report(&mut self, request: RequestId, report: ActReport) {
         self.close(request);
-        let ActReport { outcome, by, details } = report;
-        let exit = match outcome {
+        let exit = match report.outcome {
             ActOutcome::Done => DONE,
             ActOutcome::Refused => REFUSED,
             ActOutcome::Failed => FAILED,
         };
-        self.push(Event::Acted { request, outcome, by, details, exit });
+        let said = self.log.keep_word(Word::Report(report));
+        self.push(Event::Acted { request, said, exit });
         self.begin_epoch();
         self.leave(exit);
     }
@@ -411,13 +451,13 @@ impl Diagnosis {
     /// Takes a person's answer.
     pub(super) fn take_reply(&mut self, request: RequestId, reply: Reply) {
         self.close(request);
-        let Reply { value, by, details } = reply;
-        let exit = match (value, self.context.step(self.place).map(|step| &step.kind)) {
+        let exit = match (reply.value, self.context.step(self.place).map(|step| &step.kind)) {
             (Some(value), Some(StepKind::Check(check))) => check.branches.select(value, self.now),
             (Some(value), Some(StepKind::Ask(ask))) => ask.branches.select(value, self.now),
             _ => self.unanswered_exit(),
         };
-        self.push(Event::PersonAnswered { request, value, by, details, exit });
+        let said = self.log.keep_word(Word::Reply(reply));
+        self.push(Event::PersonAnswered { request, said, exit });
         self.begin_epoch();
         self.leave_or_explore(exit);
     }
@@ -431,25 +471,19 @@ impl Diagnosis {
     }
 
     /// Makes an answer what it counts as: no value of the check's domain, or too old, is unknown.
-    fn accept(&self, query: u32, observation: &mut Observation) {
+    #[inline]
+    pub(super) fn accept(&self, query: u32, observation: &mut Observation) {
         let Observation::Known(evidence) = &*observation else { return };
         let Some(query) = self.context.set.queries().get(query as usize) else { return };
-        let (reason, text) = if !evidence.value.is_of(&query.domain) {
-            let text = format!("{:?} is no value of the domain {}", evidence.value, query.domain);
-            (UnknownReason::NotInDomain, text)
+        if !evidence.value.is_of(&query.domain) {
+            *observation = not_in_domain(evidence, &query.domain);
         } else if let Some(bound) = query.stale_after
             && evidence.observed_at != self.now
             && let age = since(self.now, evidence.observed_at)
             && age.abs() > bound
         {
-            let (age, bound) = (format_duration(age), format_duration(bound));
-            let text = format!("observed {age} before the answer came; the check allows {bound} either way");
-            (UnknownReason::Stale, text)
-        } else {
-            return;
-        };
-        let beside = evidence.details.iter().cloned();
-        *observation = Observation::unknown(reason, evidence.source.clone(), text).with_details(beside);
+            *observation = stale(evidence, age, bound);
+        }
     }
 
     /// Ends the present runbook at a conclusion, or without one. Gives the caller's exit where it was called.
@@ -508,7 +542,7 @@ impl Diagnosis {
         self.phase = Phase::Ended;
     }
 
-    fn check(&self) -> Option<&CheckStep> {
+    pub(super) fn check(&self) -> Option<&CheckStep> {
         match self.context.step(self.place).map(|step| &step.kind) {
             Some(StepKind::Check(check)) => Some(check),
             _ => None,
@@ -517,7 +551,7 @@ impl Diagnosis {
 
     /// Facts that were asked before no longer count: a recheck asks afresh.
     fn begin_epoch(&mut self) {
-        self.epoch = self.next_entry();
+        self.epoch = self.log.next();
     }
 
     fn after(&self, length: TimeDelta) -> TimeDelta {
@@ -533,13 +567,13 @@ impl Diagnosis {
     fn open(&mut self, wants: Wants) -> RequestId {
         let request = RequestId(self.next_request);
         self.next_request += 1;
-        let entry = self.next_entry();
-        self.open.push(Open { request, wants, entry, handed_out: false });
+        let entry = self.log.next();
+        self.open.add(Open { request, wants, entry, handed_out: false });
         request
     }
 
     fn close(&mut self, request: RequestId) {
-        self.open.retain(|open| open.request != request);
+        self.open.remove(request);
     }
 
     fn push(&mut self, event: Event) {
@@ -547,7 +581,6 @@ impl Diagnosis {
     }
 
     fn push_at(&mut self, place: Place, event: Event) {
-        self.logged_elapsed = self.elapsed;
         self.log.push(Entry { at: self.now, place, event });
     }
 
@@ -558,19 +591,15 @@ impl Diagnosis {
 
     /// The next entry of the log answers `query`.
     fn remember(&mut self, query: u32) {
-        let next = self.next_entry();
+        let next = self.log.next();
         if let Some(slot) = self.answers.get_mut(query as usize) {
             *slot = next;
         }
     }
 
-    fn next_entry(&self) -> u32 {
-        u32::try_from(self.log.len()).unwrap_or(u32::MAX)
-    }
-
     /// Whether this alert of the present step was due before: each is told once.
     fn has_alerted(&self, exit: ExitIndex) -> bool {
-        self.log.iter().any(|entry| {
+        self.log.entries().iter().any(|entry| {
             entry.place == self.place && matches!(entry.event, Event::Alerted { exit: told } if told == exit)
         })
     }
@@ -581,12 +610,12 @@ impl Diagnosis {
         if entry < self.epoch {
             return None;
         }
-        Some((entry, self.log.get(entry as usize)?.event.observation()?))
+        Some((entry, self.log.observation_of(self.log.get(entry)?)?))
     }
 
     fn latest_instant(&self, query: u32) -> Option<DateTime<Utc>> {
         let entry = *self.answers.get(query as usize)?;
-        match self.log.get(entry as usize)?.event.observation()?.value() {
+        match self.log.observation_of(self.log.get(entry)?)?.value() {
             Some(Value::Instant(at)) => Some(at),
             _ => None,
         }
@@ -594,12 +623,39 @@ impl Diagnosis {
 
     /// The entry that made the present step unknown.
     pub(super) fn last_entry(&self) -> Option<u32> {
-        self.next_entry().checked_sub(1)
+        self.log.next().checked_sub(1)
+    }
+}
+
+#[cold]
+fn not_in_domain(evidence: &Evidence, domain: &Domain) -> Observation {
+    let text = format!("{:?} is no value of the domain {domain}", evidence.value);
+    unknown(evidence, UnknownReason::NotInDomain, text)
+}
+
+#[cold]
+fn stale(evidence: &Evidence, age: TimeDelta, bound: TimeDelta) -> Observation {
+    let (age, bound) = (format_duration(age), format_duration(bound));
+    let text = format!("observed {age} before the answer came; the check allows {bound} either way");
+    unknown(evidence, UnknownReason::Stale, text)
+}
+
+fn unknown(evidence: &Evidence, reason: UnknownReason, text: String) -> Observation {
+    let beside = evidence.details.iter().cloned();
+    Observation::unknown(reason, evidence.source.clone(), text).with_details(beside)
+}
+
+/// Where the value comes from of a step that is a check and asks at once, as most steps are.
+fn plain_check(step: &Step) -> Option<CheckSource> {
+    match &step.kind {
+        StepKind::Check(check) if check.after.is_none() => Some(check.source),
+        _ => None,
     }
 }
 
 /// The way out that an answer takes: its branch, or the step's own way out for unknown. None where the step
 /// explores or asks a person then.
+#[inline]
 pub(super) fn exit_of(check: &CheckStep, observation: &Observation, now: DateTime<Utc>) -> Option<ExitIndex> {
     match observation {
         Observation::Known(evidence) => check.branches.select(evidence.value, now),

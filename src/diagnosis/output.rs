@@ -129,7 +129,7 @@ impl fmt::Display for RequestId {
 pub(super) struct Context {
     pub(super) id: DiagnosisId,
     pub(super) set: RunbookSet,
-    pub(super) entry: u16,
+    pub(super) entry: u32,
     pub(super) subject: Subject,
     pub(super) trigger: Trigger,
     pub(super) started_at: DateTime<Utc>,

@@ -244,7 +244,7 @@ fn begin(runbooks: &RunbookSet, runbook: &str) -> Result<Diagnosis, NoSuchRunboo
 impl Rehearsed {
     fn of(diagnosis: &Diagnosis) -> Self {
         let mut steps: Vec<(Place, String)> = Vec::new();
-        for entry in &diagnosis.log {
+        for entry in diagnosis.log.entries() {
             if matches!(entry.event, Event::Asked { exploring: true, .. } | Event::Explored { .. }) {
                 continue;
             }
@@ -272,7 +272,7 @@ fn ways_taken(diagnosis: &Diagnosis) -> BTreeSet<Way> {
     let set = &diagnosis.context.set;
     let way = |place: Place, exit| Some(Way::new(set.runbook(place.runbook)?, place.step, exit));
     let mut taken = BTreeSet::new();
-    for entry in &diagnosis.log {
+    for entry in diagnosis.log.entries() {
         let exit = match &entry.event {
             Event::Answered { exit, .. } | Event::Reused { exit, .. } | Event::NoSubject { exit, .. } => {
                 *exit

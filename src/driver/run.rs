@@ -89,9 +89,11 @@ impl<'a> Run<'a> {
     /// when there is nothing more to do.
     fn take_up(&mut self, now: DateTime<Utc>) -> (Option<Finding>, Option<DateTime<Utc>>) {
         let driver = self.driver;
+        // Probes begin in this turn, unless a journal is waited for first.
+        let asked_at = driver.journal.is_none().then_some(now);
         loop {
             let task = match self.diagnosis.poll(now) {
-                Output::Probe(request) => Task::of(request.id, probe(driver, request)),
+                Output::Probe(request) => Task::of(request.id, probe(driver, request, asked_at)),
                 Output::Approve(request) => Task::of(request.id, approve(driver, request)),
                 Output::Act(request) => Task::of(request.id, act(driver, request)),
                 Output::Ask(request) => Task::of(request.id, ask(driver, request)),
@@ -225,7 +227,7 @@ async fn tell(driver: &Driver, alert: Alert) -> Done {
 }
 
 #[cfg(feature = "tracing")]
-async fn probe(driver: &Driver, request: ProbeRequest) -> Done {
+async fn probe(driver: &Driver, request: ProbeRequest, asked_at: Option<DateTime<Utc>>) -> Done {
     use tracing::Instrument as _;
 
     let query = request.query();
@@ -237,23 +239,27 @@ async fn probe(driver: &Driver, request: ProbeRequest) -> Done {
         of = request.subject().name_of(query.scope),
     );
     let id = request.id;
-    let observation = observe(driver, &request).instrument(span).await;
+    let observation = observe(driver, &request, asked_at).instrument(span).await;
     Done::Observed(id, observation)
 }
 
 #[cfg(not(feature = "tracing"))]
-async fn probe(driver: &Driver, request: ProbeRequest) -> Done {
-    Done::Observed(request.id, observe(driver, &request).await)
+async fn probe(driver: &Driver, request: ProbeRequest, asked_at: Option<DateTime<Utc>>) -> Done {
+    Done::Observed(request.id, observe(driver, &request, asked_at).await)
 }
 
-/// Asks until there is an answer, or trying again no longer helps.
-async fn observe(driver: &Driver, request: &ProbeRequest) -> Observation {
+/// Asks until there is an answer, or trying again no longer helps; the first time at `asked_at`, where that is known.
+async fn observe(
+    driver: &Driver,
+    request: &ProbeRequest,
+    mut asked_at: Option<DateTime<Utc>>,
+) -> Observation {
     let query = request.query();
     let retry = &driver.retry;
     let mut attempt = 1;
     loop {
         let (since, triggered_at) = (request.since(), request.trigger().at);
-        let now = driver.clock.now();
+        let now = asked_at.take().unwrap_or_else(|| driver.clock.now());
         let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now);
         let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
         let failure = match within(&*driver.timer, retry.attempt, asked).await {

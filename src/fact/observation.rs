@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -92,40 +93,88 @@ impl fmt::Display for UnknownReason {
     }
 }
 
-/// Who said it: an adapter's name, such as `broker eu-1`. Make it once and clone it: a clone allocates nothing.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Source(Arc<str>);
+/// Who said it: an adapter's name, such as `broker eu-1`. Make it once and clone it: a clone allocates nothing, and of
+/// a name that is [static](Source::from_static) it does not even count.
+#[derive(Clone)]
+pub struct Source(Name);
+
+#[derive(Clone)]
+enum Name {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
 
 impl Source {
     /// A source of that name.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
+        Self(Name::Shared(name.into()))
+    }
+
+    /// A source whose name stands in the program, without an allocation.
+    ///
+    /// ```
+    /// use iot_runbook::fact::Source;
+    ///
+    /// const REGISTRY: Source = Source::from_static("registry");
+    /// assert_eq!(REGISTRY, Source::new("registry"));
+    /// ```
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self(Name::Static(name))
     }
 
     /// Its name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Static(name) => name,
+            Name::Shared(name) => name,
+        }
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Source {}
+
+impl Hash for Source {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Arc::<str>::deserialize(from).map(Self::new)
     }
 }
 
 impl<T: Into<Arc<str>>> From<T> for Source {
     fn from(name: T) -> Self {
-        Self(name.into())
+        Self::new(name)
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 

@@ -98,6 +98,26 @@ pub struct Branches {
     by_choice: Box<[u16]>,
 }
 
+/// The first branch that takes each choice; linear in the choices that the branches list.
+fn by_choice(choices: usize, branches: &[Branch]) -> Box<[u16]> {
+    let mut taken_by = vec![NONE; choices];
+    for (at, branch) in (0..NONE).zip(branches) {
+        let free = |by: &&mut u16| **by == NONE;
+        match &branch.guard.values {
+            Values::All => taken_by.iter_mut().filter(free).for_each(|by| *by = at),
+            Values::Choices(listed) => {
+                for choice in listed {
+                    if let Some(by) = taken_by.get_mut(usize::from(choice.position())).filter(free) {
+                        *by = at;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    taken_by.into()
+}
+
 /// No branch takes the value.
 const NONE: u16 = u16::MAX;
 
@@ -106,17 +126,7 @@ impl Branches {
     /// are fewer than `u16::MAX`.
     pub(crate) fn new(domain: Domain, branches: Box<[Branch]>) -> Self {
         let by_choice = match domain.kind() {
-            Kind::Choice(choices) => (0..choices.len())
-                .map(|position| {
-                    let choice = Choice::new(u16::try_from(position).unwrap_or(NONE));
-                    let taken = branches.iter().position(|branch| match &branch.guard.values {
-                        Values::All => true,
-                        Values::Choices(listed) => listed.binary_search(&choice).is_ok(),
-                        _ => false,
-                    });
-                    taken.and_then(|taken| u16::try_from(taken).ok()).unwrap_or(NONE)
-                })
-                .collect(),
+            Kind::Choice(choices) => by_choice(choices.len(), &branches),
             _ => Box::default(),
         };
         Self { domain, branches, by_choice }
@@ -143,14 +153,18 @@ impl Branches {
     /// The position of the branch that takes `value`, an instant by its age at `now`; `None` only for a value
     /// that is not of the domain.
     #[must_use]
+    #[inline]
     pub fn select(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
-        if let Value::Choice(choice) = value {
-            return self
-                .by_choice
-                .get(usize::from(choice.position()))
-                .copied()
-                .filter(|taken| *taken != NONE);
+        match value {
+            Value::Choice(choice) => {
+                let taken = self.by_choice.get(usize::from(choice.position()));
+                taken.copied().filter(|taken| *taken != NONE)
+            }
+            value => self.select_by_guard(value, now),
         }
+    }
+
+    fn select_by_guard(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
         // An instant's age is the same for every branch.
         let value = match value {
             Value::Instant(at) => Value::Duration(since(now, at)),

@@ -21,7 +21,7 @@ pub struct RunbookSet(Arc<Linked>);
 struct Linked {
     members: Box<[Member]>,
     /// In the order of the names.
-    by_name: Box<[(Box<str>, u16)]>,
+    by_name: Box<[(Box<str>, u32)]>,
     /// The queries of all members; two that ask the same thing are one.
     queries: Box<[Query]>,
 }
@@ -39,7 +39,7 @@ struct Member {
 /// A handover, linked.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) callee: u16,
+    pub(crate) callee: u32,
     /// The exit of the handover step for each conclusion of the callee.
     exits: HashMap<StepIndex, u16>,
 }
@@ -128,8 +128,8 @@ impl RunbookSet {
             return Err(SetErrors(vec![SetError::TooMany(runbooks.len())]));
         }
         let mut faults = Vec::new();
-        let mut by_name: Vec<(Box<str>, u16)> =
-            runbooks.iter().map(|runbook| runbook.name().into()).zip(0_u16..).collect();
+        let mut by_name: Vec<(Box<str>, u32)> =
+            runbooks.iter().map(|runbook| runbook.name().into()).zip(0_u32..).collect();
         by_name.sort_unstable();
         for pair in by_name.windows(2) {
             if let [(one, _), (other, _)] = pair
@@ -192,39 +192,39 @@ impl RunbookSet {
         Arc::ptr_eq(&self.0, &other.0) || self.queries() == other.queries()
     }
 
-    pub(crate) fn position(&self, name: &str) -> Option<u16> {
+    pub(crate) fn position(&self, name: &str) -> Option<u32> {
         position(&self.0.by_name, name)
     }
 
-    pub(crate) fn runbook(&self, position: u16) -> Option<&Runbook> {
+    pub(crate) fn runbook(&self, position: u32) -> Option<&Runbook> {
         self.member(position).map(|member| &member.runbook)
     }
 
     /// The set-wide position of a query of one runbook.
-    pub(crate) fn query(&self, runbook: u16, query: QueryIndex) -> Option<u32> {
+    pub(crate) fn query(&self, runbook: u32, query: QueryIndex) -> Option<u32> {
         self.member(runbook)?.queries.get(query.position()).copied()
     }
 
-    pub(crate) fn link(&self, runbook: u16, step: StepIndex) -> Option<&Link> {
+    pub(crate) fn link(&self, runbook: u32, step: StepIndex) -> Option<&Link> {
         self.member(runbook)?.links.get(&step)
     }
 
-    fn member(&self, position: u16) -> Option<&Member> {
-        self.0.members.get(usize::from(position))
+    fn member(&self, position: u32) -> Option<&Member> {
+        self.0.members.get(position as usize)
     }
 }
 
 fn link(
     runbook: &Runbook,
     all: &[Runbook],
-    by_name: &[(Box<str>, u16)],
+    by_name: &[(Box<str>, u32)],
     faults: &mut Vec<SetError>,
 ) -> HashMap<StepIndex, Link> {
     let mut links = HashMap::new();
     for (at, step) in (0_u32..).zip(runbook.steps()) {
         let StepKind::Handover(handover) = &step.kind else { continue };
         let place = || (runbook.name().to_owned(), step.id.to_string(), handover.runbook.to_string());
-        let found = position(by_name, &handover.runbook).and_then(|at| Some((at, all.get(usize::from(at))?)));
+        let found = position(by_name, &handover.runbook).and_then(|at| Some((at, all.get(at as usize)?)));
         let Some((callee, callee_runbook)) = found else {
             let (runbook, step, callee) = place();
             faults.push(SetError::NoSuchRunbook { runbook, step, callee });
@@ -263,7 +263,7 @@ fn link(
     links
 }
 
-fn position(by_name: &[(Box<str>, u16)], name: &str) -> Option<u16> {
+fn position(by_name: &[(Box<str>, u32)], name: &str) -> Option<u32> {
     let at = by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
     by_name.get(at).map(|(_, position)| *position)
 }
@@ -273,7 +273,7 @@ fn callees_first(links: &[HashMap<StepIndex, Link>]) -> Result<Vec<usize>, usize
     let mut calls = DiGraph::<(), ()>::new();
     let nodes: Vec<_> = links.iter().map(|_| calls.add_node(())).collect();
     for (caller, links) in nodes.iter().zip(links) {
-        for callee in links.values().filter_map(|link| nodes.get(usize::from(link.callee))) {
+        for callee in links.values().filter_map(|link| nodes.get(link.callee as usize)) {
             calls.add_edge(*callee, *caller, ());
         }
     }
@@ -317,12 +317,12 @@ fn fingerprints(
     let mut closed: Vec<Fingerprint> = runbooks.iter().map(Runbook::fingerprint).collect();
     for &at in order {
         let (Some(runbook), Some(links)) = (runbooks.get(at), links.get(at)) else { continue };
-        let callees: HashSet<u16> = links.values().map(|link| link.callee).collect();
+        let callees: HashSet<u32> = links.values().map(|link| link.callee).collect();
         if callees.is_empty() {
             continue;
         }
         let mut parts: Vec<_> =
-            callees.iter().filter_map(|callee| closed.get(usize::from(*callee))).copied().collect();
+            callees.iter().filter_map(|callee| closed.get(*callee as usize)).copied().collect();
         parts.sort_unstable();
         let mut hash = Sha256::new_with_prefix(b"iot-runbook/runbook-with-callees/1");
         hash.update(runbook.fingerprint().as_bytes());

@@ -392,13 +392,19 @@ impl StepKind {
     /// act's `done`, `refused`, `failed`, `expired`, `needless`; a question's branches, then `expired`; a
     /// handover's branches, `otherwise`, `unknown`.
     #[must_use]
+    #[inline]
     pub fn exit(&self, position: u16) -> Option<&Exit> {
+        match self {
+            Self::Check(check) => check.exit(position),
+            other => other.other_exit(position),
+        }
+    }
+
+    /// The way out of a step that is no check.
+    fn other_exit(&self, position: u16) -> Option<&Exit> {
         let at = usize::from(position);
         match self {
-            Self::Check(check) => check
-                .branches
-                .exit(at)
-                .or_else(|| check.unknown.exit().filter(|_| at == check.branches.as_slice().len())),
+            Self::Check(check) => check.exit(position),
             Self::Wait(wait) => Some(&wait.exit).filter(|_| at == 0),
             Self::Act(act) => match at {
                 0 => Some(&act.done),
@@ -435,6 +441,14 @@ impl OnUnknown {
 }
 
 impl CheckStep {
+    fn exit(&self, position: u16) -> Option<&Exit> {
+        let at = usize::from(position);
+        match self.branches.exit(at) {
+            None if at == self.branches.as_slice().len() => self.unknown.exit(),
+            exit => exit,
+        }
+    }
+
     /// The position of the way out for an unknown answer, where it has one of its own.
     pub(crate) fn unknown_position(&self) -> Option<u16> {
         self.unknown.exit().and_then(|_| u16::try_from(self.branches.as_slice().len()).ok())

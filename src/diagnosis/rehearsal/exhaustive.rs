@@ -92,7 +92,7 @@ impl Asks {
     fn of(runbooks: &RunbookSet) -> Self {
         let mut once = HashSet::new();
         let mut asks = Self { again: HashSet::new(), longest: TimeDelta::zero() };
-        for (at, runbook) in (0_u16..).zip(runbooks.runbooks()) {
+        for (at, runbook) in (0_u32..).zip(runbooks.runbooks()) {
             let checks = runbook.steps().iter().filter_map(|step| match &step.kind {
                 StepKind::Check(check) => Some(check),
                 _ => None,
@@ -125,8 +125,8 @@ fn longest(branches: &Branches) -> TimeDelta {
 /// What tells two states apart.
 #[derive(PartialEq, Eq, Hash)]
 struct Signature {
-    place: (u16, StepIndex),
-    callers: Vec<(u16, StepIndex)>,
+    place: (u32, StepIndex),
+    callers: Vec<(u32, StepIndex)>,
     phase: std::mem::Discriminant<Phase>,
     /// What is known in this epoch, by the text of its value.
     facts: Vec<(u32, String)>,

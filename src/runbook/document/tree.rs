@@ -82,10 +82,11 @@ impl Tree {
 }
 
 impl Table {
-    fn new(mut entries: Vec<Entry>) -> Self {
+    pub(super) fn new(entries: impl Into<Box<[Entry]>>) -> Self {
+        let mut entries = entries.into();
         // Stable: of a key that stands twice, the first stays first.
         entries.sort_by(|a, b| a.key.cmp(&b.key));
-        Self(entries.into())
+        Self(entries)
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -152,7 +153,7 @@ keys! {
     "start" "steps" "text" "thresholds" "title" "to" "unknown" "until" "up_to" "version" "wait"
 }
 
-fn known(key: &str) -> Cow<'static, str> {
+pub(super) fn known(key: &str) -> Cow<'static, str> {
     key_of_form(key).map_or_else(|| Cow::Owned(key.to_owned()), Cow::Borrowed)
 }
 
@@ -291,7 +292,7 @@ impl<'de> Visitor<'de> for Reader {
 }
 
 /// A whole number in as many bits as it needs; `None` needs more than there are.
-fn whole_number(whole: Option<i128>) -> Tree {
+pub(super) fn whole_number(whole: Option<i128>) -> Tree {
     match whole.map(|whole| (i64::try_from(whole), u64::try_from(whole))) {
         Some((Ok(whole), _)) => Tree::Whole(whole),
         Some((_, Ok(whole))) => Tree::Large(whole),
@@ -375,7 +376,7 @@ mod tests {
                     node: Node::nowhere(Tree::Null),
                 })
             });
-            let table = Table::new(entries.collect());
+            let table = Table::new(entries.collect::<Vec<_>>());
             for n in 0..count {
                 assert_eq!(table.get(&format!("k{n:03}")).map(|entry| entry.at), Some(0), "the first of two");
             }

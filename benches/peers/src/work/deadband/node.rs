@@ -44,7 +44,7 @@ pub(super) fn beside(report: &mut Report, percent: u64, values: &[f64], ours: Me
 }
 
 fn row(report: &mut Report, case: &str, peer: &'static str, medians: Medians) -> Result<(), Error> {
-    report.row(&Row { work: NAME, case: case.to_owned(), peer, medians })
+    report.row(&Row { work: NAME, case: case.to_owned(), peer, medians, notes: Vec::new() })
 }
 
 /// Nanoseconds a sample; none where there is no `node`, or it fails.

@@ -111,7 +111,7 @@ impl Memory {
             Revocation::NotRevoked,
         );
         Self {
-            source: Source::new("memory"),
+            source: Source::from_static("memory"),
             state: ServiceStateAnswer::new(now).with_state(state),
             last_seen: LastSeenAnswer::new(now).with_last_receipt(ago(TimeDelta::hours(1))),
             health: GatewayHealth::new(now)

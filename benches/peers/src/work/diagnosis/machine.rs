@@ -52,7 +52,7 @@ impl Machine {
         Ok(Self {
             set: catalog::set().map_err(|error| Error::failed("the catalog", error))?,
             subject: Subject::device("press-07").with_gateway("gw-2").with_site("plant-north"),
-            source: Source::new("memory"),
+            source: Source::from_static("memory"),
         })
     }
 

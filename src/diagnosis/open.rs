@@ -1,0 +1,90 @@
+//! Requests without an answer.
+
+use super::AnswerError;
+use super::output::RequestId;
+
+/// The open requests, in the order of their numbers. Nearly always it is one, which is held without an allocation;
+/// only exploring has several.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OpenRequests {
+    first: Option<Open>,
+    /// Those after `first`, or after one that stood there.
+    others: Vec<Open>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) request: RequestId,
+    pub(super) wants: Wants,
+    /// The entry of the log that opened it.
+    pub(super) entry: u32,
+    pub(super) handed_out: bool,
+}
+
+/// What a request is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// The observation of a query.
+    Answer {
+        query: u32,
+    },
+    Approval,
+    Report,
+    Reply,
+}
+
+impl OpenRequests {
+    pub(super) fn find(&self, request: RequestId) -> Option<Open> {
+        self.first.iter().chain(&self.others).find(|open| open.request == request).copied()
+    }
+
+    /// The first that was not handed out; it counts as handed out from now on.
+    pub(super) fn hand_out(&mut self) -> Option<Open> {
+        let open = self.first.iter_mut().chain(&mut self.others).find(|open| !open.handed_out)?;
+        open.handed_out = true;
+        Some(*open)
+    }
+
+    pub(super) fn hand_out_again(&mut self) {
+        for open in self.first.iter_mut().chain(&mut self.others) {
+            open.handed_out = false;
+        }
+    }
+
+    /// Adds one whose number is above all others.
+    #[inline]
+    pub(super) fn add(&mut self, open: Open) {
+        if self.first.is_none() && self.others.is_empty() {
+            self.first = Some(open);
+        } else {
+            self.others.push(open);
+        }
+    }
+
+    pub(super) fn remove(&mut self, request: RequestId) {
+        if self.first.is_some_and(|open| open.request == request) {
+            self.first = None;
+        } else {
+            self.others.retain(|open| open.request != request);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Wants {
+    pub(super) fn refuse(self, request: RequestId, given: &'static str) -> AnswerError {
+        AnswerError::WrongKind { request, wanted: self.text(), given }
+    }
+
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Answer { .. } => "the answer to a probe",
+            Self::Approval => "an approval",
+            Self::Report => "the report of an act",
+            Self::Reply => "a person's answer",
+        }
+    }
+}
