@@ -1,3 +1,4 @@
 //! Deadbands: which samples of a tag are worth reporting.
 
 pub mod sample;
+pub mod swinging_door;

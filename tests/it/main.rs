@@ -10,6 +10,7 @@
 mod allocations;
 mod catalog;
 mod check;
+mod deadband;
 mod deepest;
 mod diagnosis;
 mod driver;

@@ -1,0 +1,137 @@
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::cone::WIDEST;
+
+/// How a [`SwingingDoor`](super::SwingingDoor) is set.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How far what is drawn between kept samples may lie from a dropped one, in the unit of the tag. From zero,
+    /// which drops only what the line or the held value gives back exactly, to 1e270.
+    pub deviation: f64,
+    /// The longest line, as long as samples come within it; `None`: no limit. Above zero, at most 292 years.
+    pub max_interval: Option<TimeDelta>,
+    /// Within it after a kept sample none is kept for its value, and none has the guarantee. Zero is none; at
+    /// most the max interval.
+    pub min_interval: TimeDelta,
+    /// What is drawn between kept samples.
+    pub mode: Mode,
+    /// What becomes of samples that are no later than the newest.
+    pub late: Late,
+}
+
+impl Settings {
+    /// Lines within `deviation` of each dropped sample, of any length, and late samples pass.
+    #[must_use]
+    pub const fn new(deviation: f64) -> Self {
+        Self {
+            deviation,
+            max_interval: None,
+            min_interval: TimeDelta::zero(),
+            mode: Mode::Linear,
+            late: Late::Pass,
+        }
+    }
+
+    /// The same with [`max_interval`](Self::max_interval) set.
+    #[must_use]
+    pub const fn with_max_interval(self, longest: TimeDelta) -> Self {
+        Self { max_interval: Some(longest), ..self }
+    }
+
+    /// The same with [`min_interval`](Self::min_interval) set.
+    #[must_use]
+    pub const fn with_min_interval(self, shortest: TimeDelta) -> Self {
+        Self { min_interval: shortest, ..self }
+    }
+
+    /// The same with [`mode`](Self::mode) set.
+    #[must_use]
+    pub const fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The same with [`late`](Self::late) set.
+    #[must_use]
+    pub const fn with_late(self, late: Late) -> Self {
+        Self { late, ..self }
+    }
+
+    /// The intervals in nanoseconds, where all is well.
+    pub(super) fn check(&self) -> Result<Checked, SettingsError> {
+        let deviation = self.deviation;
+        if !(0.0..=WIDEST).contains(&deviation) {
+            return Err(SettingsError::Deviation { deviation });
+        }
+        let nanos = |length: TimeDelta| length.num_nanoseconds().and_then(|nanos| u64::try_from(nanos).ok());
+        let max_interval = match self.max_interval {
+            None => u64::MAX,
+            Some(given) => nanos(given)
+                .filter(|nanos| *nanos > 0)
+                .ok_or(SettingsError::MaxInterval { max_interval: given })?,
+        };
+        let min_interval = nanos(self.min_interval)
+            .filter(|nanos| *nanos <= max_interval)
+            .ok_or(SettingsError::MinInterval { min_interval: self.min_interval })?;
+        Ok(Checked { max_interval, min_interval })
+    }
+}
+
+pub(super) struct Checked {
+    pub(super) max_interval: u64,
+    pub(super) min_interval: u64,
+}
+
+/// What is drawn between kept samples.
+///
+/// Exhaustive: a signal that is sampled either moves between its samples or steps at them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A straight line: for what moves, such as a temperature.
+    #[default]
+    Linear,
+    /// The first value holds until the next: for what steps, such as a state, a counter or a set point. A change
+    /// beyond the deviation is kept when it comes, and nothing is held back for it.
+    Step,
+}
+
+/// What becomes of a sample that is no later than the newest: one out of order, or a second of the same moment.
+/// It takes no part in any line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Late {
+    /// It is kept, as [`Reason::Late`](super::Reason::Late).
+    #[default]
+    Pass,
+    /// It is dropped, and [counted](super::Counts::late).
+    Drop,
+    /// [`LateError`](super::LateError).
+    Refuse,
+}
+
+/// A door cannot be set like that.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The deviation is negative, too large or no number.
+    #[error("a `deviation` of {deviation} is no distance: give one from 0 to 1e270 in the unit of the tag")]
+    Deviation {
+        /// What was given.
+        deviation: f64,
+    },
+    /// The max interval is zero, negative or too long.
+    #[error("a `max_interval` of {max_interval} is no limit: give a length above zero and up to 292 years")]
+    MaxInterval {
+        /// What was given.
+        max_interval: TimeDelta,
+    },
+    /// The min interval is negative, too long, or longer than the max interval.
+    #[error("a `min_interval` of {min_interval} cannot be kept: give zero, or a length up to `max_interval`")]
+    MinInterval {
+        /// What was given.
+        min_interval: TimeDelta,
+    },
+}

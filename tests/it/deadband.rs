@@ -1,0 +1,3 @@
+//! Deadbands from outside.
+
+mod swinging_door;
