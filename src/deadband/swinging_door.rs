@@ -134,17 +134,18 @@ impl SwingingDoor {
     #[inline]
     pub fn push(&mut self, sample: Sample) -> Result<Reports, LateError> {
         if let Some(line) = &mut self.line
-            && matches!(self.mode, Mode::Linear)
+            && self.mode == Mode::Linear
             && sample.at > line.newest.at
             && sample.quality == line.newest.quality
+            && line.after_anchor(&sample) <= self.max_interval
         {
-            let after = line.after_anchor(&sample);
             // What is not finite the cone does not take.
-            if after <= self.max_interval
-                && line.cone.take(line.anchor.value, self.deviation, sample.value, after)
-            {
-                line.hold(sample);
+            if take(line, &sample, self.deviation) {
                 return Ok(Reports::NONE);
+            }
+            if sample.value.is_finite() && line.anchor.value.is_finite() {
+                let before = end_line(line, &mut self.counts, self.min_interval);
+                return Ok(begin_line(line, &mut self.counts, sample, self.deviation, before));
             }
         }
         self.push_slowly(sample)
@@ -206,31 +207,46 @@ impl SwingingDoor {
             line.hold(sample);
         } else if self.mode == Mode::Step {
             this = step(line, counts, sample, dev, min);
-        } else if before.is_some() || !take(line, sample, dev) {
-            // A line that ended at its longest has begun anew, and with an open cone.
-            if before.is_none() {
-                before = end_line(line, counts, min);
-            }
-            if !take(line, sample, dev) {
-                // Too far from the anchor for a line to be computed.
-                this = Some(start_anew(line, counts, sample, Reason::Line));
-            }
+        } else {
+            return Ok(begin_line(line, counts, sample, dev, before));
         }
         Ok(Reports::two(before, this))
     }
 }
 
-fn take(line: &mut Line, sample: Sample, dev: f64) -> bool {
-    let after = line.after_anchor(&sample);
+/// Holds the sample, where the line can go on to it.
+#[inline]
+fn take(line: &mut Line, sample: &Sample, dev: f64) -> bool {
+    let after = line.after_anchor(sample);
     let is_taken = line.cone.take(line.anchor.value, dev, sample.value, after);
     if is_taken {
-        line.hold(sample);
+        line.hold(*sample);
     }
     is_taken
 }
 
+/// Holds the first sample that a line is bound by.
+#[inline]
+fn begin_line(
+    line: &mut Line,
+    counts: &mut Counts,
+    sample: Sample,
+    dev: f64,
+    before: Option<Report>,
+) -> Reports {
+    match Cone::first(line.anchor.value, dev, sample.value, line.after_anchor(&sample)) {
+        Some(cone) => {
+            line.cone = cone;
+            line.hold(sample);
+            Reports::two(before, None)
+        }
+        // Too far from the anchor for a line to be computed.
+        None => Reports::two(before, Some(start_anew(line, counts, sample, Reason::Line))),
+    }
+}
+
 /// Ends the line at the held sample, which is kept unless it is too near the anchor: then the line goes on,
-/// bound by nothing that came until then.
+/// bound by nothing that came until then. Either way the cone is open.
 fn end_line(line: &mut Line, counts: &mut Counts, min: u64) -> Option<Report> {
     if line.after_anchor(&line.newest) >= min {
         return keep_newest(line, counts, Reason::Line);

@@ -2,6 +2,7 @@
 
 mod diagnosis;
 mod load;
+mod swinging_door;
 
 use crate::error::Error;
 use crate::measure::{self, Medians, Side};
@@ -22,7 +23,7 @@ pub(crate) trait Work: Sync {
 
 /// Every work, in the order in which the help names them.
 pub(crate) fn all() -> &'static [&'static dyn Work] {
-    &[&diagnosis::Diagnosis, &load::Load]
+    &[&diagnosis::Diagnosis, &load::Load, &swinging_door::Door]
 }
 
 /// Measures one case beside one peer and reports the row.

@@ -48,6 +48,17 @@ impl Cone {
         (compare(origin, cone.low.slope(-dev), cone.high.slope(dev)) != Ordering::Greater).then_some(cone)
     }
 
+    /// The lines from `origin` that pass the first sample after it; `None` where that is not finite or too far.
+    #[inline]
+    pub(super) fn first(origin: f64, dev: f64, value: f64, after: u64) -> Option<Self> {
+        let rise = value - origin;
+        let size = rise.abs() + dev;
+        (size <= WIDEST).then(|| Self {
+            low: Edge::new(value, after, rise - dev, size),
+            high: Edge::new(value, after, rise + dev, size),
+        })
+    }
+
     /// The samples that its edges pass: of the low one, and of the high one. `None` where it is open.
     pub(super) fn edges(&self) -> Option<[(f64, u64); 2]> {
         (self.low.after > 0).then_some([(self.low.value, self.low.after), (self.high.value, self.high.after)])
@@ -64,12 +75,15 @@ impl Cone {
         let (low, high) = (self.low, self.high);
         let doubt_low = ROUNDING * (size * low.run + low.size * run);
         let doubt_high = ROUNDING * (size * high.run + high.size * run);
+        let in_low = rise * low.run - low.rise * run;
+        let in_high = high.rise * run - rise * high.run;
         // NaN compares as false throughout.
-        let is_surely_in = rise * low.run - low.rise * run >= doubt_low
-            && high.rise * run - rise * high.run >= doubt_high
-            && size <= WIDEST;
-        if !is_surely_in && !self.holds(origin, dev, value, after, size) {
-            return false;
+        let is_surely_in = in_low >= doubt_low && in_high >= doubt_high && size <= WIDEST;
+        if !is_surely_in {
+            let is_surely_out = in_low < -doubt_low || in_high < -doubt_high;
+            if is_surely_out || !self.holds(origin, dev, value, after, size) {
+                return false;
+            }
         }
         let above_low = (rise - dev) * low.run - low.rise * run;
         if above_low >= doubt_low || (above_low > -doubt_low && self.rises(origin, dev, value, after)) {
