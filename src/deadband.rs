@@ -1,4 +1,5 @@
 //! Deadbands: which samples of a tag are worth reporting.
 
+pub mod audit;
 pub mod sample;
 pub mod swinging_door;

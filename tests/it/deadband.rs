@@ -1,3 +1,4 @@
 //! Deadbands from outside.
 
+mod audit;
 mod swinging_door;

@@ -1,7 +1,7 @@
 //! The door beside a slow model in whole numbers, and its guarantee on signals of many shapes.
 
 mod model;
-mod signals;
+pub(super) mod signals;
 
 use chrono::TimeDelta;
 use iot_runbook::deadband::sample::{Quality, Sample};

@@ -6,10 +6,10 @@ use iot_runbook::deadband::sample::Sample;
 pub(super) const TICK: i64 = 1_000_003;
 
 /// Uniform in -1..1, in multiples of 2⁻²⁰, by xorshift: the same in each run.
-pub(super) struct Noise(pub(super) u64);
+pub(in crate::deadband) struct Noise(pub(in crate::deadband) u64);
 
 impl Noise {
-    pub(super) fn uniform(&mut self) -> f64 {
+    pub(in crate::deadband) fn uniform(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
