@@ -9,6 +9,7 @@ mod wire;
 
 pub use number::{Class, Number};
 pub use quality::{Quality, Severity};
+pub(super) use wire::exact;
 
 /// One value of one tag: what it was, when, and how good.
 ///

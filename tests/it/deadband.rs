@@ -1,4 +1,12 @@
-//! Deadbands from outside.
+//! Deadbands: each engine beside a slow and obvious model of it.
 
+mod allocations;
 mod audit;
+mod bank;
+mod exact;
+mod filter;
+mod model;
+mod profile;
+mod restore;
+mod streams;
 mod swinging_door;

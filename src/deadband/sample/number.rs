@@ -60,6 +60,17 @@ pub trait Number:
     /// assert!(i64::MAX.exceeds(i64::MIN, u64::MAX - 1));
     /// ```
     fn exceeds(self, from: Self, width: Self::Width) -> bool;
+
+    /// A bound for [`is_near`](Self::is_near) and [`is_far`](Self::is_far) that stands for this width.
+    fn bound(width: Self::Width) -> Self::Width;
+
+    /// Whether it is not further than the bound's width from another, as far as one subtraction tells: what is near
+    /// is within. Of the rest, [`exceeds`](Self::exceeds) tells more. Any number may be given.
+    fn is_near(self, from: Self, bound: Self::Width) -> bool;
+
+    /// Whether both are finite and it is further than the bound's width from the other, as far as one subtraction
+    /// tells: what is far is outside.
+    fn is_far(self, from: Self, bound: Self::Width) -> bool;
 }
 
 /// What a number is.
@@ -134,6 +145,22 @@ macro_rules! floats {
                 let lost = smaller - (rounded - larger);
                 if rounded > 0.0 { lost > 0.0 } else { lost < 0.0 }
             }
+
+            fn bound(width: Self) -> Self {
+                // So that a value that stands still is near, though the width is zero.
+                width.max(Self::from_bits(1))
+            }
+
+            #[inline]
+            fn is_near(self, from: Self, bound: Self) -> bool {
+                self.distance(from) < bound
+            }
+
+            #[inline]
+            fn is_far(self, from: Self, bound: Self) -> bool {
+                let distance = self.distance(from);
+                (distance > bound) & (distance <= Self::MAX)
+            }
         }
     )*};
 }
@@ -172,6 +199,20 @@ macro_rules! integers {
             #[inline]
             fn exceeds(self, from: Self, width: $unsigned) -> bool {
                 self.abs_diff(from) > width
+            }
+
+            fn bound(width: $unsigned) -> $unsigned {
+                width
+            }
+
+            #[inline]
+            fn is_near(self, from: Self, bound: $unsigned) -> bool {
+                self.abs_diff(from) <= bound
+            }
+
+            #[inline]
+            fn is_far(self, from: Self, bound: $unsigned) -> bool {
+                self.abs_diff(from) > bound
             }
         }
     )*};

@@ -42,3 +42,17 @@ pub(super) mod readable {
         super::read(from)
     }
 }
+
+/// Always a text where people read: its digits bring back the same value, which not every reader of JSON numbers
+/// does.
+pub(in super::super) mod exact {
+    use super::{Deserializer, Number, Serializer};
+
+    pub(crate) fn serialize<V: Number, S: Serializer>(value: &V, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { to.collect_str(value) } else { value.serialize(to) }
+    }
+
+    pub(crate) fn deserialize<'de, V: Number, D: Deserializer<'de>>(from: D) -> Result<V, D::Error> {
+        super::read(from)
+    }
+}

@@ -1,0 +1,356 @@
+//! The decision itself: one sample against the state of its tag.
+
+use chrono::TimeDelta;
+
+use super::hold::Held;
+use super::{
+    Band, ConfigError, Disorder, Extent, Hold, Order, OrderError, Reason, Report, Settings, State,
+    Suppression, Verdict, Widths, vendor,
+};
+use crate::deadband::profile::{Anchor, Mode, Profile, Trigger};
+use crate::deadband::sample::{Class, Number, Sample};
+
+/// Settings that are proven to make sense. Tags of the same settings share one.
+#[derive(Clone, Debug)]
+pub struct Rule<V: Number = f64> {
+    settings: Settings,
+    widths: Widths,
+    /// The width, where it does not depend on the last value.
+    pub(in crate::deadband) constant: Option<V::Width>,
+    /// In nanoseconds; the largest where there is none.
+    pub(in crate::deadband) max: i64,
+    /// In nanoseconds; zero where there is none.
+    min: i64,
+    /// What a sample may be ahead of its reception.
+    ahead: Option<i64>,
+    /// Whether what came too soon is dropped, not held.
+    drops_soon: bool,
+    is_ordered: bool,
+    /// Whether it goes by [`vendor`].
+    is_foreign: bool,
+}
+
+impl<V: Number> Rule<V> {
+    /// Proves that the settings make sense.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the field and what to do about it.
+    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let profile = settings.profile;
+        let widths = Widths::new(settings.band, &profile)?;
+        let max = interval("max_interval", settings.max_interval)?;
+        let min = interval("min_interval", settings.min_interval)?;
+        if min.zip(max).is_some_and(|(min, max)| min >= max) {
+            return Err(ConfigError::Intervals);
+        }
+        let ahead = interval("ahead", settings.ahead)?;
+        fits(&settings)?;
+        Ok(Self {
+            constant: widths.is_constant().then(|| V::width(widths.at(0.0))),
+            widths,
+            max: max.unwrap_or(match profile {
+                Profile::Telegraf => vendor::DEDUP_INTERVAL,
+                _ => i64::MAX,
+            }),
+            min: min.unwrap_or(0),
+            ahead,
+            drops_soon: profile == Profile::Pi,
+            is_ordered: profile.is_ordered(),
+            is_foreign: !matches!(
+                profile,
+                Profile::Exact | Profile::Pi | Profile::OpcUa(Trigger::StatusValue)
+            ),
+            settings,
+        })
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whose semantics it has.
+    #[must_use]
+    pub const fn profile(&self) -> &Profile {
+        &self.settings.profile
+    }
+
+    /// How wide the band is while `last` is the last reported value, in the unit of the tag and in its type: for
+    /// integers it is a whole number.
+    #[must_use]
+    pub fn width_at(&self, last: V) -> f64 {
+        V::width_to_f64(self.width(last))
+    }
+
+    /// Judges a sample against the state of its tag, and moves the state on. What is to be reported goes to `out`,
+    /// in time order. `received` is when the sample was received, in nanoseconds since the Unix epoch, where that
+    /// is known.
+    ///
+    /// [`Filter`](super::Filter) bundles this with the state, and counts; call this where states lie elsewhere.
+    ///
+    /// # Errors
+    /// [`OrderError`] for a sample out of time order, where such are refused. Nothing has changed then.
+    #[inline]
+    pub fn step(
+        &self,
+        state: &mut State<V>,
+        hold: &mut Hold<V>,
+        sample: Sample<V>,
+        received: Option<i64>,
+        out: &mut impl FnMut(Report<V>),
+    ) -> Result<Verdict, OrderError> {
+        if self.is_foreign {
+            return Ok(vendor::step(self, state, sample, received, out));
+        }
+        if self.is_ordered
+            && let Some(error) = self.disorder(state, sample.at, received)
+        {
+            return self.out_of_order(sample, error, out);
+        }
+        let elapsed = sample.at.saturating_sub(state.reported_at);
+        if hold.held.is_some() && elapsed >= self.min {
+            self.release(state, hold, out);
+        }
+        Ok(self.judge(state, hold, sample, out))
+    }
+
+    #[inline]
+    fn judge(
+        &self,
+        state: &mut State<V>,
+        hold: &mut Hold<V>,
+        sample: Sample<V>,
+        out: &mut impl FnMut(Report<V>),
+    ) -> Verdict {
+        let elapsed = sample.at.saturating_sub(state.reported_at);
+        let silence = sample.at.saturating_sub(state.newest);
+        state.newest = sample.at;
+        let reason = if state.anchor == Anchor::Nothing {
+            Reason::First
+        } else if sample.quality != state.quality {
+            Reason::Quality
+        } else if moved(sample.value, state.last, state.width) {
+            if elapsed.max(0) < self.min && sample.value.class() == state.last.class() {
+                return self.too_soon(hold, sample);
+            }
+            Reason::Value
+        } else if elapsed >= self.max && self.max != i64::MAX {
+            if silence > self.max { Reason::Gap } else { Reason::Heartbeat }
+        } else {
+            return self.in_band(hold, sample);
+        };
+        if hold.held.is_some() {
+            self.release(state, hold, out);
+        }
+        self.report(state, hold, sample, reason, out);
+        Verdict::Reported(reason)
+    }
+
+    /// Within the band. While others are held it is held too: it may be the last of them.
+    #[inline]
+    fn in_band(&self, hold: &mut Hold<V>, sample: Sample<V>) -> Verdict {
+        if self.min > 0
+            && let Some(held) = &mut hold.held
+        {
+            held.join(sample);
+            return Verdict::Held;
+        }
+        if self.settings.previous {
+            hold.previous = Some(sample.into());
+        }
+        Verdict::Suppressed(Suppression::Band)
+    }
+
+    fn too_soon(&self, hold: &mut Hold<V>, sample: Sample<V>) -> Verdict {
+        if self.drops_soon {
+            if self.settings.previous {
+                hold.previous = Some(sample.into());
+            }
+            return Verdict::Suppressed(Suppression::MinInterval);
+        }
+        match &mut hold.held {
+            Some(held) => held.join(sample),
+            none => *none = Some(Held::new(sample)),
+        }
+        Verdict::Held
+    }
+
+    #[inline]
+    fn report(
+        &self,
+        state: &mut State<V>,
+        hold: &mut Hold<V>,
+        sample: Sample<V>,
+        reason: Reason,
+        out: &mut impl FnMut(Report<V>),
+    ) {
+        if self.settings.previous
+            && let Some(previous) = hold.previous.take()
+        {
+            out(Report { sample: previous.into(), reason: Reason::Previous });
+        }
+        self.anchor(state, sample);
+        out(Report { sample, reason });
+    }
+
+    /// What follows is held against this sample.
+    #[inline]
+    pub(in crate::deadband) fn anchor(&self, state: &mut State<V>, sample: Sample<V>) {
+        state.last = sample.value;
+        state.width = self.width(sample.value);
+        state.reported_at = sample.at;
+        state.quality = sample.quality;
+        state.anchor = Anchor::Value;
+    }
+
+    /// The width while this is the last reported value.
+    #[inline]
+    pub(in crate::deadband) fn width(&self, last: V) -> V::Width {
+        match self.constant {
+            Some(width) => width,
+            None => width_at(self.widths, last),
+        }
+    }
+
+    /// When what is held leaves.
+    pub(super) fn due(&self, state: &State<V>, hold: &Hold<V>) -> Option<i64> {
+        hold.held.is_some().then(|| state.reported_at.saturating_add(self.min))
+    }
+
+    /// Reports what is held, and holds what follows against the last of it.
+    #[cold]
+    pub(super) fn release(&self, state: &mut State<V>, hold: &mut Hold<V>, out: &mut impl FnMut(Report<V>)) {
+        let Some(held) = hold.held.take() else { return };
+        if let Some(previous) = hold.previous.take() {
+            out(Report { sample: previous.into(), reason: Reason::Previous });
+        }
+        held.report(out);
+        self.anchor(state, held.last.into());
+    }
+
+    /// What is wrong with the time of a sample, if anything.
+    #[inline]
+    pub(in crate::deadband) fn disorder(
+        &self,
+        state: &State<V>,
+        at: i64,
+        received: Option<i64>,
+    ) -> Option<OrderError> {
+        if state.anchor != Anchor::Nothing && at <= state.newest {
+            let disorder = if at < state.newest { Disorder::Late } else { Disorder::Duplicate };
+            return Some(OrderError { at, against: state.newest, disorder });
+        }
+        let received = received?;
+        (at.saturating_sub(received) > self.ahead?).then_some(OrderError {
+            at,
+            against: received,
+            disorder: Disorder::Ahead,
+        })
+    }
+
+    #[cold]
+    fn out_of_order(
+        &self,
+        sample: Sample<V>,
+        error: OrderError,
+        out: &mut impl FnMut(Report<V>),
+    ) -> Result<Verdict, OrderError> {
+        match self.settings.order {
+            Order::Pass => {
+                out(Report { sample, reason: Reason::Order });
+                Ok(Verdict::Reported(Reason::Order))
+            }
+            Order::Drop => Ok(Verdict::Suppressed(Suppression::Order)),
+            Order::Refuse => Err(error),
+        }
+    }
+}
+
+/// Whether a value left the band around another, or is a number where the other is none, or the reverse.
+#[inline]
+pub(in crate::deadband) fn moved<V: Number>(value: V, last: V, width: V::Width) -> bool {
+    match (value.class(), last.class()) {
+        (Class::Finite, Class::Finite) => value.exceeds(last, width),
+        (value, last) => value != last,
+    }
+}
+
+/// The width of a band around this value. Around what is no number it does not matter, but for bands that are the same
+/// everywhere.
+#[inline]
+pub(in crate::deadband) fn width_at<V: Number>(widths: Widths, last: V) -> V::Width {
+    let last = match last.class() {
+        Class::Finite => last.to_f64(),
+        _ => 0.0,
+    };
+    V::width(widths.at(last))
+}
+
+fn interval(field: &'static str, length: Option<TimeDelta>) -> Result<Option<i64>, ConfigError> {
+    length
+        .map(|length| {
+            let nanoseconds = length.num_nanoseconds().filter(|length| (1..i64::MAX).contains(length));
+            nanoseconds.ok_or(ConfigError::Interval { field })
+        })
+        .transpose()
+}
+
+/// Whether the profile has all that is set.
+fn fits(settings: &Settings) -> Result<(), ConfigError> {
+    let profile = settings.profile;
+    let refuse = |field, remedy| Err(ConfigError::Profile { field, profile: profile.name(), remedy });
+    let (intervals, ordered) = (
+        settings.max_interval.is_some() || settings.min_interval.is_some(),
+        settings.order == Order::Pass && settings.ahead.is_none(),
+    );
+    match profile {
+        Profile::Exact => return Ok(()),
+        Profile::Pi => {
+            return match settings.band {
+                Band::Of(Extent::Absolute(_) | Extent::PercentOfSpan { .. }) => Ok(()),
+                _ => refuse("band", "give ExcDev (absolute) or ExcDevPercent (percent of span)"),
+            };
+        }
+        Profile::OpcUa(_) => match settings.band {
+            Band::None | Band::Of(Extent::Absolute(_)) => {}
+            Band::Of(Extent::PercentOfSpan { percent, .. }) if percent <= 100.0 => {}
+            Band::Of(Extent::PercentOfSpan { .. }) => {
+                return refuse("band.percent", "give 0 to 100: a server refuses more");
+            }
+            _ => return refuse("band", "give an absolute one or one in percent of the span"),
+        },
+        Profile::NodeRed(node) => match settings.band {
+            Band::None if !node.mode.has_gap() => {}
+            _ if !node.mode.has_gap() => return refuse("band", "the modes rbe and rbei have none"),
+            Band::Of(Extent::Absolute(_)) => {}
+            Band::Of(Extent::PercentOfLast { floor: 0.0, .. }) => {}
+            _ => return refuse("band", "give an absolute gap, or percent of the last value with floor 0"),
+        },
+        Profile::Telegraf => {
+            if settings.band != Band::None {
+                return refuse("band", "it compares for equality: take Band::None");
+            }
+        }
+    }
+    if settings.previous {
+        return refuse("previous", "leave it out, or take the profile exact");
+    }
+    if !ordered {
+        return refuse(
+            "order",
+            "it does not look at the order of time: leave `order` and `ahead` as they are",
+        );
+    }
+    match profile {
+        Profile::Telegraf if settings.min_interval.is_none() => Ok(()),
+        Profile::NodeRed(node) if node.start.is_some_and(|start| !start.is_finite()) => {
+            refuse("profile.start", "give a finite start value")
+        }
+        Profile::NodeRed(node) if node.start.is_some() && matches!(node.mode, Mode::Rbe | Mode::Rbei) => {
+            refuse("profile.start", "only the narrowbands have one")
+        }
+        _ if intervals => refuse("max_interval, min_interval", "it has none: leave them out"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,146 @@
+//! What a filter is told to do, before it is proven to make sense.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::Band;
+use crate::deadband::profile::Profile;
+
+/// What a filter shall do. [`Rule::new`](super::Rule::new) proves that it makes sense.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How far the value may move without being reported.
+    pub band: Band,
+    /// Whose semantics are in force.
+    pub profile: Profile,
+    /// The heartbeat: a sample that comes this long after the last reported one passes. Telegraf calls it
+    /// `dedup_interval`, PI `ExcMax`.
+    pub max_interval: Option<TimeDelta>,
+    /// A value that moves sooner than this after the last reported one is held, and leaves when it is over.
+    /// PI, which calls it `ExcMin`, drops it instead.
+    pub min_interval: Option<TimeDelta>,
+    /// Whether the suppressed sample right before a reported one is reported first.
+    pub previous: bool,
+    /// What becomes of samples out of time order.
+    pub order: Order,
+    /// A sample further ahead of its reception than this has a wrong clock, and is out of time order.
+    pub ahead: Option<TimeDelta>,
+}
+
+impl Settings {
+    /// A band under [`Profile::Exact`], without intervals; what is out of order passes.
+    #[must_use]
+    pub fn new(band: impl Into<Band>) -> Self {
+        Self {
+            band: band.into(),
+            profile: Profile::Exact,
+            max_interval: None,
+            min_interval: None,
+            previous: false,
+            order: Order::Pass,
+            ahead: None,
+        }
+    }
+
+    /// The same with the semantics of another.
+    #[must_use]
+    pub fn with_profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// The same with a heartbeat.
+    #[must_use]
+    pub fn with_max_interval(self, interval: TimeDelta) -> Self {
+        Self { max_interval: Some(interval), ..self }
+    }
+
+    /// The same with a shortest time between reports.
+    #[must_use]
+    pub fn with_min_interval(self, interval: TimeDelta) -> Self {
+        Self { min_interval: Some(interval), ..self }
+    }
+
+    /// The same, with the suppressed sample before a reported one.
+    #[must_use]
+    pub fn with_previous(self) -> Self {
+        Self { previous: true, ..self }
+    }
+
+    /// The same with another policy for what is out of time order.
+    #[must_use]
+    pub fn with_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// The same with a limit on how far ahead of its reception a sample may be.
+    #[must_use]
+    pub fn with_ahead(self, ahead: TimeDelta) -> Self {
+        Self { ahead: Some(ahead), ..self }
+    }
+}
+
+/// What becomes of a sample that is out of time order: older than the newest, at the very same moment, or ahead of
+/// its reception by more than `ahead`. In no case does it move what later samples are held against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Order {
+    /// It is reported as it is: late data are data.
+    #[default]
+    Pass,
+    /// It is dropped and counted. A clock that once ran ahead mutes the tag until time catches up, unless `ahead`
+    /// is set.
+    Drop,
+    /// It is an error, and nothing changes.
+    Refuse,
+}
+
+/// Why a filter cannot be told that.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A width or a percentage that is none.
+    #[error("`{field}` is {value}: give a finite number that is not negative")]
+    NoWidth {
+        /// The field.
+        field: &'static str,
+        /// What was given, or what follows from it.
+        value: f64,
+    },
+    /// A span that is missing, inverted, empty or not finite.
+    #[error(
+        "`band.low` {low} and `band.high` {high} are no range: give finite ends, the high one above the low"
+    )]
+    Range {
+        /// The lower end.
+        low: f64,
+        /// The upper end.
+        high: f64,
+    },
+    /// An interval that is zero, negative, or longer than the 292 years that nanoseconds reach.
+    #[error("`{field}` is no interval: give more than zero and less than 292 years")]
+    Interval {
+        /// The field.
+        field: &'static str,
+    },
+    /// A heartbeat that would come before a change may.
+    #[error("`min_interval` is not shorter than `max_interval`: make it shorter, or leave one out")]
+    Intervals,
+    /// Something that a bank of filters does not have.
+    #[error("`{field}` does not go with a bank: take filters of their own for such tags")]
+    Bank {
+        /// The field.
+        field: &'static str,
+    },
+    /// Something that the profile does not have.
+    #[error("`{field}` does not go with the profile {profile}: {remedy}")]
+    Profile {
+        /// The field.
+        field: &'static str,
+        /// The profile's name.
+        profile: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+}

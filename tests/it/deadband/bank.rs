@@ -1,0 +1,277 @@
+use chrono::TimeDelta;
+use iot_runbook::deadband::batch::{FilterBank, ScanError};
+use iot_runbook::deadband::filter::{Band, Extent, Filter, Order, Reason, Settings, State, Suppression};
+use iot_runbook::deadband::filter::{Rule, Verdict};
+use iot_runbook::deadband::profile::{Profile, Trigger};
+use iot_runbook::deadband::sample::{Number, Quality, Sample};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+use super::streams;
+
+#[derive(Clone, Debug)]
+struct Scan {
+    step: i64,
+    /// The tags that come; none for all.
+    some: Option<Vec<usize>>,
+    with_quality: bool,
+    /// What each tag shows, taken in turn.
+    shown: Vec<(f64, Quality)>,
+}
+
+fn scans() -> impl Strategy<Value = Vec<Scan>> {
+    let step = prop_oneof![12 => 1_i64..8, 1 => 20_i64..40];
+    let some = prop::option::weighted(0.3, prop::collection::vec(0_usize..150, 0..140));
+    let shown = prop::collection::vec((streams::value(), streams::quality()), 1..40);
+    let scan = (step, some, any::<bool>(), shown).prop_map(|(step, some, with_quality, shown)| Scan {
+        step,
+        some,
+        with_quality,
+        shown,
+    });
+    prop::collection::vec(scan, 1..14)
+}
+
+/// A bank, and a filter for each of its tags.
+struct Both<V: Number> {
+    bank: FilterBank<V>,
+    filters: Vec<Filter<V>>,
+    clock: i64,
+}
+
+impl<V: Number> Both<V> {
+    fn new(settings: &Settings, bands: &[Band], tags: usize) -> Self {
+        let mut bank = FilterBank::new(settings.clone()).unwrap();
+        let filters = (0..tags).map(|tag| {
+            let band = bands[tag % bands.len()];
+            assert_eq!(bank.push(band).unwrap(), tag);
+            let mut settings = settings.clone();
+            settings.band = band;
+            Filter::new(Arc::new(Rule::new(settings).unwrap()))
+        });
+        let filters = filters.collect();
+        Self { bank, filters, clock: 0 }
+    }
+
+    fn scan(&mut self, scan: &Scan, of: impl Fn(f64) -> V) -> Result<(), TestCaseError> {
+        self.clock += scan.step;
+        let tags: Vec<u32> = match &scan.some {
+            // No tag twice: for a filter that would be a sample of the same moment.
+            Some(some) => {
+                let mut some: Vec<_> = some.iter().map(|tag| (tag % self.filters.len()) as u32).collect();
+                some.sort_unstable();
+                some.dedup();
+                some.reverse();
+                some
+            }
+            None => (0..self.filters.len() as u32).collect(),
+        };
+        let shown = |tag: &u32| scan.shown[*tag as usize * 7 % scan.shown.len()];
+        let values: Vec<V> = tags.iter().map(|tag| of(shown(tag).0)).collect();
+        let qualities: Vec<_> = tags.iter().map(|tag| shown(tag).1).collect();
+        let passed = match (&scan.some, scan.with_quality) {
+            (None, false) => self.bank.scan(self.clock, &values),
+            (None, true) => self.bank.scan_with_quality(self.clock, &values, &qualities),
+            (Some(_), false) => self.bank.scan_some(self.clock, &tags, &values),
+            (Some(_), true) => self.bank.scan_some_with_quality(self.clock, &tags, &values, &qualities),
+        };
+        let passed = passed.unwrap();
+        let mut expected = vec![];
+        for (position, tag) in tags.iter().enumerate() {
+            let quality = if scan.with_quality { qualities[position] } else { Quality::GOOD };
+            let sample = Sample::new(self.clock, values[position]).with_quality(quality);
+            let verdict = self.filters[*tag as usize].step(sample, |_| {}).unwrap();
+            if let Verdict::Reported(reason) = verdict {
+                expected.push(position);
+                // A gap lies between two scans, for a bank.
+                let is = |time| matches!(time, Some(Reason::Gap | Reason::Heartbeat));
+                let told = passed.reason(position);
+                prop_assert!(told == Some(reason) || is(told) && is(Some(reason)), "{told:?} {reason:?}");
+            } else {
+                prop_assert_eq!(passed.reason(position), None);
+            }
+        }
+        prop_assert_eq!(passed.iter().collect::<Vec<_>>(), &expected[..]);
+        prop_assert_eq!(passed.len(), expected.len());
+        prop_assert_eq!(passed.is_empty(), expected.is_empty());
+        for (tag, filter) in self.filters.iter().enumerate() {
+            let (ours, theirs) = (self.bank.state(tag).unwrap(), filter.state());
+            let (ours, theirs) = (ours.last_report(), theirs.last_report());
+            let shown =
+                |report: Option<Sample<V>>| report.map(|at| format!("{:?} {:?}", at.value, at.quality));
+            prop_assert_eq!(shown(ours), shown(theirs), "tag {}", tag);
+        }
+        let all: u64 = self.filters.iter().map(|filter| filter.counts().all_reported()).sum();
+        prop_assert_eq!(self.bank.counts().all_reported(), all);
+        let band = |filter: &Filter<V>| filter.counts().suppressed(Suppression::Band);
+        let all: u64 = self.filters.iter().map(band).sum();
+        prop_assert_eq!(self.bank.counts().suppressed(Suppression::Band), all);
+        for reason in [Reason::First, Reason::Quality, Reason::Value] {
+            let all: u64 = self.filters.iter().map(|filter| filter.counts().reported(reason)).sum();
+            prop_assert_eq!(self.bank.counts().reported(reason), all);
+        }
+        Ok(())
+    }
+
+    /// Saves every tag and goes on with a bank that is restored.
+    fn restart(&mut self, settings: &Settings, bands: &[Band]) {
+        let mut restored = Self::new(settings, bands, self.filters.len());
+        for tag in 0..self.filters.len() {
+            let text = serde_json::to_string(&self.bank.state(tag).unwrap()).unwrap();
+            let state: State<V> = serde_json::from_str(&text).unwrap();
+            restored.bank.restore(tag, &state).unwrap();
+        }
+        let text = serde_json::to_string(self.bank.counts()).unwrap();
+        let counts: iot_runbook::deadband::filter::Counts = serde_json::from_str(&text).unwrap();
+        assert_eq!(counts, *self.bank.counts());
+        // Counts are the service's own; the filters go on beside.
+        self.bank = restored.bank;
+        for filter in &mut self.filters {
+            let state = serde_json::to_value(filter.save()).unwrap();
+            let mut state = state.as_object().unwrap().clone();
+            state.insert("counts".to_owned(), serde_json::json!({}));
+            let saved = serde_json::from_value(state.into()).unwrap();
+            *filter = Filter::restore(Arc::clone(filter.rule()), &saved).unwrap();
+        }
+    }
+}
+
+fn settings(max: Option<i64>) -> Settings {
+    let mut settings = Settings::new(Band::None);
+    settings.max_interval = max.map(TimeDelta::nanoseconds);
+    settings
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_bank_does_what_a_filter_for_each_tag_does(
+        max in prop::option::of(5_i64..30),
+        bands in prop::collection::vec(streams::band(), 1..6),
+        tags in 1_usize..150,
+        scans in scans(),
+        restart_at in 0_usize..14,
+    ) {
+        let settings = settings(max);
+        let mut both = Both::<f64>::new(&settings, &bands, tags);
+        for (position, scan) in scans.iter().enumerate() {
+            if position == restart_at {
+                both.restart(&settings, &bands);
+            }
+            both.scan(scan, |value| value)?;
+        }
+    }
+
+    #[test]
+    fn so_does_a_bank_of_constant_bands(
+        absolute in proptest::sample::select(vec![0.0, 0.1, 0.3, 0.5, 5e-324]),
+        scans in scans(),
+    ) {
+        let bands = [Band::Of(Extent::Absolute(absolute))];
+        Both::<f64>::new(&settings(None), &bands, 130).scans(&scans, |value| value)?;
+        Both::<f32>::new(&settings(None), &bands, 130).scans(&scans, |value| value as f32)?;
+    }
+
+    #[test]
+    fn so_do_banks_of_integers(bands in prop::collection::vec(streams::band(), 1..3), scans in scans()) {
+        Both::<i64>::new(&settings(Some(20)), &bands, 70).scans(&scans, |value| value as i64)?;
+        Both::<u64>::new(&settings(None), &bands, 70).scans(&scans, |value| (value * 3.0) as u64)?;
+        Both::<i8>::new(&settings(None), &bands, 70).scans(&scans, |value| (value * 10.0) as i8)?;
+        Both::<u16>::new(&settings(None), &bands, 70).scans(&scans, |value| (value * 10.0) as u16)?;
+    }
+}
+
+impl<V: Number> Both<V> {
+    fn scans(mut self, scans: &[Scan], of: impl Fn(f64) -> V) -> Result<(), TestCaseError> {
+        scans.iter().try_for_each(|scan| self.scan(scan, &of))
+    }
+}
+
+fn bank(order: Order, tags: usize) -> FilterBank {
+    let mut bank = FilterBank::new(Settings::new(Band::None).with_order(order)).unwrap();
+    for _ in 0..tags {
+        bank.push(Extent::Absolute(1.0)).unwrap();
+    }
+    bank
+}
+
+#[test]
+fn a_scan_out_of_order_passes_or_goes_as_a_whole_and_moves_nothing() {
+    let values = [5.0; 70];
+    let mut passing = bank(Order::Pass, 70);
+    passing.scan(10, &[0.0; 70]).unwrap();
+    for at in [10, 9] {
+        let passed = passing.scan(at, &values).unwrap();
+        assert_eq!((passed.len(), passed.reason(69), passed.reason(70)), (70, Some(Reason::Order), None));
+    }
+    assert_eq!(passing.scan_some(9, &[3], &[5.0]).unwrap().reason(0), Some(Reason::Order));
+    assert_eq!(passing.last(), [0.0; 70]);
+    assert_eq!(passing.counts().reported(Reason::Order), 141);
+    // Other tags of the same moment.
+    assert_eq!(passing.scan_some(10, &[3], &[0.5]).unwrap().len(), 0);
+    let mut dropping = bank(Order::Drop, 70);
+    dropping.scan(10, &[0.0; 70]).unwrap();
+    assert!(dropping.scan(9, &values).unwrap().is_empty());
+    assert_eq!(dropping.counts().suppressed(Suppression::Order), 70);
+    let mut refusing = bank(Order::Refuse, 70);
+    refusing.scan(10, &[0.0; 70]).unwrap();
+    assert_eq!(refusing.scan(9, &values).unwrap_err(), ScanError::Order { at: 9, newest: 10 });
+    assert_eq!(refusing.scan(11, &values).unwrap().len(), 70);
+}
+
+#[test]
+fn a_server_of_opc_ua_does_not_look_at_the_time() {
+    let settings = Settings::new(Band::None).with_profile(Profile::OpcUa(Trigger::StatusValue));
+    let mut bank = FilterBank::<f64>::new(settings).unwrap();
+    bank.push(Extent::Absolute(1.0)).unwrap();
+    assert_eq!(bank.scan(10, &[0.0]).unwrap().len(), 1);
+    assert_eq!(bank.scan(9, &[1.0]).unwrap().len(), 0);
+    assert_eq!(bank.scan(9, &[1.5]).unwrap().reason(0), Some(Reason::Value));
+    assert_eq!(bank.last(), [1.5]);
+    assert!(bank.push(Extent::PercentOfLast { percent: 1.0, floor: 0.0 }).is_err());
+}
+
+#[test]
+fn a_wrong_scan_is_an_error_and_changes_nothing() {
+    let mut bank = bank(Order::Pass, 3);
+    assert_eq!(
+        bank.scan(1, &[0.0]).unwrap_err().to_string(),
+        "the scan has 1 values, and needs 3: give one for each"
+    );
+    assert!(bank.scan_with_quality(1, &[0.0; 3], &[]).is_err());
+    assert!(bank.scan_some(1, &[0], &[]).is_err());
+    assert!(bank.scan_some_with_quality(1, &[0], &[0.0], &[]).is_err());
+    assert_eq!(
+        bank.scan_some(1, &[0, 3], &[0.0, 0.0]).unwrap_err(),
+        ScanError::Tag { position: 1, tag: 3, tags: 3 }
+    );
+    assert_eq!(bank.counts().all_reported(), 0);
+    assert_eq!(bank.scan(1, &[0.0; 3]).unwrap().reason(2), Some(Reason::First));
+    assert!(bank.state(3).is_none());
+    assert!(bank.restore(3, &State::default()).is_ok());
+}
+
+#[test]
+fn what_needs_a_filter_of_its_own_is_refused_by_name() {
+    let second = TimeDelta::seconds(1);
+    let plain = || Settings::new(Band::None);
+    for (settings, field) in [
+        (plain().with_profile(Profile::Telegraf), "profile"),
+        (plain().with_profile(Profile::OpcUa(Trigger::Status)), "profile"),
+        (plain().with_min_interval(second), "min_interval"),
+        (plain().with_ahead(second), "ahead"),
+        (plain().with_previous(), "previous"),
+    ] {
+        let error = FilterBank::<f64>::new(settings).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("`{field}` does not go with a bank")), "{error}");
+    }
+}
+
+#[test]
+fn an_empty_bank_scans() {
+    let mut bank = bank(Order::Pass, 0);
+    assert!(bank.is_empty() && bank.scan(1, &[]).unwrap().is_empty());
+    assert!(bank.scan_some(1, &[], &[]).unwrap().iter().next().is_none());
+    assert_eq!(bank.len(), 0);
+}

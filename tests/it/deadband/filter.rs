@@ -1,0 +1,303 @@
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use iot_runbook::deadband::filter::{
+    Band, ConfigError, Disorder, Extent, Filter, Hold, Order, Reason, Report, Rule, Settings, State,
+    Suppression, Verdict,
+};
+use iot_runbook::deadband::sample::{Number, Quality, Sample};
+use proptest::prelude::*;
+
+use super::model::{Model, width};
+use super::streams;
+
+pub(super) fn filter<V: Number>(settings: Settings) -> Filter<V> {
+    Filter::new(Arc::new(Rule::new(settings).unwrap()))
+}
+
+/// Compares with NaN equal to itself.
+pub(super) fn shown(reports: &[Report]) -> String {
+    format!("{reports:?}")
+}
+
+fn run(settings: Settings, samples: impl IntoIterator<Item = Sample>) -> Vec<(i64, Reason)> {
+    let mut filter = filter(settings);
+    let mut out = vec![];
+    for sample in samples {
+        filter.step(sample, |report| out.push((report.sample.at, report.reason))).unwrap();
+    }
+    out
+}
+
+fn at(values: &[(i64, f64)]) -> Vec<Sample> {
+    values.iter().map(|(at, value)| Sample::new(*at, *value)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn it_does_what_the_model_does(
+        settings in streams::settings(),
+        samples in streams::unkind(),
+        poll_every in 1_usize..6,
+    ) {
+        prop_assume!(Rule::<f64>::new(settings.clone()).is_ok());
+        let mut filter = filter(settings.clone());
+        let mut model = Model::new(settings);
+        for (position, (sample, received)) in samples.into_iter().enumerate() {
+            let mut out = vec![];
+            let verdict = match received {
+                Some(received) => filter.step_received(sample, received, |report| out.push(report)),
+                None => filter.step(sample, |report| out.push(report)),
+            };
+            let expected = model.step(sample, received);
+            prop_assert_eq!(verdict.is_err(), expected.is_none());
+            prop_assert_eq!(shown(&out), shown(&expected.unwrap_or_default()));
+            if let Ok(Verdict::Reported(reason)) = verdict {
+                prop_assert_eq!(out.last().unwrap().reason, reason);
+            }
+            if position % poll_every == 0 {
+                let now = sample.at.saturating_add(3);
+                let mut out = vec![];
+                filter.poll(now, |report| out.push(report));
+                prop_assert_eq!(shown(&out), shown(&model.poll(now)));
+                prop_assert!(filter.due().is_none_or(|due| due > now));
+            }
+        }
+        let (mut out, mut expected) = (vec![], vec![]);
+        filter.flush(|report| out.push(report));
+        model.release(&mut expected);
+        prop_assert_eq!(shown(&out), shown(&expected));
+    }
+
+    #[test]
+    fn nothing_is_made_up_and_nothing_comes_twice(settings in streams::settings(), samples in streams::unkind()) {
+        prop_assume!(Rule::<f64>::new(settings.clone()).is_ok());
+        let mut filter = filter(settings);
+        let mut left: Vec<String> = samples.iter().map(|(sample, _)| format!("{sample:?}")).collect();
+        let mut out = vec![];
+        for (sample, _) in samples {
+            let _ = filter.step(sample, |report| out.push(report.sample));
+        }
+        filter.flush(|report| out.push(report.sample));
+        prop_assert_eq!(filter.counts().all_reported(), out.len() as u64);
+        for sample in out {
+            let found = left.iter().position(|input| *input == format!("{sample:?}"));
+            prop_assert!(found.is_some(), "{sample:?}");
+            left.remove(found.unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_held_off_is_within_the_band(band in streams::band(), samples in streams::kind()) {
+        let mut filter = filter(Settings::new(band));
+        let mut last = None;
+        for sample in samples {
+            filter.step(sample, |report| last = Some(report.sample.value)).unwrap();
+            let last = last.unwrap();
+            prop_assert!(!super::exact::exceeds(sample.value, last, width(band, last)));
+        }
+    }
+
+    #[test]
+    fn a_change_of_quality_is_never_lost(settings in streams::settings(), samples in streams::unkind()) {
+        prop_assume!(Rule::<f64>::new(settings.clone()).is_ok());
+        let mut filter = filter(settings);
+        let mut quality = None;
+        for (sample, _) in samples {
+            let mut out = vec![];
+            let verdict = filter.step(sample, |report| out.push(report));
+            if let Ok(Verdict::Reported(Reason::Order) | Verdict::Suppressed(Suppression::Order)) | Err(_) = verdict {
+                continue;
+            }
+            if quality != Some(sample.quality) {
+                prop_assert_eq!(shown(&out[out.len() - 1..]), shown(&[Report { sample, ..out[out.len() - 1] }]));
+            }
+            quality = Some(sample.quality);
+        }
+    }
+
+    #[test]
+    fn heartbeats_neither_starve_nor_double(samples in streams::kind(), max in 5_i64..20) {
+        let settings = Settings::new(Extent::Absolute(100.0)).with_max_interval(TimeDelta::nanoseconds(max));
+        let reports = run(settings, samples.iter().copied());
+        for pair in reports.windows(2) {
+            let (earlier, later) = (pair[0].0, pair[1].0);
+            prop_assert!(later - earlier >= max);
+            let due = samples.iter().find(|sample| sample.at >= earlier + max).unwrap();
+            prop_assert_eq!(due.at, later);
+        }
+        let last = samples.last().map_or(0, |sample| sample.at);
+        prop_assert!(reports.last().is_none_or(|(at, _)| last - at < max));
+    }
+}
+
+#[test]
+fn a_state_is_at_most_48_bytes() {
+    assert!(size_of::<State<f64>>() <= 48, "{}", size_of::<State<f64>>());
+    assert!(size_of::<State<i64>>() <= 48);
+    assert!(size_of::<State<u8>>() <= 48);
+}
+
+#[test]
+fn the_lowest_the_highest_and_the_last_leave_in_time_order() {
+    let settings = || Settings::new(Extent::Absolute(0.5)).with_min_interval(TimeDelta::nanoseconds(10));
+    let samples = at(&[(0, 0.0), (1, 0.2), (2, 5.0), (3, -5.0), (4, 9.0), (5, 0.1), (11, 0.1)]);
+    let first = (0, Reason::First);
+    let held = |at| (at, Reason::Held);
+    assert_eq!(run(settings(), samples.iter().copied()), [first, held(3), held(4), held(5)]);
+    let mut polled = filter(settings());
+    for sample in &samples[..6] {
+        polled.step(*sample, |_| {}).unwrap();
+    }
+    assert_eq!(polled.due(), Some(10));
+    let mut out = vec![];
+    polled.poll(9, |report| out.push(report.sample.at));
+    assert!(out.is_empty());
+    polled.poll(10, |report| out.push(report.sample.at));
+    polled.poll(10, |report| out.push(report.sample.at));
+    assert_eq!(out, [3, 4, 5]);
+    assert_eq!((polled.counts().held(), polled.counts().reported(Reason::Held)), (4, 3));
+}
+
+#[test]
+fn a_change_of_quality_goes_at_once_and_takes_what_is_held_along() {
+    let settings = Settings::new(Extent::Absolute(0.5)).with_min_interval(TimeDelta::nanoseconds(10));
+    let mut samples = at(&[(0, 0.0), (2, 5.0), (3, 5.0)]);
+    samples[2].quality = Quality::BAD;
+    assert_eq!(run(settings, samples), [(0, Reason::First), (2, Reason::Held), (3, Reason::Quality)]);
+}
+
+#[test]
+fn a_sub_code_alone_is_a_change_of_quality() {
+    let samples = [Quality::BAD, Quality::new(0x8001_0000)].map(|quality| (quality.code().into(), quality));
+    let samples = samples.map(|(at, quality)| Sample::new(at, 0.0).with_quality(quality));
+    let reports = run(Settings::new(Extent::Absolute(1.0)), samples);
+    assert_eq!(reports[1].1, Reason::Quality);
+}
+
+#[test]
+fn what_is_no_number_passes_when_it_comes_and_when_it_goes() {
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    let values = [1.0, nan, nan, -nan, 1.0, inf, inf, -inf, -inf, nan, 1.0, 1.0];
+    let samples = values.iter().zip(0..).map(|(value, at)| Sample::new(at, *value));
+    let reports: Vec<_> =
+        run(Settings::new(Extent::Absolute(0.5)), samples).iter().map(|(at, _)| *at).collect();
+    assert_eq!(reports, [0, 1, 4, 5, 7, 9, 10]);
+}
+
+#[test]
+fn a_gap_is_told_from_a_heartbeat() {
+    let settings = Settings::new(Extent::Absolute(1.0)).with_max_interval(TimeDelta::nanoseconds(10));
+    let samples = at(&[(0, 0.0), (5, 0.0), (9, 0.0), (10, 0.0), (20, 0.0), (31, 0.0), (40, 0.0), (41, 0.0)]);
+    let expected = [
+        (0, Reason::First),
+        (10, Reason::Heartbeat),
+        (20, Reason::Heartbeat),
+        (31, Reason::Gap),
+        (41, Reason::Heartbeat),
+    ];
+    assert_eq!(run(settings, samples), expected);
+}
+
+#[test]
+fn the_previous_sample_goes_first_unless_it_is_reported_already() {
+    let settings = Settings::new(Extent::Absolute(1.0)).with_previous();
+    let samples = at(&[(0, 0.0), (1, 0.5), (2, 0.6), (3, 5.0), (4, 9.0)]);
+    let expected = [(0, Reason::First), (2, Reason::Previous), (3, Reason::Value), (4, Reason::Value)];
+    assert_eq!(run(settings, samples), expected);
+}
+
+#[test]
+fn what_is_out_of_order_moves_nothing() {
+    let samples = [(10, 0.0), (5, 9.0), (10, 9.0), (11, 0.5), (12, 9.0)];
+    let settings = Settings::new(Extent::Absolute(1.0));
+    let (first, value) = ((10, Reason::First), (12, Reason::Value));
+    let pass = run(settings.clone(), at(&samples));
+    assert_eq!(pass, [first, (5, Reason::Order), (10, Reason::Order), value]);
+    assert_eq!(run(settings.clone().with_order(Order::Drop), at(&samples)), [first, value]);
+    let mut refusing =
+        filter(settings.clone().with_order(Order::Refuse).with_ahead(TimeDelta::nanoseconds(100)));
+    let mut errors = vec![];
+    for sample in at(&samples) {
+        errors.extend(refusing.step(sample, |_| {}).err());
+    }
+    assert_eq!(
+        errors.iter().map(|error| error.disorder).collect::<Vec<_>>(),
+        [Disorder::Late, Disorder::Duplicate]
+    );
+    assert_eq!(
+        errors[0].to_string(),
+        "a sample at 5 ns is older than the newest, at 10 ns: drop it, or set `order` to pass or drop"
+    );
+    assert!(refusing.step_received(Sample::new(200, 0.0), 100, |_| {}).is_ok());
+    let error = refusing.step_received(Sample::new(301, 0.0), 200, |_| {}).unwrap_err();
+    assert_eq!((error.disorder, error.against), (Disorder::Ahead, 200));
+}
+
+#[test]
+fn integers_are_exact_at_the_ends() {
+    let mut filter = filter::<i64>(Settings::new(Extent::Absolute(1.9)));
+    let verdicts = [i64::MIN, i64::MIN + 1, i64::MIN + 2, i64::MAX, i64::MAX - 1, i64::MAX - 2]
+        .into_iter()
+        .zip(0..)
+        .map(|(value, at)| {
+            matches!(filter.step(Sample::new(at, value), |_| {}).unwrap(), Verdict::Reported(_))
+        });
+    assert_eq!(verdicts.collect::<Vec<_>>(), [true, false, true, true, false, true]);
+}
+
+#[test]
+fn seven_percent_of_a_hundred_is_seven() {
+    for band in [
+        Extent::PercentOfSpan { percent: 7.0, low: 0.0, high: 100.0 },
+        Extent::PercentOfLast { percent: 7.0, floor: 0.0 },
+    ] {
+        assert_eq!(Rule::<f64>::new(Settings::new(band)).unwrap().width_at(-100.0), 7.0);
+        assert_eq!(Rule::<u16>::new(Settings::new(band)).unwrap().width_at(100), 7.0);
+    }
+    let huge = Rule::<f64>::new(Settings::new(Extent::PercentOfLast { percent: 50.0, floor: 0.0 })).unwrap();
+    assert_eq!(huge.width_at(f64::MAX), f64::MAX / 2.0);
+    assert_eq!(huge.width_at(f64::NAN), 0.0);
+}
+
+#[test]
+fn an_error_names_the_field() {
+    let of = |band: Extent| Settings::new(band);
+    let span = |low, high| of(Extent::PercentOfSpan { percent: 1.0, low, high });
+    let second = TimeDelta::seconds(1);
+    for (settings, says) in [
+        (of(Extent::Absolute(-1.0)), "`band.absolute` is -1"),
+        (of(Extent::Absolute(f64::NAN)), "`band.absolute` is NaN"),
+        (of(Extent::Absolute(f64::INFINITY)), "`band.absolute` is inf"),
+        (of(Extent::PercentOfLast { percent: -1.0, floor: 0.0 }), "`band.percent` is -1"),
+        (of(Extent::PercentOfLast { percent: 1.0, floor: f64::NAN }), "`band.floor` is NaN"),
+        (of(Extent::PercentOfSpan { percent: f64::NAN, low: 0.0, high: 1.0 }), "`band.percent` is NaN"),
+        (span(0.0, 0.0), "`band.low` 0 and `band.high` 0"),
+        (span(1.0, 0.0), "`band.low` 1"),
+        (span(f64::NAN, 1.0), "`band.low` NaN"),
+        (span(f64::MIN, f64::MAX), "no range"),
+        (span(0.0, f64::INFINITY), "`band.high` inf"),
+        (Settings::new(Band::Larger(Extent::Absolute(1.0), Extent::Absolute(-2.0))), "`band.absolute` is -2"),
+        (of(Extent::Absolute(1.0)).with_max_interval(TimeDelta::zero()), "`max_interval` is no interval"),
+        (of(Extent::Absolute(1.0)).with_min_interval(-second), "`min_interval` is no interval"),
+        (of(Extent::Absolute(1.0)).with_ahead(TimeDelta::MAX), "`ahead` is no interval"),
+        (
+            of(Extent::Absolute(1.0)).with_min_interval(second).with_max_interval(second),
+            "`min_interval` is not shorter than `max_interval`",
+        ),
+    ] {
+        let error: ConfigError = Rule::<f64>::new(settings).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn states_may_lie_elsewhere() {
+    let rule = Rule::<u8>::new(Settings::new(Extent::Absolute(1.0))).unwrap();
+    let (mut state, mut hold) = (State::default(), Hold::default());
+    let verdict = rule.step(&mut state, &mut hold, Sample::new(1, 7), None, &mut |_| {}).unwrap();
+    assert_eq!(verdict, Verdict::Reported(Reason::First));
+    assert_eq!((state.last_report(), state.newest()), (Some(Sample::new(1, 7)), Some(1)));
+}

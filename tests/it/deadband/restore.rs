@@ -1,0 +1,112 @@
+//! A state that is saved and restored goes on; one that cannot be is refused.
+
+use std::sync::Arc;
+
+use iot_runbook::deadband::filter::{Extent, Filter, Rule, Saved, Settings, StateError};
+use iot_runbook::deadband::profile::{Mode, NodeRed, Profile};
+use iot_runbook::deadband::sample::Sample;
+use proptest::prelude::*;
+
+use super::filter::shown;
+use super::streams;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn a_restart_after_any_sample_changes_nothing(settings in streams::settings(), samples in streams::unkind()) {
+        let Ok(rule) = Rule::<f64>::new(settings) else { return Ok(()) };
+        let rule = Arc::new(rule);
+        let mut through = Filter::new(Arc::clone(&rule));
+        let mut restarted = Filter::new(Arc::clone(&rule));
+        for (sample, _) in samples {
+            let (mut expected, mut out) = (vec![], vec![]);
+            let verdict = through.step(sample, |report| expected.push(report));
+            prop_assert_eq!(restarted.step(sample, |report| out.push(report)), verdict);
+            prop_assert_eq!(shown(&out), shown(&expected));
+            let text = serde_json::to_string(&restarted.save()).unwrap();
+            let saved: Saved = serde_json::from_str(&text).unwrap();
+            restarted = Filter::restore(Arc::clone(&rule), &saved).unwrap();
+            prop_assert_eq!(format!("{:?}", restarted.save()), format!("{:?}", through.save()));
+        }
+    }
+
+    /// Whatever stands in the fields: an error, or a filter that goes on without a panic.
+    #[test]
+    fn a_state_from_elsewhere_is_refused_or_works(
+        (last, value) in (streams::value(), streams::value()),
+        times in prop::array::uniform5(prop_oneof![-3_i64..12, Just(i64::MIN), Just(i64::MAX)]),
+        (anchor, with_held, with_previous) in (0_usize..4, any::<bool>(), any::<bool>()),
+        settings in streams::settings(),
+        samples in streams::unkind(),
+    ) {
+        let Ok(rule) = Rule::<f64>::new(settings) else { return Ok(()) };
+        let rule = Arc::new(rule);
+        let kept = |at: i64, value: f64| {
+            serde_json::json!({ "at": at, "value": value.to_string(), "quality": 0 })
+        };
+        let [reported_at, newest, lowest, highest, end] = times;
+        let held = serde_json::json!({
+            "lowest": kept(lowest, last), "highest": kept(highest, value), "last": kept(end, value),
+        });
+        let name = ["nothing", "value", "start", "below"][anchor];
+        let saved = serde_json::json!({
+            "profile": "exact", "version": 1,
+            "state": {
+                "last": last.to_string(), "reported_at": reported_at, "newest": newest, "quality": 0,
+                "anchor": name,
+            },
+            "hold": {
+                "previous": with_previous.then(|| kept(lowest, value)),
+                "held": with_held.then_some(held),
+            },
+            "counts": {},
+        });
+        let saved: Saved = serde_json::from_value(saved).unwrap();
+        let Ok(mut filter) = Filter::restore(Arc::clone(&rule), &saved) else { return Ok(()) };
+        prop_assert!(anchor < 2, "only nodes of Node-RED leave such an anchor");
+        for (sample, _) in samples {
+            let mut moments = vec![];
+            let in_order = filter.state().newest().is_none_or(|newest| newest < sample.at);
+            let _ = filter.step(sample, |report| moments.push(report.sample.at));
+            prop_assert!(!in_order || moments.is_sorted(), "{moments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_state_under_other_semantics_is_refused() {
+    let exact = Arc::new(Rule::<f64>::new(Settings::new(Extent::Absolute(1.0))).unwrap());
+    let node = Profile::NodeRed(NodeRed::new(Mode::Deadband));
+    let node = Arc::new(Rule::new(Settings::new(Extent::Absolute(1.0)).with_profile(node)).unwrap());
+    let saved = Filter::new(exact).save();
+    let error = Filter::restore(node, &saved).unwrap_err();
+    assert!(matches!(error, StateError::Profile { .. }));
+    assert!(
+        error.to_string().starts_with("the state was saved under the profile exact, version 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn no_text_is_a_state_of_no_number() {
+    let rule = Arc::new(Rule::<f64>::new(Settings::new(Extent::Absolute(1.0))).unwrap());
+    let mut filter = Filter::new(rule);
+    filter.step(Sample::new(0, f64::NAN), |_| {}).unwrap();
+    let text = serde_json::to_string(&filter.save()).unwrap();
+    assert!(text.contains(r#""last":"NaN""#), "{text}");
+    let error = serde_json::from_str::<Saved>(&text.replace("NaN", "much")).unwrap_err();
+    assert!(error.to_string().contains("`much` is no value of a sample"), "{error}");
+}
+
+#[test]
+fn samples_are_written_as_people_write_them() {
+    for (value, text) in [(21.5, "21.5"), (f64::NAN, "\"NaN\""), (f64::NEG_INFINITY, "\"-inf\"")] {
+        let written = serde_json::to_string(&Sample::new(7, value)).unwrap();
+        assert_eq!(written, format!(r#"{{"at":7,"value":{text},"quality":0}}"#));
+        let read: Sample = serde_json::from_str(&written).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{:?}", Sample::new(7, value)));
+    }
+    let read: Sample<u64> = serde_json::from_str(r#"{"at":7,"value":18446744073709551615}"#).unwrap();
+    assert_eq!(read.value, u64::MAX);
+}
