@@ -13,9 +13,8 @@
 //! - No line is longer than [`Settings::max_interval`], as long as samples come within it.
 //! - Within [`Settings::min_interval`] after a kept sample none is kept for its value. **Those samples alone may
 //!   be dropped without the guarantee**; [`Counts::unbounded`] counts those that were.
-//! - Samples that are no later than the newest take no part: [`Late`] says what becomes of them. A clock that
-//!   jumped forward makes all that follow late, until it is caught up or [`SwingingDoor::flush`] and a new door
-//!   end it.
+//! - Samples out of time order take no part: [`Order`] says what becomes of them. A clock that jumps forward makes
+//!   all that follows late, unless [`Settings::ahead`] is set.
 //!
 //! # How
 //! From the last kept sample opens a cone of the lines that pass every later sample within the deviation. A
@@ -52,13 +51,14 @@ mod settings;
 
 use serde::{Deserialize, Serialize};
 
+use crate::deadband::filter::{Disorder, Order, OrderError};
 use crate::deadband::sample::{Class, Number as _, Sample};
 use cone::Cone;
 use saved::Saved;
 
-pub use report::{Counts, LateError, Reason, Report, Reports};
+pub use report::{Counts, Reason, Report, Reports};
 pub use saved::SavedError;
-pub use settings::{Late, Mode, Settings, SettingsError};
+pub use settings::{Mode, Settings, SettingsError};
 
 /// The door of one tag. Its state is saved and restored by serde, to the last bit in every format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,8 +69,10 @@ pub struct SwingingDoor {
     max_interval: u64,
     /// In nanoseconds.
     min_interval: u64,
+    /// In nanoseconds; `u64::MAX` where there is no limit.
+    ahead: u64,
     mode: Mode,
-    late: Late,
+    order: Order,
     /// None until the first sample.
     line: Option<Line>,
     counts: Counts,
@@ -120,8 +122,9 @@ impl SwingingDoor {
             deviation: settings.deviation,
             max_interval: checked.max_interval,
             min_interval: checked.min_interval,
+            ahead: checked.ahead,
             mode: settings.mode,
-            late: settings.late,
+            order: settings.order,
             line: None,
             counts: Counts::default(),
         })
@@ -130,9 +133,10 @@ impl SwingingDoor {
     /// Takes a sample in, and gives what is kept by now: none, one or two, in the order of their times.
     ///
     /// # Errors
-    /// [`LateError`] where the sample is no later than the newest and [`Late::Refuse`] is set; nothing changes.
+    /// [`OrderError`] where the sample is no later than the newest and [`Order::Refuse`] is set; nothing has changed
+    /// then.
     #[inline]
-    pub fn push(&mut self, sample: Sample) -> Result<Reports, LateError> {
+    pub fn push(&mut self, sample: Sample) -> Result<Reports, OrderError> {
         if let Some(line) = &mut self.line
             && self.mode == Mode::Linear
             && sample.at > line.newest.at
@@ -149,6 +153,20 @@ impl SwingingDoor {
             }
         }
         self.push_slowly(sample)
+    }
+
+    /// The same for a sample that was received at this moment, in nanoseconds since the Unix epoch: one too far
+    /// [`ahead`](Settings::ahead) of it is out of time order.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    #[inline]
+    pub fn push_received(&mut self, sample: Sample, received: i64) -> Result<Reports, OrderError> {
+        if sample.at > received && sample.at.abs_diff(received) > self.ahead {
+            let error = OrderError { at: sample.at, against: received, disorder: Disorder::Ahead };
+            return out_of_order(&mut self.counts, self.order, sample, error);
+        }
+        self.push(sample)
     }
 
     /// Keeps the sample that is held, if any: at the end, or where none is expected for long. The line goes on
@@ -175,7 +193,7 @@ impl SwingingDoor {
     }
 
     #[inline(never)]
-    fn push_slowly(&mut self, sample: Sample) -> Result<Reports, LateError> {
+    fn push_slowly(&mut self, sample: Sample) -> Result<Reports, OrderError> {
         let (max, min, dev) = (self.max_interval, self.min_interval, self.deviation);
         let counts = &mut self.counts;
         let Some(line) = &mut self.line else {
@@ -183,14 +201,9 @@ impl SwingingDoor {
             return Ok(Reports::one(counts.keep(sample, Reason::First)));
         };
         if sample.at <= line.newest.at {
-            return match self.late {
-                Late::Pass => Ok(Reports::one(counts.keep(sample, Reason::Late))),
-                Late::Drop => {
-                    counts.late += 1;
-                    Ok(Reports::NONE)
-                }
-                Late::Refuse => Err(LateError { at: sample.at, newest: line.newest.at }),
-            };
+            let disorder = if sample.at == line.newest.at { Disorder::Duplicate } else { Disorder::Late };
+            let error = OrderError { at: sample.at, against: line.newest.at, disorder };
+            return out_of_order(counts, self.order, sample, error);
         }
         let class = sample.value.class();
         if sample.quality != line.newest.quality || class != line.newest.value.class() {
@@ -211,6 +224,24 @@ impl SwingingDoor {
             return Ok(begin_line(line, counts, sample, dev, before));
         }
         Ok(Reports::two(before, this))
+    }
+}
+
+/// Treats the sample as was chosen.
+#[cold]
+fn out_of_order(
+    counts: &mut Counts,
+    order: Order,
+    sample: Sample,
+    error: OrderError,
+) -> Result<Reports, OrderError> {
+    match order {
+        Order::Pass => Ok(Reports::one(counts.keep(sample, Reason::Order))),
+        Order::Drop => {
+            counts.out_of_order = counts.out_of_order.saturating_add(1);
+            Ok(Reports::NONE)
+        }
+        Order::Refuse => Err(error),
     }
 }
 
@@ -307,7 +338,7 @@ fn keep_newest(line: &mut Line, counts: &mut Counts, reason: Reason) -> Option<R
 
 /// What two neighbouring kept samples say of the moment `at` between them: the line, or the first where `mode` is
 /// [`Mode::Step`], where one is not finite or where their qualities differ. Before the first it is the first's
-/// value, after the second the second's. Samples that passed as [`Reason::Late`] are no neighbours: leave them out.
+/// value, after the second the second's. Samples that passed as [`Reason::Order`] are no neighbours: leave them out.
 ///
 /// It rounds: to four units in the last place of the larger of the two values.
 #[must_use]

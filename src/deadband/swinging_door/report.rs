@@ -31,8 +31,8 @@ pub enum Reason {
     NotFinite,
     /// It is the last before a break in quality or finiteness, or before a flush.
     Last,
-    /// It is no later than one before it, and stands apart from the line.
-    Late,
+    /// It is out of time order, and stands apart from the line.
+    Order,
 }
 
 /// What one sample caused to be kept: an iterator over at most two.
@@ -91,8 +91,8 @@ pub struct Counts {
     pub dropped: u64,
     /// Dropped within the min interval, and what is drawn may miss them by more.
     pub unbounded: u64,
-    /// Dropped as late, by [`Late::Drop`](super::Late::Drop).
-    pub late: u64,
+    /// Dropped as out of time order, by [`Order::Drop`](crate::deadband::filter::Order::Drop).
+    pub out_of_order: u64,
 }
 
 impl Counts {
@@ -106,18 +106,4 @@ impl Counts {
         self.unbounded = self.unbounded.saturating_add(unbounded);
         self.dropped = self.dropped.saturating_add(all - unbounded);
     }
-}
-
-/// A sample that is no later than the newest, where that is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a sample of {at} ns came after one of {newest} ns: send samples in the order of their times, or let late \
-     ones pass or drop"
-)]
-#[non_exhaustive]
-pub struct LateError {
-    /// When it was taken, in nanoseconds since the Unix epoch.
-    pub at: i64,
-    /// When the newest was.
-    pub newest: i64,
 }

@@ -2,7 +2,8 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::cone::Cone;
-use super::{Counts, Late, Line, Mode, Settings, SettingsError, SwingingDoor};
+use super::{Counts, Line, Mode, Settings, SettingsError, SwingingDoor};
+use crate::deadband::filter::Order;
 use crate::deadband::sample::{Quality, Sample};
 
 /// A door as it is written. Floats are their bits: text formats write no NaN, and some readers round.
@@ -13,8 +14,9 @@ pub(super) struct Saved {
     deviation: u64,
     max_interval: Option<u64>,
     min_interval: u64,
+    ahead: Option<u64>,
     mode: Mode,
-    late: Late,
+    order: Order,
     line: Option<SavedLine>,
     counts: Counts,
 }
@@ -72,7 +74,8 @@ impl From<SwingingDoor> for Saved {
             max_interval: (door.max_interval != u64::MAX).then_some(door.max_interval),
             min_interval: door.min_interval,
             mode: door.mode,
-            late: door.late,
+            ahead: (door.ahead != u64::MAX).then_some(door.ahead),
+            order: door.order,
             line: door.line.map(|line| SavedLine {
                 anchor: line.anchor.into(),
                 newest: line.newest.into(),
@@ -99,7 +102,8 @@ impl TryFrom<Saved> for SwingingDoor {
             max_interval: saved.max_interval.map(length),
             min_interval: length(saved.min_interval),
             mode: saved.mode,
-            late: saved.late,
+            order: saved.order,
+            ahead: saved.ahead.map(length),
         };
         let mut door = Self::new(&settings)?;
         door.line = saved.line.map(|line| line.restore(&settings)).transpose()?;

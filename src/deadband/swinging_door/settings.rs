@@ -2,6 +2,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::cone::WIDEST;
+use crate::deadband::filter::Order;
 
 /// How a [`SwingingDoor`](super::SwingingDoor) is set.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,12 +18,15 @@ pub struct Settings {
     pub min_interval: TimeDelta,
     /// What is drawn between kept samples.
     pub mode: Mode,
-    /// What becomes of samples that are no later than the newest.
-    pub late: Late,
+    /// What becomes of samples out of time order. They take no part in any line.
+    pub order: Order,
+    /// A sample further ahead of its reception than this has a wrong clock, and is out of time order. At least
+    /// zero, at most 292 years. Only [`push_received`](super::SwingingDoor::push_received) knows the reception.
+    pub ahead: Option<TimeDelta>,
 }
 
 impl Settings {
-    /// Lines within `deviation` of each dropped sample, of any length, and late samples pass.
+    /// Lines within `deviation` of each dropped sample, of any length, and samples out of time order pass.
     #[must_use]
     pub const fn new(deviation: f64) -> Self {
         Self {
@@ -30,7 +34,8 @@ impl Settings {
             max_interval: None,
             min_interval: TimeDelta::zero(),
             mode: Mode::Linear,
-            late: Late::Pass,
+            order: Order::Pass,
+            ahead: None,
         }
     }
 
@@ -52,10 +57,16 @@ impl Settings {
         Self { mode, ..self }
     }
 
-    /// The same with [`late`](Self::late) set.
+    /// The same with [`order`](Self::order) set.
     #[must_use]
-    pub const fn with_late(self, late: Late) -> Self {
-        Self { late, ..self }
+    pub const fn with_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// The same with [`ahead`](Self::ahead) set.
+    #[must_use]
+    pub const fn with_ahead(self, ahead: TimeDelta) -> Self {
+        Self { ahead: Some(ahead), ..self }
     }
 
     /// The intervals in nanoseconds, where all is well.
@@ -74,13 +85,18 @@ impl Settings {
         let min_interval = nanos(self.min_interval)
             .filter(|nanos| *nanos <= max_interval)
             .ok_or(SettingsError::MinInterval { min_interval: self.min_interval })?;
-        Ok(Checked { max_interval, min_interval })
+        let ahead = match self.ahead {
+            None => u64::MAX,
+            Some(given) => nanos(given).ok_or(SettingsError::Ahead { ahead: given })?,
+        };
+        Ok(Checked { max_interval, min_interval, ahead })
     }
 }
 
 pub(super) struct Checked {
     pub(super) max_interval: u64,
     pub(super) min_interval: u64,
+    pub(super) ahead: u64,
 }
 
 /// What is drawn between kept samples.
@@ -95,21 +111,6 @@ pub enum Mode {
     /// The first value holds until the next: for what steps, such as a state, a counter or a set point. A change
     /// beyond the deviation is kept when it comes, and nothing is held back for it.
     Step,
-}
-
-/// What becomes of a sample that is no later than the newest: one out of order, or a second of the same moment.
-/// It takes no part in any line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Late {
-    /// It is kept, as [`Reason::Late`](super::Reason::Late).
-    #[default]
-    Pass,
-    /// It is dropped, and [counted](super::Counts::late).
-    Drop,
-    /// [`LateError`](super::LateError).
-    Refuse,
 }
 
 /// A door cannot be set like that.
@@ -133,5 +134,11 @@ pub enum SettingsError {
     MinInterval {
         /// What was given.
         min_interval: TimeDelta,
+    },
+    /// The limit ahead of the reception is negative or too long.
+    #[error("an `ahead` of {ahead} is no limit: give a length from zero up to 292 years")]
+    Ahead {
+        /// What was given.
+        ahead: TimeDelta,
     },
 }

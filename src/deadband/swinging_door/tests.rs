@@ -19,7 +19,7 @@ fn kept(settings: &Settings, samples: &[Sample]) -> Vec<(i64, f64, Reason)> {
     all.extend(door.flush());
     let counts = door.counts();
     assert_eq!(counts.kept, all.len() as u64);
-    assert_eq!(counts.kept + counts.dropped + counts.unbounded + counts.late, samples.len() as u64);
+    assert_eq!(counts.kept + counts.dropped + counts.unbounded + counts.out_of_order, samples.len() as u64);
     all.iter().map(|report| (report.sample.at / SECOND, report.sample.value, report.reason)).collect()
 }
 
@@ -143,16 +143,43 @@ fn late_samples_are_treated_as_was_chosen() {
     let settings = Settings::new(1.0);
     assert_eq!(
         kept(&settings, &samples),
-        [(5, 1.0, Reason::First), (5, 9.0, Reason::Late), (3, 9.0, Reason::Late), (6, 1.0, Reason::Last)]
+        [(5, 1.0, Reason::First), (5, 9.0, Reason::Order), (3, 9.0, Reason::Order), (6, 1.0, Reason::Last)]
     );
-    let dropping = settings.clone().with_late(Late::Drop);
+    let dropping = settings.clone().with_order(Order::Drop);
     assert_eq!(kept(&dropping, &samples), [(5, 1.0, Reason::First), (6, 1.0, Reason::Last)]);
-    let mut door = SwingingDoor::new(&settings.with_late(Late::Refuse)).unwrap();
+    let mut door = SwingingDoor::new(&settings.with_order(Order::Refuse)).unwrap();
     assert_eq!(door.push(samples[0]).unwrap().len(), 1);
     let before = door.clone();
     let error = door.push(samples[1]).unwrap_err();
-    assert_eq!((error.at, error.newest), (5 * SECOND, 5 * SECOND));
+    assert_eq!(error, OrderError { at: 5 * SECOND, against: 5 * SECOND, disorder: Disorder::Duplicate });
+    assert_eq!(door.push(samples[2]).unwrap_err().disorder, Disorder::Late);
     assert_eq!(door, before);
+}
+
+#[test]
+fn a_clock_that_runs_ahead_does_not_make_the_rest_late() {
+    let settings = Settings::new(1.0).with_ahead(TimeDelta::seconds(10));
+    for (order, kept, dropped) in [(Order::Pass, 2, 0), (Order::Drop, 1, 1)] {
+        let mut door = SwingingDoor::new(&settings.clone().with_order(order)).unwrap();
+        let mut count = 0;
+        for (second, received) in [(0, 0), (900, 1), (2, 2), (3, 3)] {
+            count += door.push_received(at(second, 1.0), received * SECOND).unwrap().len();
+        }
+        assert_eq!((count, door.counts().out_of_order), (kept, dropped), "{order:?}");
+        assert_eq!(door.newest(), Some(at(3, 1.0)));
+        // Ten ahead is allowed.
+        assert_eq!(door.push_received(at(14, 1.0), 4 * SECOND).unwrap().len(), 0);
+        assert_eq!(door.newest(), Some(at(14, 1.0)));
+    }
+    let mut door = SwingingDoor::new(&settings.clone().with_order(Order::Refuse)).unwrap();
+    let error = door.push_received(at(900, 1.0), 0).unwrap_err();
+    assert_eq!((error.against, error.disorder), (0, Disorder::Ahead));
+    // Nobody tells when it was received.
+    assert_eq!(door.push(at(900, 1.0)).unwrap().len(), 1);
+    for ahead in [TimeDelta::seconds(-1), TimeDelta::MAX] {
+        let error = SwingingDoor::new(&settings.clone().with_ahead(ahead)).unwrap_err();
+        assert!(error.to_string().contains("`ahead`"), "{error}");
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ mod model;
 pub(super) mod signals;
 
 use chrono::TimeDelta;
+use iot_runbook::deadband::filter::Order;
 use iot_runbook::deadband::sample::{Quality, Sample};
-use iot_runbook::deadband::swinging_door::{Late, Mode, Reason, Report, Settings, SwingingDoor, value_at};
+use iot_runbook::deadband::swinging_door::{Mode, Reason, Report, Settings, SwingingDoor, value_at};
 use proptest::prelude::*;
 
 use model::Exact;
@@ -33,7 +34,7 @@ fn are_same(one: &[Report], other: &[Report]) -> bool {
 /// nothing is made up. Samples within the min interval after a kept one are excused.
 fn assert_guarantee(settings: &Settings, samples: &[Sample], kept: &[Report], name: &str) {
     let exact = Exact::of(samples, settings.deviation);
-    let line: Vec<_> = kept.iter().filter(|report| report.reason != Reason::Late).collect();
+    let line: Vec<_> = kept.iter().filter(|report| report.reason != Reason::Order).collect();
     let mut next = kept.iter().peekable();
     let mut newest = i64::MIN;
     let mut at = 0;
@@ -73,7 +74,7 @@ fn assert_guarantee(settings: &Settings, samples: &[Sample], kept: &[Report], na
     for sample in samples {
         next.next_if(|report| is_same(&report.sample, sample));
     }
-    if settings.late != Late::Pass || kept.iter().all(|report| report.reason != Reason::Late) {
+    if settings.order != Order::Pass || kept.iter().all(|report| report.reason != Reason::Order) {
         assert!(next.peek().is_none(), "{name}: {:?} is made up, or out of order", next.peek());
     }
 }
@@ -161,9 +162,9 @@ prop_compose! {
         max in proptest::option::of(1..30_i64),
         min in 0..8_i64,
         is_step in any::<bool>(),
-        late in prop_oneof![Just(Late::Pass), Just(Late::Drop)],
+        order in prop_oneof![Just(Order::Pass), Just(Order::Drop)],
     ) -> Settings {
-        let mut settings = Settings::new(deviation).with_late(late);
+        let mut settings = Settings::new(deviation).with_order(order);
         settings.max_interval = max.map(TimeDelta::nanoseconds);
         settings.min_interval = TimeDelta::nanoseconds(max.map_or(min, |max| min.min(max)));
         settings.mode = if is_step { Mode::Step } else { Mode::Linear };
@@ -184,12 +185,12 @@ proptest! {
         }
         let counts = door.counts();
         prop_assert_eq!(counts.kept, kept.len() as u64);
-        prop_assert_eq!(counts.kept + counts.dropped + counts.unbounded + counts.late, samples.len() as u64);
+        prop_assert_eq!(counts.kept + counts.dropped + counts.unbounded + counts.out_of_order, samples.len() as u64);
         if settings.min_interval == TimeDelta::zero() {
             prop_assert_eq!(counts.unbounded, 0);
         }
-        if settings.late == Late::Pass {
-            prop_assert_eq!(counts.late, 0);
+        if settings.order == Order::Pass {
+            prop_assert_eq!(counts.out_of_order, 0);
         }
     }
 

@@ -1,8 +1,9 @@
 //! The door as one would write it on paper: all samples since the last kept one are compared again, in whole
 //! numbers, each time.
 
+use iot_runbook::deadband::filter::Order;
 use iot_runbook::deadband::sample::Sample;
-use iot_runbook::deadband::swinging_door::{Late, Mode, Reason, Report, Settings, SwingingDoor};
+use iot_runbook::deadband::swinging_door::{Mode, Reason, Report, Settings, SwingingDoor};
 
 /// Values as whole multiples of a power of two.
 pub(super) struct Exact {
@@ -70,8 +71,8 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> Vec<Report> {
             continue;
         };
         if sample.at <= newest.at {
-            if settings.late == Late::Pass {
-                kept.push(report(sample, Reason::Late));
+            if settings.order == Order::Pass {
+                kept.push(report(sample, Reason::Order));
             }
             continue;
         }
