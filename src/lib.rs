@@ -50,6 +50,8 @@ pub mod fact;
 #[cfg(feature = "mock")]
 pub mod mock;
 pub mod probe;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod runbook;
 pub mod subject;
 pub mod time;
