@@ -56,7 +56,7 @@ const FOOT: f64 = TOP + PLOT;
 const LEADING: f64 = 19.0;
 
 /// How many characters of 13 pixels stand in a line.
-const LINE: usize = 130;
+const LINE: usize = 116;
 
 impl<'a> DeadbandChart<'a> {
     /// A chart of raw samples and of what was reported of them, each in the order of its times.
@@ -149,11 +149,11 @@ impl fmt::Display for DeadbandChart<'_> {
         times.write_axis(f, FOOT)?;
         let held = columns(self.held(), &times).collect::<Vec<_>>();
         self.write_band(f, &columns::carried(&held, WIDTH - RIGHT), &values)?;
-        columns::write_line(f, "raw", columns(self.raw.iter().copied(), &times), &values, false)?;
-        columns::write_line(f, "held", held.iter().copied(), &values, true)?;
-        columns::write_line(f, "door", columns(self.line.iter().copied(), &times), &values, false)?;
+        columns::write_line(f, "raw", columns(self.raw.iter().copied(), &times), &values, None)?;
+        columns::write_line(f, "held", held.iter().copied(), &values, Some(WIDTH - RIGHT))?;
+        columns::write_line(f, "door", columns(self.line.iter().copied(), &times), &values, None)?;
         marks.write(f, self.reported, &times, &values, FOOT)?;
-        marks.write_legend(f, LEFT, legend, !self.line.is_empty())?;
+        marks.write_legend(f, LEFT + 8.0, legend, !self.line.is_empty())?;
         for (line, y) in lines.iter().zip(1_u32..) {
             let y = LEADING.mul_add(f64::from(y), legend + 10.0);
             writeln!(f, "<text x=\"{LEFT}\" y=\"{y}\">{}</text>", Escaped(line))?;

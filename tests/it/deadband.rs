@@ -7,6 +7,8 @@ mod exact;
 mod filter;
 mod model;
 mod profile;
+#[cfg(feature = "report")]
+mod report;
 mod restore;
 mod streams;
 mod swinging_door;

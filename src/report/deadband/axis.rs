@@ -6,6 +6,31 @@ use chrono::DateTime;
 
 use crate::deadband::sample::Sample;
 
+const SECOND: u64 = 1_000_000_000;
+const MINUTE: u64 = 60 * SECOND;
+
+/// How far apart ticks may stand.
+const STEPS: [u64; 18] = [
+    SECOND,
+    2 * SECOND,
+    5 * SECOND,
+    10 * SECOND,
+    30 * SECOND,
+    MINUTE,
+    2 * MINUTE,
+    5 * MINUTE,
+    10 * MINUTE,
+    30 * MINUTE,
+    60 * MINUTE,
+    2 * 60 * MINUTE,
+    6 * 60 * MINUTE,
+    12 * 60 * MINUTE,
+    24 * 60 * MINUTE,
+    2 * 24 * 60 * MINUTE,
+    7 * 24 * 60 * MINUTE,
+    14 * 24 * 60 * MINUTE,
+];
+
 /// From where to where an axis runs, in pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
@@ -36,19 +61,26 @@ impl Times {
     }
 
     pub(super) fn write_axis(&self, f: &mut fmt::Formatter<'_>, foot: f64) -> fmt::Result {
-        const TICKS: u64 = 6;
-        const MINUTE: u64 = 60_000_000_000;
+        const MOST: u64 = 8;
         let form = match self.length {
-            length if length < MINUTE => "%H:%M:%S%.6f",
+            length if length < MOST * SECOND => "%H:%M:%S%.9f",
             length if length < 24 * 60 * MINUTE => "%H:%M:%S",
             _ => "%Y-%m-%d %H:%M",
         };
-        for tick in 0..=TICKS {
-            let at = self.first.saturating_add_unsigned(self.length / TICKS * tick);
-            let x = self.x(at);
-            let anchor = match tick {
-                0 => "start",
-                TICKS => "end",
+        // Below a second, powers of ten; above a month, months of thirty days.
+        let powers = (0..9).map(|power| 10_u64.pow(power));
+        let months = (1..=200).map(|months| months * 30 * 24 * 60 * MINUTE);
+        let mut steps = powers.chain(STEPS).chain(months);
+        let Some(step) = steps.find(|step| self.length / step <= MOST) else { return Ok(()) };
+        let step = step.cast_signed();
+        let after = self.first.rem_euclid(step);
+        let mut at = if after == 0 { Some(self.first) } else { self.first.checked_add(step - after) };
+        while let Some(tick) = at.filter(|at| at.abs_diff(self.first) <= self.length) {
+            let x = self.x(tick);
+            // Near an end a text would be cut off.
+            let anchor = match x {
+                x if x < self.span.from + 30.0 => "start",
+                x if x > self.span.to - 30.0 => "end",
                 _ => "middle",
             };
             writeln!(
@@ -56,8 +88,9 @@ impl Times {
                 "<path class=\"grid\" d=\"M{x:.1} {foot:.1}v6\"/>\
                  <text class=\"small\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
                 foot + 20.0,
-                DateTime::from_timestamp_nanos(at).format(form)
+                DateTime::from_timestamp_nanos(tick).format(form)
             )?;
+            at = tick.checked_add(step);
         }
         Ok(())
     }

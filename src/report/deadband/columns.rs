@@ -88,18 +88,22 @@ pub(super) fn carried(held: &[Column], end: f64) -> Vec<Column> {
     all
 }
 
-/// A line through the columns, or steps that hold each value until the next.
+/// A line through the columns; where `held_until` is given, steps that hold each value until the next, and the last
+/// until then.
 pub(super) fn write_line(
     f: &mut fmt::Formatter<'_>,
     class: &str,
     columns: impl Iterator<Item = Column>,
     values: &Values,
-    is_held: bool,
+    held_until: Option<f64>,
 ) -> fmt::Result {
     let mut is_open = false;
     let mut is_down = false;
     for column in columns {
         if column.is_hole() {
+            if is_down && held_until.is_some() {
+                write!(f, "H{:.1}", column.x)?;
+            }
             is_down = false;
             continue;
         }
@@ -109,7 +113,7 @@ pub(super) fn write_line(
         }
         let x = column.only.unwrap_or(column.x + 0.5);
         let y = values.y(column.first);
-        match (is_down, is_held) {
+        match (is_down, held_until.is_some()) {
             (false, _) => write!(f, "M{x:.1} {y:.1}")?,
             (true, true) => write!(f, "H{x:.1}V{y:.1}")?,
             (true, false) => write!(f, "L{x:.1} {y:.1}")?,
@@ -120,6 +124,9 @@ pub(super) fn write_line(
                 write!(f, "V{:.1}", values.y(value))?;
             }
         }
+    }
+    if let Some(until) = held_until.filter(|_| is_down) {
+        write!(f, "H{until:.1}")?;
     }
     if is_open { f.write_str("\"/>\n") } else { Ok(()) }
 }
