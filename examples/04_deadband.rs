@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_unit("°C")
         .with_band(BAND)
         .with_line(&kept)
-        .with_words(&assessment);
+        .with_words(assessment);
     let path = std::env::args().nth(1).map_or_else(|| PathBuf::from("target/deadband.svg"), PathBuf::from);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

@@ -3,10 +3,12 @@
 mod assessment;
 mod bits;
 mod edges;
+mod error;
 mod figures;
 mod holding;
 mod moments;
 mod normal;
+mod saved;
 mod sketch;
 mod verdict;
 
@@ -17,9 +19,11 @@ use crate::deadband::sample::{Sample, Severity};
 use edges::{Edges, LONG};
 use holding::Holding;
 use moments::Moments;
+use saved::Unchecked;
 use sketch::Sketch;
 
 pub use assessment::Assessment;
+pub use error::AuditError;
 pub use figures::Figures;
 pub use normal::{erfc, erfc_inverse};
 pub use verdict::{Limits, Recommendation, Verdict, Why};
@@ -62,75 +66,6 @@ struct Squares {
     count: u64,
     #[serde(with = "bits")]
     sum: f64,
-}
-
-/// The same, not yet proven to be one that can have come about.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unchecked {
-    version: u32,
-    #[serde(with = "bits")]
-    band: f64,
-    longest_gap: u64,
-    first: Option<i64>,
-    last: Option<i64>,
-    unusable: u64,
-    late: u64,
-    reported: u64,
-    all: Moments,
-    #[serde(with = "bits")]
-    quantum: f64,
-    steps: [Squares; 2],
-    bends: [Sketch; 2],
-    edges: Edges,
-    holding: Holding,
-}
-
-/// An audit cannot be made, joined or restored.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuditError {
-    /// The band is no width.
-    #[error("a `band` of {band} is no width: give a finite one from zero up, in the unit of the tag")]
-    Band {
-        /// What was given.
-        band: f64,
-    },
-    /// The longest gap is no length.
-    #[error("a `longest_gap` of {longest_gap} is no limit: give a length above zero and up to 292 years")]
-    Gap {
-        /// What was given.
-        longest_gap: TimeDelta,
-    },
-    /// Two audits were made with different settings.
-    #[error("audits of different bands or gaps do not join: judge each for itself")]
-    Unlike,
-    /// The second does not begin after the first ends.
-    #[error(
-        "an audit that begins at {begin} ns does not follow one that ends at {end} ns: join them in order"
-    )]
-    Overlap {
-        /// When the second begins, in nanoseconds since the Unix epoch.
-        begin: i64,
-        /// When the first ends.
-        end: i64,
-    },
-    /// Another version of the library saved it.
-    #[error(
-        "an audit was saved in version {found}, and this library reads version {VERSION}: start a new one"
-    )]
-    Version {
-        /// What it says.
-        found: u32,
-    },
-    /// What was saved contradicts itself.
-    #[error(
-        "the saved `{field}` of an audit cannot have come about: it was changed, and a new one must start"
-    )]
-    Saved {
-        /// The field.
-        field: &'static str,
-    },
 }
 
 const VERSION: u32 = 1;
@@ -313,54 +248,5 @@ impl Squares {
 
     fn mean(&self) -> f64 {
         if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
-    }
-}
-
-impl TryFrom<Unchecked> for Audit {
-    type Error = AuditError;
-
-    fn try_from(saved: Unchecked) -> Result<Self, AuditError> {
-        if saved.version != VERSION {
-            return Err(AuditError::Version { found: saved.version });
-        }
-        let wrong = |field| Err(AuditError::Saved { field });
-        let fresh = Self::new(saved.band)?;
-        if saved.longest_gap == 0 {
-            return wrong("longest_gap");
-        }
-        if saved.first.is_some() != saved.last.is_some() || saved.first > saved.last {
-            return wrong("first");
-        }
-        if saved.reported > saved.all.count {
-            return wrong("reported");
-        }
-        if !saved.all.is_possible() || (saved.all.count > 0 && saved.first.is_none()) {
-            return wrong("all");
-        }
-        // NaN is not above zero either.
-        if !(saved.quantum > 0.0) {
-            return wrong("quantum");
-        }
-        if saved.steps.iter().any(|squares| !(squares.sum >= 0.0 && squares.sum.is_finite())) {
-            return wrong("steps");
-        }
-        if !saved.holding.is_possible() {
-            return wrong("holding");
-        }
-        Ok(Self {
-            longest_gap: saved.longest_gap,
-            first: saved.first,
-            last: saved.last,
-            unusable: saved.unusable,
-            late: saved.late,
-            reported: saved.reported,
-            all: saved.all,
-            quantum: saved.quantum,
-            steps: saved.steps,
-            bends: saved.bends,
-            edges: saved.edges,
-            holding: saved.holding,
-            ..fresh
-        })
     }
 }

@@ -137,8 +137,7 @@ impl Values {
         let first = (self.lowest / step).ceil();
         for tick in 0..MOST {
             let value = (first + f64::from(tick)) * step;
-            // NaN ends it too.
-            if !(value <= self.highest) {
+            if value.is_nan() || value > self.highest {
                 break;
             }
             let y = self.y(value);
