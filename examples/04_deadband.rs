@@ -50,7 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let assessment = audit.assess(&Limits::default().with_error_budget(BUDGET));
     println!("{assessment}\n");
-    println!("Of {} samples the band reported {}; {:?}", raw.len(), reported.len(), filter.counts());
+    let suppressed = filter.counts().suppressed_in_band();
+    println!("The band reported {} of {} samples and suppressed {suppressed}.", reported.len(), raw.len());
     println!("A swinging door with a deviation of {BUDGET} kept {}, and misses none by more.", kept.len());
 
     let chart = DeadbandChart::new("Boiler 3, flow temperature", &raw, &reported)

@@ -66,12 +66,14 @@ impl Cone {
 
     /// Whether the line from `origin` to `value`, `after` nanoseconds on, lies in the cone. If so, the cone is
     /// narrowed to the lines that pass that sample too. Both answers are exact, as if without rounding; values
-    /// that are not finite, or further apart than [`WIDEST`], do not lie in it.
+    /// that are not finite, further apart than [`WIDEST`], or 292 years on, do not lie in it.
     #[inline]
     pub(super) fn take(&mut self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
+        // A signed number is a float in one instruction, an unsigned one in many.
+        let Ok(signed) = i64::try_from(after) else { return false };
+        let run = signed as f64;
         let rise = value - origin;
         let size = rise.abs() + dev;
-        let run = after as f64;
         let (low, high) = (self.low, self.high);
         let doubt_low = ROUNDING * (size * low.run + low.size * run);
         let doubt_high = ROUNDING * (size * high.run + high.size * run);
@@ -87,11 +89,11 @@ impl Cone {
         }
         let above_low = (rise - dev) * low.run - low.rise * run;
         if above_low >= doubt_low || (above_low > -doubt_low && self.rises(origin, dev, value, after)) {
-            self.low = Edge::new(value, after, rise - dev, size);
+            self.low = Edge { value, after, rise: rise - dev, size, run };
         }
         let below_high = high.rise * run - (rise + dev) * high.run;
         if below_high >= doubt_high || (below_high > -doubt_high && self.falls(origin, dev, value, after)) {
-            self.high = Edge::new(value, after, rise + dev, size);
+            self.high = Edge { value, after, rise: rise + dev, size, run };
         }
         true
     }
@@ -165,12 +167,70 @@ mod tests {
         assert!(cone.take(7.0, 0.0, 1007.0, 1_000 * 1_000_000_007));
     }
 
+    /// Floats around a value, a few units in the last place to each side.
+    fn around(value: f64) -> [f64; 5] {
+        let (below, above) = (value.next_down(), value.next_up());
+        [below.next_down(), below, value, above, above.next_up()]
+    }
+
+    /// What lies on an edge, or so near it that rounding decides, is decided without rounding.
+    #[test]
+    fn at_the_edges_rounding_decides_nothing() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let mut in_and_out = [0_u32; 2];
+        for _ in 0..2_000 {
+            let mut uniform = || (random() >> 11) as f64 / (1_u64 << 53) as f64;
+            let (origin, dev, value) = (uniform() * 100.0, uniform(), uniform() * 100.0);
+            let (one, other) = ((random() >> 20) + 1, (random() >> 20) + 1);
+            let mut cone = Cone::OPEN;
+            assert!(cone.take(origin, dev, value, one));
+            let scale = other as f64 / one as f64;
+            for (side, first) in [(-1.0, cone.low), (1.0, cone.high)] {
+                let edge = first.slope(side * dev);
+                let on_edge = origin + (value + side * dev - origin) * scale;
+                for near in around(on_edge) {
+                    let line = Slope { value: near, offset: 0.0, after: other };
+                    let order = compare(origin, line, edge);
+                    let is_in = if side < 0.0 { order != Ordering::Less } else { order != Ordering::Greater };
+                    assert_eq!(cone.clone().take(origin, dev, near, other), is_in, "{origin} {dev} {value}");
+                    in_and_out[usize::from(is_in)] += 1;
+                }
+                // Whose own edge is there decides which sample the cone keeps.
+                for near in around(on_edge - side * dev) {
+                    let mut narrowed = cone;
+                    if !narrowed.take(origin, dev, near, other) {
+                        continue;
+                    }
+                    let order =
+                        compare(origin, Slope { value: near, offset: side * dev, after: other }, edge);
+                    let [low, high] = narrowed.edges().unwrap();
+                    let (kept, tighter) =
+                        if side < 0.0 { (low, Ordering::Greater) } else { (high, Ordering::Less) };
+                    // Where both are the same, either may be kept.
+                    if order != Ordering::Equal {
+                        let expected = if order == tighter { (near, other) } else { (value, one) };
+                        assert_eq!(kept, expected, "{origin} {dev} {value}");
+                    }
+                }
+            }
+        }
+        assert!(in_and_out.iter().all(|count| *count > 5_000), "{in_and_out:?}");
+    }
+
     #[test]
     fn what_is_no_number_or_too_far_is_out() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, -2e270] {
             assert!(!Cone::OPEN.clone().take(0.0, 1.0, value, 1), "{value}");
             assert!(!Cone::OPEN.clone().take(value, 1.0, 0.0, 1), "{value}");
         }
-        assert!(Cone::OPEN.clone().take(0.0, 0.0, 9e269, u64::MAX));
+        assert!(Cone::OPEN.clone().take(0.0, 0.0, 9e269, i64::MAX.cast_unsigned()));
+        assert!(!Cone::OPEN.clone().take(0.0, 0.0, 9e269, 1 << 63));
+        assert!(Cone::first(0.0, 0.0, 9e269, u64::MAX).is_some());
     }
 }

@@ -102,9 +102,10 @@ fn it_keeps_what_the_model_keeps() {
                     .with_max_interval(TimeDelta::nanoseconds(40 * signals::TICK))
                     .with_min_interval(TimeDelta::nanoseconds(3 * signals::TICK));
                 for settings in [Settings::new(deviation).with_mode(mode), settings] {
-                    let (kept, _) = run(&settings, &samples);
-                    let expected = model::run(&settings, &samples);
+                    let (kept, door) = run(&settings, &samples);
+                    let (expected, unbounded) = model::run(&settings, &samples);
                     assert!(are_same(&kept, &expected), "{name} {settings:?}");
+                    assert_eq!(door.counts().unbounded, unbounded, "{name} {settings:?}");
                 }
             }
         }
@@ -178,7 +179,8 @@ proptest! {
     #[test]
     fn on_any_samples_it_keeps_what_the_model_keeps(samples in samples(), settings in settings()) {
         let (kept, door) = run(&settings, &samples);
-        let expected = model::run(&settings, &samples);
+        let (expected, unbounded) = model::run(&settings, &samples);
+        prop_assert_eq!(door.counts().unbounded, unbounded);
         prop_assert!(are_same(&kept, &expected), "{kept:#?}\nexpected {expected:#?}");
         if !samples.is_empty() {
             assert_guarantee(&settings, &samples, &kept, "any");

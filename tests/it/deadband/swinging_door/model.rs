@@ -56,7 +56,8 @@ fn whole(value: f64, exponent: i32) -> i128 {
     scaled as i128
 }
 
-pub(super) fn run(settings: &Settings, samples: &[Sample]) -> Vec<Report> {
+/// What is kept, and how many are dropped without the guarantee.
+pub(super) fn run(settings: &Settings, samples: &[Sample]) -> (Vec<Report>, u64) {
     let exact = Exact::of(samples, settings.deviation);
     let longest = settings.max_interval.map_or(i64::MAX, |max| max.num_nanoseconds().unwrap());
     let shortest = settings.min_interval.num_nanoseconds().unwrap();
@@ -64,6 +65,17 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> Vec<Report> {
     // Since the last that was kept, that one first; and from which of them on the line is bound.
     let mut since: Vec<Sample> = Vec::new();
     let mut bound = 1;
+    let mut unbounded = 0;
+    let dropped = |since: &[Sample], bound: usize, keeps_newest: bool| {
+        let dropped = &since[1..since.len() - usize::from(keeps_newest)];
+        let is_outside = |sample: &&Sample| {
+            sample.value.is_finite() && !exact.is_drawn(Mode::Step, &since[0], &since[0], sample)
+        };
+        match settings.mode {
+            Mode::Linear => dropped.len().min(bound - 1) as u64,
+            Mode::Step => dropped.iter().filter(is_outside).count() as u64,
+        }
+    };
     for sample in samples {
         let Some((anchor, newest)) = since.first().copied().zip(since.last().copied()) else {
             kept.push(report(sample, Reason::First));
@@ -81,9 +93,11 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> Vec<Report> {
         };
         let is_held = since.len() > 1;
         if sample.quality != newest.quality || !is_like(sample.value, newest.value) {
-            if is_held && settings.mode == Mode::Linear && newest.value.is_finite() {
+            let has_end = is_held && settings.mode == Mode::Linear && newest.value.is_finite();
+            if has_end {
                 kept.push(report(&newest, Reason::Last));
             }
+            unbounded += dropped(&since, bound, has_end);
             let is_other = sample.quality != newest.quality;
             kept.push(report(sample, if is_other { Reason::Quality } else { Reason::NotFinite }));
             (since, bound) = (vec![*sample], 1);
@@ -91,6 +105,7 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> Vec<Report> {
         }
         if is_held && sample.at - anchor.at > longest {
             kept.push(report(&newest, Reason::MaxInterval));
+            unbounded += dropped(&since, bound, true);
             (since, bound) = (vec![newest], 1);
         }
         let anchor = since[0];
@@ -98,6 +113,7 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> Vec<Report> {
         if is_number && settings.mode == Mode::Step {
             if !exact.is_drawn(Mode::Step, &anchor, &anchor, sample) && sample.at - anchor.at >= shortest {
                 kept.push(report(sample, Reason::Value));
+                unbounded += dropped(&since, bound, false);
                 (since, bound) = (vec![*sample], 1);
                 continue;
             }
@@ -106,6 +122,7 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> Vec<Report> {
         {
             if newest.at - anchor.at >= shortest {
                 kept.push(report(&newest, Reason::Line));
+                unbounded += dropped(&since, bound, true);
                 (since, bound) = (vec![newest], 1);
             } else {
                 bound = since.len();
@@ -115,8 +132,9 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> Vec<Report> {
     }
     if let [_, .., newest] = &since[..] {
         kept.push(report(newest, Reason::Last));
+        unbounded += dropped(&since, bound, true);
     }
-    kept
+    (kept, unbounded)
 }
 
 /// A report is the library's to make: one like it comes from a door of its own.
