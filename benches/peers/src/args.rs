@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_with_what_is() {
-        assert_eq!(refused(&["dream"]), "no work \"dream\"; there is: diagnosis, load");
+        assert_eq!(refused(&["dream"]), "no work \"dream\"; there is: deadband, diagnosis, load");
         assert_eq!(refused(&["load", "--jsn"]), "no option --jsn; there is --json, and --help");
         assert_eq!(refused(&["load", "load"]), "one work at a time, please");
-        assert!(refused(&[]).starts_with("name the work to measure: diagnosis, load"));
+        assert!(refused(&[]).starts_with("name the work to measure: deadband, diagnosis, load"));
     }
 
     #[test]

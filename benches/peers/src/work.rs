@@ -1,5 +1,6 @@
 //! The works: hot paths that are measured. A new one is a file beside these, and a line in [`all`].
 
+mod deadband;
 mod diagnosis;
 mod load;
 mod swinging_door;
@@ -23,7 +24,7 @@ pub(crate) trait Work: Sync {
 
 /// Every work, in the order in which the help names them.
 pub(crate) fn all() -> &'static [&'static dyn Work] {
-    &[&diagnosis::Diagnosis, &load::Load, &swinging_door::Door]
+    &[&deadband::Deadband, &diagnosis::Diagnosis, &load::Load, &swinging_door::Door]
 }
 
 /// Measures one case beside one peer and reports the row.

@@ -6,7 +6,7 @@ use crate::deadband::sample::{Number, Quality};
 /// How many tags share a word.
 pub(super) const BLOCK: usize = 64;
 
-/// Up to this many are decided one by one; above, once more all together.
+/// Up to this many are decided one by one; more, all together.
 const FEW: u32 = 8;
 
 /// What is known of 64 tags.
@@ -55,18 +55,68 @@ pub(super) fn bits(mut word: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Those that one subtraction does not prove to be within their bands.
+/// A word for each bit. A table, because a shift by a variable is no instruction of SSE2.
+const BITS: [u64; BLOCK] = {
+    let mut bits = [0; BLOCK];
+    let mut at = 0;
+    while at < BLOCK {
+        bits[at] = 1 << at;
+        at += 1;
+    }
+    bits
+};
+
+/// What one subtraction for each tag proves: those that are outside, and those of which it proves nothing. The last
+/// values of those outside have moved. `dense` where many are expected outside. `alike` where every tag is started and
+/// none has a band that depends on the last value; else nothing is taken for proven outside.
 #[inline]
-pub(super) fn doubtful<V: Number>(values: &[V; BLOCK], last: &[V; BLOCK], bounds: &[V::Width; BLOCK]) -> u64 {
+pub(super) fn sift<V: Number>(
+    values: &[V; BLOCK],
+    last: &mut [V; BLOCK],
+    bounds: &[V::Width; BLOCK],
+    alike: bool,
+    dense: bool,
+) -> (u64, u64) {
+    if !(alike && dense) {
+        let doubtful = doubtful(values, last, bounds);
+        if !alike || doubtful.count_ones() <= FEW {
+            return (0, doubtful);
+        }
+    }
+    sweep(values, last, bounds)
+}
+
+/// Whether many of these passed.
+pub(super) const fn is_dense(passed: u64) -> bool {
+    passed.count_ones() > FEW
+}
+
+/// Those that one subtraction does not prove to be within their bands.
+// On its own, compilers know that the arrays lie apart, and take several tags at once.
+#[inline(never)]
+fn doubtful<V: Number>(values: &[V; BLOCK], last: &[V; BLOCK], bounds: &[V::Width; BLOCK]) -> u64 {
     let mut word = 0;
-    for (at, ((value, last), bound)) in values.iter().zip(last).zip(bounds).enumerate() {
-        word |= u64::from(!value.is_near(*last, *bound)) << at;
+    for (((value, last), bound), bit) in values.iter().zip(last).zip(bounds).zip(&BITS) {
+        word |= if value.is_near(*last, *bound) { 0 } else { *bit };
     }
     word
 }
 
-/// Those of `doubtful` that moved. Their last values move too. `alike` where every tag is started and none has a band
-/// that depends on the last value.
+/// Those that one subtraction proves to be outside, and moves; and those of which it proves nothing.
+#[inline(never)]
+fn sweep<V: Number>(values: &[V; BLOCK], last: &mut [V; BLOCK], bounds: &[V::Width; BLOCK]) -> (u64, u64) {
+    let (mut outside, mut doubtful) = (0, 0);
+    for (((value, last), bound), bit) in values.iter().zip(last).zip(bounds).zip(&BITS) {
+        let (value, before) = (*value, *last);
+        let (far, near) = (value.is_far(before, *bound), value.is_near(before, *bound));
+        outside |= u64::from(far).wrapping_neg() & bit;
+        doubtful |= u64::from(!near).wrapping_neg() & bit;
+        *last = value.or(far, before);
+    }
+    (outside, doubtful & !outside)
+}
+
+/// Those of `doubtful` that moved, exactly. Their last values move too.
 #[inline]
 pub(super) fn settle<V: Number>(
     doubtful: u64,
@@ -77,12 +127,7 @@ pub(super) fn settle<V: Number>(
     alike: bool,
 ) -> u64 {
     let mut moves = 0;
-    let mut left = doubtful;
-    if alike && doubtful.count_ones() > FEW {
-        moves = settle_far(values, last, bounds);
-        left &= !moves;
-    }
-    for at in bits(left) {
+    for at in bits(doubtful) {
         let (value, before) = (values[at % BLOCK], &mut last[at % BLOCK]);
         let far = alike && value.is_far(*before, bounds[at % BLOCK]);
         if far || widths.get(at).is_some_and(|widths| moved(value, *before, width_at(*widths, *before))) {
@@ -91,18 +136,6 @@ pub(super) fn settle<V: Number>(
         }
     }
     moves
-}
-
-/// The same for those that one subtraction proves to be outside.
-#[inline]
-fn settle_far<V: Number>(values: &[V; BLOCK], last: &mut [V; BLOCK], bounds: &[V::Width; BLOCK]) -> u64 {
-    let mut word = 0;
-    for (at, ((value, before), bound)) in values.iter().zip(last).zip(bounds).enumerate() {
-        let far = value.is_far(*before, *bound);
-        word |= u64::from(far) << at;
-        *before = if far { *value } else { *before };
-    }
-    word
 }
 
 /// Those whose quality is another than before.

@@ -1,6 +1,6 @@
 //! One scan: of all tags, or of some.
 
-use super::block::{BLOCK, Block, bits, doubtful, requalified, settle};
+use super::block::{BLOCK, Block, bits, is_dense, requalified, settle, sift};
 use super::passed::Reasons;
 use super::{FilterBank, Passed};
 use crate::deadband::filter::{Reason, Suppression, moved, width_at};
@@ -126,8 +126,11 @@ impl<V: Number> FilterBank<V> {
                     &tail
                 }
             };
-            let doubtful = doubtful(block_values, last, bounds) & block.tags;
-            if is_plain && doubtful == 0 && block.started == block.tags {
+            let alike = block.relative == 0 && block.started == block.tags;
+            let dense = self.passed.get(block_at).is_some_and(|passed| is_dense(*passed));
+            let (outside, doubtful) = sift(block_values, last, bounds, alike, dense);
+            let doubtful = doubtful & block.started;
+            if is_plain && outside | doubtful == 0 && block.started == block.tags {
                 if let (Some(word), Some(reasons)) =
                     (self.passed.get_mut(block_at), self.reasons.get_mut(block_at))
                 {
@@ -136,8 +139,7 @@ impl<V: Number> FilterBank<V> {
                 }
                 continue;
             }
-            let alike = block.relative == 0 && block.started == block.tags;
-            let moves = settle(doubtful & block.started, block_values, last, bounds, widths, alike);
+            let moves = outside | settle(doubtful, block_values, last, bounds, widths, alike);
             let mut reasons = Reasons { first: block.tags & !block.started, ..Reasons::default() };
             if let Some(before) =
                 self.qualities.get_mut(base..).and_then(<[Quality]>::first_chunk_mut::<BLOCK>)

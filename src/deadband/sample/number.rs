@@ -71,6 +71,9 @@ pub trait Number:
     /// Whether both are finite and it is further than the bound's width from the other, as far as one subtraction
     /// tells: what is far is outside.
     fn is_far(self, from: Self, bound: Self::Width) -> bool;
+
+    /// Itself where `keep`, else the other; by bits, so that no compiler makes a branch of it.
+    fn or(self, keep: bool, other: Self) -> Self;
 }
 
 /// What a number is.
@@ -89,7 +92,7 @@ pub enum Class {
 }
 
 macro_rules! floats {
-    ($($float:ident),*) => {$(
+    ($($float:ident: $bits:ident),*) => {$(
         impl sealed::Sealed for $float {}
 
         impl Number for $float {
@@ -161,6 +164,12 @@ macro_rules! floats {
                 let distance = self.distance(from);
                 (distance > bound) & (distance <= Self::MAX)
             }
+
+            #[inline]
+            fn or(self, keep: bool, other: Self) -> Self {
+                let mask = $bits::from(keep).wrapping_neg();
+                Self::from_bits((self.to_bits() & mask) | (other.to_bits() & !mask))
+            }
         }
     )*};
 }
@@ -214,11 +223,17 @@ macro_rules! integers {
             fn is_far(self, from: Self, bound: $unsigned) -> bool {
                 self.abs_diff(from) > bound
             }
+
+            #[inline]
+            fn or(self, keep: bool, other: Self) -> Self {
+                let mask = Self::from(keep).wrapping_neg();
+                (self & mask) | (other & !mask)
+            }
         }
     )*};
 }
 
-floats!(f64, f32);
+floats!(f64: u64, f32: u32);
 integers!(i8: u8, i16: u16, i32: u32, i64: u64, u8: u8, u16: u16, u32: u32, u64: u64);
 
 #[cfg(test)]

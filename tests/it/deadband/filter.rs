@@ -217,8 +217,7 @@ fn what_is_out_of_order_moves_nothing() {
     let pass = run(settings.clone(), at(&samples));
     assert_eq!(pass, [first, (5, Reason::Order), (10, Reason::Order), value]);
     assert_eq!(run(settings.clone().with_order(Order::Drop), at(&samples)), [first, value]);
-    let mut refusing =
-        filter(settings.clone().with_order(Order::Refuse).with_ahead(TimeDelta::nanoseconds(100)));
+    let mut refusing = filter(settings.with_order(Order::Refuse).with_ahead(TimeDelta::nanoseconds(100)));
     let mut errors = vec![];
     for sample in at(&samples) {
         errors.extend(refusing.step(sample, |_| {}).err());

@@ -1,0 +1,124 @@
+//! Deadbands: one tag a sample at a time, and a bank of a million tags.
+
+mod bank;
+mod node;
+mod stream;
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use iot_runbook::deadband::filter::{Extent, Filter, Rule, Settings, Verdict};
+use iot_runbook::deadband::sample::Sample;
+
+use super::{Work, compare};
+use crate::error::Error;
+use crate::measure::Side;
+use crate::report::Report;
+
+/// The work.
+pub(crate) struct Deadband;
+
+const NAME: &str = "deadband";
+
+/// The width of every band.
+const WIDTH: f64 = 1.0;
+
+/// How many samples a stream has, before it starts again.
+const SAMPLES: usize = 1 << 14;
+
+/// The target of a step, in nanoseconds.
+const STEP_TARGET: f64 = 6.0;
+
+impl Work for Deadband {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "deadbands: a filter at four pass rates, and a bank of a million tags at three"
+    }
+
+    fn run(&self, report: &mut Report) -> Result<(), Error> {
+        for percent in [0, 3, 33, 100] {
+            let values = stream::values(percent, SAMPLES);
+            let plain = filter(Settings::new(Extent::Absolute(WIDTH)))?;
+            proven(&plain, &values)?;
+            let case = format!("step {percent} %");
+            let medians =
+                compare(report, NAME, &case, ours(plain, &values), ("branchy-loop", branchy(&values)))?;
+            report.target(&case, medians, STEP_TARGET);
+            let full = filter(
+                Settings::new(Extent::Absolute(WIDTH))
+                    .with_max_interval(TimeDelta::hours(1))
+                    .with_min_interval(TimeDelta::nanoseconds(1))
+                    .with_previous(),
+            )?;
+            let case = format!("step, all on, {percent} %");
+            let all_on =
+                compare(report, NAME, &case, ours(full, &values), ("branchy-loop", branchy(&values)))?;
+            report.target(&case, all_on, STEP_TARGET);
+            node::beside(report, percent, &values, medians)?;
+        }
+        bank::run(report)
+    }
+}
+
+fn filter(settings: Settings) -> Result<Filter, Error> {
+    let rule = Rule::new(settings).map_err(|error| Error::failed("a rule", error))?;
+    Ok(Filter::new(Arc::new(rule)))
+}
+
+fn ours(mut filter: Filter, values: &[f64]) -> Side<'_> {
+    let mut at = 0_i64;
+    let mut position = 0;
+    let mut reported = 0.0;
+    Box::new(move |runs| {
+        for _ in 0..runs {
+            let value = values.get(position).copied().unwrap_or_default();
+            position = (position + 1) % SAMPLES;
+            at += 1_000;
+            let verdict = filter.step(Sample::new(at, value), |report| reported += report.sample.value);
+            black_box(matches!(verdict, Ok(Verdict::Reported(_))));
+        }
+        black_box(reported);
+    })
+}
+
+/// The floor: two variables and an `if`; no time, no quality, no reason, no count, and mute after NaN.
+fn branchy(values: &[f64]) -> Side<'_> {
+    let mut last = f64::MAX;
+    let mut position = 0;
+    let mut reported = 0.0;
+    Box::new(move |runs| {
+        for _ in 0..runs {
+            let value = values.get(position).copied().unwrap_or_default();
+            position = (position + 1) % SAMPLES;
+            let passes = (value - last).abs() > WIDTH;
+            if passes {
+                last = value;
+                reported += value;
+            }
+            black_box(passes);
+        }
+        black_box(reported);
+    })
+}
+
+/// Both report the same of the stream.
+fn proven(filter: &Filter, values: &[f64]) -> Result<(), Error> {
+    let mut filter = filter.clone();
+    let mut last = f64::MAX;
+    for (value, at) in values.iter().zip(1..) {
+        let mut reported = false;
+        let _ = filter.step(Sample::new(at, *value), |_| reported = true);
+        let passes = (value - last).abs() > WIDTH;
+        if passes {
+            last = *value;
+        }
+        if reported != passes {
+            return Err(Error::Differs(format!("sample {at}, {value}: ours {reported}, the loop {passes}")));
+        }
+    }
+    Ok(())
+}
