@@ -100,7 +100,7 @@ fn cuts(seen: &[Seen], wished: &[prop::sample::Index]) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn joined_pieces_are_the_whole(
