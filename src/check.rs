@@ -80,6 +80,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use bind::{BindError, BindErrors, BoundChecks};
+pub use deadband::deadband_facts;
 pub use param::{ParamKind, ParamSpec};
 pub use request::CheckRequest;
 

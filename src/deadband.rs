@@ -44,8 +44,12 @@
 //! | [`filter`] | the filter of one tag: bands, intervals, order of time, saved state |
 //! | [`profile`] | the semantics of OPC UA, PI, Node-RED and Telegraf, side by side |
 //! | [`batch`] | many tags at once: the values of a scan in, a bitmask out |
+//! | [`swinging_door`] | straight lines in place of samples, none of which is missed by more than a deviation |
+//! | [`audit`] | is the band too wide? A verdict from the raw samples, and what to set |
 
+pub mod audit;
 pub mod batch;
 pub mod filter;
 pub mod profile;
 pub mod sample;
+pub mod swinging_door;

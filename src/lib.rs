@@ -17,7 +17,7 @@
 //! | [`diagnosis`] | the machine: poll, answer, waits, acts, hypotheses, trace, saved state | drive it yourself, save and resume, rehearse runbooks |
 //! | [`driver`] | the async loop: time limits, retries, people, acts | run a diagnosis over your adapters |
 //! | [`certificate`] | the stages of a certificate's life | |
-//! | [`deadband`] | which samples of a tag are worth reporting: filters, vendors' semantics, banks of filters | filter at a gateway |
+//! | [`deadband`] | which samples of a tag are worth reporting: filters, a swinging door, an audit of the band | filter at a gateway, and know what that hides |
 //! | [`fact`], [`subject`], [`time`] | values with evidence; whom it is about; clocks, periods, durations | everywhere |
 //!
 //! One idea holds it together: **decide without I/O, do I/O at the edge.** Everything that decides is a plain value
@@ -52,6 +52,8 @@ pub mod fact;
 #[cfg(feature = "mock")]
 pub mod mock;
 pub mod probe;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod runbook;
 pub mod subject;
 pub mod time;

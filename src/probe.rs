@@ -85,7 +85,7 @@ pub use cert_store::{
     CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ProvisioningContact,
     ProvisioningContactRequest, Renewal, RenewalAnswer, RenewalRequest, Revocation, WhichCertificate,
 };
-pub use deadband_config::{DeadbandFacts, DeadbandProbe, DeadbandRequest};
+pub use deadband_config::{DeadbandAudit, DeadbandFacts, DeadbandProbe, DeadbandRequest};
 pub use dedup_log::{DedupLogProbe, Dropped, DroppedRequest};
 pub use device::{
     DeviceProbe, LastSeenAnswer, LastSeenRequest, Receipts, ReceiptsRequest, ServiceState,

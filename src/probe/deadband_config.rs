@@ -60,6 +60,47 @@ record! {
             matters: Option<f64> = with_matters(change: f64) => Some(change),
             /// The noise of the signal: a change of this much means nothing.
             noise: Option<f64> = with_noise(noise: f64) => Some(noise),
+            /// What an audit of the raw signal measured. Where it is told it decides, and not the movement and the
+            /// noise above.
+            audit: Option<DeadbandAudit> = with_audit(audit: DeadbandAudit) => Some(audit),
+        }
+    }
+}
+
+record! {
+    /// What an audit of a deadband measured, each length in the unit of the tag; the figures are those of
+    /// [`deadband::audit::Figures`](crate::deadband::audit::Figures), where each is explained. Each that is `None`
+    /// is not told, and the check does without the audit's verdict then.
+    ///
+    /// Of an audit by this library, [`check::deadband_facts`](crate::check::deadband_facts) makes the whole answer.
+    DeadbandAudit {
+        required {
+            /// The width of the band that was audited.
+            band: f64,
+            /// How many usable samples there were.
+            samples: u64,
+            /// How many of them were reported.
+            reported: u64,
+        }
+        optional {
+            /// The standard deviation of the noise.
+            noise: Option<f64> = with_noise(noise: f64) => Some(noise),
+            /// The standard deviation of the raw signal.
+            spread: Option<f64> = with_spread(spread: f64) => Some(spread),
+            /// The share of the variance that is movement.
+            movement: Option<f64> = with_movement(share: f64) => Some(share),
+            /// How many standard deviations that is from what white noise gives.
+            significance: Option<f64> = with_significance(deviations: f64) => Some(deviations),
+            /// The noise at a lag of two over that of one, squared.
+            colour: Option<f64> = with_colour(ratio: f64) => Some(ratio),
+            /// The variance over that within 32 samples.
+            slowness: Option<f64> = with_slowness(ratio: f64) => Some(ratio),
+            /// The root mean square of raw less held value.
+            error: Option<f64> = with_error(error: f64) => Some(error),
+            /// The widest movement between two reports.
+            hidden_range: Option<f64> = with_hidden_range(range: f64) => Some(range),
+            /// The share of the suppressed variance that is movement.
+            structure: Option<f64> = with_structure(share: f64) => Some(share),
         }
     }
 }

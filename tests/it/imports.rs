@@ -30,7 +30,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("mock", &["driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("case", &["driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("fleet", &["case", "driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
-    ("report", &["fleet", "case", "driver", "diagnosis", "runbook", "subject", "fact", "time"]),
+    ("report", &["fleet", "case", "driver", "deadband", "diagnosis", "runbook", "subject", "fact", "time"]),
 ];
 
 /// The built-in runbooks are what the unit tests of any module may walk.

@@ -66,7 +66,7 @@ pub(crate) fn help() -> String {
     );
     for work in work::all() {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:<12} {}", work.name(), work.about());
+        let _ = writeln!(text, "  {:<14} {}", work.name(), work.about());
     }
     text.push_str(
         "\nOptions:\n  --json       one JSON object a row: work, case, peer, ours_ns, peer_ns, ratio (peer/ours)\n  \
@@ -90,7 +90,10 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_with_what_is() {
-        assert_eq!(refused(&["dream"]), "no work \"dream\"; there is: deadband, diagnosis, load");
+        assert_eq!(
+            refused(&["dream"]),
+            "no work \"dream\"; there is: deadband, diagnosis, load, swinging-door"
+        );
         assert_eq!(refused(&["load", "--jsn"]), "no option --jsn; there is --json, and --help");
         assert_eq!(refused(&["load", "load"]), "one work at a time, please");
         assert!(refused(&[]).starts_with("name the work to measure: deadband, diagnosis, load"));

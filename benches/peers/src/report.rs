@@ -57,13 +57,13 @@ impl Report {
             if !self.has_rows {
                 writeln!(
                     self.out,
-                    "{:<10} {:<20} {:<22} {:>10} {:>10} {:>10}",
+                    "{:<14} {:<20} {:<22} {:>10} {:>10} {:>10}",
                     "work", "case", "peer", "ours", "peer", "peer/ours"
                 )?;
             }
             write!(
                 self.out,
-                "{:<10} {:<20} {:<22} {:>10} {:>10} {:>10.3}",
+                "{:<14} {:<20} {:<22} {:>10} {:>10} {:>10.3}",
                 row.work,
                 row.case,
                 row.peer,

@@ -4,6 +4,7 @@ mod deadband;
 mod dedup;
 mod diagnosis;
 mod load;
+mod swinging_door;
 
 use crate::error::Error;
 use crate::measure::{self, Medians, Side};
@@ -24,7 +25,7 @@ pub(crate) trait Work: Sync {
 
 /// Every work, in the order in which the help names them.
 pub(crate) fn all() -> &'static [&'static dyn Work] {
-    &[&deadband::Deadband, &dedup::Dedup, &diagnosis::Diagnosis, &load::Load]
+    &[&deadband::Deadband, &dedup::Dedup, &diagnosis::Diagnosis, &load::Load, &swinging_door::Door]
 }
 
 /// Measures one case beside one peer and reports the row.

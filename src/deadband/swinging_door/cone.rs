@@ -1,0 +1,236 @@
+//! The cone from a kept sample, in which a line must lie to pass every later sample within the deviation.
+
+use std::cmp::Ordering;
+
+use super::exact::{Slope, compare};
+
+/// What rounding may cost a comparison of two cross products, relative to the sizes that go in: six roundings of
+/// 2⁻⁵³ and their second order, with room.
+const ROUNDING: f64 = 8.0 * f64::EPSILON / 2.0;
+
+/// Values further apart are not joined by a line, so that no product overflows: this times 2⁶⁴ is finite.
+pub(super) const WIDEST: f64 = 1e270;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cone {
+    low: Edge,
+    high: Edge,
+}
+
+/// The line from the origin that passes a sample at just the deviation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Edge {
+    /// The sample's value.
+    value: f64,
+    /// How long after the origin it came, in nanoseconds; zero where there is no edge.
+    after: u64,
+    // The same again as the quick comparison wants it:
+    /// How far the edge rises (to within rounding) until then.
+    rise: f64,
+    /// How far the sample rises, and the deviation: what rounding is relative to.
+    size: f64,
+    run: f64,
+}
+
+impl Cone {
+    /// Every line lies in it.
+    pub(super) const OPEN: Self =
+        Self { low: Edge::none(f64::NEG_INFINITY), high: Edge::none(f64::INFINITY) };
+
+    /// The cone that these samples, each a value and how long after the origin it came, put edges to. `None`
+    /// where no cone is like that.
+    pub(super) fn of(origin: f64, dev: f64, low: (f64, u64), high: (f64, u64)) -> Option<Self> {
+        let edge = |(value, after): (f64, u64), side: f64| {
+            let (rise, size) = (value - origin, (value - origin).abs() + dev);
+            (after > 0 && size <= WIDEST).then(|| Edge::new(value, after, rise + side, size))
+        };
+        let cone = Self { low: edge(low, -dev)?, high: edge(high, dev)? };
+        (compare(origin, cone.low.slope(-dev), cone.high.slope(dev)) != Ordering::Greater).then_some(cone)
+    }
+
+    /// The lines from `origin` that pass the first sample after it; `None` where that is not finite or too far.
+    #[inline]
+    pub(super) fn first(origin: f64, dev: f64, value: f64, after: u64) -> Option<Self> {
+        let rise = value - origin;
+        let size = rise.abs() + dev;
+        (size <= WIDEST).then(|| Self {
+            low: Edge::new(value, after, rise - dev, size),
+            high: Edge::new(value, after, rise + dev, size),
+        })
+    }
+
+    /// The samples that its edges pass: of the low one, and of the high one. `None` where it is open.
+    pub(super) fn edges(&self) -> Option<[(f64, u64); 2]> {
+        (self.low.after > 0).then_some([(self.low.value, self.low.after), (self.high.value, self.high.after)])
+    }
+
+    /// Whether the line from `origin` to `value`, `after` nanoseconds on, lies in the cone. If so, the cone is
+    /// narrowed to the lines that pass that sample too. Both answers are exact, as if without rounding; values
+    /// that are not finite, further apart than [`WIDEST`], or 292 years on, do not lie in it.
+    #[inline]
+    pub(super) fn take(&mut self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
+        // A signed number is a float in one instruction, an unsigned one in many.
+        let Ok(signed) = i64::try_from(after) else { return false };
+        let run = signed as f64;
+        let rise = value - origin;
+        let size = rise.abs() + dev;
+        let (low, high) = (self.low, self.high);
+        let doubt_low = ROUNDING * (size * low.run + low.size * run);
+        let doubt_high = ROUNDING * (size * high.run + high.size * run);
+        let in_low = rise * low.run - low.rise * run;
+        let in_high = high.rise * run - rise * high.run;
+        // NaN compares as false throughout.
+        let is_surely_in = in_low >= doubt_low && in_high >= doubt_high && size <= WIDEST;
+        if !is_surely_in {
+            let is_surely_out = in_low < -doubt_low || in_high < -doubt_high;
+            if is_surely_out || !self.holds(origin, dev, value, after, size) {
+                return false;
+            }
+        }
+        let above_low = (rise - dev) * low.run - low.rise * run;
+        if above_low >= doubt_low || (above_low > -doubt_low && self.rises(origin, dev, value, after)) {
+            self.low = Edge { value, after, rise: rise - dev, size, run };
+        }
+        let below_high = high.rise * run - (rise + dev) * high.run;
+        if below_high >= doubt_high || (below_high > -doubt_high && self.falls(origin, dev, value, after)) {
+            self.high = Edge { value, after, rise: rise + dev, size, run };
+        }
+        true
+    }
+
+    /// Whether the line lies in the cone, exactly.
+    #[cold]
+    fn holds(&self, origin: f64, dev: f64, value: f64, after: u64, size: f64) -> bool {
+        if size.is_nan() || size > WIDEST {
+            return false;
+        }
+        let line = Slope { value, offset: 0.0, after };
+        self.low.after == 0
+            || (compare(origin, line, self.low.slope(-dev)) != Ordering::Less
+                && compare(origin, line, self.high.slope(dev)) != Ordering::Greater)
+    }
+
+    /// Whether the sample's low edge lies above the cone's, exactly.
+    #[cold]
+    fn rises(&self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
+        let own = Slope { value, offset: -dev, after };
+        self.low.after == 0 || compare(origin, own, self.low.slope(-dev)) == Ordering::Greater
+    }
+
+    /// Whether the sample's high edge lies below the cone's, exactly.
+    #[cold]
+    fn falls(&self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
+        let own = Slope { value, offset: dev, after };
+        self.high.after == 0 || compare(origin, own, self.high.slope(dev)) == Ordering::Less
+    }
+}
+
+impl Edge {
+    const fn none(rise: f64) -> Self {
+        Self { value: 0.0, after: 0, rise, size: 0.0, run: 1.0 }
+    }
+
+    #[inline]
+    const fn new(value: f64, after: u64, rise: f64, size: f64) -> Self {
+        Self { value, after, rise, size, run: after as f64 }
+    }
+
+    const fn slope(&self, offset: f64) -> Slope {
+        Slope { value: self.value, offset, after: self.after }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_narrows_the_cone_from_both_sides() {
+        let mut cone = Cone::OPEN;
+        assert!(cone.take(0.0, 1.0, 0.0, 10));
+        // At twice the distance the cone is twice as wide, its edges within.
+        assert!(!cone.clone().take(0.0, 1.0, 2.000_000_001, 20));
+        assert!(!cone.clone().take(0.0, 1.0, -2.000_000_001, 20));
+        assert!(cone.take(0.0, 1.0, 2.0, 20));
+        assert_eq!(cone.edges(), Some([(2.0, 20), (0.0, 10)]));
+        assert!(!cone.take(0.0, 1.0, 1.0, 30));
+        assert!(cone.take(0.0, 1.0, 1.5, 30));
+    }
+
+    #[test]
+    fn without_a_deviation_only_what_lies_on_the_line_is_in() {
+        let mut cone = Cone::OPEN;
+        for step in 1..1_000_u32 {
+            assert!(cone.take(7.0, 0.0, 7.0 + f64::from(step), u64::from(step) * 1_000_000_007));
+        }
+        assert!(!cone.take(7.0, 0.0, 1007.0_f64.next_up(), 1_000 * 1_000_000_007));
+        assert!(cone.take(7.0, 0.0, 1007.0, 1_000 * 1_000_000_007));
+    }
+
+    /// Floats around a value, a few units in the last place to each side.
+    fn around(value: f64) -> [f64; 5] {
+        let (below, above) = (value.next_down(), value.next_up());
+        [below.next_down(), below, value, above, above.next_up()]
+    }
+
+    /// What lies on an edge, or so near it that rounding decides, is decided without rounding.
+    #[test]
+    fn at_the_edges_rounding_decides_nothing() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let mut in_and_out = [0_u32; 2];
+        for _ in 0..2_000 {
+            let mut uniform = || (random() >> 11) as f64 / (1_u64 << 53) as f64;
+            let (origin, dev, value) = (uniform() * 100.0, uniform(), uniform() * 100.0);
+            let (one, other) = ((random() >> 20) + 1, (random() >> 20) + 1);
+            let mut cone = Cone::OPEN;
+            assert!(cone.take(origin, dev, value, one));
+            let scale = other as f64 / one as f64;
+            for (side, first) in [(-1.0, cone.low), (1.0, cone.high)] {
+                let edge = first.slope(side * dev);
+                let on_edge = origin + (value + side * dev - origin) * scale;
+                for near in around(on_edge) {
+                    let line = Slope { value: near, offset: 0.0, after: other };
+                    let order = compare(origin, line, edge);
+                    let is_in = if side < 0.0 { order != Ordering::Less } else { order != Ordering::Greater };
+                    assert_eq!(cone.clone().take(origin, dev, near, other), is_in, "{origin} {dev} {value}");
+                    in_and_out[usize::from(is_in)] += 1;
+                }
+                // Whose own edge is there decides which sample the cone keeps.
+                for near in around(on_edge - side * dev) {
+                    let mut narrowed = cone;
+                    if !narrowed.take(origin, dev, near, other) {
+                        continue;
+                    }
+                    let order =
+                        compare(origin, Slope { value: near, offset: side * dev, after: other }, edge);
+                    let [low, high] = narrowed.edges().unwrap();
+                    let (kept, tighter) =
+                        if side < 0.0 { (low, Ordering::Greater) } else { (high, Ordering::Less) };
+                    // Where both are the same, either may be kept.
+                    if order != Ordering::Equal {
+                        let expected = if order == tighter { (near, other) } else { (value, one) };
+                        assert_eq!(kept, expected, "{origin} {dev} {value}");
+                    }
+                }
+            }
+        }
+        assert!(in_and_out.iter().all(|count| *count > 5_000), "{in_and_out:?}");
+    }
+
+    #[test]
+    fn what_is_no_number_or_too_far_is_out() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, -2e270] {
+            assert!(!Cone::OPEN.clone().take(0.0, 1.0, value, 1), "{value}");
+            assert!(!Cone::OPEN.clone().take(value, 1.0, 0.0, 1), "{value}");
+        }
+        assert!(Cone::OPEN.clone().take(0.0, 0.0, 9e269, i64::MAX.cast_unsigned()));
+        assert!(!Cone::OPEN.clone().take(0.0, 0.0, 9e269, 1 << 63));
+        assert!(Cone::first(0.0, 0.0, 9e269, u64::MAX).is_some());
+    }
+}

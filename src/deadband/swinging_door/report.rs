@@ -1,0 +1,109 @@
+use serde::{Deserialize, Serialize};
+
+use crate::deadband::sample::Sample;
+
+/// A sample that is kept, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The sample as it came in.
+    pub sample: Sample,
+    /// Why it is kept.
+    pub reason: Reason,
+}
+
+/// Why a sample is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is the first.
+    First,
+    /// No line from the sample kept before could pass it and go on.
+    Line,
+    /// Its value differs from the one that held, beyond the deviation ([`Mode::Step`](super::Mode::Step)).
+    Value,
+    /// The line would have become longer than the max interval.
+    MaxInterval,
+    /// Its quality is another.
+    Quality,
+    /// It is not finite where the one before was, or the other way round, or another infinity.
+    NotFinite,
+    /// It is the last before a break in quality or finiteness, or before a flush.
+    Last,
+    /// It is out of time order, and stands apart from the line.
+    Order,
+}
+
+/// What one sample caused to be kept: an iterator over at most two.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "what is kept is handed out once"]
+pub struct Reports {
+    next: Option<Report>,
+    last: Option<Report>,
+}
+
+impl Reports {
+    pub(super) const NONE: Self = Self { next: None, last: None };
+
+    pub(super) const fn one(report: Report) -> Self {
+        Self { next: Some(report), last: None }
+    }
+
+    pub(super) fn two(first: Option<Report>, second: Option<Report>) -> Self {
+        match first {
+            Some(_) => Self { next: first, last: second },
+            None => Self { next: second, last: None },
+        }
+    }
+}
+
+impl Iterator for Reports {
+    type Item = Report;
+
+    #[inline]
+    fn next(&mut self) -> Option<Report> {
+        let report = self.next.take();
+        if report.is_some() {
+            self.next = self.last.take();
+        }
+        report
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = usize::from(self.next.is_some()) + usize::from(self.last.is_some());
+        (len, Some(len))
+    }
+}
+
+impl ExactSizeIterator for Reports {}
+
+impl std::iter::FusedIterator for Reports {}
+
+/// What became of the samples. They hold at the largest `u64`, which no tag reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Kept, for whatever reason.
+    pub kept: u64,
+    /// Dropped: what is drawn passes them within the deviation.
+    pub dropped: u64,
+    /// Dropped within the min interval, and what is drawn may miss them by more.
+    pub unbounded: u64,
+    /// Dropped as out of time order, by [`Order::Drop`](crate::deadband::filter::Order::Drop).
+    pub out_of_order: u64,
+}
+
+impl Counts {
+    pub(super) fn keep(&mut self, sample: Sample, reason: Reason) -> Report {
+        self.kept = self.kept.saturating_add(1);
+        Report { sample, reason }
+    }
+
+    pub(super) fn drop_of(&mut self, all: u64, unbounded: u64) {
+        let unbounded = unbounded.min(all);
+        self.unbounded = self.unbounded.saturating_add(unbounded);
+        self.dropped = self.dropped.saturating_add(all - unbounded);
+    }
+}

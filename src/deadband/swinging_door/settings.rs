@@ -1,0 +1,144 @@
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::cone::WIDEST;
+use crate::deadband::filter::Order;
+
+/// How a [`SwingingDoor`](super::SwingingDoor) is set.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How far what is drawn between kept samples may lie from a dropped one, in the unit of the tag. From zero,
+    /// which drops only what the line or the held value gives back exactly, to 1e270.
+    pub deviation: f64,
+    /// The longest line, as long as samples come within it; `None`: no limit. Above zero, at most 292 years.
+    pub max_interval: Option<TimeDelta>,
+    /// Within it after a kept sample none is kept for its value, and none has the guarantee. Zero is none; at
+    /// most the max interval.
+    pub min_interval: TimeDelta,
+    /// What is drawn between kept samples.
+    pub mode: Mode,
+    /// What becomes of samples out of time order. They take no part in any line.
+    pub order: Order,
+    /// A sample further ahead of its reception than this has a wrong clock, and is out of time order. At least
+    /// zero, at most 292 years. Only [`push_received`](super::SwingingDoor::push_received) knows the reception.
+    pub ahead: Option<TimeDelta>,
+}
+
+impl Settings {
+    /// Lines within `deviation` of each dropped sample, of any length, and samples out of time order pass.
+    #[must_use]
+    pub const fn new(deviation: f64) -> Self {
+        Self {
+            deviation,
+            max_interval: None,
+            min_interval: TimeDelta::zero(),
+            mode: Mode::Linear,
+            order: Order::Pass,
+            ahead: None,
+        }
+    }
+
+    /// The same with [`max_interval`](Self::max_interval) set.
+    #[must_use]
+    pub const fn with_max_interval(self, longest: TimeDelta) -> Self {
+        Self { max_interval: Some(longest), ..self }
+    }
+
+    /// The same with [`min_interval`](Self::min_interval) set.
+    #[must_use]
+    pub const fn with_min_interval(self, shortest: TimeDelta) -> Self {
+        Self { min_interval: shortest, ..self }
+    }
+
+    /// The same with [`mode`](Self::mode) set.
+    #[must_use]
+    pub const fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The same with [`order`](Self::order) set.
+    #[must_use]
+    pub const fn with_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// The same with [`ahead`](Self::ahead) set.
+    #[must_use]
+    pub const fn with_ahead(self, ahead: TimeDelta) -> Self {
+        Self { ahead: Some(ahead), ..self }
+    }
+
+    /// The intervals in nanoseconds, where all is well.
+    pub(super) fn check(&self) -> Result<Checked, SettingsError> {
+        let deviation = self.deviation;
+        if !(0.0..=WIDEST).contains(&deviation) {
+            return Err(SettingsError::Deviation { deviation });
+        }
+        let nanos = |length: TimeDelta| length.num_nanoseconds().and_then(|nanos| u64::try_from(nanos).ok());
+        let max_interval = match self.max_interval {
+            None => u64::MAX,
+            Some(given) => nanos(given)
+                .filter(|nanos| *nanos > 0)
+                .ok_or(SettingsError::MaxInterval { max_interval: given })?,
+        };
+        let min_interval = nanos(self.min_interval)
+            .filter(|nanos| *nanos <= max_interval)
+            .ok_or(SettingsError::MinInterval { min_interval: self.min_interval })?;
+        let ahead = match self.ahead {
+            None => u64::MAX,
+            Some(given) => nanos(given).ok_or(SettingsError::Ahead { ahead: given })?,
+        };
+        Ok(Checked { max_interval, min_interval, ahead })
+    }
+}
+
+pub(super) struct Checked {
+    pub(super) max_interval: u64,
+    pub(super) min_interval: u64,
+    pub(super) ahead: u64,
+}
+
+/// What is drawn between kept samples.
+///
+/// Exhaustive: a signal that is sampled either moves between its samples or steps at them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A straight line: for what moves, such as a temperature.
+    #[default]
+    Linear,
+    /// The first value holds until the next: for what steps, such as a state, a counter or a set point. A change
+    /// beyond the deviation is kept when it comes, and nothing is held back for it.
+    Step,
+}
+
+/// A door cannot be set like that.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The deviation is negative, too large or no number.
+    #[error("a `deviation` of {deviation} is no distance: give one from 0 to 1e270 in the unit of the tag")]
+    Deviation {
+        /// What was given.
+        deviation: f64,
+    },
+    /// The max interval is zero, negative or too long.
+    #[error("a `max_interval` of {max_interval} is no limit: give a length above zero and up to 292 years")]
+    MaxInterval {
+        /// What was given.
+        max_interval: TimeDelta,
+    },
+    /// The min interval is negative, too long, or longer than the max interval.
+    #[error("a `min_interval` of {min_interval} cannot be kept: give zero, or a length up to `max_interval`")]
+    MinInterval {
+        /// What was given.
+        min_interval: TimeDelta,
+    },
+    /// The limit ahead of the reception is negative or too long.
+    #[error("an `ahead` of {ahead} is no limit: give a length from zero up to 292 years")]
+    Ahead {
+        /// What was given.
+        ahead: TimeDelta,
+    },
+}

@@ -1,0 +1,247 @@
+//! The audit beside figures computed from all samples at once, in pieces, saved and restored; and how often it is
+//! right.
+
+mod model;
+mod power;
+
+use chrono::TimeDelta;
+use iot_runbook::deadband::audit::{Audit, AuditError, Figures, Limits};
+use iot_runbook::deadband::sample::{Quality, Sample};
+use proptest::prelude::*;
+
+const TICK: i64 = 1_000;
+
+/// A sample, and whether it was reported.
+type Seen = (Sample, bool);
+
+fn empty() -> Audit {
+    Audit::new(1.0).unwrap().with_longest_gap(TimeDelta::nanoseconds(5 * TICK)).unwrap()
+}
+
+fn audit(seen: &[Seen]) -> Audit {
+    let mut audit = empty();
+    seen.iter().for_each(|(sample, is_reported)| audit.observe(sample, *is_reported));
+    audit
+}
+
+fn list(figures: &Figures) -> [(&'static str, f64); 14] {
+    [
+        ("samples", figures.samples as f64),
+        ("reported", figures.reported as f64),
+        ("noise", figures.noise),
+        ("quantum", figures.quantum),
+        ("spread", figures.spread),
+        ("range", figures.range),
+        ("movement", figures.movement),
+        ("significance", figures.significance),
+        ("colour", figures.colour),
+        ("slowness", figures.slowness),
+        ("error", figures.error),
+        ("error_max", figures.error_max),
+        ("hidden_range", figures.hidden_range),
+        ("structure", figures.structure),
+    ]
+}
+
+fn assert_near(one: &Figures, other: &Figures, relative: f64, but: &[&str]) {
+    for ((name, one_is), (_, other_is)) in list(one).into_iter().zip(list(other)) {
+        if !but.contains(&name) {
+            let room = relative * one_is.abs().max(other_is.abs()).max(1e-3);
+            assert!((one_is - other_is).abs() <= room, "{name}: {one_is} {other_is}\n{one:?}\n{other:?}");
+        }
+    }
+}
+
+prop_compose! {
+    fn seen()(
+        step in prop_oneof![30 => Just(1_i64), 1 => Just(0), 1 => Just(-2), 1 => Just(3), 1 => Just(9)],
+        value in prop_oneof![
+            20 => -4.0..4.0_f64,
+            20 => (-8..8_i32).prop_map(|step| f64::from(step) / 4.0),
+            1 => Just(f64::NAN),
+            1 => Just(1e200),
+        ],
+        quality in prop_oneof![
+            30 => Just(Quality::GOOD),
+            1 => Just(Quality::UNCERTAIN),
+            1 => Just(Quality::BAD),
+        ],
+        is_reported in proptest::bool::weighted(0.07),
+    ) -> (i64, f64, Quality, bool) {
+        (step, value, quality, is_reported)
+    }
+}
+
+prop_compose! {
+    /// Values go along with a walk, so that there is something to find.
+    fn stream()(steps in proptest::collection::vec(seen(), 0..250), slope in -0.2..0.2_f64) -> Vec<Seen> {
+        let mut at = 0;
+        steps.into_iter().zip(0..).map(|((step, value, quality, is_reported), i)| {
+            at += step * TICK;
+            let value = f64::from(i).mul_add(slope, value);
+            (Sample::new(at, value).with_quality(quality), is_reported)
+        }).collect()
+    }
+}
+
+/// Cuts where the next sample is later than all before: what is cut elsewhere does not join.
+fn cuts(seen: &[Seen], wished: &[prop::sample::Index]) -> Vec<usize> {
+    let mut latest = i64::MIN;
+    let mut allowed = vec![0];
+    for (at, (sample, _)) in seen.iter().enumerate() {
+        if sample.at > latest {
+            allowed.push(at);
+            latest = sample.at;
+        }
+    }
+    let mut cuts: Vec<_> = wished.iter().map(|index| allowed[index.index(allowed.len())]).collect();
+    cuts.sort_unstable();
+    cuts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn joined_pieces_are_the_whole(
+        seen in stream(), wished in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let whole = audit(&seen);
+        let mut joined = empty();
+        let mut from = 0;
+        for to in cuts(&seen, &wished).into_iter().chain([seen.len()]) {
+            joined.join(&audit(&seen[from..to])).unwrap();
+            from = to;
+        }
+        assert_near(&joined.figures(), &whole.figures(), 1e-9, &[]);
+        prop_assert_eq!(joined.unusable(), whole.unusable());
+        prop_assert_eq!(joined.late(), whole.late());
+        prop_assert_eq!(joined.period(), whole.period());
+        // And what comes after is seen the same.
+        let next = (Sample::new(whole.period().map_or(0, |(_, end)| end) + TICK, 0.5), false);
+        let mut later = [joined, whole];
+        later.iter_mut().for_each(|audit| audit.observe(&next.0, next.1));
+        assert_near(&later[0].figures(), &later[1].figures(), 1e-9, &[]);
+    }
+
+    #[test]
+    fn it_matters_not_in_which_order_neighbours_are_joined(
+        seen in stream(), wished in proptest::collection::vec(any::<prop::sample::Index>(), 2),
+    ) {
+        let cuts = cuts(&seen, &wished);
+        let [first, second, third] =
+            [&seen[..cuts[0]], &seen[cuts[0]..cuts[1]], &seen[cuts[1]..]].map(audit);
+        let mut from_left = first.clone();
+        from_left.join(&second).unwrap();
+        from_left.join(&third).unwrap();
+        let mut right = second;
+        right.join(&third).unwrap();
+        let mut from_right = first;
+        from_right.join(&right).unwrap();
+        assert_near(&from_left.figures(), &from_right.figures(), 1e-9, &[]);
+    }
+
+    #[test]
+    fn saved_and_restored_at_any_sample_it_goes_on_the_same(
+        seen in stream(), cut in any::<prop::sample::Index>(),
+    ) {
+        let cut = cut.index(seen.len() + 1);
+        let mut going = audit(&seen[..cut]);
+        let saved = serde_json::to_string(&going).unwrap();
+        going = serde_json::from_str(&saved).unwrap();
+        prop_assert_eq!(&saved, &serde_json::to_string(&going).unwrap());
+        seen[cut..].iter().for_each(|(sample, is_reported)| going.observe(sample, *is_reported));
+        prop_assert_eq!(serde_json::to_string(&going).unwrap(), serde_json::to_string(&audit(&seen)).unwrap());
+    }
+
+    #[test]
+    fn it_measures_what_the_model_does(seen in stream()) {
+        let own = audit(&seen).figures();
+        let (model, bracket) = model::figures(&seen, 5 * TICK);
+        assert_near(&own, &model, 1e-9, &["noise", "colour"]);
+        // The median of a bucketed histogram: within a bucket, and what spreads a quantised signal.
+        let room = own.quantum / 2.0 + 1e-12;
+        let (least, most) = (bracket.start() * 0.93 - room, bracket.end() * 1.07 + room);
+        prop_assert!((least..=most).contains(&own.noise), "{} {bracket:?}", own.noise);
+    }
+
+    #[test]
+    fn a_changed_state_is_refused_or_harmless(
+        seen in stream(), byte in any::<prop::sample::Index>(), digit in b'0'..=b'9',
+    ) {
+        let mut saved = serde_json::to_string(&audit(&seen)).unwrap().into_bytes();
+        let digits: Vec<_> = (0..saved.len()).filter(|at| saved[*at].is_ascii_digit()).collect();
+        saved[*byte.get(&digits)] = digit;
+        if let Ok(mut restored) = serde_json::from_slice::<Audit>(&saved) {
+            seen.iter().for_each(|(sample, is_reported)| restored.observe(sample, *is_reported));
+            let _ = restored.assess(&Limits::default()).to_string();
+            let _ = audit(&seen).join(&restored);
+        }
+    }
+}
+
+#[test]
+fn what_does_not_follow_does_not_join() {
+    let piece = |at: i64| audit(&[(Sample::new(at, 1.0), true)]);
+    let mut first = piece(5);
+    let before = first.clone();
+    assert!(matches!(first.join(&piece(5)), Err(AuditError::Overlap { begin: 5, end: 5 })));
+    assert!(matches!(first.join(&Audit::new(1.0).unwrap()), Err(AuditError::Unlike)));
+    assert!(matches!(empty().join(&Audit::new(2.0).unwrap()), Err(AuditError::Unlike)));
+    assert_eq!(first, before);
+    first.join(&piece(6)).unwrap();
+    first.join(&empty()).unwrap();
+    assert_eq!(first.figures().samples, 2);
+}
+
+#[test]
+fn settings_that_cannot_be_are_named() {
+    for band in [-1.0, f64::NAN, f64::INFINITY] {
+        assert!(Audit::new(band).unwrap_err().to_string().contains("`band`"));
+    }
+    for gap in [TimeDelta::zero(), TimeDelta::seconds(-1), TimeDelta::MAX] {
+        assert!(empty().with_longest_gap(gap).unwrap_err().to_string().contains("`longest_gap`"));
+    }
+}
+
+#[test]
+fn a_state_that_contradicts_itself_is_refused() {
+    let seen: Vec<Seen> =
+        (0..100_i32).map(|i| (Sample::new(i64::from(i), f64::from(i % 7)), i % 9 == 0)).collect();
+    let saved = serde_json::to_value(audit(&seen)).unwrap();
+    serde_json::from_value::<Audit>(saved.clone()).unwrap();
+    let nan = serde_json::json!(f64::NAN.to_bits());
+    for (pointer, value, told) in [
+        ("/version", serde_json::json!(9), "version 9"),
+        ("/band", nan.clone(), "`band`"),
+        ("/longest_gap", serde_json::json!(0), "`longest_gap`"),
+        ("/first", serde_json::Value::Null, "`first`"),
+        ("/first", serde_json::json!(1_000), "`first`"),
+        ("/reported", serde_json::json!(101), "`reported`"),
+        ("/all/mean", nan.clone(), "`all`"),
+        ("/all/count", serde_json::json!(0), "`reported`"),
+        ("/quantum", nan.clone(), "`quantum`"),
+        ("/steps/0/sum", serde_json::json!((-1.0_f64).to_bits()), "`steps`"),
+        ("/bends/1/buckets/0/0", serde_json::json!(65_535), "bucket"),
+        ("/edges/recent/0", nan.clone(), "`edges`"),
+        ("/edges/head", serde_json::json!([]), "`edges`"),
+        ("/holding/closed/range", nan.clone(), "`holding`"),
+        ("/holding/run/squares", nan, "`holding`"),
+    ] {
+        let mut changed = saved.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        let error = serde_json::from_value::<Audit>(changed).unwrap_err().to_string();
+        assert!(error.contains(told), "{pointer}: {error}");
+    }
+}
+
+#[test]
+fn a_sample_allocates_nothing() {
+    let mut audit = empty();
+    let info = allocation_counter::measure(|| {
+        for at in 0..5_000_i32 {
+            audit.observe(&Sample::new(i64::from(at), f64::from(at % 97).exp2()), at % 5 == 0);
+        }
+    });
+    assert_eq!(info.count_total, 0, "{info:?}");
+}
