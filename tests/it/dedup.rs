@@ -3,3 +3,6 @@
 mod engine;
 mod model;
 mod random;
+//! Deduplication from outside.
+
+mod ulid_health;
