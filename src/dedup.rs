@@ -13,6 +13,7 @@ mod secret;
 mod settings;
 pub mod snapshot;
 mod tracker;
+pub mod store;
 pub mod ulid_health;
 pub mod verdict;
 

@@ -102,7 +102,7 @@ pub use watches::UlidWatches;
 use super::{Device, MessageId};
 use draws::{DRAWS, Draws, Judged};
 use recent::{Met, Recent};
-use sighting::{RANDOM_BITS, date, stamp};
+use sighting::{date, stamp};
 use track::{Tracks, ahead_by};
 
 /// So many timestamps in a row that read right the other way round are no chance.

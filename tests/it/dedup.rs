@@ -5,4 +5,5 @@ mod model;
 mod random;
 //! Deduplication from outside.
 
+mod store;
 mod ulid_health;
