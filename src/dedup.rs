@@ -12,8 +12,8 @@ mod reservation;
 mod secret;
 mod settings;
 pub mod snapshot;
-mod tracker;
 pub mod store;
+mod tracker;
 pub mod ulid_health;
 pub mod verdict;
 

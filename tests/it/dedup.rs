@@ -3,7 +3,5 @@
 mod engine;
 mod model;
 mod random;
-//! Deduplication from outside.
-
 mod store;
 mod ulid_health;

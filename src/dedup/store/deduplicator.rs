@@ -11,7 +11,7 @@ use super::record::instant;
 use super::{
     DedupStore, StoreError, StoreErrorKind, StoreSettings, StoreSettingsError, StoredRecord, WhenUnavailable,
 };
-use crate::dedup::{FirstSeen, Message, MessageId, Verdict};
+use crate::dedup::{FirstSeen, Message, MessageId, Verdict, Window};
 
 /// So many times others may change a record before this caller gives up. Each time somebody else got on.
 const ROUNDS: u32 = 16;
@@ -243,7 +243,8 @@ impl<S: DedupStore> StoreDeduplicator<S> {
 
     /// The first match decides.
     fn weigh(&self, record: &StoredRecord, message: &Message, now: i64) -> Step {
-        let StoreSettings { ttl, grace, sliding, reserve_timeout, .. } = self.settings;
+        let StoreSettings { ttl, grace, window, reserve_timeout, .. } = self.settings;
+        let sliding = window == Window::Sliding;
         let since = if sliding { record.last_seen } else { record.first_seen };
         let age = now.saturating_sub(since).max(0);
         let (ttl, grace) = (ttl.num_milliseconds(), grace.num_milliseconds());

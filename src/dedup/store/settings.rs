@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::dedup::Window;
 use crate::time::format_duration;
 
 /// How long a TTL and its grace may be together: ten years, which every store can count in milliseconds.
@@ -32,8 +33,8 @@ pub struct StoreSettings {
     /// For how long beyond it an id is kept, so that a late copy is told as such. A quarter of the TTL unless
     /// set; zero: not at all.
     pub grace: TimeDelta,
-    /// Whether the TTL runs from the last duplicate or replay, and not from the first message. Not so unless set.
-    pub sliding: bool,
+    /// Which sighting the TTL runs from.
+    pub window: Window,
     /// For how long a reservation keeps others off; 30 s unless set, or the TTL where that is shorter. From 1 ms
     /// to the TTL.
     pub reserve_timeout: TimeDelta,
@@ -51,7 +52,7 @@ impl StoreSettings {
         Self {
             ttl,
             grace: ttl / 4,
-            sliding: false,
+            window: Window::default(),
             reserve_timeout: ttl.min(TimeDelta::seconds(30)),
             when_unavailable: WhenUnavailable::default(),
             retries: 1,
@@ -65,10 +66,10 @@ impl StoreSettings {
         self
     }
 
-    /// With a TTL that runs from the last sighting, or from the first.
+    /// With that window.
     #[must_use]
-    pub const fn with_sliding(mut self, sliding: bool) -> Self {
-        self.sliding = sliding;
+    pub const fn with_window(mut self, window: Window) -> Self {
+        self.window = window;
         self
     }
 

@@ -14,7 +14,10 @@ use iot_runbook::dedup::store::{
     DedupStore, MemoryStore, Settled, StoreDeduplicator, StoreError, StoreErrorKind, StoreReservation,
     StoreSettings, StoreSettingsError, StoredRecord, WhenUnavailable, conformance,
 };
-use iot_runbook::dedup::{Device, Fingerprint, FirstSeen, Message, MessageId, Position, Verdict};
+use iot_runbook::dedup::{
+    Deduplicator, Device, Fingerprint, FirstSeen, Message, MessageId, Position, Reservation, Settings,
+    Verdict, Window,
+};
 use iot_runbook::mock::MockDedupStore;
 use proptest::prelude::*;
 
@@ -30,6 +33,10 @@ fn ms(ms: i64) -> TimeDelta {
 
 fn message(id: u128, device: u32, payload: u64) -> Message {
     Message::new(MessageId::from_u128(id), Device::new(device).unwrap(), Fingerprint::from_u64(payload))
+}
+
+fn window(sliding: bool) -> Window {
+    if sliding { Window::Sliding } else { Window::FixedFromFirst }
 }
 
 /// A future that never waits for anything.
@@ -224,7 +231,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn machines_that_share_a_store_have_the_verdicts_of_the_model_though_answers_are_lost(
+    fn machines_that_share_a_store_have_the_verdicts_of_the_model_and_the_engine_though_answers_are_lost(
         turns in turns(),
         sliding: bool,
         grace in 0_i64..60,
@@ -233,7 +240,7 @@ proptest! {
     ) {
         let settings = StoreSettings::new(ms(100))
             .with_grace(ms(grace))
-            .with_sliding(sliding)
+            .with_window(window(sliding))
             .with_reserve_timeout(ms(timeout))
             .with_retries(200);
         let store = Arc::new(Flaky { store: Arc::default(), calls: AtomicU32::new(0), every });
@@ -241,7 +248,15 @@ proptest! {
             (0..3).map(|_| StoreDeduplicator::new(Arc::clone(&store), settings).unwrap()).collect();
         let mut model =
             Model { ttl: 100, grace, sliding, timeout, records: HashMap::new(), reservations: 0 };
-        let mut held: Vec<(Message, StoreReservation, u32)> = Vec::new();
+        let mut engine = Deduplicator::new(
+            &Settings::new(ms(100))
+                .with_grace(ms(grace))
+                .with_window(window(sliding))
+                .with_reserve_timeout(ms(timeout))
+                .with_positions(true),
+        )
+        .unwrap();
+        let mut held: Vec<(Message, StoreReservation, u32, Reservation)> = Vec::new();
         let mut time = 0;
         for turn in turns {
             time += turn.pause;
@@ -255,26 +270,33 @@ proptest! {
                 Act::See => {
                     let expected = model.see(one, time, false).0;
                     prop_assert_eq!(now(machine.see(&one, at(time))).unwrap(), expected);
+                    prop_assert_eq!(engine.see(&one, at(time)), expected);
                 }
                 Act::Reserve => {
                     let (expected, number) = model.see(one, time, true);
                     let reserved = now(machine.reserve(&one, at(time))).unwrap();
                     prop_assert_eq!(reserved.verdict, expected);
                     prop_assert_eq!(reserved.reservation.is_some(), number.is_some());
-                    held.extend(reserved.reservation.zip(number).map(|(held, number)| (one, held, number)));
+                    let (verdict, own) = engine.reserve(&one, at(time));
+                    prop_assert_eq!(verdict, expected);
+                    if let (Some(theirs), Some(number), Some(own)) = (reserved.reservation, number, own) {
+                        held.push((one, theirs, number, own));
+                    }
                 }
                 Act::Commit | Act::Abort => {
                     // By another machine at that: a reservation is plain data.
-                    let Some((one, reservation, number)) = held.pop() else { continue };
+                    let Some((one, reservation, number, own)) = held.pop() else { continue };
                     if model.records.get(&one.id.to_u128()).is_none_or(|known| model.is_over(known, time)) {
                         continue;
                     }
                     if let Act::Commit = turn.act {
                         let expected = model.settle(one, number, time, true);
                         prop_assert_eq!(now(machine.commit(&reservation)).unwrap(), expected);
+                        prop_assert_eq!(engine.commit(own).is_ok(), expected == Settled::Done);
                     } else {
                         model.settle(one, number, time, false);
                         now(machine.abort(&reservation)).unwrap();
+                        let _ = engine.abort(own);
                     }
                 }
             }
@@ -321,7 +343,7 @@ fn the_order_of_a_b_a_is_a_collision_each_time_and_the_first_stays() {
 #[test]
 fn a_clock_that_runs_back_forgets_nothing() {
     for sliding in [false, true] {
-        let settings = StoreSettings::new(ms(1000)).with_sliding(sliding);
+        let settings = StoreSettings::new(ms(1000)).with_window(window(sliding));
         let dedup = StoreDeduplicator::new(MemoryStore::default(), settings).unwrap();
         let one = message(1, 1, 5);
         assert_eq!(now(dedup.see(&one, at(0))).unwrap(), Verdict::Fresh);
