@@ -246,7 +246,8 @@ impl<S: DedupStore> StoreDeduplicator<S> {
         let StoreSettings { ttl, grace, window, reserve_timeout, .. } = self.settings;
         let sliding = window == Window::Sliding;
         let since = if sliding { record.last_seen } else { record.first_seen };
-        let age = now.saturating_sub(since).max(0);
+        // Below zero where the clock that made the record is ahead of this one: young, then.
+        let age = now.saturating_sub(since);
         let (ttl, grace) = (ttl.num_milliseconds(), grace.num_milliseconds());
         let lapsed = record.in_flight && age >= reserve_timeout.num_milliseconds();
         if lapsed || age >= ttl.saturating_add(grace) {

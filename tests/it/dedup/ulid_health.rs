@@ -394,6 +394,16 @@ fn bounds_of_the_clock_are_those_of_the_rules() {
 }
 
 #[test]
+fn a_timestamp_held_from_before_the_clock_was_stepped_back_is_not_ahead() {
+    // The clock was an hour ahead, and was set right before the watch began.
+    let mut watch = UlidWatch::new(UlidRules::default().with_monotonic(true));
+    for n in 0..3_500 {
+        watch.observe(id(START + HOUR, 1000 + u128::from(n)), device(1), at(START + n * 1000));
+    }
+    assert_eq!(watch.report().flags, []);
+}
+
+#[test]
 fn a_receiver_whose_clock_runs_back_blames_no_device() {
     let mut watch = UlidWatch::new(UlidRules::default());
     let mut dice = Dice(3);
