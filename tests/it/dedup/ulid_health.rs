@@ -404,6 +404,34 @@ fn a_timestamp_held_from_before_the_clock_was_stepped_back_is_not_ahead() {
 }
 
 #[test]
+fn a_device_that_samples_on_the_full_second_has_no_coarse_clock() {
+    let mut watch = UlidWatch::new(UlidRules::default());
+    let mut dice = Dice(6);
+    for n in 0..500 {
+        let now = START + n * 1000;
+        watch.observe(id(now, dice.bits()), device(1), at(now + 20 + dice.below(100)));
+    }
+    assert_eq!(watch.report().standing(), UlidStanding::NothingFound);
+}
+
+#[test]
+fn four_timestamps_in_a_row_say_that_the_bytes_are_swapped() {
+    for in_a_row in [3, 4] {
+        let mut watch = UlidWatch::new(UlidRules::default());
+        let mut dice = Dice(8);
+        for n in 0..100 {
+            let now = START + n * 1000;
+            // A month old, whichever way it is read, after each row.
+            let stamp =
+                if n % (in_a_row + 1) < in_a_row { now.swap_bytes() >> 16 } else { now - 30 * 24 * HOUR };
+            watch.observe(id(stamp, dice.bits()), device(1), at(now));
+        }
+        let expected: &[&str] = if in_a_row == 4 { &["byte-order"] } else { &[] };
+        assert_eq!(names(&watch.report()), expected);
+    }
+}
+
+#[test]
 fn a_receiver_whose_clock_runs_back_blames_no_device() {
     let mut watch = UlidWatch::new(UlidRules::default());
     let mut dice = Dice(3);
