@@ -13,7 +13,9 @@ mod reservation;
 mod secret;
 mod settings;
 pub mod snapshot;
+pub mod store;
 mod tracker;
+pub mod ulid_health;
 pub mod verdict;
 
 pub use audit::Audit;

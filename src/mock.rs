@@ -25,10 +25,14 @@
 
 #![allow(missing_docs, reason = "mockall writes the expectations of each method without docs")]
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::check::{CheckRequest, CustomCheck};
+use crate::dedup::MessageId;
+use crate::dedup::store::{DedupStore, StoreError};
 use crate::diagnosis::{
     ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Reply,
 };
@@ -147,5 +151,28 @@ mockall::mock! {
     #[async_trait]
     impl Journal for Journal {
         async fn keep(&self, diagnosis: &Diagnosis);
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`DedupStore`].
+    pub DedupStore {}
+
+    #[async_trait]
+    impl DedupStore for DedupStore {
+        async fn put_if_absent(
+            &self,
+            key: MessageId,
+            value: &[u8],
+            keep: Duration,
+        ) -> Result<Option<Vec<u8>>, StoreError>;
+        async fn replace_if(
+            &self,
+            key: MessageId,
+            expected: &[u8],
+            value: &[u8],
+            keep: Duration,
+        ) -> Result<bool, StoreError>;
+        async fn remove_if(&self, key: MessageId, expected: &[u8]) -> Result<bool, StoreError>;
     }
 }

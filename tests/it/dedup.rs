@@ -3,3 +3,5 @@
 mod engine;
 mod model;
 mod random;
+mod store;
+mod ulid_health;

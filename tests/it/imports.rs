@@ -27,7 +27,7 @@ const ROWS: &[(&str, &[&str])] = &[
         &["certificate", "dedup", "deadband", "lag", "gap", "probe", "runbook", "subject", "fact", "time"],
     ),
     ("driver", &["check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
-    ("mock", &["driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
+    ("mock", &["driver", "check", "dedup", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("case", &["driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("fleet", &["case", "driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("report", &["fleet", "case", "driver", "deadband", "diagnosis", "runbook", "subject", "fact", "time"]),

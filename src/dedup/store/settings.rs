@@ -1,0 +1,191 @@
+//! How deduplication over a store is set up.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::dedup::Window;
+use crate::time::format_duration;
+
+/// How long a TTL and its grace may be together: ten years, which every store can count in milliseconds.
+const LONGEST: TimeDelta = TimeDelta::days(3653);
+
+/// What comes of a message when the store cannot be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum WhenUnavailable {
+    /// The caller is told the error and decides: put the message back, or pass it on. To drop it would lose it.
+    #[default]
+    Fail,
+    /// The message is passed on as [`Untracked`](crate::dedup::Verdict::Untracked), and counted in
+    /// [`Troubles`](super::Troubles): a duplicate may come through, and nothing waits for the store.
+    PassUntracked,
+}
+
+/// The settings of a window over a store. Every machine that shares the store has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StoreSettings {
+    /// For how long an id is remembered: a copy of this age or older is no duplicate. From 1 ms, and with `grace`
+    /// at most ten years. To the millisecond.
+    pub ttl: TimeDelta,
+    /// For how long beyond it an id is kept, so that a late copy is told as such. A quarter of the TTL unless
+    /// set; zero: not at all.
+    pub grace: TimeDelta,
+    /// Which sighting the TTL runs from.
+    pub window: Window,
+    /// For how long a reservation keeps others off; 30 s unless set, or the TTL where that is shorter. From 1 ms
+    /// to the TTL.
+    pub reserve_timeout: TimeDelta,
+    /// What comes of a message when the store cannot be asked.
+    pub when_unavailable: WhenUnavailable,
+    /// How often an operation that failed in a way that may pass is tried again, at once. Once unless set; waits
+    /// between tries are the adapter's.
+    pub retries: u8,
+}
+
+impl StoreSettings {
+    /// The settings with a TTL, and all else as it is unless set.
+    #[must_use]
+    pub fn new(ttl: TimeDelta) -> Self {
+        Self {
+            ttl,
+            grace: ttl / 4,
+            window: Window::default(),
+            reserve_timeout: ttl.min(TimeDelta::seconds(30)),
+            when_unavailable: WhenUnavailable::default(),
+            retries: 1,
+        }
+    }
+
+    /// With that time beyond the TTL.
+    #[must_use]
+    pub const fn with_grace(mut self, grace: TimeDelta) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// With that window.
+    #[must_use]
+    pub const fn with_window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// With that time for a reservation.
+    #[must_use]
+    pub const fn with_reserve_timeout(mut self, timeout: TimeDelta) -> Self {
+        self.reserve_timeout = timeout;
+        self
+    }
+
+    /// With that for messages that the store cannot be asked about.
+    #[must_use]
+    pub const fn with_when_unavailable(mut self, what: WhenUnavailable) -> Self {
+        self.when_unavailable = what;
+        self
+    }
+
+    /// With so many further tries.
+    #[must_use]
+    pub const fn with_retries(mut self, retries: u8) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<(), StoreSettingsError> {
+        for (field, given) in [("ttl", self.ttl), ("reserve_timeout", self.reserve_timeout)] {
+            if given.num_milliseconds() < 1 {
+                return Err(StoreSettingsError::TooShort { field, given });
+            }
+        }
+        if self.grace < TimeDelta::zero() {
+            return Err(StoreSettingsError::Negative { given: self.grace });
+        }
+        if self.ttl.checked_add(&self.grace).is_none_or(|together| together > LONGEST) {
+            return Err(StoreSettingsError::TooLong { ttl: self.ttl, grace: self.grace });
+        }
+        if self.reserve_timeout > self.ttl {
+            return Err(StoreSettingsError::ReserveTimeout { given: self.reserve_timeout, ttl: self.ttl });
+        }
+        Ok(())
+    }
+}
+
+/// Why settings do not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StoreSettingsError {
+    /// A length of time is under a millisecond.
+    #[error("`{field}` is {}, and windows are counted in milliseconds: set it to 1ms or more", format_duration(*given))]
+    TooShort {
+        /// The field.
+        field: &'static str,
+        /// What it is set to.
+        given: TimeDelta,
+    },
+    /// The grace is negative.
+    #[error("`grace` is {}: set it to zero (late copies are fresh) or more", format_duration(*given))]
+    Negative {
+        /// What it is set to.
+        given: TimeDelta,
+    },
+    /// The TTL and the grace together are too long.
+    #[error(
+        "`ttl` of {} and `grace` of {} are more than ten years together: shorten either",
+        format_duration(*ttl), format_duration(*grace)
+    )]
+    TooLong {
+        /// The TTL.
+        ttl: TimeDelta,
+        /// The grace.
+        grace: TimeDelta,
+    },
+    /// A reservation would outlive the id that it holds.
+    #[error(
+        "`reserve_timeout` of {} is longer than the `ttl` of {}: shorten it, or lengthen the TTL",
+        format_duration(*given), format_duration(*ttl)
+    )]
+    ReserveTimeout {
+        /// What it is set to.
+        given: TimeDelta,
+        /// The TTL.
+        ttl: TimeDelta,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bound_holds_from_both_sides() {
+        let ms = TimeDelta::milliseconds;
+        let base = StoreSettings::new(ms(1000));
+        let fine = [
+            StoreSettings::new(ms(1)),
+            StoreSettings::new(LONGEST).with_grace(ms(0)),
+            base.with_reserve_timeout(ms(1)),
+            base.with_reserve_timeout(ms(1000)),
+            base.with_grace(LONGEST - ms(1000)),
+        ];
+        for settings in fine {
+            assert_eq!(settings.check(), Ok(()));
+        }
+        let wrong = [
+            (StoreSettings::new(TimeDelta::microseconds(999)), "`ttl` is"),
+            (StoreSettings::new(TimeDelta::MAX), "`ttl` of"),
+            (StoreSettings::new(TimeDelta::MIN), "`ttl` is"),
+            (StoreSettings::new(LONGEST).with_grace(ms(1)), "`ttl` of"),
+            (base.with_grace(ms(-1)), "`grace` is"),
+            (base.with_grace(TimeDelta::MAX), "`ttl` of"),
+            (base.with_reserve_timeout(ms(0)), "`reserve_timeout` is"),
+            (base.with_reserve_timeout(ms(1001)), "`reserve_timeout` of"),
+        ];
+        for (settings, message) in wrong {
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+}
