@@ -81,6 +81,7 @@ use async_trait::async_trait;
 
 pub use bind::{BindError, BindErrors, BoundChecks};
 pub use deadband::deadband_facts;
+pub use dedup_collisions::dedup_dropped;
 pub use param::{ParamKind, ParamSpec};
 pub use request::CheckRequest;
 

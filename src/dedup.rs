@@ -1,4 +1,63 @@
 //! Deduplication: is this message a copy of one that was seen?
+//!
+//! A false "duplicate" deletes a measurement, a missed one counts it twice. So an id alone decides nothing here: the
+//! engine knows the device and the payload of each, and tells copies from collisions, late copies, replays and what
+//! is in flight; only a copy is dropped ([`Verdict::drops`]), and the [`Audit`] says what was dropped, what passed
+//! unchecked, and whether the TTL is long enough.
+//!
+//! ```
+//! use chrono::{DateTime, TimeDelta, Utc};
+//! use iot_runbook::dedup::{Deduplicator, Devices, Message, MessageId, Secret, Settings, Verdict};
+//!
+//! let secret = Secret::random();
+//! let mut engine = Deduplicator::new(&Settings::new(TimeDelta::hours(6)).with_secret(secret))?;
+//! let mut devices = Devices::default();
+//! let press = devices.number("press-4")?;
+//!
+//! let now: DateTime<Utc> = "2026-03-01T10:00:00Z".parse()?;
+//! let id = MessageId::from_ulid_text("01JD8Z5K3V9QX7R2M4N6P8T0WA")?;
+//! let message = Message::new(id, press, secret.fingerprint(b"23.5"));
+//! assert_eq!(engine.see(&message, now), Verdict::Fresh);
+//! assert!(engine.see(&message, now + TimeDelta::minutes(5)).drops());
+//!
+//! // Another measurement with the same id: a fault of the generator, and no reason to lose it.
+//! let other = Message::new(id, press, secret.fingerprint(b"23.9"));
+//! let verdict = engine.see(&other, now + TimeDelta::minutes(6));
+//! assert!(matches!(verdict, Verdict::Collision { .. }) && verdict.passes());
+//! println!("{}", engine.audit());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The rules
+//! The first that matches decides. The age counts from the first sighting, or from the last in a [`Window::Sliding`].
+//!
+//! | the id | verdict | |
+//! |---|---|---|
+//! | is not remembered, or beyond TTL and grace | [`Fresh`](Verdict::Fresh), or [`Untracked`](Verdict::Untracked) when full | passes |
+//! | was reserved, and given up or not decided in time | [`Fresh`](Verdict::Fresh) | passes |
+//! | is as old as the TTL or older, with this device and payload | [`Late`](Verdict::Late), and begins anew | passes |
+//! | is as old as the TTL or older, with another | [`Fresh`](Verdict::Fresh), and begins anew | passes |
+//! | is of another device or payload | [`Collision`](Verdict::Collision), the first stays | passes |
+//! | is reserved | [`InFlight`](Verdict::InFlight) | neither |
+//! | came from this same position of its source | [`Replay`](Verdict::Replay) | dropped |
+//! | else | [`Duplicate`](Verdict::Duplicate) | dropped |
+//!
+//! # What holds
+//! - It is exact: no sampling, no admission by frequency, and no id is forgotten within its TTL unless
+//!   [`AtLimit::EvictOldest`] asks for it, which is counted.
+//! - Time is an argument, to the millisecond. Engine time never runs back; a leap forward beyond
+//!   [`Settings::max_forward_jump`] is held until [`Deduplicator::accept_time`], so that a wrong clock does not forget
+//!   the window.
+//! - A crash loses no message: [`reserve`](Deduplicator::reserve) one, make it safe, [`commit`](Deduplicator::commit) it.
+//!   What is in flight is not in a [`snapshot`].
+//! - No call stalls: ids leave one by one or a segment at a time, and the index grows a bucket at a time. An id takes
+//!   32 bytes and its share of the index, some 42 to 46 bytes in all.
+//! - Ids chosen by an attacker do not meet: they are placed by SipHash-1-3 under a [`Secret`].
+//!
+//! # One engine, or many
+//! [`Deduplicator`] has one owner. [`SharedDeduplicator`] is for many threads. Machines that share a window keep it
+//! in a [`store`] of yours. Whether the ids are worth trusting is asked of [`ulid_health`]. The check
+//! `dedup-collisions` of the data-gap runbook is answered by [`Deduplicator::dropped`].
 
 pub mod audit;
 mod clock;
@@ -12,6 +71,7 @@ mod placing;
 mod reservation;
 mod secret;
 mod settings;
+mod shared;
 pub mod snapshot;
 pub mod store;
 mod tracker;
@@ -27,5 +87,6 @@ pub use message::{Message, Position};
 pub use reservation::{Reservation, ReservationError};
 pub use secret::{Fingerprint, Secret};
 pub use settings::{AtLimit, Limit, Settings, SettingsError, Window};
+pub use shared::SharedDeduplicator;
 pub use snapshot::{RestoreError, Restored, Saved};
 pub use verdict::{FirstSeen, Verdict};

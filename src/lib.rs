@@ -17,6 +17,7 @@
 //! | [`diagnosis`] | the machine: poll, answer, waits, acts, hypotheses, trace, saved state | drive it yourself, save and resume, rehearse runbooks |
 //! | [`driver`] | the async loop: time limits, retries, people, acts | run a diagnosis over your adapters |
 //! | [`certificate`] | the stages of a certificate's life | |
+//! | [`dedup`] | deduplication that tells copies from collisions, and says what it dropped | put every message of an ingestion service through it |
 //! | [`deadband`] | which samples of a tag are worth reporting: filters, a swinging door, an audit of the band | filter at a gateway, and know what that hides |
 //! | [`fact`], [`subject`], [`time`] | values with evidence; whom it is about; clocks, periods, durations | everywhere |
 //!

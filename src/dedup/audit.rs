@@ -134,6 +134,25 @@ impl Audit {
         Some(TtlSuggestion { ttl: self.ttl + past, share, of: self.late.count() })
     }
 
+    /// The audit of an engine that has done nothing.
+    pub(super) fn empty(settings: &Settings, clock: &ClockAudit) -> Self {
+        Self {
+            verdicts: Verdicts::default(),
+            colliding: Vec::new(),
+            late: LateAges::default(),
+            ttl: settings.ttl,
+            grace: settings.grace,
+            remembered: 0,
+            oldest: None,
+            evicted_unexpired: 0,
+            effective_ttl: settings.ttl,
+            index_overflows: 0,
+            lapsed_reservations: 0,
+            longest_move: 0,
+            clock: *clock,
+        }
+    }
+
     /// The audit of two engines that share the work, as one.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
@@ -263,8 +282,6 @@ impl Auditor {
             verdicts: self.verdicts,
             colliding: self.colliding.first(),
             late: self.late.clone(),
-            ttl: settings.ttl,
-            grace: settings.grace,
             remembered: tracker.len().into(),
             oldest: tracker.oldest().map(instant),
             evicted_unexpired: counts.evicted,
@@ -272,7 +289,7 @@ impl Auditor {
             index_overflows: counts.overflowed + tracker.index_moves().lost,
             lapsed_reservations: counts.lapsed,
             longest_move: counts.longest,
-            clock: *clock,
+            ..Audit::empty(settings, clock)
         }
     }
 

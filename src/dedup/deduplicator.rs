@@ -118,7 +118,7 @@ impl Deduplicator {
     /// Tells the time when no message comes, and gives back the memory of ids whose time is over. Seeing messages
     /// does that too, bit by bit; this is for quiet hours.
     pub fn tick(&mut self, now: DateTime<Utc>) {
-        let at = self.clock.tell(now);
+        let at = self.tell(now);
         self.tracker.give_back(at);
     }
 
@@ -161,13 +161,12 @@ impl Deduplicator {
         let mut restored = Restored { saved_at: header.now.map(instant), ..Restored::default() };
         let saved_at = header.now.unwrap_or(i64::MIN);
         restored.in_flight = reader.read_all(|entry| restored.count(tracker.put_back(entry, saved_at)))?;
-        let engine = Self {
-            settings: settings.with_secret(header.secret),
-            clock: header.clock(&rules, now),
-            tracker,
-            auditor: Auditor::default(),
-        };
-        Ok((engine, restored))
+        let clock = header.clock(&rules, now);
+        let mut auditor = Auditor::default();
+        if let Some(now) = clock.now() {
+            auditor.begin(now);
+        }
+        Ok((Self { settings: settings.with_secret(header.secret), clock, tracker, auditor }, restored))
     }
 
     /// What the engine has done since it was made or restored.

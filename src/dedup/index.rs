@@ -6,6 +6,7 @@
 //! over bucket by bucket, gives the old one back in chunks as it goes, and never moves more than one bucket's
 //! entries at a time.
 
+use super::MessageId;
 use super::log::Span;
 
 /// Slots of a bucket.
@@ -340,8 +341,8 @@ impl Index {
     }
 
     /// Adds a position, which is remembered already, at the spot that [`Index::locate`] told just before. `false`,
-    /// and nothing is added, where too many entries meet. `hash_of` tells the hash of a position that is
-    /// remembered. Moves on by one bucket where the table is moving, and begins to move where it is too full or too
+    /// and nothing is added, where too many entries meet. `id_of` tells the id of a position that is
+    /// remembered, and `hash_id` hashes it. Moves on by one bucket where the table is moving, and begins to move where it is too full or too
     /// empty for `remembered` entries.
     #[inline]
     pub(super) fn insert(
@@ -350,7 +351,8 @@ impl Index {
         position: u32,
         span: Span,
         remembered: u32,
-        hash_of: impl Fn(u32) -> Option<Hash>,
+        id_of: impl Fn(u32) -> Option<MessageId>,
+        hash_id: impl Fn(MessageId) -> Hash,
     ) -> bool {
         match spot {
             Spot::Free { bucket, slot } if self.moving.is_none() => {
@@ -359,7 +361,7 @@ impl Index {
                 }
                 self.table.put(hash, position, span, (bucket, slot))
             }
-            _ => self.insert_anywhere(hash, position, span, hash_of),
+            _ => self.insert_anywhere(hash, position, span, id_of, hash_id),
         }
     }
 
@@ -369,9 +371,10 @@ impl Index {
         hash: Hash,
         position: u32,
         span: Span,
-        hash_of: impl Fn(u32) -> Option<Hash>,
+        id_of: impl Fn(u32) -> Option<MessageId>,
+        hash_id: impl Fn(MessageId) -> Hash,
     ) -> bool {
-        self.step(span, hash_of);
+        self.step(span, id_of, hash_id);
         match &mut self.moving {
             Some((next, moved)) if hash.home(self.table.buckets) < *moved => {
                 next.insert(hash, position, span)
@@ -411,16 +414,20 @@ impl Index {
     }
 
     /// Moves one bucket over, if the table is moving.
-    pub(super) fn step(&mut self, span: Span, hash_of: impl Fn(u32) -> Option<Hash>) {
+    pub(super) fn step(
+        &mut self,
+        span: Span,
+        id_of: impl Fn(u32) -> Option<MessageId>,
+        hash_id: impl Fn(MessageId) -> Hash,
+    ) {
         let Some((next, moved)) = &mut self.moving else { return };
         let bucket = *self.table.bucket(*moved);
-        // All hashes first, so that the records are read side by side.
-        let hashes =
-            bucket.positions.map(|position| if span.holds(position) { hash_of(position) } else { None });
-        for ((tag, position), hash) in bucket.tags.into_iter().zip(bucket.positions).zip(hashes) {
+        // The ids first, so that the records are read side by side.
+        let ids = bucket.positions.map(|position| if span.holds(position) { id_of(position) } else { None });
+        for ((tag, position), id) in bucket.tags.into_iter().zip(bucket.positions).zip(ids) {
             // After positions have wrapped, one that was dead may be another's: then its tag says so, or it stands
             // there a second time, which does no harm.
-            let Some(hash) = hash.filter(|hash| hash.tag() == tag) else { continue };
+            let Some(hash) = id.map(&hash_id).filter(|hash| hash.tag() == tag) else { continue };
             // The next table is roomier or far from full, so that losing one takes ids chosen with the secret.
             if next.insert(hash, position, span) {
                 self.moves.moved += 1;
@@ -449,7 +456,7 @@ mod tests {
 
     use super::*;
     use crate::dedup::log::{Entry, Log, State};
-    use crate::dedup::{Device, Fingerprint, Message, MessageId};
+    use crate::dedup::{Device, Fingerprint, Message};
 
     fn hash_of(number: u64) -> Hash {
         Hash(SipHasher13::new_with_keys(1, 2).hash(&number.to_le_bytes()))
@@ -476,9 +483,10 @@ mod tests {
         fn add(&mut self, number: u64) -> bool {
             let position = self.log.push(&entry(number));
             let (log, hash_of) = (&self.log, self.hash_of);
-            let of = |position| Some(hash_of(log.get(position)?.payload().to_u64()));
+            let id_of = |position| Some(log.get(position)?.id());
+            let hash_id = |id: MessageId| hash_of(id.to_u128() as u64);
             let spot = self.index.locate(hash_of(number), log.span(), |_| false);
-            self.index.insert((hash_of(number), spot), position, log.span(), log.len(), of)
+            self.index.insert((hash_of(number), spot), position, log.span(), log.len(), id_of, hash_id)
         }
 
         fn knows(&self, number: u64) -> bool {

@@ -115,6 +115,13 @@ pub(super) struct Entry {
     pub(super) at: i64,
 }
 
+impl Entry {
+    /// The entry as it would be if nothing of it were later than `now`.
+    pub(super) fn not_after(self, now: i64) -> Self {
+        Self { first: self.first.min(now), at: self.at.min(now), ..self }
+    }
+}
+
 #[derive(Debug)]
 struct Segment {
     records: Vec<Record>,

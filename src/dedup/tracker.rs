@@ -97,17 +97,23 @@ impl Tracker {
         self.decide_placed(message, self.placing.hash(message.id), at, intent)
     }
 
-    /// Where the ids of a batch are placed, for [`Tracker::decide_placed`], their buckets and records read on the
-    /// way: each read independent of the others, so that the cache misses of the batch pass side by side.
+    /// Where the ids of a batch are placed, for [`Tracker::decide_placed`], with what they will need brought near.
     #[inline(always)]
     pub(super) fn place(&self, batch: &[Message], hashes: &mut [Hash; ABREAST]) {
         for (hash, message) in hashes.iter_mut().zip(batch) {
             *hash = self.placing.hash(message.id);
         }
+        self.touch(hashes.iter().take(batch.len()).copied());
+    }
+
+    /// Reads the buckets of a batch, and the records that they name: each read independent of the others, so that
+    /// the cache misses of the batch pass side by side.
+    #[inline]
+    pub(super) fn touch(&self, hashes: impl Iterator<Item = Hash>) {
         let mut candidates = [0; ABREAST];
         let mut count = 0;
-        for hash in hashes.iter().take(batch.len()) {
-            let (found, candidate) = self.index.touch(*hash);
+        for hash in hashes {
+            let (found, candidate) = self.index.touch(hash);
             if let Some(place) = candidates.get_mut(count) {
                 *place = candidate;
             }
@@ -270,8 +276,9 @@ impl Tracker {
     #[inline(always)]
     fn index_at(&mut self, place: (Hash, Spot), position: u32) -> bool {
         let (log, placing) = (&self.log, &self.placing);
-        let hash_of = |position| Some(placing.hash(log.get(position)?.id()));
-        let found_room = self.index.insert(place, position, log.span(), log.len(), hash_of);
+        let id_of = |position| Some(log.get(position)?.id());
+        let found_room =
+            self.index.insert(place, position, log.span(), log.len(), id_of, |id| placing.hash(id));
         if !found_room {
             self.log.mark_moved(position);
         }

@@ -25,6 +25,17 @@ pub struct Drops {
     pub covers: Option<Period>,
 }
 
+impl Drops {
+    /// What was dropped by two engines that share the work.
+    pub(in crate::dedup) fn merge(self, other: Self) -> Self {
+        let covers = self.covers.zip(other.covers).and_then(|(one, other)| {
+            let (from, to) = (one.start().max(other.start()), one.end().min(other.end()));
+            Period::new(from, to).ok().filter(|_| from < to)
+        });
+        Self { dropped: self.dropped + other.dropped, covers }
+    }
+}
+
 /// So many messages of a device in one second.
 #[derive(Clone, Copy, Debug)]
 struct Tally {

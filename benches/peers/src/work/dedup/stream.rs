@@ -30,10 +30,9 @@ impl Stream {
         Self { fresh: 0, window, random: 0x51AB, copies: false, device }
     }
 
-    /// The stream from here on, with copies.
-    pub(super) const fn with_copies(mut self) -> Self {
+    /// From here on one message in ten is a copy.
+    pub(super) const fn begin_copies(&mut self) {
         self.copies = true;
-        self
     }
 
     /// Puts the next messages in place of those in `items`.

@@ -1,0 +1,385 @@
+//! The engine for many threads.
+
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::audit::{Audit, Auditor, Drops};
+use super::clock::{EngineClock, instant};
+use super::index::Hash;
+use super::log::State;
+use super::placing::Placing;
+use super::settings::{Limit, Rules, Settings, SettingsError};
+use super::snapshot::{Header, Reader, RestoreError, Restored, Saved, Writer};
+use super::tracker::{ABREAST, Intent, Tracker};
+use super::{Device, Message, Reservation, ReservationError, Verdict};
+use crate::time::Period;
+
+/// How many shards there may be.
+const MOST_SHARDS: usize = 1024;
+
+/// Deduplication in one process, for many threads: the window in shards with a lock each, and one clock.
+///
+/// The verdicts are those of a [`Deduplicator`](super::Deduplicator) that is told the same messages in the same order;
+/// every message of an id meets in one shard. The limit is divided among the shards, so that near it they fill
+/// one after the other.
+///
+/// ```
+/// use chrono::{DateTime, TimeDelta, Utc};
+/// use iot_runbook::dedup::{Device, Message, Secret, Settings, SharedDeduplicator};
+///
+/// let secret = Secret::random();
+/// let engine = SharedDeduplicator::new(&Settings::new(TimeDelta::hours(1)).with_secret(secret), 8)?;
+/// let message = Message::new(secret.id(b"press-4/17"), Device::new(4)?, secret.fingerprint(b"23.5"));
+/// let now = DateTime::<Utc>::UNIX_EPOCH;
+/// let fresh: usize = std::thread::scope(|scope| {
+///     let threads = [(); 4].map(|()| scope.spawn(|| engine.see(&message, now).passes()));
+///     threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
+/// });
+/// assert_eq!(fresh, 1, "one of the threads passes it on");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SharedDeduplicator {
+    settings: Settings,
+    clock: SharedClock,
+    placing: Placing,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    tracker: Tracker,
+    auditor: Auditor,
+    /// The latest time that it was told: threads may come to it in another order than to the clock.
+    at: i64,
+}
+
+impl SharedDeduplicator {
+    /// An engine of so many shards that remembers nothing yet. Four for each thread keep them out of each other's
+    /// way; each takes 200 KiB once it holds something.
+    ///
+    /// # Errors
+    /// [`SettingsError`] where a setting does not hold, for a shard's part of the limit too, or there are no shards
+    /// or more than 1024.
+    pub fn new(settings: &Settings, shards: usize) -> Result<Self, SettingsError> {
+        let rules = rules(settings, shards)?;
+        Ok(Self::of(settings, &rules, shards, EngineClock::new(rules.max_forward_jump)))
+    }
+
+    fn of(settings: &Settings, rules: &Rules, shards: usize, clock: EngineClock) -> Self {
+        let shard = || {
+            let mut auditor = Auditor::default();
+            if let Some(now) = clock.now() {
+                auditor.begin(now);
+            }
+            Mutex::new(Shard { tracker: Tracker::new(*rules, settings.secret), auditor, at: i64::MIN })
+        };
+        Self {
+            settings: *settings,
+            placing: settings.secret.placing(),
+            shards: std::iter::repeat_with(shard).take(shards).collect(),
+            clock: SharedClock::new(clock),
+        }
+    }
+
+    /// The settings that are in force.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// As [`Deduplicator::see`](super::Deduplicator::see).
+    pub fn see(&self, message: &Message, now: DateTime<Utc>) -> Verdict {
+        self.decide(message, now, Intent::See).0
+    }
+
+    /// As [`Deduplicator::see_batch`](super::Deduplicator::see_batch): each shard's part of the batch is decided
+    /// together, under its lock. Other threads' messages may come between the shards.
+    pub fn see_batch(&self, messages: &[Message], now: DateTime<Utc>, verdicts: &mut Vec<Verdict>) {
+        if messages.is_empty() {
+            return;
+        }
+        let at = self.tell(now);
+        let mut placed: Vec<(usize, usize, Hash)> = messages
+            .iter()
+            .enumerate()
+            .map(|(place, message)| {
+                let hash = self.placing.hash(message.id);
+                (self.shard_of(hash), place, hash)
+            })
+            .collect();
+        // By shard, and within it in the order in which they came.
+        placed.sort_unstable_by_key(|(shard, place, _)| (*shard, *place));
+        let first = verdicts.len();
+        verdicts.resize(first + messages.len(), Verdict::Untracked);
+        for part in placed.chunk_by(|(one, ..), (other, ..)| one == other) {
+            let Some(mut shard) = part.first().and_then(|(shard, ..)| self.lock(*shard)) else { continue };
+            for batch in part.chunks(ABREAST) {
+                shard.tracker.touch(batch.iter().map(|(.., hash)| *hash));
+                for (_, place, hash) in batch {
+                    if let (Some(message), Some(verdict)) =
+                        (messages.get(*place), verdicts.get_mut(first + place))
+                    {
+                        *verdict = shard.decide(message, *hash, at, Intent::See).0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`Deduplicator::reserve`](super::Deduplicator::reserve).
+    pub fn reserve(&self, message: &Message, now: DateTime<Utc>) -> (Verdict, Option<Reservation>) {
+        let (verdict, at) = self.decide(message, now, Intent::Reserve);
+        (verdict, Reservation::of(message.id, verdict, at))
+    }
+
+    /// As [`Deduplicator::commit`](super::Deduplicator::commit).
+    ///
+    /// # Errors
+    /// [`ReservationError`] where the reservation is no longer known, or is another's by now.
+    #[expect(clippy::needless_pass_by_value, reason = "a reservation is decided once")]
+    pub fn commit(&self, reservation: Reservation) -> Result<(), ReservationError> {
+        self.settle(&reservation, State::Seen)
+    }
+
+    /// As [`Deduplicator::abort`](super::Deduplicator::abort).
+    ///
+    /// # Errors
+    /// [`ReservationError`] where the reservation is no longer known, or is another's by now.
+    #[expect(clippy::needless_pass_by_value, reason = "a reservation is decided once")]
+    pub fn abort(&self, reservation: Reservation) -> Result<(), ReservationError> {
+        self.settle(&reservation, State::Released)
+    }
+
+    /// As [`Deduplicator::tick`](super::Deduplicator::tick).
+    pub fn tick(&self, now: DateTime<Utc>) {
+        let at = self.tell(now);
+        for mut shard in self.every_shard() {
+            let at = shard.reach(at);
+            shard.tracker.give_back(at);
+        }
+    }
+
+    /// As [`Deduplicator::accept_time`](super::Deduplicator::accept_time).
+    pub fn accept_time(&self, now: DateTime<Utc>) {
+        self.clock.accept(now);
+    }
+
+    /// As [`Deduplicator::audit`](super::Deduplicator::audit), over all shards.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        let clock = self.clock.audit();
+        let audits =
+            self.every_shard().map(|shard| shard.auditor.audit(&shard.tracker, &self.settings, &clock));
+        let merged = audits.reduce(Audit::merge);
+        merged.unwrap_or_else(|| Audit::empty(&self.settings, &clock))
+    }
+
+    /// As [`Deduplicator::dropped`](super::Deduplicator::dropped), over all shards.
+    #[must_use]
+    pub fn dropped(&self, device: Device, period: Period) -> Drops {
+        let now = self.clock.now();
+        let drops = self.every_shard().map(|shard| shard.auditor.dropped(device, period, now));
+        drops.reduce(Drops::merge).unwrap_or(Drops { dropped: 0, covers: None })
+    }
+
+    /// As [`Deduplicator::snapshot`](super::Deduplicator::snapshot), one shard after the other: the others go on
+    /// meanwhile, and what they see before it is their turn is in it too. An engine of any number of shards can
+    /// restore it.
+    ///
+    /// # Errors
+    /// What `to` says.
+    pub fn snapshot(&self, to: impl Write) -> io::Result<Saved> {
+        let now = self.clock.now();
+        let header = match self.lock(0) {
+            Some(shard) => Header::new(shard.tracker.rules(), self.settings.secret, now),
+            None => return Err(io::Error::other("an engine without shards")),
+        };
+        let mut writer = Writer::new(to, header)?;
+        for shard in self.every_shard() {
+            for entry in shard.tracker.entries(now.unwrap_or(i64::MIN)) {
+                writer.write(&entry.not_after(now.unwrap_or(i64::MIN)))?;
+            }
+        }
+        writer.finish()
+    }
+
+    /// As [`Deduplicator::restore`](super::Deduplicator::restore), with so many shards.
+    ///
+    /// # Errors
+    /// [`RestoreError`] where the settings do not hold, or the snapshot is none, damaged, truncated or of a later
+    /// version.
+    pub fn restore(
+        settings: &Settings,
+        shards: usize,
+        from: impl Read,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Restored), RestoreError> {
+        let rules = rules(settings, shards)?;
+        let reader = Reader::new(from)?;
+        let header = *reader.header();
+        let settings = settings.with_secret(header.secret);
+        let engine = Self::of(&settings, &rules, shards, header.clock(&rules, now));
+        let mut restored = Restored { saved_at: header.now.map(instant), ..Restored::default() };
+        let saved_at = header.now.unwrap_or(i64::MIN);
+        restored.in_flight = reader.read_all(|entry| {
+            let mut shard = engine
+                .lock(engine.shard_of(engine.placing.hash(entry.message.id)))
+                .ok_or("it belongs to no shard")?;
+            restored.count(shard.tracker.put_back(entry, saved_at))
+        })?;
+        Ok((engine, restored))
+    }
+
+    /// How many ids take room, over all shards.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.every_shard().map(|shard| u64::from(shard.tracker.len())).sum()
+    }
+
+    /// Whether no id takes room.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn decide(&self, message: &Message, now: DateTime<Utc>, intent: Intent) -> (Verdict, i64) {
+        let at = self.tell(now);
+        let hash = self.placing.hash(message.id);
+        match self.lock(self.shard_of(hash)) {
+            Some(mut shard) => shard.decide(message, hash, at, intent),
+            None => (Verdict::Untracked, at),
+        }
+    }
+
+    fn settle(&self, reservation: &Reservation, state: State) -> Result<(), ReservationError> {
+        let forgotten = ReservationError::Forgotten { id: reservation.id };
+        let shard = self.shard_of(self.placing.hash(reservation.id));
+        self.lock(shard).ok_or(forgotten)?.tracker.settle(reservation, state)
+    }
+
+    fn tell(&self, now: DateTime<Utc>) -> i64 {
+        let (at, is_first) = self.clock.tell(now);
+        if is_first {
+            self.every_shard().for_each(|mut shard| shard.auditor.begin(at));
+        }
+        at
+    }
+
+    fn shard_of(&self, hash: Hash) -> usize {
+        shard_of(hash, self.shards.len())
+    }
+
+    fn lock(&self, shard: usize) -> Option<MutexGuard<'_, Shard>> {
+        self.shards.get(shard).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn every_shard(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Shard {
+    /// The verdict, and the time that it was given at.
+    fn decide(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent) -> (Verdict, i64) {
+        let at = self.reach(at);
+        let verdict = self.tracker.decide_placed(message, hash, at, intent);
+        self.auditor.count(message, verdict, at);
+        (verdict, at)
+    }
+
+    fn reach(&mut self, at: i64) -> i64 {
+        self.at = self.at.max(at);
+        self.at
+    }
+}
+
+/// The rules of each of so many shards.
+fn rules(settings: &Settings, shards: usize) -> Result<Rules, SettingsError> {
+    let count = u64::try_from(shards).unwrap_or(u64::MAX);
+    if shards == 0 || shards > MOST_SHARDS {
+        return Err(SettingsError::Shards { given: shards });
+    }
+    settings.rules()?;
+    let limit = match settings.limit {
+        Limit::Ids(ids) if ids < count => return Err(SettingsError::Shards { given: shards }),
+        Limit::Ids(ids) => Limit::Ids(ids / count),
+        Limit::Bytes(bytes) => Limit::Bytes(bytes / count),
+    };
+    settings.with_limit(limit).rules()
+}
+
+/// By bits that neither the place in the index nor its tag is taken from.
+const fn shard_of(hash: Hash, shards: usize) -> usize {
+    ((((hash.0 >> 8) & 0xFFFF) * shards as u64) >> 16) as usize
+}
+
+/// One clock for all threads, without a lock while it stands still or a thread is a little behind.
+#[derive(Debug)]
+struct SharedClock {
+    /// The engine time; the least there is until it was told.
+    now: AtomicI64,
+    holding: AtomicBool,
+    /// By how many milliseconds a thread was behind at most.
+    behind: AtomicI64,
+    clock: Mutex<EngineClock>,
+}
+
+impl SharedClock {
+    fn new(clock: EngineClock) -> Self {
+        Self {
+            now: AtomicI64::new(clock.now().unwrap_or(i64::MIN)),
+            holding: AtomicBool::new(clock.audit().holding.is_some()),
+            behind: AtomicI64::new(0),
+            clock: Mutex::new(clock),
+        }
+    }
+
+    /// The engine time, after it was told that it is `told`, and whether that was the first time.
+    fn tell(&self, told: DateTime<Utc>) -> (i64, bool) {
+        let at = told.timestamp_millis();
+        let now = self.now.load(Ordering::Acquire);
+        if at <= now && !self.holding.load(Ordering::Acquire) {
+            if at < now {
+                self.behind.fetch_max(now.saturating_sub(at), Ordering::Relaxed);
+            }
+            return (now, false);
+        }
+        let mut clock = self.lock();
+        let is_first = clock.now().is_none();
+        let at = clock.tell(told);
+        self.publish(&clock);
+        (at, is_first)
+    }
+
+    fn accept(&self, told: DateTime<Utc>) {
+        let mut clock = self.lock();
+        clock.accept(told);
+        self.publish(&clock);
+    }
+
+    fn now(&self) -> Option<i64> {
+        self.lock().now()
+    }
+
+    fn audit(&self) -> super::ClockAudit {
+        let mut audit = *self.lock().audit();
+        let behind =
+            TimeDelta::try_milliseconds(self.behind.load(Ordering::Relaxed)).unwrap_or(TimeDelta::MAX);
+        audit.behind_by_at_most = audit.behind_by_at_most.max(behind);
+        audit
+    }
+
+    /// While the clock is locked, so that what others read never runs back.
+    fn publish(&self, clock: &EngineClock) {
+        self.now.store(clock.now().unwrap_or(i64::MIN), Ordering::Release);
+        self.holding.store(clock.audit().holding.is_some(), Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, EngineClock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,213 @@
+//! Snapshots: whole, or refused with a reason.
+
+use std::io::{self, Read};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::dedup::{
+    Deduplicator, Device, Fingerprint, Limit, Message, MessageId, Position, RestoreError, Restored, Secret,
+    Settings, SharedDeduplicator, Verdict, Window,
+};
+
+fn at(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_800_000_000_000 + ms).unwrap()
+}
+
+fn message(id: u128) -> Message {
+    Message::new(MessageId::from_u128(id), Device::MAX, Fingerprint::from_u64(7))
+        .with_position(Position::new(2, 3))
+}
+
+fn settings() -> Settings {
+    Settings::new(TimeDelta::seconds(10)).with_secret(Secret::from_bytes([5; 16]))
+}
+
+fn saved(engine: &Deduplicator) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    engine.snapshot(&mut bytes).unwrap();
+    bytes
+}
+
+fn filled(settings: &Settings, ids: u128) -> Deduplicator {
+    let mut engine = Deduplicator::new(settings).unwrap();
+    for id in 0..ids {
+        engine.see(&message(id), at(id as i64));
+    }
+    engine
+}
+
+fn restored(settings: &Settings, bytes: &[u8]) -> Result<(Deduplicator, Restored), RestoreError> {
+    Deduplicator::restore(settings, bytes, at(5000))
+}
+
+#[test]
+fn what_was_remembered_is_remembered_with_all_there_is_to_it() {
+    for window in [Window::FixedFromFirst, Window::Sliding] {
+        let settings = settings().with_window(window).with_positions(true);
+        let mut engine = filled(&settings, 5000);
+        engine.see(&message(17), at(5000));
+        let (mut again, told) = restored(&settings.with_secret(Secret::random()), &saved(&engine)).unwrap();
+        assert_eq!((told.ids, told.in_flight, told.expired, told.over_limit), (5000, 0, 0, 0));
+        assert_eq!(told.saved_at, Some(at(5000)));
+        assert_eq!(again.settings(), engine.settings(), "the secret is that of the snapshot");
+        for id in [0, 17, 4999] {
+            let mut moved = message(id).with_position(Position::new(2, 4));
+            assert_eq!(again.see(&message(id), at(5001)), Verdict::Replay);
+            assert_eq!(again.see(&moved, at(5001)), Verdict::Duplicate { first_seen: at(id as i64) });
+            moved.device = Device::new(0).unwrap();
+            assert_eq!(again.see(&moved, at(5001)), engine.see(&moved, at(5001)));
+        }
+        assert_eq!(saved(&engine).len(), saved(&again).len());
+    }
+}
+
+#[test]
+fn a_message_in_flight_is_processed_again_after_a_restart() {
+    let mut engine = Deduplicator::new(&settings()).unwrap();
+    let (_, kept) = engine.reserve(&message(1), at(0));
+    let (_, open) = engine.reserve(&message(2), at(0));
+    let (_, given_up) = engine.reserve(&message(3), at(0));
+    engine.commit(kept.unwrap()).unwrap();
+    engine.abort(given_up.unwrap()).unwrap();
+    let (mut again, told) = restored(&settings(), &saved(&engine)).unwrap();
+    assert_eq!((told.ids, told.in_flight), (1, 1));
+    assert!(again.see(&message(1), at(5000)).drops());
+    assert_eq!(again.see(&message(2), at(5000)), Verdict::Fresh);
+    assert_eq!(again.see(&message(3), at(5000)), Verdict::Fresh);
+    assert!(again.commit(open.unwrap()).is_err());
+}
+
+#[test]
+fn a_stream_that_is_cut_off_anywhere_says_so() {
+    let bytes = saved(&filled(&settings().with_positions(true), 10));
+    for length in 0..bytes.len() {
+        match restored(&settings(), &bytes[..length]) {
+            Err(RestoreError::Truncated { bytes }) => assert_eq!(bytes, length as u64),
+            other => panic!("{length}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_byte_that_changed_anywhere_is_found() {
+    let bytes = saved(&filled(&settings(), 10));
+    for place in 0..bytes.len() {
+        for flip in [1, 0x80, 0xFF] {
+            let mut bytes = bytes.clone();
+            bytes[place] ^= flip;
+            let error = restored(&settings(), &bytes).unwrap_err();
+            let what = error.to_string();
+            match place {
+                0..8 => assert!(matches!(error, RestoreError::NotASnapshot { .. }), "{what}"),
+                8..10 => assert!(
+                    matches!(error, RestoreError::Newer { .. } | RestoreError::Damaged { .. }),
+                    "{what}"
+                ),
+                _ => assert!(
+                    matches!(error, RestoreError::Damaged { .. } | RestoreError::Truncated { .. }),
+                    "{what}"
+                ),
+            }
+        }
+    }
+    let mut newer = bytes;
+    newer[8] = 2;
+    let error = restored(&settings(), &newer).unwrap_err().to_string();
+    assert!(error.starts_with("the snapshot has format version 2, and this library reads 1"), "{error}");
+}
+
+#[test]
+fn what_follows_the_end_is_left_to_its_reader() {
+    let mut bytes = saved(&filled(&settings(), 3));
+    bytes.extend(b"more");
+    let mut rest = &bytes[..];
+    Deduplicator::restore(&settings(), &mut rest, at(0)).unwrap();
+    assert_eq!(rest, b"more");
+}
+
+#[test]
+fn other_settings_leave_out_what_they_do_not_remember_and_say_how_much() {
+    let bytes = saved(&filled(&settings(), 1000));
+    let shorter = Settings::new(TimeDelta::milliseconds(100)).with_grace(TimeDelta::zero());
+    let (engine, told) = restored(&shorter, &bytes).unwrap();
+    assert_eq!((told.ids, told.expired, engine.len()), (100, 900, 100));
+    let (mut engine, told) = restored(&settings().with_limit(Limit::Ids(300)), &bytes).unwrap();
+    assert_eq!((told.ids, told.over_limit, engine.len()), (300, 700, 300));
+    assert!(engine.see(&message(999), at(5000)).drops());
+    assert!(!engine.see(&message(0), at(5000)).drops(), "the oldest were left out");
+}
+
+#[test]
+fn a_clock_that_is_behind_or_far_ahead_after_a_restart_is_audited() {
+    let bytes = saved(&filled(&settings(), 1000));
+    let (mut engine, _) = Deduplicator::restore(&settings(), &bytes[..], at(-60_000)).unwrap();
+    assert_eq!(engine.audit().clock.behind_by_at_most, TimeDelta::milliseconds(60_999));
+    assert!(engine.see(&message(5), at(-60_000)).drops());
+    let far = at(999) + TimeDelta::days(2);
+    let (mut engine, _) = Deduplicator::restore(&settings(), &bytes[..], far).unwrap();
+    assert!(engine.audit().clock.holding.is_some());
+    assert!(engine.see(&message(5), far).drops(), "nothing expires until the time is accepted");
+    engine.accept_time(far);
+    assert_eq!(engine.see(&message(5), far), Verdict::Fresh);
+}
+
+#[test]
+fn an_empty_engine_and_wrong_settings_are_no_trouble() {
+    let (engine, told) = restored(&settings(), &saved(&Deduplicator::new(&settings()).unwrap())).unwrap();
+    assert!(engine.is_empty());
+    assert_eq!((told.ids, told.saved_at), (0, None));
+    let error = restored(&Settings::new(TimeDelta::zero()), b"").unwrap_err();
+    assert!(matches!(error, RestoreError::Settings(_)));
+    assert!(std::error::Error::source(&error).is_some());
+    assert!(SharedDeduplicator::restore(&settings(), 0, &b""[..], at(0)).is_err());
+}
+
+#[test]
+fn what_cannot_be_read_or_written_is_told_with_its_cause() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the disk is gone"))
+        }
+    }
+    impl io::Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::other("the disk is full"))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let error = Deduplicator::restore(&settings(), Broken, at(0)).unwrap_err();
+    assert!(matches!(error, RestoreError::Read { bytes: 0, .. }));
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
+    assert_eq!(filled(&settings(), 3).snapshot(Broken).unwrap_err().to_string(), "the disk is full");
+}
+
+#[test]
+fn the_format_is_the_documented_one() {
+    let settings = settings().with_positions(true);
+    let mut engine = Deduplicator::new(&settings).unwrap();
+    engine.see(&message(1), at(0));
+    let bytes = saved(&engine);
+    let now = (1_800_000_000_000_i64).to_le_bytes();
+    let mut expected = b"IRDEDUP\0\x01\0\x02\0".to_vec();
+    expected.extend([5; 16]);
+    expected.push(1);
+    expected.extend(now);
+    assert_eq!(bytes[..37], expected);
+    let mut record = 1_u128.to_le_bytes().to_vec();
+    record.extend(Device::MAX.number().to_le_bytes());
+    record.extend(7_u64.to_le_bytes());
+    record.extend(now);
+    record.push(1);
+    record.extend(2_u32.to_le_bytes());
+    record.extend(3_u64.to_le_bytes());
+    assert_eq!(bytes[45..49], 1_u32.to_le_bytes());
+    assert_eq!(bytes[49..98], record);
+    assert_eq!(bytes[106..110], [0; 4]);
+    assert_eq!(bytes[110..126], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(bytes.len(), 134);
+    // So that a window saved by one version is read by the next.
+    assert_eq!(bytes[37..45], [207, 14, 139, 23, 218, 111, 175, 20]);
+    assert_eq!(bytes[126..], [227, 144, 233, 113, 167, 255, 62, 143]);
+}
