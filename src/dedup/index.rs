@@ -107,6 +107,8 @@ pub(super) enum Spot {
         bucket: usize,
         /// The slot's.
         slot: usize,
+        /// The number of the id's own bucket; the same, unless that is full.
+        home: usize,
     },
     /// It is not there, and where it may stand is to be looked for.
     Unknown,
@@ -172,7 +174,7 @@ impl Table {
                 break;
             }
         }
-        free.map_or(Spot::Unknown, |(bucket, slot)| Spot::Free { bucket, slot })
+        free.map_or(Spot::Unknown, |(bucket, slot)| Spot::Free { bucket, slot, home })
     }
 
     fn find(&self, hash: Hash, span: Span, is: &mut impl FnMut(u32) -> bool) -> Option<u32> {
@@ -184,10 +186,9 @@ impl Table {
 
     /// Puts a position where [`Table::locate`] found room for its hash.
     #[inline]
-    fn put(&mut self, hash: Hash, position: u32, span: Span, (at, slot): (usize, usize)) -> bool {
+    fn put(&mut self, tag: u8, position: u32, span: Span, (home, at, slot): (usize, usize, usize)) -> bool {
         let Some(bucket) = self.bucket_mut(at) else { return false };
-        bucket.put(slot, hash.tag(), position);
-        let home = hash.home(self.buckets);
+        bucket.put(slot, tag, position);
         if at != home {
             self.mark_beyond(home..at, position, span);
         }
@@ -197,8 +198,8 @@ impl Table {
     /// `false` where there is no room within the probes.
     fn insert(&mut self, hash: Hash, position: u32, span: Span) -> bool {
         let home = hash.home(self.buckets);
-        let free = (home..home + PROBES).find_map(|at| Some((at, self.bucket(at).free(span)?)));
-        free.is_some_and(|free| self.put(hash, position, span, free))
+        let free = (home..home + PROBES).find_map(|at| Some((home, at, self.bucket(at).free(span)?)));
+        free.is_some_and(|free| self.put(hash.tag(), position, span, free))
     }
 
     /// Lets the slot of `old` say `new`. `false` where there is none.
@@ -323,7 +324,7 @@ impl Index {
         if bucket.tagged(hash.tag()) != 0 || span.holds(bucket.beyond) {
             return None;
         }
-        Some(Spot::Free { bucket: home, slot: bucket.free(span)? })
+        Some(Spot::Free { bucket: home, slot: bucket.free(span)?, home })
     }
 
     /// Reads the bucket of a hash, so that it is in the cache when the hash is looked up. Tells whether a slot has
@@ -355,11 +356,11 @@ impl Index {
         hash_id: impl Fn(MessageId) -> Hash,
     ) -> bool {
         match spot {
-            Spot::Free { bucket, slot } if self.moving.is_none() => {
+            Spot::Free { bucket, slot, home } if self.moving.is_none() => {
                 if !(self.fewest..=self.most).contains(&remembered) {
                     self.resize(remembered as usize);
                 }
-                self.table.put(hash, position, span, (bucket, slot))
+                self.table.put(hash.tag(), position, span, (home, bucket, slot))
             }
             _ => self.insert_anywhere(hash, position, span, id_of, hash_id),
         }
