@@ -602,11 +602,7 @@ mod tests {
         for _ in 0..SEGMENT + 5 {
             log.pop();
         }
-        assert_eq!(
-            log.entry(positions[SEGMENT as usize + 4]).is_some(),
-            true,
-            "of a segment that is still there"
-        );
+        assert!(log.entry(positions[SEGMENT as usize + 4]).is_some(), "of a segment that is still there");
         assert!(!log.span().holds(positions[SEGMENT as usize + 4]));
         assert!(log.span().holds(positions[SEGMENT as usize + 5]));
         assert_eq!(log.span().younger(u32::MAX, 0), 0);

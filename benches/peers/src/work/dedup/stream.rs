@@ -44,7 +44,7 @@ impl Stream {
     fn next_item(&mut self) -> Item {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let random = mix(self.random);
-        let is_copy = self.copies && random % 10 == 0 && self.fresh > 1;
+        let is_copy = self.copies && random.is_multiple_of(10) && self.fresh > 1;
         let number = if is_copy {
             // Not the very oldest: they leave within the batch.
             let reach = self.fresh.min(self.window).saturating_sub(2 * 64).max(1);
