@@ -3,196 +3,16 @@
 //! A record has a *position*, a number that goes on for ever and wraps; the index holds positions. Whatever lies
 //! between tail and head is remembered, and a position outside is dead, wherever it is still written.
 
+mod record;
+mod segment;
+
 use std::collections::VecDeque;
 
-use super::{Device, Fingerprint, Message, MessageId, Position};
+pub(super) use record::{Entry, Record, State};
+use record::{HAS_POSITION, RENEWED};
+use segment::{Beside, SEGMENT, SHIFT, Segment};
 
-/// How many records a segment has: 2¹². With 32 bytes each that is 128 KiB.
-const SHIFT: u32 = 12;
-const SEGMENT: u32 = 1 << SHIFT;
-
-/// One id, in 32 bytes.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub(super) struct Record {
-    key: u128,
-    payload: u64,
-    /// The device in the lower 28 bits, and the flags above.
-    device: u32,
-    /// The sighting that the TTL runs from, in milliseconds after the base of its segment.
-    at: u32,
-}
-
-const _: () = assert!(size_of::<Record>() == 32);
-
-/// The state of a record, in two bits.
-const STATE: u32 = 3 << 28;
-const SEEN: u32 = 0;
-const RESERVED: u32 = 1 << 28;
-const RELEASED: u32 = 2 << 28;
-const MOVED: u32 = 3 << 28;
-/// Its sighting is younger than its place in the log.
-const RENEWED: u32 = 1 << 30;
-const HAS_POSITION: u32 = 1 << 31;
-
-/// What became of the message of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// It was seen and passed on.
-    Seen,
-    /// Somebody has it in hand.
-    Reserved,
-    /// A reservation was given up, so that it counts as not seen.
-    Released,
-    /// The record stands elsewhere.
-    Moved,
-}
-
-impl State {
-    const fn bits(self) -> u32 {
-        match self {
-            Self::Seen => SEEN,
-            Self::Reserved => RESERVED,
-            Self::Released => RELEASED,
-            Self::Moved => MOVED,
-        }
-    }
-}
-
-impl Record {
-    pub(super) const fn id(&self) -> MessageId {
-        MessageId::from_u128(self.key)
-    }
-
-    pub(super) const fn payload(&self) -> Fingerprint {
-        Fingerprint::from_u64(self.payload)
-    }
-
-    pub(super) const fn device(&self) -> Device {
-        Device::from_low_bits(self.device)
-    }
-
-    #[inline]
-    pub(super) const fn state(&self) -> State {
-        match self.device & STATE {
-            SEEN => State::Seen,
-            RESERVED => State::Reserved,
-            RELEASED => State::Released,
-            _ => State::Moved,
-        }
-    }
-
-    pub(super) const fn set_state(&mut self, state: State) {
-        self.device = (self.device & !STATE) | state.bits();
-    }
-
-    pub(super) const fn is_renewed(&self) -> bool {
-        self.device & RENEWED != 0
-    }
-
-    /// Whether that is the id of this record, and the record stands here.
-    #[inline]
-    pub(super) const fn is(&self, id: MessageId) -> bool {
-        self.key == id.to_u128() && self.device & STATE != MOVED
-    }
-
-    /// Whether that message has the device and payload of this record.
-    #[inline]
-    pub(super) const fn agrees(&self, message: &Message) -> bool {
-        self.payload == message.payload.to_u64()
-            && self.device & Device::MAX.number() == message.device.number()
-    }
-}
-
-/// All there is to a record, apart from where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) message: Message,
-    pub(super) state: State,
-    /// The first sighting, and the one that the TTL runs from, in milliseconds since the epoch; the same in a
-    /// fixed window.
-    pub(super) first: i64,
-    pub(super) at: i64,
-}
-
-impl Entry {
-    /// The entry as it would be if nothing of it were later than `now`.
-    pub(super) fn not_after(self, now: i64) -> Self {
-        Self { first: self.first.min(now), at: self.at.min(now), ..self }
-    }
-}
-
-#[derive(Debug)]
-struct Segment {
-    records: Vec<Record>,
-    /// The time that its records count from, in milliseconds since the epoch.
-    base: i64,
-    /// The youngest sighting in it.
-    newest: i64,
-}
-
-impl Segment {
-    /// Whether it can count to that time.
-    #[inline]
-    const fn counts(&self, at: i64) -> bool {
-        let offset = at.wrapping_sub(self.base);
-        0 <= offset && offset <= u32::MAX as i64
-    }
-
-    #[inline]
-    const fn offset(&self, at: i64) -> u32 {
-        at.wrapping_sub(self.base) as u32
-    }
-}
-
-/// What lies beside the records, where the settings ask for it.
-#[derive(Debug)]
-struct Beside<T> {
-    on: bool,
-    segments: VecDeque<Vec<T>>,
-    spare: Vec<T>,
-}
-
-impl<T: Copy> Beside<T> {
-    const fn new(on: bool) -> Self {
-        Self { on, segments: VecDeque::new(), spare: Vec::new() }
-    }
-
-    fn begin_segment(&mut self) {
-        if self.on {
-            let mut segment = std::mem::take(&mut self.spare);
-            segment.reserve_exact(SEGMENT as usize);
-            self.segments.push_back(segment);
-        }
-    }
-
-    fn push(&mut self, value: T) {
-        if let Some(last) = self.segments.back_mut() {
-            last.push(value);
-        }
-    }
-
-    fn get(&self, (segment, within): (usize, usize)) -> Option<T> {
-        self.segments.get(segment)?.get(within).copied()
-    }
-
-    fn set(&mut self, (segment, within): (usize, usize), value: T) {
-        if let Some(place) = self.segments.get_mut(segment).and_then(|segment| segment.get_mut(within)) {
-            *place = value;
-        }
-    }
-
-    fn end_segment(&mut self) {
-        if let Some(mut segment) = self.segments.pop_front() {
-            segment.clear();
-            self.spare = segment;
-        }
-    }
-
-    fn give_back(&mut self) {
-        self.spare = Vec::new();
-    }
-}
+use super::{Message, Position};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -544,6 +364,7 @@ impl Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dedup::{Device, Fingerprint, MessageId};
 
     fn entry(number: u32, at: i64) -> Entry {
         let message = Message::new(
