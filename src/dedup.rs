@@ -46,8 +46,8 @@
 //! - It is exact: no sampling, no admission by frequency, and no id is forgotten within its TTL unless
 //!   [`AtLimit::EvictOldest`] asks for it, which is counted.
 //! - Time is an argument, to the millisecond. Engine time never runs back; a leap forward beyond
-//!   [`Settings::max_forward_jump`] is held until [`Deduplicator::accept_time`], so that a wrong clock does not forget
-//!   the window.
+//!   [`Settings::max_forward_jump`] is held until [`Deduplicator::accept_time`]: set it below the TTL where a wrong clock
+//!   must not forget the window.
 //! - A crash loses no message: [`reserve`](Deduplicator::reserve) one, make it safe, [`commit`](Deduplicator::commit) it.
 //!   What is in flight is not in a [`snapshot`].
 //! - No call stalls: ids leave one by one or a segment at a time, and the index grows a bucket at a time. An id takes

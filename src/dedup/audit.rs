@@ -90,13 +90,13 @@ impl Verdicts {
     /// How many there were in all.
     #[must_use]
     pub fn all(&self) -> u64 {
-        Kind::ALL.iter().map(|kind| self.of(*kind)).sum()
+        Kind::ALL.iter().fold(0, |all, kind| all.saturating_add(self.of(*kind)))
     }
 
     /// How many were dropped.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
-        self.duplicate + self.replay
+        self.duplicate.saturating_add(self.replay)
     }
 
     const fn of_mut(&mut self, kind: Kind) -> &mut u64 {
@@ -131,7 +131,8 @@ impl Audit {
     #[must_use]
     pub fn suggest_ttl(&self, share: f64) -> Option<TtlSuggestion> {
         let past = self.late.at_share(share)?;
-        Some(TtlSuggestion { ttl: self.ttl + past, share, of: self.late.count() })
+        let ttl = self.ttl.checked_add(&past).unwrap_or(TimeDelta::MAX);
+        Some(TtlSuggestion { ttl, share, of: self.late.count() })
     }
 
     /// The audit of an engine that has done nothing.
@@ -157,16 +158,17 @@ impl Audit {
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         for kind in Kind::ALL {
-            *self.verdicts.of_mut(*kind) += other.verdicts.of(*kind);
+            let count = self.verdicts.of_mut(*kind);
+            *count = count.saturating_add(other.verdicts.of(*kind));
         }
         self.colliding = top::merge(self.colliding, other.colliding);
         self.late.add(&other.late);
-        self.remembered += other.remembered;
+        self.remembered = self.remembered.saturating_add(other.remembered);
         self.oldest = [self.oldest, other.oldest].into_iter().flatten().min();
-        self.evicted_unexpired += other.evicted_unexpired;
+        self.evicted_unexpired = self.evicted_unexpired.saturating_add(other.evicted_unexpired);
         self.effective_ttl = self.effective_ttl.min(other.effective_ttl);
-        self.index_overflows += other.index_overflows;
-        self.lapsed_reservations += other.lapsed_reservations;
+        self.index_overflows = self.index_overflows.saturating_add(other.index_overflows);
+        self.lapsed_reservations = self.lapsed_reservations.saturating_add(other.lapsed_reservations);
         self.longest_move = self.longest_move.max(other.longest_move);
         self
     }

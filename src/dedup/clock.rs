@@ -18,8 +18,9 @@ pub(super) struct EngineClock {
 #[non_exhaustive]
 pub struct ClockAudit {
     /// A leap forward that is not believed: engine time holds until
-    /// [`accept_time`](super::Deduplicator::accept_time), and nothing expires. While this stands, nothing
-    /// is lost, but copies older than the TTL are still told as duplicates.
+    /// [`accept_time`](super::Deduplicator::accept_time), and nothing expires. While this stands,
+    /// copies older than the TTL are still told as duplicates, and a reservation that was never decided stays in
+    /// flight.
     pub holding: Option<Holding>,
     /// How often a leap forward was held back.
     pub leaps: u64,

@@ -136,8 +136,10 @@ impl Deduplicator {
     pub fn snapshot(&self, to: impl Write) -> io::Result<Saved> {
         let now = self.clock.now();
         let mut writer = Writer::new(to, Header::new(self.tracker.rules(), self.settings.secret, now))?;
-        for entry in self.tracker.entries(now.unwrap_or(i64::MIN)) {
-            writer.write(&entry)?;
+        if let Some(now) = now {
+            for entry in self.tracker.entries(now) {
+                writer.write(&entry)?;
+            }
         }
         writer.finish()
     }

@@ -224,8 +224,11 @@ impl Index {
             }
         }
         *moved += 1;
-        if moved.is_multiple_of(CHUNK)
-            && let Some(chunk) = self.table.chunks.get_mut(*moved / CHUNK - 1)
+        // Buckets that moved are still looked at, on the way to what overflowed from them.
+        if let Some(done) = moved.checked_sub(PROBES)
+            && done > 0
+            && done.is_multiple_of(CHUNK)
+            && let Some(chunk) = self.table.chunks.get_mut(done / CHUNK - 1)
         {
             *chunk = None;
         }
@@ -252,7 +255,7 @@ mod tests {
     fn entry(number: u64) -> Entry {
         let message =
             Message::new(MessageId::from_u128(number.into()), Device::MAX, Fingerprint::from_u64(number));
-        Entry { message, state: State::Seen, first: 0, at: 0 }
+        Entry { message, state: State::Seen, first: 0, at: 0, renewed: false }
     }
 
     /// A log and its index, into which numbers go.
@@ -264,7 +267,11 @@ mod tests {
 
     impl Both {
         fn new(hash_of: fn(u64) -> Hash) -> Self {
-            Self { log: Log::new(false, false), index: Index::new(), hash_of }
+            Self::starting_at(1 << 12, hash_of)
+        }
+
+        fn starting_at(position: u32, hash_of: fn(u64) -> Hash) -> Self {
+            Self { log: Log::starting_at(position, false, false), index: Index::new(), hash_of }
         }
 
         fn add(&mut self, number: u64) -> bool {
@@ -312,6 +319,66 @@ mod tests {
             }
         }
         assert_eq!(both.index.moves().lost, 0);
+    }
+
+    #[test]
+    fn what_overflowed_into_the_next_chunk_is_found_while_its_own_is_given_back() {
+        let mut both = Both::new(hash_of);
+        let mut looked = 0;
+        for number in 0..100_000 {
+            assert!(both.add(number));
+            let Some((_, moved)) = &both.index.moving else { continue };
+            let (moved, buckets) = (*moved, both.index.table.buckets);
+            if moved < CHUNK || moved % CHUNK > PROBES || moved % 7 > 1 {
+                continue;
+            }
+            for known in 0..=number {
+                let home = hash_of(known).home(buckets);
+                if (moved - moved % CHUNK - PROBES..moved + PROBES).contains(&home) {
+                    assert!(both.knows(known), "{known} of {number}, with {moved} moved of {buckets}");
+                    looked += 1;
+                }
+            }
+        }
+        assert!(looked > 10_000, "{looked}");
+    }
+
+    #[test]
+    fn nothing_is_lost_where_positions_wrap() {
+        for segments_before in [0, 1, 3] {
+            let start = 0_u32.wrapping_sub(segments_before << 12);
+            let mut both = Both::starting_at(start, hash_of);
+            let mut left = 0;
+            for number in 0..40_000 {
+                assert!(both.add(number), "{number}");
+                if both.log.len() > 15_000 {
+                    both.log.pop();
+                    left += u64::from(both.log.len() < 15_001 && number > 15_000);
+                }
+                if number % 3001 == 0 {
+                    let first = (number + 1).saturating_sub(14_990);
+                    assert!((first..=number).all(|known| both.knows(known)), "at {number}");
+                }
+            }
+            assert!(left > 0);
+            assert_eq!(both.index.moves().lost, 0);
+        }
+    }
+
+    #[test]
+    fn an_entry_that_overflowed_is_found_after_it_was_moved() {
+        let mut both = Both::new(|number| Hash(7 << 40 | number));
+        let count = SLOTS as u64 + 1;
+        for number in 1..=count {
+            assert!(both.add(number));
+        }
+        let (old, new) = ((1 << 12) + SLOTS as u32, both.log.push(&entry(count)));
+        both.index.replace((both.hash_of)(count), old, new, both.log.span());
+        while both.log.len() > 1 {
+            both.log.pop();
+        }
+        assert!(both.knows(count));
+        assert!(!both.knows(1));
     }
 
     #[test]

@@ -14,6 +14,9 @@ use segment::{Beside, SEGMENT, SHIFT, Segment};
 
 use super::{Message, Position};
 
+/// The position at which no record stands, so that an empty slot of the index can say so.
+const NOWHERE: u32 = 0;
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Log {
@@ -34,8 +37,11 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) const fn new(positions: bool, sliding: bool) -> Self {
-        // Not from zero: an empty slot of the index says zero, and is dead so for long.
-        let start = SEGMENT;
+        Self::starting_at(SEGMENT, positions, sliding)
+    }
+
+    /// A log whose first record stands at `start`, which begins a segment.
+    pub(super) const fn starting_at(start: u32, positions: bool, sliding: bool) -> Self {
         Self {
             spare: Vec::new(),
             sources: Beside::new(positions),
@@ -99,12 +105,19 @@ impl Log {
         let at = self.at(position, record);
         let mut message = Message::new(record.id(), record.device(), record.payload());
         message.position = self.source(position, record);
-        Some(Entry { message, state: record.state(), first: self.first(position, at), at })
+        let renewed = record.is_renewed();
+        Some(Entry { message, state: record.state(), first: self.first(position, at), at, renewed })
     }
 
     /// Adds a record at the head, and says where it stands.
     pub(super) fn push(&mut self, entry: &Entry) -> u32 {
-        self.push_new(&entry.message, entry.state, entry.first, entry.at)
+        let position = self.push_new(&entry.message, entry.state, entry.first, entry.at);
+        if entry.renewed
+            && let Some(record) = self.get_mut(position)
+        {
+            record.device |= RENEWED;
+        }
+        position
     }
 
     /// [`Log::push`], of the parts of an entry.
@@ -285,6 +298,21 @@ impl Log {
         // Half the range lies before the first record: one that is carried over is older than its neighbours.
         let mut segment = Segment { records, base: at - (1 << 31), newest: at };
         record.at = segment.offset(at);
+        if self.head == NOWHERE {
+            // Nothing stands there: the place is taken by a record of nothing.
+            let mut filler = record;
+            filler.set_state(State::Moved);
+            segment.records.push(filler);
+            self.sources.begin_segment();
+            self.firsts.begin_segment();
+            self.sources.fill(Position::new(0, 0));
+            self.firsts.fill(at);
+            segment.records.push(record);
+            self.segments.push_back(segment);
+            self.head += 1;
+            self.len += 1;
+            return;
+        }
         segment.records.push(record);
         self.segments.push_back(segment);
         self.sources.begin_segment();
@@ -342,7 +370,12 @@ impl Span {
     /// Whether a position is remembered.
     #[inline]
     pub(super) const fn holds(self, position: u32) -> bool {
-        position.wrapping_sub(self.tail) < self.length
+        position.wrapping_sub(self.tail) < self.length && position != NOWHERE
+    }
+
+    /// How many positions there are.
+    pub(super) const fn length(self) -> u32 {
+        self.length
     }
 
     /// The oldest position.
@@ -372,7 +405,7 @@ mod tests {
             Device::new(number & 0xFFFF).unwrap(),
             Fingerprint::from_u64(9),
         );
-        Entry { message, state: State::Seen, first: at, at }
+        Entry { message, state: State::Seen, first: at, at, renewed: false }
     }
 
     #[test]
@@ -416,7 +449,7 @@ mod tests {
         let start = u32::MAX - SEGMENT - (SEGMENT - 1);
         (log.front, log.tail, log.head) = (start, start, start);
         let positions: Vec<_> = (0..3 * SEGMENT).map(|number| log.push(&entry(number, 1))).collect();
-        assert!(positions.contains(&u32::MAX) && positions.contains(&0));
+        assert!(positions.contains(&u32::MAX) && positions.contains(&1) && !positions.contains(&NOWHERE));
         for (number, position) in (0..).zip(&positions) {
             assert_eq!(log.entry(*position), Some(entry(number, 1)));
         }
@@ -477,7 +510,7 @@ mod tests {
         anew.message = anew.message.with_position(Position::new(3, 4));
         anew.state = State::Reserved;
         assert!(log.renew(position, &anew));
-        assert_eq!(log.entry(position), Some(anew));
+        assert_eq!(log.entry(position), Some(Entry { renewed: true, ..anew }));
         assert!(log.get(position).unwrap().is_renewed());
         let record = log.get_mut(position).unwrap();
         for state in [State::Seen, State::Released, State::Moved] {

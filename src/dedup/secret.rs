@@ -18,7 +18,7 @@ use super::placing::Placing;
 pub struct Secret([u8; 16]);
 
 impl Secret {
-    /// A secret of its own for each call, from the operating system's randomness by way of
+    /// A secret of its own for each call (a restored engine has that of its snapshot, in its settings), from the operating system's randomness by way of
     /// [`RandomState`].
     #[must_use]
     pub fn random() -> Self {

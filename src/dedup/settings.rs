@@ -45,7 +45,9 @@ pub enum AtLimit {
     /// It is passed on and not remembered: [`Verdict::Untracked`](super::Verdict::Untracked).
     #[default]
     PassUntracked,
-    /// The oldest id is forgotten before its time: counted, with the TTL that is left in effect.
+    /// The oldest id is forgotten before its time: counted, with the TTL that is left in effect. In a sliding window
+    /// that is the one that came to its place first among 32; each of those that was seen again since is given
+    /// another place instead, so that an id that is seen often mostly stays.
     EvictOldest,
 }
 
@@ -80,7 +82,9 @@ pub struct Settings {
     pub limit: Limit,
     /// What happens at the limit.
     pub at_limit: AtLimit,
-    /// A step of the clock forward that is larger is not believed; a day unless set. From 1 ms.
+    /// A step of the clock forward that is larger is not believed; a day unless set. From 1 ms. One that is
+    /// believed and taken back later leaves engine time ahead until the clock has caught up; and a bound longer than
+    /// the TTL lets a wrong clock forget the window. A shorter one takes `tick` in quiet hours.
     pub max_forward_jump: TimeDelta,
     /// Whether positions in the source are remembered, so that replays are told from duplicates: 16 bytes more
     /// for each id. Off unless set.

@@ -13,9 +13,12 @@ use super::log::State;
 use super::placing::Placing;
 use super::settings::{Limit, Rules, Settings, SettingsError};
 use super::snapshot::{Header, Reader, RestoreError, Restored, Saved, Writer};
-use super::tracker::{ABREAST, Intent, Tracker};
+use super::tracker::{ABREAST, Intent, PutBack, Tracker};
 use super::{Device, Message, Reservation, ReservationError, Verdict};
 use crate::time::Period;
+
+/// A snapshot takes the window in so many parts, so that what shards hold is written in the order of its age.
+const SLICES: i64 = 64;
 
 /// How many shards there may be.
 const MOST_SHARDS: usize = 1024;
@@ -186,9 +189,9 @@ impl SharedDeduplicator {
         drops.reduce(Drops::merge).unwrap_or(Drops { dropped: 0, covers: None })
     }
 
-    /// As [`Deduplicator::snapshot`](super::Deduplicator::snapshot), one shard after the other: the others go on
-    /// meanwhile, and what they see before it is their turn is in it too. An engine of any number of shards can
-    /// restore it.
+    /// As [`Deduplicator::snapshot`](super::Deduplicator::snapshot), in 64 slices of time, shard after shard: no shard
+    /// is locked while its part is written, and what is seen meanwhile is in it or not. An engine of any number of
+    /// shards can restore it.
     ///
     /// # Errors
     /// What `to` says.
@@ -199,9 +202,20 @@ impl SharedDeduplicator {
             None => return Err(io::Error::other("an engine without shards")),
         };
         let mut writer = Writer::new(to, header)?;
-        for shard in self.every_shard() {
-            for entry in shard.tracker.entries(now.unwrap_or(i64::MIN)) {
-                writer.write(&entry.not_after(now.unwrap_or(i64::MIN)))?;
+        let Some(now) = now else { return writer.finish() };
+        let oldest =
+            self.every_shard().filter_map(|shard| shard.tracker.oldest()).min().unwrap_or(now).min(now);
+        let mut reached: Vec<Option<u32>> = vec![None; self.shards.len()];
+        let mut slice = Vec::new();
+        for number in 1..=SLICES {
+            // Nothing is written while a shard is locked.
+            let until = if number == SLICES { i64::MAX } else { oldest + (now - oldest) / SLICES * number };
+            for (shard, reached) in self.every_shard().zip(&mut reached) {
+                *reached = Some(shard.tracker.entries_until(*reached, until, now, &mut slice));
+                drop(shard);
+                for entry in slice.drain(..) {
+                    writer.write(&entry.not_after(now))?;
+                }
             }
         }
         writer.finish()
@@ -226,10 +240,9 @@ impl SharedDeduplicator {
         let mut restored = Restored { saved_at: header.now.map(instant), ..Restored::default() };
         let saved_at = header.now.unwrap_or(i64::MIN);
         restored.in_flight = reader.read_all(|entry| {
-            let mut shard = engine
-                .lock(engine.shard_of(engine.placing.hash(entry.message.id)))
-                .ok_or("it belongs to no shard")?;
-            restored.count(shard.tracker.put_back(entry, saved_at))
+            let shard = engine.lock(engine.shard_of(engine.placing.hash(entry.message.id)));
+            restored
+                .count(shard.map_or(PutBack::Refused, |mut shard| shard.tracker.put_back(entry, saved_at)));
         })?;
         Ok((engine, restored))
     }

@@ -21,6 +21,8 @@ const BLOCK: u32 = 4096;
 const HEADER: usize = 8 + 2 + 2 + 16 + 1 + 8;
 const FIRSTS: u16 = 1;
 const POSITIONS: u16 = 2;
+/// In the device of a record: its sighting is younger than its place.
+const RENEWED: u32 = 1 << 31;
 
 /// What a snapshot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,19 +46,24 @@ pub struct Restored {
     pub expired: u64,
     /// How many of the oldest were left out because the limit is lower than their number.
     pub over_limit: u64,
+    /// How many stood in it a second time: their first record counts.
+    pub repeated: u64,
+    /// How many found no room in the index though there was some; chance does not do that.
+    pub refused: u64,
     /// When the engine that was saved was last told the time.
     pub saved_at: Option<DateTime<Utc>>,
 }
 
 impl Restored {
     /// Counts what came of an id.
-    pub(super) fn count(&mut self, put_back: Option<PutBack>) -> Result<(), &'static str> {
-        match put_back.ok_or("an id is in it twice")? {
+    pub(super) const fn count(&mut self, put_back: PutBack) {
+        match put_back {
             PutBack::Remembered => self.ids += 1,
             PutBack::ForTheOldest => self.over_limit += 1,
             PutBack::Expired => self.expired += 1,
+            PutBack::Repeated => self.repeated += 1,
+            PutBack::Refused => self.refused += 1,
         }
-        Ok(())
     }
 }
 
@@ -179,7 +186,8 @@ impl<W: Write> Writer<W> {
         }
         let message = &entry.message;
         self.block.extend(message.id.to_u128().to_le_bytes());
-        self.block.extend(message.device.number().to_le_bytes());
+        let renewed = if entry.renewed { RENEWED } else { 0 };
+        self.block.extend((message.device.number() | renewed).to_le_bytes());
         self.block.extend(message.payload.to_u64().to_le_bytes());
         self.block.extend(entry.at.to_le_bytes());
         if self.header.firsts {
@@ -248,10 +256,7 @@ impl<R: Read> Reader<R> {
 
     /// Reads every block, and hands each id to `put`, which says why it cannot be. Returns how many were left out
     /// as in flight.
-    pub(super) fn read_all(
-        mut self,
-        mut put: impl FnMut(&Entry) -> Result<(), &'static str>,
-    ) -> Result<u64, RestoreError> {
+    pub(super) fn read_all(mut self, mut put: impl FnMut(&Entry)) -> Result<u64, RestoreError> {
         let size = self.header.record_size();
         loop {
             self.block_at = self.bytes;
@@ -275,7 +280,7 @@ impl<R: Read> Reader<R> {
             self.ids += u64::from(count);
             for _ in 0..count {
                 let entry = fields.entry(&self.header).map_err(|what| self.damaged(what))?;
-                put(&entry).map_err(|what| self.damaged(what))?;
+                put(&entry);
             }
         }
     }
@@ -370,7 +375,8 @@ impl Fields<'_> {
     /// `None` where the bytes end, `Some(None)` where they are no record.
     fn parts(&mut self, header: &Header) -> Option<Option<Entry>> {
         let id = MessageId::from_u128(self.array().map(u128::from_le_bytes)?);
-        let device = Device::new(self.u32()?);
+        let device = self.u32()?;
+        let (device, renewed) = (Device::new(device & !RENEWED), device & RENEWED != 0);
         let payload = Fingerprint::from_u64(self.u64()?);
         let at = self.i64()?;
         let first = if header.firsts { self.i64()? } else { at };
@@ -386,7 +392,7 @@ impl Fields<'_> {
         let Some(device) = device.ok().filter(|_| holds) else { return Some(None) };
         let mut message = Message::new(id, device, payload);
         message.position = position;
-        Some(Some(Entry { message, state: State::Seen, first, at }))
+        Some(Some(Entry { message, state: State::Seen, first, at, renewed }))
     }
 }
 
@@ -397,4 +403,33 @@ fn is_of_the_calendar(ms: i64) -> bool {
 /// The checksum of a part that follows a part with that checksum: SipHash-1-3 under a key that everybody knows.
 fn checksum(before: u64, part: &[u8]) -> u64 {
     SipHasher13::new_with_keys(before, u64::from_le_bytes(MAGIC)).hash(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_no_engine_writes_is_refused_though_its_checksum_is_right() {
+        let header =
+            Header { secret: Secret::from_bytes([1; 16]), now: Some(1000), firsts: true, positions: false };
+        let message = Message::new(MessageId::from_u128(1), Device::MAX, Fingerprint::from_u64(2));
+        let read = |first, at| {
+            let mut bytes = Vec::new();
+            let mut writer = Writer::new(&mut bytes, header).unwrap();
+            writer.write(&Entry { message, state: State::Seen, first, at, renewed: true }).unwrap();
+            writer.finish().unwrap();
+            let mut told = Vec::new();
+            let result = Reader::new(&bytes[..]).unwrap().read_all(|entry| told.push(*entry));
+            result.map(|in_flight| (in_flight, told)).map_err(|error| error.to_string())
+        };
+        let entry = Entry { message, state: State::Seen, first: 900, at: 1000, renewed: true };
+        assert_eq!(read(900, 1000), Ok((0, vec![entry])));
+        for (first, at) in
+            [(900, 1001), (950, 940), (i64::MIN, 1000), (i64::MAX, i64::MAX), (i64::MIN, i64::MIN)]
+        {
+            let error = read(first, at).unwrap_err();
+            assert!(error.contains("at byte 45: a record is none that an engine writes"), "{error}");
+        }
+    }
 }

@@ -165,13 +165,14 @@ impl Tracker {
         let since = self.log.at(position, &record);
         let age = at - since;
         let state = record.state();
-        let lapsed = state == State::Reserved && age >= self.rules.reserve_timeout;
+        let agrees = record.agrees(message);
+        // Of another message's reservation nothing is known but that it has the id.
+        let lapsed = state == State::Reserved && age >= self.rules.reserve_timeout && agrees;
         self.counts.lapsed += u64::from(lapsed);
         if age >= self.rules.remembered || lapsed || state == State::Released {
             self.begin_anew(message, hash, at, intent, position);
             return Verdict::Fresh;
         }
-        let agrees = record.agrees(message);
         if age >= self.rules.ttl {
             self.begin_anew(message, hash, at, intent, position);
             let past_ttl_by = TimeDelta::milliseconds(age - self.rules.ttl);
@@ -239,7 +240,7 @@ impl Tracker {
     fn carry(&mut self) -> bool {
         let tail = self.log.span().tail();
         let Some(oldest) = self.log.entry(tail) else { return false };
-        self.stand_elsewhere(self.placing.hash(oldest.message.id), tail, &oldest);
+        self.stand_elsewhere(self.placing.hash(oldest.message.id), tail, &Entry { renewed: false, ..oldest });
         self.log.pop();
         true
     }
@@ -287,7 +288,7 @@ impl Tracker {
 
     /// Begins the window of an id anew, with that message.
     fn begin_anew(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent, position: u32) {
-        let entry = Entry { message: *message, state: intent.state(), first: at, at };
+        let entry = Entry { message: *message, state: intent.state(), first: at, at, renewed: false };
         if !self.log.renew(position, &entry) {
             self.stand_elsewhere(hash, position, &entry);
         }
@@ -296,7 +297,7 @@ impl Tracker {
     /// Moves a record to the head, its TTL running from `at`.
     fn move_to_head(&mut self, hash: Hash, position: u32, at: i64) {
         if let Some(entry) = self.log.entry(position) {
-            self.stand_elsewhere(hash, position, &Entry { at, ..entry });
+            self.stand_elsewhere(hash, position, &Entry { at, renewed: false, ..entry });
         }
     }
 
@@ -304,6 +305,7 @@ impl Tracker {
         let new = self.log.push(entry);
         self.index.replace(hash, position, new, self.log.span());
         self.log.mark_moved(position);
+        self.log.pop_segment(entry.at.saturating_sub(self.rules.remembered));
     }
 
     /// Decides a reservation: the message counts as seen from then on, or as never seen.
@@ -342,17 +344,36 @@ impl Tracker {
             .filter(move |entry| entry.state != State::Moved && at - entry.at < self.rules.remembered)
     }
 
-    /// Puts back what [`Tracker::entries`] told, in its order. `None` where it is there already.
-    pub(super) fn put_back(&mut self, entry: &Entry, at: i64) -> Option<PutBack> {
+    /// The part of [`Tracker::entries`] that stands from `from` on and was seen until `until`, added to `into`, and
+    /// the position to go on from.
+    pub(super) fn entries_until(&self, from: Option<u32>, until: i64, at: i64, into: &mut Vec<Entry>) -> u32 {
+        let (tail, length) = (self.log.span().tail(), self.log.span().length());
+        // What has left since is not gone on from.
+        let done = from.map_or(0, |from| from.wrapping_sub(tail));
+        for step in if done <= length { done } else { 0 }..length {
+            let position = tail.wrapping_add(step);
+            let Some(entry) = self.log.entry(position) else { continue };
+            if entry.at > until {
+                return position;
+            }
+            if entry.state != State::Moved && at - entry.at < self.rules.remembered {
+                into.push(entry);
+            }
+        }
+        tail.wrapping_add(length)
+    }
+
+    /// Puts back what [`Tracker::entries`] told, in its order.
+    pub(super) fn put_back(&mut self, entry: &Entry, at: i64) -> PutBack {
         if at - entry.at >= self.rules.remembered {
-            return Some(PutBack::Expired);
+            return PutBack::Expired;
         }
         let id = entry.message.id;
         let hash = self.placing.hash(id);
         let log = &self.log;
         let spot = self.index.locate(hash, log.span(), |at| log.get(at).is_some_and(|record| record.is(id)));
         if let Spot::Known(_) = spot {
-            return None;
+            return PutBack::Repeated;
         }
         let full = self.log.len() >= self.rules.limit;
         if full {
@@ -361,7 +382,11 @@ impl Tracker {
         let position = self.log.push(entry);
         let found_room = self.index_at((hash, spot), position);
         self.index.take_stepped();
-        found_room.then_some(if full { PutBack::ForTheOldest } else { PutBack::Remembered })
+        match (found_room, full) {
+            (false, _) => PutBack::Refused,
+            (true, true) => PutBack::ForTheOldest,
+            (true, false) => PutBack::Remembered,
+        }
     }
 }
 
@@ -374,4 +399,8 @@ pub(super) enum PutBack {
     ForTheOldest,
     /// Its time is over.
     Expired,
+    /// It is there already.
+    Repeated,
+    /// Too many meet in its place of the index.
+    Refused,
 }

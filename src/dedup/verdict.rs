@@ -34,7 +34,8 @@ pub enum Verdict {
     /// The same message, read again from the same position of its source, as after a consumer's restart. Drop it.
     Replay,
     /// Somebody has it in hand: reserved, and not yet committed. Neither drop it nor process it: put it back, and
-    /// see it again once that is decided (at the latest after the reserve timeout).
+    /// see it again once that is decided: at the latest after the reserve timeout of engine time, which stands still
+    /// while a leap of the clock is held.
     InFlight,
     /// The engine is full. The message is passed on and not remembered, so that a copy of it would not be told.
     Untracked,

@@ -54,13 +54,15 @@ pub(super) fn merge(mut one: Vec<Colliding>, other: Vec<Colliding>) -> Vec<Colli
     let (unseen_in_one, unseen_in_other) = (unseen(&one), unseen(&other));
     for known in &mut one {
         let more = other.iter().find(|more| more.device == known.device);
-        known.collisions += more.map_or(unseen_in_other, |more| more.collisions);
-        known.over_by_at_most += more.map_or(unseen_in_other, |more| more.over_by_at_most);
+        let counted = more.map_or(unseen_in_other, |more| more.collisions);
+        known.collisions = known.collisions.saturating_add(counted);
+        let over = more.map_or(unseen_in_other, |more| more.over_by_at_most);
+        known.over_by_at_most = known.over_by_at_most.saturating_add(over);
     }
     for mut more in other {
         if one.iter().all(|known| known.device != more.device) {
-            more.collisions += unseen_in_one;
-            more.over_by_at_most += unseen_in_one;
+            more.collisions = more.collisions.saturating_add(unseen_in_one);
+            more.over_by_at_most = more.over_by_at_most.saturating_add(unseen_in_one);
             one.push(more);
         }
     }

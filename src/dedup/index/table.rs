@@ -124,15 +124,15 @@ impl Table {
 
     /// Lets the slot of `old` say `new`. `false` where there is none.
     pub(super) fn replace(&mut self, hash: Hash, old: u32, new: u32, span: Span) -> bool {
-        let home = hash.home(self.buckets);
+        let (tag, home) = (hash.tag(), hash.home(self.buckets));
         for at in home..home + PROBES {
-            if !self.bucket(at).positions.contains(&old) {
+            let bucket = self.bucket(at);
+            let mut slots = bucket.tags.iter().zip(&bucket.positions);
+            let Some(slot) = slots.position(|(own, position)| *own == tag && *position == old) else {
                 continue;
-            }
+            };
             let Some(bucket) = self.bucket_mut(at) else { return false };
-            for place in bucket.positions.iter_mut().filter(|place| **place == old) {
-                *place = new;
-            }
+            bucket.put(slot, tag, new);
             self.mark_beyond(home..at, new, span);
             return true;
         }

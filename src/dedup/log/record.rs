@@ -104,6 +104,8 @@ pub(in crate::dedup) struct Entry {
     /// fixed window.
     pub(in crate::dedup) first: i64,
     pub(in crate::dedup) at: i64,
+    /// Whether that sighting is younger than its place in the log.
+    pub(in crate::dedup) renewed: bool,
 }
 
 impl Entry {

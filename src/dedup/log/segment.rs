@@ -53,6 +53,13 @@ impl<T: Copy> Beside<T> {
         }
     }
 
+    /// Pushes a value where there are such.
+    pub(super) fn fill(&mut self, value: T) {
+        if self.on {
+            self.push(value);
+        }
+    }
+
     pub(super) fn push(&mut self, value: T) {
         if let Some(last) = self.segments.back_mut() {
             last.push(value);

@@ -83,13 +83,13 @@ impl Model {
             return if self.admit(anew) { (Verdict::Fresh, reserved) } else { (Verdict::Untracked, None) };
         };
         let age = now - known.at;
-        let lapsed = known.state == State::Reserved && age >= timeout;
+        let agrees = known.message.device == message.device && known.message.payload == message.payload;
+        let lapsed = known.state == State::Reserved && age >= timeout && agrees;
         if age >= remembered || lapsed || known.state == State::Released {
             *known = Known { renewed: true, ..anew };
             *segment = (*segment).max(now);
             return (Verdict::Fresh, reserved);
         }
-        let agrees = known.message.device == message.device && known.message.payload == message.payload;
         if age >= ttl {
             let late = Verdict::Late {
                 last_seen: instant(known.at),
@@ -140,7 +140,7 @@ impl Model {
             std::mem::take(&mut self.queue).into_iter().flat_map(|segment| segment.known).collect();
         for known in all {
             if known.state == State::Seen && now - known.at < remembered {
-                self.queue(Known { renewed: false, ..known });
+                self.queue(known);
             }
         }
     }

@@ -166,3 +166,35 @@ fn each_shard_has_its_part_of_the_limit() {
     }
     assert_eq!((engine.len(), engine.audit().verdicts.untracked), (100, 900));
 }
+
+#[test]
+fn its_snapshot_is_in_the_order_of_age() {
+    let settings = Settings::new(TimeDelta::seconds(100)).with_secret(Secret::from_bytes([2; 16]));
+    let of = |id: u64| Message::new(MessageId::from_u128(id.into()), Device::MAX, Fingerprint::from_u64(0));
+    let shared = SharedDeduplicator::new(&settings, 16).unwrap();
+    for id in 0..20_000 {
+        shared.see(&of(id), at(id as i64));
+    }
+    let mut saved = Vec::new();
+    assert_eq!(shared.snapshot(&mut saved).unwrap().ids, 20_000);
+    // The oldest are left out, to within a slice.
+    let few = settings.with_limit(Limit::Ids(15_000));
+    let (mut one, told) = Deduplicator::restore(&few, &saved[..], at(20_000)).unwrap();
+    assert_eq!((told.ids, told.over_limit, told.repeated, told.refused), (15_000, 5000, 0, 0));
+    assert!((5700..20_000).all(|id| one.see(&of(id), at(20_000)).drops()));
+    // And they leave in that order: there is room for as many as come.
+    let window =
+        Settings::new(TimeDelta::seconds(20)).with_grace(TimeDelta::zero()).with_limit(Limit::Ids(21_000));
+    let (mut one, _) = Deduplicator::restore(&window, &saved[..], at(20_000)).unwrap();
+    for id in 20_000..60_000 {
+        assert_eq!(one.see(&of(id), at(id as i64)), Verdict::Fresh, "{id}");
+    }
+}
+
+#[test]
+fn a_snapshot_before_the_first_message_is_empty() {
+    let shared = SharedDeduplicator::new(&settings(), 3).unwrap();
+    let mut saved = Vec::new();
+    assert_eq!(shared.snapshot(&mut saved).unwrap().ids, 0);
+    assert!(SharedDeduplicator::restore(&settings(), 2, &saved[..], at(0)).unwrap().0.is_empty());
+}

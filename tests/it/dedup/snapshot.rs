@@ -46,7 +46,10 @@ fn what_was_remembered_is_remembered_with_all_there_is_to_it() {
         let mut engine = filled(&settings, 5000);
         engine.see(&message(17), at(5000));
         let (mut again, told) = restored(&settings.with_secret(Secret::random()), &saved(&engine)).unwrap();
-        assert_eq!((told.ids, told.in_flight, told.expired, told.over_limit), (5000, 0, 0, 0));
+        assert_eq!(
+            (told.ids, told.in_flight, told.expired, told.over_limit, told.repeated),
+            (5000, 0, 0, 0, 0)
+        );
         assert_eq!(told.saved_at, Some(at(5000)));
         assert_eq!(again.settings(), engine.settings(), "the secret is that of the snapshot");
         for id in [0, 17, 4999] {
