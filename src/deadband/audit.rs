@@ -242,7 +242,7 @@ impl Squares {
     const NONE: Self = Self { count: 0, sum: 0.0 };
 
     const fn add(&mut self, difference: f64) {
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         self.sum += difference * difference;
     }
 

@@ -34,6 +34,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod deadband_audit;
+
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -344,7 +346,7 @@ pub async fn dedup_log(
     found.violations
 }
 
-/// Asks `probe` for the deadband of a device over `period`.
+/// Asks `probe` for the deadband of a device over `period`, with the figures of its audit where they are told.
 pub async fn deadband(
     probe: &dyn DeadbandProbe,
     device: impl Into<DeviceId>,
@@ -366,6 +368,7 @@ pub async fn deadband(
                 found.add("deadband", Rule::Number, format!("{name} of {number} is no width from 0"));
             }
         }
+        found.deadband_audit(&facts);
     }
     found.violations
 }

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::catalog;
-use iot_runbook::check::{CheckRequest, Checks, RegisterError};
+use iot_runbook::check::{CheckRequest, Checks, RegisterError, deadband_facts};
+use iot_runbook::deadband::audit::Audit;
+use iot_runbook::deadband::sample::Sample;
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
 use iot_runbook::mock::{
-    MockBrokerProbe, MockCustomCheck, MockDeviceProbe, MockGatewayProbe, MockNetworkProbe, MockPowerProbe,
+    MockBrokerProbe, MockCustomCheck, MockDeadbandProbe, MockDeviceProbe, MockGatewayProbe, MockNetworkProbe,
+    MockPowerProbe,
 };
 use iot_runbook::probe::conformance::{self, Rule};
 use iot_runbook::probe::{
-    Client, ConnectionEvent, ConnectionLog, GatewayHealth, LastSeenAnswer, PathTried, PathsTried, ProbeError,
-    ProbeErrorKind, Probes, PublishingLog, RefusalReason, SessionState,
+    Client, ConnectionEvent, ConnectionLog, DeadbandAudit, DeadbandFacts, GatewayHealth, LastSeenAnswer,
+    PathTried, PathsTried, ProbeError, ProbeErrorKind, Probes, PublishingLog, RefusalReason, SessionState,
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -208,4 +211,67 @@ async fn conformance_finds_nothing_wrong_with_a_good_adapter() {
     let period = Period::new(at(-100), at(0)).unwrap();
     let violations = conformance::broker(&broker, Client::Device("press-07".into()), period, at(0)).await;
     assert_eq!(violations, []);
+}
+
+/// What an adapter that answers so does wrong.
+async fn wrong_with(facts: DeadbandFacts) -> Vec<Rule> {
+    let mut probe = MockDeadbandProbe::new();
+    probe.expect_source().return_const(Source::new("edge"));
+    probe.expect_deadband().returning(move |_| Ok(facts.clone()));
+    let period = Period::new(at(-100), at(0)).unwrap();
+    let found = conformance::deadband(&probe, "press-07", period, at(0)).await;
+    assert!(found.iter().all(|violation| violation.method == "deadband"), "{found:?}");
+    found.iter().map(|violation| violation.rule).collect()
+}
+
+#[tokio::test]
+async fn conformance_looks_at_each_figure_of_an_audit() {
+    let period = Period::new(at(-100), at(0)).unwrap();
+    let facts =
+        |audit| DeadbandFacts::new(at(0), period).with_width(2.0).with_movement(9.0).with_audit(audit);
+    let good = || {
+        DeadbandAudit::new(2.0, 1_000, 1_000)
+            .with_noise(0.0)
+            .with_spread(9.0)
+            .with_movement(1.0)
+            .with_significance(-90.0)
+            .with_colour(1.0)
+            .with_slowness(30.0)
+            .with_error(9.0)
+            .with_hidden_range(9.0)
+            .with_structure(-1.0)
+    };
+    assert_eq!(wrong_with(facts(good())).await, []);
+    assert_eq!(wrong_with(facts(DeadbandAudit::new(2.0, 0, 0))).await, []);
+    for audit in [
+        good().with_noise(-0.1),
+        good().with_noise(f64::NAN),
+        good().with_spread(-1.0),
+        good().with_colour(f64::INFINITY),
+        good().with_slowness(-1.0),
+        good().with_error(f64::NAN),
+        good().with_hidden_range(-1.0),
+        good().with_movement(1.1),
+        good().with_movement(f64::NEG_INFINITY),
+        good().with_structure(1.1),
+        good().with_significance(f64::NAN),
+    ] {
+        assert_eq!(wrong_with(facts(audit.clone())).await, [Rule::Number], "{audit:?}");
+    }
+    for audit in [
+        DeadbandAudit::new(2.0, 1_000, 1_001),
+        DeadbandAudit::new(2.5, 1_000, 1),
+        good().with_spread(9.1),
+        good().with_error(9.1),
+        good().with_hidden_range(9.1),
+    ] {
+        assert_eq!(wrong_with(facts(audit.clone())).await, [Rule::Contradiction], "{audit:?}");
+    }
+    let no_band = DeadbandFacts::new(at(0), period).with_audit(good());
+    assert_eq!(wrong_with(no_band).await, [Rule::Contradiction]);
+    let mut audit = Audit::new(2.0).unwrap();
+    for second in 0..100_i64 {
+        audit.observe(&Sample::new(second, (second % 7) as f64), second % 10 == 0);
+    }
+    assert_eq!(wrong_with(deadband_facts(&audit, at(0), period)).await, []);
 }

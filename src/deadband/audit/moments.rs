@@ -22,7 +22,7 @@ impl Moments {
         Self { count: 0, mean: 0.0, squares: 0.0, lowest: f64::INFINITY, highest: f64::NEG_INFINITY };
 
     pub(super) fn add(&mut self, value: f64) {
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         let from_mean = value - self.mean;
         self.mean += from_mean / self.count as f64;
         self.squares += from_mean * (value - self.mean);

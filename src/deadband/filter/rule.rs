@@ -23,6 +23,8 @@ pub struct Rule<V: Number = f64> {
     min: i64,
     /// What a sample may be ahead of its reception.
     ahead: Option<i64>,
+    /// Whether the suppressed sample before a report goes first.
+    previous: bool,
     /// Whether what came too soon is dropped, not held.
     drops_soon: bool,
     is_ordered: bool,
@@ -54,6 +56,7 @@ impl<V: Number> Rule<V> {
             }),
             min: min.unwrap_or(0),
             ahead,
+            previous: settings.previous || profile == Profile::Pi,
             drops_soon: profile == Profile::Pi,
             is_ordered: profile.is_ordered(),
             is_foreign: !matches!(
@@ -196,7 +199,7 @@ impl<V: Number> Rule<V> {
     /// Keeps it as the previous one of the next report.
     #[inline]
     fn keep(&self, hold: &mut Hold<V>, sample: Sample<V>) {
-        if self.settings.previous {
+        if self.previous {
             hold.previous = Some(sample.into());
         }
     }
@@ -222,7 +225,7 @@ impl<V: Number> Rule<V> {
         reason: Reason,
         out: &mut impl FnMut(Report<V>),
     ) {
-        if self.settings.previous
+        if self.previous
             && let Some(previous) = hold.previous.take()
         {
             out(Report { sample: previous.into(), reason: Reason::Previous });

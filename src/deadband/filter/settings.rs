@@ -20,7 +20,7 @@ pub struct Settings {
     /// A value that moves sooner than this after the last reported one is held, and leaves when it is over.
     /// PI, which calls it `ExcMin`, drops it instead.
     pub min_interval: Option<TimeDelta>,
-    /// Whether the suppressed sample right before a reported one is reported first.
+    /// Whether the suppressed sample right before a reported one is reported first. PI always does.
     pub previous: bool,
     /// What becomes of samples out of time order.
     pub order: Order,

@@ -236,6 +236,23 @@ fn a_state_that_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn counts_stop_at_their_end() {
+    let seen: Vec<Seen> = (0..100).map(|at| (Sample::new(at, (at % 7) as f64), at == 0)).collect();
+    let mut full = serde_json::to_value(audit(&seen)).unwrap();
+    for count in
+        ["/all/count", "/steps/0/count", "/steps/1/count", "/holding/run/count", "/holding/steps/count"]
+    {
+        *full.pointer_mut(count).unwrap() = u64::MAX.into();
+    }
+    let mut full: Audit = serde_json::from_value(full).unwrap();
+    full.observe(&Sample::new(1_000, 3.0), false);
+    full.observe(&Sample::new(1_001, 3.0), true);
+    full.join(&empty()).unwrap();
+    assert_eq!(full.figures().samples, u64::MAX);
+    assert!(full.assess(&Limits::default()).to_string().len() > 100);
+}
+
+#[test]
 fn a_sample_allocates_nothing() {
     let mut audit = empty();
     let info = allocation_counter::measure(|| {

@@ -275,3 +275,30 @@ fn an_empty_bank_scans() {
     assert!(bank.scan_some(1, &[], &[]).unwrap().iter().next().is_none());
     assert_eq!(bank.len(), 0);
 }
+
+#[test]
+fn a_gap_is_longer_than_the_longest_interval() {
+    let settings = Settings::new(Extent::Absolute(1.0)).with_max_interval(TimeDelta::nanoseconds(10));
+    for (at, reason) in [(10, Reason::Heartbeat), (11, Reason::Gap)] {
+        let mut bank = FilterBank::<f64>::new(settings.clone()).unwrap();
+        bank.push(Extent::Absolute(1.0)).unwrap();
+        bank.scan(0, &[5.0]).unwrap();
+        assert_eq!(bank.scan(at, &[5.0]).unwrap().reason(0), Some(reason), "{at}");
+    }
+}
+
+#[test]
+fn a_restored_bank_knows_when_its_last_scan_was() {
+    let settings = Settings::new(Extent::Absolute(1.0)).with_order(Order::Refuse);
+    let new = || {
+        let mut bank = FilterBank::<f64>::new(settings.clone()).unwrap();
+        bank.push(Extent::Absolute(1.0)).unwrap();
+        bank
+    };
+    let mut saved = new();
+    saved.scan(7, &[5.0]).unwrap();
+    let mut bank = new();
+    bank.restore(0, &saved.state(0).unwrap()).unwrap();
+    assert!(bank.scan(7, &[5.0]).is_err());
+    assert!(bank.scan(8, &[5.0]).unwrap().is_empty());
+}

@@ -174,7 +174,6 @@ fn opc_ua_divides_before_it_multiplies() {
 fn pi_sends_the_previous_one_and_drops_what_comes_too_soon() {
     let settings = Settings::new(GAP)
         .with_profile(Profile::Pi)
-        .with_previous()
         .with_min_interval(TimeDelta::nanoseconds(3))
         .with_max_interval(TimeDelta::nanoseconds(20));
     let mut filter = filter::<f64>(settings);
