@@ -1,5 +1,7 @@
-//! Certificates: what stage of its life one is in. A pure engine: facts and the time in, a stage out.
+//! Certificates: read into plain values, and what stage of its life one is in. A pure engine: bytes, facts and the
+//! time in, values and a stage out.
 
 mod policy;
+pub mod validity;
 
 pub use policy::{Facts, Policy, Stage, effective_end};

@@ -1,0 +1,5 @@
+//! The certificate engine from outside.
+
+mod mint;
+mod openssl;
+mod reading;
