@@ -4,4 +4,4 @@
 mod policy;
 pub mod validity;
 
-pub use policy::{Facts, Policy, Stage, effective_end};
+pub use policy::{Facts, Policy, PolicyError, Stage, Terms, effective_end};

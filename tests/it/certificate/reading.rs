@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use iot_runbook::certificate::validity::{
     Certificate, CertificateError, Chain, Expiry, Part, certificates_from_pem, dates_from_der,
 };
+use iot_runbook::certificate::{Facts, effective_end};
 use proptest::prelude::*;
 
 use super::mint::{self, DATES, Dates, GENERALIZED_TIME, UTC_TIME, by_hand, pem};
@@ -162,6 +163,9 @@ fn a_chain_ends_with_the_first_of_it_to_end() {
         let effective = chain.effective();
         assert_eq!((effective.binds, effective.not_before), (binds, at(not_before)));
         assert_eq!(effective.expiry, Expiry::at(at(not_after)));
+        let facts = Facts::from(&chain);
+        assert_eq!(facts.not_before, effective.not_before);
+        assert_eq!(effective_end(facts.not_after, facts.issuer_not_after), effective.expiry.moment());
         let saved = serde_json::to_string(&chain).unwrap();
         assert_eq!(serde_json::from_str::<Chain>(&saved).unwrap(), chain);
     }
