@@ -16,7 +16,7 @@
 //! | [`check`] | turns an adapter's answer into one value, in one pure function for each check | register checks of your own |
 //! | [`diagnosis`] | the machine: poll, answer, waits, acts, hypotheses, trace, saved state | drive it yourself, save and resume, rehearse runbooks |
 //! | [`driver`] | the async loop: time limits, retries, people, acts | run a diagnosis over your adapters |
-//! | [`certificate`] | certificates read from DER and PEM; the stages of their lives | read certificates, tell what is due |
+//! | [`certificate`] | certificates read from DER and PEM; the stages of their lives; the messages of a renewal | read certificates, tell what is due |
 //! | [`deadband`] | which samples of a tag are worth reporting: filters, vendors' semantics, banks of filters | filter at a gateway |
 //! | [`fact`], [`subject`], [`time`] | values with evidence; whom it is about; clocks, periods, durations | everywhere |
 //!
