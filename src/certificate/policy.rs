@@ -1,33 +1,89 @@
+mod next_change;
+mod validate;
+
 use std::fmt;
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::validity::Chain;
+
+pub use validate::{PolicyError, Terms};
+
 /// When what must happen to a certificate, by the time that is left of it. "Left" is its effective end less now;
 /// each bound is the smaller of a fixed time and a share of its lifetime, so that it also serves certificates
 /// that live for hours. Comparisons are strict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// It is data: serde reads it with lengths of time as text, and what is not named is as in the default. Nothing is
+/// checked until [`Policy::validate`] or [`Policy::validate_for`] does.
+///
+/// ```
+/// use iot_runbook::certificate::Policy;
+///
+/// let policy: Policy = serde_json::from_str(r#"{ "renewal": "45d", "overlap": "3d" }"#)?;
+/// assert!(policy.validate().is_ok());
+/// let policy: Policy = serde_json::from_str(r#"{ "renewal": "120d" }"#)?;
+/// let error = policy.validate().unwrap_err();
+/// assert!(error.to_string().starts_with("`renewal` (120d) is not below `awareness` (90d)"), "{error}");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Awareness when less than this, and less than half of its life, is left.
+    /// Awareness when less than this, and less than its share of its life, is left.
+    #[serde(with = "text")]
     pub awareness: TimeDelta,
-    /// Renewal when less than this, and less than a third of its life, is left.
+    /// Renewal when less than this, and less than its share of its life, is left.
+    #[serde(with = "text")]
     pub renewal: TimeDelta,
-    /// Follow-up when less than this, and less than a sixth of its life, is left.
+    /// Follow-up when less than this, and less than its share of its life, is left.
+    #[serde(with = "text")]
     pub follow_up: TimeDelta,
+    /// Awareness by a share of the life: its n-th part. 0: by the fixed time alone.
+    pub awareness_share: u32,
+    /// Renewal by a share of the life: its n-th part. 0: by the fixed time alone.
+    pub renewal_share: u32,
+    /// Follow-up by a share of the life: its n-th part. 0: by the fixed time alone.
+    pub follow_up_share: u32,
+    /// How long the old certificate stays in use beside the new one; never longer than what remains of it.
+    #[serde(with = "text")]
+    pub overlap: TimeDelta,
     /// The clock is suspect when it is further than this ahead of the high-water mark.
+    #[serde(with = "text")]
     pub jump: TimeDelta,
 }
 
 impl Default for Policy {
-    /// 90, 60 and 30 days, as from a lifetime of 180 days on; the clock may jump by 30 days.
+    /// 90, 60 and 30 days, as from a lifetime of 180 days on, and half, a third and a sixth of a shorter one; an
+    /// overlap of 7 days; the clock may jump by 30 days.
     fn default() -> Self {
         Self {
             awareness: TimeDelta::days(90),
             renewal: TimeDelta::days(60),
             follow_up: TimeDelta::days(30),
+            awareness_share: 2,
+            renewal_share: 3,
+            follow_up_share: 6,
+            overlap: TimeDelta::days(7),
             jump: TimeDelta::days(30),
         }
+    }
+}
+
+/// Lengths of time as text.
+mod text {
+    use chrono::TimeDelta;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use crate::time::{format_duration, parse_duration};
+
+    pub(super) fn serialize<S: Serializer>(length: &TimeDelta, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_duration(*length))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+        parse_duration(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
@@ -125,18 +181,29 @@ impl Policy {
         // One that never expires has a life of any length: the fixed times alone bind it.
         let life = effective_end(facts.not_after, None)
             .map(|end| nanoseconds(end.signed_duration_since(facts.not_before)));
-        let below = |fixed: TimeDelta, share: i128| {
-            left < nanoseconds(fixed) && life.is_none_or(|life| left * share < life)
+        let below = |fixed: TimeDelta, share: u32| {
+            let share = i128::from(share);
+            left < nanoseconds(fixed) && (share == 0 || life.is_none_or(|life| left * share < life))
         };
-        if below(self.follow_up, 6) && !facts.confirmed {
+        if below(self.follow_up, self.follow_up_share) && !facts.confirmed {
             Stage::FollowUp
-        } else if below(self.renewal, 3) {
+        } else if below(self.renewal, self.renewal_share) {
             Stage::Renewal
-        } else if below(self.awareness, 2) {
+        } else if below(self.awareness, self.awareness_share) {
             Stage::Awareness
         } else {
             Stage::Ok
         }
+    }
+}
+
+impl From<&Chain> for Facts {
+    /// Of the device's own certificate, with the earliest end among its issuers. It begins when all of the chain
+    /// has begun.
+    fn from(chain: &Chain) -> Self {
+        let issuers = chain.issuers().iter().map(|issuer| issuer.not_after.written()).min();
+        Self::new(chain.effective().not_before, chain.leaf().not_after.written())
+            .with_issuer_not_after(issuers)
     }
 }
 

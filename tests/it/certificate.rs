@@ -1,0 +1,6 @@
+//! The certificate engine from outside.
+
+mod message;
+mod mint;
+mod openssl;
+mod reading;
