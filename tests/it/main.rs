@@ -9,6 +9,7 @@
 
 mod allocations;
 mod catalog;
+mod certificate;
 mod check;
 mod deadband;
 mod dedup;

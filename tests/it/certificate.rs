@@ -1,0 +1,3 @@
+//! Certificates: each engine beside a slow and obvious model of it.
+
+mod sweep;
