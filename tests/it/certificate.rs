@@ -1,6 +1,8 @@
-//! The certificate engine from outside.
+//! The certificate engine from outside: beside the `openssl` command, and beside slow and obvious models.
 
+mod checklist;
 mod message;
 mod mint;
 mod openssl;
 mod reading;
+mod sweep;

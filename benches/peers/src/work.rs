@@ -1,5 +1,6 @@
 //! The works: hot paths that are measured. A new one is a file beside these, and a line in [`all`].
 
+mod certificates;
 mod deadband;
 mod dedup;
 mod diagnosis;
@@ -25,7 +26,14 @@ pub(crate) trait Work: Sync {
 
 /// Every work, in the order in which the help names them.
 pub(crate) fn all() -> &'static [&'static dyn Work] {
-    &[&deadband::Deadband, &dedup::Dedup, &diagnosis::Diagnosis, &load::Load, &swinging_door::Door]
+    &[
+        &certificates::Certificates,
+        &deadband::Deadband,
+        &dedup::Dedup,
+        &diagnosis::Diagnosis,
+        &load::Load,
+        &swinging_door::Door,
+    ]
 }
 
 /// Measures one case beside one peer and reports the row.

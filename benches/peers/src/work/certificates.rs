@@ -1,0 +1,174 @@
+//! Certificates: the daily sweep over ten million, and the index that it reads.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::certificate::sweep::{Contact, Entry, ExpiryIndex, Settings, Sweep};
+use iot_runbook::certificate::{Facts, Policy, Stage};
+
+use super::Work;
+use crate::error::Error;
+use crate::measure::{self, Side};
+use crate::report::{Report, Row};
+
+/// The work.
+pub(crate) struct Certificates;
+
+const NAME: &str = "certs";
+
+const FLEET: u64 = 10_000_000;
+
+/// A sweep of the fleet with one percent due, in nanoseconds.
+const SWEEP_TARGET: f64 = 50e6;
+
+/// Building the index of the fleet, in nanoseconds.
+const BUILD_TARGET: f64 = 5e9;
+
+/// The most bytes a record may take.
+const BYTES_TARGET: f64 = 64.0;
+
+impl Work for Certificates {
+    fn name(&self) -> &'static str {
+        "certificates"
+    }
+
+    fn about(&self) -> &'static str {
+        "certificates: a daily sweep over ten million at four shares due, and building its index"
+    }
+
+    fn run(&self, report: &mut Report) -> Result<(), Error> {
+        let mut built = None;
+        let counted = allocation_counter::measure(|| built = Some(index(FLEET)));
+        let index = built.transpose()?.ok_or_else(|| Error::Differs("no index".to_owned()))?;
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53 bytes")]
+        let bytes = counted.bytes_current as f64 / 1e7;
+        let map = map(FLEET);
+        for (case, per_10_000) in [
+            ("sweep 10M 0.01 %", 1),
+            ("sweep 10M 0.1 %", 10),
+            ("sweep 10M 1 %", 100),
+            ("sweep 10M 10 %", 1_000),
+        ] {
+            let now = at(per_10_000);
+            let due = proven(&index, &map, now)?;
+            let peers: [(&'static str, Side<'_>); 2] =
+                [("btree-range", range(&map, now)), ("full-scan", scan(&map, now))];
+            for (peer, mut side) in peers {
+                let medians = measure::side_by_side(&mut ours(&index, now), &mut side);
+                let notes = vec![("due", due), ("ns_per_due", (medians.ours_ns / due * 10.0).round() / 10.0)];
+                report.row(&Row { work: NAME, case: case.to_owned(), peer, medians, notes })?;
+                if per_10_000 == 100 {
+                    report.target(&format!("{case} beside {peer}"), medians, SWEEP_TARGET);
+                }
+            }
+        }
+        drop(map);
+        drop(index);
+        let mut ours: Side<'_> = Box::new(|runs| {
+            for _ in 0..runs {
+                black_box(self::index(FLEET).is_ok());
+            }
+        });
+        let mut peer: Side<'_> = Box::new(|runs| {
+            for _ in 0..runs {
+                black_box(self::map(FLEET).len());
+            }
+        });
+        let medians = measure::side_by_side(&mut ours, &mut peer);
+        let notes = vec![("bytes_per_record", (bytes * 10.0).round() / 10.0)];
+        report.row(&Row { work: NAME, case: "build 10M".to_owned(), peer: "btree-map", medians, notes })?;
+        report.target("build 10M", medians, BUILD_TARGET);
+        let verdict = if bytes <= BYTES_TARGET { "met" } else { "MISSED" };
+        report.remark(format!("target 10M records: at most 64 bytes each, counted {bytes:.1}: {verdict}"));
+        Ok(())
+    }
+}
+
+/// Each has a life of 365 days; their ends are spread evenly over a year, in no order.
+fn dates(device: u64) -> (DateTime<Utc>, DateTime<Utc>) {
+    let seconds = device.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (365 * 86_400);
+    let from = begin() + TimeDelta::seconds(i64::try_from(seconds).unwrap_or_default());
+    (from, from + TimeDelta::days(365))
+}
+
+fn begin() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+}
+
+/// When so many of ten thousand are past their awareness bound.
+fn at(per_10_000: i32) -> DateTime<Utc> {
+    begin() + TimeDelta::days(365 - 90) + TimeDelta::seconds(365 * 86_400) * per_10_000 / 10_000
+}
+
+fn index(fleet: u64) -> Result<ExpiryIndex, Error> {
+    let mut index = ExpiryIndex::new(Policy::default());
+    index.reserve(usize::try_from(fleet).unwrap_or_default());
+    for device in 0..fleet {
+        let (from, to) = dates(device);
+        index.insert(&Entry::new(device, from, to)).map_err(|error| Error::failed("an entry", error))?;
+    }
+    Ok(index)
+}
+
+/// What one would write first: ends and devices in a sorted map, with the beginning of each certificate.
+fn map(fleet: u64) -> BTreeMap<(i64, u64), i64> {
+    (0..fleet)
+        .map(|device| {
+            let (from, to) = dates(device);
+            ((to.timestamp(), device), from.timestamp())
+        })
+        .collect()
+}
+
+fn ours(index: &ExpiryIndex, now: DateTime<Utc>) -> Side<'_> {
+    let mut sweep = Sweep::new(Settings::default());
+    Box::new(move |runs| {
+        for _ in 0..runs {
+            let digest = sweep.run(index, now, |_| Some(Contact::new(Some(now))));
+            black_box(digest.is_ok_and(|digest| digest.due().is_empty()));
+        }
+    })
+}
+
+/// All that end within 90 days, read in order, each judged by the same policy.
+fn range(map: &BTreeMap<(i64, u64), i64>, now: DateTime<Utc>) -> Side<'_> {
+    Box::new(move |runs| {
+        for _ in 0..runs {
+            let last = (now + TimeDelta::days(90)).timestamp();
+            let due: Vec<_> =
+                map.range(..=(last, u64::MAX)).filter_map(|(key, from)| judged(*key, *from, now)).collect();
+            black_box(due.len());
+        }
+    })
+}
+
+/// Every certificate, each judged by the same policy.
+fn scan(map: &BTreeMap<(i64, u64), i64>, now: DateTime<Utc>) -> Side<'_> {
+    let flat: Vec<_> = map.iter().map(|(key, from)| (*key, *from)).collect();
+    Box::new(move |runs| {
+        for _ in 0..runs {
+            let due: Vec<_> = flat.iter().filter_map(|(key, from)| judged(*key, *from, now)).collect();
+            black_box(due.len());
+        }
+    })
+}
+
+fn judged((end, device): (i64, u64), from: i64, now: DateTime<Utc>) -> Option<(i64, u64, Stage)> {
+    let second = |second| DateTime::from_timestamp(second, 0);
+    let stage = Policy::default().stage(&Facts::new(second(from)?, second(end)?), now, None);
+    (stage != Stage::Ok && stage != Stage::NotYetValid).then_some((end, device, stage))
+}
+
+/// Both tell the same, and how many.
+fn proven(index: &ExpiryIndex, map: &BTreeMap<(i64, u64), i64>, now: DateTime<Utc>) -> Result<f64, Error> {
+    let digest = Sweep::default()
+        .run(index, now, |_| Some(Contact::new(Some(now))))
+        .map_err(|error| Error::failed("a run", error))?;
+    let ours = digest.due().iter().map(|due| (due.end.timestamp(), due.device, due.stage));
+    if !ours.eq(map.iter().filter_map(|(key, from)| judged(*key, *from, now))) {
+        return Err(Error::Differs(format!("the sweep at {now} is not what a look at all of them tells")));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    Ok(digest.due().len() as f64)
+}

@@ -1,0 +1,57 @@
+//! The daily job: which certificates of a fleet are due today, at the cost of those and not of the fleet.
+//!
+//! # What holds
+//! - A digest names every certificate that is past its awareness bound, and no other; the stage is the one that
+//!   [`Policy::stage`](super::Policy::stage) tells.
+//! - A run walks what it reports. A certificate that is not due is not looked at, whatever the size of the fleet.
+//! - An issuer that ends before its leaves is one entry with their number. They are not due one by one until it has
+//!   been replaced, for a leaf renewed under the same issuer would end no later.
+//! - The same day twice pages once, also over a restart: what was paged is in the [`State`].
+//! - Under a clock that stepped back, or jumped ahead, nothing is told and nothing is moved: [`ClockSuspect`].
+//!
+//! # How to drive it
+//! 1. Fill an [`ExpiryIndex`]: [`insert_issuer`](ExpiryIndex::insert_issuer), then [`insert`](ExpiryIndex::insert) each
+//!    device's certificate. A renewed certificate is inserted under the same device, and replaces the old one.
+//! 2. Once a day (more often where certificates live for hours) call [`Sweep::run`] with the time.
+//! 3. Save [`Sweep::state`], then send the page. Where a crash between the two must not lose a page, send it first: it
+//!    may come twice then, and its day and entries say that it is the same.
+//!
+//! ```
+//! use chrono::{TimeDelta, TimeZone, Utc};
+//! use iot_runbook::certificate::sweep::{Contact, Entry, ExpiryIndex, Reach, Settings, Sweep, Visit};
+//! use iot_runbook::certificate::{Policy, Stage};
+//!
+//! let now = Utc.with_ymd_and_hms(2026, 3, 1, 6, 0, 0).unwrap();
+//! let mut index = ExpiryIndex::new(Policy::default());
+//! for (device, days_left) in [(1, 300), (2, 80), (3, 20)] {
+//!     let end = now + TimeDelta::days(days_left);
+//!     index.insert(&Entry::new(device, end - TimeDelta::days(365), end))?;
+//! }
+//! let mut sweep = Sweep::new(Settings::default());
+//! // Nobody has seen device 3 for a week, and it is back too late.
+//! let contact = |_| Some(Contact::new(Some(now - TimeDelta::days(7))).with_back_at(Some(now + TimeDelta::days(40))));
+//! let digest = sweep.run(&index, now, contact)?;
+//! let due: Vec<_> = digest.due().iter().map(|due| (due.device, due.stage)).collect();
+//! assert_eq!(due, [(3, Stage::FollowUp), (2, Stage::Awareness)]);
+//! let offline: Vec<_> = digest.offline().map(|due| due.reach).collect();
+//! assert_eq!(offline, [Reach::Offline { since: Some(now - TimeDelta::days(7)), visit: Visit::Technician }]);
+//! assert_eq!(digest.page().map(|page| page.due.len()), Some(1));
+//! // Again, the same day: the digest is the same, and nobody is paged.
+//! assert!(sweep.run(&index, now, contact)?.page().is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod bounds;
+mod calendar;
+mod digest;
+mod entry;
+mod index;
+mod job;
+mod metrics;
+mod table;
+
+pub use digest::{Digest, Due, IssuerDue, Page, Reach, Visit};
+pub use entry::{Entry, Renewal};
+pub use index::{EntryError, ExpiryIndex};
+pub use job::{ClockSuspect, Contact, Settings, State, Sweep};
+pub use metrics::Metrics;

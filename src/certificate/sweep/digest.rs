@@ -1,0 +1,181 @@
+//! What a run reports.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::entry::Renewal;
+use crate::certificate::Stage;
+
+/// What is due at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Digest {
+    /// When it was told.
+    pub at: DateTime<Utc>,
+    pub(super) due: Vec<Due>,
+    pub(super) issuers: Vec<IssuerDue>,
+    pub(super) page: Option<Page>,
+}
+
+/// One certificate that is past its awareness bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Due {
+    /// The device.
+    pub device: u64,
+    /// Which certificate of the device it is.
+    pub generation: u32,
+    /// Its effective end.
+    pub end: DateTime<Utc>,
+    /// Its stage.
+    pub stage: Stage,
+    /// How far its renewal has come.
+    pub renewal: Renewal,
+    /// Whether the device renews by itself.
+    pub auto_renewal: bool,
+    /// Its renewal should have happened: it was due for longer than the grace, and nobody has seen a successor.
+    pub overdue: bool,
+    /// Whether the device can be reached. Asked from the renewal stage on, where no successor is confirmed.
+    pub reach: Reach,
+}
+
+/// Whether a device can be reached for a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reach {
+    /// It was not asked: nothing is to be done with the device.
+    NotAsked,
+    /// It was seen of late.
+    Online,
+    /// It was not seen for longer than the bound.
+    Offline {
+        /// When it was last seen; `None`: never.
+        since: Option<DateTime<Utc>>,
+        /// What to plan.
+        visit: Visit,
+    },
+    /// Nobody could tell. It is on the offline list.
+    Unknown,
+}
+
+/// What to plan for a device that is offline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Visit {
+    /// It is expected back in time: renew it in a maintenance window then.
+    MaintenanceWindow,
+    /// It is expected back after its certificate has ended, or that has ended: send a technician.
+    Technician,
+    /// Nobody knows when it is back: find out, and plan for a technician.
+    Undecided,
+}
+
+/// An issuer that binds leaves and is past its awareness bound: one entry for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct IssuerDue {
+    /// The issuer.
+    pub issuer: u64,
+    /// Its end.
+    pub end: DateTime<Utc>,
+    /// The stage of its own certificate.
+    pub stage: Stage,
+    /// How many certificates in use end with it, or would end later than it.
+    pub leaves: u64,
+}
+
+/// What operations is paged for: follow-ups, what has ended, overdue renewals, issuers as late. Each once a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Page {
+    /// The day in UTC.
+    pub day: NaiveDate,
+    /// The certificates, earliest end first.
+    pub due: Vec<Due>,
+    /// The issuers, earliest end first.
+    pub issuers: Vec<IssuerDue>,
+}
+
+impl Digest {
+    /// All that is due, earliest end first, then by device. The leaves that an issuer binds are not among them.
+    #[must_use]
+    pub fn due(&self) -> &[Due] {
+        &self.due
+    }
+
+    /// The issuers that bind leaves and are due, earliest end first.
+    #[must_use]
+    pub fn issuers(&self) -> &[IssuerDue] {
+        &self.issuers
+    }
+
+    /// What operations is to be paged for; `None` where there is nothing that was not paged today.
+    #[must_use]
+    pub const fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
+    }
+
+    /// For the infrastructure team to know; nothing is to be done.
+    pub fn awareness(&self) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(|due| due.stage == Stage::Awareness)
+    }
+
+    /// Renewals to begin: due, by a device that renews by itself, none begun, and it has not ended.
+    pub fn to_renew(&self) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(|due| {
+            matches!(due.stage, Stage::Renewal | Stage::FollowUp)
+                && due.auto_renewal
+                && due.renewal == Renewal::None
+        })
+    }
+
+    /// Renewals that should have happened.
+    pub fn overdue(&self) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(|due| due.overdue)
+    }
+
+    /// What a person must see to before it ends.
+    pub fn follow_up(&self) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(|due| due.needs_follow_up())
+    }
+
+    /// What has ended.
+    pub fn expired(&self) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(|due| due.stage == Stage::Expired)
+    }
+
+    /// The follow-up list of devices that are offline, or of which nobody can tell.
+    pub fn offline(&self) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(|due| matches!(due.reach, Reach::Offline { .. } | Reach::Unknown))
+    }
+}
+
+impl Due {
+    /// In follow-up, or in renewal where nothing renews it by itself: the renewal failed, or the device cannot.
+    #[must_use]
+    pub fn needs_follow_up(&self) -> bool {
+        match self.stage {
+            Stage::FollowUp => true,
+            Stage::Renewal => {
+                self.renewal == Renewal::Failed || !self.auto_renewal && self.renewal == Renewal::None
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether operations is paged for it.
+    #[must_use]
+    pub fn pages(&self) -> bool {
+        self.needs_follow_up() || self.overdue || self.stage == Stage::Expired
+    }
+}
+
+impl IssuerDue {
+    /// Whether operations is paged for it: its follow-up bound is passed.
+    #[must_use]
+    pub fn pages(&self) -> bool {
+        matches!(self.stage, Stage::FollowUp | Stage::Expired)
+    }
+}

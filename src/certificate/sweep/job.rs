@@ -1,0 +1,215 @@
+//! The run itself, and what it remembers.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::digest::{Digest, Due, IssuerDue, Page, Reach, Visit};
+use super::entry::Renewal;
+use super::index::{Candidate, ExpiryIndex};
+use crate::certificate::{Policy, Stage};
+
+/// How a run judges what the policy does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// A renewal is overdue when it was due for longer than this, and longer than a 24th of the certificate's life.
+    /// (The smaller of the two counts.) By default 7 days.
+    pub grace: TimeDelta,
+    /// A device is offline when it was not seen for longer than this. By default a day.
+    pub offline_after: TimeDelta,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { grace: TimeDelta::days(7), offline_after: TimeDelta::days(1) }
+    }
+}
+
+/// What the platform knows of the contact with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Contact {
+    /// When the platform last received something from it, by its own clock; `None`: never.
+    pub last_seen: Option<DateTime<Utc>>,
+    /// When it is expected back, where somebody knows.
+    pub back_at: Option<DateTime<Utc>>,
+}
+
+impl Contact {
+    /// Last seen then, or never; nobody knows when it is back.
+    #[must_use]
+    pub const fn new(last_seen: Option<DateTime<Utc>>) -> Self {
+        Self { last_seen, back_at: None }
+    }
+
+    /// The same, expected back then.
+    #[must_use]
+    pub const fn with_back_at(mut self, back_at: Option<DateTime<Utc>>) -> Self {
+        self.back_at = back_at;
+        self
+    }
+}
+
+/// The clock cannot be trusted, so nothing was told. Nothing was changed either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "clock-suspect: it is {now}, and the latest run was at {mark}; set the clock right, or, where it is right and no \
+     run took place for long, accept it with `Sweep::accept_clock`"
+)]
+#[non_exhaustive]
+pub struct ClockSuspect {
+    /// The time that was told.
+    pub now: DateTime<Utc>,
+    /// The high-water mark.
+    pub mark: DateTime<Utc>,
+}
+
+/// What must be kept over restarts: the high-water mark of the clock, and what was paged on its day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    high_water: Option<DateTime<Utc>>,
+    day: Option<NaiveDate>,
+    /// Device and effective end: another certificate is another page.
+    devices: BTreeSet<(u64, DateTime<Utc>)>,
+    issuers: BTreeSet<u64>,
+}
+
+impl State {
+    /// The latest time at which a run took place.
+    #[must_use]
+    pub const fn high_water(&self) -> Option<DateTime<Utc>> {
+        self.high_water
+    }
+}
+
+/// The daily job over an [`ExpiryIndex`].
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    settings: Settings,
+    state: State,
+}
+
+impl Sweep {
+    /// A job that never ran.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, state: State::default() }
+    }
+
+    /// A job that goes on from what was kept.
+    #[must_use]
+    pub const fn resume(settings: Settings, state: State) -> Self {
+        Self { settings, state }
+    }
+
+    /// What to keep after each run.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes `now` for right, back or far ahead. What was paged on its day stays paged.
+    pub const fn accept_clock(&mut self, now: DateTime<Utc>) {
+        self.state.high_water = Some(now);
+    }
+
+    /// What is due at `now`. `contact` is asked once for each device whose renewal is due and not confirmed; `None`
+    /// means that nobody could tell.
+    ///
+    /// # Errors
+    /// [`ClockSuspect`] where `now` is before the latest run, or further ahead of it than the policy's `jump`.
+    pub fn run(
+        &mut self,
+        index: &ExpiryIndex,
+        now: DateTime<Utc>,
+        mut contact: impl FnMut(u64) -> Option<Contact>,
+    ) -> Result<Digest, ClockSuspect> {
+        let policy = index.policy();
+        if let Some(mark) = self.state.high_water
+            && (now < mark || now.signed_duration_since(mark) > policy.jump)
+        {
+            return Err(ClockSuspect { now, mark });
+        }
+        self.state.high_water = Some(now);
+        let mut due: Vec<_> = index
+            .until(now)
+            .filter_map(|candidate| self.judge(policy, &candidate, now, &mut contact))
+            .collect();
+        due.sort_unstable_by_key(|due| (due.end, due.device));
+        let mut issuers: Vec<_> = index
+            .binding()
+            .map(|binding| IssuerDue {
+                issuer: binding.issuer,
+                end: binding.not_after,
+                stage: policy.stage(&binding.facts, now, None),
+                leaves: binding.leaves,
+            })
+            .filter(|due| !matches!(due.stage, Stage::Ok | Stage::NotYetValid))
+            .collect();
+        issuers.sort_unstable_by_key(|due| (due.end, due.issuer));
+        let page = self.page(now.date_naive(), &due, &issuers);
+        Ok(Digest { at: now, due, issuers, page })
+    }
+
+    /// `None` where it is not due yet.
+    fn judge(
+        &self,
+        policy: &Policy,
+        candidate: &Candidate,
+        now: DateTime<Utc>,
+        contact: &mut impl FnMut(u64) -> Option<Contact>,
+    ) -> Option<Due> {
+        let Candidate { entry, facts, bounds } = candidate;
+        let stage = policy.stage(facts, now, None);
+        if matches!(stage, Stage::Ok | Stage::NotYetValid) {
+            return None;
+        }
+        let is_open = stage != Stage::Awareness && entry.renewal != Renewal::Confirmed;
+        let reach =
+            if is_open { self.reach(bounds.end, now, contact(entry.device)) } else { Reach::NotAsked };
+        Some(Due {
+            device: entry.device,
+            generation: entry.generation,
+            end: bounds.end,
+            stage,
+            renewal: entry.renewal,
+            auto_renewal: entry.auto_renewal,
+            overdue: is_open && bounds.is_overdue(policy, self.settings.grace, now),
+            reach,
+        })
+    }
+
+    fn reach(&self, end: DateTime<Utc>, now: DateTime<Utc>, contact: Option<Contact>) -> Reach {
+        let Some(contact) = contact else { return Reach::Unknown };
+        let since = contact.last_seen;
+        if since.is_some_and(|seen| now.signed_duration_since(seen) <= self.settings.offline_after) {
+            return Reach::Online;
+        }
+        let visit = match contact.back_at {
+            _ if now > end => Visit::Technician,
+            Some(back) if back > end => Visit::Technician,
+            // An expectation that has passed says nothing of when it is back.
+            Some(back) if back >= now => Visit::MaintenanceWindow,
+            _ => Visit::Undecided,
+        };
+        Reach::Offline { since, visit }
+    }
+
+    /// What was not paged on this day yet.
+    fn page(&mut self, day: NaiveDate, due: &[Due], issuers: &[IssuerDue]) -> Option<Page> {
+        if self.state.day != Some(day) {
+            self.state.day = Some(day);
+            self.state.devices.clear();
+            self.state.issuers.clear();
+        }
+        let State { devices, issuers: paged, .. } = &mut self.state;
+        let due: Vec<_> =
+            due.iter().filter(|due| due.pages() && devices.insert((due.device, due.end))).copied().collect();
+        let issuers: Vec<_> =
+            issuers.iter().filter(|due| due.pages() && paged.insert(due.issuer)).copied().collect();
+        (!due.is_empty() || !issuers.is_empty()).then_some(Page { day, due, issuers })
+    }
+}
