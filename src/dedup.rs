@@ -34,7 +34,7 @@
 //! | the id | verdict | |
 //! |---|---|---|
 //! | is not remembered, or beyond TTL and grace | [`Fresh`](Verdict::Fresh), or [`Untracked`](Verdict::Untracked) when full | passes |
-//! | was reserved, and given up or not decided in time | [`Fresh`](Verdict::Fresh) | passes |
+//! | was reserved, and given up, or not decided in time for this very message | [`Fresh`](Verdict::Fresh) | passes |
 //! | is as old as the TTL or older, with this device and payload | [`Late`](Verdict::Late), and begins anew | passes |
 //! | is as old as the TTL or older, with another | [`Fresh`](Verdict::Fresh), and begins anew | passes |
 //! | is of another device or payload | [`Collision`](Verdict::Collision), the first stays | passes |

@@ -249,11 +249,11 @@ impl<S: DedupStore> StoreDeduplicator<S> {
         // Below zero where the clock that made the record is ahead of this one: young, then.
         let age = now.saturating_sub(since);
         let (ttl, grace) = (ttl.num_milliseconds(), grace.num_milliseconds());
-        let lapsed = record.in_flight && age >= reserve_timeout.num_milliseconds();
+        let agrees = record.agrees(message);
+        let lapsed = record.in_flight && age >= reserve_timeout.num_milliseconds() && agrees;
         if lapsed || age >= ttl.saturating_add(grace) {
             return Step::Anew(Verdict::Fresh);
         }
-        let agrees = record.agrees(message);
         if age >= ttl {
             let past_ttl_by = TimeDelta::try_milliseconds(age - ttl).unwrap_or(TimeDelta::MAX);
             let late = Verdict::Late { last_seen: instant(since), past_ttl_by };

@@ -72,7 +72,7 @@ impl Model {
             let age = now - if self.sliding { known.last } else { known.first };
             let same = known.message.device == message.device && known.message.payload == message.payload;
             let first_seen = at(known.first);
-            if known.reserved.is_some() && age >= self.timeout || age >= self.ttl + self.grace {
+            if known.reserved.is_some() && same && age >= self.timeout || age >= self.ttl + self.grace {
                 // As if it had never been.
             } else if age >= self.ttl {
                 if same {
