@@ -92,11 +92,11 @@ mod tests {
     fn what_is_not_known_is_refused_with_what_is() {
         assert_eq!(
             refused(&["dream"]),
-            "no work \"dream\"; there is: deadband, diagnosis, load, swinging-door"
+            "no work \"dream\"; there is: certificates, deadband, dedup, diagnosis, load, swinging-door"
         );
         assert_eq!(refused(&["load", "--jsn"]), "no option --jsn; there is --json, and --help");
         assert_eq!(refused(&["load", "load"]), "one work at a time, please");
-        assert!(refused(&[]).starts_with("name the work to measure: deadband, diagnosis, load"));
+        assert!(refused(&[]).starts_with("name the work to measure: certificates, deadband, dedup, "));
     }
 
     #[test]
