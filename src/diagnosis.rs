@@ -22,6 +22,7 @@
 //! The driver does all this over async adapters; see `driver`.
 
 mod anomaly;
+mod answers;
 mod bundle;
 mod explore;
 mod finding;
@@ -41,6 +42,7 @@ use crate::runbook::step::{OnUnknown, Step, StepKind};
 use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
+use answers::Answers;
 use explore::Exploration;
 use hypothesis::Explored;
 use log::{Event, Log, Place};
@@ -88,8 +90,7 @@ pub struct Diagnosis {
     context: Arc<Context>,
     /// Everything that happened: the trace, and the facts.
     log: Log,
-    /// The entry of the latest answer to each query of the set; `u32::MAX`, which no log reaches, for none.
-    answers: Box<[u32]>,
+    answers: Answers,
     /// Requests without an answer.
     open: OpenRequests,
     place: Place,
@@ -156,6 +157,11 @@ enum Phase {
 }
 
 impl Phase {
+    /// Whether time alone moves it on.
+    const fn falls_due(&self) -> bool {
+        !matches!(self, Self::Probing | Self::Exploring(_) | Self::Ended)
+    }
+
     fn due(&self) -> Option<TimeDelta> {
         match self {
             Self::Deferred { due }
@@ -328,7 +334,7 @@ impl Diagnosis {
         let mut diagnosis = Self {
             context: Arc::new(Context { id: id.into(), set, entry, subject, trigger, started_at: now }),
             log: Log::new(),
-            answers: vec![u32::MAX; queries].into_boxed_slice(),
+            answers: Answers::new(queries),
             open: OpenRequests::default(),
             place: Place { runbook: entry, step: start },
             phase: Phase::Ended,

@@ -35,13 +35,14 @@ impl Diagnosis {
     /// moved: most calls come in one moment, with nothing that could fall due.
     #[inline]
     pub(super) fn advance(&mut self, now: DateTime<Utc>) -> bool {
-        let passes = now != self.now || self.phase.due().is_some();
+        let passes = now != self.now || self.phase.falls_due();
         if passes {
             self.pass_time(now);
         }
         passes
     }
 
+    #[cold]
     fn pass_time(&mut self, now: DateTime<Utc>) {
         if matches!(self.phase, Phase::Ended) {
             return;
@@ -592,9 +593,7 @@ impl Diagnosis {
     /// The next entry of the log answers `query`.
     fn remember(&mut self, query: u32) {
         let next = self.log.next();
-        if let Some(slot) = self.answers.get_mut(query as usize) {
-            *slot = next;
-        }
+        self.answers.set(query, next);
     }
 
     /// Whether this alert of the present step was due before: each is told once.
@@ -606,7 +605,7 @@ impl Diagnosis {
 
     /// What this epoch knows of a query: the entry and the observation.
     pub(super) fn fact(&self, query: u32) -> Option<(u32, &Observation)> {
-        let entry = *self.answers.get(query as usize)?;
+        let entry = self.answers.get(query)?;
         if entry < self.epoch {
             return None;
         }
@@ -614,7 +613,7 @@ impl Diagnosis {
     }
 
     fn latest_instant(&self, query: u32) -> Option<DateTime<Utc>> {
-        let entry = *self.answers.get(query as usize)?;
+        let entry = self.answers.get(query)?;
         match self.log.observation_of(self.log.get(entry)?)?.value() {
             Some(Value::Instant(at)) => Some(at),
             _ => None,

@@ -35,12 +35,18 @@ pub(super) enum Wants {
 
 impl OpenRequests {
     pub(super) fn find(&self, request: RequestId) -> Option<Open> {
-        self.first.iter().chain(&self.others).find(|open| open.request == request).copied()
+        match self.first {
+            Some(first) if first.request == request => self.first,
+            _ => self.others.iter().find(|open| open.request == request).copied(),
+        }
     }
 
     /// The first that was not handed out; it counts as handed out from now on.
     pub(super) fn hand_out(&mut self) -> Option<Open> {
-        let open = self.first.iter_mut().chain(&mut self.others).find(|open| !open.handed_out)?;
+        let open = match &mut self.first {
+            Some(first) if !first.handed_out => first,
+            _ => self.others.iter_mut().find(|open| !open.handed_out)?,
+        };
         open.handed_out = true;
         Some(*open)
     }

@@ -49,9 +49,9 @@ impl Guard {
     pub fn takes(&self, value: Value, now: DateTime<Utc>) -> bool {
         match (&self.values, value) {
             (_, Value::Absent) => self.absent,
+            (_, Value::Duration(duration)) => self.takes_duration(duration),
+            (_, Value::Instant(at)) => self.takes_duration(since(now, at)),
             (Values::All, _) => true,
-            (Values::Durations(lower, upper), Value::Duration(duration)) => between(duration, *lower, *upper),
-            (Values::Durations(lower, upper), Value::Instant(at)) => between(since(now, at), *lower, *upper),
             (Values::Numbers(lower, upper), Value::Number(number)) => between(number, *lower, *upper),
             (Values::Counts(lower, upper), Value::Count(count)) => between(count, *lower, *upper),
             (Values::Flags { yes, no }, Value::Flag(flag)) => {
@@ -65,8 +65,19 @@ impl Guard {
             _ => false,
         }
     }
+
+    /// Whether it takes a duration, or an instant of that age.
+    #[inline]
+    fn takes_duration(&self, duration: TimeDelta) -> bool {
+        match &self.values {
+            Values::All => true,
+            Values::Durations(lower, upper) => between(duration, *lower, *upper),
+            _ => false,
+        }
+    }
 }
 
+#[inline]
 fn between<T: PartialOrd + Copy>(value: T, lower: Bound<T>, upper: Bound<T>) -> bool {
     (match lower {
         Bound::Unbounded => true,
@@ -165,12 +176,17 @@ impl Branches {
     }
 
     fn select_by_guard(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
-        // An instant's age is the same for every branch.
-        let value = match value {
-            Value::Instant(at) => Value::Duration(since(now, at)),
-            value => value,
+        let taken = match value {
+            // An instant's age is the same for every branch.
+            Value::Instant(at) => self.select_duration(since(now, at)),
+            Value::Duration(duration) => self.select_duration(duration),
+            value => self.branches.iter().position(|branch| branch.guard.takes(value, now)),
         };
-        let taken = self.branches.iter().position(|branch| branch.guard.takes(value, now))?;
-        u16::try_from(taken).ok()
+        u16::try_from(taken?).ok()
+    }
+
+    #[inline]
+    fn select_duration(&self, duration: TimeDelta) -> Option<usize> {
+        self.branches.iter().position(|branch| branch.guard.takes_duration(duration))
     }
 }

@@ -1,5 +1,6 @@
 //! Runbooks that hand over to each other, linked.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub struct RunbookSet(Arc<Linked>);
 #[derive(Debug)]
 struct Linked {
     members: Box<[Member]>,
-    /// In the order of the names.
+    /// In the [order](by_length) that names are sought in.
     by_name: Box<[(Box<str>, u32)]>,
     /// The queries of all members; two that ask the same thing are one.
     queries: Box<[Query]>,
@@ -130,7 +131,7 @@ impl RunbookSet {
         let mut faults = Vec::new();
         let mut by_name: Vec<(Box<str>, u32)> =
             runbooks.iter().map(|runbook| runbook.name().into()).zip(0_u32..).collect();
-        by_name.sort_unstable();
+        by_name.sort_unstable_by(|(a, _), (b, _)| by_length(a, b));
         for pair in by_name.windows(2) {
             if let [(one, _), (other, _)] = pair
                 && one == other
@@ -264,8 +265,13 @@ fn link(
 }
 
 fn position(by_name: &[(Box<str>, u32)], name: &str) -> Option<u32> {
-    let at = by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+    let at = by_name.binary_search_by(|(known, _)| by_length(known, name)).ok()?;
     by_name.get(at).map(|(_, position)| *position)
+}
+
+/// Lengths first: names of different lengths are not read to be told apart.
+fn by_length(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 /// The members so ordered that whoever is called comes before the caller, or one that is in a circle.
