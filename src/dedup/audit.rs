@@ -14,7 +14,8 @@ pub use late::{LateAges, LateBucket};
 pub use top::Colliding;
 
 use super::clock::{ClockAudit, instant};
-use super::tracker::Tracker;
+use super::index::Hash;
+use super::tracker::{Intent, Tracker};
 use super::verdict::Kind;
 use super::{Device, Message, Settings, Verdict};
 use crate::time::{Period, format_duration};
@@ -258,16 +259,48 @@ impl Auditor {
         self.drops.begin(at);
     }
 
-    #[inline]
-    pub(super) fn count(&mut self, message: &Message, verdict: Verdict, at: i64) {
-        if matches!(verdict, Verdict::Fresh) {
-            self.verdicts.fresh += 1;
-        } else {
-            self.count_other(message, verdict, at);
+    /// What the tracker decides on a message, counted.
+    #[inline(always)]
+    pub(super) fn decide(
+        &mut self,
+        tracker: &mut Tracker,
+        message: &Message,
+        hash: Hash,
+        at: i64,
+        intent: Intent,
+    ) -> Verdict {
+        if self.admit_at_once(tracker, message, hash, at, intent) {
+            return Verdict::Fresh;
         }
+        self.decide_after_search(tracker, message, hash, at, intent)
     }
 
-    fn count_other(&mut self, message: &Message, verdict: Verdict, at: i64) {
+    /// The short way, that nearly every message takes: whether it was fresh and one look told so. Apart, as it has
+    /// no verdict to move. Where it was not, [`Auditor::decide_after_search`] decides.
+    #[inline(always)]
+    pub(super) fn admit_at_once(
+        &mut self,
+        tracker: &mut Tracker,
+        message: &Message,
+        hash: Hash,
+        at: i64,
+        intent: Intent,
+    ) -> bool {
+        let is_admitted = tracker.admit_at_once(message, hash, at, intent);
+        self.verdicts.fresh += u64::from(is_admitted);
+        is_admitted
+    }
+
+    #[inline(never)]
+    pub(super) fn decide_after_search(
+        &mut self,
+        tracker: &mut Tracker,
+        message: &Message,
+        hash: Hash,
+        at: i64,
+        intent: Intent,
+    ) -> Verdict {
+        let verdict = tracker.decide_after_search(message, hash, at, intent);
         *self.verdicts.of_mut(verdict.kind()) += 1;
         match verdict {
             Verdict::Duplicate { .. } | Verdict::Replay => self.drops.count(message.device, at),
@@ -275,6 +308,7 @@ impl Auditor {
             Verdict::Late { past_ttl_by, .. } => self.late.count_one(past_ttl_by),
             Verdict::Fresh | Verdict::InFlight | Verdict::Untracked => {}
         }
+        verdict
     }
 
     pub(super) fn audit(&self, tracker: &Tracker, settings: &Settings, clock: &ClockAudit) -> Audit {

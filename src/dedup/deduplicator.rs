@@ -55,9 +55,8 @@ impl Deduplicator {
     #[inline]
     pub fn see(&mut self, message: &Message, now: DateTime<Utc>) -> Verdict {
         let at = self.tell(now);
-        let verdict = self.tracker.decide(message, at, Intent::See);
-        self.auditor.count(message, verdict, at);
-        verdict
+        let hash = self.tracker.hash(message.id);
+        self.auditor.decide(&mut self.tracker, message, hash, at, Intent::See)
     }
 
     /// The verdicts on many messages, as if each were [seen](Self::see) after the one before it. They are
@@ -73,11 +72,18 @@ impl Deduplicator {
         for batch in messages.chunks(ABREAST) {
             self.tracker.place(batch, &mut hashes);
             for (message, hash) in batch.iter().zip(hashes) {
-                let verdict = self.tracker.decide_placed(message, hash, at, Intent::See);
-                self.auditor.count(message, verdict, at);
-                verdicts.push(verdict);
+                if self.auditor.admit_at_once(&mut self.tracker, message, hash, at, Intent::See) {
+                    verdicts.push(Verdict::Fresh);
+                } else {
+                    self.push_after_search(message, hash, at, verdicts);
+                }
             }
         }
+    }
+
+    #[inline(never)]
+    fn push_after_search(&mut self, message: &Message, hash: Hash, at: i64, verdicts: &mut Vec<Verdict>) {
+        verdicts.push(self.auditor.decide_after_search(&mut self.tracker, message, hash, at, Intent::See));
     }
 
     #[inline]
@@ -92,8 +98,8 @@ impl Deduplicator {
     /// [passes](Verdict::passes) is processed without one, as it is not remembered.
     pub fn reserve(&mut self, message: &Message, now: DateTime<Utc>) -> (Verdict, Option<Reservation>) {
         let at = self.tell(now);
-        let verdict = self.tracker.decide(message, at, Intent::Reserve);
-        self.auditor.count(message, verdict, at);
+        let hash = self.tracker.hash(message.id);
+        let verdict = self.auditor.decide(&mut self.tracker, message, hash, at, Intent::Reserve);
         (verdict, Reservation::of(message.id, verdict, at))
     }
 

@@ -124,19 +124,15 @@ impl Log {
     #[inline(always)]
     pub(super) fn push_new(&mut self, message: &Message, state: State, first: i64, at: i64) -> u32 {
         let source = message.position.filter(|_| self.sources.on);
-        let mut record = Record {
-            key: message.id.to_u128(),
-            payload: message.payload.to_u64(),
-            device: message.device.number() | state.bits() | if source.is_some() { HAS_POSITION } else { 0 },
-            at: 0,
-        };
+        let flags = state.bits() | if source.is_some() { HAS_POSITION } else { 0 };
         match self.segments.back_mut() {
             Some(last) if last.records.len() < SEGMENT as usize && last.counts(at) => {
-                record.at = last.offset(at);
                 last.newest = last.newest.max(at);
-                last.records.push(record);
+                // Made where it is written: a copy would wait for its parts.
+                let offset = last.offset(at);
+                last.records.push(Record::new(message, flags, offset));
             }
-            _ => self.begin_segment(record, at),
+            _ => self.begin_segment(message, flags, at),
         }
         let position = self.head;
         if self.sources.on {
@@ -288,7 +284,7 @@ impl Log {
     /// Begins a segment with a record from `at`.
     #[cold]
     #[inline(never)]
-    fn begin_segment(&mut self, mut record: Record, at: i64) {
+    fn begin_segment(&mut self, message: &Message, flags: u32, at: i64) {
         self.head = self.head.wrapping_add(SEGMENT - 1) & !(SEGMENT - 1);
         if self.segments.is_empty() {
             (self.front, self.tail) = (self.head, self.head);
@@ -297,7 +293,7 @@ impl Log {
         records.reserve_exact(SEGMENT as usize);
         // Half the range lies before the first record: one that is carried over is older than its neighbours.
         let mut segment = Segment { records, base: at - (1 << 31), newest: at };
-        record.at = segment.offset(at);
+        let record = Record::new(message, flags, segment.offset(at));
         if self.head == NOWHERE {
             // Nothing stands there: the place is taken by a record of nothing.
             let mut filler = record;

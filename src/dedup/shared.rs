@@ -299,9 +299,7 @@ impl Shard {
     /// The verdict, and the time that it was given at.
     fn decide(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent) -> (Verdict, i64) {
         let at = self.reach(at);
-        let verdict = self.tracker.decide_placed(message, hash, at, intent);
-        self.auditor.count(message, verdict, at);
-        (verdict, at)
+        (self.auditor.decide(&mut self.tracker, message, hash, at, intent), at)
     }
 
     fn reach(&mut self, at: i64) -> i64 {

@@ -5,7 +5,7 @@ use super::index::{Hash, Index, Spot};
 use super::log::{Due, Entry, Log, State};
 use super::placing::Placing;
 use super::settings::Rules;
-use super::{FirstSeen, Message, Reservation, ReservationError, Secret, Verdict};
+use super::{FirstSeen, Message, MessageId, Reservation, ReservationError, Secret, Verdict};
 use chrono::TimeDelta;
 
 /// How many messages of a batch are looked up side by side.
@@ -91,13 +91,13 @@ impl Tracker {
         self.log.oldest()
     }
 
-    /// The verdict on a message. Where it is to be reserved it is, if it is fresh or late.
+    /// Where an id is placed, for the deciding methods.
     #[inline]
-    pub(super) fn decide(&mut self, message: &Message, at: i64, intent: Intent) -> Verdict {
-        self.decide_placed(message, self.placing.hash(message.id), at, intent)
+    pub(super) fn hash(&self, id: MessageId) -> Hash {
+        self.placing.hash(id)
     }
 
-    /// Where the ids of a batch are placed, for [`Tracker::decide_placed`], with what they will need brought near.
+    /// Where the ids of a batch are placed, with what they will need brought near.
     #[inline(always)]
     pub(super) fn place(&self, batch: &[Message], hashes: &mut [Hash; ABREAST]) {
         for (hash, message) in hashes.iter_mut().zip(batch) {
@@ -125,30 +125,34 @@ impl Tracker {
         std::hint::black_box(touched);
     }
 
-    /// [`Tracker::decide`] on a message that has been placed.
+    /// Remembers a message whose own bucket tells that its id is not there and has room for it, as nearly always.
+    /// `false`, and it is to be [sought](Self::decide_after_search), where that does not tell or the engine is full.
     #[inline(always)]
-    pub(super) fn decide_placed(
+    pub(super) fn admit_at_once(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent) -> bool {
+        let spot = self.index.free_unless_there(hash, self.log.span());
+        spot.is_some_and(|spot| self.admit(message, (hash, spot), at, intent))
+    }
+
+    /// The verdict on a message that was not admitted at once. Where it is to be reserved it is, if it is fresh or
+    /// late.
+    #[inline(never)]
+    pub(super) fn decide_after_search(
         &mut self,
         message: &Message,
         hash: Hash,
         at: i64,
         intent: Intent,
     ) -> Verdict {
-        match self.index.free_unless_there(hash, self.log.span()) {
-            Some(spot) => self.admit(message, (hash, spot), at, intent),
-            None => self.decide_after_search(message, hash, at, intent),
-        }
-    }
-
-    #[inline(never)]
-    fn decide_after_search(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent) -> Verdict {
         let log = &self.log;
         let spot = self.index.locate(hash, log.span(), |position| {
             log.get(position).is_some_and(|record| record.is(message.id))
         });
         match spot {
             Spot::Known(position) => self.decide_known(message, hash, at, intent, position),
-            Spot::Free { .. } | Spot::Unknown => self.admit(message, (hash, spot), at, intent),
+            Spot::Free { .. } | Spot::Unknown if self.admit(message, (hash, spot), at, intent) => {
+                Verdict::Fresh
+            }
+            Spot::Free { .. } | Spot::Unknown => Verdict::Untracked,
         }
     }
 
@@ -199,7 +203,7 @@ impl Tracker {
 
     /// Remembers an id that is not remembered, if there is room.
     #[inline(always)]
-    fn admit(&mut self, message: &Message, place: (Hash, Spot), at: i64, intent: Intent) -> Verdict {
+    fn admit(&mut self, message: &Message, place: (Hash, Spot), at: i64, intent: Intent) -> bool {
         let mut moved = 0;
         if self.log.is_due(at - self.rules.remembered) {
             self.log.pop_segment(at - self.rules.remembered);
@@ -213,12 +217,8 @@ impl Tracker {
             self.index_at(place, position)
         };
         self.counts.longest = self.counts.longest.max(moved + self.index.take_stepped());
-        if remembered {
-            Verdict::Fresh
-        } else {
-            self.counts.overflowed += u64::from(room);
-            Verdict::Untracked
-        }
+        self.counts.overflowed += u64::from(room && !remembered);
+        remembered
     }
 
     /// Takes the id at the tail away where its time is over, or carries it to the head where it was renewed since

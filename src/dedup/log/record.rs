@@ -51,6 +51,16 @@ impl State {
 }
 
 impl Record {
+    #[inline(always)]
+    pub(super) const fn new(message: &Message, flags: u32, at: u32) -> Self {
+        Self {
+            key: message.id.to_u128(),
+            payload: message.payload.to_u64(),
+            device: message.device.number() | flags,
+            at,
+        }
+    }
+
     pub(in crate::dedup) const fn id(&self) -> MessageId {
         MessageId::from_u128(self.key)
     }
