@@ -2,4 +2,5 @@
 
 mod holds;
 mod model;
+mod probe;
 mod streams;
