@@ -38,6 +38,7 @@ pub mod gateway;
 pub mod line;
 pub mod mqtt;
 pub mod network;
+pub mod pipeline;
 pub mod pki;
 pub mod platform;
 pub mod power;

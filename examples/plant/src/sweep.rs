@@ -1,4 +1,4 @@
-//! Every scenario, each in a factory of its own, and the table of what came of it.
+//! Every scenario, each in a factory or a pipeline of its own, and the table of what came of it.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     examine::{Examined, examine},
     factory::{Factory, Plan},
+    pipeline::survey::survey,
     runbooks::Runbooks,
     scenario::Scenario,
     story::Story,
@@ -17,7 +18,7 @@ use crate::{
 
 /// How wide the longest conclusion is, and the longest cause of hypotheses.
 const WIDE: usize = 31;
-/// How many factories run at a time. They wait most of their lives.
+/// How many of them run at a time. They wait most of their lives.
 const AT_A_TIME: usize = 4;
 
 /// Examines every scenario. `json`: lines of JSON as they come, instead of the table. Gives whether each came to
@@ -77,8 +78,11 @@ fn next(
     Some((Scenario::ALL.get(position)?, ended.get_mut(position)?.take()?))
 }
 
-/// In a factory of its own: what one scenario leaves in the logs is no evidence in another.
+/// In a factory or a pipeline of its own: what one scenario leaves in the logs is no evidence in another.
 async fn alone(program: &Path, scenario: &'static Scenario, runbooks: &Runbooks) -> Result<Examined> {
+    if let Some(loss) = scenario.loss()? {
+        return survey(scenario, loss, runbooks, &Arc::new(Story::silent())).await;
+    }
     let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
     let examined = examine(&factory, scenario, runbooks, &Arc::new(Story::silent())).await;
     if let Some(factory) = Arc::into_inner(factory) {

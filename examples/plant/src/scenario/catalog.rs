@@ -1,7 +1,7 @@
 //! The scenarios: each fault by itself, in the order in which the runbook can conclude them; then people who do not
 //! play along, two faults at a time, and what cannot be known.
 
-use super::{Expected, Obstacle, People, Scenario};
+use super::{Broken, Evidence, Expected, Obstacle, People, Scenario, Seen};
 
 pub(super) const ALL: &[Scenario] = &[
     single(&["connectivity-flap"], "connectivity-flap", &["recheck", "flap-history"]),
@@ -94,31 +94,37 @@ pub(super) const ALL: &[Scenario] = &[
     single(&["power-fault/feed"], "power-fault", &["gateway-health", "ot-network", "certificate", "power"]),
     Scenario {
         id: "people/declined",
-        faults: &["gateway-recovered"],
+        broken: Broken::Factory(&["gateway-recovered"]),
         obstacle: Obstacle::None,
         people: People::Declining,
         expected: Expected::Conclusion("gateway-fault"),
         through: &["restart-gateway", "restarted-by-hand"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "people/by-hand",
-        faults: &["gateway-recovered"],
+        broken: Broken::Factory(&["gateway-recovered"]),
         obstacle: Obstacle::None,
         people: People::HandsOn,
         expected: Expected::Conclusion("gateway-recovered"),
         through: &["restart-gateway", "restarted-by-hand", "verify-reconnect"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "people/absent",
-        faults: &["gateway-recovered"],
+        broken: Broken::Factory(&["gateway-recovered"]),
         obstacle: Obstacle::None,
         people: People::Absent,
         expected: Expected::Conclusion("gateway-fault"),
         through: &["restart-gateway", "restarted-by-hand"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "combined/gateway-and-power",
-        faults: &["gateway-recovered", "power-fault"],
+        broken: Broken::Factory(&["gateway-recovered", "power-fault"]),
         obstacle: Obstacle::None,
         people: People::Attentive,
         expected: Expected::Conclusion("power-fault"),
@@ -131,34 +137,42 @@ pub(super) const ALL: &[Scenario] = &[
             "certificate",
             "power",
         ],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "combined/certificate-and-network",
-        faults: &["certificate-expired", "ot-network-fault"],
+        broken: Broken::Factory(&["certificate-expired", "ot-network-fault"]),
         obstacle: Obstacle::None,
         people: People::Attentive,
         expected: Expected::Conclusion("ot-network-fault"),
         through: &["gateway-health", "ot-network"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "combined/cable-and-feed",
-        faults: &["gateway-fault/cable", "power-fault/feed"],
+        broken: Broken::Factory(&["gateway-fault/cable", "power-fault/feed"]),
         obstacle: Obstacle::None,
         people: People::Attentive,
         expected: Expected::Conclusion("gateway-fault"),
         through: &["site-uplink", "restart-gateway", "verify-reconnect", "gateway-after-restart"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "combined/gateway-and-uplink",
-        faults: &["gateway-recovered", "ot-network-fault/site-uplink"],
+        broken: Broken::Factory(&["gateway-recovered", "ot-network-fault/site-uplink"]),
         obstacle: Obstacle::None,
         people: People::Attentive,
         expected: Expected::Conclusion("ot-network-fault"),
         through: &["gateway-health", "site-uplink"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "combined/restart-not-safe",
-        faults: &["recovered-meanwhile", "ot-network-fault/port"],
+        broken: Broken::Factory(&["recovered-meanwhile", "ot-network-fault/port"]),
         obstacle: Obstacle::None,
         people: People::Attentive,
         expected: Expected::Conclusion("ot-network-fault"),
@@ -169,26 +183,32 @@ pub(super) const ALL: &[Scenario] = &[
             "gateway-after-restart",
             "ot-network",
         ],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "unknown/power-probe-missing",
-        faults: &["dispatch-technician"],
+        broken: Broken::Factory(&["dispatch-technician"]),
         obstacle: Obstacle::NoPowerProbe,
         people: People::Attentive,
         expected: Expected::Conclusion("dispatch-technician"),
         through: &["certificate", "power"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "unknown/nobody-knows-power",
-        faults: &["power-fault"],
+        broken: Broken::Factory(&["power-fault"]),
         obstacle: Obstacle::NoPowerProbe,
         people: People::Absent,
         expected: Expected::Hypotheses { all: &["dispatch-technician", "power-fault"], first: "power-loss" },
         through: &["certificate", "power"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "unknown/certificate-probe-missing",
-        faults: &["certificate-expired/refused"],
+        broken: Broken::Factory(&["certificate-expired/refused"]),
         obstacle: Obstacle::NoCertificateProbe,
         people: People::Attentive,
         expected: Expected::Hypotheses {
@@ -202,10 +222,12 @@ pub(super) const ALL: &[Scenario] = &[
             first: "certificate-expiry",
         },
         through: &["broker-connect", "refused-certificate"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "unknown/gateway-probe-hangs",
-        faults: &["power-fault"],
+        broken: Broken::Factory(&["power-fault"]),
         obstacle: Obstacle::GatewayProbeHangs,
         people: People::Attentive,
         expected: Expected::Hypotheses {
@@ -213,10 +235,12 @@ pub(super) const ALL: &[Scenario] = &[
             first: "gateway-crash-or-oom",
         },
         through: &["broker-connect", "gateway-health"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "unknown/network-probe-fails",
-        faults: &["ot-network-fault/port"],
+        broken: Broken::Factory(&["ot-network-fault/port"]),
         obstacle: Obstacle::NetworkProbeFails,
         people: People::Attentive,
         expected: Expected::Hypotheses {
@@ -231,16 +255,279 @@ pub(super) const ALL: &[Scenario] = &[
             first: "network-change",
         },
         through: &["gateway-health", "ot-network"],
+        evidence: &[],
+        contributing: &[],
     },
     Scenario {
         id: "unknown/registry-fails",
-        faults: &["power-fault"],
+        broken: Broken::Factory(&["power-fault"]),
         obstacle: Obstacle::RegistryFails,
         people: People::Attentive,
         expected: Expected::Conclusion("power-fault"),
         through: &["service-state", "last-seen", "gateway-health", "ot-network", "certificate", "power"],
+        evidence: &[],
+        contributing: &[],
+    },
+    gap(
+        "disconnected-catching-up",
+        "disconnected-catching-up",
+        &["online-during-gap", "catch-up"],
+        &[choice("online-during-gap", "offline"), choice("catch-up", "pending")],
+    ),
+    gap(
+        "disconnected-caught-up",
+        "disconnected-caught-up",
+        &["online-during-gap", "catch-up"],
+        &[
+            choice("online-during-gap", "offline"),
+            choice("catch-up", "arrived"),
+            detail("catch-up", "dropped", "0"),
+        ],
+    ),
+    gap(
+        "disconnected-data-lost",
+        "disconnected-data-lost",
+        &["online-during-gap", "catch-up"],
+        &[
+            choice("online-during-gap", "offline"),
+            choice("catch-up", "none"),
+            detail("catch-up", "delivered later", "0"),
+            detail("catch-up", "dropped", "0"),
+        ],
+    ),
+    gap(
+        "disconnected-data-lost/outbox-overrun",
+        "disconnected-data-lost",
+        &["online-during-gap", "catch-up"],
+        &[
+            choice("online-during-gap", "offline"),
+            choice("catch-up", "none"),
+            detail("catch-up", "unsent", "0"),
+        ],
+    ),
+    Scenario {
+        expected: Expected::Parts(&["disconnected-data-lost", "schema-mismatch"]),
+        ..gap(
+            "split-by-presence",
+            "split-by-presence",
+            &["online-during-gap"],
+            &[
+                choice("online-during-gap", "part"),
+                choice("online-during-gap", "offline"),
+                choice("online-during-gap", "online"),
+                share("schema-rejections", 0.8, 1.0),
+                detail("schema-rejections", "firmware", "2.0.0"),
+            ],
+        )
+    },
+    gap(
+        "buffer-overrun",
+        "buffer-overrun",
+        &["online-during-gap", "broker-messages", "edge-buffer"],
+        &[share("broker-messages", 0.0, 0.2), choice("edge-buffer", "full")],
+    ),
+    gap(
+        "gateway-uplink-fault",
+        "gateway-uplink-fault",
+        &["online-during-gap", "broker-messages", "edge-buffer"],
+        &[
+            choice("online-during-gap", "online"),
+            share("broker-messages", 0.0, 0.2),
+            choice("edge-buffer", "unsent"),
+            detail("edge-buffer", "dropped", "0"),
+        ],
+    ),
+    gap(
+        "bridge-fault",
+        "bridge-fault",
+        &["online-during-gap", "broker-messages", "bridge"],
+        &[share("broker-messages", 0.8, 1.0), share("bridge-lost", 0.8, 1.0)],
+    ),
+    gap(
+        "bridge-fault/killed",
+        "bridge-fault",
+        &["online-during-gap", "broker-messages", "bridge"],
+        &[share("broker-messages", 0.8, 1.0), share("bridge-lost", 0.8, 1.0)],
+    ),
+    Scenario {
+        contributing: &["consumer-lag"],
+        ..gap(
+            "ingestion-overloaded",
+            "ingestion-overloaded",
+            &["broker-messages", "bridge", "consumer-lag"],
+            &[share("bridge-lost", 0.0, 0.0), one_of("consumer-lag", &["stalled", "over-threshold"])],
+        )
+    },
+    Scenario {
+        contributing: &["consumer-lag"],
+        ..gap(
+            "ingestion-overloaded/slow-writes",
+            "ingestion-overloaded",
+            &["broker-messages", "bridge", "consumer-lag"],
+            &[share("bridge-lost", 0.0, 0.0), choice("consumer-lag", "over-threshold")],
+        )
+    },
+    Scenario {
+        contributing: &["consumer-lag"],
+        ..gap(
+            "ingestion-overloaded/stopped",
+            "ingestion-overloaded",
+            &["broker-messages", "bridge", "consumer-lag"],
+            &[choice("consumer-lag", "stopped"), detail("consumer-lag", "consumers", "0")],
+        )
+    },
+    Scenario {
+        contributing: &["consumer-lag"],
+        ..gap(
+            "ingestion-overloaded/past-retention",
+            "ingestion-overloaded",
+            &["broker-messages", "bridge", "consumer-lag"],
+            &[choice("consumer-lag", "past-retention")],
+        )
+    },
+    gap(
+        "schema-mismatch",
+        "schema-mismatch",
+        &["broker-messages", "bridge", "consumer-lag", "schema-rejections"],
+        &[
+            share("broker-messages", 0.8, 1.0),
+            share("bridge-lost", 0.0, 0.0),
+            choice("consumer-lag", "normal"),
+            share("schema-rejections", 0.8, 1.0),
+            detail("schema-rejections", "firmware", "2.0.0"),
+            detail("schema-rejections", "schema", "1"),
+        ],
+    ),
+    gap(
+        "dedup-false-positive",
+        "dedup-false-positive",
+        &["consumer-lag", "schema-rejections", "dedup-log"],
+        &[share("schema-rejections", 0.0, 0.0), share("dedup-collisions", 0.8, 1.0)],
+    ),
+    Scenario { expected: Expected::NoGap, ..gap("no-gap/dedup-engine", "no-gap", &[], &[]) },
+    gap(
+        "storage-write-fault",
+        "storage-write-fault",
+        &["schema-rejections", "dedup-log", "storage-write"],
+        &[
+            share("dedup-collisions", 0.0, 0.0),
+            share("storage-refusals", 0.8, 1.0),
+            detail("storage-refusals", "example", "database is locked"),
+        ],
+    ),
+    gap(
+        "storage-write-fault/disk-full",
+        "storage-write-fault",
+        &["schema-rejections", "dedup-log", "storage-write"],
+        &[
+            share("storage-refusals", 0.8, 1.0),
+            detail("storage-refusals", "example", "database or disk is full"),
+        ],
+    ),
+    gap(
+        "deadband-too-wide",
+        "deadband-too-wide",
+        &["broker-messages", "edge-buffer", "edge-deadband"],
+        &[
+            share("broker-messages", 0.0, 0.45),
+            choice("edge-buffer", "empty"),
+            choice("deadband", "too-wide"),
+            detail("deadband", "width", "60"),
+        ],
+    ),
+    gap(
+        "process-stable",
+        "process-stable",
+        &["broker-messages", "edge-buffer", "edge-deadband"],
+        &[share("broker-messages", 0.0, 0.2), choice("edge-buffer", "empty"), choice("deadband", "stable")],
+    ),
+    gap(
+        "unexplained-gap",
+        "unexplained-gap",
+        &["broker-messages", "edge-buffer", "edge-deadband"],
+        &[share("broker-messages", 0.0, 0.2), choice("edge-buffer", "empty"), choice("deadband", "none")],
+    ),
+    gap(
+        "unexplained-gap/passed-over",
+        "unexplained-gap",
+        &[
+            "broker-messages",
+            "bridge",
+            "consumer-lag",
+            "schema-rejections",
+            "dedup-log",
+            "storage-write",
+            "deadband",
+        ],
+        &[
+            share("broker-messages", 0.8, 1.0),
+            share("bridge-lost", 0.0, 0.0),
+            share("schema-rejections", 0.0, 0.0),
+            share("dedup-collisions", 0.0, 0.0),
+            share("storage-refusals", 0.0, 0.0),
+            choice("deadband", "none"),
+        ],
+    ),
+    Scenario {
+        expected: Expected::Conclusion("schema-mismatch"),
+        contributing: &["bridge"],
+        ..gap(
+            "combined/bridge-then-schema",
+            "combined",
+            &["bridge", "consumer-lag", "schema-rejections"],
+            &[share("bridge-lost", 0.1, 0.49), share("schema-rejections", 0.5, 0.9)],
+        )
+    },
+    Scenario {
+        id: "unknown/lag-probe-hangs",
+        obstacle: Obstacle::LagProbeHangs,
+        expected: Expected::Hypotheses {
+            all: &["ingestion-overloaded", "schema-mismatch"],
+            first: "consumer-lag",
+        },
+        ..gap(
+            "schema-mismatch",
+            "schema-mismatch",
+            &["bridge", "consumer-lag"],
+            &[share("schema-rejections", 0.8, 1.0)],
+        )
     },
 ];
+
+/// One fault of the pipeline by itself.
+const fn gap(
+    id: &'static str,
+    conclusion: &'static str,
+    through: &'static [&'static str],
+    evidence: &'static [Evidence],
+) -> Scenario {
+    Scenario {
+        id,
+        broken: Broken::Pipeline(id),
+        obstacle: Obstacle::None,
+        people: People::Attentive,
+        expected: Expected::Conclusion(conclusion),
+        through,
+        evidence,
+        contributing: &[],
+    }
+}
+
+const fn choice(check: &'static str, choice: &'static str) -> Evidence {
+    Evidence { check, is: Seen::Choice(choice) }
+}
+
+const fn one_of(check: &'static str, choices: &'static [&'static str]) -> Evidence {
+    Evidence { check, is: Seen::OneOf(choices) }
+}
+
+const fn share(check: &'static str, from: f64, to: f64) -> Evidence {
+    Evidence { check, is: Seen::Share { from, to } }
+}
+
+const fn detail(check: &'static str, name: &'static str, text: &'static str) -> Evidence {
+    Evidence { check, is: Seen::Detail { name, text } }
+}
 
 /// One fault by itself, with everybody at their place.
 const fn single(
@@ -250,10 +537,12 @@ const fn single(
 ) -> Scenario {
     Scenario {
         id: fault[0],
-        faults: fault,
+        broken: Broken::Factory(fault),
         obstacle: Obstacle::None,
         people: People::Attentive,
         expected: Expected::Conclusion(conclusion),
         through,
+        evidence: &[],
+        contributing: &[],
     }
 }

@@ -1,0 +1,79 @@
+use std::{collections::HashSet, sync::Arc};
+
+use async_trait::async_trait;
+use chrono::Utc;
+use iot_runbook::{
+    fact::Source,
+    probe::{Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, LagSample, PartitionLag, ProbeError},
+};
+
+use crate::{
+    adapters::covered,
+    mqtt,
+    pipeline::{Pipeline, SITE, stream::PARTITIONS},
+};
+
+/// Kafka, as its monitor sees it.
+#[derive(Debug)]
+pub struct Streams {
+    pipeline: Arc<Pipeline>,
+    source: Source,
+}
+
+impl Streams {
+    /// That of this pipeline.
+    pub fn of(pipeline: &Arc<Pipeline>) -> Self {
+        Self { pipeline: Arc::clone(pipeline), source: Source::new("kafka and its lag monitor") }
+    }
+}
+
+#[async_trait]
+impl KafkaProbe for Streams {
+    fn source(&self) -> Source {
+        self.source.clone()
+    }
+
+    /// The samples of the partition that the device's messages stand in; of all, where there are none.
+    async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError> {
+        self.pipeline.settle(request.period.end()).await;
+        let samples = self.pipeline.monitor().samples(request.period);
+        let standing =
+            request.device.as_ref().map(|device| self.pipeline.monitor().messages(device.as_str()).0);
+        let own =
+            standing.unwrap_or_default().iter().map(|message| message.partition).collect::<HashSet<_>>();
+        let partitions = (0..PARTITIONS).filter(|number| own.is_empty() || own.contains(number));
+        let lags = partitions.map(|number| {
+            let of_partition = samples.entries.iter().filter(|(_, sample)| sample.partition == number);
+            let told = of_partition.map(|(at, sample)| {
+                let mut told = LagSample::new(*at, sample.low, sample.high);
+                (told.committed, told.age) = (sample.committed, sample.age);
+                told
+            });
+            PartitionLag::new(number).with_samples(told.collect())
+        });
+        let now = Utc::now();
+        let until = self.pipeline.monitor().sampled_until().unwrap_or(request.period.start());
+        Ok(LagFacts::new(now, covered(request.period, samples.complete_from, until.min(now)))
+            .with_partitions(lags.collect())
+            .with_members(self.pipeline.ingestion().consumers()))
+    }
+
+    /// Of the messages that the broker had in the period, those that stand in the topic.
+    async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError> {
+        if request.tag.is_some() {
+            return Err(ProbeError::unsupported());
+        }
+        self.pipeline.settle(request.period.end()).await;
+        let device = request.device.as_str();
+        let (standing, complete_from) = self.pipeline.monitor().messages(device);
+        let standing = standing.iter().map(|message| message.payload.as_slice()).collect::<HashSet<_>>();
+        let broker = self.pipeline.broker();
+        let messages = broker.messages(&mqtt::telemetry(SITE, device));
+        let within = messages.iter().filter(|message| request.period.contains(message.at));
+        let bridged = within.map(|message| &message.payload[..]).filter(|payload| standing.contains(payload));
+        let in_kafka = bridged.collect::<HashSet<_>>().len() as u64;
+        let complete_from = complete_from.max(broker.messages_cover_from());
+        let now = Utc::now();
+        Ok(Bridged::new(now, covered(request.period, complete_from, now), in_kafka))
+    }
+}
