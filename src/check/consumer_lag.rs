@@ -1,4 +1,4 @@
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 
 use super::CheckRequest;
 use super::builtin::Builtin;
@@ -6,10 +6,11 @@ use super::param::{Given, ParamKind, ParamSpec};
 use super::verdict::{Verdict, choices, no_adapter, no_period, no_subject};
 use super::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::lag::{self, Judge, Report, Rule, Sample, Settings, Window};
 use crate::probe::{LagFacts, LagRequest, LagSample, PartitionLag, ProbeError, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
-use crate::time::{Period, format_duration};
+use crate::time::{Period, format_duration, saturating_add};
 
 choices! {
     #[derive(PartialOrd, Ord)]
@@ -56,6 +57,44 @@ impl Builtin for ConsumerLag {
     }
 }
 
+/// One partition of the answer of a [`KafkaProbe`](crate::probe::KafkaProbe) that a window gives: its samples within
+/// the period, that the check `consumer-lag` judges as [`lag`](crate::lag) does. A window without one in the period
+/// says so.
+///
+/// ```
+/// use chrono::{TimeZone, Utc};
+/// use iot_runbook::check::partition_lag;
+/// use iot_runbook::lag::{Sample, Window};
+/// use iot_runbook::probe::LagFacts;
+/// use iot_runbook::time::Period;
+///
+/// let (eight, nine) = (Utc.timestamp_opt(28_800, 0).unwrap(), Utc.timestamp_opt(32_400, 0).unwrap());
+/// let mut window = Window::default();
+/// window.observe(Sample::new(eight, 0, 500).with_committed(Some(480)));
+/// let covers = Period::new(eight, nine)?;
+/// let partitions = vec![partition_lag(0, &window, covers), partition_lag(1, &Window::default(), covers)];
+/// let facts = LagFacts::new(nine, covers).with_partitions(partitions);
+/// assert_eq!(facts.partitions[0].samples[0].committed, Some(480));
+/// assert_eq!(facts.partitions[1].unread.as_deref(), Some("no sample in the period"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn partition_lag(partition: i32, window: &Window, period: Period) -> PartitionLag {
+    let told = |sample: &Sample| {
+        let mut told = LagSample::new(sample.at, sample.log_start, sample.high_watermark);
+        (told.committed, told.committed_at) = (sample.committed, sample.committed_at);
+        told.age = sample.oldest_at.map(|oldest| (sample.at - oldest).max(TimeDelta::zero()));
+        told
+    };
+    // The end of a period is no part of it, but a sample of that moment tells how it ended.
+    let is_within = |sample: &&Sample| period.start() <= sample.at && sample.at <= period.end();
+    let samples: Vec<_> = window.samples().filter(is_within).map(told).collect();
+    match samples.is_empty() {
+        true => PartitionLag::new(partition).with_unread("no sample in the period"),
+        false => PartitionLag::new(partition).with_samples(samples),
+    }
+}
+
 /// The worst of the partitions, in the order of the choices. A partition that nobody can tell of leaves the answer
 /// undetermined, unless another is bad.
 fn judge(facts: &LagFacts, bounds: &ConsumerLag, asked: Period) -> Verdict {
@@ -65,26 +104,34 @@ fn judge(facts: &LagFacts, bounds: &ConsumerLag, asked: Period) -> Verdict {
     let mut worst = (Lag::Normal, None);
     let mut untold = None;
     for partition in &facts.partitions {
-        match of_partition(partition, facts.members, bounds) {
+        let told = match (of_partition(partition, facts.members, bounds), &partition.unread) {
+            // What was told of it before is not all, so it may not be taken for healthy.
+            (Ok((Lag::Normal, _)), Some(why)) => Err(unread(why)),
+            (told, _) => told,
+        };
+        match told {
             Ok((lag, text)) if lag < worst.0 => worst = (lag, Some((partition.partition, text))),
+            Ok((_, text)) if !text.is_empty() && worst.1.is_none() => {
+                worst.1 = Some((partition.partition, text));
+            }
             Ok(_) => {}
             Err(why) => untold = untold.or(Some(format!("partition {}: {why}", partition.partition))),
         }
     }
+    let (lag, told) = worst;
+    let told = told.map(|(partition, text)| Detail::new("lag", format!("partition {partition}: {text}")));
     let members = facts.members.map(|members| Detail::new("consumers", members.to_string()));
-    if let (lag, Some((partition, text))) = worst {
-        let told = Detail::new("lag", format!("partition {partition}: {text}"));
-        let details = [told].into_iter().chain(members).collect();
-        return Verdict::known(lag.value(), facts.observed_at, details);
+    let details = || told.iter().chain(&members).cloned();
+    if lag != Lag::Normal {
+        let untold = untold.map(|why| Detail::new("not told", why));
+        return Verdict::known(lag.value(), facts.observed_at, details().chain(untold).collect());
     }
     if let Some(why) = untold {
-        return Verdict::undetermined(why).with(members);
+        return Verdict::undetermined(why).with(details());
     }
     match not_covered(asked, facts.covers) {
-        Some(missing) => Verdict::stale(missing).with(members),
-        None => {
-            Verdict::known(Lag::Normal.value(), facts.observed_at, members.into_iter().collect::<Details>())
-        }
+        Some(missing) => Verdict::stale(missing).with(details()),
+        None => Verdict::known(Lag::Normal.value(), facts.observed_at, details().collect::<Details>()),
     }
 }
 
@@ -93,62 +140,85 @@ fn of_partition(
     partition: &PartitionLag,
     members: Option<u32>,
     bounds: &ConsumerLag,
-) -> Result<(Lag, String), &'static str> {
-    let mut samples: Vec<&LagSample> = partition.samples.iter().collect();
-    samples.sort_by_key(|sample| (sample.at, sample.committed, sample.high_watermark));
-    samples.dedup_by_key(|sample| sample.at);
-    let Some(last) = samples.last() else { return Err("no sample") };
-    if samples.iter().any(|sample| sample.low_watermark > sample.high_watermark || ahead(sample)) {
-        return Err("offsets that contradict each other");
+) -> Result<(Lag, String), String> {
+    if partition.samples.is_empty() {
+        let why = partition.unread.as_ref();
+        return Err(
+            why.map_or_else(|| "no sample".to_owned(), |why| format!("its lag could not be read: {why}"))
+        );
     }
-    if let Some(lost) = samples.iter().find_map(|sample| past_retention(sample)) {
-        return Ok((Lag::PastRetention, format!("{lost} messages were deleted before they were read")));
+    if partition.samples.iter().any(contradicts) {
+        return Err("offsets that contradict each other".to_owned());
     }
-    let Some(committed) = last.committed else {
-        return match (last.high_watermark > last.low_watermark, members) {
-            (false, _) => Ok((Lag::Normal, String::new())),
-            (true, Some(0)) => Ok((Lag::Stopped, "the group never committed and has no consumer".to_owned())),
-            (true, _) => Err("the group never committed"),
-        };
-    };
-    let behind = last.high_watermark - committed;
-    if behind > 0 && members == Some(0) {
-        return Ok((Lag::Stopped, format!("{behind} messages behind, and no consumer")));
-    }
-    let waited =
-        samples.iter().all(|sample| sample.committed.is_some_and(|done| done < sample.high_watermark));
-    let moved = samples.first().is_none_or(|first| first.committed != Some(committed));
-    if behind > 0 && samples.len() > 1 && waited && !moved {
-        return Ok((Lag::Stalled, format!("{behind} messages behind, and nothing was read in the period")));
-    }
-    for sample in &samples {
-        let Some(behind) = sample.committed.map(|done| sample.high_watermark - done) else { continue };
-        match sample.age {
-            Some(age) if age > bounds.age => {
-                return Ok((
-                    Lag::OverThreshold,
-                    format!("{} behind ({behind} messages)", format_duration(age)),
-                ));
-            }
-            None if behind > bounds.messages => {
-                return Ok((Lag::OverThreshold, format!("{behind} messages behind")));
-            }
-            _ => {}
+    let report = by_engine(&partition.samples, members, bounds)?;
+    let told = || report.to_string();
+    // A member that does not commit is there, and its offsets do not move.
+    let is_there = members.is_some_and(|members| members > 0);
+    match report.rule {
+        Rule::PastRetention { .. } => return Ok((Lag::PastRetention, told())),
+        Rule::NeverCommitted { waiting: 0 } | Rule::NothingWritten => {
+            return Ok((Lag::Normal, String::new()));
         }
+        Rule::NeverCommitted { .. } if members == Some(0) => return Ok((Lag::Stopped, told())),
+        rule => match rule.verdict() {
+            lag::Verdict::Stop if is_there => return Ok((Lag::Stalled, told())),
+            lag::Verdict::Stop => return Ok((Lag::Stopped, told())),
+            lag::Verdict::Stall => return Ok((Lag::Stalled, told())),
+            _ => {}
+        },
     }
-    if behind > 0 && samples.len() < 2 {
-        return Err("one sample cannot say whether the group moves");
+    if let Some(over) = partition.samples.iter().find_map(|sample| over_threshold(sample, bounds)) {
+        return Ok((Lag::OverThreshold, over));
     }
-    Ok((Lag::Normal, String::new()))
+    match report.verdict() {
+        lag::Verdict::OverThreshold => Ok((Lag::OverThreshold, told())),
+        lag::Verdict::Unknown | lag::Verdict::NeverCommitted => Err(told()),
+        lag::Verdict::Warn | lag::Verdict::Rewind => Ok((Lag::Normal, told())),
+        _ => Ok((Lag::Normal, String::new())),
+    }
 }
 
-fn ahead(sample: &LagSample) -> bool {
-    sample.committed.is_some_and(|committed| committed > sample.high_watermark)
+/// What the engine says at the last sample. Two samples are a whole window here, and a period that is over is never
+/// stale. Its bound in time is the runbook's; that in messages stands for samples whose age is not told.
+fn by_engine(samples: &[LagSample], members: Option<u32>, bounds: &ConsumerLag) -> Result<Report, String> {
+    let mut settings = Settings::default().with_min_samples(Window::FEWEST).with_stale_after(TimeDelta::MAX);
+    if bounds.age > TimeDelta::zero() {
+        settings = settings.with_stop_after(bounds.age).with_max_age(bounds.age);
+    }
+    let judge = Judge::new(settings).map_err(|error| error.to_string())?;
+    let capacity = samples.len().clamp(Window::FEWEST, Window::MOST);
+    let mut window = Window::new(capacity).map_err(|error| error.to_string())?;
+    let mut samples: Vec<_> = samples.iter().map(sampled).collect();
+    samples.sort_unstable();
+    let last = samples.last().map_or(DateTime::UNIX_EPOCH, |sample| sample.at);
+    samples.into_iter().for_each(|sample| window.observe(sample));
+    Ok(judge.partition(last, members, &window))
 }
 
-/// How many messages were deleted before the group read them.
-fn past_retention(sample: &LagSample) -> Option<u64> {
-    sample.low_watermark.checked_sub(sample.committed?).filter(|lost| *lost > 0)
+fn sampled(told: &LagSample) -> Sample {
+    let mut sample = Sample::new(told.at, told.low_watermark, told.high_watermark);
+    (sample.committed, sample.committed_at) = (told.committed, told.committed_at);
+    sample.oldest_at = told.age.map(|age| saturating_add(told.at, -age));
+    sample
+}
+
+fn unread(why: &str) -> String {
+    format!("its lag could not be read: {why}")
+}
+
+fn contradicts(sample: &LagSample) -> bool {
+    sample.low_watermark > sample.high_watermark
+        || sample.committed.is_some_and(|committed| committed > sample.high_watermark)
+}
+
+/// At any time of the period: in time where that is told, else in messages.
+fn over_threshold(sample: &LagSample, bounds: &ConsumerLag) -> Option<String> {
+    let behind = sample.high_watermark.saturating_sub(sample.committed?);
+    match sample.age {
+        Some(age) if age > bounds.age => Some(format!("{} behind ({behind} messages)", format_duration(age))),
+        None if behind > bounds.messages => Some(format!("{behind} messages behind")),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -226,5 +296,74 @@ mod tests {
         let verdict = judged(&two);
         assert_eq!(verdict.value(), Some(Lag::Stalled.value()));
         assert!(verdict.details().find("lag").is_some_and(|text| text.starts_with("partition 5")));
+    }
+
+    /// What it came to, and what it says of the lag.
+    fn told(facts: &LagFacts) -> (Option<crate::fact::Value>, String) {
+        let verdict = judged(facts);
+        (verdict.value(), verdict.details().find("lag").unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn a_window_is_judged_by_the_engine() {
+        let moved = [sample(0, 10, 12), sample(10, 20, 22), sample(20, 30, 40)];
+        let left = |last| facts([&moved[..], &[sample(last, 30, 50)]].concat());
+        let committing = |second, at_second| {
+            sample(second, 5, 40 + second.unsigned_abs()).with_committed_at(at(at_second))
+        };
+        let silent = vec![sample(0, 1, 39).with_committed_at(at(0)), committing(5, 5), committing(90, 5)];
+        for (facts, lag, word) in [
+            (left(320), Lag::Stopped, "partition 3: stop: messages came and waited 5m"),
+            (left(319), Lag::Normal, ""),
+            (left(320).with_members(2), Lag::Stalled, "stop"),
+            (left(320).with_members(0), Lag::Stopped, "no consumer"),
+            (facts(silent), Lag::Stopped, "the last commit is 1m25s ago"),
+            (facts(vec![sample(0, 9, 10), sample(90, 8, 10)]), Lag::Normal, "rewind"),
+            (facts(vec![sample(0, 8, 10), sample(90, 9, 11)]), Lag::Normal, "warn"),
+            // The message at offset 20 came between second 10 and 20.
+            (
+                facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(321, 29, 30)]),
+                Lag::OverThreshold,
+                "5m1s",
+            ),
+            (facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(320, 29, 30)]), Lag::Normal, ""),
+        ] {
+            let (value, text) = told(&facts);
+            assert_eq!(value, Some(lag.value()), "{text} {facts:?}");
+            assert!(text.contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_partition_that_could_not_be_read_is_unknown_and_says_why() {
+        let fine = PartitionLag::new(1).with_samples(vec![sample(0, 10, 10)]);
+        let unread = PartitionLag::new(2).with_unread("not leader for partition");
+        let facts = |partitions| LagFacts::new(at(NOW), period(0, 100)).with_partitions(partitions);
+        for partial in [unread.clone(), fine.clone().with_unread("not leader for partition")] {
+            let verdict = judged(&facts(vec![fine.clone(), partial]));
+            assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
+            let why = verdict.details().find("why").unwrap();
+            assert!(why.ends_with("its lag could not be read: not leader for partition"), "{why}");
+        }
+        let stalled = PartitionLag::new(5).with_samples(vec![sample(0, 5, 10), sample(90, 5, 20)]);
+        let verdict = judged(&facts(vec![unread, stalled]));
+        assert_eq!(verdict.value(), Some(Lag::Stalled.value()));
+        assert!(verdict.details().find("not told").is_some_and(|text| text.starts_with("partition 2")));
+    }
+
+    #[test]
+    fn a_window_becomes_an_answer_of_the_period() {
+        let mut window = Window::default();
+        for second in [-1, 0, 60, 100, 101] {
+            let told = Sample::new(at(second), 1, 9).with_committed(Some(5)).with_committed_at(at(-3));
+            window.observe(told.with_oldest_at(at(60)));
+        }
+        let partition = partition_lag(7, &window, period(0, 100));
+        let told: Vec<_> = partition.samples.iter().map(|sample| (sample.at, sample.age)).collect();
+        assert_eq!(told, [(at(0), Some(secs(0))), (at(60), Some(secs(0))), (at(100), Some(secs(40)))]);
+        assert!(partition.samples.iter().all(|sample| sample.committed_at == Some(at(-3))
+            && (sample.low_watermark, sample.committed, sample.high_watermark) == (1, Some(5), 9)));
+        assert_eq!(partition.unread, None);
+        assert!(partition_lag(7, &window, period(102, 200)).unread.is_some());
     }
 }

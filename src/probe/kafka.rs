@@ -76,6 +76,8 @@ record! {
         optional {
             /// Samples within the period, in any order; two at least, so that progress can be seen.
             samples: Vec<LagSample> = with_samples(samples: Vec<LagSample>) => samples,
+            /// Why its lag could not be read, where the others' could: the answer is partial, and not an error.
+            unread: Option<String> = with_unread(why: impl Into<String>) => Some(why.into()),
         }
     }
 }
@@ -94,6 +96,9 @@ record! {
         optional {
             /// The offset that the group committed: the next it will read. `None`: looked, and it never committed.
             committed: Option<u64> = with_committed(offset: u64) => Some(offset),
+            /// When the group committed it. `None` where it is not told: an offset that stands still is then told as
+            /// a stall, whether the group commits it again or not.
+            committed_at: Option<DateTime<Utc>> = with_committed_at(at: DateTime<Utc>) => Some(at),
             /// How old the message at the committed offset is; zero where the group has read all. `None` where it
             /// is not told.
             age: Option<TimeDelta> = with_age(age: TimeDelta) => Some(age),

@@ -17,6 +17,7 @@ mod deepest;
 mod diagnosis;
 mod driver;
 mod imports;
+mod lag;
 mod memory;
 mod misuse;
 mod model;

@@ -1,0 +1,169 @@
+use std::fmt;
+
+use chrono::TimeDelta;
+
+use super::sample::{Sample, ago};
+use crate::time::format_duration;
+
+/// How far behind a group is in time: the age of the oldest message that it has not read, at the last sample.
+///
+/// `at_least` and `at_most` are sure as far as the samples are right, `estimate` lies between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Age {
+    /// The best guess, to the millisecond where it is interpolated.
+    pub estimate: TimeDelta,
+    /// It is not younger.
+    pub at_least: TimeDelta,
+    /// It is not older; `None` where nothing bounds it.
+    pub at_most: Option<TimeDelta>,
+    /// What it is from.
+    pub basis: Basis,
+}
+
+/// What an age is from, the surest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Basis {
+    /// The group has read all: the age is zero.
+    CaughtUp,
+    /// The message's own timestamp. As good as the clock that wrote it: the producer's, or the broker's where the
+    /// topic has `message.timestamp.type=LogAppendTime`.
+    Timestamp,
+    /// The head passed the message between two samples; the guess takes it that the head moved evenly.
+    Interpolated,
+    /// The message is older than every sample: nothing bounds its age above, and the guess is the least.
+    BeforeWindow,
+}
+
+impl Age {
+    /// Of a group that committed an offset; `samples` in the order of time, heads never falling.
+    pub(super) fn of<'a>(mut samples: impl DoubleEndedIterator<Item = &'a Sample>) -> Option<Self> {
+        let last = samples.next_back()?;
+        let committed = last.committed?;
+        if last.high_watermark <= committed {
+            return Some(Self::exactly(TimeDelta::zero(), Basis::CaughtUp));
+        }
+        if let Some(written) = last.oldest_at {
+            return Some(Self::exactly(ago(last.at, written), Basis::Timestamp));
+        }
+        let mut after = last;
+        while let Some(before) = samples.next_back() {
+            if before.high_watermark <= committed {
+                return Some(Self::between(before, after, last, committed));
+            }
+            after = before;
+        }
+        let at_least = ago(last.at, after.at);
+        Some(Self { estimate: at_least, at_least, at_most: None, basis: Basis::BeforeWindow })
+    }
+
+    const fn exactly(age: TimeDelta, basis: Basis) -> Self {
+        Self { estimate: age, at_least: age, at_most: Some(age), basis }
+    }
+
+    /// The head passed the message after `before`, and no later than at `after`.
+    fn between(before: &Sample, after: &Sample, last: &Sample, committed: u64) -> Self {
+        let (at_least, at_most) = (ago(last.at, after.at), ago(last.at, before.at));
+        let moved = u128::from(after.high_watermark) - u128::from(before.high_watermark);
+        // What of it came after the message: the head is one beyond the last message that it has.
+        let beyond = u128::from(after.high_watermark) - u128::from(committed) - 1;
+        let apart = ago(after.at, before.at).num_milliseconds().unsigned_abs();
+        // At most 2⁶⁴ · 2⁶⁴ / 1, and no more than `apart`.
+        let since = u128::from(apart) * beyond / moved.max(1);
+        let since = i64::try_from(since).ok().and_then(TimeDelta::try_milliseconds).unwrap_or(TimeDelta::MAX);
+        let estimate = at_least.checked_add(&since).unwrap_or(at_most).min(at_most);
+        Self { estimate, at_least, at_most: Some(at_most), basis: Basis::Interpolated }
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = format_duration;
+        match (self.basis, self.at_most) {
+            (Basis::CaughtUp | Basis::Timestamp, _) => f.write_str(&shown(self.estimate)),
+            (_, Some(at_most)) => {
+                let (estimate, at_least) = (shown(self.estimate), shown(self.at_least));
+                write!(f, "about {estimate}, from {at_least} to {}", shown(at_most))
+            }
+            (_, None) => write!(f, "{} at least", shown(self.at_least)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    fn at(seconds: i64) -> DateTime<chrono::Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    fn secs(seconds: i64) -> TimeDelta {
+        TimeDelta::seconds(seconds)
+    }
+
+    fn age(committed: u64, heads: &[(i64, u64)]) -> Age {
+        let samples: Vec<_> = heads
+            .iter()
+            .map(|(second, head)| Sample::new(at(*second), 0, *head).with_committed(Some(committed)))
+            .collect();
+        Age::of(samples.iter()).unwrap()
+    }
+
+    #[test]
+    fn the_head_passed_the_message_between_two_samples() {
+        // Offsets 100 to 199 came from second 10 to 20, evenly: offset 109 was the tenth of a hundred.
+        let heads = [(0, 100), (10, 100), (20, 200), (60, 300)];
+        for (committed, estimate, at_least, at_most) in
+            [(109, 49, 40, 50), (199, 40, 40, 50), (149, 45, 40, 50), (200, 39, 0, 40), (299, 0, 0, 40)]
+        {
+            let age = age(committed, &heads);
+            assert_eq!((age.at_least, age.at_most), (secs(at_least), Some(secs(at_most))), "{committed}");
+            let off = (age.estimate - secs(estimate)).abs();
+            assert!(off < secs(1), "{committed}: {age}");
+            assert_eq!(age.basis, Basis::Interpolated);
+        }
+        assert_eq!(age(109, &heads).estimate, secs(49));
+        assert_eq!(age(100, &heads).estimate, TimeDelta::milliseconds(49_900));
+    }
+
+    #[test]
+    fn a_message_older_than_the_window_is_so_old_at_least() {
+        let age = age(99, &[(0, 100), (60, 300)]);
+        assert_eq!((age.at_least, age.at_most, age.basis), (secs(60), None, Basis::BeforeWindow));
+        assert_eq!(age.to_string(), "1m at least");
+    }
+
+    #[test]
+    fn a_timestamp_is_taken_and_never_from_the_future() {
+        let sample = Sample::new(at(60), 0, 10).with_committed(Some(9));
+        for (written, expected) in [(20, 40), (60, 0), (70, 0)] {
+            let told = sample.with_oldest_at(at(written));
+            let age = Age::of([&told].into_iter()).unwrap();
+            assert_eq!((age.estimate, age.basis), (secs(expected), Basis::Timestamp));
+        }
+    }
+
+    #[test]
+    fn who_has_read_all_waits_for_nothing_whatever_a_timestamp_says() {
+        for committed in [10, 11] {
+            let sample = Sample::new(at(60), 0, 10).with_committed(Some(committed)).with_oldest_at(at(0));
+            let age = Age::of([&sample].into_iter()).unwrap();
+            assert_eq!((age.estimate, age.basis), (secs(0), Basis::CaughtUp));
+        }
+        assert_eq!(Age::of([&Sample::new(at(60), 0, 10)].into_iter()), None);
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar_and_of_the_numbers_hold() {
+        let (first, last) = (DateTime::<chrono::Utc>::MIN_UTC, DateTime::<chrono::Utc>::MAX_UTC);
+        let samples = [
+            Sample::new(first, 0, 0).with_committed(Some(0)),
+            Sample::new(last, 0, u64::MAX).with_committed(Some(0)),
+        ];
+        let age = Age::of(samples.iter()).unwrap();
+        assert!(age.at_least <= age.estimate && Some(age.estimate) <= age.at_most, "{age:?}");
+    }
+}

@@ -1,0 +1,140 @@
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::ring::Ring;
+use super::sample::{Commit, Sample};
+
+/// A window of another size than it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WindowError {
+    /// It would hold too few samples, or too many.
+    #[error("`capacity` is {given}: a window holds from {} to {} samples", Window::FEWEST, Window::MOST)]
+    Capacity {
+        /// What was given.
+        given: usize,
+    },
+}
+
+/// The last samples of one partition, and the last commits that they told of: so many of each, whatever comes.
+///
+/// Samples may come twice, out of order, and from a clock that was set. Each takes its place by its time; where the
+/// window is full, the one that *came* first leaves, so that a sample from a wrong clock leaves as every other does.
+/// Of two samples of one time the one that is further behind is kept.
+///
+/// Memory: at most some 160 bytes for each of `capacity`, taken as it fills.
+///
+/// Saved by serde and read back it goes on as if nothing had been; a saved one that holds more than it may is read
+/// as far as it may.
+///
+/// ```
+/// use chrono::{TimeZone, Utc};
+/// use iot_runbook::lag::{Sample, Window};
+///
+/// let mut window = Window::new(10)?;
+/// for minute in 0..15 {
+///     let at = Utc.timestamp_opt(1_800_000_000 + minute * 60, 0).unwrap();
+///     window.observe(Sample::new(at, 0, 100).with_committed(Some(80)));
+/// }
+/// assert_eq!(window.len(), 10);
+/// # Ok::<(), iot_runbook::lag::WindowError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
+pub struct Window {
+    samples: Ring<Sample>,
+    commits: Ring<Commit>,
+}
+
+impl Window {
+    /// The fewest samples that show whether anything moves.
+    pub const FEWEST: usize = 2;
+    /// The most samples of one window.
+    pub const MOST: usize = 1 << 16;
+
+    /// An empty window of `capacity` samples.
+    ///
+    /// # Errors
+    /// [`WindowError`] where that is below [`FEWEST`](Self::FEWEST) or above [`MOST`](Self::MOST).
+    pub const fn new(capacity: usize) -> Result<Self, WindowError> {
+        if capacity < Self::FEWEST || capacity > Self::MOST {
+            return Err(WindowError::Capacity { given: capacity });
+        }
+        Ok(Self { samples: Ring::new(capacity), commits: Ring::new(capacity) })
+    }
+
+    /// Takes a sample.
+    pub fn observe(&mut self, sample: Sample) {
+        self.samples.insert(sample);
+        if let Some(commit) = sample.commit() {
+            self.commits.insert(commit);
+        }
+    }
+
+    /// How many samples it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many it may hold.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.samples.capacity()
+    }
+
+    /// Its samples, in the order of their times.
+    pub fn samples(&self) -> impl DoubleEndedIterator<Item = &Sample> + ExactSizeIterator {
+        self.samples.iter()
+    }
+
+    pub(super) const fn sample_ring(&self) -> &Ring<Sample> {
+        &self.samples
+    }
+
+    pub(super) const fn commit_ring(&self) -> &Ring<Commit> {
+        &self.commits
+    }
+}
+
+impl Default for Window {
+    /// A window of ten samples, as Burrow has by default (`intervals`).
+    fn default() -> Self {
+        Self { samples: Ring::new(10), commits: Ring::new(10) }
+    }
+}
+
+/// What is saved: the items in the order in which they came.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    capacity: usize,
+    samples: Vec<Sample>,
+    commits: Vec<Commit>,
+}
+
+impl From<Window> for Saved {
+    fn from(window: Window) -> Self {
+        Self {
+            capacity: window.capacity(),
+            samples: window.samples.by_arrival(),
+            commits: window.commits.by_arrival(),
+        }
+    }
+}
+
+impl TryFrom<Saved> for Window {
+    type Error = WindowError;
+
+    fn try_from(saved: Saved) -> Result<Self, WindowError> {
+        let mut window = Self::new(saved.capacity)?;
+        saved.samples.into_iter().for_each(|sample| window.samples.insert(sample));
+        saved.commits.into_iter().for_each(|commit| window.commits.insert(commit));
+        Ok(window)
+    }
+}

@@ -1,0 +1,170 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::lag::{Rule, Sample, Verdict, Window};
+use proptest::prelude::*;
+
+use super::model;
+use super::streams::{at, judge, settings, streams, window};
+
+fn members() -> impl Strategy<Value = Option<u32>> {
+    prop_oneof![3 => Just(None), 1 => Just(Some(0)), 1 => Just(Some(2))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn it_judges_as_the_model_does(
+        samples in streams(), settings in settings(), capacity in 2..12_usize, now in -20..260_i64,
+        members in members(),
+    ) {
+        let report = judge(settings).partition(at(now), members, &window(capacity, &samples));
+        let told = model::judge(&settings, capacity, at(now), members, &samples);
+        prop_assert_eq!(report.verdict(), told.verdict, "{:?}", report);
+        prop_assert_eq!(report.lag, told.lag);
+        prop_assert_eq!(report.age.map(|age| (age.at_least, age.at_most)), told.age);
+        if let Some(age) = report.age {
+            prop_assert!(age.at_least <= age.estimate && age.at_most.is_none_or(|most| age.estimate <= most));
+        }
+        match report.rule {
+            Rule::PastRetention { lost } => prop_assert_eq!(Some(lost), told.lost),
+            _ => prop_assert_eq!(None, told.lost),
+        }
+    }
+
+    #[test]
+    fn a_worse_partition_never_improves_a_group(
+        partitions in proptest::collection::vec(streams(), 0..5), more in streams(), settings in settings(),
+        place in any::<prop::sample::Index>(), members in members(),
+    ) {
+        let judge = judge(settings);
+        let mut windows: Vec<_> = partitions.iter().map(|samples| window(10, samples)).collect();
+        let group = |windows: &[Window]| judge.group(at(100), members, windows.iter().enumerate());
+        let of = |window: &Window| judge.partition(at(100), members, window).verdict();
+        let before = group(&windows);
+        prop_assert_eq!(before.verdict(), windows.iter().map(of).max().unwrap_or(Verdict::Unknown));
+        prop_assert_eq!(before.known, windows.iter().filter(|window| of(window) != Verdict::Unknown).count());
+        let other = window(10, &more);
+        if windows.is_empty() {
+            windows.push(other);
+            prop_assert_eq!(group(&windows).verdict(), of(&windows[0]));
+            return Ok(());
+        }
+        // One more never improves it, nor does one in the place of a better one.
+        let mut added = windows.clone();
+        added.push(other.clone());
+        prop_assert!(group(&added).verdict() >= before.verdict());
+        let place = place.index(windows.len());
+        let was = of(&windows[place]);
+        windows[place] = other;
+        let now = of(&windows[place]);
+        let (after, before) = (group(&windows).verdict(), before.verdict());
+        let is_right = if now >= was { after >= before } else { after <= before };
+        prop_assert!(is_right, "{} to {}: {} to {}", was, now, before, after);
+        // The order does not matter but for who is named.
+        windows.reverse();
+        let turned = group(&windows);
+        prop_assert_eq!(turned.verdict(), windows.iter().map(of).max().unwrap());
+    }
+
+    #[test]
+    fn a_silent_partition_makes_a_group_unknown_at_best(
+        partitions in proptest::collection::vec(streams(), 0..5), settings in settings(),
+    ) {
+        let mut windows: Vec<_> = partitions.iter().map(|samples| window(10, samples)).collect();
+        windows.push(Window::default());
+        let group = judge(settings).group(at(100), None, windows.iter().enumerate());
+        prop_assert!(group.verdict() >= Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_restart_in_the_middle_changes_nothing(
+        samples in streams(), capacity in 2..12_usize, settings in settings(), cut in any::<prop::sample::Index>(),
+    ) {
+        let cut = cut.index(samples.len() + 1);
+        let saved = serde_json::to_string(&window(capacity, &samples[..cut])).unwrap();
+        let mut restarted: Window = serde_json::from_str(&saved).unwrap();
+        samples[cut..].iter().for_each(|sample| restarted.observe(*sample));
+        let whole = window(capacity, &samples);
+        prop_assert_eq!(
+            judge(settings).partition(at(100), None, &restarted),
+            judge(settings).partition(at(100), None, &whole)
+        );
+        prop_assert_eq!(restarted.samples().collect::<Vec<_>>(), whole.samples().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_order_and_the_number_of_arrivals_do_not_matter_while_there_is_room(
+        (samples, twice) in streams().prop_flat_map(|samples| {
+            let twice = [samples.clone(), samples.clone()].concat();
+            (Just(samples), Just(twice).prop_shuffle())
+        }),
+        settings in settings(),
+    ) {
+        let (straight, turned) = (window(64, &samples), window(64, &twice));
+        prop_assert_eq!(
+            judge(settings).partition(at(100), None, &turned),
+            judge(settings).partition(at(100), None, &straight)
+        );
+    }
+
+    #[test]
+    fn looser_bounds_never_make_it_worse(samples in streams(), settings in settings(), more in 0..50_u64) {
+        let window = window(10, &samples);
+        let verdict = |settings| judge(settings).partition(at(60), None, &window).verdict();
+        let mut loose = settings;
+        loose.max_lag = settings.max_lag.map(|max| max + more);
+        loose.max_age = settings.max_age.map(|max| max + TimeDelta::seconds(i64::try_from(more).unwrap()));
+        loose.stop_after = settings.stop_after + TimeDelta::seconds(i64::try_from(more).unwrap());
+        // A stop that is not yet told may be a stall, which Burrow has for worse.
+        if verdict(settings) != Verdict::Stop {
+            prop_assert!(verdict(loose) <= verdict(settings));
+        }
+    }
+
+    #[test]
+    fn nothing_makes_it_panic_nor_say_ok_without_a_lag(
+        samples in streams(), now in any::<i32>(), members in members(), settings in settings(),
+    ) {
+        let window = window(10, &samples);
+        for now in [at(i64::from(now)), DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            let report = judge(settings).partition(now, members, &window);
+            prop_assert!(!report.to_string().is_empty());
+            if report.verdict() == Verdict::Ok {
+                prop_assert!(report.lag.is_some() && report.age.is_some());
+            }
+            if let Some(trend) = report.trend {
+                prop_assert!(trend.produced.is_finite() && trend.consumed.is_finite());
+                prop_assert!(trend.overrun_in.is_none_or(|left| left >= TimeDelta::zero()));
+            }
+        }
+        prop_assert!(window.len() <= window.capacity());
+    }
+}
+
+#[test]
+fn a_clock_that_was_wrong_is_outlived() {
+    let mut wrong = Window::new(4).unwrap();
+    for second in 0..4 {
+        wrong.observe(Sample::new(at(1_000_000 + second), 0, 9).with_committed(Some(9)));
+    }
+    let judge = judge(iot_runbook::lag::Settings::default().with_min_samples(4));
+    assert_eq!(judge.partition(at(0), None, &wrong).rule, Rule::FromTheFuture);
+    for second in 0..4 {
+        wrong.observe(Sample::new(at(10 * second), 0, 20).with_committed(Some(12)));
+    }
+    assert_eq!(judge.partition(at(30), None, &wrong).verdict(), Verdict::Stall);
+}
+
+#[test]
+fn a_saved_window_of_a_size_it_may_not_have_is_refused_and_one_too_full_is_cut() {
+    let saved = serde_json::to_value(window(3, &[Sample::new(at(0), 0, 1)])).unwrap();
+    let mut wrong = saved.clone();
+    wrong["capacity"] = 1.into();
+    assert!(serde_json::from_value::<Window>(wrong).unwrap_err().to_string().contains("`capacity` is 1"));
+    let mut full = saved.clone();
+    let samples: Vec<_> = (0..9).map(|second| Sample::new(at(second), 0, 1)).collect();
+    full["samples"] = serde_json::to_value(samples).unwrap();
+    let read: Window = serde_json::from_value(full).unwrap();
+    let seconds: Vec<_> = read.samples().map(|sample| sample.at).collect();
+    assert_eq!(seconds, [at(6), at(7), at(8)]);
+}
