@@ -21,8 +21,8 @@ use crate::{
     wait,
 };
 
-/// How long each write takes while the database is slow: six times as long as lies between two messages.
-const SLOW_WRITE: Duration = Duration::from_millis(1200);
+/// How long each write takes while the database is slow: three times as long as lies between two messages.
+const SLOW_WRITE: Duration = Duration::from_millis(600);
 /// A band that no swing of the process leaves.
 const FAR_TOO_WIDE: f64 = 60.0;
 /// How many messages an outbox has dropped before its loss counts as one.
@@ -239,10 +239,9 @@ async fn flood(pipeline: &Pipeline) -> Result<()> {
     // Something of the device's must be there to be deleted.
     watch::found(pipeline, TimeDelta::zero()).await?;
     let deleted = || {
-        let lately = Period::ending(Utc::now(), TimeDelta::minutes(1));
-        let samples = pipeline.monitor().samples(lately).entries;
-        let last = samples.iter().rev().find(|(_, sample)| sample.partition == partition);
-        last.is_some_and(|(_, sample)| sample.committed.is_some_and(|committed| committed < sample.low))
+        let window = pipeline.monitor().window(partition);
+        let last = window.samples().next_back();
+        last.is_some_and(|sample| sample.committed.is_some_and(|committed| committed < sample.log_start))
     };
     for pictures in 1..=PICTURES {
         pipeline.stream().publish_picture(partition).await?;

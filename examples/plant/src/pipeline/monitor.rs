@@ -4,7 +4,7 @@
 //! by assignment.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,40 +14,24 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::time::Period;
+use chrono::{DateTime, Utc};
+use iot_runbook::lag::{Sample, Window};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaResult,
 };
 
 use super::{
     ingestion::GROUP,
-    kept::{Extract, Kept},
+    kept::Kept,
     stream::{PARTITIONS, Stream, TOPIC},
 };
 use crate::error::{Error, Result};
 
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 const ASK_WITHIN: Duration = Duration::from_secs(2);
-const SAMPLES_KEPT: usize = 4096;
+const SAMPLES_KEPT: usize = 1024;
 const MESSAGES_KEPT: usize = 16_384;
-
-/// One partition at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LagSample {
-    /// The partition.
-    pub partition: i32,
-    /// The oldest offset that is still kept.
-    pub low: u64,
-    /// The offset that the next message will get.
-    pub high: u64,
-    /// The offset that the group committed; none where it never did.
-    pub committed: Option<u64>,
-    /// How old the message at the committed offset is; none where that is not known.
-    pub age: Option<TimeDelta>,
-}
 
 /// A message that stands in the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +55,8 @@ struct Shared {
 }
 
 struct Seen {
-    samples: Kept<LagSample>,
+    windows: HashMap<i32, Window>,
+    sampled_until: Option<DateTime<Utc>>,
     messages: Kept<Standing>,
     /// When the message at each offset was produced.
     produced: HashMap<(i32, u64), DateTime<Utc>>,
@@ -95,7 +80,8 @@ impl Monitor {
         }
         consumer.assign(&topic)?;
         let seen = Seen {
-            samples: Kept::new(SAMPLES_KEPT),
+            windows: HashMap::new(),
+            sampled_until: None,
             messages: Kept::new(MESSAGES_KEPT),
             produced: HashMap::new(),
         };
@@ -108,9 +94,9 @@ impl Monitor {
         Ok(Self { shared })
     }
 
-    /// The samples of a period.
-    pub fn samples(&self, period: Period) -> Extract<LagSample> {
-        self.shared.seen().samples.extract(period)
+    /// The window of a partition's samples: the last minute and a half.
+    pub fn window(&self, partition: i32) -> Window {
+        self.shared.seen().windows.get(&partition).cloned().unwrap_or_default()
     }
 
     /// The messages of a device that were seen in the topic, those too that it deleted since, and from when on they are complete.
@@ -127,7 +113,7 @@ impl Monitor {
 
     /// When the last sample was taken.
     pub fn sampled_until(&self) -> Option<DateTime<Utc>> {
-        self.shared.seen().samples.iter().last().map(|(at, _)| *at)
+        self.shared.seen().sampled_until
     }
 }
 
@@ -172,28 +158,43 @@ impl Shared {
         }
     }
 
-    fn sample(&self, consumer: &BaseConsumer) -> KafkaResult<()> {
+    fn sample(&self, consumer: &BaseConsumer) -> Result<()> {
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(TOPIC, 0, PARTITIONS - 1);
         let committed = consumer.committed_offsets(asked, ASK_WITHIN)?;
         for partition in 0..PARTITIONS {
             let (low, high) = consumer.fetch_watermarks(TOPIC, partition, ASK_WITHIN)?;
-            let (low, high) = (low.unsigned_abs(), high.unsigned_abs());
-            let committed = match committed.find_partition(TOPIC, partition).map(|found| found.offset()) {
-                Some(Offset::Offset(offset)) => Some(offset.unsigned_abs()),
-                _ => None,
-            };
-            let now = Utc::now();
-            let mut seen = self.seen();
-            let age = match committed {
-                Some(committed) if committed >= high => Some(TimeDelta::zero()),
-                Some(committed) => {
-                    seen.produced.get(&(partition, committed)).map(|at| (now - *at).max(TimeDelta::zero()))
-                }
-                None => None,
-            };
-            seen.samples.enter(now, LagSample { partition, low, high, committed, age });
+            let committed =
+                committed.find_partition(TOPIC, partition).and_then(|found| match found.offset() {
+                    Offset::Offset(offset) => u64::try_from(offset).ok(),
+                    _ => None,
+                });
+            self.seen().enter(partition, Utc::now(), (low.unsigned_abs(), high.unsigned_abs()), committed)?;
         }
+        self.seen().sampled_until = Some(Utc::now());
+        Ok(())
+    }
+}
+
+impl Seen {
+    fn enter(
+        &mut self,
+        partition: i32,
+        at: DateTime<Utc>,
+        (low, high): (u64, u64),
+        committed: Option<u64>,
+    ) -> Result<()> {
+        let mut sample = Sample::new(at, low, high).with_committed(committed);
+        if let Some(oldest) = committed.and_then(|committed| self.produced.get(&(partition, committed))) {
+            sample = sample.with_oldest_at(*oldest);
+        }
+        let window = match self.windows.entry(partition) {
+            Entry::Occupied(window) => window.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(Window::new(SAMPLES_KEPT).map_err(|error| Error::Refused(error.to_string()))?)
+            }
+        };
+        window.observe(sample);
         Ok(())
     }
 }

@@ -18,8 +18,6 @@ pub struct Evidence {
 pub enum Seen {
     /// This choice.
     Choice(&'static str),
-    /// One of these choices.
-    OneOf(&'static [&'static str]),
     /// A share between these, both included.
     Share {
         /// At least.
@@ -53,7 +51,6 @@ impl Seen {
         let RecordedObservation::Known { value, details, .. } = observation else { return false };
         match (self, value) {
             (Self::Choice(choice), RecordedValue::Choice(found)) => **found == *choice,
-            (Self::OneOf(choices), RecordedValue::Choice(found)) => choices.contains(&&**found),
             (Self::Share { from, to }, RecordedValue::Number(text)) => {
                 text.parse().is_ok_and(|share: f64| (from..=to).contains(&share))
             }
@@ -68,7 +65,6 @@ impl fmt::Display for Evidence {
         let check = self.check;
         match self.is {
             Seen::Choice(choice) => write!(f, "{check}: {choice}"),
-            Seen::OneOf(choices) => write!(f, "{check}: one of {}", choices.join(", ")),
             Seen::Share { from, to } => write!(f, "{check}: from {from} to {to}"),
             Seen::Detail { name, text } => write!(f, "{check}: {name} {text}"),
         }

@@ -3,8 +3,9 @@ use std::{collections::HashSet, sync::Arc};
 use async_trait::async_trait;
 use chrono::Utc;
 use iot_runbook::{
+    check::partition_lag,
     fact::Source,
-    probe::{Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, LagSample, PartitionLag, ProbeError},
+    probe::{Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, ProbeError},
 };
 
 use crate::{
@@ -36,24 +37,18 @@ impl KafkaProbe for Streams {
     /// The samples of the partition that the device's messages stand in; of all, where there are none.
     async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError> {
         self.pipeline.settle(request.period.end()).await;
-        let samples = self.pipeline.monitor().samples(request.period);
-        let standing =
-            request.device.as_ref().map(|device| self.pipeline.monitor().messages(device.as_str()).0);
+        let monitor = self.pipeline.monitor();
+        let standing = request.device.as_ref().map(|device| monitor.messages(device.as_str()).0);
         let own =
             standing.unwrap_or_default().iter().map(|message| message.partition).collect::<HashSet<_>>();
         let partitions = (0..PARTITIONS).filter(|number| own.is_empty() || own.contains(number));
-        let lags = partitions.map(|number| {
-            let of_partition = samples.entries.iter().filter(|(_, sample)| sample.partition == number);
-            let told = of_partition.map(|(at, sample)| {
-                let mut told = LagSample::new(*at, sample.low, sample.high);
-                (told.committed, told.age) = (sample.committed, sample.age);
-                told
-            });
-            PartitionLag::new(number).with_samples(told.collect())
-        });
+        let windows = partitions.map(|number| (number, monitor.window(number))).collect::<Vec<_>>();
+        let forgot = windows.iter().filter(|(_, window)| window.len() == window.capacity());
+        let complete_from = forgot.filter_map(|(_, window)| Some(window.samples().next()?.at)).max();
         let now = Utc::now();
-        let until = self.pipeline.monitor().sampled_until().unwrap_or(request.period.start());
-        Ok(LagFacts::new(now, covered(request.period, samples.complete_from, until.min(now)))
+        let until = monitor.sampled_until().unwrap_or(request.period.start());
+        let lags = windows.iter().map(|(number, window)| partition_lag(*number, window, request.period));
+        Ok(LagFacts::new(now, covered(request.period, complete_from, until.min(now)))
             .with_partitions(lags.collect())
             .with_members(self.pipeline.ingestion().consumers()))
     }
