@@ -14,6 +14,7 @@ use iot_runbook::{
     check::Checks,
     diagnosis::{Bundle, Diagnosis, Finding},
     driver::{Driver, RetryPolicy, TokioTimer},
+    gap::Gap,
     subject::Subject,
 };
 use serde::Serialize;
@@ -26,9 +27,8 @@ use crate::{
     error::{Error, Result},
     factory::Factory,
     fault::Injected,
-    pipeline::watch::Gap,
     runbooks::Runbooks,
-    scenario::{Expected, NO_GAP, People, SPLIT, Scenario},
+    scenario::{Expected, NO_GAP, People, Rows, SPLIT, Scenario},
     story::Story,
 };
 
@@ -45,6 +45,8 @@ pub struct Examined {
     pub scenario: &'static Scenario,
     /// The gap that was found in the table, where one was looked for and found.
     pub gap: Option<Gap>,
+    /// The same gap once the pipeline was mended: what was still to come has come.
+    pub afterwards: Option<Gap>,
     /// What was diagnosed: what the alert was about, and then each part of it that was diagnosed by itself. None
     /// where there was nothing to diagnose.
     pub diagnosed: Vec<Diagnosed>,
@@ -105,7 +107,14 @@ pub async fn examine(
     story.tell_end(&finding, &bundle);
     let injected = Arc::into_inner(injected).unwrap_or_default();
     let took = finding.at() - started;
-    Ok(Examined { scenario, gap: None, took, diagnosed: vec![Diagnosed { finding, bundle }], injected })
+    Ok(Examined {
+        scenario,
+        gap: None,
+        afterwards: None,
+        took,
+        diagnosed: vec![Diagnosed { finding, bundle }],
+        injected,
+    })
 }
 
 fn subject(factory: &Factory, device: &str) -> Result<Subject> {
@@ -149,6 +158,7 @@ impl Examined {
         differs
             .or_else(|| first.misses_step(self.scenario.through))
             .or_else(|| self.lacks_evidence())
+            .or_else(|| self.leaves_otherwise())
             .or_else(|| first.contributes(self.scenario.contributing))
     }
 
@@ -158,6 +168,14 @@ impl Examined {
             .copied()
             .find(|evidence| !self.diagnosed.iter().any(|one| evidence.is_in(&one.bundle)))?;
         Some(format!("did not find {lacks}"))
+    }
+
+    /// How what is missing after all differs from what is expected.
+    fn leaves_otherwise(&self) -> Option<String> {
+        let (gap, expected) = (self.gap.as_ref()?, self.scenario.rows?);
+        let missing = self.afterwards.as_ref().map_or(0, |gap| gap.missing);
+        let rows = if missing == 0 { Rows::ComeLate } else { Rows::Lost };
+        (rows != expected).then(|| format!("of {} rows {missing} are missing after all", gap.missing))
     }
 
     /// Mends what was broken in the factory, and waits until it is healthy.
@@ -189,7 +207,8 @@ impl Examined {
             differs,
             steps: self.steps(),
             seconds: self.took.as_seconds_f64(),
-            gap: self.gap,
+            gap: self.gap.as_ref(),
+            afterwards: self.afterwards.as_ref(),
             finding: first.map(|first| &first.finding),
             bundle: first.map(|first| &first.bundle),
             parts: parts.iter().map(|part| Part { finding: &part.finding, bundle: &part.bundle }).collect(),
@@ -276,7 +295,9 @@ struct Line<'a> {
     steps: usize,
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    gap: Option<Gap>,
+    gap: Option<&'a Gap>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    afterwards: Option<&'a Gap>,
     finding: Option<&'a Finding>,
     bundle: Option<&'a Bundle>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

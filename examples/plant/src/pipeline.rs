@@ -27,6 +27,7 @@ pub mod watch;
 use std::{fs, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::gap::Cadence;
 use tempfile::TempDir;
 
 use self::{
@@ -61,6 +62,8 @@ pub const PIPELINE: &str = "telemetry";
 
 /// The sign of life that every device of the pipeline is registered with.
 pub const HEARTBEAT: TimeDelta = TimeDelta::milliseconds(200);
+/// So much longer than promised a silence may be.
+const TOLERANCE: TimeDelta = TimeDelta::milliseconds(100);
 /// The keep-alive of its MQTT clients, in seconds: the least that MQTT knows.
 pub const KEEP_ALIVE: u16 = 1;
 /// The deadband that its tags are commissioned with, in their unit.
@@ -93,13 +96,14 @@ impl Plan {
         }
     }
 
-    /// How often a row is promised: heartbeat and a sample period, or the reporting period.
-    pub const fn cadence(self) -> TimeDelta {
-        if self.deadband {
-            TimeDelta::milliseconds(HEARTBEAT.num_milliseconds() + SAMPLED_EVERY.num_milliseconds())
+    /// How often a row is promised: by the heartbeat and the sample period, or by the reporting period.
+    pub const fn cadence(self) -> Cadence {
+        let cadence = if self.deadband {
+            Cadence::every(SAMPLED_EVERY).with_deadband().with_heartbeat(HEARTBEAT)
         } else {
-            HEARTBEAT
-        }
+            Cadence::every(HEARTBEAT)
+        };
+        cadence.with_tolerance(TOLERANCE)
     }
 }
 

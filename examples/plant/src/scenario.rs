@@ -44,6 +44,17 @@ pub struct Scenario {
     pub evidence: &'static [Evidence],
     /// The steps whose findings contribute and are not the end, all of them.
     pub contributing: &'static [&'static str],
+    /// What becomes of the rows that are missing, once all is mended; none in the factory.
+    pub rows: Option<Rows>,
+}
+
+/// What becomes of missing rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// All of them come, late.
+    ComeLate,
+    /// Some are lost, or never were.
+    Lost,
 }
 
 /// What is broken, and where.

@@ -3,24 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
-    check::Checks,
+    check::{Checks, gap_part_subjects, gap_subject, gap_trigger},
     diagnosis::Diagnosis,
     driver::{Driver, RetryPolicy, TokioTimer},
     runbook::RunbookSet,
     subject::{Subject, Trigger},
-    time::Period,
 };
 
-use super::{
-    DEVICE, GATEWAY, KEEP_ALIVE, PIPELINE, Pipeline, SITE,
-    loss::Loss,
-    watch::{self, Gap},
-};
+use super::{DEVICE, GATEWAY, PIPELINE, Pipeline, SITE, loss::Loss, watch};
 use crate::{
     adapters::pipeline::PipelineAdapters,
-    broker::EventKind,
     error::{Error, Result},
     examine::{Diagnosed, Examined, new_id},
     runbooks::Runbooks,
@@ -63,23 +57,27 @@ async fn in_pipeline(
     let in_force = loss.inject(pipeline).await?;
     let gap = if scenario.expected == Expected::NoGap {
         rows_since(pipeline, since + LOOKED_AT).await?;
-        watch::longest(pipeline, Utc::now() - watch::LATENESS)
+        watch::look(pipeline)?
     } else {
         Some(watch::found(pipeline, loss.lasts).await?)
     };
     let alerted = Utc::now();
     let mut diagnosed = Vec::new();
-    match gap {
+    match &gap {
         Some(gap) => {
-            story.tell(format_args!("  {DEVICE}: {}", describe(&gap)));
+            story.tell(format_args!("  {DEVICE}: {gap}"));
             in_force.meanwhile(pipeline).await?;
             let asks = Asks::new(pipeline, scenario.obstacle, runbooks, story)?;
-            diagnosed.push(asks.diagnose(&gap, gap.period()).await?);
-            let is_split = diagnosed.iter().any(|one| one.finding.conclusion() == Some(SPLIT));
-            if is_split {
-                for part in parts(pipeline, gap.period()) {
-                    story.tell(format_args!("  A part of it, {:.1} s long:", part.length().as_seconds_f64()));
-                    diagnosed.push(asks.diagnose(&gap, part).await?);
+            let trigger = gap_trigger(gap, alerted);
+            let device =
+                Subject::device(DEVICE).with_gateway(GATEWAY).with_site(SITE).with_pipeline(PIPELINE);
+            diagnosed.push(asks.diagnose(gap_subject(gap, &device), trigger.clone()).await?);
+            if diagnosed.iter().any(|one| one.finding.conclusion() == Some(SPLIT)) {
+                let sessions = watch::sessions(pipeline, gap.period());
+                for part in gap_part_subjects(gap, &device, &sessions) {
+                    let length = part.period.map_or(0.0, |period| period.length().as_seconds_f64());
+                    story.tell(format_args!("  A part of it, {length:.1} s long:"));
+                    diagnosed.push(asks.diagnose(part, trigger.clone()).await?);
                 }
             }
         }
@@ -87,39 +85,22 @@ async fn in_pipeline(
     }
     let ended = diagnosed.last().map_or(alerted, |last| last.finding.at());
     in_force.mend(pipeline).await?;
-    Ok(Examined { scenario, gap, diagnosed, took: ended - alerted, injected: Vec::new() })
+    let afterwards = match &gap {
+        Some(gap) => watch::again(pipeline, gap)?,
+        None => None,
+    };
+    if let Some(gap) = &afterwards {
+        story.tell(format_args!("  Afterwards: {gap}"));
+    }
+    Ok(Examined { scenario, gap, afterwards, diagnosed, took: ended - alerted, injected: Vec::new() })
 }
 
 /// Waits until the table has rows that were taken after then.
-async fn rows_since(pipeline: &Pipeline, then: chrono::DateTime<Utc>) -> Result<()> {
+async fn rows_since(pipeline: &Pipeline, then: DateTime<Utc>) -> Result<()> {
     wait::until("rows", || async {
         pipeline.table().newest(DEVICE).is_ok_and(|newest| newest.is_some_and(|at| at > then))
     })
     .await
-}
-
-fn describe(gap: &Gap) -> String {
-    let length = (gap.to - gap.from).as_seconds_f64();
-    let open = if gap.is_open { ", and still none comes" } else { "" };
-    format!("a gap of {length:.1} s in its rows, {} are missing{open}", gap.expected)
-}
-
-/// The parts of a period in which the device's session was up, or was not. Those shorter than one and a half
-/// keep-alives are none, and go with the part before them.
-fn parts(pipeline: &Pipeline, period: Period) -> Vec<Period> {
-    let shortest = TimeDelta::milliseconds(i64::from(KEEP_ALIVE) * 1500);
-    let mut ends = vec![period.start()];
-    for event in pipeline.broker().events(DEVICE, period.start()) {
-        let is_change = !matches!(event.kind, EventKind::Refused(_));
-        if is_change
-            && event.at < period.end()
-            && ends.last().is_some_and(|last| event.at - *last >= shortest)
-        {
-            ends.push(event.at);
-        }
-    }
-    ends.push(period.end());
-    ends.windows(2).filter_map(|pair| Period::new(pair[0], pair[1]).ok()).collect()
 }
 
 /// What a diagnosis is run with.
@@ -147,13 +128,7 @@ impl Asks {
         Ok(Self { name, set, driver, story: Arc::clone(story) })
     }
 
-    async fn diagnose(&self, gap: &Gap, period: Period) -> Result<Diagnosed> {
-        let subject = Subject::device(DEVICE)
-            .with_gateway(GATEWAY)
-            .with_site(SITE)
-            .with_pipeline(PIPELINE)
-            .with_period(period);
-        let trigger = Trigger::new(describe(gap), Utc::now());
+    async fn diagnose(&self, subject: Subject, trigger: Trigger) -> Result<Diagnosed> {
         let mut diagnosis = Diagnosis::new(new_id(), &self.set, &self.name, subject, trigger, Utc::now())
             .map_err(Error::runbook)?;
         let finding = self.driver.run(&mut diagnosis).await.map_err(Error::runbook)?;

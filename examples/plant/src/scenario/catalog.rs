@@ -1,7 +1,7 @@
 //! The scenarios: each fault by itself, in the order in which the runbook can conclude them; then people who do not
 //! play along, two faults at a time, and what cannot be known.
 
-use super::{Broken, Evidence, Expected, Obstacle, People, Scenario, Seen};
+use super::{Broken, Evidence, Expected, Obstacle, People, Rows, Scenario, Seen};
 
 pub(super) const ALL: &[Scenario] = &[
     single(&["connectivity-flap"], "connectivity-flap", &["recheck", "flap-history"]),
@@ -101,6 +101,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["restart-gateway", "restarted-by-hand"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "people/by-hand",
@@ -111,6 +112,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["restart-gateway", "restarted-by-hand", "verify-reconnect"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "people/absent",
@@ -121,6 +123,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["restart-gateway", "restarted-by-hand"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "combined/gateway-and-power",
@@ -139,6 +142,7 @@ pub(super) const ALL: &[Scenario] = &[
         ],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "combined/certificate-and-network",
@@ -149,6 +153,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["gateway-health", "ot-network"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "combined/cable-and-feed",
@@ -159,6 +164,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["site-uplink", "restart-gateway", "verify-reconnect", "gateway-after-restart"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "combined/gateway-and-uplink",
@@ -169,6 +175,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["gateway-health", "site-uplink"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "combined/restart-not-safe",
@@ -185,6 +192,7 @@ pub(super) const ALL: &[Scenario] = &[
         ],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "unknown/power-probe-missing",
@@ -195,6 +203,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["certificate", "power"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "unknown/nobody-knows-power",
@@ -205,6 +214,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["certificate", "power"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "unknown/certificate-probe-missing",
@@ -224,6 +234,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["broker-connect", "refused-certificate"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "unknown/gateway-probe-hangs",
@@ -237,6 +248,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["broker-connect", "gateway-health"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "unknown/network-probe-fails",
@@ -257,6 +269,7 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["gateway-health", "ot-network"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
     Scenario {
         id: "unknown/registry-fails",
@@ -267,14 +280,15 @@ pub(super) const ALL: &[Scenario] = &[
         through: &["service-state", "last-seen", "gateway-health", "ot-network", "certificate", "power"],
         evidence: &[],
         contributing: &[],
+        rows: None,
     },
-    gap(
+    late(
         "disconnected-catching-up",
         "disconnected-catching-up",
         &["online-during-gap", "catch-up"],
         &[choice("online-during-gap", "offline"), choice("catch-up", "pending")],
     ),
-    gap(
+    late(
         "disconnected-caught-up",
         "disconnected-caught-up",
         &["online-during-gap", "catch-up"],
@@ -326,7 +340,7 @@ pub(super) const ALL: &[Scenario] = &[
         &["online-during-gap", "broker-messages", "edge-buffer"],
         &[share("broker-messages", 0.0, 0.2), choice("edge-buffer", "full")],
     ),
-    gap(
+    late(
         "gateway-uplink-fault",
         "gateway-uplink-fault",
         &["online-during-gap", "broker-messages", "edge-buffer"],
@@ -351,7 +365,7 @@ pub(super) const ALL: &[Scenario] = &[
     ),
     Scenario {
         contributing: &["consumer-lag"],
-        ..gap(
+        ..late(
             "ingestion-overloaded",
             "ingestion-overloaded",
             &["broker-messages", "bridge", "consumer-lag"],
@@ -360,7 +374,7 @@ pub(super) const ALL: &[Scenario] = &[
     },
     Scenario {
         contributing: &["consumer-lag"],
-        ..gap(
+        ..late(
             "ingestion-overloaded/slow-writes",
             "ingestion-overloaded",
             &["broker-messages", "bridge", "consumer-lag"],
@@ -369,7 +383,7 @@ pub(super) const ALL: &[Scenario] = &[
     },
     Scenario {
         contributing: &["consumer-lag"],
-        ..gap(
+        ..late(
             "ingestion-overloaded/stopped",
             "ingestion-overloaded",
             &["broker-messages", "bridge", "consumer-lag"],
@@ -510,7 +524,18 @@ const fn gap(
         through,
         evidence,
         contributing: &[],
+        rows: Some(Rows::Lost),
     }
+}
+
+/// The same, where all rows come late.
+const fn late(
+    id: &'static str,
+    conclusion: &'static str,
+    through: &'static [&'static str],
+    evidence: &'static [Evidence],
+) -> Scenario {
+    Scenario { rows: Some(Rows::ComeLate), ..gap(id, conclusion, through, evidence) }
 }
 
 const fn choice(check: &'static str, choice: &'static str) -> Evidence {
@@ -540,5 +565,6 @@ const fn single(
         through,
         evidence: &[],
         contributing: &[],
+        rows: None,
     }
 }

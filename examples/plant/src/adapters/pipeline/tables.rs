@@ -3,13 +3,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use iot_runbook::{
+    check::gap_rows,
     fact::Source,
     probe::{ProbeError, Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest, TelemetryProbe},
 };
 
 use crate::{
     adapters::{covered, unanswered},
-    pipeline::{Pipeline, watch::promised},
+    pipeline::{Pipeline, watch},
 };
 
 /// The time-series table, and the log of who writes into it.
@@ -32,15 +33,13 @@ impl TelemetryProbe for Tables {
         self.source.clone()
     }
 
-    /// A gap begins with the row before it, which is none of it.
     async fn rows(&self, request: &RowsRequest) -> Result<Rows, ProbeError> {
         if request.tag.is_some() {
             return Err(ProbeError::unsupported());
         }
-        let present = self.pipeline.table().count(request.device.as_str(), request.period);
-        let present = present.map_err(|error| unanswered("the table", error))?;
-        let expected = promised(request.period.length(), self.pipeline.plan().cadence());
-        Ok(Rows::new(Utc::now(), expected, present))
+        let report = watch::rows_of(&self.pipeline, request.device.as_str(), request.period);
+        let report = report.map_err(|error| unanswered("the table", error))?;
+        Ok(gap_rows(&report, Utc::now()))
     }
 
     async fn storage_refusals(
