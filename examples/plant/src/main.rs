@@ -10,7 +10,7 @@ use plant::{
     examine::examine,
     factory::{Factory, Plan},
     gateway::{self, EXIT_OUT_OF_MEMORY, Ended},
-    pipeline::survey::survey,
+    pipeline::{caretaker, survey::survey},
     runbooks::Runbooks,
     scenario::Scenario,
     story::Story,
@@ -26,6 +26,9 @@ fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
     let ended = match &arguments[..] {
         [subcommand, config] if subcommand == SUBCOMMAND => run_gateway(Path::new(config)),
+        [subcommand, folder] if subcommand == caretaker::SUBCOMMAND => {
+            caretaker::run(Path::new(folder)).map(|()| ExitCode::SUCCESS)
+        }
         _ => Arguments::read(arguments).and_then(|arguments| follow(&arguments)),
     };
     ended.unwrap_or_else(|error| {
@@ -110,7 +113,7 @@ async fn tell(
         }
         story.tell(format_args!("\n{}: {}.", scenario.id, scenario.story()?));
         let examined = match (in_pipeline, &factory) {
-            (Some(loss), _) => survey(scenario, loss, runbooks, &story).await?,
+            (Some(loss), _) => survey(program, scenario, loss, runbooks, &story).await?,
             (None, Some(factory)) => examine(factory, scenario, runbooks, &story).await?,
             (None, None) => continue,
         };

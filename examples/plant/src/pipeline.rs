@@ -10,6 +10,7 @@
 //! [found](watch) in the table, and the runbook `data-gap` asks the parts through [`adapters`](crate::adapters).
 
 pub mod bridge;
+pub mod caretaker;
 pub mod dedup;
 pub mod edge;
 pub mod ingestion;
@@ -24,7 +25,7 @@ pub mod survey;
 pub mod table;
 pub mod watch;
 
-use std::{fs, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::gap::Cadence;
@@ -32,6 +33,7 @@ use tempfile::TempDir;
 
 use self::{
     bridge::Bridge,
+    caretaker::Caretaker,
     dedup::How,
     edge::{Edge, Reporting},
     ingestion::Ingestion,
@@ -123,20 +125,22 @@ pub struct Pipeline {
     door: Door,
     broker: Broker,
     _links: [Link; 2],
+    caretaker: Caretaker,
     folder: TempDir,
 }
 
 impl Pipeline {
-    /// Starts a pipeline, and waits until rows come out at its end.
+    /// Starts a pipeline, and waits until rows come out at its end. `program` is the plant's own.
     ///
     /// # Errors
     /// When a part can't be started, or no row comes in time.
-    pub async fn start(plan: Plan) -> Result<Self> {
+    pub async fn start(program: &Path, plan: Plan) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("plant-")
             .tempdir()
             .map_err(Error::io("making the pipeline's folder"))?;
         fs::write(folder.path().join(MARKER), "").map_err(Error::io("marking the pipeline's folder"))?;
+        let caretaker = Caretaker::start(program, folder.path())?;
         let authority = Arc::new(Authority::new("plant authority")?);
         let connections = Connections::default();
         let broker = Broker::start(connections.clone()).await?;
@@ -192,6 +196,7 @@ impl Pipeline {
             _links: [device_link, gateway_link],
             door,
             broker,
+            caretaker,
             folder,
         };
         pipeline.flows().await?;
@@ -228,7 +233,8 @@ impl Pipeline {
         self.ingestion.stop();
         wait::until("the end of the ingestion", || async { self.ingestion.consumers() == 0 }).await?;
         self.broker.stop();
-        let Self { folder, .. } = self;
+        let Self { caretaker, folder, .. } = self;
+        caretaker.stop().await?;
         folder.close().map_err(Error::io("removing the pipeline's folder"))
     }
 

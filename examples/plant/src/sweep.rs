@@ -81,7 +81,7 @@ fn next(
 /// In a factory or a pipeline of its own: what one scenario leaves in the logs is no evidence in another.
 async fn alone(program: &Path, scenario: &'static Scenario, runbooks: &Runbooks) -> Result<Examined> {
     if let Some(loss) = scenario.loss()? {
-        return survey(scenario, loss, runbooks, &Arc::new(Story::silent())).await;
+        return survey(program, scenario, loss, runbooks, &Arc::new(Story::silent())).await;
     }
     let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
     let examined = examine(&factory, scenario, runbooks, &Arc::new(Story::silent())).await;

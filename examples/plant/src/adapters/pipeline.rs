@@ -9,16 +9,19 @@ mod tables;
 
 use std::sync::Arc;
 
-use iot_runbook::probe::{
-    BrokerProbe, DeadbandProbe, DedupLogProbe, EdgeBufferProbe, KafkaProbe, Probes, SchemaProbe,
-    TelemetryProbe,
+use iot_runbook::{
+    probe::{
+        BrokerProbe, DeadbandProbe, DedupLogProbe, EdgeBufferProbe, KafkaProbe, ProbeError, Probes,
+        SchemaProbe, TelemetryProbe,
+    },
+    subject::{DeviceId, TagId},
 };
 
 pub use self::{
     deadbands::Deadbands, ingested::Ingested, outboxes::Outboxes, presence::Presence, streams::Streams,
     tables::Tables,
 };
-use crate::pipeline::Pipeline;
+use crate::pipeline::{DEVICE, Pipeline};
 
 /// An adapter of each kind that the pipeline has a part for.
 #[derive(Clone)]
@@ -64,5 +67,21 @@ impl PipelineAdapters {
             .with_schema(self.schema)
             .with_dedup_log(self.dedup_log)
             .with_deadband(self.deadband)
+    }
+}
+
+/// Refuses a question about another device, or about one tag: no part of the pipeline knows of tags.
+fn whole(device: &DeviceId, tag: Option<&TagId>) -> Result<(), ProbeError> {
+    if tag.is_some() {
+        return Err(ProbeError::unsupported());
+    }
+    known("device", device.as_str(), DEVICE)
+}
+
+/// Refuses a question about what the pipeline does not have.
+fn known(kind: &str, asked: &str, has: &str) -> Result<(), ProbeError> {
+    match asked == has {
+        true => Ok(()),
+        false => Err(ProbeError::failed(format!("the pipeline has no {kind} {asked}"))),
     }
 }

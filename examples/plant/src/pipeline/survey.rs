@@ -1,7 +1,7 @@
 //! One scenario of the pipeline, from its fault to its finding: the gap is found in the table, diagnosed, split where
 //! the device was online for a part of it, and mended.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
@@ -28,17 +28,18 @@ const ATTEMPTS: u32 = 2;
 /// For how long rows are looked at where none should be missing.
 const LOOKED_AT: TimeDelta = TimeDelta::seconds(3);
 
-/// Starts a pipeline, puts the scenario's fault into it, waits for the gap, diagnoses it, and mends the pipeline.
+/// Starts a pipeline by the plant's `program`, puts the scenario's fault into it, waits for the gap, diagnoses it, and mends the pipeline.
 ///
 /// # Errors
 /// When a part can't be started, broken or mended, no gap shows, or the diagnosis can't be run.
 pub async fn survey(
+    program: &Path,
     scenario: &'static Scenario,
     loss: &'static Loss,
     runbooks: &Runbooks,
     story: &Arc<Story>,
 ) -> Result<Examined> {
-    let pipeline = Arc::new(Pipeline::start(loss.plan).await?);
+    let pipeline = Arc::new(Pipeline::start(program, loss.plan).await?);
     let surveyed = in_pipeline(&pipeline, scenario, loss, runbooks, story).await;
     if let Some(pipeline) = Arc::into_inner(pipeline) {
         pipeline.stop().await?;

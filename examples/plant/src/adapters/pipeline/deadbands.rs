@@ -9,6 +9,7 @@ use iot_runbook::{
     probe::{DeadbandFacts, DeadbandProbe, DeadbandRequest, ProbeError},
 };
 
+use super::whole;
 use crate::{
     adapters::covered,
     pipeline::{Pipeline, edge::Reporting},
@@ -35,9 +36,7 @@ impl DeadbandProbe for Deadbands {
     }
 
     async fn deadband(&self, request: &DeadbandRequest) -> Result<DeadbandFacts, ProbeError> {
-        if request.tag.is_some() {
-            return Err(ProbeError::unsupported());
-        }
+        whole(&request.device, request.tag.as_ref())?;
         let edge = self.pipeline.edge();
         let raw = edge.raw(request.period);
         let now = Utc::now();

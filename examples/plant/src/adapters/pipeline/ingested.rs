@@ -7,9 +7,10 @@ use iot_runbook::{
     probe::{DedupLogProbe, Dropped, DroppedRequest, ProbeError, Rejections, RejectionsRequest, SchemaProbe},
 };
 
+use super::whole;
 use crate::{
     adapters::covered,
-    pipeline::{DEVICE, Pipeline, message::REGISTERED_SCHEMA},
+    pipeline::{Pipeline, message::REGISTERED_SCHEMA},
 };
 
 /// The ingestion's log: what its schema validation rejected, and what its deduplication dropped.
@@ -33,9 +34,7 @@ impl SchemaProbe for Ingested {
     }
 
     async fn rejections(&self, request: &RejectionsRequest) -> Result<Rejections, ProbeError> {
-        if request.tag.is_some() {
-            return Err(ProbeError::unsupported());
-        }
+        whole(&request.device, request.tag.as_ref())?;
         let log = self.pipeline.ingestion().log();
         let now = Utc::now();
         let of_device =
@@ -58,9 +57,7 @@ impl DedupLogProbe for Ingested {
     }
 
     async fn dropped(&self, request: &DroppedRequest) -> Result<Dropped, ProbeError> {
-        if request.tag.is_some() || request.device.as_str() != DEVICE {
-            return Err(ProbeError::unsupported());
-        }
+        whole(&request.device, request.tag.as_ref())?;
         Ok(self.pipeline.ingestion().log().dedup.dropped(request.period, Utc::now()))
     }
 }

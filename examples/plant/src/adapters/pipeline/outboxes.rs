@@ -7,9 +7,10 @@ use iot_runbook::{
     probe::{EdgeBufferProbe, Outbox, OutboxRequest, ProbeError},
 };
 
+use super::known;
 use crate::{
     adapters::{covered, unanswered},
-    pipeline::{GATEWAY, Pipeline},
+    pipeline::{DEVICE, GATEWAY, Pipeline},
 };
 
 /// The gateway's outbox.
@@ -33,9 +34,8 @@ impl EdgeBufferProbe for Outboxes {
     }
 
     async fn outbox(&self, request: &OutboxRequest) -> Result<Outbox, ProbeError> {
-        if request.gateway.as_str() != GATEWAY {
-            return Err(ProbeError::failed(format!("nobody knows a gateway {}", request.gateway)));
-        }
+        known("gateway", request.gateway.as_str(), GATEWAY)?;
+        known("device", request.device.as_str(), DEVICE)?;
         let account = self.pipeline.edge().outbox().account(request.period);
         let account = account.map_err(|error| unanswered("the outbox", error))?;
         let now = Utc::now();

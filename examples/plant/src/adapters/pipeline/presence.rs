@@ -9,10 +9,11 @@ use iot_runbook::{
     },
 };
 
+use super::{known, whole};
 use crate::{
     adapters::{covered, sessions},
     mqtt,
-    pipeline::{KEEP_ALIVE, Pipeline, SITE},
+    pipeline::{DEVICE, GATEWAY, KEEP_ALIVE, Pipeline, SITE},
 };
 
 /// Sessions and messages, as the broker's logs and the door's tell of them.
@@ -40,8 +41,14 @@ impl BrokerProbe for Presence {
         request: &ConnectionLogRequest,
     ) -> Result<Option<ConnectionLog>, ProbeError> {
         let client = match &request.client {
-            Client::Device(device) => device.as_str(),
-            Client::Gateway(gateway) => gateway.as_str(),
+            Client::Device(device) => {
+                known("device", device.as_str(), DEVICE)?;
+                DEVICE
+            }
+            Client::Gateway(gateway) => {
+                known("gateway", gateway.as_str(), GATEWAY)?;
+                GATEWAY
+            }
             _ => return Err(ProbeError::unsupported()),
         };
         let log = sessions::log(self.pipeline.broker(), self.pipeline.door(), client, request.period);
@@ -50,9 +57,7 @@ impl BrokerProbe for Presence {
 
     /// A message that was delivered again has the payload of the first.
     async fn messages(&self, request: &MessagesRequest) -> Result<Messages, ProbeError> {
-        if request.tag.is_some() {
-            return Err(ProbeError::unsupported());
-        }
+        whole(&request.device, request.tag.as_ref())?;
         let (broker, now) = (self.pipeline.broker(), Utc::now());
         let covers = covered(request.period, broker.messages_cover_from(), now);
         let messages = broker.messages(&mqtt::telemetry(SITE, request.device.as_str()));

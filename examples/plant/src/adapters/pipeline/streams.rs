@@ -8,10 +8,11 @@ use iot_runbook::{
     probe::{Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, ProbeError},
 };
 
+use super::{known, whole};
 use crate::{
     adapters::covered,
     mqtt,
-    pipeline::{Pipeline, SITE, stream::PARTITIONS},
+    pipeline::{PIPELINE, Pipeline, SITE, stream::PARTITIONS},
 };
 
 /// Kafka, as its monitor sees it.
@@ -36,6 +37,7 @@ impl KafkaProbe for Streams {
 
     /// The samples of the partition that the device's messages stand in; of all, where there are none.
     async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError> {
+        known("pipeline", request.pipeline.as_str(), PIPELINE)?;
         self.pipeline.settle(request.period.end()).await;
         let monitor = self.pipeline.monitor();
         let standing = request.device.as_ref().map(|device| monitor.messages(device.as_str()).0);
@@ -55,9 +57,8 @@ impl KafkaProbe for Streams {
 
     /// Of the messages that the broker had in the period, those that stand in the topic.
     async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError> {
-        if request.tag.is_some() {
-            return Err(ProbeError::unsupported());
-        }
+        known("pipeline", request.pipeline.as_str(), PIPELINE)?;
+        whole(&request.device, request.tag.as_ref())?;
         self.pipeline.settle(request.period.end()).await;
         let device = request.device.as_str();
         let (standing, complete_from) = self.pipeline.monitor().messages(device);

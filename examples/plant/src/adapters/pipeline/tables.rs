@@ -8,9 +8,10 @@ use iot_runbook::{
     probe::{ProbeError, Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest, TelemetryProbe},
 };
 
+use super::{known, whole};
 use crate::{
     adapters::{covered, unanswered},
-    pipeline::{Pipeline, watch},
+    pipeline::{PIPELINE, Pipeline, watch},
 };
 
 /// The time-series table, and the log of who writes into it.
@@ -34,9 +35,7 @@ impl TelemetryProbe for Tables {
     }
 
     async fn rows(&self, request: &RowsRequest) -> Result<Rows, ProbeError> {
-        if request.tag.is_some() {
-            return Err(ProbeError::unsupported());
-        }
+        whole(&request.device, request.tag.as_ref())?;
         let report = watch::rows_of(&self.pipeline, request.device.as_str(), request.period);
         let report = report.map_err(|error| unanswered("the table", error))?;
         Ok(gap_rows(&report, Utc::now()))
@@ -46,9 +45,8 @@ impl TelemetryProbe for Tables {
         &self,
         request: &StorageRefusalsRequest,
     ) -> Result<StorageRefusals, ProbeError> {
-        if request.tag.is_some() {
-            return Err(ProbeError::unsupported());
-        }
+        known("pipeline", request.pipeline.as_str(), PIPELINE)?;
+        whole(&request.device, request.tag.as_ref())?;
         let log = self.pipeline.ingestion().log();
         let now = Utc::now();
         let of_device =
