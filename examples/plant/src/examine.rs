@@ -125,7 +125,7 @@ fn subject(factory: &Factory, device: &str) -> Result<Subject> {
     })
 }
 
-/// A new diagnosis's id. Ids differ within this process by their count, and from other processes' by time and process.
+/// The id of a new diagnosis. Ids differ within this process by their count, and from other processes' by time and process.
 pub(crate) fn new_id() -> Ulid {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let millis = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);

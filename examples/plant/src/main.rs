@@ -88,7 +88,7 @@ fn run(run: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
 }
 
 fn list() -> Result<ExitCode> {
-    for scenario in Scenario::ALL {
+    for scenario in Scenario::all() {
         say(format_args!("{:<42}  {}", scenario.id, scenario.story()?));
     }
     Ok(ExitCode::SUCCESS)

@@ -217,8 +217,7 @@ impl Pipeline {
         .await
     }
 
-    /// Waits until the gateway has read, and the monitor has sampled, all up to `moment`; for a moment, where they
-    /// do not.
+    /// Waits until the monitor of Kafka has sampled all up to `moment`, for two seconds at most.
     pub async fn settle(&self, moment: DateTime<Utc>) {
         let settled = || async { self.monitor.sampled_until().is_some_and(|at| at >= moment) };
         // What is not there by then is not covered, and says so.

@@ -54,8 +54,8 @@ impl Runbooks {
         })
     }
 
-    /// The runbook in this file, for whatever is diagnosed. Thresholds that the catalog's has as well are set to seconds, unless
-    /// `own_thresholds` leaves them as they are in the file.
+    /// The runbook in this file, for whatever is diagnosed. Thresholds that the catalog's have as well are set to
+    /// seconds, unless `own_thresholds` leaves them as they are in the file.
     ///
     /// # Errors
     /// When the file can't be read, or is not valid; every fault is named.

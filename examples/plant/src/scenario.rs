@@ -5,6 +5,7 @@
 
 mod catalog;
 mod evidence;
+mod gaps;
 mod obstacle;
 
 use std::fmt;
@@ -99,8 +100,10 @@ pub enum Expected {
 }
 
 impl Scenario {
-    /// All scenarios.
-    pub const ALL: &'static [Self] = catalog::ALL;
+    /// All scenarios: those of the factory, and then those of the data pipeline.
+    pub fn all() -> impl Iterator<Item = &'static Self> + Clone {
+        catalog::ALL.iter().chain(gaps::ALL)
+    }
 
     /// The scenarios of the default story.
     pub const STORY: &'static [&'static str] = &[
@@ -117,8 +120,7 @@ impl Scenario {
     /// # Errors
     /// When there is none.
     pub fn find(id: &str) -> Result<&'static Self> {
-        Self::ALL
-            .iter()
+        Self::all()
             .find(|scenario| scenario.id == id)
             .ok_or_else(|| Error::Unknown { kind: "fault", id: id.to_owned() })
     }
@@ -214,7 +216,7 @@ mod tests {
     fn every_conclusion_of_data_gap_is_reached_by_a_fault() {
         let runbook = iot_runbook::catalog::data_gap().unwrap().validate().unwrap();
         for (conclusion, _) in runbook.conclusions() {
-            let reached = Scenario::ALL.iter().any(|scenario| {
+            let reached = Scenario::all().any(|scenario| {
                 scenario.loss().unwrap().is_some()
                     && match scenario.expected {
                         Expected::Conclusion(expected) => expected == conclusion,
@@ -228,9 +230,9 @@ mod tests {
 
     #[test]
     fn every_scenario_has_an_id_of_its_own_and_known_faults_and_can_be_told() {
-        let ids = Scenario::ALL.iter().map(|scenario| scenario.id).collect::<HashSet<_>>();
-        assert_eq!(ids.len(), Scenario::ALL.len());
-        for scenario in Scenario::ALL {
+        let ids = Scenario::all().map(|scenario| scenario.id).collect::<HashSet<_>>();
+        assert_eq!(ids.len(), Scenario::all().count());
+        for scenario in Scenario::all() {
             assert!(!scenario.story().unwrap().is_empty(), "{}", scenario.id);
             let devices = scenario.faults().unwrap();
             assert!(devices.iter().all(|fault| fault.device == devices[0].device), "{}", scenario.id);

@@ -34,7 +34,7 @@ pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bo
     // Dropping the set ends what is under way, and with it its factories.
     let mut under_way = JoinSet::new();
     let slots = Arc::new(Semaphore::new(AT_A_TIME));
-    for (position, scenario) in Scenario::ALL.iter().enumerate() {
+    for (position, scenario) in Scenario::all().enumerate() {
         let (slots, program, runbooks) = (Arc::clone(&slots), program.to_owned(), runbooks.clone());
         under_way.spawn(async move {
             let _slot = slots.acquire().await;
@@ -42,7 +42,7 @@ pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bo
         });
     }
     let mut ended = Vec::new();
-    ended.resize_with(Scenario::ALL.len(), || None);
+    ended.resize_with(Scenario::all().count(), || None);
     let (mut told, mut good) = (0, 0);
     while let Some(joined) = under_way.join_next().await {
         let (position, result) = joined.map_err(|error| match error.try_into_panic() {
@@ -60,7 +60,7 @@ pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bo
             good += usize::from(tell(scenario, result, json)?);
         }
         if !json {
-            show(format_args!("{told} of {} ...", Scenario::ALL.len()));
+            show(format_args!("{told} of {} ...", Scenario::all().count()));
         }
     }
     if !json {
@@ -75,7 +75,7 @@ fn next(
     ended: &mut [Option<Result<Examined>>],
     position: usize,
 ) -> Option<(&'static Scenario, Result<Examined>)> {
-    Some((Scenario::ALL.get(position)?, ended.get_mut(position)?.take()?))
+    Some((Scenario::all().nth(position)?, ended.get_mut(position)?.take()?))
 }
 
 /// In a factory or a pipeline of its own: what one scenario leaves in the logs is no evidence in another.

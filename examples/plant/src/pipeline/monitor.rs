@@ -99,7 +99,8 @@ impl Monitor {
         self.shared.seen().windows.get(&partition).cloned().unwrap_or_default()
     }
 
-    /// The messages of a device that were seen in the topic, those too that it deleted since, and from when on they are complete.
+    /// The messages of a device that were seen in the topic, those too that it deleted since; and from when on they
+    /// are complete.
     pub fn messages(&self, device: &str) -> (Vec<Standing>, Option<DateTime<Utc>>) {
         let seen = self.shared.seen();
         let of_device = seen.messages.iter().filter(|(_, message)| message.device == device);

@@ -28,7 +28,8 @@ const ATTEMPTS: u32 = 2;
 /// For how long rows are looked at where none should be missing.
 const LOOKED_AT: TimeDelta = TimeDelta::seconds(3);
 
-/// Starts a pipeline by the plant's `program`, puts the scenario's fault into it, waits for the gap, diagnoses it, and mends the pipeline.
+/// Starts a pipeline, puts the scenario's fault into it, waits for the gap, diagnoses it, and mends the pipeline.
+/// `program` is the plant's own.
 ///
 /// # Errors
 /// When a part can't be started, broken or mended, no gap shows, or the diagnosis can't be run.

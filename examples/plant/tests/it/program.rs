@@ -22,7 +22,7 @@ fn the_list_names_every_fault() {
     assert!(listed.status.success());
     let listed = String::from_utf8(listed.stdout).unwrap();
     let ids = listed.lines().filter_map(|line| line.split_whitespace().next());
-    assert!(ids.eq(Scenario::ALL.iter().map(|scenario| scenario.id)));
+    assert!(ids.eq(Scenario::all().map(|scenario| scenario.id)));
 }
 
 #[test]
