@@ -72,6 +72,7 @@ impl Age {
         // At most 2⁶⁴ · 2⁶⁴ / 1, and no more than `apart`.
         let since = u128::from(apart) * beyond / moved.max(1);
         let since = i64::try_from(since).ok().and_then(TimeDelta::try_milliseconds).unwrap_or(TimeDelta::MAX);
+        // Lengths do not quite add up over a leap second.
         let estimate = at_least.checked_add(&since).unwrap_or(at_most).min(at_most);
         Self { estimate, at_least, at_most: Some(at_most), basis: Basis::Interpolated }
     }

@@ -60,11 +60,11 @@ impl<T: Timed> Ring<T> {
             }
             place -= 1;
         }
-        if let Some((_, same)) = place.checked_sub(1).and_then(|same| self.items.get_mut(same)) {
-            if same.at() == at {
-                *same = item.min(*same);
-                return;
-            }
+        if let Some((_, same)) = place.checked_sub(1).and_then(|same| self.items.get_mut(same))
+            && same.at() == at
+        {
+            *same = item.min(*same);
+            return;
         }
         if self.items.len() >= self.capacity && self.leave() < place {
             place -= 1;
@@ -75,12 +75,12 @@ impl<T: Timed> Ring<T> {
 
     /// Takes out the one that came first, and says from where.
     fn leave(&mut self) -> usize {
+        if self.items.front().is_some_and(|(number, _)| self.is_first(*number)) {
+            self.items.pop_front();
+            return 0;
+        }
         let first = self.items.iter().enumerate().min_by_key(|(_, (number, _))| *number);
-        let place = if self.items.front().is_some_and(|(number, _)| self.is_first(*number)) {
-            0
-        } else {
-            first.map_or(0, |(place, _)| place)
-        };
+        let place = first.map_or(0, |(place, _)| place);
         self.items.remove(place);
         place
     }

@@ -105,6 +105,8 @@ mod what_is_wrong_at_once {
             (vec![from(0, 20, 5), from(10, 20, 20), from(20, 30, 25)], Some(15 + 5)),
             // It went back to what was read before.
             (vec![from(0, 20, 5), from(10, 20, 2)], Some(15)),
+            // The log's start was told wrong for a while.
+            (vec![from(0, 20, 5), from(10, 10, 5), from(20, 20, 5)], Some(15)),
             // All that was ever kept.
             (vec![from(0, 1_000, 0)], Some(1_000)),
         ] {
@@ -195,6 +197,12 @@ mod burrow {
         };
         assert_eq!(judged(&window(looks(-1))), Rule::CommitsStopped { silent: secs(31), span: secs(30) });
         assert_eq!(judged(&window(looks(0))), Rule::Incomplete { what: "commits", have: 1, need: 2 });
+    }
+
+    #[test]
+    fn no_commit_is_later_than_the_look_that_saw_it() {
+        let told = [0, 10, 20, 30].map(|second| sample(second, 5, 9).with_committed_at(at(1_000)));
+        assert_eq!(judged(&window(told)), Rule::Unmoved { span: secs(30) });
     }
 
     #[test]
@@ -420,6 +428,18 @@ mod another_log {
     }
 
     #[test]
+    fn commits_lead_up_to_the_log_one_by_one() {
+        let mut window = Window::new(4).unwrap();
+        window.observe(sample(0, 90, 100).with_committed_at(at(0)));
+        // Another log, which has grown beyond the old one by the time of the samples that are left.
+        window.observe(sample(10, 5, 60).with_committed_at(at(10)));
+        for (second, committed_at) in [(20, 15), (30, 15), (40, 40), (50, 40)] {
+            window.observe(sample(second, 5, 200).with_committed_at(at(committed_at)));
+        }
+        assert_eq!(judged(&window), Rule::Unmoved { span: secs(30) });
+    }
+
+    #[test]
     fn commits_of_the_same_log_count_though_their_samples_have_left() {
         let mut window = Window::new(2).unwrap();
         window.observe(sample(0, 40, 50).with_committed_at(at(0)));
@@ -477,6 +497,8 @@ mod a_group {
         assert_eq!(group.worst.map(|(name, _)| name), Some(2));
         assert_eq!(group.most_lag, Some((2, 36)));
         assert_eq!((group.total_lag, group.partitions, group.known, group.complete), (106, 5, 5, 3));
+        let alike = of(&[each_ten(&[(10, 10)]), each_ten(&STALLED), each_ten(&STALLED)]);
+        assert_eq!(alike.worst.map(|(name, _)| name), Some(1));
     }
 
     #[test]

@@ -10,7 +10,7 @@ fn members() -> impl Strategy<Value = Option<u32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn it_judges_as_the_model_does(
@@ -161,7 +161,7 @@ fn a_saved_window_of_a_size_it_may_not_have_is_refused_and_one_too_full_is_cut()
     let mut wrong = saved.clone();
     wrong["capacity"] = 1.into();
     assert!(serde_json::from_value::<Window>(wrong).unwrap_err().to_string().contains("`capacity` is 1"));
-    let mut full = saved.clone();
+    let mut full = saved;
     let samples: Vec<_> = (0..9).map(|second| Sample::new(at(second), 0, 1)).collect();
     full["samples"] = serde_json::to_value(samples).unwrap();
     let read: Window = serde_json::from_value(full).unwrap();
