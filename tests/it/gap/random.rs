@@ -38,7 +38,7 @@ fn holds(report: &Report, rows: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn it_is_the_model(settings in streams::settings(), rows in streams::rows(), until in -10_i64..30_000) {

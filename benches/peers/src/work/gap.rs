@@ -30,6 +30,8 @@ const TARGET: f64 = 20.0;
 /// What is asked of both: how many gaps, and how many rows are missing.
 type Answer = (usize, u64);
 
+const PEERS: [(&str, fn(&[i64]) -> Answer); 2] = [("sort-windows", sorted), ("hash-set", slots)];
+
 impl Work for Gap {
     fn name(&self) -> &'static str {
         NAME
@@ -48,7 +50,7 @@ impl Work for Gap {
         }
         for (case, rows) in [("in order", &whole), ("with gaps", &gaps), ("1 % overtaken", &swapped)] {
             let answer = detected(rows)?;
-            for (peer, theirs) in [("sort-windows", sorted as fn(&[i64]) -> Answer), ("hash-set", slots)] {
+            for (peer, theirs) in PEERS {
                 if theirs(rows) != answer {
                     return Err(Error::Differs(format!(
                         "{case}: ours {answer:?}, {peer} {:?}",
