@@ -33,11 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut estimator = CadenceEstimator::new();
     events.iter().for_each(|event| estimator.push_event(*event));
     let estimate = estimator.estimate()?;
-    println!(
-        "a row each {}, as {:.0} % of them say",
-        format_duration(estimate.every),
-        estimate.share * 100.0
-    );
+    let seconds = estimate.every.num_milliseconds() as f64 / 1e3;
+    println!("a row each {seconds:.1} s, as {:.0} % of the distances say", estimate.share * 100.0);
 
     // The hours about the rows are what we ask about. Rows may overtake each other by two minutes; one that takes
     // longer than five was caught up.

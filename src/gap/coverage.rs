@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn late_rows_join_what_is_near_whatever_their_order() {
-        let table: &[(&[i64], &[(i64, i64)])] = &[
+        type Case<'a> = (&'a [i64], &'a [(i64, i64)]);
+        let table: &[Case<'_>] = &[
             (&[0, 10], &[(0, 10)]),
             (&[0, 11], &[(0, 0), (11, 11)]),
             (&[11, 0], &[(0, 0), (11, 11)]),

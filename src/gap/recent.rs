@@ -48,7 +48,7 @@ impl Recent {
         let kept = times.len().min(self.most);
         let (over, kept) = times.split_at(times.len() - kept);
         let leave = (self.times.len() + kept.len()).saturating_sub(self.most);
-        if let Some(last) = self.times.drain(..leave).last() {
+        if let Some(last) = self.times.drain(..leave).next_back() {
             self.forgotten = Some(last);
         }
         self.forgotten = over.last().copied().or(self.forgotten);

@@ -107,7 +107,7 @@ impl Sessions {
             let is_short = part.length() < self.shortest;
             match kept.last_mut() {
                 Some((last, before)) if is_short || *before == presence => {
-                    *last = until(last.start(), part.end())
+                    *last = until(last.start(), part.end());
                 }
                 None if is_short => continue,
                 _ => kept.push((until(at, part.end()), presence)),

@@ -4,6 +4,7 @@ mod certificates;
 mod deadband;
 mod dedup;
 mod diagnosis;
+mod gap;
 mod load;
 mod swinging_door;
 
@@ -31,6 +32,7 @@ pub(crate) fn all() -> &'static [&'static dyn Work] {
         &deadband::Deadband,
         &dedup::Dedup,
         &diagnosis::Diagnosis,
+        &gap::Gap,
         &load::Load,
         &swinging_door::Door,
     ]

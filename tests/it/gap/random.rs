@@ -38,7 +38,7 @@ fn holds(report: &Report, rows: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn it_is_the_model(settings in streams::settings(), rows in streams::rows(), until in -10_i64..30_000) {
@@ -55,7 +55,7 @@ proptest! {
 
     #[test]
     fn a_restart_after_any_row_changes_nothing(settings in streams::settings(), rows in streams::rows()) {
-        let mut through = GapDetector::new(settings.clone()).unwrap();
+        let mut through = GapDetector::new(settings).unwrap();
         let mut restarted = through.clone();
         for (event, arrival) in rows {
             prop_assert_eq!(restarted.push_nanos(event, arrival), through.push_nanos(event, arrival));
