@@ -1,6 +1,6 @@
 //! The gap alarm: it reads the table, and nothing else, and the library's `gap` finds where rows are missing.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use iot_runbook::{
     gap::{Cadence, Gap, GapDetector, Report, Sessions, Settings},
     time::Period,
@@ -61,7 +61,7 @@ fn report(pipeline: &Pipeline) -> Result<Option<Report>> {
     for Row { at, arrived } in rows {
         detector.push(at, arrived);
     }
-    Ok(Some(detector.finish(Utc::now() - LATENESS)))
+    Ok(Some(detector.finish((Utc::now() - LATENESS).trunc_subsecs(3))))
 }
 
 /// The rows of a period: how many the cadence promises, and how many are there.

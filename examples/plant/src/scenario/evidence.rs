@@ -18,6 +18,8 @@ pub struct Evidence {
 pub enum Seen {
     /// This choice.
     Choice(&'static str),
+    /// One of these choices.
+    OneOf(&'static [&'static str]),
     /// A share between these, both included.
     Share {
         /// At least.
@@ -51,6 +53,7 @@ impl Seen {
         let RecordedObservation::Known { value, details, .. } = observation else { return false };
         match (self, value) {
             (Self::Choice(choice), RecordedValue::Choice(found)) => **found == *choice,
+            (Self::OneOf(choices), RecordedValue::Choice(found)) => choices.contains(&&**found),
             (Self::Share { from, to }, RecordedValue::Number(text)) => {
                 text.parse().is_ok_and(|share: f64| (from..=to).contains(&share))
             }
@@ -65,8 +68,46 @@ impl fmt::Display for Evidence {
         let check = self.check;
         match self.is {
             Seen::Choice(choice) => write!(f, "{check}: {choice}"),
+            Seen::OneOf(choices) => write!(f, "{check}: one of {}", choices.join(", ")),
             Seen::Share { from, to } => write!(f, "{check}: from {from} to {to}"),
             Seen::Detail { name, text } => write!(f, "{check}: {name} {text}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use iot_runbook::fact::{Detail, Source};
+
+    use super::*;
+
+    fn known(value: RecordedValue) -> RecordedObservation {
+        RecordedObservation::Known {
+            value,
+            observed_at: DateTime::UNIX_EPOCH,
+            source: Source::new("table"),
+            details: [Detail::new("firmware", "2.0.0")].into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_found_fits_or_does_not() {
+        let full = known(RecordedValue::Choice("full".into()));
+        let half = known(RecordedValue::Number("0.5".to_owned()));
+        for (seen, fits_full, fits_half) in [
+            (Seen::Choice("full"), true, false),
+            (Seen::Choice("empty"), false, false),
+            (Seen::OneOf(&["empty", "full"]), true, false),
+            (Seen::OneOf(&["empty"]), false, false),
+            (Seen::Share { from: 0.5, to: 0.5 }, false, true),
+            (Seen::Share { from: 0.51, to: 1.0 }, false, false),
+            (Seen::Share { from: 0.0, to: 0.49 }, false, false),
+            (Seen::Detail { name: "firmware", text: "2.0.0" }, true, true),
+            (Seen::Detail { name: "firmware", text: "2.0" }, false, false),
+            (Seen::Detail { name: "schema", text: "2.0.0" }, false, false),
+        ] {
+            assert_eq!((seen.fits(&full), seen.fits(&half)), (fits_full, fits_half), "{seen:?}");
         }
     }
 }
