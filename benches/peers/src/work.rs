@@ -5,6 +5,7 @@ mod deadband;
 mod dedup;
 mod diagnosis;
 mod gap;
+mod lag;
 mod load;
 mod swinging_door;
 
@@ -33,6 +34,7 @@ pub(crate) fn all() -> &'static [&'static dyn Work] {
         &dedup::Dedup,
         &diagnosis::Diagnosis,
         &gap::Gap,
+        &lag::Lag,
         &load::Load,
         &swinging_door::Door,
     ]
