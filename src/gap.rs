@@ -26,8 +26,8 @@
 //! let report = detector.finish(at(3_600));
 //! let told: Vec<_> = report.gaps.iter().map(ToString::to_string).collect();
 //! assert_eq!(told, [
-//!     "gap of 5m 10s from 1970-01-01 00:09:50 UTC to 1970-01-01 00:15:00 UTC: 30 of 30 rows missing",
-//!     "gap of 5m 10s from 1970-01-01 00:54:50 UTC to 1970-01-01 01:00:00 UTC: 30 of 30 rows missing",
+//!     "gap of 5m10s from 1970-01-01 00:09:50 UTC to 1970-01-01 00:15:00 UTC: 30 of 30 rows missing",
+//!     "gap of 5m10s from 1970-01-01 00:54:50 UTC to 1970-01-01 01:00:00 UTC: 30 of 30 rows missing",
 //! ]);
 //! assert_eq!((report.expected(), report.present(), report.missing()), (360, 300, 60));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,6 +1,6 @@
 //! Durations as people write them.
 
-/// A duration, such as `1m 30s`.
+/// A duration, such as `1m30s`.
 pub(super) mod span {
     use chrono::TimeDelta;
     use serde::{Deserialize as _, Deserializer, Serializer, de};
