@@ -52,6 +52,7 @@ mod device_back;
 mod device_reconnected;
 mod disconnect_count;
 mod edge_buffer;
+mod gap;
 mod gateway_health;
 mod gateway_publishing;
 mod last_seen;
@@ -83,6 +84,7 @@ pub use bind::{BindError, BindErrors, BoundChecks};
 pub use consumer_lag::partition_lag;
 pub use deadband::deadband_facts;
 pub use dedup_collisions::dedup_dropped;
+pub use gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use param::{ParamKind, ParamSpec};
 pub use request::CheckRequest;
 

@@ -19,6 +19,7 @@
 //! | [`certificate`] | certificates read from DER and PEM; the stages of their lives; the daily sweep, the messages of a renewal, the prevention checklist | read certificates, tell what is due |
 //! | [`dedup`] | deduplication that tells copies from collisions, and says what it dropped | put every message of an ingestion service through it |
 //! | [`deadband`] | which samples of a tag are worth reporting: filters, a swinging door, an audit of the band | filter at a gateway, and know what that hides |
+//! | [`gap`] | which rows a telemetry series lacks, where, and whether they came late | notice a gap, and hand it to the runbook |
 //! | [`lag`] | whether a consumer group is healthy, from a window of its offsets: the rules of Burrow and more, with reasons | judge what you sample of Kafka |
 //! | [`fact`], [`subject`], [`time`] | values with evidence; whom it is about; clocks, periods, durations | everywhere |
 //!
@@ -51,6 +52,7 @@ pub mod dedup;
 pub mod diagnosis;
 pub mod driver;
 pub mod fact;
+pub mod gap;
 pub mod lag;
 #[cfg(feature = "mock")]
 pub mod mock;

@@ -16,6 +16,7 @@ mod dedup;
 mod deepest;
 mod diagnosis;
 mod driver;
+mod gap;
 mod imports;
 mod lag;
 mod memory;

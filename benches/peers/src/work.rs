@@ -4,6 +4,7 @@ mod certificates;
 mod deadband;
 mod dedup;
 mod diagnosis;
+mod gap;
 mod lag;
 mod load;
 mod swinging_door;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> &'static [&'static dyn Work] {
         &deadband::Deadband,
         &dedup::Dedup,
         &diagnosis::Diagnosis,
+        &gap::Gap,
         &lag::Lag,
         &load::Load,
         &swinging_door::Door,

@@ -8,6 +8,7 @@ mod devices;
 mod gateways;
 mod networks;
 mod outlets;
+pub mod pipeline;
 mod restart;
 mod sessions;
 
@@ -96,7 +97,7 @@ fn unanswered(part: &str, error: Error) -> ProbeError {
 
 /// The part of `asked` that a log tells of: up to now, and from `complete_from` on where it forgot what was before.
 /// A log that forgot nothing is complete however far one looks back: before its part was made there was nothing.
-fn covered(asked: Period, complete_from: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Period {
+pub(crate) fn covered(asked: Period, complete_from: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Period {
     let end = asked.end().min(now);
     let start = complete_from.map_or(asked.start(), |from| from.max(asked.start()));
     Period::ending(end, end - start.min(end))

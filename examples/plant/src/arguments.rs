@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// What `--help` says.
 pub const USAGE: &str = "\
-A small factory of real parts, whose faults the library's runbooks diagnose.
+A small factory and a data pipeline of real parts, whose faults the library's runbooks diagnose.
 
 usage: plant [OPTIONS]
 
@@ -14,11 +14,12 @@ Without options: starts, breaks something, diagnoses it, mends it; and again for
 
   --list           the faults, and combinations of them
   --fault ID       this one alone
-  --all            each of them in a factory of its own: a table of what was expected and what was diagnosed
+  --all            each of them in a factory or a pipeline of its own: a table of what was expected and what was
+                   diagnosed
   --json           evidence bundles and findings as lines of JSON on standard output, and nothing else
   --runbook FILE   diagnose by this runbook (TOML); those it hands over to are taken from the catalog
   --own-thresholds leave that runbook's thresholds as they are; without it those that it has in common with
-                   device-offline are set to the seconds that the plant lives in
+                   device-offline and data-gap are set to the seconds that the plant lives in
   --help           this
 
 It ends with 1 where a diagnosis came to something else than expected.";

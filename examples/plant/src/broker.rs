@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use mqtt5::{
     broker::{
@@ -30,6 +31,8 @@ use crate::{
 
 /// How many events the log keeps.
 const LOG_LENGTH: usize = 8192;
+/// How many messages the message log keeps.
+const MESSAGES_KEPT: usize = 8192;
 
 /// One event in the broker's connection log.
 #[derive(Clone, Debug)]
@@ -79,6 +82,17 @@ pub enum Reason {
     DuplicateClientId,
     /// The broker ended it: shut down, or an error in the protocol.
     ServerInitiated,
+}
+
+/// A message that reached the broker.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// When, by the broker's clock.
+    pub at: DateTime<Utc>,
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its payload.
+    pub payload: Bytes,
 }
 
 /// The broker with its log.
@@ -155,6 +169,17 @@ impl Broker {
         self.book.state().last_publish.get(client).cloned()
     }
 
+    /// The messages that came on this topic and are kept, oldest first.
+    pub fn messages(&self, topic: &str) -> Vec<Published> {
+        let state = self.book.state();
+        state.messages.iter().filter(|message| &*message.topic == topic).cloned().collect()
+    }
+
+    /// Since when the message log is complete; none while it holds every message since the broker's beginning.
+    pub fn messages_cover_from(&self) -> Option<DateTime<Utc>> {
+        self.book.state().messages_cover_from
+    }
+
     /// Since when the log is complete; none while it holds every event since the broker's beginning.
     pub fn log_covers_from(&self) -> Option<DateTime<Utc>> {
         self.book.state().covers_from
@@ -187,6 +212,8 @@ struct State {
     covers_from: Option<DateTime<Utc>>,
     live: HashMap<String, Vec<Session>>,
     last_publish: HashMap<String, (DateTime<Utc>, String)>,
+    messages: VecDeque<Published>,
+    messages_cover_from: Option<DateTime<Utc>>,
     admitted: HashMap<u64, Admitted>,
 }
 
@@ -304,9 +331,15 @@ impl Book {
     }
 
     fn published(&self, event: &ClientPublishEvent) {
-        let published = (Utc::now(), event.topic.to_string());
+        let at = Utc::now();
         let mut state = self.state();
-        state.last_publish.insert(event.client_id.to_string(), published);
+        state.last_publish.insert(event.client_id.to_string(), (at, event.topic.to_string()));
+        if state.messages.len() == MESSAGES_KEPT {
+            state.messages.pop_front();
+            state.messages_cover_from = state.messages.front().map(|oldest| oldest.at);
+        }
+        let (topic, payload) = (Arc::clone(&event.topic), event.payload.clone());
+        state.messages.push_back(Published { at, topic, payload });
     }
 }
 

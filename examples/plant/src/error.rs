@@ -40,6 +40,9 @@ pub enum Error {
     /// A database refused.
     #[error("a database refused")]
     Database(#[from] rusqlite::Error),
+    /// The Kafka protocol broker, or one of its clients, failed.
+    #[error("the Kafka protocol broker failed")]
+    Kafka(#[from] rdkafka::error::KafkaError),
     /// A part said something that is not in its protocol.
     #[error("a part said something that is not in its protocol")]
     Message(#[from] serde_json::Error),

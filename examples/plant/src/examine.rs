@@ -14,6 +14,7 @@ use iot_runbook::{
     check::Checks,
     diagnosis::{Bundle, Diagnosis, Finding},
     driver::{Driver, RetryPolicy, TokioTimer},
+    gap::Gap,
     subject::Subject,
 };
 use serde::Serialize;
@@ -27,7 +28,7 @@ use crate::{
     factory::Factory,
     fault::Injected,
     runbooks::Runbooks,
-    scenario::{Expected, People, Scenario},
+    scenario::{Expected, NO_GAP, People, Rows, SPLIT, Scenario},
     story::Story,
 };
 
@@ -37,18 +38,30 @@ const REPORTING_EVERY: TimeDelta = TimeDelta::milliseconds(300);
 const ATTEMPT: Duration = Duration::from_secs(4);
 const ATTEMPTS: u32 = 2;
 
-/// A scenario whose diagnosis has ended. Its faults are still in the factory.
+/// A scenario whose diagnosis has ended. Faults of the factory are still in it.
 #[derive(Debug)]
 pub struct Examined {
     /// The scenario.
     pub scenario: &'static Scenario,
-    /// What the diagnosis came to.
+    /// The gap that was found in the table, where one was looked for and found.
+    pub gap: Option<Gap>,
+    /// The same gap once the pipeline was mended: what was still to come has come.
+    pub afterwards: Option<Gap>,
+    /// What was diagnosed: what the alert was about, and then each part of it that was diagnosed by itself. None
+    /// where there was nothing to diagnose.
+    pub diagnosed: Vec<Diagnosed>,
+    /// How long it took, from the alert on.
+    pub took: TimeDelta,
+    pub(crate) injected: Vec<Injected>,
+}
+
+/// A diagnosis that has ended.
+#[derive(Debug)]
+pub struct Diagnosed {
+    /// What it came to.
     pub finding: Finding,
     /// By which evidence.
     pub bundle: Bundle,
-    /// How long it took, from the alert on.
-    pub took: TimeDelta,
-    injected: Vec<Injected>,
 }
 
 /// Puts a scenario's faults into the factory, waits for the alert, and diagnoses it.
@@ -93,7 +106,15 @@ pub async fn examine(
     let bundle = diagnosis.bundle();
     story.tell_end(&finding, &bundle);
     let injected = Arc::into_inner(injected).unwrap_or_default();
-    Ok(Examined { scenario, took: finding.at() - started, finding, bundle, injected })
+    let took = finding.at() - started;
+    Ok(Examined {
+        scenario,
+        gap: None,
+        afterwards: None,
+        took,
+        diagnosed: vec![Diagnosed { finding, bundle }],
+        injected,
+    })
 }
 
 fn subject(factory: &Factory, device: &str) -> Result<Subject> {
@@ -104,8 +125,8 @@ fn subject(factory: &Factory, device: &str) -> Result<Subject> {
     })
 }
 
-/// Ids differ within this process by their count, and from other processes' by time and process.
-fn new_id() -> Ulid {
+/// The id of a new diagnosis. Ids differ within this process by their count, and from other processes' by time and process.
+pub(crate) fn new_id() -> Ulid {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let millis = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -113,47 +134,51 @@ fn new_id() -> Ulid {
 }
 
 impl Examined {
-    /// How many steps it took.
+    /// How many steps it took, with those of each part.
     pub fn steps(&self) -> usize {
-        self.passed().len()
+        self.diagnosed.iter().map(|diagnosed| diagnosed.passed().len()).sum()
     }
 
     /// What it came to, in the words of what is expected.
     pub fn diagnosed(&self) -> String {
-        match self.finding.conclusion() {
-            Some(conclusion) => conclusion.to_owned(),
-            None => {
-                let likeliest = self.likeliest().unwrap_or("no cause");
-                format!("one of {}, {likeliest}?", self.finding.hypotheses().len())
-            }
-        }
-    }
-
-    fn likeliest(&self) -> Option<&str> {
-        self.finding.hypotheses().first()?.root_cause.as_deref()
+        self.diagnosed.first().map_or_else(|| NO_GAP.to_owned(), Diagnosed::ended)
     }
 
     /// How it differs from what the scenario expects; none where it does not.
     pub fn differs(&self) -> Option<String> {
-        match self.scenario.expected {
-            Expected::Conclusion(expected) if self.finding.conclusion() != Some(expected) => {
-                return Some(format!("expected {expected}"));
-            }
-            Expected::Hypotheses { all, .. } if self.possible() != all => {
-                return Some(format!("expected {}; found {}", all.join(", "), self.possible().join(", ")));
-            }
-            Expected::Hypotheses { first, .. } if self.likeliest() != Some(first) => {
-                return Some(format!("expected {first} to be the likeliest cause"));
-            }
-            Expected::Conclusion(_) | Expected::Hypotheses { .. } => {}
-        }
-        let passed = self.passed();
-        let mut passed = passed.iter();
-        let missed = self.scenario.through.iter().find(|step| !passed.any(|passed| passed == *step))?;
-        Some(format!("did not pass {missed} where it was expected"))
+        let Some((first, parts)) = self.diagnosed.split_first() else {
+            return (self.scenario.expected != Expected::NoGap).then(|| "there was no gap".to_owned());
+        };
+        let differs = match self.scenario.expected {
+            Expected::Conclusion(expected) => first.concludes(expected),
+            Expected::Hypotheses { all, first: likeliest } => first.leaves(all, likeliest),
+            Expected::Parts(expected) => first.concludes(SPLIT).or_else(|| came_to(parts, expected)),
+            Expected::NoGap => Some("expected no gap".to_owned()),
+        };
+        differs
+            .or_else(|| first.misses_step(self.scenario.through))
+            .or_else(|| self.lacks_evidence())
+            .or_else(|| self.leaves_otherwise())
+            .or_else(|| first.contributes(self.scenario.contributing))
     }
 
-    /// Mends what was broken, and waits until the factory is healthy.
+    fn lacks_evidence(&self) -> Option<String> {
+        let evidence = self.scenario.evidence.iter();
+        let lacks = evidence
+            .copied()
+            .find(|evidence| !self.diagnosed.iter().any(|one| evidence.is_in(&one.bundle)))?;
+        Some(format!("did not find {lacks}"))
+    }
+
+    /// How what is missing after all differs from what is expected.
+    fn leaves_otherwise(&self) -> Option<String> {
+        let (gap, expected) = (self.gap.as_ref()?, self.scenario.rows?);
+        let missing = self.afterwards.as_ref().map_or(0, |gap| gap.missing);
+        let rows = if missing == 0 { Rows::ComeLate } else { Rows::Lost };
+        (rows != expected).then(|| format!("of {} rows {missing} are missing after all", gap.missing))
+    }
+
+    /// Mends what was broken in the factory, and waits until it is healthy.
     ///
     /// # Errors
     /// When a part can't be mended, or the factory does not become healthy in time.
@@ -170,6 +195,10 @@ impl Examined {
     /// When it can't be written.
     pub fn json(&self) -> Result<String> {
         let differs = self.differs();
+        let (first, parts) = match self.diagnosed.split_first() {
+            Some((first, parts)) => (Some(first), parts),
+            None => (None, &[][..]),
+        };
         Ok(serde_json::to_string(&Line {
             fault: self.scenario.id,
             expected: self.scenario.expected.to_string(),
@@ -178,9 +207,64 @@ impl Examined {
             differs,
             steps: self.steps(),
             seconds: self.took.as_seconds_f64(),
-            finding: &self.finding,
-            bundle: &self.bundle,
+            gap: self.gap.as_ref(),
+            afterwards: self.afterwards.as_ref(),
+            finding: first.map(|first| &first.finding),
+            bundle: first.map(|first| &first.bundle),
+            parts: parts.iter().map(|part| Part { finding: &part.finding, bundle: &part.bundle }).collect(),
         })?)
+    }
+}
+
+/// How the parts differ from what each is expected to come to.
+fn came_to(parts: &[Diagnosed], expected: &[&str]) -> Option<String> {
+    let ended = parts.iter().map(Diagnosed::ended).collect::<Vec<_>>();
+    (ended != expected).then(|| format!("expected parts {}; found {}", expected.join(", "), ended.join(", ")))
+}
+
+impl Diagnosed {
+    /// What it came to: the conclusion, or how many hypotheses are left.
+    pub fn ended(&self) -> String {
+        match self.finding.conclusion() {
+            Some(conclusion) => conclusion.to_owned(),
+            None => {
+                let likeliest = self.likeliest().unwrap_or("no cause");
+                format!("one of {}, {likeliest}?", self.finding.hypotheses().len())
+            }
+        }
+    }
+
+    fn concludes(&self, expected: &str) -> Option<String> {
+        (self.finding.conclusion() != Some(expected)).then(|| format!("expected {expected}"))
+    }
+
+    fn leaves(&self, all: &[&str], first: &str) -> Option<String> {
+        let possible = self.possible();
+        if possible != all {
+            return Some(format!("expected {}; found {}", all.join(", "), possible.join(", ")));
+        }
+        (self.likeliest() != Some(first)).then(|| format!("expected {first} to be the likeliest cause"))
+    }
+
+    fn misses_step(&self, through: &[&str]) -> Option<String> {
+        let passed = self.passed();
+        let mut passed = passed.iter();
+        let missed = through.iter().find(|step| !passed.any(|passed| passed == *step))?;
+        Some(format!("did not pass {missed} where it was expected"))
+    }
+
+    /// How the findings that contributed differ from those of these steps. Of the factory none is expected, and
+    /// what its logs tell of other days is its own affair.
+    fn contributes(&self, expected: &[&str]) -> Option<String> {
+        self.finding.subject().pipeline.as_ref()?;
+        let found = self.finding.contributing().iter().map(|found| &*found.step).collect::<Vec<_>>();
+        (found != expected).then(|| {
+            format!("expected [{}] to contribute; found [{}]", expected.join(", "), found.join(", "))
+        })
+    }
+
+    fn likeliest(&self) -> Option<&str> {
+        self.finding.hypotheses().first()?.root_cause.as_deref()
     }
 
     /// The conclusions that stay possible, in alphabetical order.
@@ -210,6 +294,18 @@ struct Line<'a> {
     differs: Option<String>,
     steps: usize,
     seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<&'a Gap>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    afterwards: Option<&'a Gap>,
+    finding: Option<&'a Finding>,
+    bundle: Option<&'a Bundle>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Part<'a>>,
+}
+
+#[derive(Serialize)]
+struct Part<'a> {
     finding: &'a Finding,
     bundle: &'a Bundle,
 }

@@ -18,6 +18,9 @@
 //! | reaching a device, and its certificate, from its gateway | [`factory::site::GatewayHost`] |
 //! | other paths to a site, its power | [`factory::site::Site`] |
 //!
+//! The [`pipeline`] is a part of its own: from a machine to a row in a table, in real parts, to lose data in. What
+//! breaks there is a [`pipeline::loss`], and the gap is found in the table.
+//!
 //! The library's runbooks ask through [`adapters`], which read these parts and nothing else. An [`alarm`] raises the
 //! alert, a [`crew`] approves and goes and looks, and [`examine`] runs one [`scenario`] from its first fault to its
 //! finding.
@@ -38,6 +41,7 @@ pub mod gateway;
 pub mod line;
 pub mod mqtt;
 pub mod network;
+pub mod pipeline;
 pub mod pki;
 pub mod platform;
 pub mod power;

@@ -10,6 +10,7 @@ use plant::{
     examine::examine,
     factory::{Factory, Plan},
     gateway::{self, EXIT_OUT_OF_MEMORY, Ended},
+    pipeline::{caretaker, survey::survey},
     runbooks::Runbooks,
     scenario::Scenario,
     story::Story,
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
     let ended = match &arguments[..] {
         [subcommand, config] if subcommand == SUBCOMMAND => run_gateway(Path::new(config)),
+        [subcommand, folder] if subcommand == caretaker::SUBCOMMAND => {
+            caretaker::run(Path::new(folder)).map(|()| ExitCode::SUCCESS)
+        }
         _ => Arguments::read(arguments).and_then(|arguments| follow(&arguments)),
     };
     ended.unwrap_or_else(|error| {
@@ -84,13 +88,13 @@ fn run(run: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
 }
 
 fn list() -> Result<ExitCode> {
-    for scenario in Scenario::ALL {
+    for scenario in Scenario::all() {
         say(format_args!("{:<42}  {}", scenario.id, scenario.story()?));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Breaks, diagnoses and mends one thing after another in one factory. Gives whether each diagnosis came to what
+/// Breaks, diagnoses and mends one thing after another. Gives whether each diagnosis came to what
 /// was expected.
 async fn tell(
     program: &Path,
@@ -99,15 +103,20 @@ async fn tell(
     json: bool,
 ) -> Result<bool> {
     let story = Arc::new(if json { Story::silent() } else { Story::aloud() });
-    let started = Utc::now();
-    let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
-    let took = (Utc::now() - started).as_seconds_f64();
-    story.tell(format_args!("The plant is healthy, {took:.1} s after its start:"));
-    story.tell_overview(&factory, None);
+    let mut factory = None;
     let mut as_expected = true;
     for scenario in scenarios {
+        // A pipeline is one for each scenario; the factory is one for all, once there is need of it.
+        let in_pipeline = scenario.loss()?;
+        if factory.is_none() && in_pipeline.is_none() {
+            factory = Some(start(program, &story).await?);
+        }
         story.tell(format_args!("\n{}: {}.", scenario.id, scenario.story()?));
-        let examined = examine(&factory, scenario, runbooks, &story).await?;
+        let examined = match (in_pipeline, &factory) {
+            (Some(loss), _) => survey(program, scenario, loss, runbooks, &story).await?,
+            (None, Some(factory)) => examine(factory, scenario, runbooks, &story).await?,
+            (None, None) => continue,
+        };
         let differs = examined.differs();
         if json {
             say(examined.json()?);
@@ -116,11 +125,25 @@ async fn tell(
             story.tell(format_args!("    DIFFERS: {differs}"));
         }
         as_expected &= differs.is_none();
-        examined.mend(&factory).await?;
-        story.tell("  Mended; the plant is healthy again.");
+        match (in_pipeline, &factory) {
+            (None, Some(factory)) => {
+                examined.mend(factory).await?;
+                story.tell("  Mended; the plant is healthy again.");
+            }
+            _ => story.tell("  Mended; rows come out of the pipeline again."),
+        }
     }
-    if let Some(factory) = Arc::into_inner(factory) {
+    if let Some(factory) = factory.and_then(Arc::into_inner) {
         factory.stop().await?;
     }
     Ok(as_expected)
+}
+
+async fn start(program: &Path, story: &Story) -> Result<Arc<Factory>> {
+    let started = Utc::now();
+    let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
+    let took = (Utc::now() - started).as_seconds_f64();
+    story.tell(format_args!("The plant is healthy, {took:.1} s after its start:"));
+    story.tell_overview(&factory, None);
+    Ok(factory)
 }

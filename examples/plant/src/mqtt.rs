@@ -10,7 +10,7 @@ use crate::{
     pki::Identity,
 };
 
-/// The keep-alive of every client of the plant, in seconds; the broker gives up after one and a half of it.
+/// The keep-alive of every client of the factory, in seconds; the broker gives up after one and a half of it.
 pub const KEEP_ALIVE: u16 = 2;
 
 /// A client that dials `address`, with `identity`'s common name as its client id.
@@ -25,12 +25,26 @@ pub fn client(
     roots: RootCertStore,
     address: SocketAddr,
 ) -> Result<(AsyncClient, EventLoop)> {
+    client_with(identity, password, roots, address, KEEP_ALIVE)
+}
+
+/// The same with another keep-alive, in seconds.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_with(
+    identity: &Identity,
+    password: &str,
+    roots: RootCertStore,
+    address: SocketAddr,
+    keep_alive: u16,
+) -> Result<(AsyncClient, EventLoop)> {
     let mut options = MqttOptions::new(identity.common_name(), (address.ip().to_string(), address.port()));
     let tls = TlsConfiguration::Rustls(Arc::new(identity.client_config(roots)?));
     options
         .set_transport(Transport::tls_with_config(tls))
         .set_credentials(identity.common_name(), password.to_owned())
-        .set_keep_alive(KEEP_ALIVE)
+        .set_keep_alive(keep_alive)
         .set_clean_session(true);
     let (client, mut events) = AsyncClient::builder(options)
         .capacity(64)

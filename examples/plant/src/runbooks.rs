@@ -26,29 +26,36 @@ const IN_SECONDS: &[(&str, &str)] = &[
     // Above a restart with all its own time limits.
     ("approval_within", "25s"),
     ("answer_within", "25s"),
+    // Above what a healthy pipeline takes.
+    ("lag_age", "1s"),
 ];
 
 /// How long people are waited for who never answer.
 const IN_VAIN: &[(&str, &str)] = &[("approval_within", "3s"), ("answer_within", "3s")];
 
-/// The runbook that an offline alert is diagnosed by, with all that it can hand over to.
+/// The runbooks that an offline alert and a gap are diagnosed by, with all that they can hand over to.
 #[derive(Clone, Debug)]
 pub struct Runbooks {
     document: Document,
+    gap: Document,
     own_thresholds: bool,
 }
 
 impl Runbooks {
-    /// The catalog's `device-offline`.
+    /// The catalog's `device-offline` and `data-gap`.
     ///
     /// # Errors
     /// When the catalog is broken.
     pub fn catalog() -> Result<Self> {
-        Ok(Self { document: catalog::device_offline().map_err(Error::runbook)?, own_thresholds: false })
+        Ok(Self {
+            document: catalog::device_offline().map_err(Error::runbook)?,
+            gap: catalog::data_gap().map_err(Error::runbook)?,
+            own_thresholds: false,
+        })
     }
 
-    /// The runbook in this file. Thresholds that the catalog's has as well are set to seconds, unless
-    /// `own_thresholds` leaves them as they are in the file.
+    /// The runbook in this file, for whatever is diagnosed. Thresholds that the catalog's have as well are set to
+    /// seconds, unless `own_thresholds` leaves them as they are in the file.
     ///
     /// # Errors
     /// When the file can't be read, or is not valid; every fault is named.
@@ -57,16 +64,28 @@ impl Runbooks {
         let document = Document::from_toml(&text).map_err(Error::runbook)?;
         // Its own faults first: those of thresholds that the plant sets would hide among them.
         document.validate().map_err(Error::runbook)?;
-        Ok(Self { document, own_thresholds })
+        Ok(Self { gap: document.clone(), document, own_thresholds })
     }
 
-    /// The name of the runbook, and the set to walk it in. `in_vain`: nobody will answer, so people are waited for
-    /// shortly.
+    /// The name of the runbook for an offline alert, and the set to walk it in. `in_vain`: nobody will answer, so
+    /// people are waited for shortly.
     ///
     /// # Errors
     /// When it is no set.
     pub fn set(&self, in_vain: bool) -> Result<(String, RunbookSet)> {
-        let mut document = self.document.clone();
+        self.set_of(&self.document, in_vain)
+    }
+
+    /// The same for a gap.
+    ///
+    /// # Errors
+    /// When it is no set.
+    pub fn gap_set(&self) -> Result<(String, RunbookSet)> {
+        self.set_of(&self.gap, false)
+    }
+
+    fn set_of(&self, document: &Document, in_vain: bool) -> Result<(String, RunbookSet)> {
+        let mut document = document.clone();
         if !self.own_thresholds {
             let shorter = if in_vain { IN_VAIN } else { &[] };
             for (name, value) in IN_SECONDS.iter().chain(shorter) {
@@ -96,14 +115,25 @@ mod tests {
 
     #[test]
     fn the_catalog_takes_every_threshold_in_seconds() {
-        let mut document = catalog::device_offline().unwrap();
+        let mut documents = [catalog::device_offline().unwrap(), catalog::data_gap().unwrap()];
         for (name, value) in IN_SECONDS.iter().chain(IN_VAIN) {
-            document = document.threshold(name, *value);
+            let mut taken = 0;
+            for document in &mut documents {
+                let set = document.clone().threshold(name, *value);
+                if set.validate().is_ok() {
+                    *document = set;
+                    taken += 1;
+                }
+            }
+            assert_eq!(taken, 1, "{name}");
         }
-        document.validate().unwrap();
-        let (name, set) = Runbooks::catalog().unwrap().set(false).unwrap();
-        assert_eq!(name, "device-offline");
-        assert_ne!(set.fingerprint(&name), catalog::set().unwrap().fingerprint(&name));
+        let runbooks = Runbooks::catalog().unwrap();
+        for (of, (name, set)) in
+            [("device-offline", runbooks.set(false).unwrap()), ("data-gap", runbooks.gap_set().unwrap())]
+        {
+            assert_eq!(name, of);
+            assert_ne!(set.fingerprint(&name), catalog::set().unwrap().fingerprint(&name));
+        }
     }
 
     #[test]

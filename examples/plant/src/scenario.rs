@@ -4,24 +4,35 @@
 //! What is expected was written by hand from the runbook's contract. The diagnosis sees none of it.
 
 mod catalog;
+mod evidence;
+mod gaps;
 mod obstacle;
 
 use std::fmt;
 
-pub use self::obstacle::Obstacle;
+pub use self::{
+    evidence::{Evidence, Seen},
+    obstacle::Obstacle,
+};
 
 use crate::{
     error::{Error, Result},
     fault::Fault,
+    pipeline::loss::Loss,
 };
+
+/// The conclusion that tells the caller to diagnose each part of a gap by itself.
+pub const SPLIT: &str = "split-by-presence";
+/// What is said where there was nothing to diagnose.
+pub const NO_GAP: &str = "no gap";
 
 /// A scenario.
 #[derive(Debug)]
 pub struct Scenario {
     /// Its id. That of a single fault is the fault's.
     pub id: &'static str,
-    /// The ids of the faults, in the order in which they are put in. The alert is about the first one's device.
-    pub faults: &'static [&'static str],
+    /// What is broken, and where.
+    pub broken: Broken,
     /// What keeps the platform from seeing.
     pub obstacle: Obstacle,
     /// How its people are.
@@ -30,6 +41,31 @@ pub struct Scenario {
     pub expected: Expected,
     /// Steps that it must pass on the way, in this order.
     pub through: &'static [&'static str],
+    /// What must have been found on the way.
+    pub evidence: &'static [Evidence],
+    /// The steps whose findings contribute and are not the end, all of them.
+    pub contributing: &'static [&'static str],
+    /// What becomes of the rows that are missing, once all is mended; none in the factory.
+    pub rows: Option<Rows>,
+}
+
+/// What becomes of missing rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// All of them come, late.
+    ComeLate,
+    /// Some are lost, or never were.
+    Lost,
+}
+
+/// What is broken, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// Faults of the factory by their ids, in the order in which they are put in. The alert is about the first
+    /// one's device.
+    Factory(&'static [&'static str]),
+    /// The fault of the data pipeline of this id. The alert is about the gap in its table.
+    Pipeline(&'static str),
 }
 
 /// How the platform's people are.
@@ -57,11 +93,17 @@ pub enum Expected {
         /// The root cause that the likeliest of them names.
         first: &'static str,
     },
+    /// The device was online for a part of the gap, and each part by itself, in the order of time, comes to these.
+    Parts(&'static [&'static str]),
+    /// There is no gap to diagnose.
+    NoGap,
 }
 
 impl Scenario {
-    /// All scenarios.
-    pub const ALL: &'static [Self] = catalog::ALL;
+    /// All scenarios: those of the factory, and then those of the data pipeline.
+    pub fn all() -> impl Iterator<Item = &'static Self> + Clone {
+        catalog::ALL.iter().chain(gaps::ALL)
+    }
 
     /// The scenarios of the default story.
     pub const STORY: &'static [&'static str] = &[
@@ -70,6 +112,7 @@ impl Scenario {
         "certificate-expired/refused",
         "unknown/power-probe-missing",
         "unknown/gateway-probe-hangs",
+        "schema-mismatch",
     ];
 
     /// The scenario of this id.
@@ -77,18 +120,34 @@ impl Scenario {
     /// # Errors
     /// When there is none.
     pub fn find(id: &str) -> Result<&'static Self> {
-        Self::ALL
-            .iter()
+        Self::all()
             .find(|scenario| scenario.id == id)
             .ok_or_else(|| Error::Unknown { kind: "fault", id: id.to_owned() })
     }
 
-    /// Its faults.
+    /// Its faults in the factory.
     ///
     /// # Errors
     /// When one of them is not known.
     pub fn faults(&self) -> Result<Vec<&'static Fault>> {
-        self.faults.iter().map(|id| Fault::find(id)).collect()
+        match self.broken {
+            Broken::Factory(ids) => ids.iter().map(|id| Fault::find(id)).collect(),
+            Broken::Pipeline(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Its fault in the data pipeline; none where it plays in the factory.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub fn loss(&self) -> Result<Option<&'static Loss>> {
+        match self.broken {
+            Broken::Factory(_) => Ok(None),
+            Broken::Pipeline(id) => match Loss::find(id) {
+                Some(loss) => Ok(Some(loss)),
+                None => Err(Error::Unknown { kind: "fault", id: id.to_owned() }),
+            },
+        }
     }
 
     /// What is broken, as a user of the plant would say it, and what makes it hard to see.
@@ -97,6 +156,7 @@ impl Scenario {
     /// When one of its faults is not known.
     pub fn story(&self) -> Result<String> {
         let mut told = self.faults()?.iter().map(|fault| fault.story).collect::<Vec<_>>();
+        told.extend(self.loss()?.map(|loss| loss.story));
         told.extend(self.obstacle.story());
         told.extend(self.people.story());
         Ok(told.join("; and "))
@@ -108,6 +168,8 @@ impl fmt::Display for Expected {
         match self {
             Self::Conclusion(conclusion) => f.write_str(conclusion),
             Self::Hypotheses { all, first } => write!(f, "one of {}, {first}?", all.len()),
+            Self::Parts(_) => f.write_str(SPLIT),
+            Self::NoGap => f.write_str(NO_GAP),
         }
     }
 }
@@ -133,16 +195,44 @@ mod tests {
     fn every_fault_is_a_scenario_whose_conclusion_is_in_its_id() {
         for fault in Fault::ALL {
             let scenario = Scenario::find(fault.id).unwrap();
-            assert_eq!(scenario.faults, [fault.id]);
+            assert!(matches!(scenario.broken, Broken::Factory([id]) if *id == fault.id));
             assert_eq!(scenario.expected, Expected::Conclusion(fault.conclusion()));
         }
     }
 
     #[test]
+    fn every_fault_of_the_pipeline_is_a_scenario() {
+        for loss in Loss::ALL {
+            let scenario = Scenario::find(loss.id).unwrap();
+            assert_eq!(scenario.broken, Broken::Pipeline(loss.id));
+            if let Expected::Conclusion(conclusion) = scenario.expected {
+                let (of_id, _) = loss.id.split_once('/').unwrap_or((loss.id, ""));
+                assert!(of_id == conclusion || of_id == "combined", "{}", loss.id);
+            }
+        }
+    }
+
+    #[test]
+    fn every_conclusion_of_data_gap_is_reached_by_a_fault() {
+        let runbook = iot_runbook::catalog::data_gap().unwrap().validate().unwrap();
+        for (conclusion, _) in runbook.conclusions() {
+            let reached = Scenario::all().any(|scenario| {
+                scenario.loss().unwrap().is_some()
+                    && match scenario.expected {
+                        Expected::Conclusion(expected) => expected == conclusion,
+                        Expected::Parts(_) => conclusion == SPLIT,
+                        _ => false,
+                    }
+            });
+            assert!(reached, "{conclusion}");
+        }
+    }
+
+    #[test]
     fn every_scenario_has_an_id_of_its_own_and_known_faults_and_can_be_told() {
-        let ids = Scenario::ALL.iter().map(|scenario| scenario.id).collect::<HashSet<_>>();
-        assert_eq!(ids.len(), Scenario::ALL.len());
-        for scenario in Scenario::ALL {
+        let ids = Scenario::all().map(|scenario| scenario.id).collect::<HashSet<_>>();
+        assert_eq!(ids.len(), Scenario::all().count());
+        for scenario in Scenario::all() {
             assert!(!scenario.story().unwrap().is_empty(), "{}", scenario.id);
             let devices = scenario.faults().unwrap();
             assert!(devices.iter().all(|fault| fault.device == devices[0].device), "{}", scenario.id);

@@ -1,4 +1,4 @@
-//! Every scenario, each in a factory of its own, and the table of what came of it.
+//! Every scenario, each in a factory or a pipeline of its own, and the table of what came of it.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     examine::{Examined, examine},
     factory::{Factory, Plan},
+    pipeline::survey::survey,
     runbooks::Runbooks,
     scenario::Scenario,
     story::Story,
@@ -17,7 +18,7 @@ use crate::{
 
 /// How wide the longest conclusion is, and the longest cause of hypotheses.
 const WIDE: usize = 31;
-/// How many factories run at a time. They wait most of their lives.
+/// How many of them run at a time. They wait most of their lives.
 const AT_A_TIME: usize = 4;
 
 /// Examines every scenario. `json`: lines of JSON as they come, instead of the table. Gives whether each came to
@@ -33,7 +34,7 @@ pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bo
     // Dropping the set ends what is under way, and with it its factories.
     let mut under_way = JoinSet::new();
     let slots = Arc::new(Semaphore::new(AT_A_TIME));
-    for (position, scenario) in Scenario::ALL.iter().enumerate() {
+    for (position, scenario) in Scenario::all().enumerate() {
         let (slots, program, runbooks) = (Arc::clone(&slots), program.to_owned(), runbooks.clone());
         under_way.spawn(async move {
             let _slot = slots.acquire().await;
@@ -41,7 +42,7 @@ pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bo
         });
     }
     let mut ended = Vec::new();
-    ended.resize_with(Scenario::ALL.len(), || None);
+    ended.resize_with(Scenario::all().count(), || None);
     let (mut told, mut good) = (0, 0);
     while let Some(joined) = under_way.join_next().await {
         let (position, result) = joined.map_err(|error| match error.try_into_panic() {
@@ -59,7 +60,7 @@ pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bo
             good += usize::from(tell(scenario, result, json)?);
         }
         if !json {
-            show(format_args!("{told} of {} ...", Scenario::ALL.len()));
+            show(format_args!("{told} of {} ...", Scenario::all().count()));
         }
     }
     if !json {
@@ -74,11 +75,14 @@ fn next(
     ended: &mut [Option<Result<Examined>>],
     position: usize,
 ) -> Option<(&'static Scenario, Result<Examined>)> {
-    Some((Scenario::ALL.get(position)?, ended.get_mut(position)?.take()?))
+    Some((Scenario::all().nth(position)?, ended.get_mut(position)?.take()?))
 }
 
-/// In a factory of its own: what one scenario leaves in the logs is no evidence in another.
+/// In a factory or a pipeline of its own: what one scenario leaves in the logs is no evidence in another.
 async fn alone(program: &Path, scenario: &'static Scenario, runbooks: &Runbooks) -> Result<Examined> {
+    if let Some(loss) = scenario.loss()? {
+        return survey(program, scenario, loss, runbooks, &Arc::new(Story::silent())).await;
+    }
     let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
     let examined = examine(&factory, scenario, runbooks, &Arc::new(Story::silent())).await;
     if let Some(factory) = Arc::into_inner(factory) {

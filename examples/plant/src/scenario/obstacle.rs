@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use iot_runbook::{
     fact::Source,
     probe::{
-        DeviceProbe, GatewayHealth, GatewayProbe, HealthRequest, LastSeenAnswer, LastSeenRequest,
-        NetworkProbe, OtPathsRequest, PathsTried, ProbeError, Probes, PublishingLog, PublishingRequest,
-        Receipts, ReceiptsRequest, ServiceStateAnswer, ServiceStateRequest, SitePathsRequest,
+        Bridged, BridgedRequest, DeviceProbe, GatewayHealth, GatewayProbe, HealthRequest, KafkaProbe,
+        LagFacts, LagRequest, LastSeenAnswer, LastSeenRequest, NetworkProbe, OtPathsRequest, PathsTried,
+        ProbeError, Probes, PublishingLog, PublishingRequest, Receipts, ReceiptsRequest, ServiceStateAnswer,
+        ServiceStateRequest, SitePathsRequest,
     },
 };
 
-use crate::adapters::Adapters;
+use crate::adapters::{Adapters, pipeline::PipelineAdapters};
 
 /// What keeps the platform from seeing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Obstacle {
     GatewayProbeHangs,
     /// The adapter for networks fails.
     NetworkProbeFails,
+    /// The adapter for Kafka never answers how far the consumers are.
+    LagProbeHangs,
     /// The registry fails; what the platform received is still known.
     RegistryFails,
 }
@@ -40,6 +43,7 @@ impl Obstacle {
             Self::NoCertificateProbe => Some("the platform has no adapter for certificates"),
             Self::GatewayProbeHangs => Some("the platform's adapter for gateways never answers"),
             Self::NetworkProbeFails => Some("the platform's adapter for networks fails"),
+            Self::LagProbeHangs => Some("the platform's adapter for Kafka never answers about lag"),
             Self::RegistryFails => Some("the platform's registry fails"),
         }
     }
@@ -67,6 +71,33 @@ impl Obstacle {
             probes = probes.with_power(power);
         }
         probes
+    }
+}
+
+impl Obstacle {
+    /// The same for the pipeline.
+    pub fn before_pipeline(self, mut adapters: PipelineAdapters) -> Probes {
+        if self == Self::LagProbeHangs {
+            adapters.kafka = Arc::new(HangingLag(adapters.kafka));
+        }
+        adapters.probes()
+    }
+}
+
+struct HangingLag(Arc<dyn KafkaProbe>);
+
+#[async_trait]
+impl KafkaProbe for HangingLag {
+    fn source(&self) -> Source {
+        self.0.source()
+    }
+
+    async fn lag(&self, _: &LagRequest) -> Result<LagFacts, ProbeError> {
+        pending().await
+    }
+
+    async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError> {
+        self.0.bridged(request).await
     }
 }
 

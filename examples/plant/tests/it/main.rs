@@ -6,6 +6,7 @@ mod adapters;
 mod broker;
 mod factory;
 mod faults;
+mod pipeline;
 mod processes;
 mod program;
 

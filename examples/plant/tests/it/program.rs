@@ -22,7 +22,7 @@ fn the_list_names_every_fault() {
     assert!(listed.status.success());
     let listed = String::from_utf8(listed.stdout).unwrap();
     let ids = listed.lines().filter_map(|line| line.split_whitespace().next());
-    assert!(ids.eq(Scenario::ALL.iter().map(|scenario| scenario.id)));
+    assert!(ids.eq(Scenario::all().map(|scenario| scenario.id)));
 }
 
 #[test]
@@ -54,6 +54,20 @@ fn json_is_a_line_with_the_evidence_and_nothing_else() {
     let (_, set) = Runbooks::catalog().unwrap().set(false).unwrap();
     let again = Diagnosis::resume(&bundle, &set).unwrap();
     assert_eq!(again.finding().unwrap().conclusion(), Some("expected-offline"));
+}
+
+#[test]
+fn json_of_the_pipeline_has_the_gap_and_what_became_of_it() {
+    let ran = Command::new(plant_program()).args(["--json", "--fault", "schema-mismatch"]).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let line: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(line["finding"]["conclusion"], "schema-mismatch");
+    assert!(line["gap"]["missing"].as_u64().unwrap() >= 10);
+    assert!(line["afterwards"]["missing"].as_u64().unwrap() >= 10);
+    let bundle = serde_json::from_value(line["bundle"].clone()).unwrap();
+    let (_, set) = Runbooks::catalog().unwrap().gap_set().unwrap();
+    let again = Diagnosis::resume(&bundle, &set).unwrap();
+    assert_eq!(again.finding().unwrap().conclusion(), Some("schema-mismatch"));
 }
 
 #[test]
@@ -117,6 +131,20 @@ async fn an_interrupted_sweep_leaves_nothing_behind() {
     processes::signal(plant.id(), Signal::Interrupt);
     assert_eq!(plant.wait().unwrap().code(), Some(130));
     leaves_nothing(folder.path(), &gateways).await;
+}
+
+#[tokio::test]
+async fn an_interrupted_pipeline_leaves_nothing_behind_and_neither_does_a_killed_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut plant, caretaker) = start(folder.path(), &["--fault", "schema-mismatch"], 1).await;
+    processes::signal(plant.id(), Signal::Interrupt);
+    assert_eq!(plant.wait().unwrap().code(), Some(130));
+    leaves_nothing(folder.path(), &caretaker).await;
+
+    let (mut plant, caretaker) = start(folder.path(), &["--fault", "schema-mismatch"], 1).await;
+    plant.kill().unwrap();
+    plant.wait().unwrap();
+    leaves_nothing(folder.path(), &caretaker).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,252 @@
+//! The faults of the pipeline: each breaks one of its parts, as that breaks in the field. The diagnosis sees the parts
+//! and nothing else.
+
+mod catalog;
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use iot_runbook::time::Period;
+
+use super::{
+    DEVICE, GATEWAY, Pipeline, Plan,
+    edge::Reporting,
+    message::Firmware,
+    stream::CAMERA,
+    table::Locked,
+    watch::{self, LATENESS},
+};
+use crate::{
+    error::{Error, Result},
+    wait,
+};
+
+/// How long each write takes while the database is slow: three times as long as lies between two messages.
+const SLOW_WRITE: Duration = Duration::from_millis(600);
+/// A band that no swing of the process leaves.
+const FAR_TOO_WIDE: f64 = 60.0;
+/// How many messages an outbox has dropped before its loss counts as one.
+const DROPS: u64 = 6;
+/// How many pictures a flood has: more than the retention of a partition keeps.
+const PICTURES: usize = 10;
+/// So much longer a second fault is in before the first is mended, so that nothing gets through in between.
+const OVERLAP: TimeDelta = TimeDelta::milliseconds(600);
+
+/// A fault.
+#[derive(Debug)]
+pub struct Loss {
+    /// Its id: the conclusion that it should lead to, with a variant after a slash.
+    pub id: &'static str,
+    /// What is done to the pipeline, for a reader.
+    pub story: &'static str,
+    /// The pipeline that it is put into.
+    pub plan: Plan,
+    /// How long the gap is at least before it is looked into.
+    pub lasts: TimeDelta,
+    damage: Damage,
+}
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Damage {
+    Uplink,
+    /// The uplink, which somebody mends before the diagnosis begins.
+    UplinkForAWhile {
+        full_disk: bool,
+    },
+    Port,
+    CableAndDisk,
+    Forbidden,
+    ProduceRefused,
+    BridgeKilled,
+    Paused,
+    Slowed,
+    Stopped,
+    Flooded,
+    Flashed(Firmware),
+    Locked,
+    DiskFull,
+    HeartbeatAndBand,
+    Hung,
+    PassedOver,
+    /// One for so long, and then another in its place.
+    Both {
+        first: &'static Self,
+        lasts: TimeDelta,
+        second: &'static Self,
+    },
+}
+
+/// A fault that is in the pipeline, until it is mended.
+#[derive(Debug)]
+pub struct InForce {
+    damage: Damage,
+    _locked: Option<Locked>,
+}
+
+impl Loss {
+    /// All faults.
+    pub const ALL: &'static [Self] = catalog::ALL;
+
+    /// The fault of this id, if there is one.
+    pub fn find(id: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|loss| loss.id == id)
+    }
+
+    /// Breaks the parts.
+    ///
+    /// # Errors
+    /// When a part does not break.
+    pub async fn inject(&self, pipeline: &Pipeline) -> Result<InForce> {
+        self.damage.inject(pipeline).await
+    }
+}
+
+impl InForce {
+    /// What happens between the alarm and the diagnosis: mostly nothing.
+    ///
+    /// # Errors
+    /// When it does not come about in time.
+    pub async fn meanwhile(&self, pipeline: &Pipeline) -> Result<()> {
+        if let Damage::UplinkForAWhile { .. } = self.damage {
+            pipeline.uplink().mend();
+            wait::until("an outbox that has drained", || async {
+                pipeline.edge().outbox().unsent().is_ok_and(|unsent| unsent == 0)
+            })
+            .await?;
+            pipeline.flows().await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the parts in order again, and waits until rows come out at the end.
+    ///
+    /// # Errors
+    /// When a part can't be mended, or no row comes in time.
+    pub async fn mend(self, pipeline: &Pipeline) -> Result<()> {
+        self.damage.mend(pipeline)?;
+        drop(self);
+        pipeline.flows().await
+    }
+}
+
+impl Damage {
+    async fn inject(self, pipeline: &Pipeline) -> Result<InForce> {
+        let mut locked = None;
+        match self {
+            Self::Both { first, lasts, second } => {
+                Box::pin(first.inject(pipeline)).await?;
+                silent_for(pipeline, lasts).await?;
+                Box::pin(second.inject(pipeline)).await?;
+                silent_for(pipeline, lasts + OVERLAP).await?;
+                first.mend(pipeline)?;
+            }
+            Self::UplinkForAWhile { full_disk: true } => {
+                pipeline.edge().outbox().squeeze(1)?;
+                pipeline.uplink().cut();
+                drops(pipeline).await?;
+            }
+            Self::CableAndDisk => {
+                pipeline.edge().outbox().squeeze(1)?;
+                pipeline.cable().cut();
+                drops(pipeline).await?;
+            }
+            Self::Uplink | Self::UplinkForAWhile { full_disk: false } => pipeline.uplink().cut(),
+            Self::Port => pipeline.machine().port().cut(),
+            Self::Forbidden => {
+                pipeline.broker().forbid(GATEWAY);
+                pipeline.cable().interrupt();
+            }
+            Self::ProduceRefused => pipeline.stream().refuse_produce(),
+            Self::BridgeKilled => pipeline.bridge().kill(),
+            Self::Paused => pipeline.ingestion().pause(true),
+            Self::Slowed => pipeline.ingestion().slow_down(SLOW_WRITE),
+            Self::Stopped => stop(pipeline).await?,
+            Self::Flooded => {
+                stop(pipeline).await?;
+                flood(pipeline).await?;
+            }
+            Self::Flashed(firmware) => pipeline.machine().flash(firmware),
+            Self::Locked => locked = Some(pipeline.table().lock_out()?),
+            Self::DiskFull => pipeline.table().fill_disk()?,
+            Self::HeartbeatAndBand => {
+                let heartbeat = TimeDelta::hours(1);
+                pipeline.edge().configure(Reporting::Deadband { band: FAR_TOO_WIDE, heartbeat })?;
+            }
+            Self::Hung => pipeline.machine().hang(true),
+            Self::PassedOver => pipeline.ingestion().pass_over(Some(DEVICE)),
+        }
+        Ok(InForce { damage: self, _locked: locked })
+    }
+
+    fn mend(self, pipeline: &Pipeline) -> Result<()> {
+        match self {
+            Self::Both { first, second, .. } => {
+                first.mend(pipeline)?;
+                second.mend(pipeline)?;
+            }
+            Self::Uplink => pipeline.uplink().mend(),
+            Self::UplinkForAWhile { .. } | Self::CableAndDisk => {
+                pipeline.edge().outbox().release()?;
+                pipeline.uplink().mend();
+                pipeline.cable().mend();
+            }
+            Self::Port => pipeline.machine().port().mend(),
+            Self::Forbidden => pipeline.broker().allow(GATEWAY),
+            Self::ProduceRefused => pipeline.stream().allow_produce(),
+            Self::BridgeKilled => pipeline.bridge().restart()?,
+            Self::Paused => pipeline.ingestion().pause(false),
+            Self::Slowed => pipeline.ingestion().slow_down(Duration::ZERO),
+            Self::Stopped | Self::Flooded => pipeline.ingestion().restart()?,
+            Self::Flashed(_) => pipeline.machine().flash(Firmware::Stable),
+            // The lock goes with what holds it.
+            Self::Locked => {}
+            Self::DiskFull => pipeline.table().free_disk()?,
+            Self::HeartbeatAndBand => pipeline.edge().configure(pipeline.plan().reporting())?,
+            Self::Hung => pipeline.machine().hang(false),
+            Self::PassedOver => pipeline.ingestion().pass_over(None),
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the newest row is so old.
+async fn silent_for(pipeline: &Pipeline, length: TimeDelta) -> Result<()> {
+    wait::until("a silence", || async {
+        pipeline.table().newest(DEVICE).is_ok_and(|newest| newest.is_some_and(|at| Utc::now() - at >= length))
+    })
+    .await
+}
+
+/// Waits until the outbox has dropped some messages, long enough ago to be judged.
+async fn drops(pipeline: &Pipeline) -> Result<()> {
+    wait::until("an outbox that drops messages", || async {
+        let lately = Period::ending(Utc::now() - LATENESS, TimeDelta::minutes(1));
+        pipeline.edge().outbox().account(lately).is_ok_and(|account| account.dropped >= DROPS)
+    })
+    .await
+}
+
+async fn stop(pipeline: &Pipeline) -> Result<()> {
+    pipeline.ingestion().stop();
+    wait::until("the end of the ingestion", || async { pipeline.ingestion().consumers() == 0 }).await
+}
+
+/// Another publisher fills the device's partition, until Kafka deletes what the group has not read.
+async fn flood(pipeline: &Pipeline) -> Result<()> {
+    let (messages, _) = pipeline.monitor().messages(DEVICE);
+    let partition = messages.last().map(|message| message.partition).ok_or(Error::TimedOut("a message"))?;
+    // Something of the device's must be there to be deleted.
+    watch::found(pipeline, TimeDelta::zero()).await?;
+    let deleted = || {
+        let window = pipeline.monitor().window(partition);
+        let last = window.samples().next_back();
+        last.is_some_and(|sample| sample.committed.is_some_and(|committed| committed < sample.log_start))
+    };
+    for pictures in 1..=PICTURES {
+        pipeline.stream().publish_picture(partition).await?;
+        // The monitor reads everything before it is deleted, or it could not tell what was there.
+        wait::until("a picture", || async { pipeline.monitor().count(CAMERA) >= pictures }).await?;
+    }
+    wait::until("messages deleted unread", || async { deleted() }).await
+}

@@ -1,0 +1,152 @@
+//! Which of a silence late rows made good.
+
+use serde::{Deserialize, Serialize};
+
+use super::cadence::{Promise, distance};
+
+/// How many runs of late rows one silence remembers. A catch-up that replays in order, forward or backward, makes one
+/// run for each silence that is left in it.
+pub(super) const MOST_RUNS: usize = 64;
+
+/// Late rows next to each other, none further from the next than the promise allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Run {
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+/// The runs within one silence, in order of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Runs(Vec<Run>);
+
+impl Runs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes a late row. `false`: it would begin a run too many, and is not remembered.
+    pub(super) fn add(&mut self, at: i64, promise: &Promise) -> bool {
+        let next = self.0.partition_point(|run| run.to < at);
+        let near = |a: i64, b: i64| distance(a, b) <= promise.limit();
+        let joins_next = self.0.get(next).is_some_and(|run| near(at, run.from));
+        let joins_before =
+            next.checked_sub(1).filter(|before| self.0.get(*before).is_some_and(|run| near(run.to, at)));
+        match (joins_before, joins_next) {
+            (Some(before), true) => {
+                let to = self.0.remove(next).to;
+                if let Some(run) = self.0.get_mut(before) {
+                    run.to = to;
+                }
+            }
+            (Some(before), false) => {
+                if let Some(run) = self.0.get_mut(before) {
+                    run.to = at;
+                }
+            }
+            (None, true) => {
+                if let Some(run) = self.0.get_mut(next) {
+                    run.from = run.from.min(at);
+                }
+            }
+            (None, false) if self.0.len() < MOST_RUNS => self.0.insert(next, Run { from: at, to: at }),
+            (None, false) => return false,
+        }
+        true
+    }
+
+    /// Takes away what lies before `at`, where a row stands now.
+    pub(super) fn split_off_before(&mut self, at: i64) -> Self {
+        let before =
+            self.0.iter().filter(|run| run.from < at).map(|run| Run { to: run.to.min(at), ..*run }).collect();
+        self.forget_before(at);
+        Self(before)
+    }
+
+    /// Forgets what lies before `at`, where a row stands now.
+    pub(super) fn forget_before(&mut self, at: i64) {
+        self.0.retain_mut(|run| {
+            run.from = run.from.max(at);
+            run.to > at
+        });
+    }
+
+    /// What they leave of the silence between `from` and `to`: each part that is too long, with how many rows it
+    /// misses.
+    pub(super) fn holes(
+        &self,
+        from: i64,
+        to: i64,
+        promise: Promise,
+    ) -> impl Iterator<Item = (i64, i64, u64)> {
+        let ends = self.0.iter().map(|run| run.to);
+        let begins = std::iter::once(from).chain(ends);
+        let until = self.0.iter().map(|run| run.from).chain([to]);
+        begins
+            .zip(until)
+            .map(move |(from, to)| (from, to, promise.missing(from, to)))
+            .filter(|(_, _, missing)| *missing > 0)
+    }
+
+    /// Whether they could be what is left of late rows between `from` and `to`.
+    pub(super) fn are_within(&self, from: i64, to: i64, promise: &Promise) -> bool {
+        let apart = |a: &Run, b: &Run| distance(a.to, b.from) > promise.limit();
+        self.0.len() <= MOST_RUNS
+            && self.0.iter().all(|run| from <= run.from && run.from <= run.to && run.to <= to)
+            && self.0.is_sorted_by(apart)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(times: &[i64]) -> Vec<(i64, i64)> {
+        let mut runs = Runs::default();
+        for at in times {
+            assert!(runs.add(*at, &Promise::new(10, 0, -1)));
+        }
+        runs.0.iter().map(|run| (run.from, run.to)).collect()
+    }
+
+    #[test]
+    fn late_rows_join_what_is_near_whatever_their_order() {
+        type Case<'a> = (&'a [i64], &'a [(i64, i64)]);
+        let table: &[Case<'_>] = &[
+            (&[0, 10], &[(0, 10)]),
+            (&[0, 11], &[(0, 0), (11, 11)]),
+            (&[11, 0], &[(0, 0), (11, 11)]),
+            (&[20, 10, 0], &[(0, 20)]),
+            (&[0, 20, 10], &[(0, 20)]),
+            (&[0, 10, 5], &[(0, 10)]),
+            (&[0, 0], &[(0, 0)]),
+            (&[0, 10, 30, 41], &[(0, 10), (30, 30), (41, 41)]),
+            (&[i64::MAX, i64::MIN], &[(i64::MIN, i64::MIN), (i64::MAX, i64::MAX)]),
+        ];
+        for (times, expected) in table {
+            assert_eq!(runs(times), *expected, "{times:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_too_many_is_not_remembered() {
+        let promise = Promise::new(10, 0, -1);
+        let mut runs = Runs::default();
+        assert!((0..64).all(|at| runs.add(at * 20 + 100, &promise)));
+        assert!(!runs.add(0, &promise));
+        assert!(runs.add(110, &promise), "it closes a hole, and needs no run of its own");
+        assert!(runs.add(0, &promise));
+    }
+
+    #[test]
+    fn the_holes_are_what_is_left() {
+        let promise = Promise::new(10, 0, -1);
+        let mut runs = Runs::default();
+        [50, 55, 80].iter().for_each(|at| assert!(runs.add(*at, &promise)));
+        let holes = |runs: &Runs| runs.holes(0, 100, promise).collect::<Vec<_>>();
+        assert_eq!(holes(&runs), [(0, 50, 4), (55, 80, 2), (80, 100, 1)]);
+        let before = runs.split_off_before(52);
+        assert_eq!(before.0, [Run { from: 50, to: 52 }]);
+        assert_eq!(runs.0, [Run { from: 52, to: 55 }, Run { from: 80, to: 80 }]);
+    }
+}
