@@ -25,7 +25,7 @@
 //! let fleet = (0..100_000).map(|device| Pending::new(device, 1, now, now + TimeDelta::hours(12)));
 //! let bucket = TokenBucket::full(Rate::new(100, 1)?, now);
 //! let forecast = Scheduler::new(Settings::default())?.forecast(fleet, &bucket, now);
-//! let hours = forecast.cleared_at.map(|at| (at - now).num_minutes() as f64 / 60.0);
+//! let hours = forecast.cleared_at.map(|at| (at - now).num_seconds() as f64 / 3_600.0);
 //! assert_eq!(hours.map(|hours| format!("{hours:.1}")).as_deref(), Some("16.7"));
 //! assert_eq!(forecast.late, 27_999);
 //! assert_eq!(forecast.in_time.map(|needed| (needed.per_minute, needed.growth)), Some((139, 39)));
