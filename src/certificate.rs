@@ -1,9 +1,11 @@
-//! Certificates: read into plain values, what stage of its life one is in, what the daily sweep over a fleet finds, the
-//! messages of a renewal, and the prevention checklist. A pure engine: bytes, facts and the time in, values out.
+//! Certificates: read into plain values, what stage of its life one is in, what the daily sweep over a fleet finds,
+//! when each renewal starts, the messages of a renewal, and the prevention checklist. A pure engine: bytes, facts and
+//! the time in, values out.
 
 pub mod checklist;
 pub mod message;
 mod policy;
+pub mod schedule;
 pub mod sweep;
 pub mod validity;
 

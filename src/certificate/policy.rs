@@ -3,7 +3,7 @@ mod validate;
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::validity::Chain;
@@ -170,22 +170,33 @@ impl Policy {
         {
             return Stage::ClockSuspect;
         }
-        if now < facts.not_before {
+        let end = |end: DateTime<Utc>, issuer| effective_end(end, issuer).map(instant);
+        self.stage_by(&Life {
+            begin: instant(facts.not_before),
+            own_end: end(facts.not_after, None),
+            end: end(facts.not_after, facts.issuer_not_after),
+            confirmed: facts.confirmed,
+            now: instant(now),
+        })
+    }
+
+    /// The stage by the dates alone.
+    pub(super) fn stage_by(&self, life: &Life) -> Stage {
+        if life.now < life.begin {
             return Stage::NotYetValid;
         }
-        let Some(end) = effective_end(facts.not_after, facts.issuer_not_after) else { return Stage::Ok };
-        if now > end {
+        let Some(end) = life.end else { return Stage::Ok };
+        if life.now > end {
             return Stage::Expired;
         }
-        let left = nanoseconds(end.signed_duration_since(now));
+        let left = end - life.now;
         // One that never expires has a life of any length: the fixed times alone bind it.
-        let life = effective_end(facts.not_after, None)
-            .map(|end| nanoseconds(end.signed_duration_since(facts.not_before)));
+        let whole = life.own_end.map(|end| end - life.begin);
         let below = |fixed: TimeDelta, share: u32| {
             let share = i128::from(share);
-            left < nanoseconds(fixed) && (share == 0 || life.is_none_or(|life| left * share < life))
+            left < nanoseconds(fixed) && (share == 0 || whole.is_none_or(|whole| left * share < whole))
         };
-        if below(self.follow_up, self.follow_up_share) && !facts.confirmed {
+        if below(self.follow_up, self.follow_up_share) && !life.confirmed {
             Stage::FollowUp
         } else if below(self.renewal, self.renewal_share) {
             Stage::Renewal
@@ -195,6 +206,15 @@ impl Policy {
             Stage::Ok
         }
     }
+}
+
+/// The dates of a certificate, and the time, in nanoseconds since 1970. An end of `None` never comes.
+pub(super) struct Life {
+    pub(super) begin: i128,
+    pub(super) own_end: Option<i128>,
+    pub(super) end: Option<i128>,
+    pub(super) confirmed: bool,
+    pub(super) now: i128,
 }
 
 impl From<&Chain> for Facts {
@@ -214,12 +234,20 @@ pub fn effective_end(not_after: DateTime<Utc>, issuer: Option<DateTime<Utc>>) ->
     [Some(not_after), issuer].into_iter().flatten().filter(|end| !is_never(*end)).min()
 }
 
+/// The first second that no certificate is taken to end in: 9999-12-31.
+pub(super) const NEVER: i64 = 253_402_214_400;
+
 fn is_never(end: DateTime<Utc>) -> bool {
-    (end.year(), end.month(), end.day()) >= (9999, 12, 31)
+    end.timestamp() >= NEVER
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn instant(at: DateTime<Utc>) -> i128 {
+    i128::from(at.timestamp()) * 1_000_000_000 + i128::from(at.timestamp_subsec_nanos())
 }
 
 /// Exact, and wide enough for the whole calendar.
-fn nanoseconds(length: TimeDelta) -> i128 {
+pub(super) fn nanoseconds(length: TimeDelta) -> i128 {
     i128::from(length.num_seconds()) * 1_000_000_000 + i128::from(length.subsec_nanos())
 }
 

@@ -1,17 +1,18 @@
 //! The daily job: which certificates of a fleet are due today, at the cost of those and not of the fleet.
 //!
 //! # What holds
-//! - A digest names every certificate that is past its awareness bound, and no other; the stage is the one that
-//!   [`Policy::stage`](super::Policy::stage) tells.
-//! - A run walks what it reports. A certificate that is not due is not looked at, whatever the size of the fleet.
+//! - A digest names every certificate that is past its awareness bound, is revoked, or is not valid yet though it is in
+//!   use, and no other; the stage is the one that [`Policy::stage`](super::Policy::stage) tells.
+//! - A run walks what it reports. A certificate that is not due is not looked at, whatever the size of the fleet, but
+//!   for those that come due in the same hour as one that is not valid yet.
 //! - An issuer that ends before its leaves is one entry with their number. They are not due one by one until it has
 //!   been replaced, for a leaf renewed under the same issuer would end no later.
 //! - The same day twice pages once, also over a restart: what was paged is in the [`State`].
 //! - Under a clock that stepped back, or jumped ahead, nothing is told and nothing is moved: [`ClockSuspect`].
 //!
 //! # How to drive it
-//! 1. Fill an [`ExpiryIndex`]: [`insert_issuer`](ExpiryIndex::insert_issuer), then [`insert`](ExpiryIndex::insert) each
-//!    device's certificate. A renewed certificate is inserted under the same device, and replaces the old one.
+//! 1. Fill an [`ExpiryIndex`]: [`insert_issuer`](ExpiryIndex::insert_issuer), then [`extend`](ExpiryIndex::extend) it by
+//!    each device's certificate. Later they are [inserted](ExpiryIndex::insert) one by one. A renewed certificate is inserted under the same device, and replaces the old one.
 //! 2. Once a day (more often where certificates live for hours) call [`Sweep::run`] with the time.
 //! 3. Save [`Sweep::state`], then send the page. Where a crash between the two must not lose a page, send it first: it
 //!    may come twice then, and its day and entries say that it is the same.
@@ -48,6 +49,7 @@ mod entry;
 mod index;
 mod job;
 mod metrics;
+mod record;
 mod table;
 
 pub use digest::{Digest, Due, IssuerDue, Page, Reach, Visit};

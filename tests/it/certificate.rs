@@ -5,4 +5,5 @@ mod message;
 mod mint;
 mod openssl;
 mod reading;
+mod schedule;
 mod sweep;

@@ -2,17 +2,18 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::certificate::policy::{instant, nanoseconds};
 use crate::certificate::{Policy, effective_end};
 use crate::time::saturating_add;
 
 const SECOND: i128 = 1_000_000_000;
 
-/// The dates of a certificate that ends some day.
+/// The dates of a certificate that ends some day, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    pub(super) end: DateTime<Utc>,
-    /// Nanoseconds of its own life; `None` where it would never end by itself.
-    life: Option<i128>,
+    pub(super) end: i128,
+    /// Of its own life; `None` where it would never end by itself.
+    pub(super) life: Option<i128>,
 }
 
 impl Bounds {
@@ -22,46 +23,70 @@ impl Bounds {
         not_after: DateTime<Utc>,
         issuer: Option<DateTime<Utc>>,
     ) -> Option<Self> {
-        let end = effective_end(not_after, issuer)?;
-        let life =
-            effective_end(not_after, None).map(|own| nanoseconds(own.signed_duration_since(not_before)));
+        let end = instant(effective_end(not_after, issuer)?);
+        let life = effective_end(not_after, None).map(|own| instant(own) - instant(not_before));
         Some(Self { end, life })
     }
 
-    /// The last second that is surely before any stage but the first.
-    pub(super) fn due_second(&self, policy: &Policy) -> i64 {
-        let before = [(policy.awareness, 2), (policy.renewal, 3), (policy.follow_up, 6)]
-            .into_iter()
-            .map(|(fixed, share)| self.shorter(fixed, share))
-            .fold(0, i128::max);
-        let seconds = i64::try_from(before / SECOND).unwrap_or(i64::MAX);
-        self.end.timestamp().saturating_sub(seconds).saturating_sub(1)
-    }
-
     /// The last moment before renewal is due.
-    pub(super) fn renewal_at(&self, policy: &Policy) -> DateTime<Utc> {
-        let before = self.shorter(policy.renewal, 3).max(0);
+    pub(super) fn renewal_at(&self, end: DateTime<Utc>, policy: &Policy) -> DateTime<Utc> {
+        let share = i128::from(policy.renewal_share);
+        let fixed = nanoseconds(policy.renewal);
+        let scaled = self.life.filter(|_| share > 0).map(|life| (life + share - 1) / share);
+        let before = scaled.map_or(fixed, |scaled| scaled.min(fixed)).max(0);
         let seconds = i64::try_from(before / SECOND).unwrap_or(i64::MAX);
         let nanos = u32::try_from(before % SECOND).unwrap_or_default();
-        saturating_add(self.end, -TimeDelta::new(seconds, nanos).unwrap_or(TimeDelta::MAX))
+        saturating_add(end, -TimeDelta::new(seconds, nanos).unwrap_or(TimeDelta::MAX))
     }
 
     /// Whether renewal has been due for longer than the grace: the smaller of `grace` and a 24th of its life.
-    pub(super) fn is_overdue(&self, policy: &Policy, grace: TimeDelta, now: DateTime<Utc>) -> bool {
-        // In 24ths of a nanosecond all of it is whole.
-        let renewal = nanoseconds(policy.renewal) * 24;
-        let renewal = self.life.map_or(renewal, |life| renewal.min(life * 8));
-        let grace = nanoseconds(grace) * 24;
-        let grace = self.life.map_or(grace, |life| grace.min(life));
-        nanoseconds(self.end.signed_duration_since(now)) * 24 < renewal - grace
-    }
-
-    fn shorter(&self, fixed: TimeDelta, share: i128) -> i128 {
-        let fixed = nanoseconds(fixed);
-        self.life.map_or(fixed, |life| fixed.min((life + share - 1) / share))
+    pub(super) fn is_overdue(&self, policy: &Policy, grace: TimeDelta, now: i128) -> bool {
+        // In parts of which a life has a whole number for each share, nothing is rounded.
+        let share = i128::from(policy.renewal_share.max(1));
+        let parts = share * 24;
+        let fixed = nanoseconds(policy.renewal) * parts;
+        let renewal =
+            self.life.filter(|_| policy.renewal_share > 0).map_or(fixed, |life| fixed.min(life * 24));
+        let grace = nanoseconds(grace) * parts;
+        let grace = self.life.map_or(grace, |life| grace.min(life * share));
+        (self.end - now) * parts < renewal - grace
     }
 }
 
-fn nanoseconds(length: TimeDelta) -> i128 {
-    i128::from(length.num_seconds()) * SECOND + i128::from(length.subsec_nanos())
+/// The bounds of a policy in whole seconds, rounded so that no certificate is found too late.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DueRule([Bound; 3]);
+
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    fixed: i64,
+    /// The n-th part of a life; 0: by the fixed time alone.
+    share: i64,
+    /// The shortest life of which the share is no less than the fixed time.
+    long: i64,
+}
+
+impl DueRule {
+    pub(super) fn of(policy: &Policy) -> Self {
+        let bound = |fixed: TimeDelta, share: u32| {
+            let fixed = fixed.num_seconds().saturating_add(i64::from(fixed.subsec_nanos() > 0)).max(0);
+            let share = i64::from(share);
+            Bound { fixed, share, long: fixed.saturating_mul(share) }
+        };
+        Self([
+            bound(policy.awareness, policy.awareness_share),
+            bound(policy.renewal, policy.renewal_share),
+            bound(policy.follow_up, policy.follow_up_share),
+        ])
+    }
+
+    /// The last second that is surely before any stage but the first; of a certificate that ends then, and lives for
+    /// so many seconds. `None` for one that would never end by itself.
+    pub(super) fn due_second(&self, end: i64, life: Option<i64>) -> i64 {
+        let before = self.0.iter().map(|bound| match life {
+            Some(life) if bound.share > 0 && life < bound.long => (life / bound.share).saturating_add(1),
+            _ => bound.fixed,
+        });
+        end.saturating_sub(before.fold(0, i64::max)).saturating_sub(1)
+    }
 }

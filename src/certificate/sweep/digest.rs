@@ -17,7 +17,7 @@ pub struct Digest {
     pub(super) page: Option<Page>,
 }
 
-/// One certificate that is past its awareness bound.
+/// One certificate that is past its awareness bound, revoked, or not valid yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Due {
@@ -25,7 +25,7 @@ pub struct Due {
     pub device: u64,
     /// Which certificate of the device it is.
     pub generation: u32,
-    /// Its effective end.
+    /// Its effective end; where it never ends, what it has as `not_after`, on 9999-12-31 or later.
     pub end: DateTime<Utc>,
     /// Its stage.
     pub stage: Stage,
@@ -35,7 +35,7 @@ pub struct Due {
     pub auto_renewal: bool,
     /// Its renewal should have happened: it was due for longer than the grace, and nobody has seen a successor.
     pub overdue: bool,
-    /// Whether the device can be reached. Asked from the renewal stage on, where no successor is confirmed.
+    /// Whether the device can be reached. Asked in every stage but awareness, where no successor is confirmed.
     pub reach: Reach,
 }
 
@@ -72,7 +72,7 @@ pub enum Visit {
     Undecided,
 }
 
-/// An issuer that binds leaves and is past its awareness bound: one entry for all of them.
+/// An issuer that binds leaves and is past its awareness bound, or one that is not valid yet: one entry for all leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IssuerDue {
@@ -82,11 +82,13 @@ pub struct IssuerDue {
     pub end: DateTime<Utc>,
     /// The stage of its own certificate.
     pub stage: Stage,
-    /// How many certificates in use end with it, or would end later than it.
+    /// How many certificates in use end with it, or would end later than it; of one that is not valid yet, how many
+    /// there are.
     pub leaves: u64,
 }
 
-/// What operations is paged for: follow-ups, what has ended, overdue renewals, issuers as late. Each once a day.
+/// What operations is paged for: follow-ups, what has ended, is revoked or not valid yet, overdue renewals, and
+/// issuers as late. Each once a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Page {
@@ -99,7 +101,8 @@ pub struct Page {
 }
 
 impl Digest {
-    /// All that is due, earliest end first, then by device. The leaves that an issuer binds are not among them.
+    /// All that is due, revoked or not valid yet, earliest end first, then by device. The leaves that an issuer binds
+    /// are among them only where they are revoked or not valid yet themselves.
     #[must_use]
     pub fn due(&self) -> &[Due] {
         &self.due
@@ -146,6 +149,17 @@ impl Digest {
         self.due.iter().filter(|due| due.stage == Stage::Expired)
     }
 
+    /// What is revoked and still in use. Whether the device gets another one is for a person to say: it may have been
+    /// revoked to shut the device out.
+    pub fn revoked(&self) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(|due| due.stage == Stage::Revoked)
+    }
+
+    /// What is in use and not valid yet: peers with a right clock refuse it.
+    pub fn not_yet_valid(&self) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(|due| due.stage == Stage::NotYetValid)
+    }
+
     /// The follow-up list of devices that are offline, or of which nobody can tell.
     pub fn offline(&self) -> impl Iterator<Item = &Due> {
         self.due.iter().filter(|due| matches!(due.reach, Reach::Offline { .. } | Reach::Unknown))
@@ -168,14 +182,19 @@ impl Due {
     /// Whether operations is paged for it.
     #[must_use]
     pub fn pages(&self) -> bool {
-        self.needs_follow_up() || self.overdue || self.stage == Stage::Expired
+        let is_refused = match self.stage {
+            Stage::Expired => true,
+            Stage::Revoked | Stage::NotYetValid => self.renewal != Renewal::Confirmed,
+            _ => false,
+        };
+        is_refused || self.needs_follow_up() || self.overdue
     }
 }
 
 impl IssuerDue {
-    /// Whether operations is paged for it: its follow-up bound is passed.
+    /// Whether operations is paged for it: its follow-up bound is passed, or it is not valid yet.
     #[must_use]
     pub fn pages(&self) -> bool {
-        matches!(self.stage, Stage::FollowUp | Stage::Expired)
+        matches!(self.stage, Stage::FollowUp | Stage::Expired | Stage::NotYetValid)
     }
 }

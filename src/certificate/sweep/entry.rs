@@ -37,10 +37,14 @@ pub struct Entry {
     pub auto_renewal: bool,
     /// How far its renewal has come.
     pub renewal: Renewal,
+    /// Whether it is revoked.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 impl Entry {
-    /// A certificate of generation 0, of no known issuer, of a device that renews by itself, with no renewal begun.
+    /// A certificate of generation 0, of no known issuer, of a device that renews by itself, with no renewal begun, not
+    /// revoked.
     #[must_use]
     pub const fn new(device: u64, not_before: DateTime<Utc>, not_after: DateTime<Utc>) -> Self {
         Self {
@@ -51,6 +55,7 @@ impl Entry {
             generation: 0,
             auto_renewal: true,
             renewal: Renewal::None,
+            revoked: false,
         }
     }
 
@@ -79,6 +84,13 @@ impl Entry {
     #[must_use]
     pub const fn with_renewal(mut self, renewal: Renewal) -> Self {
         self.renewal = renewal;
+        self
+    }
+
+    /// The same, revoked or not.
+    #[must_use]
+    pub const fn with_revoked(mut self, revoked: bool) -> Self {
+        self.revoked = revoked;
         self
     }
 }

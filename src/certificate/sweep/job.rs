@@ -6,9 +6,11 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::bounds::Bounds;
 use super::digest::{Digest, Due, IssuerDue, Page, Reach, Visit};
 use super::entry::Renewal;
 use super::index::{Candidate, ExpiryIndex};
+use crate::certificate::policy::instant;
 use crate::certificate::{Policy, Stage};
 
 /// How a run judges what the policy does not say.
@@ -116,8 +118,8 @@ impl Sweep {
         self.state.high_water = Some(now);
     }
 
-    /// What is due at `now`. `contact` is asked once for each device whose renewal is due and not confirmed; `None`
-    /// means that nobody could tell.
+    /// What is due at `now`. `contact` is asked once for each device whose renewal is due, or whose certificate is revoked or not valid
+    /// yet, where no successor is confirmed; `None` means that nobody could tell.
     ///
     /// # Errors
     /// [`ClockSuspect`] where `now` is before the latest run, or further ahead of it than the policy's `jump`.
@@ -134,20 +136,20 @@ impl Sweep {
             return Err(ClockSuspect { now, mark });
         }
         self.state.high_water = Some(now);
-        let mut due: Vec<_> = index
-            .until(now)
-            .filter_map(|candidate| self.judge(policy, &candidate, now, &mut contact))
+        let due: Vec<_> = index
+            .candidates(now)
+            .iter()
+            .filter_map(|candidate| self.judge(policy, candidate, now, &mut contact))
             .collect();
-        due.sort_unstable_by_key(|due| (due.end, due.device));
         let mut issuers: Vec<_> = index
-            .binding()
+            .binding(now)
             .map(|binding| IssuerDue {
                 issuer: binding.issuer,
                 end: binding.not_after,
                 stage: policy.stage(&binding.facts, now, None),
                 leaves: binding.leaves,
             })
-            .filter(|due| !matches!(due.stage, Stage::Ok | Stage::NotYetValid))
+            .filter(|due| due.stage != Stage::Ok)
             .collect();
         issuers.sort_unstable_by_key(|due| (due.end, due.issuer));
         let page = self.page(now.date_naive(), &due, &issuers);
@@ -162,23 +164,25 @@ impl Sweep {
         now: DateTime<Utc>,
         contact: &mut impl FnMut(u64) -> Option<Contact>,
     ) -> Option<Due> {
-        let Candidate { entry, facts, bounds } = candidate;
-        let stage = policy.stage(facts, now, None);
-        if matches!(stage, Stage::Ok | Stage::NotYetValid) {
+        let life = candidate.life(instant(now));
+        let record = &candidate.record;
+        let stage = if record.is_revoked() { Stage::Revoked } else { policy.stage_by(&life) };
+        if stage == Stage::Ok {
             return None;
         }
-        let is_open = stage != Stage::Awareness && entry.renewal != Renewal::Confirmed;
-        let reach =
-            if is_open { self.reach(bounds.end, now, contact(entry.device)) } else { Reach::NotAsked };
+        let end = candidate.end();
+        let is_open = stage != Stage::Awareness && record.renewal() != Renewal::Confirmed;
+        let bounds = Option::<Bounds>::from(&life);
         Some(Due {
-            device: entry.device,
-            generation: entry.generation,
-            end: bounds.end,
+            device: record.device,
+            generation: record.generation,
+            end,
             stage,
-            renewal: entry.renewal,
-            auto_renewal: entry.auto_renewal,
-            overdue: is_open && bounds.is_overdue(policy, self.settings.grace, now),
-            reach,
+            renewal: record.renewal(),
+            auto_renewal: !record.is_by_hand(),
+            overdue: is_open
+                && bounds.is_some_and(|bounds| bounds.is_overdue(policy, self.settings.grace, life.now)),
+            reach: if is_open { self.reach(end, now, contact(record.device)) } else { Reach::NotAsked },
         })
     }
 

@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::bounds::Bounds;
-use crate::certificate::Policy;
+use crate::certificate::policy::instant;
+use crate::certificate::{Policy, effective_end};
 
 /// The metrics of one certificate, as plain values for any exporter.
 ///
@@ -43,11 +44,12 @@ impl Metrics {
         issuer_not_after: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Self {
+        let end = effective_end(not_after, issuer_not_after);
         let bounds = Bounds::of(not_before, not_after, issuer_not_after);
         Self {
-            not_after: bounds.map(|bounds| bounds.end),
-            renewal_at: bounds.map(|bounds| bounds.renewal_at(policy)),
-            overdue: bounds.is_some_and(|bounds| bounds.is_overdue(policy, grace, now)),
+            not_after: end,
+            renewal_at: end.zip(bounds).map(|(end, bounds)| bounds.renewal_at(end, policy)),
+            overdue: bounds.is_some_and(|bounds| bounds.is_overdue(policy, grace, instant(now))),
         }
     }
 

@@ -44,6 +44,36 @@ impl Table {
         self.used = self.used.saturating_add(1);
     }
 
+    /// Where to look for a device first, and the slot that stands there.
+    pub(super) fn start(&self, device: u64) -> (usize, Option<u32>) {
+        let home = self.home(device);
+        (home, self.cells.get(home).copied().filter(|slot| *slot != EMPTY))
+    }
+
+    /// The slot of a device, or else `slot` is entered for it; `home` is where to look first. Room is to be
+    /// [made](Self::reserve) before.
+    pub(super) fn find_or_insert(
+        &mut self,
+        home: usize,
+        device: u64,
+        slot: u32,
+        device_of: impl Fn(u32) -> Option<u64>,
+    ) -> Option<u32> {
+        let mut at = home;
+        loop {
+            let held = self.cells.get(at).copied().unwrap_or(EMPTY);
+            if held == EMPTY {
+                self.put(at, slot);
+                self.used = self.used.saturating_add(1);
+                return None;
+            }
+            if device_of(held) == Some(device) {
+                return Some(held);
+            }
+            at = self.after(at);
+        }
+    }
+
     /// Moves a device that is there to another slot.
     pub(super) fn set(&mut self, device: u64, slot: u32, device_of: impl Fn(u32) -> Option<u64>) {
         if let Some(at) = self.cell_of(device, device_of) {

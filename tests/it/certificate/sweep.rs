@@ -24,9 +24,11 @@ fn due_of(sweep: &mut Sweep, index: &ExpiryIndex, now: DateTime<Utc>) -> Vec<(u6
 
 #[derive(Clone, Debug)]
 enum Step {
-    Insert { device: u64, from: i64, life: i64, issuer: Option<u64>, auto: bool, renewal: u8 },
+    Insert(Entry),
     Remove(u64),
     Renewal(u64, u8),
+    Revoked(u64, bool),
+    Extend(Vec<Entry>),
     Replaced(u64),
     Run(i64),
     Restart,
@@ -36,17 +38,31 @@ fn renewal(number: u8) -> Renewal {
     [Renewal::None, Renewal::Running, Renewal::Failed, Renewal::Confirmed][usize::from(number)]
 }
 
+fn entry() -> impl Strategy<Value = Entry> {
+    let life = prop_oneof![0i64..100, 0i64..12_000, Just(70_000_000)];
+    let issuer = prop_oneof![Just(None), (0u64..4).prop_map(Some)];
+    let revoked = prop::bool::weighted(0.1);
+    (0u64..12, -9_000i64..3_000, life, issuer, any::<bool>(), 0u8..4, revoked).prop_map(
+        |(device, from, life, issuer, auto, number, revoked)| {
+            Entry::new(device, hour(from), hour(from + life))
+                .with_issuer(issuer)
+                .with_generation(7)
+                .with_auto_renewal(auto)
+                .with_renewal(renewal(number))
+                .with_revoked(revoked)
+        },
+    )
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let device = 0u64..12;
-    let life = prop_oneof![0i64..100, 0i64..12_000, Just(70_000_000)];
-    let issuer = prop_oneof![Just(None), (0u64..3).prop_map(Some)];
     prop_oneof![
-        6 => (device.clone(), -9_000i64..3_000, life, issuer, any::<bool>(), 0u8..4).prop_map(
-            |(device, from, life, issuer, auto, renewal)| Step::Insert { device, from, life, issuer, auto, renewal }
-        ),
+        6 => entry().prop_map(Step::Insert),
+        2 => prop::collection::vec(entry(), 0..12).prop_map(Step::Extend),
         2 => device.clone().prop_map(Step::Remove),
-        2 => (device, 0u8..4).prop_map(|(device, renewal)| Step::Renewal(device, renewal)),
-        1 => (0u64..3).prop_map(Step::Replaced),
+        2 => (device.clone(), 0u8..4).prop_map(|(device, renewal)| Step::Renewal(device, renewal)),
+        1 => (device, any::<bool>()).prop_map(|(device, revoked)| Step::Revoked(device, revoked)),
+        1 => (0u64..4).prop_map(Step::Replaced),
         5 => prop_oneof![0i64..30, -5i64..900].prop_map(Step::Run),
         1 => Just(Step::Restart),
     ]
@@ -65,6 +81,7 @@ struct Model {
     replaced: BTreeSet<u64>,
     mark: Option<DateTime<Utc>>,
     paged: BTreeSet<(i64, u64, DateTime<Utc>)>,
+    shares: [u32; 3],
 }
 
 fn nanos(length: TimeDelta) -> i128 {
@@ -77,17 +94,21 @@ fn stage_of(
     end: DateTime<Utc>,
     now: DateTime<Utc>,
     done: bool,
+    shares: [u32; 3],
 ) -> (Stage, bool) {
     const DAY: i128 = 86_400_000_000_000;
     let never = "9999-12-31T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
     let left = nanos(end - now);
     let life = if own >= never { i128::MAX / 1_000 } else { nanos(own - from) };
     if end >= never {
-        return (Stage::Ok, false);
+        return (if now < from { Stage::NotYetValid } else { Stage::Ok }, false);
     }
     // All in 24ths, so that no share is rounded.
     let [awareness, renewal, late] =
-        [(90, 12), (60, 8), (30, 4)].map(|(days, share)| (days * DAY * 24).min(life * share));
+        [(90, shares[0]), (60, shares[1]), (30, shares[2])].map(|(days, share)| match share {
+            0 => days * DAY * 24,
+            share => (days * DAY * 24).min(life * 24 / i128::from(share)),
+        });
     let left = left * 24;
     let overdue = !done && left < renewal - (7 * DAY * 24).min(life);
     let stage = if now < from {
@@ -113,17 +134,23 @@ impl Model {
         let mut due = Vec::new();
         for entry in self.devices.values() {
             let mut end = entry.not_after;
+            let mut is_bound = false;
             if let Some(issuer) = entry.issuer {
-                let last = self.issuers[&issuer].1;
-                if last <= end && last < never && !self.replaced.contains(&issuer) {
+                let (from, last) = self.issuers[&issuer];
+                is_bound = last <= end && last < never && !self.replaced.contains(&issuer);
+                if is_bound || now < from {
                     *leaves.entry(issuer).or_default() += 1;
-                    continue;
                 }
                 end = end.min(last);
             }
             let done = entry.renewal == Renewal::Confirmed;
-            let (stage, overdue) = stage_of(entry.not_before, entry.not_after, end, now, done);
-            if !matches!(stage, Stage::Ok | Stage::NotYetValid) {
+            let (mut stage, overdue) =
+                stage_of(entry.not_before, entry.not_after, end, now, done, self.shares);
+            if entry.revoked {
+                stage = Stage::Revoked;
+            }
+            let is_told = matches!(stage, Stage::Revoked | Stage::NotYetValid) || !is_bound;
+            if is_told && stage != Stage::Ok {
                 due.push((entry.device, end, stage, overdue && stage != Stage::Awareness));
             }
         }
@@ -132,9 +159,9 @@ impl Model {
             .into_iter()
             .map(|(issuer, leaves)| {
                 let (from, to) = self.issuers[&issuer];
-                (issuer, stage_of(from, to, to, now, false).0, leaves)
+                (issuer, stage_of(from, to, to, now, false, self.shares).0, leaves)
             })
-            .filter(|(_, stage, _)| !matches!(stage, Stage::Ok | Stage::NotYetValid))
+            .filter(|(_, stage, _)| *stage != Stage::Ok)
             .collect();
         issuers.sort_by_key(|(issuer, ..)| (self.issuers[issuer].1, *issuer));
         (due, issuers)
@@ -145,24 +172,38 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn a_run_tells_what_a_look_at_every_certificate_tells(steps in prop::collection::vec(step(), 1..60)) {
-        let mut index = ExpiryIndex::new(Policy::default());
+    fn a_run_tells_what_a_look_at_every_certificate_tells(
+        steps in prop::collection::vec(step(), 1..60),
+        shares in prop::sample::select(vec![[2, 3, 6], [2, 3, 6], [0, 0, 0], [4, 8, 24], [1, 12, 0]]),
+    ) {
+        let mut policy = Policy::default();
+        [policy.awareness_share, policy.renewal_share, policy.follow_up_share] = shares;
+        let mut index = ExpiryIndex::new(policy);
         let mut sweep = Sweep::new(Settings::default());
-        let mut model = Model::default();
-        for (issuer, from, life) in [(0, -20_000, 21_000), (1, -1_000, 3_000), (2, -9_000, 90_000_000)] {
+        let mut model = Model { shares, ..Model::default() };
+        for (issuer, from, life) in
+            [(0, -20_000, 21_000), (1, -1_000, 3_000), (2, -9_000, 90_000_000), (3, 400, 5_000)]
+        {
             index.insert_issuer(issuer, hour(from), hour(from + life)).unwrap();
             model.issuers.insert(issuer, (hour(from), hour(from + life)));
         }
         let mut now = 0;
         for step in steps {
             match step {
-                Step::Insert { device, from, life, issuer, auto, renewal: number } => {
-                    let entry = Entry::new(device, hour(from), hour(from + life))
-                        .with_issuer(issuer)
-                        .with_generation(7)
-                        .with_auto_renewal(auto)
-                        .with_renewal(renewal(number));
-                    prop_assert_eq!(index.insert(&entry).unwrap(), model.devices.insert(device, entry));
+                Step::Insert(entry) => {
+                    prop_assert_eq!(index.insert(&entry).unwrap(), model.devices.insert(entry.device, entry));
+                }
+                Step::Extend(entries) => {
+                    let replaced = entries.iter().filter(|one| model.devices.insert(one.device, **one).is_some());
+                    let replaced = replaced.count();
+                    prop_assert_eq!(index.extend(entries).unwrap(), replaced);
+                }
+                Step::Revoked(device, revoked) => {
+                    let held = model.devices.get_mut(&device);
+                    prop_assert_eq!(index.set_revoked(device, revoked), held.is_some());
+                    if let Some(held) = held {
+                        held.revoked = revoked;
+                    }
                 }
                 Step::Remove(device) => prop_assert_eq!(index.remove(device), model.devices.remove(&device)),
                 Step::Renewal(device, number) => {
@@ -388,4 +429,57 @@ fn a_record_takes_64_bytes_at_most_whether_reserved_or_grown() {
         assert!(bytes <= 64 * DEVICES as i64, "{} a record", bytes as f64 / DEVICES as f64);
         assert_eq!(index.map(|index| index.len()), Some(DEVICES as usize));
     }
+}
+
+#[test]
+fn what_is_revoked_or_not_valid_yet_is_told_and_paged_until_a_successor_is_seen() {
+    let mut index = ExpiryIndex::new(Policy::default());
+    let never = "9999-12-31T23:59:59Z".parse::<DateTime<Utc>>().unwrap();
+    index.insert_issuer(9, day(5), day(900)).unwrap();
+    let entries = [
+        Entry::new(1, day(-10), day(355)).with_revoked(true),
+        Entry::new(2, day(1), day(366)),
+        Entry::new(3, day(1), never),
+        Entry::new(4, day(-10), never).with_revoked(true).with_renewal(Renewal::Confirmed),
+        Entry::new(5, day(-10), day(355)).with_issuer(Some(9)),
+        Entry::new(6, day(-10), day(355)),
+    ];
+    assert_eq!(index.extend(entries), Ok(0));
+    let digest = Sweep::default().run(&index, day(0), |_| Some(Contact::new(Some(day(-3))))).unwrap();
+    let told: Vec<_> = digest.due().iter().map(|due| (due.device, due.stage, due.end)).collect();
+    let (revoked, early) = (Stage::Revoked, Stage::NotYetValid);
+    assert_eq!(told, [(1, revoked, day(355)), (2, early, day(366)), (3, early, never), (4, revoked, never)]);
+    assert_eq!(digest.revoked().map(|due| due.device).collect::<Vec<_>>(), [1, 4]);
+    assert_eq!(digest.not_yet_valid().map(|due| due.device).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(digest.offline().map(|due| due.device).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((digest.to_renew().count(), digest.expired().count()), (0, 0));
+    let page = digest.page().unwrap();
+    assert_eq!(page.due.iter().map(|due| due.device).collect::<Vec<_>>(), [1, 2, 3]);
+    // The issuer binds nobody, but nobody can use what it issued.
+    let [issuer] = page.issuers[..] else { panic!("{page:?}") };
+    assert_eq!((issuer.issuer, issuer.stage, issuer.leaves), (9, early, 1));
+    // Its first second is within its life.
+    assert!(index.set_revoked(1, false) && !index.set_revoked(77, true));
+    let told = due_of(&mut Sweep::default(), &index, day(1));
+    assert_eq!(told, [(4, Stage::Revoked)]);
+}
+
+#[test]
+fn entries_before_one_that_is_refused_are_in_and_none_after_it() {
+    let entry = |device, life: i64| Entry::new(device, day(-300), day(-300 + life));
+    let mut index = ExpiryIndex::new(Policy::default());
+    index.insert(&entry(0, 365)).unwrap();
+    let entries = (0..200).map(|device| entry(device, if device == 150 { -1 } else { 310 }));
+    assert!(matches!(index.extend(entries), Err(EntryError::EndsBeforeItBegins { device: 150, .. })));
+    assert_eq!((index.len(), index.get(149), index.get(151)), (150, Some(entry(149, 310)), None));
+    assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 150);
+    // Twice in one call: the later stands. Far apart in time, and in no order.
+    let twice = [entry(500, 3_000_000), entry(7, 365), entry(500, 310), entry(7, 309)];
+    assert_eq!(index.extend(twice), Ok(3));
+    assert_eq!((index.get(500), index.get(7)), (Some(entry(500, 310)), Some(entry(7, 309))));
+    assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 151);
+    for device in 0..501 {
+        index.remove(device);
+    }
+    assert!(index.is_empty() && due_of(&mut Sweep::default(), &index, day(0)).is_empty());
 }

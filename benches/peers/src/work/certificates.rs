@@ -1,11 +1,16 @@
-//! Certificates: the daily sweep over ten million, and the index that it reads.
+//! Certificates: the daily sweep over ten million, the index that it reads, a plan of a million renewals, and reading one
+//! certificate.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::certificate::schedule::{self, Pending, Rate, Scheduler, TokenBucket};
 use iot_runbook::certificate::sweep::{Contact, Entry, ExpiryIndex, Settings, Sweep};
+use iot_runbook::certificate::validity::{Certificate, Fingerprint, dates_from_der};
 use iot_runbook::certificate::{Facts, Policy, Stage};
+use x509_parser::certificate::X509CertificateParser;
+use x509_parser::nom::Parser as _;
 
 use super::Work;
 use crate::error::Error;
@@ -14,6 +19,15 @@ use crate::report::{Report, Row};
 
 /// The work.
 pub(crate) struct Certificates;
+
+/// How many renewals are planned.
+const RENEWALS: u64 = 1_000_000;
+
+/// Planning them, in nanoseconds.
+const PLAN_TARGET: f64 = 1e9;
+
+/// Reading the dates of a certificate, as a multiple of the parser's call.
+const READ_TARGET: f64 = 1.1;
 
 const NAME: &str = "certs";
 
@@ -34,10 +48,12 @@ impl Work for Certificates {
     }
 
     fn about(&self) -> &'static str {
-        "certificates: a daily sweep over ten million at four shares due, and building its index"
+        "certificates: a daily sweep over ten million at four shares due, building its index, a plan, and reading one"
     }
 
     fn run(&self, report: &mut Report) -> Result<(), Error> {
+        reads(report)?;
+        plans(report)?;
         let mut built = None;
         let counted = allocation_counter::measure(|| built = Some(index(FLEET)));
         let index = built.transpose()?.ok_or_else(|| Error::Differs("no index".to_owned()))?;
@@ -85,11 +101,11 @@ impl Work for Certificates {
     }
 }
 
-/// Each has a life of 365 days; their ends are spread evenly over a year, in no order.
+/// Each has a life of 730 days and has begun by the time of the sweep; their ends are spread evenly over a year, in no order.
 fn dates(device: u64) -> (DateTime<Utc>, DateTime<Utc>) {
     let seconds = device.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (365 * 86_400);
     let from = begin() + TimeDelta::seconds(i64::try_from(seconds).unwrap_or_default());
-    (from, from + TimeDelta::days(365))
+    (from, from + TimeDelta::days(730))
 }
 
 fn begin() -> DateTime<Utc> {
@@ -98,17 +114,84 @@ fn begin() -> DateTime<Utc> {
 
 /// When so many of ten thousand are past their awareness bound.
 fn at(per_10_000: i32) -> DateTime<Utc> {
-    begin() + TimeDelta::days(365 - 90) + TimeDelta::seconds(365 * 86_400) * per_10_000 / 10_000
+    begin() + TimeDelta::days(730 - 90) + TimeDelta::seconds(365 * 86_400) * per_10_000 / 10_000
 }
 
 fn index(fleet: u64) -> Result<ExpiryIndex, Error> {
     let mut index = ExpiryIndex::new(Policy::default());
-    index.reserve(usize::try_from(fleet).unwrap_or_default());
-    for device in 0..fleet {
+    let entries = (0..fleet).map(|device| {
         let (from, to) = dates(device);
-        index.insert(&Entry::new(device, from, to)).map_err(|error| Error::failed("an entry", error))?;
-    }
+        Entry::new(device, from, to)
+    });
+    index.extend(entries).map_err(|error| Error::failed("an entry", error))?;
     Ok(index)
+}
+
+/// A million renewals planned, beside a sort of them by their ends and nothing more: a peer that does less.
+fn plans(report: &mut Report) -> Result<(), Error> {
+    let now = at(0);
+    let fleet: Vec<_> = (0..RENEWALS)
+        .map(|device| Pending::new(device, 1, now - TimeDelta::hours(1), dates(device).1))
+        .collect();
+    let rate = Rate::new(10_000, 100).map_err(|error| Error::failed("a rate", error))?;
+    let bucket = TokenBucket::full(rate, now);
+    for (case, spread) in [("plan 1M", TimeDelta::zero()), ("plan 1M spread over a day", TimeDelta::days(1))]
+    {
+        let mut settings = schedule::Settings::default();
+        settings.spread = spread;
+        let scheduler = Scheduler::new(settings).map_err(|error| Error::failed("a scheduler", error))?;
+        let ours: Side<'_> = Box::new(|runs| {
+            for _ in 0..runs {
+                black_box(scheduler.plan(fleet.iter().copied(), &bucket, now).starts.len());
+            }
+        });
+        let peer: Side<'_> = Box::new(|runs| {
+            for _ in 0..runs {
+                let mut sorted = fleet.clone();
+                sorted.sort_by_key(|one| (one.end, one.device, one.generation));
+                black_box(sorted.len());
+            }
+        });
+        let medians = super::compare(report, NAME, case, ours, ("sort-by-expiry", peer))?;
+        report.target(case, medians, PLAN_TARGET);
+    }
+    Ok(())
+}
+
+/// One certificate read, beside the call of x509-parser that reading makes (deep parsing off): the dates alone, the
+/// dates and the SHA-256 of the DER, and all that is read of it (two SHA-256, names as text, the serial).
+fn reads(report: &mut Report) -> Result<(), Error> {
+    const DER: &[u8] = include_bytes!("../../../../fuzz/seeds/certificate/pump-7.der");
+    let cases: [(&str, fn() -> bool); 3] = [
+        ("read dates", || dates_from_der(black_box(DER)).is_ok()),
+        ("read dates, fingerprint", || {
+            let der = black_box(DER);
+            black_box(Fingerprint::of(der));
+            dates_from_der(der).is_ok()
+        }),
+        ("read all", || Certificate::from_der(black_box(DER)).is_ok()),
+    ];
+    for (case, read) in cases {
+        let ours: Side<'_> = Box::new(move |runs| {
+            for _ in 0..runs {
+                black_box(read());
+            }
+        });
+        let peer: Side<'_> = Box::new(|runs| {
+            for _ in 0..runs {
+                let parsed =
+                    X509CertificateParser::new().with_deep_parse_extensions(false).parse(black_box(DER));
+                black_box(parsed.is_ok());
+            }
+        });
+        let medians = super::compare(report, NAME, case, ours, ("x509-parser", peer))?;
+        if case == "read dates" {
+            let ratio = medians.ours_ns / medians.peer_ns;
+            let verdict = if ratio <= READ_TARGET { "met" } else { "MISSED" };
+            report.remark(format!("target {case}: at most 1.1 times x509-parser, {ratio:.2}: {verdict}"));
+        }
+    }
+    Ok(())
 }
 
 /// What one would write first: ends and devices in a sorted map, with the beginning of each certificate.

@@ -1,0 +1,124 @@
+use std::hash::Hasher as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use siphasher::sip::SipHasher24;
+
+const SECOND: i128 = 1_000_000_000;
+
+/// How far into `spread` a renewal is put, from zero up to but not including `spread`: always the same for the same
+/// device and generation, on every platform and after every restart, and evenly spread over a fleet.
+///
+/// It is ⌊h · spread / 2⁶⁴⌋ in nanoseconds, where h is the SipHash-2-4 under the key of sixteen zero bytes of twelve
+/// bytes: the device in eight and the generation in four, both little-endian. No secret is in it: it spreads load,
+/// and hides nothing. Zero where `spread` is not above zero.
+///
+/// ```
+/// use chrono::TimeDelta;
+/// use iot_runbook::certificate::schedule::jitter;
+///
+/// let day = TimeDelta::days(1);
+/// assert_eq!(jitter(7, 1, day), jitter(7, 1, day));
+/// assert_ne!(jitter(7, 1, day), jitter(7, 2, day));
+/// assert!(jitter(7, 1, day) < day);
+/// ```
+#[must_use]
+pub fn jitter(device: u64, generation: u32, spread: TimeDelta) -> TimeDelta {
+    length(jitter_nanos(device, generation, nanos_of(spread)))
+}
+
+/// The same in nanoseconds.
+pub(super) fn jitter_nanos(device: u64, generation: u32, spread: i128) -> i128 {
+    if spread <= 0 {
+        return 0;
+    }
+    let mut hasher = SipHasher24::new();
+    hasher.write(&device.to_le_bytes());
+    hasher.write(&generation.to_le_bytes());
+    let hash = i128::from(hasher.finish());
+    // In two halves: a length of time may take 84 bits, and the product would take 148.
+    let (high, low) = (spread >> 32, spread & 0xffff_ffff);
+    (hash * high + ((hash * low) >> 32)) >> 32
+}
+
+pub(super) fn nanos_of(length: TimeDelta) -> i128 {
+    i128::from(length.num_seconds()) * SECOND + i128::from(length.subsec_nanos())
+}
+
+/// Held at the ends of what a length of time can be.
+pub(super) fn length(nanos: i128) -> TimeDelta {
+    let ends = if nanos < 0 { TimeDelta::MIN } else { TimeDelta::MAX };
+    i64::try_from(nanos.div_euclid(SECOND))
+        .ok()
+        .zip(u32::try_from(nanos.rem_euclid(SECOND)).ok())
+        .and_then(|(seconds, nanos)| TimeDelta::new(seconds, nanos))
+        .unwrap_or(ends)
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn nanos_at(at: DateTime<Utc>) -> i128 {
+    i128::from(at.timestamp()) * SECOND + i128::from(at.timestamp_subsec_nanos())
+}
+
+/// Held at the ends of the calendar.
+pub(super) fn moment(nanos: i128) -> DateTime<Utc> {
+    let ends = if nanos < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    i64::try_from(nanos.div_euclid(SECOND))
+        .ok()
+        .zip(u32::try_from(nanos.rem_euclid(SECOND)).ok())
+        .and_then(|(seconds, nanos)| DateTime::from_timestamp(seconds, nanos))
+        .unwrap_or(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_documented_hash_on_every_platform() {
+        // Of an implementation apart, from the paper on SipHash.
+        let whole = TimeDelta::nanoseconds(i64::MAX);
+        for (device, generation, expected) in [
+            (0, 0, 4_607_083_944_947_525_752),
+            (1, 0, 4_109_473_482_859_559_808),
+            (1, 1, 654_432_554_597_351_088),
+            (u64::MAX, u32::MAX, 2_492_821_124_647_809_598),
+        ] {
+            assert_eq!(jitter(device, generation, whole).num_nanoseconds(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn it_stays_below_any_spread() {
+        for nanos in [1, 2, 999, i128::from(u64::MAX), nanos_of(TimeDelta::MAX)] {
+            for device in [0, 1, 7, u64::MAX] {
+                let told = jitter_nanos(device, 3, nanos);
+                assert!((0..nanos).contains(&told), "{told} of {nanos}");
+            }
+        }
+        assert_eq!(jitter(1, 1, TimeDelta::zero()), TimeDelta::zero());
+        assert_eq!(jitter(1, 1, TimeDelta::MIN), TimeDelta::zero());
+    }
+
+    #[test]
+    fn a_tenth_of_a_fleet_is_in_each_tenth_of_the_spread() {
+        let mut tenths = [0; 10];
+        for device in 0..10_000 {
+            let tenth = jitter(device, 1, TimeDelta::hours(10)).num_hours();
+            tenths[usize::try_from(tenth).unwrap()] += 1;
+        }
+        assert!(tenths.iter().all(|count| (900..1_100).contains(count)), "{tenths:?}");
+    }
+
+    #[test]
+    fn moments_and_lengths_stop_at_their_ends() {
+        for at in [DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(moment(nanos_at(at)), at);
+        }
+        assert_eq!(moment(i128::MAX), DateTime::<Utc>::MAX_UTC);
+        assert_eq!(moment(i128::MIN), DateTime::<Utc>::MIN_UTC);
+        assert_eq!(length(nanos_of(TimeDelta::MIN)), TimeDelta::MIN);
+        assert_eq!(length(nanos_of(TimeDelta::MAX)), TimeDelta::MAX);
+        assert_eq!(length(i128::MAX), TimeDelta::MAX);
+        assert_eq!(length(i128::MIN), TimeDelta::MIN);
+    }
+}

@@ -1,0 +1,44 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::window::Window;
+
+/// A renewal that waits to be started. There is one for each device and generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The platform's number of the device.
+    pub device: u64,
+    /// Which certificate of the device is to be replaced.
+    pub generation: u32,
+    /// When its renewal became due, or will.
+    pub due: DateTime<Utc>,
+    /// Its effective end.
+    pub end: DateTime<Utc>,
+    /// The window that the CA suggests, where it does.
+    pub window: Option<Window>,
+    /// Its key is compromised: it goes before all others, and nothing but the rate holds it back.
+    pub compromised: bool,
+}
+
+impl Pending {
+    /// Of a certificate that comes due and ends then; no window of the CA is known, and its key is safe.
+    #[must_use]
+    pub const fn new(device: u64, generation: u32, due: DateTime<Utc>, end: DateTime<Utc>) -> Self {
+        Self { device, generation, due, end, window: None, compromised: false }
+    }
+
+    /// The same with a window that the CA suggests.
+    #[must_use]
+    pub const fn with_window(mut self, window: Option<Window>) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// The same with a key that is compromised, or is not.
+    #[must_use]
+    pub const fn with_compromised(mut self, compromised: bool) -> Self {
+        self.compromised = compromised;
+        self
+    }
+}
