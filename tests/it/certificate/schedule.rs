@@ -170,7 +170,7 @@ proptest! {
         let hurried = step_through(due, (per_minute, burst), open);
         prop_assert_eq!(plan.hurried, late(&hurried) < late(&spread));
         let expected = if plan.hurried { hurried.clone() } else { spread };
-        prop_assert_eq!(told(&plan), expected.clone());
+        prop_assert_eq!(told(&plan), expected);
         prop_assert_eq!(plan.starts.len() + plan.unplaced.len(), jobs.len());
         prop_assert_eq!(plan.duplicates, pending.len() - jobs.len());
         prop_assert!(kind == 1 || plan.unplaced.is_empty());
@@ -196,7 +196,7 @@ proptest! {
             prop_assert!(late_at(needed.per_minute - 1) > 0);
         }
 
-        let mut turned = pending.clone();
+        let mut turned = pending;
         turned.reverse();
         prop_assert_eq!(scheduler.plan(turned, &bucket, at(0)), plan);
     }
@@ -208,7 +208,7 @@ proptest! {
         let end = |nanos: &i64| at(0) + TimeDelta::nanoseconds(*nanos * 31);
         let fleet: Vec<_> =
             ends.iter().enumerate().map(|(device, nanos)| Pending::new(device as u64, 0, at(-1), end(nanos))).collect();
-        let told = scheduler(Settings::default()).forecast(fleet.clone(), &full(per_minute, burst), at(0));
+        let told = scheduler(Settings::default()).forecast(fleet, &full(per_minute, burst), at(0));
         let mut deadlines: Vec<_> = ends.iter().map(|nanos| i128::from(*nanos) * 31).collect();
         let check = |needed: Option<u128>, told: Option<u32>| {
             let needed = needed.filter(|needed| *needed <= u128::from(u32::MAX));
