@@ -170,7 +170,7 @@ proptest! {
         let hurried = step_through(due, (per_minute, burst), open);
         prop_assert_eq!(plan.hurried, late(&hurried) < late(&spread));
         let expected = if plan.hurried { hurried.clone() } else { spread };
-        prop_assert_eq!(told(&plan), expected);
+        prop_assert_eq!(&told(&plan), &expected);
         prop_assert_eq!(plan.starts.len() + plan.unplaced.len(), jobs.len());
         prop_assert_eq!(plan.duplicates, pending.len() - jobs.len());
         prop_assert!(kind == 1 || plan.unplaced.is_empty());
