@@ -88,7 +88,7 @@ impl Rate {
 /// let now = DateTime::UNIX_EPOCH;
 /// let mut bucket = TokenBucket::full(Rate::new(100, 2)?, now);
 /// assert!(bucket.try_take(now) && bucket.try_take(now) && !bucket.try_take(now));
-/// assert_eq!(bucket.ready_at(), now + TimeDelta::milliseconds(600));
+/// assert_eq!(bucket.ready_at(now), now + TimeDelta::milliseconds(600));
 /// assert!(bucket.try_take(now + TimeDelta::milliseconds(600)));
 /// # Ok::<(), iot_runbook::certificate::schedule::ScheduleError>(())
 /// ```
@@ -145,10 +145,11 @@ impl TokenBucket {
         is_there
     }
 
-    /// When the next token is there; a moment that has passed where one is there already.
+    /// When the next token is there, as it is at `now`; `now` where one is there already. Ask again where the clock was
+    /// set meanwhile.
     #[must_use]
-    pub fn ready_at(&self) -> DateTime<Utc> {
-        moment(self.as_kept().ready_at())
+    pub fn ready_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        moment(self.level(now).ready_at()).max(now)
     }
 
     /// What it holds at `now`.

@@ -54,11 +54,12 @@ impl Queue {
         queue
     }
 
-    /// Gives up the jitter and the windows of the CA: each may start when it is due.
+    /// Gives up the jitter and the windows of the CA: each may start when it is due. Where the CA wants it sooner than
+    /// that, as before it revokes, it may start then still.
     pub(super) fn hurry(&mut self) {
         for one in &mut self.waiting {
             let due = if one.pending.compromised { self.now } else { nanos_at(one.pending.due) };
-            one.release = due.min(one.deadline).max(self.now);
+            one.release = one.release.min(due).max(self.now);
         }
         self.order_releases();
     }

@@ -128,7 +128,7 @@ fn some_order_is_in_time(left: &[Job], bucket: TokenBucket, now: DateTime<Utc>) 
     left.is_empty()
         || left.iter().any(|job| {
             let mut bucket = bucket;
-            let start = now.max(at(job.due)).max(bucket.ready_at());
+            let start = bucket.ready_at(now.max(at(job.due)));
             let rest: Vec<_> = left.iter().filter(|other| *other != job).copied().collect();
             assert!(bucket.try_take(start));
             start <= at(job.deadline) && some_order_is_in_time(&rest, bucket, start)
@@ -166,7 +166,7 @@ proptest! {
             told.iter().filter(|told| told.2).count() + jobs.len() - told.len()
         };
         let spread = step_through(jobs.clone(), (per_minute, burst), open);
-        let due = jobs.iter().map(|job| Job { release: job.due, ..*job }).collect();
+        let due = jobs.iter().map(|job| Job { release: job.due.min(job.release), ..*job }).collect();
         let hurried = step_through(due, (per_minute, burst), open);
         prop_assert_eq!(plan.hurried, late(&hurried) < late(&spread));
         let expected = if plan.hurried { hurried.clone() } else { spread };
@@ -189,7 +189,13 @@ proptest! {
         prop_assert_eq!(is_cleared, forecast.cleared_in_time.is_some_and(|needed| needed.growth == 0));
         // The rate that it names does without the wishes of a CA, and one less does not.
         if let Some(needed) = forecast.in_time.filter(|needed| needed.growth > 0) {
-            let bare = || pending.iter().map(|one| one.with_window(None));
+            let bare = || {
+                pending.iter().map(|one| {
+                    let mut bare = one.with_window(None);
+                    bare.due = one.window.map_or(one.due, |window| one.due.min(window.start()));
+                    bare
+                })
+            };
             let late_at = |per_minute| scheduler.forecast(bare(), &full(per_minute, burst), at(0)).late;
             prop_assert_eq!(needed.per_minute - needed.growth, per_minute);
             prop_assert_eq!(late_at(needed.per_minute), 0);
@@ -284,7 +290,7 @@ proptest! {
             prop_assert_eq!(bucket.try_take(now), level >= token);
             level = if level >= token { level - token } else { level };
             if level < token {
-                let ready = bucket.ready_at();
+                let ready = bucket.ready_at(now);
                 prop_assert_eq!(bucket.available(ready), 1);
                 prop_assert_eq!(bucket.available(ready - TimeDelta::nanoseconds(1)), 0);
             }
@@ -383,6 +389,21 @@ fn a_compromised_key_waits_for_the_rate_alone() {
 }
 
 #[test]
+fn what_the_ca_wants_early_stays_early_where_wishes_are_given_up() {
+    // The CA will revoke the second: its window has passed, though the policy has time. The first would be late.
+    let fleet = [
+        Pending::new(1, 0, at(-10), at(50)),
+        Pending::new(2, 0, at(40_000), at(90_000)).with_window(Some(moment(-500))),
+        Pending::new(3, 0, at(-10), at(30)).with_window(Some(moment(20))),
+        Pending::new(4, 0, at(-10), at(25)).with_window(Some(moment(20))),
+    ];
+    let plan = scheduler(Settings::default()).plan(fleet, &full(3, 1), at(0));
+    let starts: Vec<_> = plan.starts.iter().map(|start| (start.device, start.at)).collect();
+    assert!(plan.hurried, "{plan:?}");
+    assert_eq!(starts, [(4, at(0)), (3, at(20)), (1, at(40)), (2, at(60))]);
+}
+
+#[test]
 fn a_window_of_the_ca_spreads_evenly_and_is_kept_until_it_has_passed() {
     let window = Window::new(at(0), at(1_000)).unwrap();
     let mut tenths = [0; 10];
@@ -422,7 +443,8 @@ fn a_clock_that_jitters_back_gains_nothing_twice_and_one_set_back_does_not_starv
     for _ in 0..1_000 {
         assert!(!take(&mut bucket, 40) && !take(&mut bucket, 100));
     }
-    // 61 s behind: set back. It gains from there on.
+    // 61 s behind: set back. It gains from there on, and tells so.
+    assert_eq!((bucket.ready_at(at(40)), bucket.ready_at(at(39))), (at(101), at(40)));
     assert!(!take(&mut bucket, 39));
     assert!(take(&mut bucket, 40) && !take(&mut bucket, 40));
     // Far ahead it is full, and no more.
@@ -442,10 +464,10 @@ fn another_rate_keeps_what_is_there_up_to_its_burst() {
     bucket.set_rate(Rate::new(30, 2).unwrap(), at(0));
     assert_eq!((bucket.available(at(0)), bucket.available(at(1_000))), (2, 2));
     assert!(bucket.try_take(at(0)) && bucket.try_take(at(0)));
-    assert_eq!(bucket.ready_at(), at(2));
+    assert_eq!(bucket.ready_at(at(0)), at(2));
     bucket.set_rate(Rate::new(60, 9).unwrap(), at(1));
     // Half a token was there.
-    assert_eq!((bucket.ready_at(), bucket.rate().burst()), (at(1) + TimeDelta::milliseconds(500), 9));
+    assert_eq!((bucket.ready_at(at(1)), bucket.rate().burst()), (at(1) + TimeDelta::milliseconds(500), 9));
 }
 
 #[test]
