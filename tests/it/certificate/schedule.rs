@@ -42,7 +42,7 @@ fn pending() -> impl Strategy<Value = Pending> {
     )
 }
 
-/// By device and generation: when it may start, its deadline, whether it is compromised.
+/// By device and generation: when it may start, its deadline, whether it is compromised, and what it was told as.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Job {
     key: (u64, u32),
@@ -50,6 +50,7 @@ struct Job {
     release: i64,
     deadline: i64,
     urgent: bool,
+    written: (i64, Option<i64>),
 }
 
 fn jobs(pending: &[Pending], lead: i64) -> Vec<Job> {
@@ -60,11 +61,13 @@ fn jobs(pending: &[Pending], lead: i64) -> Vec<Job> {
         let due = if one.compromised { 0 } else { second(one.due) };
         let release = one.window.filter(|_| !one.compromised).map_or(due, |window| second(window.start()));
         let [due, release] = [due, release].map(|at| at.min(deadline).max(0));
-        let job = Job { key: (one.device, one.generation), due, release, deadline, urgent: one.compromised };
+        let written = (second(one.due), one.window.map(|window| second(window.start())));
+        let (key, urgent) = ((one.device, one.generation), one.compromised);
+        let job = Job { key, due, release, deadline, urgent, written };
         match jobs.iter_mut().find(|held| held.key == job.key) {
             None => jobs.push(job),
             Some(held) => {
-                let order = |job: &Job| (!job.urgent, job.deadline, job.due, job.release);
+                let order = |job: &Job| (!job.urgent, job.deadline, job.written);
                 if order(&job) < order(held) {
                     *held = job;
                 }
@@ -114,11 +117,17 @@ fn counted_rate(deadlines: &mut [i128], burst: u32) -> Option<u128> {
     deadlines.sort_unstable();
     let mut rate = 0;
     for (before, deadline) in deadlines.iter().enumerate() {
-        let missing = (before as u128 + 1).saturating_sub(u128::from(burst)) * 60_000_000_000;
+        let missing = (before as u128 + 1).saturating_sub(u128::from(burst));
         let elapsed = u128::try_from(*deadline).ok()?;
-        if missing > 0 {
-            rate = rate.max(missing.div_ceil(if elapsed == 0 { return None } else { elapsed }));
+        if missing == 0 {
+            continue;
         }
+        // At a burst of 1 what comes within the last nanosecond of a wait is too much: each wait is a whole number.
+        let (parts, elapsed) = match burst {
+            1 => (60_000_000_000, elapsed / missing),
+            _ => (missing * 60_000_000_000, elapsed),
+        };
+        rate = rate.max(parts.div_ceil(if elapsed == 0 { return None } else { elapsed }));
     }
     Some(rate)
 }
