@@ -2,6 +2,7 @@
 //! messages of a renewal, and the prevention checklist. A pure engine: bytes, facts and the time in, values out.
 
 pub mod checklist;
+pub mod lifecycle;
 pub mod message;
 mod policy;
 pub mod sweep;
