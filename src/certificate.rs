@@ -5,6 +5,7 @@ pub mod checklist;
 pub mod lifecycle;
 pub mod message;
 mod policy;
+pub mod service;
 pub mod sweep;
 pub mod validity;
 

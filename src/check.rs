@@ -61,6 +61,7 @@ mod power;
 mod presence;
 mod provisioning_contact;
 mod reconnected_with;
+mod renewal_facts;
 mod renewal_state;
 mod schema_rejections;
 mod service_state;
@@ -83,6 +84,7 @@ pub use bind::{BindError, BindErrors, BoundChecks};
 pub use deadband::deadband_facts;
 pub use dedup_collisions::dedup_dropped;
 pub use param::{ParamKind, ParamSpec};
+pub use renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use request::CheckRequest;
 
 use crate::fact::{Domain, Observation};

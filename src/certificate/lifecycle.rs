@@ -33,6 +33,7 @@
 //! A command is handed out once, and again when its answer is late. **After a restore each open command is handed out again
 //! under its key**, for nobody knows whether it was carried out: do it once for each key. Save after `handle` and before a
 //! command is carried out, and a crash in between loses none.
+//! [`service::Worker`](super::service::Worker) does all of this over async adapters.
 //!
 //! # One renewal
 //! ```
@@ -243,6 +244,12 @@ impl Lifecycle {
             .chain(successor)
             .max_by_key(|(generation, _)| *generation)
             .map_or(&self.in_use, |(_, one)| one)
+    }
+
+    /// The certificate that a renewal is bringing to the device: what it is to report of, and to be seen with.
+    #[must_use]
+    pub fn expected(&self) -> Option<Fingerprint> {
+        Some(self.renewal.as_ref()?.successor()?.issued.credential().fingerprint)
     }
 
     /// The latest generation that was used; 0 where no renewal was begun.

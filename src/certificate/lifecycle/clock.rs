@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::command::AlertKind;
+use super::command::{AlertKind, Command};
 use super::rules::Rules;
 use super::state::{RecoveryStep, Step};
 use super::timeline::Happening;
@@ -95,8 +95,9 @@ impl Lifecycle {
         if let Some(now) = self.suspect {
             return Some(saturating_add(now, settings.first_retry));
         }
-        let retire = self.retiring.iter().filter(|one| !one.ordered).map(|one| one.retire_at).min();
-        let always = [self.outbox.wake_at(), retire];
+        let retire = self.retiring.iter().filter(|one| !one.ordered && self.may_retire(self.high_water));
+        let retire = retire.map(|one| one.retire_at).min();
+        let always = [self.outbox.wake_at(|command| self.allows(command, self.high_water)), retire];
         if self.closed_at.is_some() {
             return always.into_iter().flatten().min();
         }
@@ -119,7 +120,26 @@ impl Lifecycle {
         always.into_iter().chain(rest).flatten().min()
     }
 
+    /// Nothing is retired as replaced while what replaced it does not work: the device may fall back on it.
+    fn may_retire(&self, now: DateTime<Utc>) -> bool {
+        self.closed_at.is_some() || (self.cut_off.is_none() && !self.in_use.has_ended(now))
+    }
+
+    /// Whether that may be handed out now. What retires a certificate as replaced waits where it may be needed after all,
+    /// though it was handed out before.
+    pub(super) fn allows(&self, command: &Command, now: DateTime<Utc>) -> bool {
+        match command {
+            Command::Alert(_) => true,
+            _ if self.suspect.is_some() => false,
+            Command::Retire(retire) => retire.compromised || self.may_retire(now),
+            _ => true,
+        }
+    }
+
     fn retire_what_is_due(&mut self, now: DateTime<Utc>) {
+        if !self.may_retire(now) {
+            return;
+        }
         let is_due = |one: &&mut Retiring| !one.ordered && now >= one.retire_at;
         let mut due = Vec::new();
         for one in self.retiring.iter_mut().filter(is_due) {

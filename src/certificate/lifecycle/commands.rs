@@ -31,11 +31,11 @@ impl Lifecycle {
     pub fn poll(&mut self, rules: &Rules, now: DateTime<Utc>) -> Option<Order> {
         let now = self.read_clock(rules, now);
         self.pass(rules, now);
-        let trusted = self.suspect.is_none();
         let answer_by = saturating_add(now, rules.settings().answer_within);
-        let order = self
-            .outbox
-            .hand_out(now, answer_by, |command| trusted || matches!(command, Command::Alert(_)))?;
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let order = outbox.hand_out(now, answer_by, |command| self.allows(command, now));
+        self.outbox = outbox;
+        let order = order?;
         if let (Command::Issue(_), Some(renewal)) = (&order.command, &mut self.renewal) {
             renewal.attempt_at = now;
         }
@@ -114,7 +114,10 @@ impl Lifecycle {
             _ => saturating_add(now, wait),
         };
         let command = open.command.clone();
-        self.timeline.note(now, Happening::CommandFailed(reason.clone()));
+        if !matches!(command, Command::Alert(_)) {
+            let (key, reason) = (key.clone(), reason.clone());
+            self.timeline.note(now, Happening::CommandFailed { key, reason });
+        }
         match command {
             Command::Issue(_) => self.renewal_failed(rules, reason, now),
             Command::ReProvision(_) => self.re_provisioning_failed(rules, now),

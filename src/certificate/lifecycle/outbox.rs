@@ -83,8 +83,8 @@ impl Outbox {
         self.0.iter().find(|open| open.handed.is_some_and(|by| now >= by)).map(|open| open.key.clone())
     }
 
-    pub(super) fn wake_at(&self) -> Option<DateTime<Utc>> {
-        self.0.iter().map(Open::wake_at).min()
+    pub(super) fn wake_at(&self, allowed: impl Fn(&Command) -> bool) -> Option<DateTime<Utc>> {
+        self.0.iter().filter(|open| open.handed.is_some() || allowed(&open.command)).map(Open::wake_at).min()
     }
 
     /// After the clock was set: nothing is due later, and no answer is waited for longer, than until then.

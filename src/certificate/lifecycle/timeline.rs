@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::command::CommandKey;
 use super::credential::Refusal;
 use crate::certificate::message::Reason;
 use crate::certificate::validity::Fingerprint;
@@ -39,7 +40,12 @@ pub enum Happening {
     /// What was issued was refused.
     Refused(Refusal),
     /// A command failed, or was left without an answer.
-    CommandFailed(Reason),
+    CommandFailed {
+        /// The command.
+        key: CommandKey,
+        /// Why.
+        reason: Reason,
+    },
     /// The certificate was published.
     Published,
     /// The device has it.
