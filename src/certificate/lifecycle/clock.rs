@@ -9,6 +9,12 @@ use super::timeline::Happening;
 use super::{Lifecycle, Retiring};
 use crate::time::saturating_add;
 
+/// Whether a wait until then is over. One that the end of the calendar cut short never is: what follows would be over at
+/// once too, and so on without end.
+pub(super) fn is_over(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now >= until && until < DateTime::<Utc>::MAX_UTC
+}
+
 impl Lifecycle {
     /// The time to go by: `now` where it can be trusted, and then the high-water mark rises to it; the mark where it
     /// cannot.
@@ -35,7 +41,7 @@ impl Lifecycle {
         (self.high_water, self.suspect) = (now, None);
         self.seen_at = self.seen_at.map(|at| at.min(now));
         self.contact = self.contact.map(|at| at.min(now));
-        self.outbox.bring_forward(within(settings.longest_retry), within(settings.answer_within));
+        self.outbox.bring_forward(now, within(settings.longest_retry), within(settings.answer_within));
         for retiring in &mut self.retiring {
             retiring.retire_at = retiring.retire_at.min(within(settings.policy.overlap));
         }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Lifecycle;
+use super::clock::is_over;
 use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
 use super::credential::{Issued, Refusal, SubjectKey};
 use super::event::Ignored;
@@ -54,7 +55,7 @@ impl Lifecycle {
     /// Goes on where a step took too long.
     pub(super) fn go_on_recovering(&mut self, rules: &Rules, now: DateTime<Utc>) {
         let Some(recovery) = &self.recovery else { return };
-        if now < recovery.step.until() {
+        if !is_over(recovery.step.until(), now) {
             return;
         }
         match recovery.step {

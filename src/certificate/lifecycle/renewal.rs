@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Lifecycle;
+use super::clock::is_over;
 use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
 use super::credential::{Csr, Issued, Refusal, SubjectKey};
 use super::event::{Ignored, Outlook};
@@ -98,7 +99,7 @@ impl Lifecycle {
         self.order_issue(now);
         let Some(renewal) = &mut self.renewal else { return };
         match &mut renewal.step {
-            Step::Refused { again_at: Some(at), .. } if now >= *at => {
+            Step::Refused { again_at: Some(at), .. } if is_over(*at, now) => {
                 let after = self.renewal.take();
                 self.begin(rules, after, now);
             }
@@ -111,7 +112,7 @@ impl Lifecycle {
                     return self.replace_successor(rules, now);
                 }
                 let unsaid = successor.published_at.is_none() && successor.publishes == 0;
-                let again = unsaid || successor.again_at.is_some_and(|at| now >= at);
+                let again = unsaid || successor.again_at.is_some_and(|at| is_over(at, now));
                 if successor.confirm_by.is_some_and(|at| now >= at) {
                     successor.confirm_by = None;
                     self.alert(AlertKind::NotConfirmed, now);
