@@ -139,6 +139,8 @@ pub struct Lifecycle {
     retiring: Vec<Retiring>,
     adopted: Option<Adopted>,
     recovery: Option<Recovery>,
+    /// The generation of a re-provisioning of an emergency that is over: the device may have its certificate still.
+    unanswered: Option<u64>,
     follow_up: Option<FollowUp>,
     outlook: Outlook,
     /// The latest contact by the manufacturing certificate.
@@ -181,6 +183,7 @@ impl Lifecycle {
             retiring: Vec::new(),
             adopted: None,
             recovery: None,
+            unanswered: None,
             follow_up: None,
             outlook: Outlook::Unknown,
             contact: None,

@@ -128,7 +128,8 @@ impl Lifecycle {
 
     /// Nothing is retired as replaced while what replaced it does not work: the device may fall back on it.
     fn may_retire(&self, now: DateTime<Utc>) -> bool {
-        self.closed_at.is_some() || (self.cut_off.is_none() && !self.in_use.has_ended(now))
+        let works = !self.in_use.has_ended(now) && self.in_use.not_before <= now;
+        self.closed_at.is_some() || (self.cut_off.is_none() && works)
     }
 
     /// Whether that may be handed out now. What retires a certificate as replaced waits where it may be needed after all,

@@ -145,15 +145,19 @@ impl Lifecycle {
         self.seen_at = Some(at);
         self.timeline.note(now, Happening::RolledBack(back.credential.fingerprint));
         self.alert(AlertKind::RolledBack, now);
-        if back.ordered {
-            let rescue_at = saturating_add(now, rules.settings().rescue_after);
-            self.cut_off = Some(CutOff { at: now, rescue_at });
-        }
+        // It works, whatever the one was that the device left, unless it is being retired.
+        let rescue_at = saturating_add(now, rules.settings().rescue_after);
+        self.cut_off = back.ordered.then_some(CutOff { at: now, rescue_at });
         self.origin = Origin::Enrolled;
         if self.cut_off.is_none() && !self.in_use.has_ended(now) {
             self.close_recovery(rules, Outcome::WentBack, at, now);
         }
-        let Some(adopted) = self.adopted.take() else { return self.retire_after_overlap(rules, left, at) };
+        let adopted = self.adopted.take();
+        if self.compromised.contains(&left.public_key) {
+            // It was retired at once, and is of no use any more.
+            return;
+        }
+        let Some(adopted) = adopted else { return self.retire_after_overlap(rules, left, at) };
         let Some(issued) = adopted.issued.filter(|issued| *issued.credential() == left) else {
             return self.retire_after_overlap(rules, left, at);
         };

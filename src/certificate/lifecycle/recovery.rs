@@ -165,8 +165,13 @@ impl Lifecycle {
     ) -> Result<(), Ignored> {
         let other = Ignored::OtherGeneration { told: generation, current: self.generation };
         let asked = self.recovery.as_ref().and_then(|recovery| recovery.re_provisioning);
-        if asked.is_none_or(|(asked, _)| asked != generation) {
+        let is_asked = asked.is_some_and(|(asked, _)| asked == generation);
+        if !is_asked && self.unanswered != Some(generation) {
             return Err(other);
+        }
+        let known = self.retiring.iter().map(|one| &one.credential).chain([&self.in_use]);
+        if known.map(|one| one.fingerprint).any(|one| one == certificate.credential().fingerprint) {
+            return Err(Ignored::Known);
         }
         if let Some(had) = self.candidates.iter().find(|one| one.generation == generation) {
             return Err(if had.issued == certificate {
@@ -179,12 +184,15 @@ impl Lifecycle {
         if let Some(why) = certificate.refusal(rules, now, &key, &self.in_use) {
             self.timeline.note(now, Happening::Refused(why));
             self.alert(AlertKind::CertificateRefused { why }, now);
-            if self.is_re_provisioning() {
+            if is_asked && self.is_re_provisioning() {
                 self.re_provisioning_failed(rules, now);
             }
             return Err(Ignored::Refused(why));
         }
-        self.outbox.drop_where(|command| matches!(command, Command::ReProvision(_)));
+        self.unanswered.take_if(|one| *one == generation);
+        if is_asked {
+            self.outbox.drop_where(|command| matches!(command, Command::ReProvision(_)));
+        }
         self.brought(rules, generation, certificate, Origin::ReProvisioned, now);
         Ok(())
     }
@@ -321,6 +329,11 @@ impl Lifecycle {
     }
 
     fn call_off(&mut self, recovery: Recovery, outcome: Outcome, now: DateTime<Utc>) {
+        if let Some((generation, _)) = recovery.re_provisioning {
+            let answered = self.candidates.iter().map(|one| one.generation);
+            let mut answered = answered.chain(self.adopted.as_ref().map(|one| one.generation));
+            self.unanswered = Some(generation).filter(|asked| answered.all(|one| one != *asked));
+        }
         self.outbox.drop_where(|command| {
             matches!(
                 command,

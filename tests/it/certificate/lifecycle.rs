@@ -1,5 +1,9 @@
 //! The lifecycle machine: its rules one by one, and beside a model of the world that knows nothing of its insides.
 
+mod clocks;
+mod recovery;
+mod renewal;
+mod service;
 mod walk;
 mod world;
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::TimeDelta;
+use iot_runbook::certificate::message::Outcome;
 use proptest::prelude::*;
 
 use super::day;
@@ -77,6 +78,27 @@ fn whatever_happens_nothing_is_issued_twice_nothing_is_retired_too_early_and_no_
         states += found;
     }
     assert!(states > 5_000, "{states} states");
+}
+
+/// The device has one by hand beside the one that it was told to use, whose key is then compromised.
+#[test]
+fn a_device_that_falls_back_from_a_compromised_key_is_not_told_of_it_again() {
+    let (left, auto_renewal, first) = starts().remove("published").unwrap();
+    let mut world = World::new(left, auto_renewal);
+    first.iter().for_each(|action| world.act(action));
+    for action in [Action::ByHand, Action::Report(Outcome::Downloaded), Action::Switch, Action::Compromise] {
+        world.act(&action);
+    }
+    let issue = world.orders.keys().find(|key| key.ends_with("/issue")).cloned().unwrap();
+    assert_eq!(issue, "d/3/issue");
+    world.act(&Action::AnswerLost(issue));
+    let alert = world.orders.keys().find(|key| key.contains("key-compromised")).cloned().unwrap();
+    for action in [Action::Answer(alert), Action::Restart, Action::Wake, Action::Restart] {
+        world.act(&action);
+    }
+    for reaches in [true, false] {
+        assert!(world.clone().ends_well(reaches), "reaches: {reaches}");
+    }
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{
-    Command, Event, Issue, Issued, Lifecycle, Order, Origin, Outlook, Rules, Standing, SubjectKey,
+    Command, Event, Issue, Issued, Lifecycle, Order, Outlook, Rules, Standing, SubjectKey,
 };
 use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 use iot_runbook::certificate::validity::Fingerprint;
@@ -43,7 +43,6 @@ pub(super) enum Action {
     Compromise,
     Outlook(Outlook),
     ByHand,
-    IssuerReplaced,
     Restart,
     Decommission,
 }
@@ -307,6 +306,10 @@ impl World {
         }
         actions.extend((0..self.told.len()).map(Action::Again));
         actions.push(Action::ByHand);
+        let away = Outlook::Offline { back_at: None };
+        if !self.told.contains(&Event::Outlook(away)) {
+            actions.push(Action::Outlook(away));
+        }
         if !self.closed {
             actions.push(Action::Decommission);
         }
@@ -397,7 +400,6 @@ impl World {
                 self.holds_now(&certificate);
                 self.tell(Event::Installed { certificate });
             }
-            Action::IssuerReplaced => self.tell(Event::IssuerReplaced),
             Action::Restart => {
                 let saved = serde_json::to_string(&self.machine).unwrap();
                 self.machine = serde_json::from_str(&saved).unwrap();
@@ -456,14 +458,30 @@ impl World {
             self.orders.keys().collect::<Vec<_>>(),
         )
     }
-
-    pub(super) fn origin(&self) -> Origin {
-        self.machine.origin()
-    }
 }
 
 fn fresh() -> Issue {
     // The request of a re-provisioning, which has no constructor outside: read as it is written.
     serde_json::from_str(r#"{"generation":0,"key":{"fresh":{"except":[]}},"needed_by":null,"urgent":true}"#)
         .unwrap()
+}
+
+impl World {
+    /// Under a clock that may be suspect: alerts alone, where it is.
+    pub(super) fn drain_suspect(&mut self) {
+        while let Some(order) = self.machine.poll(&self.rules, self.now) {
+            if self.machine.clock_suspect().is_some() {
+                assert!(matches!(order.command, Command::Alert(_)), "{order:?} under a suspect clock");
+            }
+            self.look_at(&order);
+            self.orders.insert(order.key.to_string(), order.command);
+        }
+    }
+
+    /// A person says that the clock is right.
+    pub(super) fn accept(&mut self) {
+        self.machine.accept_clock(&self.rules, self.now);
+        self.falls_back();
+        self.drain();
+    }
 }
