@@ -53,6 +53,11 @@ impl Lifecycle {
         if self.in_use.public_key == public_key {
             let rescue_at = saturating_add(now, rules.settings().rescue_after);
             self.cut_off.get_or_insert(CutOff { at: now, rescue_at });
+            // The one in use may be published still, where another was before it.
+            let under_way = self.renewal.as_ref().map(|one| one.generation);
+            self.outbox.drop_where(
+                |command| matches!(command, Command::Publish(open) if Some(open.generation) != under_way),
+            );
         }
         self.renew_with_another_key(rules, public_key, now);
         Ok(())

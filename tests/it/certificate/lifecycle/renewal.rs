@@ -321,6 +321,20 @@ fn a_compromised_key_that_may_be_the_one_asked_for_is_not_taken() {
 }
 
 #[test]
+fn a_certificate_in_use_whose_key_is_compromised_is_not_published_any_more() {
+    let (mut bench, _) = published();
+    let by_hand = certificate(4, 4, NOW, NOW + day(60));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.connect(&by_hand).unwrap();
+    assert!(bench.keys().contains(&"pump-7/2/publish".to_owned()), "in place of the one that was renewed");
+    bench.tell(Event::KeyCompromised { public_key: by_hand.credential().public_key }).unwrap();
+    bench.pass(TimeDelta::minutes(50)).keys();
+    bench.pass(TimeDelta::minutes(20)).keys();
+    let keys = bench.pass(TimeDelta::minutes(20)).keys();
+    assert!(!keys.iter().any(|key| key.ends_with("publish")), "{keys:?}");
+}
+
+#[test]
 fn an_issuer_that_binds_is_told_once_and_its_leaf_is_not_renewed() {
     let issuer_end = NOW + day(15);
     let bound = under_issuer(1, NOW - day(10), NOW + day(50), issuer_end);
