@@ -1,9 +1,13 @@
 //! Clocks that step back, jump ahead, and are set right.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use chrono::TimeDelta;
 use iot_runbook::certificate::Stage;
 use iot_runbook::certificate::lifecycle::{AlertKind, Command, Event, Ignored, Standing};
+use proptest::prelude::*;
 
+use super::world::{Action, World};
 use super::{Bench, NOW, certificate, day, with_left};
 
 #[test]
@@ -94,5 +98,46 @@ fn the_ends_of_the_calendar_do_no_harm() {
             bench.machine.accept_clock(&bench.rules, at);
             bench.orders();
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// The clock goes anywhere between events. Whatever it did, once it is right, and a person has accepted it, all ends well.
+    #[test]
+    fn a_clock_that_goes_anywhere_breaks_no_rule(
+        picks in prop::collection::vec((any::<prop::sample::Index>(), 0u8..10, -200i64..200), 1..40),
+    ) {
+        let mut world = World::new(19, true);
+        let mut path = Vec::new();
+        let mut latest = world.now;
+        for (pick, move_clock, hours) in picks {
+            let now = world.now;
+            if move_clock == 0 {
+                world.now += TimeDelta::hours(hours * 10);
+                world.drain_suspect();
+                latest = latest.max(world.now);
+                path.push(format!("{} h, accepted: {}", hours * 10, hours % 2 == 0));
+                if hours % 2 == 0 {
+                    world.accept();
+                } else {
+                    world.now = now;
+                    world.drain_suspect();
+                }
+            }
+            let actions: Vec<_> =
+                world.actions().into_iter().filter(|action| *action != Action::Decommission).collect();
+            let action = pick.get(&actions);
+            path.push(format!("{action:?}"));
+            let kept = catch_unwind(AssertUnwindSafe(|| world.act(action)));
+            latest = latest.max(world.now);
+            prop_assert!(kept.is_ok(), "a rule is broken after {path:#?}");
+        }
+        // Right is no time before that of anything that was issued.
+        let now = latest.max(world.now);
+        world.now = now;
+        world.accept();
+        prop_assert!(world.ends_well(true), "from {now} it does not end well after {path:#?}: {}", world.state());
     }
 }
