@@ -100,9 +100,10 @@ fn no_contact_lately_means_physical_access_and_the_emergency_certificate_is_repl
 
 #[test]
 fn what_does_not_bring_it_back_leads_on_and_a_round_that_failed_is_followed_by_another() {
+    type Way = (&'static str, fn(&mut Bench));
     // Each way to physical access.
     let minute = TimeDelta::minutes(1);
-    let ways: [(&str, fn(&mut Bench)); 5] = [
+    let ways: [Way; 5] = [
         ("contact unanswered", |bench| {
             bench.pass(TimeDelta::hours(1));
         }),
