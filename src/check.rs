@@ -62,6 +62,7 @@ mod power;
 mod presence;
 mod provisioning_contact;
 mod reconnected_with;
+mod renewal_facts;
 mod renewal_state;
 mod schema_rejections;
 mod service_state;
@@ -86,6 +87,7 @@ pub use deadband::deadband_facts;
 pub use dedup_collisions::dedup_dropped;
 pub use gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use param::{ParamKind, ParamSpec};
+pub use renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use request::CheckRequest;
 
 use crate::fact::{Domain, Observation};

@@ -30,6 +30,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use crate::certificate::lifecycle::Issued;
+use crate::certificate::message::Reported;
+use crate::certificate::service::*;
 use crate::check::{CheckRequest, CustomCheck};
 use crate::dedup::MessageId;
 use crate::dedup::store::{DedupStore, StoreError};
@@ -174,5 +177,61 @@ mockall::mock! {
             keep: Duration,
         ) -> Result<bool, StoreError>;
         async fn remove_if(&self, key: MessageId, expected: &[u8]) -> Result<bool, StoreError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`ProvisioningService`].
+    pub ProvisioningService {}
+
+    #[async_trait]
+    impl ProvisioningService for ProvisioningService {
+        async fn issue(&self, request: &IssueRequest) -> Result<Issued, ServiceError>;
+        async fn last_contact(&self, request: &ContactRequest) -> Result<Option<DateTime<Utc>>, ServiceError>;
+        async fn re_provision(&self, request: &IssueRequest) -> Result<Issued, ServiceError>;
+        async fn retire(&self, request: &RetireRequest) -> Result<(), ServiceError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`ConfigChannel`].
+    pub ConfigChannel {}
+
+    #[async_trait]
+    impl ConfigChannel for ConfigChannel {
+        async fn publish(&self, request: &PublishRequest) -> Result<(), ServiceError>;
+        async fn reported(&self, request: &ReportedRequest) -> Result<Option<Reported>, ServiceError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`TestEndpoint`].
+    pub TestEndpoint {}
+
+    #[async_trait]
+    impl TestEndpoint for TestEndpoint {
+        async fn outcome(&self, request: &TestRequest) -> Result<Option<TestOutcome>, ServiceError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`OpsNotifier`].
+    pub OpsNotifier {}
+
+    #[async_trait]
+    impl OpsNotifier for OpsNotifier {
+        async fn notify(&self, notice: &Notice) -> Result<(), ServiceError>;
+        async fn open_post_mortem(&self, request: &PostMortemRequest) -> Result<(), ServiceError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`Scheduler`].
+    pub Scheduler {}
+
+    #[async_trait]
+    impl Scheduler for Scheduler {
+        async fn schedule(&self, request: &VisitRequest) -> Result<(), ServiceError>;
+        async fn stand_down(&self, request: &StandDownRequest) -> Result<(), ServiceError>;
     }
 }

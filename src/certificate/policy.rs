@@ -72,17 +72,22 @@ impl Default for Policy {
 }
 
 /// Lengths of time as text.
-mod text {
+pub(super) mod text {
     use chrono::TimeDelta;
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
     use crate::time::{format_duration, parse_duration};
 
-    pub(super) fn serialize<S: Serializer>(length: &TimeDelta, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::certificate) fn serialize<S: Serializer>(
+        length: &TimeDelta,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format_duration(*length))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeDelta, D::Error> {
+    pub(in crate::certificate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<TimeDelta, D::Error> {
         parse_duration(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }

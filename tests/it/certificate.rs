@@ -1,6 +1,7 @@
 //! The certificate engine from outside: beside the `openssl` command, and beside slow and obvious models.
 
 mod checklist;
+mod lifecycle;
 mod message;
 mod mint;
 mod openssl;

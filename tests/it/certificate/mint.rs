@@ -54,14 +54,30 @@ pub(super) const GENERALIZED_TIME: u8 = 0x18;
 
 /// A certificate with these dates, each of a tag and a text; its signature is no signature.
 pub(super) fn by_hand(not_before: (u8, &str), not_after: (u8, &str)) -> Vec<u8> {
+    for_key(0, 7, not_before, not_after)
+}
+
+/// The same for the key of that number, with a serial number. Each such certificate could be the issuer of another.
+pub(super) fn for_key(key: u8, serial: u8, not_before: (u8, &str), not_after: (u8, &str)) -> Vec<u8> {
     let ed25519 = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
     let name = element(0x30, &[&element(0x31, &[&element(0x30, &[b"\x06\x03\x55\x04\x03\x0c\x01x"])])]);
     let date = |(tag, text): (u8, &str)| element(tag, &[text.as_bytes()]);
     let validity = element(0x30, &[&date(not_before), &date(not_after)]);
-    let key = element(0x30, &[&ed25519, &element(0x03, &[&[0; 33]])]);
+    assert!(serial < 0x80, "it would be negative");
+    let mut bits = [key; 33];
+    bits[0] = 0;
+    let key = element(0x30, &[&ed25519, &element(0x03, &[&bits])]);
     let tbs = element(
         0x30,
-        &[&element(0xa0, &[b"\x02\x01\x02"]), b"\x02\x01\x07", &ed25519, &name, &validity, &name, &key],
+        &[
+            &element(0xa0, &[b"\x02\x01\x02"]),
+            &element(0x02, &[&[serial]]),
+            &ed25519,
+            &name,
+            &validity,
+            &name,
+            &key,
+        ],
     );
     element(0x30, &[&tbs, &ed25519, &element(0x03, &[&[0; 65]])])
 }

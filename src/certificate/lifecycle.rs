@@ -1,0 +1,318 @@
+//! The life of one device's certificate: its renewals, and its recovery where they failed. A machine without I/O.
+//!
+//! A [`Lifecycle`] is a plain value for each device. It is told what happened, by [`handle`](Lifecycle::handle), and
+//! says what is to be done, by [`poll`](Lifecycle::poll). It reads no clock: the time is an argument of both.
+//!
+//! # What holds
+//! - There is one renewal for each device and generation, and one certificate for each renewal. A command that stays
+//!   without an answer comes again under the same [`CommandKey`]; a certificate whose acknowledgement was lost is published
+//!   again as it stands, and never issued again. One that was refused is followed by the next generation.
+//! - A certificate that was issued due, ended, ending before it begins, or for another key is refused, and the renewal
+//!   counts as failed. One that comes late, twice, or for another generation is [`Ignored`].
+//! - The new certificate takes the place of the old one when it was seen on a connection, and not by the device's word.
+//!   Until then both stay valid to their own ends, and someone is told.
+//! - The old one is retired when the overlap is over, or it ends, and only then. A device that goes back to it before has
+//!   it in use again, and the new one is published again.
+//! - A key that is compromised is the exception: its certificates are retired at once, and the next is issued
+//!   [out of turn](Issue::urgent), for a fresh key.
+//! - Where the issuer ends first, it is told once, and the leaf is not renewed before the issuer is replaced.
+//! - A retry waits twice as long each time, and never longer than a part of the life that remains.
+//! - A certificate that ends, or is cut off, begins the emergency recovery: the provisioning service, then a technician, in
+//!   rounds, until the device is seen again. It ends with a [`PostMortem`].
+//! - The latest time is kept as a high-water mark. Behind it, or far ahead of it, the clock is suspect: events are taken
+//!   at the mark, alerts go out, and no other command is handed out until the clock is right, or
+//!   [accepted](Lifecycle::accept_clock).
+//! - Of private keys there is nothing: a request names a public key, or carries what the device signed.
+//!
+//! # How to drive it
+//! 1. [`Lifecycle::new`] with the certificate that the device has.
+//! 2. When something happens, [`handle`](Lifecycle::handle) it. Then, and at [`wake_at`](Lifecycle::wake_at):
+//! 3. save the lifecycle, and carry out what [`poll`](Lifecycle::poll) hands out until there is nothing. Hand the answers
+//!    back as events.
+//!
+//! A command is handed out once, and again when its answer is late. **After a restore each open command is handed out again
+//! under its key**, for nobody knows whether it was carried out: do it once for each key. Save after `handle` and before a
+//! command is carried out, and a crash in between loses none.
+//! [`service::Worker`](super::service::Worker) does all of this over async adapters.
+//!
+//! # One renewal
+//! ```
+//! use chrono::{TimeDelta, TimeZone, Utc};
+//! use iot_runbook::certificate::lifecycle::{Command, Event, Issued, Lifecycle, Rules};
+//! use iot_runbook::certificate::message::{Desired, Outcome, Reported};
+//! # let old = include_str!("../../tests/it/certificate/pem/old.pem");
+//! # let new = include_str!("../../tests/it/certificate/pem/new.pem");
+//!
+//! // Two certificates for the same key: one for 2026, one from November 2026 on.
+//! let (old, new) = (Issued::from_pem(old)?, Issued::from_pem(new)?);
+//! let rules = Rules::default();
+//! let mut now = Utc.with_ymd_and_hms(2026, 10, 30, 6, 0, 0).unwrap();
+//! let mut pump = Lifecycle::new("pump-7", *old.credential(), now)?;
+//! assert!(pump.poll(&rules, now).is_none());
+//!
+//! // Less than 60 days are left: a certificate is asked for, for the key that the device has.
+//! now += TimeDelta::days(5);
+//! let order = pump.poll(&rules, now).ok_or("renewal is due")?;
+//! let Command::Issue(issue) = order.command else { panic!("{order:?}") };
+//! assert_eq!(order.key.as_str(), "pump-7/1/issue");
+//! assert!(issue.key.admits(new.credential().public_key));
+//! pump.handle(&rules, Event::Issued { generation: 1, certificate: new.clone() }, now)?;
+//!
+//! // It is published; the broker's acknowledgement is lost, and the service restarts.
+//! assert!(matches!(pump.poll(&rules, now).ok_or("publish")?.command, Command::Publish(_)));
+//! let saved = serde_json::to_string(&pump)?;
+//! let mut pump: Lifecycle = serde_json::from_str(&saved)?;
+//! let again = pump.poll(&rules, now).ok_or("publish again")?;
+//! assert_eq!(again.key.as_str(), "pump-7/1/publish");
+//! pump.handle(&rules, Event::Done { key: again.key }, now)?;
+//!
+//! // The device tests it, and is seen with it: it is confirmed.
+//! let reported = Reported::new(&Desired::new(1, new.pem()), Outcome::TestPassed);
+//! pump.handle(&rules, Event::Reported(reported), now)?;
+//! let fingerprint = new.credential().fingerprint;
+//! pump.handle(&rules, Event::Connected { fingerprint, at: now }, now)?;
+//! assert_eq!(pump.in_use(), new.credential());
+//! assert!(pump.poll(&rules, now).is_none());
+//!
+//! // When the overlap is over, the old one is retired.
+//! now += TimeDelta::days(7);
+//! let order = pump.poll(&rules, now).ok_or("retire")?;
+//! assert!(matches!(order.command, Command::Retire(old) if old.fingerprint != fingerprint));
+//! pump.handle(&rules, Event::Done { key: order.key }, now)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod clock;
+mod command;
+mod commands;
+mod compromise;
+mod connection;
+mod credential;
+mod event;
+mod outbox;
+mod post_mortem;
+mod progress;
+mod recovery;
+mod renewal;
+mod rules;
+mod state;
+mod timeline;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use self::outbox::Outbox;
+use self::state::{Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Retiring, Version};
+use self::timeline::Timeline;
+use super::Stage;
+use super::message::TopicError;
+use super::validity::Fingerprint;
+
+pub use self::command::{
+    Alert, AlertKind, Command, CommandKey, Issue, Order, Retire, Severity, Visit, VisitKind,
+};
+pub use self::credential::{Credential, Csr, CsrError, Issued, Issuer, Refusal, SubjectKey};
+pub use self::event::{Event, Ignored, Outlook};
+pub use self::post_mortem::{Cause, Outcome, PostMortem};
+pub use self::progress::{Progress, Standing};
+pub use self::rules::{Rules, RulesError, Settings};
+pub use self::state::Origin;
+pub use self::timeline::{Entry, Happening};
+
+/// The life of one device's certificate. See the [module](self) for what holds and how to drive it.
+///
+/// Serde saves and restores it at any point, with a version. Only that a command was handed out is not saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    version: Version,
+    device: DeviceName,
+    auto_renewal: bool,
+    in_use: Credential,
+    origin: Origin,
+    /// The latest that was used. Each certificate that is asked for or brought has one of its own.
+    generation: u64,
+    /// The latest connection.
+    seen_at: Option<DateTime<Utc>>,
+    cut_off: Option<CutOff>,
+    renewal: Option<Renewal>,
+    candidates: Vec<Candidate>,
+    retiring: Vec<Retiring>,
+    adopted: Option<Adopted>,
+    recovery: Option<Recovery>,
+    /// The generation of a re-provisioning of an emergency that is over: the device may have its certificate still.
+    unanswered: Option<u64>,
+    follow_up: Option<FollowUp>,
+    outlook: Outlook,
+    /// The latest contact by the manufacturing certificate.
+    contact: Option<DateTime<Utc>>,
+    offered: Option<Csr>,
+    compromised: Vec<Fingerprint>,
+    /// The issuer that was told to bind.
+    escalated: Option<Fingerprint>,
+    /// How many alerts and visits were asked for: their keys differ by it.
+    asked: u32,
+    high_water: DateTime<Utc>,
+    /// What the clock showed when it could not be trusted.
+    suspect: Option<DateTime<Utc>>,
+    closed_at: Option<DateTime<Utc>>,
+    outbox: Outbox,
+    timeline: Timeline,
+}
+
+impl Lifecycle {
+    /// The lifecycle of a device that uses this certificate, and renews by itself.
+    ///
+    /// # Errors
+    /// [`TopicError`] where the id of the device names no topic.
+    pub fn new(
+        device: impl Into<Box<str>>,
+        in_use: Credential,
+        now: DateTime<Utc>,
+    ) -> Result<Self, TopicError> {
+        Ok(Self {
+            version: Version,
+            device: DeviceName::try_from(device.into())?,
+            auto_renewal: true,
+            in_use,
+            origin: Origin::Enrolled,
+            generation: 0,
+            seen_at: None,
+            cut_off: None,
+            renewal: None,
+            candidates: Vec::new(),
+            retiring: Vec::new(),
+            adopted: None,
+            recovery: None,
+            unanswered: None,
+            follow_up: None,
+            outlook: Outlook::Unknown,
+            contact: None,
+            offered: None,
+            compromised: Vec::new(),
+            escalated: None,
+            asked: 0,
+            high_water: now,
+            suspect: None,
+            closed_at: None,
+            outbox: Outbox::default(),
+            timeline: Timeline::default(),
+        })
+    }
+
+    /// The same for a device that renews by itself, or does not: people see to that one from the stage of renewal on.
+    #[must_use]
+    pub const fn with_auto_renewal(mut self, auto_renewal: bool) -> Self {
+        self.auto_renewal = auto_renewal;
+        self
+    }
+
+    /// The same of a device whose latest renewal was of that generation: the next one is one more.
+    #[must_use]
+    pub const fn with_generation(mut self, generation: u64) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device.0
+    }
+
+    /// Whether the device renews by itself.
+    #[must_use]
+    pub const fn auto_renewal(&self) -> bool {
+        self.auto_renewal
+    }
+
+    /// The certificate in use: of the latest connection that was told.
+    #[must_use]
+    pub const fn in_use(&self) -> &Credential {
+        &self.in_use
+    }
+
+    /// How the certificate in use came to the device.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The certificate that was last issued or brought, in use or not.
+    #[must_use]
+    pub fn newest(&self) -> &Credential {
+        let renewal = self.renewal.as_ref();
+        let successor = renewal.and_then(|one| Some((one.generation, one.successor()?.issued.credential())));
+        let candidate = self.candidates.iter().map(|one| (one.generation, one.issued.credential()));
+        candidate
+            .chain(successor)
+            .max_by_key(|(generation, _)| *generation)
+            .map_or(&self.in_use, |(_, one)| one)
+    }
+
+    /// The certificate that a renewal is bringing to the device: what it is to report of, and to be seen with.
+    #[must_use]
+    pub fn expected(&self) -> Option<Fingerprint> {
+        Some(self.renewal.as_ref()?.successor()?.issued.credential().fingerprint)
+    }
+
+    /// The latest generation that was used; 0 where no renewal was begun.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When the device last connected, as far as was told.
+    #[must_use]
+    pub const fn seen_at(&self) -> Option<DateTime<Utc>> {
+        self.seen_at
+    }
+
+    /// When the provisioning service last accepted its manufacturing certificate, as far as was told.
+    #[must_use]
+    pub const fn provisioning_contact(&self) -> Option<DateTime<Utc>> {
+        self.contact
+    }
+
+    /// The stage of the certificate in use.
+    #[must_use]
+    pub fn stage(&self, rules: &Rules, now: DateTime<Utc>) -> Stage {
+        let facts = self.in_use.facts().with_revoked(self.cut_off.is_some());
+        rules.policy().stage(&facts, now, Some(self.high_water))
+    }
+
+    /// When the certificate in use was retired though the device has no other that was seen: for its key, or because the
+    /// device went back to it too late.
+    #[must_use]
+    pub fn cut_off_at(&self) -> Option<DateTime<Utc>> {
+        self.cut_off.map(|cut_off| cut_off.at)
+    }
+
+    /// The latest time that was ever known.
+    #[must_use]
+    pub const fn high_water(&self) -> DateTime<Utc> {
+        self.high_water
+    }
+
+    /// What the clock showed last, where it cannot be trusted.
+    #[must_use]
+    pub const fn clock_suspect(&self) -> Option<DateTime<Utc>> {
+        self.suspect
+    }
+
+    /// Whether the device is out of service.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed_at.is_some()
+    }
+
+    /// What happened since the latest renewal or emergency began, the oldest first: at most 64 entries.
+    #[must_use]
+    pub fn timeline(&self) -> &[Entry] {
+        self.timeline.entries()
+    }
+
+    /// The commands that are not answered yet, the oldest first.
+    pub fn open_commands(&self) -> impl Iterator<Item = &CommandKey> {
+        self.outbox.keys_where(|_| true)
+    }
+}

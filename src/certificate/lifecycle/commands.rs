@@ -1,0 +1,183 @@
+//! In: events. Out: commands.
+
+use chrono::{DateTime, Utc};
+
+use super::Lifecycle;
+use super::command::{Alert, AlertKind, Command, CommandKey, Order, Retire};
+use super::event::{Event, Ignored};
+use super::rules::Rules;
+use super::timeline::Happening;
+use crate::certificate::message::Reason;
+use crate::certificate::validity::Fingerprint;
+use crate::time::saturating_add;
+
+impl Lifecycle {
+    /// Takes what happened.
+    ///
+    /// # Errors
+    /// [`Ignored`] where the event changes nothing. The time has passed all the same.
+    pub fn handle(&mut self, rules: &Rules, event: Event, now: DateTime<Utc>) -> Result<(), Ignored> {
+        let now = self.read_clock(rules, now);
+        self.pass(rules, now);
+        let taken = self.take(rules, event, now);
+        self.pass(rules, now);
+        taken
+    }
+
+    /// The next command that is to be carried out now. `None`: there is none until [`wake_at`](Self::wake_at), or until
+    /// something happens.
+    ///
+    /// While the clock is suspect there are alerts alone.
+    pub fn poll(&mut self, rules: &Rules, now: DateTime<Utc>) -> Option<Order> {
+        let now = self.read_clock(rules, now);
+        self.pass(rules, now);
+        let answer_by = saturating_add(now, rules.settings().answer_within);
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let order = outbox.hand_out(now, answer_by, |command| self.allows(command, now));
+        self.outbox = outbox;
+        let order = order?;
+        if let (Command::Issue(_), Some(renewal)) = (&order.command, &mut self.renewal) {
+            renewal.attempt_at = now;
+        }
+        Some(order)
+    }
+
+    fn take(&mut self, rules: &Rules, event: Event, now: DateTime<Utc>) -> Result<(), Ignored> {
+        match event {
+            Event::Done { key } => self.done(rules, &key, now),
+            Event::Failed { key, reason } => self.failed(rules, &key, reason, now),
+            _ if self.closed_at.is_some() => Err(Ignored::Closed),
+            Event::Issued { generation, certificate } => self.issued(rules, generation, certificate, now),
+            Event::Reported(reported) => self.reported(rules, reported, now),
+            Event::Tested { fingerprint, failed } => self.tested(rules, fingerprint, failed, now),
+            Event::Connected { fingerprint, at } => self.connected(rules, fingerprint, at, now),
+            Event::KeyCompromised { public_key } => self.key_compromised(rules, public_key, now),
+            Event::KeyOffered(csr) => self.key_offered(csr),
+            Event::IssuerReplaced => self.issuer_replaced(rules, now),
+            Event::Outlook(outlook) => self.outlook_changed(outlook, now),
+            Event::Installed { certificate } => {
+                self.installed(rules, certificate, super::Origin::ByHand, now)
+            }
+            Event::EmergencyLoaded { certificate } => {
+                self.installed(rules, certificate, super::Origin::Emergency, now)
+            }
+            Event::ProvisioningContact { last } => self.provisioning_contact_told(rules, last, now),
+            Event::ReProvisioned { generation, certificate } => {
+                self.re_provisioned(rules, generation, certificate, now)
+            }
+            Event::VisitFailed { reason } => self.visit_failed(rules, reason, now),
+            Event::Decommissioned => self.decommissioned(rules, now),
+        }
+    }
+
+    fn done(&mut self, rules: &Rules, key: &CommandKey, now: DateTime<Utc>) -> Result<(), Ignored> {
+        let open = self.outbox.find(key).ok_or(Ignored::UnknownCommand)?;
+        match &open.command {
+            // The word that it was done is not enough: the answer itself is wanted.
+            Command::Issue(_) | Command::ReProvision(_) | Command::LookUpContact => {
+                return Err(Ignored::UnknownCommand);
+            }
+            Command::Publish(desired) => {
+                let generation = desired.generation;
+                self.published(rules, generation, now);
+            }
+            Command::Retire(retire) => {
+                let fingerprint = retire.fingerprint;
+                self.retiring.retain(|one| !one.ordered || one.credential.fingerprint != fingerprint);
+                if let (true, Some(adopted)) = (self.retiring.is_empty(), &mut self.adopted) {
+                    adopted.issued = None;
+                }
+            }
+            _ => {}
+        }
+        self.outbox.take(key);
+        Ok(())
+    }
+
+    fn failed(
+        &mut self,
+        rules: &Rules,
+        key: &CommandKey,
+        reason: Reason,
+        now: DateTime<Utc>,
+    ) -> Result<(), Ignored> {
+        let end = self.in_use.end();
+        let open = self.outbox.find_mut(key).ok_or(Ignored::UnknownCommand)?;
+        if open.handed.is_none() && open.failures > 0 && open.due > now {
+            return Err(Ignored::Known);
+        }
+        open.failures = open.failures.saturating_add(1);
+        open.handed = None;
+        let (failures, wait) = (open.failures, rules.wait(open.failures));
+        open.due = match open.command {
+            Command::Issue(_) | Command::Publish(_) => rules.again(wait, now, end),
+            _ => saturating_add(now, wait),
+        };
+        let command = open.command.clone();
+        if !matches!(command, Command::Alert(_)) {
+            let (key, reason) = (key.clone(), reason.clone());
+            self.timeline.note(now, Happening::CommandFailed { key, reason });
+        }
+        match command {
+            Command::Issue(_) => self.renewal_failed(rules, reason, now),
+            Command::ReProvision(_) => self.re_provisioning_failed(rules, now),
+            Command::Alert(_) => {}
+            _ if failures == rules.settings().failures => {
+                self.alert(AlertKind::CommandFails { key: key.clone(), reason }, now);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What was handed out and not answered in time has failed.
+    pub(super) fn give_up_waiting(&mut self, rules: &Rules, now: DateTime<Utc>) {
+        while let Some(key) = self.outbox.overdue(now) {
+            // Its time to answer is taken away, so that this ends.
+            if self.failed(rules, &key, Reason::new("no answer in time"), now).is_err() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn alert(&mut self, what: AlertKind, now: DateTime<Utc>) {
+        let key = match &what {
+            AlertKind::IssuerBinds { issuer } => {
+                CommandKey::new(format!("issuer/{}/binds", issuer.fingerprint))
+            }
+            _ => self.numbered("alert", what.name()),
+        };
+        let ends = self.in_use.end();
+        let alert = Alert { generation: self.generation, ends, severity: what.severity(), what };
+        self.outbox.add(key, Command::Alert(alert), now);
+    }
+
+    pub(super) fn order_retirement(
+        &mut self,
+        fingerprint: Fingerprint,
+        compromised: bool,
+        now: DateTime<Utc>,
+    ) {
+        let key = CommandKey::new(format!("{}/retire/{fingerprint}", self.device.0));
+        self.outbox.add(key, Command::Retire(Retire { fingerprint, compromised }), now);
+        self.timeline.note(now, Happening::Retired(fingerprint));
+    }
+
+    /// Calls a visit off, whether it was scheduled already or not.
+    pub(super) fn stand_down(&mut self, visit: CommandKey, now: DateTime<Utc>) {
+        self.outbox.take(&visit);
+        let key = CommandKey::new(format!("{visit}/stand-down"));
+        self.outbox.add(key, Command::StandDown { visit }, now);
+    }
+
+    /// The key of what there is one of in a generation.
+    pub(super) fn key(&self, generation: u64, what: &str) -> CommandKey {
+        CommandKey::new(format!("{}/{generation}/{what}", self.device.0))
+    }
+
+    /// The key of what there may be more of in a generation.
+    pub(super) fn numbered(&mut self, what: &str, which: &str) -> CommandKey {
+        self.asked = self.asked.saturating_add(1);
+        CommandKey::new(format!("{}/{}/{what}/{which}/{}", self.device.0, self.generation, self.asked))
+    }
+}

@@ -1,0 +1,111 @@
+//! The commands that are not answered yet.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::command::{Command, CommandKey, Order};
+
+/// One command, until it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Open {
+    pub(super) key: CommandKey,
+    pub(super) command: Command,
+    /// How often it failed, or was left without an answer.
+    pub(super) failures: u32,
+    /// When it is to be handed out.
+    pub(super) due: DateTime<Utc>,
+    /// Until when an answer is waited for. Not kept: whoever restores does not know whether the command was carried out,
+    /// and hands it out again.
+    #[serde(skip)]
+    pub(super) handed: Option<DateTime<Utc>>,
+    /// When it was handed out last. Not kept, for the same reason.
+    #[serde(skip)]
+    handed_at: Option<DateTime<Utc>>,
+}
+
+impl Open {
+    fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.due <= now && self.handed_at.is_none_or(|at| at < now)
+    }
+
+    fn is_overdue(&self, now: DateTime<Utc>) -> bool {
+        self.handed.is_some_and(|by| by <= now) && self.handed_at.is_none_or(|at| at < now)
+    }
+
+    /// When something is to be done about it.
+    fn wake_at(&self) -> DateTime<Utc> {
+        self.handed.unwrap_or(self.due)
+    }
+}
+
+/// All of them, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Outbox(Vec<Open>);
+
+impl Outbox {
+    /// Adds a command, unless one of that key is open.
+    pub(super) fn add(&mut self, key: CommandKey, command: Command, due: DateTime<Utc>) {
+        if self.find(&key).is_none() {
+            self.0.push(Open { key, command, failures: 0, due, handed: None, handed_at: None });
+        }
+    }
+
+    pub(super) fn find(&self, key: &CommandKey) -> Option<&Open> {
+        self.0.iter().find(|open| open.key == *key)
+    }
+
+    pub(super) fn find_mut(&mut self, key: &CommandKey) -> Option<&mut Open> {
+        self.0.iter_mut().find(|open| open.key == *key)
+    }
+
+    pub(super) fn take(&mut self, key: &CommandKey) -> Option<Open> {
+        let at = self.0.iter().position(|open| open.key == *key)?;
+        Some(self.0.remove(at))
+    }
+
+    /// Drops those that are needed no more.
+    pub(super) fn drop_where(&mut self, needless: impl Fn(&Command) -> bool) {
+        self.0.retain(|open| !needless(&open.command));
+    }
+
+    /// The keys of those.
+    pub(super) fn keys_where(&self, wanted: impl Fn(&Command) -> bool) -> impl Iterator<Item = &CommandKey> {
+        self.0.iter().filter(move |open| wanted(&open.command)).map(|open| &open.key)
+    }
+
+    /// Hands the next one out that is due, and waits for its answer until then. None is handed out twice at one moment: at
+    /// the end of the calendar every wait is over at once.
+    pub(super) fn hand_out(
+        &mut self,
+        now: DateTime<Utc>,
+        answer_by: DateTime<Utc>,
+        allowed: impl Fn(&Command) -> bool,
+    ) -> Option<Order> {
+        let open = self
+            .0
+            .iter_mut()
+            .find(|open| open.handed.is_none() && open.is_due(now) && allowed(&open.command))?;
+        (open.handed, open.handed_at) = (Some(answer_by), Some(now));
+        Some(Order { key: open.key.clone(), failures: open.failures, command: open.command.clone() })
+    }
+
+    /// One that has been waited for long enough.
+    pub(super) fn overdue(&self, now: DateTime<Utc>) -> Option<CommandKey> {
+        self.0.iter().find(|open| open.is_overdue(now)).map(|open| open.key.clone())
+    }
+
+    pub(super) fn wake_at(&self, allowed: impl Fn(&Command) -> bool) -> Option<DateTime<Utc>> {
+        self.0.iter().filter(|open| open.handed.is_some() || allowed(&open.command)).map(Open::wake_at).min()
+    }
+
+    /// After the clock was set: nothing is due later, and no answer is waited for longer, than until then; nothing was
+    /// handed out after `now`.
+    pub(super) fn bring_forward(&mut self, now: DateTime<Utc>, due: DateTime<Utc>, answer_by: DateTime<Utc>) {
+        for open in &mut self.0 {
+            open.due = open.due.min(due);
+            open.handed = open.handed.map(|by| by.min(answer_by));
+            open.handed_at = open.handed_at.map(|at| at.min(now));
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! A renewal, from the request to the device's word.
+
+use chrono::{DateTime, Utc};
+
+use super::Lifecycle;
+use super::clock::is_over;
+use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
+use super::credential::{Csr, Issued, Refusal, SubjectKey};
+use super::event::{Ignored, Outlook};
+use super::rules::Rules;
+use super::state::{Candidate, Failure, FollowUp, Origin, Renewal, Step, Successor};
+use super::timeline::Happening;
+use crate::certificate::Stage;
+use crate::certificate::message::{self, Reason, Reported};
+use crate::certificate::validity::Fingerprint;
+use crate::time::saturating_add;
+
+impl Lifecycle {
+    pub(super) fn begin_if_due(&mut self, rules: &Rules, now: DateTime<Utc>) {
+        if self.renewal.is_some() || self.recovery.is_some() || !self.auto_renewal {
+            return;
+        }
+        let is_due = matches!(
+            rules.policy().stage(&self.in_use.facts(), now, None),
+            Stage::Renewal | Stage::FollowUp | Stage::Expired
+        );
+        if is_due || self.origin == Origin::Emergency || self.cut_off.is_some() {
+            self.timeline.clear();
+            self.begin(rules, None, now);
+        }
+    }
+
+    /// Begins the next generation, after another one that came to nothing or as the first.
+    pub(super) fn begin(&mut self, rules: &Rules, after: Option<Renewal>, now: DateTime<Utc>) {
+        let generation = self.generation.saturating_add(1);
+        self.generation = generation;
+        self.timeline.note(now, Happening::RenewalBegan { generation });
+        let key = match self.offered.take() {
+            Some(csr) => SubjectKey::Csr(csr),
+            // The key of an emergency certificate was made elsewhere.
+            None if self.origin == Origin::Emergency
+                || self.compromised.contains(&self.in_use.public_key) =>
+            {
+                SubjectKey::Fresh { except: self.compromised.clone() }
+            }
+            None => SubjectKey::Held(self.in_use.public_key),
+        };
+        let step = match self.in_use.binding_issuer() {
+            Some(issuer) if after.is_none() && self.cut_off.is_none() && !self.leaf_is_due(rules, now) => {
+                Step::Held(*issuer)
+            }
+            _ => Step::Issuing,
+        };
+        if let Step::Held(issuer) = step {
+            self.timeline.note(now, Happening::HeldByIssuer);
+            self.escalate(issuer, now);
+        }
+        let (failures, failure, told) =
+            after.map_or((0, None, false), |after| (after.failures, after.failure, after.told));
+        self.renewal = Some(Renewal {
+            generation,
+            began_at: now,
+            attempt_at: now,
+            key,
+            urgent: self.cut_off.is_some(),
+            step,
+            failures,
+            failure,
+            told,
+        });
+        self.order_issue(now);
+    }
+
+    /// Whether the certificate would be due if its issuers did not end.
+    fn leaf_is_due(&self, rules: &Rules, now: DateTime<Utc>) -> bool {
+        let stage = rules.policy().stage(&self.in_use.own_facts(), now, None);
+        self.origin == Origin::Emergency || matches!(stage, Stage::Renewal | Stage::FollowUp | Stage::Expired)
+    }
+
+    fn escalate(&mut self, issuer: super::Issuer, now: DateTime<Utc>) {
+        if self.escalated.replace(issuer.fingerprint) != Some(issuer.fingerprint) {
+            self.alert(AlertKind::IssuerBinds { issuer }, now);
+        }
+    }
+
+    /// Asks for the certificate, unless it is asked for.
+    fn order_issue(&mut self, now: DateTime<Utc>) {
+        let Some(renewal) = self.renewal.as_ref().filter(|one| one.step == Step::Issuing) else { return };
+        let issue = Issue {
+            generation: renewal.generation,
+            key: renewal.key.clone(),
+            needed_by: self.in_use.end(),
+            urgent: renewal.urgent,
+        };
+        self.outbox.add(self.key(renewal.generation, "issue"), Command::Issue(issue), now);
+    }
+
+    pub(super) fn go_on_renewing(&mut self, rules: &Rules, now: DateTime<Utc>) {
+        self.order_issue(now);
+        let Some(renewal) = &mut self.renewal else { return };
+        match &mut renewal.step {
+            Step::Refused { again_at: Some(at), .. } if is_over(*at, now) => {
+                let after = self.renewal.take();
+                self.begin(rules, after, now);
+            }
+            Step::Issued(successor) => {
+                let facts = successor.issued.credential().facts();
+                if matches!(
+                    rules.policy().stage(&facts, now, None),
+                    Stage::Renewal | Stage::FollowUp | Stage::Expired
+                ) {
+                    return self.replace_successor(rules, now);
+                }
+                let unsaid = successor.published_at.is_none() && successor.publishes == 0;
+                let again = unsaid || successor.again_at.is_some_and(|at| is_over(at, now));
+                if successor.confirm_by.is_some_and(|at| now >= at) {
+                    successor.confirm_by = None;
+                    self.alert(AlertKind::NotConfirmed, now);
+                }
+                if again {
+                    self.publish(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The certificate on its way came to be due itself: it is still known, and the next generation begins, unless the
+    /// device is being recovered.
+    fn replace_successor(&mut self, rules: &Rules, now: DateTime<Utc>) {
+        let Some(after) = self.renewal.take() else { return };
+        self.outbox.drop_where(|command| matches!(command, Command::Publish(_)));
+        if let Step::Issued(successor) = &after.step {
+            self.remember(after.generation, successor.issued.clone(), Origin::Renewed, now);
+        }
+        if self.recovery.is_none() {
+            self.begin(rules, Some(after), now);
+        }
+    }
+
+    /// Remembers a certificate that the device has, or may have, and was not seen with.
+    pub(super) fn remember(&mut self, generation: u64, issued: Issued, origin: Origin, at: DateTime<Utc>) {
+        self.candidates.push(Candidate { generation, at, issued, origin });
+    }
+
+    fn publish(&mut self, now: DateTime<Utc>) {
+        let Some(renewal) = &mut self.renewal else { return };
+        let generation = renewal.generation;
+        let Step::Issued(successor) = &mut renewal.step else { return };
+        (successor.again_at, successor.failed) = (None, false);
+        let is_open =
+            |command: &Command| matches!(command, Command::Publish(open) if open.generation == generation);
+        if self.outbox.keys_where(is_open).next().is_some() {
+            return;
+        }
+        successor.publishes = successor.publishes.saturating_add(1);
+        renewal.attempt_at = now;
+        let what = match successor.publishes {
+            1 => "publish".to_owned(),
+            count => format!("publish/{count}"),
+        };
+        let desired = successor.desired(generation);
+        self.outbox.add(self.key(generation, &what), Command::Publish(desired), now);
+    }
+
+    pub(super) fn issued(
+        &mut self,
+        rules: &Rules,
+        generation: u64,
+        certificate: Issued,
+        now: DateTime<Utc>,
+    ) -> Result<(), Ignored> {
+        let known = |known: Fingerprint| match known == certificate.credential().fingerprint {
+            true => Ignored::Known,
+            false => Ignored::SecondCertificate { generation },
+        };
+        if self.adopted.as_ref().is_some_and(|adopted| adopted.generation == generation) {
+            return Err(known(self.in_use.fingerprint));
+        }
+        let current = self.generation;
+        let Some(renewal) = self.renewal.as_mut().filter(|renewal| renewal.generation == generation) else {
+            return Err(Ignored::OtherGeneration { told: generation, current });
+        };
+        match &renewal.step {
+            Step::Issued(successor) => return Err(known(successor.issued.credential().fingerprint)),
+            Step::Refused { .. } => return Err(Ignored::Known),
+            Step::Held(_) | Step::Issuing => {}
+        }
+        let refusal = if self.compromised.contains(&certificate.credential().public_key) {
+            Some(Refusal::OtherKey { found: certificate.credential().public_key })
+        } else {
+            certificate.refusal(rules, now, &renewal.key, &self.in_use)
+        };
+        self.outbox.drop_where(|command| matches!(command, Command::Issue(_)));
+        let Some(why) = refusal else {
+            self.timeline.note(now, Happening::Issued(certificate.credential().fingerprint));
+            renewal.step = Step::Issued(Box::new(Successor::new(certificate)));
+            return Ok(());
+        };
+        self.timeline.note(now, Happening::Refused(why));
+        renewal.failures = renewal.failures.saturating_add(1);
+        renewal.failure = Some(Failure { at: now, reason: Reason::new(why.to_string()) });
+        renewal.told = true;
+        let again_at = rules.again(rules.wait(renewal.failures), now, self.in_use.end());
+        let again_at = (!matches!(why, Refusal::IssuerDue { .. })).then_some(again_at);
+        renewal.step = Step::Refused { why, again_at };
+        self.alert(AlertKind::CertificateRefused { why }, now);
+        if let Refusal::IssuerDue { issuer } = why {
+            self.escalate(issuer, now);
+        }
+        Err(Ignored::Refused(why))
+    }
+
+    /// An attempt failed: after so many in a row someone is told.
+    pub(super) fn renewal_failed(&mut self, rules: &Rules, reason: Reason, now: DateTime<Utc>) {
+        let Some(renewal) = &mut self.renewal else { return };
+        renewal.failures = renewal.failures.saturating_add(1);
+        renewal.failure = Some(Failure { at: now, reason: reason.clone() });
+        if renewal.failures >= rules.settings().failures && !renewal.told {
+            renewal.told = true;
+            self.alert(AlertKind::RenewalFailed { reason }, now);
+        }
+    }
+
+    /// The broker has it, or the device shows that it does: now it is the device's turn.
+    pub(super) fn published(&mut self, rules: &Rules, generation: u64, now: DateTime<Utc>) {
+        let end = self.in_use.end();
+        let Some(renewal) = self.renewal.as_mut().filter(|one| one.generation == generation) else { return };
+        let Some(successor) = renewal.successor_mut() else { return };
+        if successor.published_at.replace(now).is_none() {
+            self.timeline.note(now, Happening::Published);
+        }
+        if successor.again_at.is_none() {
+            successor.again_at = Some(rules.again(rules.settings().longest_retry, now, end));
+        }
+    }
+
+    pub(super) fn reported(
+        &mut self,
+        rules: &Rules,
+        reported: Reported,
+        now: DateTime<Utc>,
+    ) -> Result<(), Ignored> {
+        let (told, current) = (reported.generation, self.generation);
+        let Some(renewal) = self.renewal.as_ref().filter(|renewal| renewal.generation == told) else {
+            return Err(Ignored::OtherGeneration { told, current });
+        };
+        match renewal.successor() {
+            Some(successor) if successor.is_meant_by(told, &reported) => {}
+            _ => return Err(Ignored::UnknownCertificate),
+        }
+        // Whoever speaks of it has received it: the broker's word for it is needed no more.
+        self.outbox.drop_where(|command| matches!(command, Command::Publish(_)));
+        self.published(rules, told, now);
+        let Some(successor) = self.renewal.as_mut().and_then(Renewal::successor_mut) else { return Ok(()) };
+        let first = |seen: &mut Option<DateTime<Utc>>| match seen {
+            Some(_) => Err(Ignored::Known),
+            None => {
+                *seen = Some(now);
+                Ok(())
+            }
+        };
+        let confirm_by = saturating_add(now, rules.settings().confirm_within);
+        match reported.outcome {
+            message::Outcome::Downloaded => {
+                first(&mut successor.downloaded_at)?;
+                self.timeline.note(now, Happening::Downloaded);
+            }
+            message::Outcome::TestPassed => {
+                first(&mut successor.tested_at)?;
+                successor.confirm_by = Some(confirm_by);
+                self.timeline.note(now, Happening::TestPassed);
+            }
+            message::Outcome::Switched => {
+                first(&mut successor.switched_at)?;
+                successor.confirm_by = Some(confirm_by);
+                self.timeline.note(now, Happening::SaidSwitched);
+            }
+            message::Outcome::Refused { reason } | message::Outcome::TestFailed { reason } => {
+                return self.device_failed(rules, reason, now);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tested(
+        &mut self,
+        rules: &Rules,
+        fingerprint: Fingerprint,
+        failed: Option<Reason>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Ignored> {
+        let Some(successor) = self
+            .renewal
+            .as_mut()
+            .and_then(Renewal::successor_mut)
+            .filter(|one| one.issued.credential().fingerprint == fingerprint)
+        else {
+            return Err(Ignored::UnknownCertificate);
+        };
+        if let Some(reason) = failed {
+            return self.device_failed(rules, reason, now);
+        }
+        if successor.tested_at.is_some() {
+            return Err(Ignored::Known);
+        }
+        successor.tested_at = Some(now);
+        successor.confirm_by = Some(saturating_add(now, rules.settings().confirm_within));
+        self.timeline.note(now, Happening::TestPassed);
+        Ok(())
+    }
+
+    /// The device could not take it, or its test failed: the same certificate is published again, later each time.
+    fn device_failed(&mut self, rules: &Rules, reason: Reason, now: DateTime<Utc>) -> Result<(), Ignored> {
+        let end = self.in_use.end();
+        let Some(renewal) = &mut self.renewal else { return Ok(()) };
+        let wait = rules.wait(renewal.failures.saturating_add(1));
+        let Some(successor) = renewal.successor_mut() else { return Ok(()) };
+        if successor.failed {
+            return Err(Ignored::Known);
+        }
+        successor.failed = true;
+        successor.again_at = Some(rules.again(wait, now, end));
+        (successor.tested_at, successor.switched_at, successor.confirm_by) = (None, None, None);
+        self.timeline.note(now, Happening::DeviceFailed(reason.clone()));
+        self.renewal_failed(rules, reason, now);
+        Ok(())
+    }
+
+    pub(super) fn key_offered(&mut self, csr: Csr) -> Result<(), Ignored> {
+        let public_key = csr.public_key();
+        if self.compromised.contains(&public_key) {
+            return Err(Ignored::Refused(Refusal::OtherKey { found: public_key }));
+        }
+        if self.offered.as_ref() == Some(&csr) {
+            return Err(Ignored::Known);
+        }
+        self.offered = Some(csr);
+        Ok(())
+    }
+
+    pub(super) fn issuer_replaced(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), Ignored> {
+        self.escalated = None;
+        let Some(renewal) = &mut self.renewal else { return Err(Ignored::Known) };
+        match renewal.step {
+            Step::Held(_) => {
+                renewal.step = Step::Issuing;
+                renewal.attempt_at = now;
+                Ok(())
+            }
+            Step::Refused { why: Refusal::IssuerDue { .. }, .. } => {
+                let after = self.renewal.take();
+                self.begin(rules, after, now);
+                Ok(())
+            }
+            _ => Err(Ignored::Known),
+        }
+    }
+
+    pub(super) fn follow_up_if_due(&mut self, rules: &Rules, now: DateTime<Utc>) {
+        if self.follow_up.is_some() || self.recovery.is_some() {
+            return;
+        }
+        let by_hand = !self.auto_renewal && (self.origin == Origin::Emergency || self.cut_off.is_some());
+        let due = match rules.policy().stage(&self.in_use.facts(), now, None) {
+            Stage::FollowUp => true,
+            Stage::Renewal => !self.auto_renewal,
+            _ => by_hand,
+        };
+        if due {
+            self.timeline.note(now, Happening::FollowedUp);
+            self.alert(AlertKind::FollowUp, now);
+            self.schedule(now);
+        }
+    }
+
+    fn schedule(&mut self, now: DateTime<Utc>) {
+        let (kind, by) = (self.visit_kind(), self.in_use.end());
+        let visit = self.numbered("visit", "follow-up");
+        self.outbox.add(visit.clone(), Command::Schedule(Visit { kind, by }), now);
+        self.follow_up = Some(FollowUp { kind, visit });
+    }
+
+    fn visit_kind(&self) -> VisitKind {
+        match self.outlook {
+            Outlook::Offline { back_at } => {
+                let in_time = back_at.is_some_and(|back| self.in_use.end().is_none_or(|end| back <= end));
+                if in_time { VisitKind::MaintenanceWindow } else { VisitKind::Technician }
+            }
+            Outlook::Unknown | Outlook::Online => VisitKind::MaintenanceWindow,
+        }
+    }
+
+    pub(super) fn outlook_changed(&mut self, outlook: Outlook, now: DateTime<Utc>) -> Result<(), Ignored> {
+        if std::mem::replace(&mut self.outlook, outlook) == outlook {
+            return Err(Ignored::Known);
+        }
+        let kind = self.visit_kind();
+        if let Some(changed) = self.follow_up.take_if(|follow_up| follow_up.kind != kind) {
+            self.stand_down(changed.visit, now);
+            self.schedule(now);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,438 @@
+//! Renewals, rule by rule.
+
+use chrono::TimeDelta;
+use iot_runbook::certificate::lifecycle::{
+    AlertKind, Command, Csr, Event, Ignored, Issued, Lifecycle, Order, Outlook, Refusal, Standing,
+    SubjectKey, VisitKind,
+};
+use iot_runbook::certificate::message::{Outcome, Reason};
+use iot_runbook::certificate::validity::CertificateError;
+use rcgen::{CertificateParams, KeyPair};
+
+use super::super::mint;
+use super::{Bench, NOW, certificate, day, names, under_issuer, with_left};
+
+/// The next one for the same key.
+fn next() -> Issued {
+    certificate(1, 2, NOW - TimeDelta::hours(1), NOW + day(60))
+}
+
+/// Due, and published for generation 1.
+fn published() -> (Bench, Issued) {
+    let mut bench = Bench::new(&with_left(19));
+    let new = next();
+    bench.order();
+    bench.issue(1, &new).unwrap();
+    assert_eq!(bench.settle(), ["pump-7/1/publish"]);
+    (bench, new)
+}
+
+fn alerts(orders: &[Order]) -> Vec<&AlertKind> {
+    orders
+        .iter()
+        .filter_map(|order| match &order.command {
+            Command::Alert(alert) => Some(&alert.what),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_is_done_before_a_renewal_is_due() {
+    let mut bench = Bench::new(&with_left(20));
+    assert!(bench.keys().is_empty());
+    assert_eq!(bench.machine.standing(), Standing::Settled);
+    assert_eq!(bench.wake(), TimeDelta::nanoseconds(1), "strictly less than 20 days");
+    assert_eq!(bench.keys(), ["pump-7/1/issue"]);
+    assert_eq!(bench.machine.standing(), Standing::Renewing);
+}
+
+#[test]
+fn an_issue_that_is_not_answered_comes_again_under_its_key_and_never_after_its_answer() {
+    let mut bench = Bench::new(&with_left(19));
+    let first = bench.order();
+    assert!(bench.keys().is_empty(), "it is handed out once");
+    bench.restart();
+    let again = bench.order();
+    assert_eq!((&first.key, &first.command), (&again.key, &again.command));
+    bench.pass(TimeDelta::hours(1));
+    assert!(bench.keys().is_empty(), "unanswered, it waits for a minute");
+    assert_eq!(bench.wake(), TimeDelta::minutes(1));
+    let again = bench.order();
+    assert_eq!((&first.key, again.failures), (&again.key, 1));
+    bench.issue(1, &next()).unwrap();
+    assert_eq!(bench.issue(1, &next()), Err(Ignored::Known));
+    let other = certificate(1, 3, NOW, NOW + day(60));
+    assert_eq!(bench.issue(1, &other), Err(Ignored::SecondCertificate { generation: 1 }));
+    assert_eq!(bench.issue(2, &other), Err(Ignored::OtherGeneration { told: 2, current: 1 }));
+    bench.restart();
+    assert_eq!(bench.keys(), ["pump-7/1/publish"]);
+}
+
+#[test]
+fn a_lost_acknowledgement_publishes_the_same_certificate_again() {
+    let mut bench = Bench::new(&with_left(19));
+    let new = next();
+    bench.order();
+    bench.issue(1, &new).unwrap();
+    let first = bench.order();
+    bench.pass(TimeDelta::hours(1)).keys();
+    bench.pass(TimeDelta::minutes(1));
+    let again = bench.order();
+    assert_eq!((&first.key, &first.command), (&again.key, &again.command));
+    assert!(matches!(&again.command, Command::Publish(desired) if desired.certificate == new.pem()));
+    // A device that speaks of it has received it.
+    bench.report(1, &new, Outcome::Downloaded).unwrap();
+    assert_eq!(bench.machine.open_commands().count(), 0);
+    // It says no more: the same is published once a day.
+    assert_eq!(bench.wake(), day(1));
+    let daily = bench.order();
+    assert_eq!((daily.key.as_str(), &daily.command), ("pump-7/1/publish/2", &first.command));
+}
+
+#[test]
+fn retries_wait_twice_as_long_each_time_and_a_tenth_of_what_remains_at_most() {
+    let mut bench = Bench::new(&certificate(1, 1, NOW - TimeDelta::hours(41), NOW + TimeDelta::hours(19)));
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        let issue =
+            bench.orders().into_iter().find(|order| matches!(order.command, Command::Issue(_))).unwrap();
+        bench.fail(&issue, "the CA is busy");
+        bench.settle();
+        let left = bench.machine.in_use().end().unwrap() - bench.now;
+        waits.push((bench.wake(), left));
+    }
+    let minutes: Vec<_> = waits.iter().map(|(wait, _)| wait.num_minutes()).collect();
+    assert_eq!(minutes[..6], [1, 2, 4, 8, 16, 32]);
+    assert!(waits.iter().all(|(wait, left)| *wait <= *left / 10), "{waits:?}");
+}
+
+#[test]
+fn so_many_failures_in_a_row_are_told_once() {
+    let mut bench = Bench::new(&with_left(19));
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        let orders = bench.orders();
+        told.push(alerts(&orders).len());
+        let issue = orders.iter().find(|order| matches!(order.command, Command::Issue(_))).unwrap();
+        bench.fail(issue, "the CA is busy");
+        // Told again before it is tried again, it is no other failure.
+        let key = issue.key.clone();
+        assert_eq!(bench.tell(Event::Failed { key, reason: Reason::new("again") }), Err(Ignored::Known));
+        let due = bench.orders();
+        told.push(alerts(&due).len());
+        for order in due {
+            bench.tell(Event::Done { key: order.key }).unwrap();
+        }
+        bench.wake();
+    }
+    assert_eq!(told.iter().sum::<usize>(), 1);
+    assert_eq!(bench.machine.standing(), Standing::Failing);
+}
+
+#[test]
+fn a_certificate_that_cannot_serve_is_refused_and_counts_as_a_failed_renewal() {
+    let hour = TimeDelta::hours(1);
+    let old = with_left(19);
+    let for_life = |from, to| certificate(1, 2, NOW + from, NOW + to);
+    for (bad, why) in [
+        (for_life(-day(50), day(10)), Refusal::Due),
+        (for_life(-day(50), -hour), Refusal::Expired),
+        (for_life(day(10), day(9)), Refusal::EndsBeforeItBegins),
+        (for_life(day(19) + hour, day(99)), Refusal::BeginsTooLate),
+        (old.clone(), Refusal::TheSame),
+        (
+            certificate(2, 2, NOW, NOW + day(60)),
+            Refusal::OtherKey { found: certificate(2, 2, NOW, NOW + day(60)).credential().public_key },
+        ),
+    ] {
+        let mut bench = Bench::new(&old);
+        bench.order();
+        assert_eq!(bench.issue(1, &bad), Err(Ignored::Refused(why)));
+        assert_eq!(bench.machine.standing(), Standing::Failing);
+        assert!(bench.machine.progress().unwrap().failed_at.is_some());
+        assert_eq!(bench.issue(1, &next()), Err(Ignored::Known), "its generation is spent");
+        let orders = bench.orders();
+        assert_eq!(alerts(&orders), [&AlertKind::CertificateRefused { why }]);
+        bench.settle();
+        bench.wake();
+        let orders = bench.orders();
+        assert!(orders.iter().any(|order| order.key.as_str() == "pump-7/2/issue"), "{orders:?}");
+        bench.issue(2, &next()).unwrap();
+    }
+    for good in [for_life(day(19), day(99)), for_life(-day(40), day(20))] {
+        let mut bench = Bench::new(&old);
+        bench.order();
+        assert_eq!(bench.issue(1, &good), Ok(()), "at the bound");
+    }
+}
+
+#[test]
+fn a_test_that_failed_is_tried_again_with_the_same_certificate() {
+    let (mut bench, new) = published();
+    let failed = || Outcome::TestFailed { reason: Reason::new("no route") };
+    bench.report(1, &new, failed()).unwrap();
+    assert_eq!(bench.report(1, &new, failed()), Err(Ignored::Known), "a copy of the report");
+    assert!(bench.keys().is_empty());
+    assert_eq!(bench.wake(), TimeDelta::minutes(1));
+    let again = bench.order();
+    assert_eq!(again.key.as_str(), "pump-7/1/publish/2");
+    assert!(matches!(&again.command, Command::Publish(desired) if desired.certificate == new.pem()));
+    bench.tell(Event::Done { key: again.key }).unwrap();
+    let fingerprint = new.credential().fingerprint;
+    bench.tell(Event::Tested { fingerprint, failed: Some(Reason::new("still none")) }).unwrap();
+    assert_eq!(bench.wake(), TimeDelta::minutes(2));
+    bench.settle();
+    bench.tell(Event::Tested { fingerprint, failed: None }).unwrap();
+    assert_eq!(bench.report(1, &new, Outcome::TestPassed), Err(Ignored::Known));
+    bench.connect(&new).unwrap();
+    assert_eq!(bench.machine.in_use(), new.credential());
+}
+
+#[test]
+fn reports_of_other_certificates_change_nothing() {
+    let (mut bench, new) = published();
+    let before = bench.machine.clone();
+    let other = certificate(1, 5, NOW, NOW + day(60));
+    assert_eq!(bench.report(1, &other, Outcome::Switched), Err(Ignored::UnknownCertificate));
+    let told = bench.report(2, &new, Outcome::Switched);
+    assert_eq!(told, Err(Ignored::OtherGeneration { told: 2, current: 1 }));
+    assert_eq!(bench.connect(&other), Err(Ignored::UnknownCertificate));
+    assert_eq!(bench.machine, before);
+}
+
+#[test]
+fn the_devices_word_confirms_nothing_and_someone_is_told() {
+    let (mut bench, new) = published();
+    bench.report(1, &new, Outcome::TestPassed).unwrap();
+    bench.report(1, &new, Outcome::Switched).unwrap();
+    bench.pass(day(1));
+    let orders = bench.orders();
+    assert_eq!(alerts(&orders), [&AlertKind::NotConfirmed]);
+    // Both stay valid: nothing is ever retired before a connection.
+    while bench.machine.standing() != Standing::Recovering {
+        bench.wake();
+        let keys = bench.settle();
+        assert!(keys.iter().all(|key| !key.contains("retire") && !key.ends_with("/issue")), "{keys:?}");
+    }
+    assert_eq!(bench.now, with_left(19).credential().end().unwrap() + TimeDelta::nanoseconds(1));
+}
+
+#[test]
+fn the_old_one_is_retired_after_the_overlap_or_at_its_end_and_not_before() {
+    for (left, overlap) in [(19, day(7)), (3, day(3))] {
+        let old = with_left(left);
+        let mut bench = Bench::new(&old);
+        let new = next();
+        bench.settle();
+        bench.issue(1, &new).unwrap();
+        bench.settle();
+        bench.connect(&new).unwrap();
+        bench.settle();
+        bench.now = NOW + overlap - TimeDelta::nanoseconds(1);
+        assert_eq!(bench.keys(), [""; 0]);
+        assert_eq!(bench.wake(), TimeDelta::nanoseconds(1));
+        let order = bench.order();
+        let Command::Retire(retire) = order.command else { panic!("{order:?}") };
+        assert_eq!((retire.fingerprint, retire.compromised), (old.credential().fingerprint, false));
+        bench.tell(Event::Done { key: order.key.clone() }).unwrap();
+        assert_eq!(bench.tell(Event::Done { key: order.key }), Err(Ignored::UnknownCommand));
+        assert_eq!(bench.connect(&old), Err(Ignored::UnknownCertificate));
+    }
+}
+
+#[test]
+fn a_device_that_goes_back_has_the_old_one_in_use_and_is_told_of_the_new_one_again() {
+    let old = with_left(19);
+    let (mut bench, new) = published();
+    bench.connect(&new).unwrap();
+    // A connection from before comes late.
+    let fingerprint = old.credential().fingerprint;
+    let late = Event::Connected { fingerprint, at: bench.now - TimeDelta::seconds(1) };
+    assert_eq!(bench.tell(late), Err(Ignored::Stale));
+    bench.pass(day(6)).connect(&old).unwrap();
+    assert_eq!(bench.machine.in_use(), old.credential());
+    let orders = bench.orders();
+    assert_eq!(alerts(&orders), [&AlertKind::RolledBack]);
+    assert!(
+        orders
+            .iter()
+            .any(|order| matches!(&order.command, Command::Publish(it) if it.certificate == new.pem()))
+    );
+    assert!(orders.iter().all(|order| !matches!(order.command, Command::Retire(_) | Command::Issue(_))));
+    bench.restart();
+    bench.pass(day(2));
+    assert!(!names(&bench.keys()).iter().any(|name| name.starts_with("retire")));
+    bench.connect(&new).unwrap();
+    assert_eq!(bench.machine.in_use(), new.credential());
+}
+
+#[test]
+fn a_compromised_key_skips_overlap_spreading_and_confirmation() {
+    let (mut bench, new) = published();
+    let key = new.credential().public_key;
+    let other = certificate(9, 1, NOW, NOW).credential().public_key;
+    assert_eq!(bench.tell(Event::KeyCompromised { public_key: other }), Err(Ignored::UnknownCertificate));
+    bench.tell(Event::KeyCompromised { public_key: key }).unwrap();
+    assert_eq!(bench.tell(Event::KeyCompromised { public_key: key }), Err(Ignored::Known));
+    let orders = bench.orders();
+    let retired: Vec<_> = orders
+        .iter()
+        .filter_map(|order| match &order.command {
+            Command::Retire(retire) => Some((retire.fingerprint, retire.compromised)),
+            _ => None,
+        })
+        .collect();
+    let both = [new.credential().fingerprint, with_left(19).credential().fingerprint];
+    assert_eq!(retired, both.map(|one| (one, true)));
+    let issue = orders.iter().find_map(|order| match &order.command {
+        Command::Issue(issue) => Some(issue.clone()),
+        _ => None,
+    });
+    let issue = issue.unwrap();
+    assert!(issue.urgent && issue.generation == 2);
+    assert_eq!(issue.key, SubjectKey::Fresh { except: vec![key] });
+    assert_eq!(alerts(&orders), [&AlertKind::KeyCompromised]);
+    assert_eq!(bench.issue(2, &next()), Err(Ignored::Refused(Refusal::OtherKey { found: key })));
+    bench.settle();
+    bench.wake();
+    bench.settle();
+    let fresh = certificate(2, 2, NOW, NOW + day(60));
+    bench.issue(3, &fresh).unwrap();
+    bench.connect(&fresh).unwrap();
+    assert_eq!((bench.machine.cut_off_at(), bench.machine.standing()), (None, Standing::Settled));
+}
+
+#[test]
+fn a_compromised_key_that_may_be_the_one_asked_for_is_not_taken() {
+    let (mut bench, new) = published();
+    bench.tell(Event::KeyCompromised { public_key: new.credential().public_key }).unwrap();
+    bench.settle();
+    // Any other key is asked for: it may be this one, which was issued already.
+    let other = certificate(9, 9, NOW, NOW + day(60));
+    let key = other.credential().public_key;
+    bench.tell(Event::KeyCompromised { public_key: key }).unwrap();
+    let Some(order) = bench.orders().into_iter().find(|order| matches!(order.command, Command::Issue(_)))
+    else {
+        panic!("the next generation")
+    };
+    assert_eq!(order.key.as_str(), "pump-7/3/issue");
+    assert_eq!(bench.issue(3, &other), Err(Ignored::Refused(Refusal::OtherKey { found: key })));
+}
+
+#[test]
+fn a_certificate_in_use_whose_key_is_compromised_is_not_published_any_more() {
+    let (mut bench, _) = published();
+    let by_hand = certificate(4, 4, NOW, NOW + day(60));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.connect(&by_hand).unwrap();
+    assert!(bench.keys().contains(&"pump-7/2/publish".to_owned()), "in place of the one that was renewed");
+    bench.tell(Event::KeyCompromised { public_key: by_hand.credential().public_key }).unwrap();
+    bench.pass(TimeDelta::minutes(50)).keys();
+    bench.pass(TimeDelta::minutes(20)).keys();
+    let keys = bench.pass(TimeDelta::minutes(20)).keys();
+    assert!(!keys.iter().any(|key| key.ends_with("publish")), "{keys:?}");
+}
+
+#[test]
+fn an_issuer_that_binds_is_told_once_and_its_leaf_is_not_renewed() {
+    let issuer_end = NOW + day(15);
+    let bound = under_issuer(1, NOW - day(10), NOW + day(50), issuer_end);
+    let mut bench = Bench::new(&bound);
+    let order = bench.order();
+    assert!(
+        matches!(&order.command, Command::Alert(alert) if matches!(alert.what, AlertKind::IssuerBinds { .. }))
+    );
+    let mut other = Bench::new(&bound);
+    other.machine = Lifecycle::new("pump-8", *bound.credential(), NOW).unwrap();
+    assert_eq!(other.order().key, order.key, "one alert for all that it binds");
+    bench.settle();
+    bench.tell(Event::Done { key: order.key }).unwrap();
+    assert_eq!(bench.machine.standing(), Standing::HeldByIssuer);
+    bench.pass(day(4));
+    assert_eq!(bench.keys(), [""; 0]);
+    bench.tell(Event::IssuerReplaced).unwrap();
+    assert_eq!(bench.tell(Event::IssuerReplaced), Err(Ignored::Known));
+    assert_eq!(bench.keys(), ["pump-7/1/issue"]);
+    // The next is of an issuer that ends as soon: no loop.
+    let again = under_issuer(1, NOW, NOW + day(60), issuer_end + day(1));
+    assert!(matches!(bench.issue(1, &again), Err(Ignored::Refused(Refusal::IssuerDue { .. }))));
+    assert_eq!(
+        names(&bench.settle()),
+        [
+            "alert/certificate-refused",
+            &*names(&[format!("issuer/{}/binds", again.credential().issuer.unwrap().fingerprint)])[0]
+        ]
+    );
+    bench.pass(TimeDelta::hours(5));
+    assert_eq!(bench.keys(), [""; 0]);
+    bench.tell(Event::IssuerReplaced).unwrap();
+    assert_eq!(bench.keys(), ["pump-7/2/issue"]);
+}
+
+#[test]
+fn people_are_asked_in_time_and_a_technician_where_the_device_stays_away() {
+    let end = NOW + day(9);
+    for (outlook, kind) in [
+        (Outlook::Unknown, VisitKind::MaintenanceWindow),
+        (Outlook::Online, VisitKind::MaintenanceWindow),
+        (Outlook::Offline { back_at: Some(end) }, VisitKind::MaintenanceWindow),
+        (Outlook::Offline { back_at: Some(end + TimeDelta::nanoseconds(1)) }, VisitKind::Technician),
+        (Outlook::Offline { back_at: None }, VisitKind::Technician),
+    ] {
+        let mut bench = Bench::new(&with_left(9));
+        bench.machine = Lifecycle::new("pump-7", *with_left(9).credential(), NOW - day(1)).unwrap();
+        bench.now = NOW;
+        let _ = bench.tell(Event::Outlook(outlook));
+        let orders = bench.orders();
+        let visits: Vec<_> = orders
+            .iter()
+            .filter_map(|order| match &order.command {
+                Command::Schedule(visit) => Some((visit.kind, visit.by)),
+                _ => None,
+            })
+            .collect();
+        let first_then = visits.last().copied();
+        assert_eq!(first_then, Some((kind, Some(end))), "{outlook:?}");
+        // The device is renewed: nobody needs to come.
+        bench.issue(1, &next()).unwrap();
+        bench.connect(&next()).unwrap();
+        assert!(names(&bench.keys()).iter().any(|name| name.ends_with("stand-down")));
+    }
+}
+
+#[test]
+fn a_device_without_auto_renewal_is_followed_up_from_the_renewal_on() {
+    let mut bench = Bench::new(&with_left(19));
+    bench.machine = bench.machine.with_auto_renewal(false);
+    assert_eq!(names(&bench.settle()), ["alert/follow-up", "visit/follow-up"]);
+    assert!(bench.machine.progress().is_none());
+    bench.tell(Event::Installed { certificate: next() }).unwrap();
+    assert_eq!(bench.tell(Event::Installed { certificate: next() }), Err(Ignored::Known));
+    bench.connect(&next()).unwrap();
+    assert_eq!(bench.machine.standing(), Standing::Settled);
+    assert_eq!(bench.machine.generation(), 1);
+}
+
+#[test]
+fn no_private_key_gets_in() {
+    let key = KeyPair::generate().unwrap();
+    let pem =
+        format!("{}{}", mint::pem(&key.serialize_der()).replace("CERTIFICATE", "PRIVATE KEY"), next().pem());
+    assert!(matches!(Issued::from_pem(pem), Err(CertificateError::WrongLabel { .. })));
+    assert!(Csr::from_der(key.serialize_der()).is_err());
+    let request = CertificateParams::new(Vec::<String>::new()).unwrap().serialize_request(&key).unwrap();
+    let csr = Csr::from_der(request.der().to_vec()).unwrap();
+    let mut longer = request.der().to_vec();
+    longer.push(0);
+    assert!(Csr::from_der(longer).is_err());
+    let mut bench = Bench::new(&with_left(20));
+    bench.tell(Event::KeyOffered(csr.clone())).unwrap();
+    assert_eq!(bench.tell(Event::KeyOffered(csr.clone())), Err(Ignored::Known));
+    bench.pass(day(1));
+    let Command::Issue(issue) = bench.order().command else { panic!("it is due") };
+    assert_eq!(issue.key, SubjectKey::Csr(csr.clone()));
+    assert!(issue.key.admits(csr.public_key()) && !issue.key.admits(next().credential().public_key));
+    let text = serde_json::to_string(&SubjectKey::Csr(csr.clone())).unwrap();
+    assert_eq!(serde_json::from_str::<SubjectKey>(&text).unwrap(), SubjectKey::Csr(csr));
+}
