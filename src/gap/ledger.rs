@@ -15,6 +15,14 @@ pub(super) struct Silence {
     pub(super) runs: Runs,
 }
 
+impl Silence {
+    /// How many rows it should have, and how many it misses.
+    fn rows(&self, promise: Promise) -> (u64, u64) {
+        let holes = self.runs.holes(self.from, self.to, promise);
+        (promise.missing(self.from, self.to), holes.map(|(_, _, missing)| missing).sum())
+    }
+}
+
 /// The silences so far, in order of time; never more than `most` of them.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ledger {
@@ -103,11 +111,13 @@ impl Ledger {
         self.keep_to_most();
     }
 
-    /// Hands over the silences that end at `until` or before.
+    /// Hands over the silences that end at `until` or before; their rows stay counted.
     pub(super) fn take_until(&mut self, until: i64) -> impl Iterator<Item = Silence> {
         let count = self.silences.partition_point(|silence| silence.to <= until);
-        if let Some(last) = count.checked_sub(1).and_then(|last| self.silences.get(last)) {
-            self.forgotten = Some(last.to);
+        for silence in self.silences.range(..count) {
+            self.forgotten = Some(silence.to);
+            let (expected, missing) = silence.rows(self.promise);
+            self.unlisted.add(expected, missing);
         }
         self.silences.drain(..count)
     }
@@ -126,10 +136,10 @@ impl Ledger {
 
     fn keep_to_most(&mut self) {
         while self.silences.len() > self.most {
-            let Some(Silence { from, to, runs }) = self.silences.pop_front() else { return };
-            self.forgotten = Some(to);
-            let missing = runs.holes(from, to, self.promise).map(|(_, _, missing)| missing).sum();
-            self.unlisted.add(self.promise.missing(from, to), missing);
+            let Some(silence) = self.silences.pop_front() else { return };
+            self.forgotten = Some(silence.to);
+            let (expected, missing) = silence.rows(self.promise);
+            self.unlisted.add(expected, missing);
         }
     }
 }

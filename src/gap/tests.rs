@@ -92,6 +92,18 @@ fn the_gap_at_the_end_of_a_live_stream_is_open_until_a_row_comes() {
 }
 
 #[test]
+fn a_gap_that_was_taken_is_missed_all_the_same() {
+    let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
+    for event in [0, 10, 60, 70, 120] {
+        detector.push_event(at(event));
+    }
+    assert_eq!(detector.take_gaps(at(60)).len(), 1);
+    let report = detector.report(at(120));
+    assert_eq!((report.expected(), report.present(), report.missing()), (13, 5, 8));
+    assert_eq!((report.unlisted.gaps, report.unlisted.missing), (1, 4));
+}
+
+#[test]
 fn a_gap_under_a_deadband_without_a_heartbeat_is_suspected() {
     for (cadence, suspected) in [
         (ten(), false),

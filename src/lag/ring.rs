@@ -49,7 +49,7 @@ impl<T: Timed> Ring<T> {
         numbered.into_iter().map(|(_, item)| item).collect()
     }
 
-    /// Takes an item to its place. Of two of one time the lesser is kept, at the arrival of the first.
+    /// Takes an item to its place. Of two of one time [one is kept](Timed::kept), at the arrival of the first.
     pub(super) fn insert(&mut self, item: T) {
         let at = item.at();
         let mut place = self.items.len();
@@ -63,7 +63,7 @@ impl<T: Timed> Ring<T> {
         if let Some((_, same)) = place.checked_sub(1).and_then(|same| self.items.get_mut(same))
             && same.at() == at
         {
-            *same = item.min(*same);
+            *same = same.kept(item);
             return;
         }
         if self.items.len() >= self.capacity && self.leave() < place {

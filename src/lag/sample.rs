@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -109,11 +111,22 @@ impl Commit {
 /// What has a place in time.
 pub(super) trait Timed: Copy + Ord {
     fn at(&self) -> DateTime<Utc>;
+
+    /// Which of two of one time is kept, whichever came first.
+    fn kept(self, other: Self) -> Self {
+        self.min(other)
+    }
 }
 
 impl Timed for Sample {
     fn at(&self) -> DateTime<Utc> {
         self.at
+    }
+
+    /// The one that is further behind: without a commit, then by its lag.
+    fn kept(self, other: Self) -> Self {
+        let behind = |sample: &Self| (sample.lag().is_none(), sample.lag(), Reverse(*sample));
+        if behind(&other) > behind(&self) { other } else { self }
     }
 }
 

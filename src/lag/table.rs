@@ -80,6 +80,15 @@ mod what_cannot_be_judged {
     }
 
     #[test]
+    fn of_two_looks_of_one_time_the_one_further_behind_counts() {
+        let (near, far) = (sample(0, 10, 10), sample(0, 10, 1_000));
+        for looks in [[near, far], [far, near], [sample(0, 5, 6), far], [far, sample(0, 5, 6)]] {
+            let report = judged_by(settings(), 0, Some(0), &window(looks));
+            assert_eq!((report.rule, report.lag), (Rule::NoConsumer, Some(990)), "{looks:?}");
+        }
+    }
+
+    #[test]
     fn a_commit_that_vanished_is_not_never_committed() {
         let gone = Sample::new(at(50), 0, 40);
         let rule = judged(&window([sample(0, 5, 10), gone]));

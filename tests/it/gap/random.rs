@@ -130,11 +130,16 @@ proptest! {
         until in 0_i64..9_000,
     ) {
         let mut detector = run(&settings, &rows);
-        let all = detector.report(at(0)).gaps;
+        let whole = detector.report(at(0));
+        let (rows, all) = ((whole.expected(), whole.missing()), whole.gaps);
         let mut taken = detector.take_gaps(at(until * TICK));
         prop_assert!(taken.iter().all(|gap| gap.to <= at(until * TICK)));
         prop_assert_eq!(&GapDetector::restore(&detector.save()).unwrap(), &detector);
-        let left = detector.report(at(0)).gaps;
+        // What was taken is counted all the same.
+        let after = detector.report(at(0));
+        prop_assert_eq!((after.expected(), after.missing()), rows);
+        prop_assert_eq!(after.unlisted.gaps as usize, taken.len());
+        let left = after.gaps;
         prop_assert!(left.iter().all(|gap| gap.to > at(until * TICK)));
         taken.extend(left);
         prop_assert_eq!(taken, all);

@@ -61,7 +61,11 @@ pub(super) fn judge(
             let Sample { committed, high_watermark, log_start, committed_at, oldest_at, .. } = *sample;
             (committed, high_watermark, log_start, committed_at, oldest_at)
         };
-        key(one) < key(other)
+        let lag = |sample: &Sample| match sample.committed {
+            Some(committed) => u128::from(sample.high_watermark.saturating_sub(committed)),
+            None => u128::MAX,
+        };
+        lag(one) > lag(other) || (lag(one) == lag(other) && key(one) < key(other))
     };
     let mut samples = kept(came.iter().copied(), capacity, |sample| sample.at, furthest_behind);
     let committed = came.iter().filter_map(|sample| {
