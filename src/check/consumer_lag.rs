@@ -107,6 +107,10 @@ fn judge(facts: &LagFacts, bounds: &ConsumerLag, asked: Period) -> Verdict {
         let told = match (of_partition(partition, facts.members, bounds), &partition.unread) {
             // What was told of it before is not all, so it may not be taken for healthy.
             (Ok((Lag::Normal, _)), Some(why)) => Err(unread(why)),
+            (Ok((Lag::Normal, text)), None) => match silent_at_end(&partition.samples, bounds, asked) {
+                Some(why) => Err(why),
+                None => Ok((Lag::Normal, text)),
+            },
             (told, _) => told,
         };
         match told {
@@ -135,6 +139,15 @@ fn judge(facts: &LagFacts, bounds: &ConsumerLag, asked: Period) -> Verdict {
     }
 }
 
+/// Why the samples do not tell of the end of the period: what came after the last may by then have waited for longer
+/// than it may.
+fn silent_at_end(samples: &[LagSample], bounds: &ConsumerLag, asked: Period) -> Option<String> {
+    let last = samples.iter().map(|sample| sample.at).max()?;
+    let silent = asked.end().signed_duration_since(last);
+    (silent > bounds.age.max(TimeDelta::zero()))
+        .then(|| format!("its last sample is {} before the end of the period", format_duration(silent)))
+}
+
 /// How one partition is, with what says so; an error where its samples cannot say.
 fn of_partition(
     partition: &PartitionLag,
@@ -156,9 +169,12 @@ fn of_partition(
     let is_there = members.is_some_and(|members| members > 0);
     match report.rule {
         Rule::PastRetention { .. } => return Ok((Lag::PastRetention, told())),
-        Rule::NeverCommitted { waiting: 0 } | Rule::NothingWritten => {
+        Rule::NothingWritten => return Ok((Lag::Normal, String::new())),
+        Rule::NeverCommitted { waiting: 0 } if !has_moved(&partition.samples) => {
             return Ok((Lag::Normal, String::new()));
         }
+        // What was written in the period is gone, and nobody knows whether it was read.
+        Rule::NeverCommitted { waiting: 0 } => return Err(told()),
         Rule::NeverCommitted { .. } if members == Some(0) => return Ok((Lag::Stopped, told())),
         rule => match rule.verdict() {
             lag::Verdict::Stop if is_there => return Ok((Lag::Stalled, told())),
@@ -209,6 +225,12 @@ fn unread(why: &str) -> String {
 fn contradicts(sample: &LagSample) -> bool {
     sample.low_watermark > sample.high_watermark
         || sample.committed.is_some_and(|committed| committed > sample.high_watermark)
+}
+
+/// Whether messages came between two samples.
+fn has_moved(samples: &[LagSample]) -> bool {
+    let heads = || samples.iter().map(|sample| sample.high_watermark);
+    heads().min() != heads().max()
 }
 
 /// At any time of the period: in time where that is told, else in messages.
@@ -284,6 +306,27 @@ mod tests {
         let mut short = facts(vec![sample(0, 10, 10)]);
         short.covers = period(0, 99);
         assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
+    }
+
+    #[test]
+    fn messages_that_were_deleted_and_never_read_are_not_normal() {
+        let empty = |seconds, head| LagSample::new(at(seconds), head, head);
+        assert_eq!(judged(&facts(vec![empty(0, 9), empty(90, 9)])).value(), Some(Lag::Normal.value()));
+        let gone = judged(&facts(vec![empty(0, 9), empty(90, 12)]));
+        assert_eq!(gone.reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn samples_that_stop_long_before_the_end_do_not_tell_how_it_ended() {
+        let by = |age| {
+            let bounds = ConsumerLag { age, messages: 10_000 };
+            judge(&facts(vec![sample(40, 10, 10)]), &bounds, period(0, 100))
+        };
+        assert_eq!(by(secs(60)).value(), Some(Lag::Normal.value()));
+        let silent = by(secs(60) - NANO);
+        assert_eq!(silent.reason(), Some(UnknownReason::Undetermined));
+        let why = silent.details().find("why").unwrap();
+        assert!(why.ends_with("its last sample is 1m before the end of the period"), "{why}");
     }
 
     #[test]
