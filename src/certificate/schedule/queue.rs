@@ -67,9 +67,11 @@ impl Queue {
     fn order_releases(&mut self) {
         self.releases.clear();
         if self.waiting.iter().any(|one| one.release > self.now) {
-            self.releases.extend(0..self.waiting.len());
-            let waiting = &self.waiting;
-            self.releases.sort_unstable_by_key(|rank| waiting.get(*rank).map(|one| (one.release, *rank)));
+            // The releases beside their ranks: a sort of ranks alone would look each up far away, again and again.
+            let mut order: Vec<_> =
+                self.waiting.iter().enumerate().map(|(rank, one)| (one.release, rank)).collect();
+            order.sort_unstable();
+            self.releases.extend(order.into_iter().map(|(_, rank)| rank));
         }
     }
 

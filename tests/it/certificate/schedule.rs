@@ -497,3 +497,11 @@ fn what_cannot_be_is_refused_by_the_name_of_its_field() {
     let saved = serde_json::to_string(&full(1, 2)).unwrap().replace("\"tokens\":2", "\"tokens\":9");
     assert_eq!(serde_json::from_str::<TokenBucket>(&saved).unwrap().available(at(0)), 2);
 }
+
+#[test]
+fn a_window_for_maintenance_within_another_shortens_nothing() {
+    let window = |from, to| Window::new(at(from), at(to)).unwrap();
+    let all = Maintenance::windows([window(10, 20), window(0, 100)]);
+    assert!(all.is_open(at(0)) && all.is_open(at(50)) && all.is_open(at(99)) && !all.is_open(at(100)));
+    assert!(!Maintenance::windows([]).is_open(at(0)));
+}

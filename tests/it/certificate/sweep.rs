@@ -483,3 +483,23 @@ fn entries_before_one_that_is_refused_are_in_and_none_after_it() {
     }
     assert!(index.is_empty() && due_of(&mut Sweep::default(), &index, day(0)).is_empty());
 }
+
+#[test]
+fn a_certificate_and_an_issuer_begin_in_their_first_second() {
+    let second = TimeDelta::seconds(1);
+    let mut index = ExpiryIndex::new(Policy::default());
+    index.insert_issuer(9, day(0) + second, day(20)).unwrap();
+    index.insert(&Entry::new(1, day(0) + second, day(365))).unwrap();
+    index.insert(&Entry::new(2, day(-9), day(10)).with_issuer(Some(9))).unwrap();
+    index.insert(&Entry::new(3, day(-9), day(365)).with_issuer(Some(9))).unwrap();
+    let told = |now| {
+        let digest = Sweep::default().run(&index, now, |_| None).unwrap();
+        let early: Vec<_> = digest.not_yet_valid().map(|due| due.device).collect();
+        (early, digest.issuers().iter().map(|due| due.leaves).collect::<Vec<_>>())
+    };
+    assert_eq!(told(day(0)), (vec![1], vec![2]));
+    // Then the issuer binds the one that would end after it.
+    let binding = told(day(0) + second).0;
+    assert!(binding.is_empty());
+    assert_eq!(told(day(15)), (vec![], vec![1]));
+}
