@@ -158,11 +158,14 @@ fn plans(report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
+/// Reads a certificate: whether it could.
+type Reads = fn() -> bool;
+
 /// One certificate read, beside the call of x509-parser that reading makes (deep parsing off): the dates alone, the
 /// dates and the SHA-256 of the DER, and all that is read of it (two SHA-256, names as text, the serial).
 fn reads(report: &mut Report) -> Result<(), Error> {
     const DER: &[u8] = include_bytes!("../../../../fuzz/seeds/certificate/pump-7.der");
-    let cases: [(&str, fn() -> bool); 3] = [
+    let cases: [(&str, Reads); 3] = [
         ("read dates", || dates_from_der(black_box(DER)).is_ok()),
         ("read dates, fingerprint", || {
             let der = black_box(DER);
