@@ -42,9 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         if second.is_empty() {
             continue;
         }
-        let at = DateTime::UNIX_EPOCH + TimeDelta::try_seconds(second.parse()?).ok_or("too late")?;
-        let sample = Sample::new(at, log_start.parse()?, head.parse()?);
-        window.observe(sample.with_committed(committed.parse().ok()));
+        let at = DateTime::from_timestamp(second.parse()?, 0)
+            .ok_or_else(|| format!("`{line}`: no such second"))?;
+        let committed = if committed == "-" { None } else { Some(committed.parse()?) };
+        window.observe(Sample::new(at, log_start.parse()?, head.parse()?).with_committed(committed));
         now = now.max(at);
     }
 
