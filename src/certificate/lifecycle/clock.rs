@@ -35,6 +35,10 @@ impl Lifecycle {
 
     /// Takes `now` for right, back or far ahead, by the word of a person. No wait is longer than it would be had it begun
     /// now; an emergency that only the wrong clock saw is over.
+    ///
+    /// Connections are put in order by their times alone. After a clock was set back and accepted, do not hand in again a
+    /// [`Connected`](super::Event::Connected) that the wrong clock dated later than `now`: it would pass for a new one, and what
+    /// the device has would be retired after the overlap, unless it connects before.
     pub fn accept_clock(&mut self, rules: &Rules, now: DateTime<Utc>) {
         let settings = rules.settings();
         let within = |wait: TimeDelta| saturating_add(now, wait);

@@ -415,7 +415,8 @@ impl World {
 
     /// From now on all goes well. Whether the device comes to have a certificate that works, by the machine's word too.
     pub(super) fn ends_well(&mut self, reaches_provisioning: bool) -> bool {
-        for _ in 0..60 {
+        // Retries come closer and closer before an end: it takes many until that is past.
+        for _ in 0..300 {
             if self.closed {
                 return true;
             }
@@ -480,6 +481,9 @@ impl World {
 
     /// A person says that the clock is right.
     pub(super) fn accept(&mut self) {
+        // What a wrong clock dated later than now is not told again: whether it is new could not be known.
+        let now = self.now;
+        self.told.retain(|event| !matches!(event, Event::Connected { at, .. } if *at > now));
         self.machine.accept_clock(&self.rules, self.now);
         self.falls_back();
         self.drain();
