@@ -300,3 +300,31 @@ fn a_state_that_no_detector_leaves_is_refused() {
         assert!(error.starts_with(expected), "{field}: {error}");
     }
 }
+
+#[test]
+fn a_report_of_a_moment_before_the_newest_row_goes_up_to_that_row() {
+    let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
+    for second in [0, 10, 60] {
+        detector.push(at(second), at(second));
+    }
+    let report = detector.report(at(5));
+    assert_eq!(report.period.end(), at(60));
+    assert_eq!(gaps(&report), [(10, 60, 4, 4)]);
+    assert_eq!((report.expected(), report.present(), report.missing()), (7, 3, 4));
+}
+
+#[test]
+fn late_rows_beyond_the_runs_of_a_gap_are_counted_apart() {
+    let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
+    detector.push(at(0), at(0));
+    detector.push(at(100_000), at(100_000));
+    // Each stands alone, far from the next.
+    for run in 1..=70 {
+        detector.push(at(run * 1_000), at(100_001));
+    }
+    let report = detector.report(at(100_000));
+    assert_eq!((report.counts.late, report.counts.unplaced), (70, 6));
+    assert_eq!(report.gaps.len(), 1);
+    let gap = &report.gaps[0];
+    assert_eq!((gap.expected, gap.missing, gap.caught_up()), (9_999, 9_999 - 64, 64));
+}
