@@ -46,6 +46,7 @@ mod bounds;
 mod calendar;
 mod digest;
 mod entry;
+mod error;
 mod index;
 mod job;
 mod metrics;
@@ -54,6 +55,7 @@ mod table;
 
 pub use digest::{Digest, Due, IssuerDue, Page, Reach, Visit};
 pub use entry::{Entry, Renewal};
-pub use index::{EntryError, ExpiryIndex};
+pub use error::EntryError;
+pub use index::ExpiryIndex;
 pub use job::{ClockSuspect, Contact, Settings, State, Sweep};
 pub use metrics::Metrics;
