@@ -47,7 +47,7 @@ pub struct Audit {
     pub index_overflows: u64,
     /// Reservations that were neither committed nor aborted in time, and were given to another.
     pub lapsed_reservations: u64,
-    /// How many records one call has moved at most, while the engine grew or ids left.
+    /// How many records were moved or left for one message at most, while the engine grew or ids left.
     pub longest_move: u64,
     /// What the clock did.
     pub clock: ClockAudit,
@@ -269,28 +269,21 @@ impl Auditor {
         at: i64,
         intent: Intent,
     ) -> Verdict {
-        if self.admit_at_once(tracker, message, hash, at, intent) {
+        tracker.tidy_for(1, at);
+        if tracker.admit_at_once(message, hash, at, intent) {
+            self.count_fresh(1);
             return Verdict::Fresh;
         }
         self.decide_after_search(tracker, message, hash, at, intent)
     }
 
-    /// The short way, that nearly every message takes: whether it was fresh and one look told so. Apart, as it has
-    /// no verdict to move. Where it was not, [`Auditor::decide_after_search`] decides.
+    /// Counts messages that the tracker admitted at once.
     #[inline(always)]
-    pub(super) fn admit_at_once(
-        &mut self,
-        tracker: &mut Tracker,
-        message: &Message,
-        hash: Hash,
-        at: i64,
-        intent: Intent,
-    ) -> bool {
-        let is_admitted = tracker.admit_at_once(message, hash, at, intent);
-        self.verdicts.fresh += u64::from(is_admitted);
-        is_admitted
+    pub(super) const fn count_fresh(&mut self, messages: u64) {
+        self.verdicts.fresh += messages;
     }
 
+    /// What the tracker decides on a message that it did not admit at once, counted.
     #[inline(never)]
     pub(super) fn decide_after_search(
         &mut self,

@@ -70,14 +70,18 @@ impl Deduplicator {
         verdicts.reserve(messages.len());
         let mut hashes = [Hash::default(); ABREAST];
         for batch in messages.chunks(ABREAST) {
+            self.tracker.tidy_for(batch.len(), at);
             self.tracker.place(batch, &mut hashes);
-            for (message, hash) in batch.iter().zip(hashes) {
-                if self.auditor.admit_at_once(&mut self.tracker, message, hash, at, Intent::See) {
+            let mut fresh = 0;
+            for (message, hash) in batch.iter().zip(&hashes) {
+                if self.tracker.admit_at_once(message, *hash, at, Intent::See) {
+                    fresh += 1;
                     verdicts.push(Verdict::Fresh);
                 } else {
-                    self.push_after_search(message, hash, at, verdicts);
+                    self.push_after_search(message, *hash, at, verdicts);
                 }
             }
+            self.auditor.count_fresh(fresh);
         }
     }
 

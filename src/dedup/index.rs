@@ -7,6 +7,7 @@
 //! entries at a time.
 
 mod bucket;
+mod lanes;
 mod table;
 
 pub(super) use bucket::Hash;
@@ -31,6 +32,21 @@ pub(super) struct Index {
     most: u32,
     moves: Moves,
     stepped: u64,
+}
+
+/// Room for an id in the bucket of its own.
+pub(super) struct Room<'a> {
+    bucket: &'a mut Bucket,
+    slot: usize,
+    tag: u8,
+}
+
+impl Room<'_> {
+    /// The id stands at that position of the log.
+    #[inline(always)]
+    pub(super) fn take(self, position: u32) {
+        self.bucket.put(self.slot, self.tag, position);
+    }
 }
 
 /// How much the index has moved.
@@ -100,17 +116,27 @@ impl Index {
     }
 
     /// Room for a hash in its own bucket, where one look at that tells that its id is not there: as nearly always.
-    #[inline]
-    pub(super) fn free_unless_there(&self, hash: Hash, span: Span) -> Option<Spot> {
+    #[inline(always)]
+    pub(super) fn room_unless_there(&mut self, hash: Hash, span: Span) -> Option<Room<'_>> {
         if self.moving.is_some() {
             return None;
         }
-        let home = hash.home(self.table.buckets);
-        let bucket = self.table.bucket(home);
-        if bucket.tagged(hash.tag()) != 0 || span.holds(bucket.beyond) {
+        let bucket = self.table.written(hash.home(self.table.buckets))?;
+        let tag = hash.tag();
+        let live = bucket.live(span);
+        if bucket.tagged(tag) & live != 0 || span.holds(bucket.beyond) {
             return None;
         }
-        Some(Spot::Free { bucket: home, slot: bucket.free(span)?, home })
+        let slot = Bucket::free(live)?;
+        Some(Room { bucket, slot, tag })
+    }
+
+    /// Begins to move to another table where this one is too full or too empty for so many entries.
+    #[inline(always)]
+    pub(super) fn fit(&mut self, remembered: u32) {
+        if remembered.wrapping_sub(self.fewest) > self.most - self.fewest {
+            self.resize(remembered as usize);
+        }
     }
 
     /// Reads the bucket of a hash, so that it is in the cache when the hash is looked up. Tells whether a slot has
@@ -124,7 +150,7 @@ impl Index {
         };
         let bucket = table.bucket(hash.home(table.buckets));
         let tagged = bucket.tagged(hash.tag());
-        (tagged != 0, bucket.positions[Bucket::slot(tagged).min(SLOTS - 1)])
+        (tagged != 0, bucket.positions[(tagged.trailing_zeros() as usize).min(SLOTS - 1)])
     }
 
     /// Adds a position, which is remembered already, at the spot that [`Index::locate`] told just before. `false`,
@@ -143,9 +169,7 @@ impl Index {
     ) -> bool {
         match spot {
             Spot::Free { bucket, slot, home } if self.moving.is_none() => {
-                if !(self.fewest..=self.most).contains(&remembered) {
-                    self.resize(remembered as usize);
-                }
+                self.fit(remembered);
                 self.table.put(hash.tag(), position, span, (home, bucket, slot))
             }
             _ => self.insert_anywhere(hash, position, span, id_of, hash_id),

@@ -121,19 +121,39 @@ impl Log {
     }
 
     /// [`Log::push`], of the parts of an entry.
-    #[inline(always)]
+    #[inline]
     pub(super) fn push_new(&mut self, message: &Message, state: State, first: i64, at: i64) -> u32 {
-        let source = message.position.filter(|_| self.sources.on);
-        let flags = state.bits() | if source.is_some() { HAS_POSITION } else { 0 };
-        match self.segments.back_mut() {
-            Some(last) if last.records.len() < SEGMENT as usize && last.counts(at) => {
-                last.newest = last.newest.max(at);
-                // Made where it is written: a copy would wait for its parts.
-                let offset = last.offset(at);
-                last.records.push(Record::new(message, flags, offset));
-            }
-            _ => self.begin_segment(message, flags, at),
+        if let Some(position) = self.append(message, state, first, at) {
+            return position;
         }
+        let source = self.source_of(message);
+        self.begin_segment(message, state.bits() | flag_of(source), at);
+        self.put_beside(source, first)
+    }
+
+    /// Adds a record at the head, unless it has to begin a segment.
+    #[inline(always)]
+    pub(super) fn append(&mut self, message: &Message, state: State, first: i64, at: i64) -> Option<u32> {
+        let source = self.source_of(message);
+        let last = self.segments.back_mut()?;
+        if last.records.len() >= SEGMENT as usize || !last.counts(at) {
+            return None;
+        }
+        last.newest = last.newest.max(at);
+        // Made where it is written: a copy would wait for its parts.
+        let offset = last.offset(at);
+        last.records.push(Record::new(message, state.bits() | flag_of(source), offset));
+        Some(self.put_beside(source, first))
+    }
+
+    #[inline(always)]
+    fn source_of(&self, message: &Message) -> Option<Position> {
+        message.position.filter(|_| self.sources.on)
+    }
+
+    /// What lies beside a record that was written at the head, which is past it then.
+    #[inline(always)]
+    fn put_beside(&mut self, source: Option<Position>, first: i64) -> u32 {
         let position = self.head;
         if self.sources.on {
             self.sources.push(source.unwrap_or(Position::new(0, 0)));
@@ -234,6 +254,27 @@ impl Log {
         }
     }
 
+    /// Takes away at most so many records at the tail that are over or stand elsewhere, of one segment, and says how
+    /// many there were.
+    pub(super) fn pop_many(&mut self, before: i64, most: usize) -> usize {
+        let Some(segment) = self.segments.front() else { return 0 };
+        let from = (self.tail & (SEGMENT - 1)) as usize;
+        let records = segment.records.get(from..).unwrap_or_default();
+        let leaves = |record: &&Record| {
+            segment.base + i64::from(record.at) <= before || record.state() == State::Moved
+        };
+        let gone = records.iter().take(most).take_while(leaves).count();
+        if gone > 0 {
+            self.due = i64::MIN;
+            self.len -= gone as u32;
+            self.tail = self.tail.wrapping_add(gone as u32);
+            if gone == records.len() {
+                self.leave_empty_segments();
+            }
+        }
+        gone
+    }
+
     /// Takes the segment at the tail away where all its records are from `before` or earlier, and says how many
     /// there were.
     #[inline]
@@ -269,10 +310,10 @@ impl Log {
     }
 
     fn write(&mut self, position: u32, message: &Message, state: State) {
-        let source = message.position.filter(|_| self.sources.on);
+        let source = self.source_of(message);
         if let Some(record) = self.get_mut(position) {
             record.payload = message.payload.to_u64();
-            let flags = (record.device & RENEWED) | if source.is_some() { HAS_POSITION } else { 0 };
+            let flags = (record.device & RENEWED) | flag_of(source);
             record.device = message.device.number() | state.bits() | flags;
         }
         if let Some(source) = source {
@@ -344,6 +385,11 @@ impl Log {
     }
 }
 
+#[inline(always)]
+const fn flag_of(source: Option<Position>) -> u32 {
+    if source.is_some() { HAS_POSITION } else { 0 }
+}
+
 /// What is to be done about the record at the tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
@@ -367,6 +413,17 @@ impl Span {
     #[inline]
     pub(super) const fn holds(self, position: u32) -> bool {
         position.wrapping_sub(self.tail) < self.length && position != NOWHERE
+    }
+
+    #[cfg(test)]
+    pub(super) const fn new(tail: u32, length: u32) -> Self {
+        Self { tail, length }
+    }
+
+    /// Whether it reaches over the position at which no record stands.
+    #[inline]
+    pub(super) const fn holds_nowhere(self) -> bool {
+        NOWHERE.wrapping_sub(self.tail) < self.length
     }
 
     /// How many positions there are.

@@ -11,9 +11,9 @@ use chrono::TimeDelta;
 /// How many messages of a batch are looked up side by side.
 pub(super) const ABREAST: usize = 64;
 
-/// How many ids at the tail are looked at when one is added: those whose time is over leave, those that were
-/// seen again since they came go to the head.
-const TIDIED: u64 = 2;
+/// How many ids at the tail are looked at for each message: those whose time is over leave, those that were seen
+/// again since they came go to the head.
+const TIDIED: usize = 2;
 
 /// How many are carried to the head at most when there is no room otherwise.
 const CARRIED: usize = 32;
@@ -58,7 +58,7 @@ pub(super) struct Counts {
     pub(super) overflowed: u64,
     /// Reservations whose time was over before they were decided.
     pub(super) lapsed: u64,
-    /// Records that were moved or left in one call, at most.
+    /// Records that were moved or left for one message, at most.
     pub(super) longest: u64,
 }
 
@@ -125,12 +125,40 @@ impl Tracker {
         std::hint::black_box(touched);
     }
 
+    /// Lets ids leave whose time is over at `at`, and carries to the head those that were seen again: some for each
+    /// of so many messages that come.
+    #[inline(always)]
+    pub(super) fn tidy_for(&mut self, messages: usize, at: i64) {
+        if self.log.is_due(at - self.rules.remembered) {
+            self.tidy_tail(messages, at);
+        }
+    }
+
+    #[inline(never)]
+    fn tidy_tail(&mut self, messages: usize, at: i64) {
+        let before = at - self.rules.remembered;
+        self.log.pop_segment(before);
+        let most = messages * TIDIED;
+        let mut moved = self.log.pop_many(before, most);
+        while moved < most && self.tidy(at) {
+            moved += 1;
+        }
+        self.counts.longest = self.counts.longest.max(moved.div_ceil(messages) as u64);
+    }
+
     /// Remembers a message whose own bucket tells that its id is not there and has room for it, as nearly always.
-    /// `false`, and it is to be [sought](Self::decide_after_search), where that does not tell or the engine is full.
+    /// `false`, and it is to be [sought](Self::decide_after_search), where that does not tell, the engine is full or
+    /// the log begins a segment.
     #[inline(always)]
     pub(super) fn admit_at_once(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent) -> bool {
-        let spot = self.index.free_unless_there(hash, self.log.span());
-        spot.is_some_and(|spot| self.admit(message, (hash, spot), at, intent))
+        if self.log.len() >= self.rules.limit {
+            return false;
+        }
+        let Some(room) = self.index.room_unless_there(hash, self.log.span()) else { return false };
+        let Some(position) = self.log.append(message, intent.state(), at, at) else { return false };
+        room.take(position);
+        self.index.fit(self.log.len());
+        true
     }
 
     /// The verdict on a message that was not admitted at once. Where it is to be reserved it is, if it is fresh or
@@ -202,15 +230,8 @@ impl Tracker {
     }
 
     /// Remembers an id that is not remembered, if there is room.
-    #[inline(always)]
     fn admit(&mut self, message: &Message, place: (Hash, Spot), at: i64, intent: Intent) -> bool {
         let mut moved = 0;
-        if self.log.is_due(at - self.rules.remembered) {
-            self.log.pop_segment(at - self.rules.remembered);
-            while moved < TIDIED && self.tidy(at) {
-                moved += 1;
-            }
-        }
         let room = self.log.len() < self.rules.limit || self.make_room(at, &mut moved);
         let remembered = room && {
             let position = self.log.push_new(message, intent.state(), at, at);

@@ -1,9 +1,12 @@
 //! One cache line of the index.
 
+use super::lanes;
 use crate::dedup::log::Span;
 
 /// Slots of a bucket.
 pub(super) const SLOTS: usize = 12;
+
+/// See the [module](self).
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Bucket {
@@ -18,37 +21,23 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 pub(super) static EMPTY: Bucket = Bucket { tags: [0; SLOTS], beyond: 0, positions: [0; SLOTS] };
 
 impl Bucket {
-    /// The slots that have a tag, and now and then one that has not: the first is right. A bit for each: that of
-    /// slot 0 to 7 in the highest of each byte, that of slot 8 to 11 in the one below.
+    /// The slots that have a tag, a bit for each; some may be dead.
     #[inline]
-    pub(super) const fn tagged(&self, tag: u8) -> u64 {
-        // The bytes that differ in nothing (Mycroft, 1987), eight and four at a time.
-        const LOW: u64 = 0x0101_0101_0101_0101;
-        const HIGH: u64 = 0x8080_8080_8080_8080;
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.tags;
-        let same = LOW * tag as u64;
-        let first = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ same;
-        let last = u64::from_le_bytes([i, j, k, l, 0, 0, 0, 0]) ^ same;
-        let first = first.wrapping_sub(LOW) & !first & HIGH;
-        let last = last.wrapping_sub(LOW) & !last & (HIGH >> 32);
-        first | last >> 1
+    pub(super) fn tagged(&self, tag: u8) -> u32 {
+        lanes::tagged(&self.tags, tag)
     }
 
-    /// The slot of the lowest bit of [`Bucket::tagged`].
+    /// The slots whose position is remembered, a bit for each.
     #[inline]
-    pub(super) const fn slot(tagged: u64) -> usize {
-        let bit = tagged.trailing_zeros() as usize;
-        bit / 8 + if bit % 8 == 7 { 0 } else { 8 }
+    pub(super) fn live(&self, span: Span) -> u32 {
+        lanes::live(&self.positions, span)
     }
 
-    /// The first slot whose position is not remembered any more.
+    /// The first slot that has room, of those that are live.
     #[inline]
-    pub(super) fn free(&self, span: Span) -> Option<usize> {
-        let mut free = 0;
-        for (position, bit) in self.positions.iter().zip(BITS) {
-            free |= if span.holds(*position) { 0 } else { bit };
-        }
-        (free != 0).then_some(free.trailing_zeros() as usize)
+    pub(super) const fn free(live: u32) -> Option<usize> {
+        let slot = live.trailing_ones() as usize;
+        if slot < SLOTS { Some(slot) } else { None }
     }
 
     #[inline]
@@ -58,9 +47,6 @@ impl Bucket {
         }
     }
 }
-
-/// A bit for each slot.
-const BITS: [u32; SLOTS] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048];
 
 /// The hash of an id, as the index takes it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -53,6 +53,13 @@ impl Table {
         }
     }
 
+    /// The bucket to write to, if it was ever written to.
+    #[inline]
+    pub(super) fn written(&mut self, at: usize) -> Option<&mut Bucket> {
+        let chunk = self.chunks.get_mut(at / CHUNK)?.as_mut()?;
+        Some(&mut chunk[at % CHUNK])
+    }
+
     /// The bucket to write to, allocated with its chunk if need be.
     #[inline]
     fn bucket_mut(&mut self, at: usize) -> Option<&mut Bucket> {
@@ -70,19 +77,19 @@ impl Table {
         let mut free = None;
         for at in home..home + PROBES {
             let bucket = self.bucket(at);
-            let mut tagged = bucket.tagged(tag);
+            let live = bucket.live(span);
+            let mut tagged = bucket.tagged(tag) & live;
             while tagged != 0 {
-                let slot = Bucket::slot(tagged);
+                let slot = tagged.trailing_zeros() as usize;
                 tagged &= tagged - 1;
                 if let Some(position) = bucket.positions.get(slot)
-                    && span.holds(*position)
                     && is(*position)
                 {
                     return Spot::Known(*position);
                 }
             }
             if free.is_none() {
-                free = bucket.free(span).map(|slot| (at, slot));
+                free = Bucket::free(live).map(|slot| (at, slot));
             }
             if !span.holds(bucket.beyond) && free.is_some() {
                 break;
@@ -118,7 +125,8 @@ impl Table {
     /// `false` where there is no room within the probes.
     pub(super) fn insert(&mut self, hash: Hash, position: u32, span: Span) -> bool {
         let home = hash.home(self.buckets);
-        let free = (home..home + PROBES).find_map(|at| Some((home, at, self.bucket(at).free(span)?)));
+        let free =
+            (home..home + PROBES).find_map(|at| Some((home, at, Bucket::free(self.bucket(at).live(span))?)));
         free.is_some_and(|free| self.put(hash.tag(), position, span, free))
     }
 
