@@ -269,7 +269,7 @@ impl Auditor {
         at: i64,
         intent: Intent,
     ) -> Verdict {
-        tracker.tidy_for(1, at);
+        tracker.expect(1, at);
         if tracker.admit_at_once(message, hash, at, intent) {
             self.count_fresh(1);
             return Verdict::Fresh;

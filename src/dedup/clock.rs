@@ -1,6 +1,6 @@
 //! The engine's time: what it is told, made monotonic, with large leaps held back.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Engine time in milliseconds since the Unix epoch. It never runs back, and follows a leap forward beyond a bound
@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub(super) struct EngineClock {
     /// `None` until it is first told the time.
     now: Option<i64>,
+    /// The date that was told last, and the milliseconds since the epoch at which it begins.
+    date: NaiveDate,
+    midnight: i64,
     max_forward_jump: i64,
     audit: ClockAudit,
 }
@@ -39,20 +42,21 @@ pub struct Holding {
 }
 
 impl EngineClock {
-    pub(super) const fn new(max_forward_jump: i64) -> Self {
+    pub(super) fn new(max_forward_jump: i64) -> Self {
         let audit = ClockAudit { holding: None, leaps: 0, behind_by_at_most: TimeDelta::zero() };
-        Self { now: None, max_forward_jump, audit }
+        let date = DateTime::<Utc>::UNIX_EPOCH.date_naive();
+        Self { now: None, date, midnight: 0, max_forward_jump, audit }
     }
 
     /// A clock that goes on from a time, as after a restart.
-    pub(super) const fn at(now: Option<i64>, max_forward_jump: i64) -> Self {
+    pub(super) fn at(now: Option<i64>, max_forward_jump: i64) -> Self {
         Self { now, ..Self::new(max_forward_jump) }
     }
 
     /// The engine time, after it was told that it is `told`.
     #[inline]
     pub(super) fn tell(&mut self, told: DateTime<Utc>) -> i64 {
-        let at = told.timestamp_millis();
+        let at = self.millis(told);
         match self.now {
             // What comes in order, or again, as nearly always.
             Some(now) if at >= now && at - now <= self.max_forward_jump => {
@@ -66,6 +70,27 @@ impl EngineClock {
                 at
             }
         }
+    }
+
+    /// The milliseconds since the epoch, with the date turned into days but once a day: that takes longer than all else
+    /// the clock does.
+    #[inline]
+    fn millis(&mut self, told: DateTime<Utc>) -> i64 {
+        let (date, time) = {
+            let told = told.naive_utc();
+            (told.date(), told.time())
+        };
+        if date != self.date {
+            self.turn_over(date);
+        }
+        self.midnight
+            + i64::from(time.num_seconds_from_midnight()) * 1000
+            + i64::from(time.nanosecond() / 1_000_000)
+    }
+
+    #[cold]
+    fn turn_over(&mut self, date: NaiveDate) {
+        (self.date, self.midnight) = (date, date.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
     }
 
     /// Takes `told` for the time, however far ahead it is. Engine time still never runs back.
@@ -145,6 +170,24 @@ mod tests {
         clock.tell(instant(5000));
         clock.tell(instant(10));
         assert_eq!((clock.audit().holding, clock.audit().leaps), (None, 2));
+    }
+
+    #[test]
+    fn its_milliseconds_are_those_of_the_calendar() {
+        let mut clock = EngineClock::new(i64::MAX);
+        let day = 86_400_000;
+        let near = [0, 1, 999, 1000, day - 1, day, day + 1]
+            .map(|ms| [ms, -ms, ms + 20_000 * day, ms - 800_000 * day]);
+        for ms in near.into_iter().flatten() {
+            assert_eq!(clock.millis(instant(ms)), ms);
+        }
+        for end in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(clock.millis(end), end.timestamp_millis());
+        }
+        // A leap second, as chrono has it.
+        let leap = NaiveTime::from_hms_milli_opt(23, 59, 59, 1500).unwrap();
+        let leap = NaiveDate::from_ymd_opt(2016, 12, 31).unwrap().and_time(leap).and_utc();
+        assert_eq!(clock.millis(leap), leap.timestamp_millis());
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Deduplicator {
         verdicts.reserve(messages.len());
         let mut hashes = [Hash::default(); ABREAST];
         for batch in messages.chunks(ABREAST) {
-            self.tracker.tidy_for(batch.len(), at);
+            self.tracker.expect(batch.len(), at);
             self.tracker.place(batch, &mut hashes);
             let mut fresh = 0;
             for (message, hash) in batch.iter().zip(&hashes) {

@@ -31,8 +31,6 @@ pub(super) struct Log {
     head: u32,
     /// How many records there are from tail to head.
     len: u32,
-    /// Before this time there is nothing to do about the record at the tail. It may be too early, never too late.
-    due: i64,
 }
 
 impl Log {
@@ -51,7 +49,6 @@ impl Log {
             tail: start,
             head: start,
             len: 0,
-            due: i64::MIN,
         }
     }
 
@@ -85,8 +82,7 @@ impl Log {
     /// The sighting that the TTL of a record runs from.
     #[inline]
     pub(super) fn at(&self, position: u32, record: &Record) -> i64 {
-        let base = self.segments.get(self.place(position).0).map_or(0, |segment| segment.base);
-        base + i64::from(record.at)
+        self.segments.get(self.place(position).0).map_or(0, |segment| segment.at(record))
     }
 
     /// The first sighting of a record whose TTL runs from `at`.
@@ -192,9 +188,6 @@ impl Log {
             record.at = offset;
             record.device |= RENEWED;
         }
-        if position == self.tail {
-            self.due = i64::MIN;
-        }
         true
     }
 
@@ -207,19 +200,12 @@ impl Log {
     fn front(&self) -> Option<(&Record, i64)> {
         let segment = self.segments.front()?;
         let record = segment.records.get((self.tail & (SEGMENT - 1)) as usize)?;
-        Some((record, segment.base + i64::from(record.at)))
-    }
-
-    /// Whether there may be something to do about the record at the tail when those from `before` and earlier
-    /// leave.
-    #[inline]
-    pub(super) const fn is_due(&self, before: i64) -> bool {
-        self.due <= before
+        Some((record, segment.at(record)))
     }
 
     /// What is to be done about the record at the tail when those from `before` and earlier leave.
     #[inline]
-    pub(super) fn look(&mut self, before: i64) -> Due {
+    pub(super) fn look(&self, before: i64) -> Due {
         let Some((record, at)) = self.front() else { return Due::Stays };
         if at <= before || record.state() == State::Moved {
             return Due::Leaves;
@@ -227,7 +213,6 @@ impl Log {
         if record.is_renewed() {
             return Due::IsCarried;
         }
-        self.due = at;
         Due::Stays
     }
 
@@ -236,7 +221,6 @@ impl Log {
         if let Some(record) = self.get_mut(position) {
             record.set_state(State::Moved);
         }
-        self.due = i64::MIN;
     }
 
     /// Takes the record at the tail away.
@@ -245,7 +229,6 @@ impl Log {
         if self.len == 0 {
             return;
         }
-        self.due = i64::MIN;
         self.len -= 1;
         self.tail = self.tail.wrapping_add(1);
         let front = self.segments.front().map_or(0, |segment| segment.records.len());
@@ -260,15 +243,13 @@ impl Log {
         let Some(segment) = self.segments.front() else { return 0 };
         let from = (self.tail & (SEGMENT - 1)) as usize;
         let records = segment.records.get(from..).unwrap_or_default();
-        let leaves = |record: &&Record| {
-            segment.base + i64::from(record.at) <= before || record.state() == State::Moved
-        };
+        let leaves = |record: &&Record| segment.at(record) <= before || record.state() == State::Moved;
         let gone = records.iter().take(most).take_while(leaves).count();
         if gone > 0 {
-            self.due = i64::MIN;
+            let is_segment_over = gone == records.len();
             self.len -= gone as u32;
             self.tail = self.tail.wrapping_add(gone as u32);
-            if gone == records.len() {
+            if is_segment_over {
                 self.leave_empty_segments();
             }
         }
@@ -370,7 +351,6 @@ impl Log {
     }
 
     fn drop_front(&mut self) {
-        self.due = i64::MIN;
         if let Some(mut done) = self.segments.pop_front() {
             done.records.clear();
             self.spare = done.records;

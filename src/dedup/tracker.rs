@@ -15,6 +15,9 @@ pub(super) const ABREAST: usize = 64;
 /// again since they came go to the head.
 const TIDIED: usize = 2;
 
+/// For how many messages the tail is looked at together.
+const TIDIED_FOR: usize = 8;
+
 /// How many are carried to the head at most when there is no room otherwise.
 const CARRIED: usize = 32;
 
@@ -44,6 +47,8 @@ pub(super) struct Tracker {
     placing: Placing,
     log: Log,
     index: Index,
+    /// Messages that came since the tail was looked at.
+    untidied: usize,
     counts: Counts,
 }
 
@@ -69,6 +74,7 @@ impl Tracker {
             placing: secret.placing(),
             log: Log::new(rules.positions, rules.sliding),
             index: Index::new(),
+            untidied: 0,
             counts: Counts::default(),
         }
     }
@@ -125,11 +131,12 @@ impl Tracker {
         std::hint::black_box(touched);
     }
 
-    /// Lets ids leave whose time is over at `at`, and carries to the head those that were seen again: some for each
-    /// of so many messages that come.
+    /// So many messages come at `at`: lets ids leave whose time is over then, and carries to the head those that were
+    /// seen again, some for each message.
     #[inline(always)]
-    pub(super) fn tidy_for(&mut self, messages: usize, at: i64) {
-        if self.log.is_due(at - self.rules.remembered) {
+    pub(super) fn expect(&mut self, messages: usize, at: i64) {
+        self.untidied += messages;
+        if self.untidied >= TIDIED_FOR {
             self.tidy_tail(messages, at);
         }
     }
@@ -137,13 +144,15 @@ impl Tracker {
     #[inline(never)]
     fn tidy_tail(&mut self, messages: usize, at: i64) {
         let before = at - self.rules.remembered;
+        let most = std::mem::take(&mut self.untidied) * TIDIED;
         self.log.pop_segment(before);
-        let most = messages * TIDIED;
         let mut moved = self.log.pop_many(before, most);
         while moved < most && self.tidy(at) {
             moved += 1;
         }
-        self.counts.longest = self.counts.longest.max(moved.div_ceil(messages) as u64);
+        if moved as u64 > self.counts.longest {
+            self.counts.longest = self.counts.longest.max(moved.div_ceil(messages) as u64);
+        }
     }
 
     /// Remembers a message whose own bucket tells that its id is not there and has room for it, as nearly always.

@@ -26,6 +26,12 @@ impl Segment {
         0 <= offset && offset <= u32::MAX as i64
     }
 
+    /// The sighting that the TTL of one of its records runs from.
+    #[inline]
+    pub(super) const fn at(&self, record: &Record) -> i64 {
+        self.base + record.at as i64
+    }
+
     #[inline]
     pub(super) const fn offset(&self, at: i64) -> u32 {
         at.wrapping_sub(self.base) as u32

@@ -31,6 +31,7 @@ impl Pair {
 
     fn see(&mut self, message: &Message) {
         let verdict = self.engine.see(message, self.now);
+        self.model.expect(1, self.now);
         self.compare(message, verdict);
     }
 
@@ -38,8 +39,11 @@ impl Pair {
         let mut verdicts = Vec::new();
         self.engine.see_batch(messages, self.now, &mut verdicts);
         assert_eq!(verdicts.len(), messages.len());
-        for (message, verdict) in messages.iter().zip(verdicts) {
-            self.compare(message, verdict);
+        for (messages, verdicts) in messages.chunks(64).zip(verdicts.chunks(64)) {
+            self.model.expect(messages.len(), self.now);
+            for (message, verdict) in messages.iter().zip(verdicts) {
+                self.compare(message, *verdict);
+            }
         }
     }
 
@@ -50,6 +54,7 @@ impl Pair {
 
     fn reserve(&mut self, message: &Message) {
         let (verdict, reservation) = self.engine.reserve(message, self.now);
+        self.model.expect(1, self.now);
         let (expected, reserved) = self.model.decide(message, self.now, true);
         assert_eq!((verdict, reservation.is_some()), (expected, reserved.is_some()), "{message:?}");
         *self.told.entry(verdict.kind().name()).or_default() += 1;

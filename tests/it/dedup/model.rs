@@ -38,6 +38,8 @@ pub(crate) struct Model {
     settings: Settings,
     now: Option<i64>,
     queue: VecDeque<Segment>,
+    /// Messages that came since the oldest were looked at.
+    untidied: usize,
     pub(crate) evicted: u64,
     pub(crate) holding: bool,
 }
@@ -48,7 +50,7 @@ fn instant(ms: i64) -> DateTime<Utc> {
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, now: None, queue: VecDeque::new(), evicted: 0, holding: false }
+        Self { settings, now: None, queue: VecDeque::new(), untidied: 0, evicted: 0, holding: false }
     }
 
     pub(crate) fn tell(&mut self, told: DateTime<Utc>) {
@@ -62,6 +64,20 @@ impl Model {
         let told = told.timestamp_millis();
         self.now = Some(self.now.unwrap_or(told).max(told));
         self.holding = false;
+    }
+
+    /// So many messages come, to be decided one after the other: some of the oldest leave first.
+    pub(crate) fn expect(&mut self, messages: usize, told: DateTime<Utc>) {
+        self.tell(told);
+        self.untidied += messages;
+        if self.untidied >= 8 {
+            self.drop_segment();
+            for _ in 0..std::mem::take(&mut self.untidied) * 2 {
+                if !self.tidy() {
+                    break;
+                }
+            }
+        }
     }
 
     /// The verdict, and when it was reserved if it was.
@@ -134,6 +150,7 @@ impl Model {
 
     /// Saved and restored: what is in flight or given up is gone, and the rest queued anew.
     pub(crate) fn restart(&mut self) {
+        self.untidied = 0;
         let now = self.now.unwrap_or(i64::MIN);
         let remembered = self.remembered();
         let all: Vec<_> =
@@ -170,8 +187,6 @@ impl Model {
 
     fn admit(&mut self, known: Known) -> bool {
         let Limit::Ids(limit) = self.settings.limit else { panic!("the model counts ids") };
-        self.drop_segment();
-        let _ = self.tidy() && self.tidy();
         for _ in 0..32 {
             if self.len() < limit || !self.tidy() {
                 break;
