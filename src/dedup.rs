@@ -50,7 +50,7 @@
 //!   must not forget the window.
 //! - A crash loses no message: [`reserve`](Deduplicator::reserve) one, make it safe, [`commit`](Deduplicator::commit) it.
 //!   What is in flight is not in a [`snapshot`].
-//! - No call stalls: ids leave one by one or a segment at a time, and the index grows a bucket at a time. An id takes
+//! - No call stalls: ids leave a few for each message or a segment at a time, and the index grows a bucket at a time. An id takes
 //!   32 bytes and its share of the index, some 42 to 46 bytes in all.
 //! - Ids chosen by an attacker do not meet: they are placed by SipHash-1-3 under a [`Secret`].
 //!

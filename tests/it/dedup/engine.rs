@@ -215,3 +215,50 @@ fn it_equals_the_model_over_many_segments_and_tables() {
         assert!(pair.told["untracked"] > 100, "{:?}", pair.told);
     }
 }
+
+#[test]
+fn a_reservation_that_lapsed_is_counted_once_and_for_its_own_message_alone() {
+    let second = TimeDelta::seconds(1);
+    let settings = Settings::new(TimeDelta::seconds(100)).with_reserve_timeout(second);
+    let mut engine = Deduplicator::new(&settings).unwrap();
+    let at = |ms: i64| DateTime::from_timestamp_millis(1_800_000_000_000 + ms).unwrap();
+    let [id, other] = [1, 2].map(MessageId::from_u128);
+    let message = Message::new(id, Device::MAX, Fingerprint::from_u64(1));
+    let lapsed = |engine: &Deduplicator| engine.audit().lapsed_reservations;
+
+    assert!(engine.reserve(&message, at(0)).1.is_some());
+    assert_eq!(engine.see(&message, at(999)), Verdict::InFlight);
+    let another = Message::new(id, Device::MAX, Fingerprint::from_u64(2));
+    assert!(matches!(engine.see(&another, at(1000)), Verdict::Collision { .. }));
+    assert_eq!(lapsed(&engine), 0);
+    assert_eq!(engine.see(&message, at(1000)), Verdict::Fresh);
+    assert_eq!(lapsed(&engine), 1);
+    assert!(engine.see(&message, at(3000)).drops(), "it was seen by then");
+
+    // One that was decided in time has not lapsed.
+    let decided = Message::new(other, Device::MAX, Fingerprint::from_u64(1));
+    let reservation = engine.reserve(&decided, at(3000)).1.unwrap();
+    engine.commit(reservation).unwrap();
+    assert!(engine.see(&decided, at(9000)).drops());
+    assert_eq!(lapsed(&engine), 1);
+}
+
+#[test]
+fn ids_whose_time_is_over_leave_as_messages_come() {
+    let settings = Settings::new(TimeDelta::milliseconds(10)).with_grace(TimeDelta::zero());
+    let mut engine = Deduplicator::new(&settings).unwrap();
+    let mut verdicts = Vec::new();
+    for number in 0..20_000_u64 {
+        let now = DateTime::from_timestamp_millis(number as i64).unwrap();
+        let message =
+            Message::new(MessageId::from_u128(number.into()), Device::MAX, Fingerprint::from_u64(number));
+        if number % 3 == 0 {
+            engine.see_batch(&[message], now, &mut verdicts);
+        } else {
+            engine.see(&message, now);
+        }
+        // The ten that are remembered, and those of the messages that the tail is seen to for together.
+        assert!(engine.len() <= 10 + 8, "{number}: {}", engine.len());
+    }
+    assert!(engine.audit().longest_move <= 16, "{}", engine.audit());
+}
