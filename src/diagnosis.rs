@@ -95,10 +95,8 @@ pub struct Diagnosis {
     open: OpenRequests,
     place: Place,
     phase: Phase,
-    /// The handover steps that wait for the runbooks they called, the innermost last.
-    callers: Vec<Place>,
-    /// What explorations came to, in order.
-    explored: Vec<(Place, Explored)>,
+    /// What few diagnoses have.
+    aside: Option<Box<Aside>>,
     /// What the clock said last.
     now: DateTime<Utc>,
     /// The time that passed on the diagnosis's own account; it never runs back.
@@ -118,11 +116,21 @@ pub struct Diagnosis {
     /// How many entries were looked through for alerts to hand out, and how many alerts stood there.
     alerts_seen: usize,
     alerts_handed_out: u32,
-    /// The first alerts that were told, and the numbers of those that were told before an earlier one.
+    /// How many of the first alerts were told.
     alerts_told: u32,
-    told_ahead: Vec<u32>,
     /// Whether the log holds anything that a finding lists.
     remarkable: bool,
+}
+
+/// What few diagnoses have: apart, so that the others are small to move.
+#[derive(Clone, Debug, Default)]
+struct Aside {
+    /// The handover steps that wait for the runbooks they called, the innermost last.
+    callers: Vec<Place>,
+    /// What explorations came to, in order.
+    explored: Vec<(Place, Explored)>,
+    /// The numbers of alerts that were told before an earlier one.
+    told_ahead: Vec<u32>,
 }
 
 /// What is awaited at the present step. Instants are on the diagnosis's own account of time.
@@ -338,8 +346,7 @@ impl Diagnosis {
             open: OpenRequests::default(),
             place: Place { runbook: entry, step: start },
             phase: Phase::Ended,
-            callers: Vec::new(),
-            explored: Vec::new(),
+            aside: None,
             now,
             elapsed: TimeDelta::zero(),
             logged_elapsed: TimeDelta::zero(),
@@ -353,7 +360,6 @@ impl Diagnosis {
             alerts_seen: 0,
             alerts_handed_out: 0,
             alerts_told: 0,
-            told_ahead: Vec::new(),
             remarkable: false,
         };
         diagnosis.begin();
@@ -374,7 +380,8 @@ impl Diagnosis {
                 && let Some(entry) = self.log.get(open.entry)
             {
                 let (id, context, place) = (open.request, Arc::clone(&self.context), entry.place);
-                return Output::Probe(ProbeRequest { id, context, place, query, since: self.since });
+                let (since, query) = (self.since, query as usize);
+                return Output::Probe(ProbeRequest { context, since, id, place, query });
             }
             if let Some(output) = self.hand_out(open) {
                 return output;
@@ -396,11 +403,15 @@ impl Diagnosis {
     /// Says that the alert of that number has been told. Until then it is handed out again after a resume, so
     /// that a crash on the way loses none; nothing else waits for it.
     pub fn told(&mut self, alert: u32) {
-        if alert >= self.alerts_told && alert < self.alerts_handed_out && !self.told_ahead.contains(&alert) {
-            self.told_ahead.push(alert);
+        if alert < self.alerts_told || alert >= self.alerts_handed_out {
+            return;
         }
-        while let Some(at) = self.told_ahead.iter().position(|told| *told == self.alerts_told) {
-            self.told_ahead.swap_remove(at);
+        let ahead = &mut self.aside.get_or_insert_default().told_ahead;
+        if !ahead.contains(&alert) {
+            ahead.push(alert);
+        }
+        while let Some(at) = ahead.iter().position(|told| *told == self.alerts_told) {
+            ahead.swap_remove(at);
             self.alerts_told += 1;
         }
     }
@@ -534,6 +545,21 @@ impl Diagnosis {
         Question::of(self.context.step(self.place)?).map(|question| question.domain)
     }
 
+    fn is_told(&self, alert: u32) -> bool {
+        let is_ahead = |aside: &Aside| aside.told_ahead.contains(&alert);
+        alert < self.alerts_told || self.aside.as_deref().is_some_and(is_ahead)
+    }
+
+    /// The handover steps that wait for the runbooks they called, the innermost last.
+    fn callers(&self) -> &[Place] {
+        self.aside.as_deref().map_or(&[], |aside| &aside.callers)
+    }
+
+    /// What explorations came to, in order.
+    fn explored(&self) -> &[(Place, Explored)] {
+        self.aside.as_deref().map_or(&[], |aside| &aside.explored)
+    }
+
     fn rewind_alerts(&mut self) {
         self.alerts_seen = 0;
         self.alerts_handed_out = 0;
@@ -546,7 +572,7 @@ impl Diagnosis {
             if let Event::Alerted { exit } = entry.event {
                 let number = self.alerts_handed_out;
                 self.alerts_handed_out += 1;
-                if number < self.alerts_told || self.told_ahead.contains(&number) {
+                if self.is_told(number) {
                     continue;
                 }
                 let (place, at) = (entry.place, entry.at);

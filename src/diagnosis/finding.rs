@@ -249,7 +249,7 @@ impl Finding {
             more: None,
         };
         if finding.ending == Ending::Undetermined
-            && let Some((place, explored)) = diagnosis.explored.last()
+            && let Some((place, explored)) = diagnosis.explored().last()
         {
             let more = finding.more.get_or_insert_default();
             more.hypotheses = hypotheses(diagnosis, *place, explored);
@@ -278,7 +278,7 @@ impl More {
     fn gather(&mut self, diagnosis: &Diagnosis) {
         let context = &diagnosis.context;
         // Explorations that a runbook ended with, each before the entry that returns from it.
-        let mut explored = diagnosis.explored.iter();
+        let mut explored = diagnosis.explored().iter();
         let mut callees = Vec::new();
         for entry in diagnosis.log.entries() {
             match &entry.event {

@@ -200,7 +200,7 @@ impl Diagnosis {
                     };
                     self.remarkable = true;
                     self.push(Event::Called { callee });
-                    self.callers.push(self.place);
+                    self.aside.get_or_insert_default().callers.push(self.place);
                     self.place = Place { runbook: callee, step: start };
                 }
                 StepKind::Conclude(_) => return self.conclude(Some(self.place.step)),
@@ -490,7 +490,7 @@ impl Diagnosis {
     /// Ends the present runbook at a conclusion, or without one. Gives the caller's exit where it was called.
     fn conclude(&mut self, conclusion: Option<StepIndex>) -> Option<ExitIndex> {
         self.push(if conclusion.is_some() { Event::Concluded } else { Event::Undetermined });
-        let Some(caller) = self.callers.pop() else {
+        let Some(caller) = self.aside.as_mut().and_then(|aside| aside.callers.pop()) else {
             self.phase = Phase::Ended;
             return None;
         };
@@ -530,7 +530,7 @@ impl Diagnosis {
             return;
         }
         let explored = exploration.conclude(self);
-        self.explored.push((self.place, explored));
+        self.aside.get_or_insert_default().explored.push((self.place, explored));
         if let Some(exit) = self.conclude(None) {
             self.leave(exit);
         }

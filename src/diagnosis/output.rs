@@ -203,13 +203,17 @@ context!(ProbeRequest ApprovalRequest ActRequest AskRequest Alert);
 
 /// A check to be asked.
 #[derive(Clone, Debug)]
+// In this order what is asked for first is a word of its own, at the end: a request is read right after it was made,
+// and the processor waits where a word is read that was written in parts.
+#[repr(C)]
 pub struct ProbeRequest {
+    pub(super) context: Arc<Context>,
+    pub(super) since: DateTime<Utc>,
     /// The number to answer under.
     pub id: RequestId,
-    pub(super) context: Arc<Context>,
     pub(super) place: Place,
-    pub(super) query: u32,
-    pub(super) since: DateTime<Utc>,
+    /// Its position in the set; it fits.
+    pub(super) query: usize,
 }
 
 impl ProbeRequest {
@@ -223,7 +227,7 @@ impl ProbeRequest {
     /// The position of [`ProbeRequest::query`] in [`RunbookSet::queries`].
     #[must_use]
     pub const fn query_position(&self) -> usize {
-        self.query as usize
+        self.query
     }
 
     /// When the last wait or act began, or else the diagnosis: what "since" means in a check.

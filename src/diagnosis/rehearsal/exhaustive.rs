@@ -150,7 +150,7 @@ impl Signature {
         facts.sort();
         Self {
             place: pair(&diagnosis.place),
-            callers: diagnosis.callers.iter().map(pair).collect(),
+            callers: diagnosis.callers().iter().map(pair).collect(),
             phase: std::mem::discriminant(&diagnosis.phase),
             facts,
             elapsed: diagnosis.since_trigger().min(asks.longest),
