@@ -24,8 +24,10 @@
 mod anomaly;
 mod answers;
 mod bundle;
+mod error;
 mod explore;
 mod finding;
+mod handing_out;
 mod hypothesis;
 mod log;
 mod machine;
@@ -37,21 +39,21 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::fact::{Domain, Observation};
-use crate::runbook::step::{OnUnknown, Step, StepKind};
+use crate::fact::Observation;
 use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
 use answers::Answers;
 use explore::Exploration;
 use hypothesis::Explored;
-use log::{Event, Log, Place};
+use log::{Log, Place};
 use machine::exit_of;
-use open::{Open, OpenRequests, Wants};
+use open::{OpenRequests, Wants};
 use output::Context;
 
 pub use anomaly::Anomaly;
 pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
+pub use error::{AnswerError, NoSuchRunbook};
 pub use finding::{Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted};
 pub use output::{
     ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding, DiagnosisId,
@@ -181,54 +183,6 @@ impl Phase {
             Self::Probing | Self::Exploring(_) | Self::Ended => None,
         }
     }
-}
-
-/// The set has no runbook of that name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the set has no runbook \"{name}\"; it has: {known}")]
-pub struct NoSuchRunbook {
-    /// The name that was asked for.
-    pub name: String,
-    /// The names that there are.
-    pub known: String,
-}
-
-/// An answer that was not taken: it has changed nothing. (The time that came with it counts: what was due by then,
-/// the request itself perhaps, has expired.)
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnswerError {
-    /// No such request is open: it was never made, is answered already, or has expired.
-    #[error("request {0} is not open: it was never made, is answered already, or has expired")]
-    NotOpen(RequestId),
-    /// The request wants another kind of answer.
-    #[error("request {request} wants {wanted}, not {given}")]
-    WrongKind {
-        /// The request.
-        request: RequestId,
-        /// What it wants.
-        wanted: &'static str,
-        /// What was given.
-        given: &'static str,
-    },
-    /// A person's answer that is no value of the question's domain.
-    #[error("request {request}: {value} is no answer to the question; one is: {domain}")]
-    NotInDomain {
-        /// The request.
-        request: RequestId,
-        /// The answer.
-        value: String,
-        /// What answers there are.
-        domain: String,
-    },
-    /// An approval that was given for another state: another step or visit, another runbook, other evidence.
-    #[error(
-        "the approval was given for another state (its {differs} differs): show the present request again"
-    )]
-    OtherState {
-        /// What differs.
-        differs: &'static str,
-    },
 }
 
 /// Getters.
@@ -540,16 +494,6 @@ impl Diagnosis {
         })
     }
 
-    /// The domain of the question at the present step.
-    fn asked_domain(&self) -> Option<&Domain> {
-        Question::of(self.context.step(self.place)?).map(|question| question.domain)
-    }
-
-    fn is_told(&self, alert: u32) -> bool {
-        let is_ahead = |aside: &Aside| aside.told_ahead.contains(&alert);
-        alert < self.alerts_told || self.aside.as_deref().is_some_and(is_ahead)
-    }
-
     /// The handover steps that wait for the runbooks they called, the innermost last.
     fn callers(&self) -> &[Place] {
         self.aside.as_deref().map_or(&[], |aside| &aside.callers)
@@ -558,92 +502,5 @@ impl Diagnosis {
     /// What explorations came to, in order.
     fn explored(&self) -> &[(Place, Explored)] {
         self.aside.as_deref().map_or(&[], |aside| &aside.explored)
-    }
-
-    fn rewind_alerts(&mut self) {
-        self.alerts_seen = 0;
-        self.alerts_handed_out = 0;
-    }
-
-    #[inline(never)]
-    fn next_alert(&mut self) -> Option<Alert> {
-        while let Some(entry) = self.log.entries().get(self.alerts_seen) {
-            self.alerts_seen += 1;
-            if let Event::Alerted { exit } = entry.event {
-                let number = self.alerts_handed_out;
-                self.alerts_handed_out += 1;
-                if self.is_told(number) {
-                    continue;
-                }
-                let (place, at) = (entry.place, entry.at);
-                return Some(Alert { context: Arc::clone(&self.context), place, exit, at, number });
-            }
-        }
-        None
-    }
-
-    /// The request, where it is no probe. Apart from `poll`, whose frame would grow with it.
-    #[inline(never)]
-    fn hand_out(&self, open: Open) -> Option<Output> {
-        let entry = self.log.get(open.entry)?;
-        let place = entry.place;
-        let id = open.request;
-        let context = || Arc::clone(&self.context);
-        let expires_at = || self.due_at().unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let kind = &self.context.step(place)?.kind;
-        Some(match (&entry.event, kind) {
-            (Event::ApprovalAsked { .. }, StepKind::Act(act)) => Output::Approve(ApprovalRequest {
-                id,
-                context: context(),
-                place,
-                action: act.action.clone(),
-                scope: act.scope,
-                binding: self.binding(id)?,
-                expires_at: expires_at(),
-            }),
-            (Event::ActBegan { visit, .. }, StepKind::Act(act)) => Output::Act(ActRequest {
-                id,
-                context: context(),
-                place,
-                action: act.action.clone(),
-                scope: act.scope,
-                visit: *visit,
-                expires_at: expires_at(),
-            }),
-            (Event::PersonAsked { .. }, _) => {
-                let Question { text, domain, .. } = Question::of(self.context.step(place)?)?;
-                Output::Ask(AskRequest {
-                    id,
-                    context: context(),
-                    place,
-                    question: text.into(),
-                    domain: domain.clone(),
-                    expires_at: expires_at(),
-                })
-            }
-            _ => return None,
-        })
-    }
-}
-
-/// What a step asks a person.
-struct Question<'a> {
-    text: &'a str,
-    /// The values that an answer may have.
-    domain: &'a Domain,
-    within: TimeDelta,
-}
-
-impl<'a> Question<'a> {
-    fn of(step: &'a Step) -> Option<Self> {
-        let (text, branches, within) = match &step.kind {
-            StepKind::Ask(ask) => (&ask.question, &ask.branches, ask.answer_within),
-            StepKind::Check(check) => match &check.unknown {
-                OnUnknown::Ask { question, answer_within } => (question, &check.branches, *answer_within),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        Some(Self { text, domain: branches.domain(), within })
     }
 }

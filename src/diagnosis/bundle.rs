@@ -2,22 +2,22 @@
 //! is replayed to check a conclusion, and what an auditor reads.
 
 mod display;
+mod record;
 
 use std::fmt::{self, Write as _};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::Diagnosis;
 use super::anomaly::Anomaly;
-use super::log::{Entry, Event, Log, Place, Word};
-use super::output::{ActOutcome, ActReport, Context, DiagnosisId, Reply, RequestId};
-use super::{Diagnosis, Question};
-use crate::fact::{Details, Domain, Evidence, Observation, Source, Unknown, UnknownReason, Value};
-use crate::runbook::step::{StepIndex, StepKind};
+use super::output::{ActOutcome, ActReport, DiagnosisId, Reply, RequestId};
+use crate::fact::{Details, Source, UnknownReason};
 use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
-use crate::time::{format_duration, parse_duration};
+
+pub(super) use record::{record, render};
 
 /// The version of the form.
 const FORMAT: u32 = 1;
@@ -445,190 +445,5 @@ impl fmt::Write for Hash {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.update(text);
         Ok(())
-    }
-}
-
-/// An entry of the log as it is recorded.
-pub(super) fn record(context: &Context, log: &Log, entry: &Entry) -> Record {
-    Record {
-        at: entry.at,
-        runbook: context.runbook_name(entry.place).into(),
-        step: context.step_id(entry.place).into(),
-        // What an entry points at is always there.
-        what: recorded(context, log, entry).unwrap_or(Recorded::Anomaly(Anomaly::NoBranch)),
-    }
-}
-
-fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
-    let place = entry.place;
-    let step = context.step(place);
-    let took = took(context, place, &entry.event);
-    let query = |query: &u32| context.set.queries().get(*query as usize);
-    let check = |at: &u32| query(at).map_or(Box::default(), |query| query.check.clone());
-    let observed = |at: &u32| Some(RecordedObservation::of(log.observation_of(entry)?, &query(at)?.domain));
-    let act = match step.map(|step| &step.kind) {
-        Some(StepKind::Act(act)) => Some(act),
-        _ => None,
-    };
-    let action = || act.map_or(Box::default(), |act| act.action.clone());
-    let question = step.and_then(Question::of);
-    let length = |length: &TimeDelta| format_duration(*length);
-    let within = || {
-        let asked = question.as_ref().map(|question| question.within);
-        format_duration(act.map(|act| act.answer_within).or(asked).unwrap_or_default())
-    };
-    Some(match &entry.event {
-        Event::Asked { request, query: at, exploring } => {
-            let of = query(at).and_then(|query| context.subject.name_of(query.scope)).unwrap_or_default();
-            Recorded::Asked { request: *request, check: check(at), of: of.into(), exploring: *exploring }
-        }
-        Event::Answered { request, query, .. } => {
-            Recorded::Answered { request: *request, check: check(query), observation: observed(query)?, took }
-        }
-        Event::Explored { request, query, .. } => {
-            Recorded::Explored { request: *request, check: check(query), observation: observed(query)? }
-        }
-        Event::Reused { query, entry, .. } => Recorded::Known { check: check(query), record: *entry, took },
-        Event::NoSubject { query, .. } => Recorded::NoSubject { check: check(query), took },
-        Event::Elapsed { elapsed, .. } => Recorded::Elapsed { elapsed: length(elapsed), took },
-        Event::PersonAsked { request } => {
-            let question = question.as_ref().map_or(Box::default(), |question| question.text.into());
-            Recorded::PersonAsked { request: *request, question, within: within() }
-        }
-        Event::PersonAnswered { request, said, .. } => {
-            let Word::Reply(Reply { value, by, details }) = log.word(*said)?.clone() else { return None };
-            let value =
-                value.zip(question).map(|(value, question)| RecordedValue::of(value, question.domain));
-            Recorded::PersonAnswered { request: *request, value, by, details, took }
-        }
-        Event::WaitBegan { length: by } => Recorded::WaitBegan { length: length(by) },
-        Event::WaitEnded { idle, .. } => Recorded::WaitEnded { idle: *idle, took },
-        Event::ApprovalAsked { request } => {
-            Recorded::ApprovalAsked { request: *request, action: action(), within: within() }
-        }
-        Event::Approved { request, said } => {
-            let Word::Approved(by) = log.word(*said)?.clone() else { return None };
-            Recorded::Approved { request: *request, by }
-        }
-        Event::Declined { request, said, .. } => {
-            let Word::Refused { by, reason } = log.word(*said)?.clone() else { return None };
-            Recorded::Declined { request: *request, by, reason, took }
-        }
-        Event::Rechecked { request, query, .. } => Recorded::Rechecked {
-            request: *request,
-            check: check(query),
-            observation: observed(query)?,
-            took,
-        },
-        Event::ActBegan { request, visit } => {
-            Recorded::ActBegan { request: *request, action: action(), visit: *visit, within: within() }
-        }
-        Event::Acted { request, said, .. } => {
-            let Word::Report(ActReport { outcome, by, details }) = log.word(*said)?.clone() else {
-                return None;
-            };
-            Recorded::Acted { request: *request, outcome, by, details, took }
-        }
-        Event::Expired { request, .. } => Recorded::Expired { request: *request, took },
-        Event::Called { callee } => {
-            let runbook = context.set.runbook(*callee).map_or("", |runbook| runbook.name());
-            Recorded::Called { runbook: runbook.into() }
-        }
-        Event::Returned { conclusion, .. } => {
-            Recorded::Returned { conclusion: conclusion.map(|step| concluded(context, place, step)), took }
-        }
-        Event::Alerted { exit } => {
-            let alert = step?.kind.exit(*exit)?.alert.as_ref()?;
-            Recorded::Alerted { severity: alert.severity, text: alert.text.clone() }
-        }
-        Event::Anomaly(anomaly) => Recorded::Anomaly(*anomaly),
-        Event::Concluded => Recorded::Concluded,
-        Event::Undetermined => Recorded::Undetermined,
-        Event::Aborted(anomaly) => Recorded::Aborted(*anomaly),
-    })
-}
-
-/// The id of the conclusion that a handover step's callee came to.
-fn concluded(context: &Context, place: Place, step: StepIndex) -> Box<str> {
-    let callee = context.set.link(place.runbook, place.step).map(|link| link.callee);
-    callee.map_or("?", |runbook| context.step_id(Place { runbook, step })).into()
-}
-
-fn took(context: &Context, place: Place, event: &Event) -> Option<Took> {
-    let position = event.exit()?;
-    let kind = &context.step(place)?.kind;
-    let exit = kind.exit(position)?;
-    Some(Took {
-        to: context.step_id(Place { step: exit.to, ..place }).into(),
-        by: kind.exit_name(position).into(),
-        note: exit.note.clone(),
-    })
-}
-
-/// An observation as a person reads it.
-pub(super) fn render(observation: &Observation, domain: &Domain) -> String {
-    match observation {
-        Observation::Known(evidence) => evidence.value.render(domain),
-        Observation::Unknown(unknown) => format!("unknown ({})", unknown.reason),
-    }
-}
-
-impl RecordedObservation {
-    fn of(observation: &Observation, domain: &Domain) -> Self {
-        match observation {
-            Observation::Known(Evidence { value, observed_at, source, details }) => Self::Known {
-                value: RecordedValue::of(*value, domain),
-                observed_at: *observed_at,
-                source: source.clone(),
-                details: details.clone(),
-            },
-            Observation::Unknown(Unknown { reason, source, details }) => {
-                Self::Unknown { reason: *reason, source: source.clone(), details: details.clone() }
-            }
-        }
-    }
-
-    fn read(&self, domain: &Domain) -> Result<Observation, String> {
-        Ok(match self {
-            Self::Known { value, observed_at, source, details } => {
-                Observation::known(value.read(domain)?, *observed_at, source.clone())
-                    .with_details(details.iter().cloned())
-            }
-            Self::Unknown { reason, source, details } => {
-                Observation::unknown(*reason, source.clone(), "").with_details(details.iter().cloned())
-            }
-        })
-    }
-}
-
-impl RecordedValue {
-    fn of(value: Value, domain: &Domain) -> Self {
-        match value {
-            Value::Absent => Self::Absent,
-            Value::Duration(duration) => Self::Duration(format_duration(duration)),
-            Value::Instant(at) => Self::Instant(at),
-            Value::Number(number) => Self::Number(number.to_string()),
-            Value::Count(count) => Self::Count(count),
-            Value::Flag(flag) => Self::Flag(flag),
-            Value::Choice(_) => Self::Choice(value.render(domain).into()),
-        }
-    }
-
-    /// The value in that domain.
-    fn read(&self, domain: &Domain) -> Result<Value, String> {
-        let value = match self {
-            Self::Absent => Some(Value::Absent),
-            Self::Duration(text) => {
-                Some(Value::Duration(parse_duration(text).map_err(|error| error.to_string())?))
-            }
-            Self::Instant(at) => Some(Value::Instant(*at)),
-            Self::Number(text) => text.parse().ok().map(Value::Number),
-            Self::Count(count) => Some(Value::Count(*count)),
-            Self::Flag(flag) => Some(Value::Flag(*flag)),
-            Self::Choice(name) => domain.find_choice(name),
-        };
-        value
-            .filter(|value| value.is_of(domain))
-            .ok_or_else(|| format!("{self:?} is no value of the domain {domain}"))
     }
 }

@@ -1,20 +1,22 @@
-//! The transitions: how time and answers move a diagnosis from step to step.
+//! The transitions: how a diagnosis goes from step to step.
+
+mod take;
+mod time;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::anomaly::{Anomaly, CLOCK_JUMP, CLOCK_SLACK, MOST_STEPS_BACK, MOST_WAITS};
+use super::anomaly::{Anomaly, MOST_WAITS};
 use super::explore::Exploration;
-use super::log::{Entry, Event, ExitIndex, Observed, Place, Word};
+use super::log::{Entry, Event, ExitIndex, Place, Word};
 use super::open::{Open, Wants};
-use super::output::{ActOutcome, ActReport, Reply, RequestId};
+use super::output::RequestId;
 use super::{Diagnosis, Phase};
-use crate::fact::{Domain, Evidence, Observation, Source, UnknownReason, Value};
+use crate::fact::{Observation, Source, Value};
 use crate::runbook::RunbookSet;
 use crate::runbook::step::{
     About, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, Step, StepIndex, StepKind, Until,
 };
 use crate::subject::Subject;
-use crate::time::{format_duration, since};
 
 /// The positions of an act's ways out, as [`StepKind::exit`] numbers them.
 const DONE: ExitIndex = 0;
@@ -28,93 +30,6 @@ impl Diagnosis {
     pub(super) fn begin(&mut self) {
         if let Some(exit) = self.enter() {
             self.leave(exit);
-        }
-    }
-
-    /// Tells it the time: counts what has passed and takes every way out that time alone opens. Whether it may have
-    /// moved: most calls come in one moment, with nothing that could fall due.
-    #[inline]
-    pub(super) fn advance(&mut self, now: DateTime<Utc>) -> bool {
-        let passes = now != self.now || self.phase.falls_due();
-        if passes {
-            self.pass_time(now);
-        }
-        passes
-    }
-
-    #[cold]
-    fn pass_time(&mut self, now: DateTime<Utc>) {
-        if matches!(self.phase, Phase::Ended) {
-            return;
-        }
-        self.tick(now);
-        while self.phase.due().is_some_and(|due| due <= self.elapsed) {
-            self.fall_due();
-        }
-    }
-
-    /// Time is counted on the diagnosis's own account: what the given clock gained since the last call, and
-    /// nothing where it stepped back. So a wait keeps its length whatever the clock does.
-    fn tick(&mut self, now: DateTime<Utc>) {
-        // Only here does time pass: what was logged since then was logged at the time that still is.
-        let logged = self.log.next();
-        if logged != self.logged {
-            (self.logged, self.logged_elapsed) = (logged, self.elapsed);
-        }
-        let gained = since(now, self.now);
-        if gained < -CLOCK_SLACK {
-            // Recorded at the moment before: the event says what the clock said then.
-            self.note_anomaly(Anomaly::ClockBack { to: now });
-            self.steps_back += 1;
-            if self.steps_back > MOST_STEPS_BACK {
-                self.abort(Anomaly::ClockUnusable);
-            }
-            self.now = now;
-            return;
-        }
-        if gained <= TimeDelta::zero() {
-            return;
-        }
-        self.elapsed = self.after(gained);
-        self.now = now;
-        let awaited = self.phase.due().map_or(self.logged_elapsed, |due| due.max(self.logged_elapsed));
-        if self.elapsed.checked_sub(&awaited).is_some_and(|late| late > CLOCK_JUMP) {
-            self.note_anomaly(Anomaly::ClockForward);
-        }
-    }
-
-    /// What was awaited has not come, or the wait is over.
-    fn fall_due(&mut self) {
-        match self.phase {
-            Phase::Waiting { .. } => {
-                self.push(Event::WaitEnded { idle: false, exit: Some(0) });
-                self.begin_epoch();
-                self.leave(0);
-            }
-            Phase::Deferred { .. } => {
-                self.push(Event::WaitEnded { idle: false, exit: None });
-                self.begin_epoch();
-                let source = self.check().map(|check| check.source);
-                if let Some(exit) = source.and_then(|source| self.enter_check(source)) {
-                    self.leave(exit);
-                }
-            }
-            Phase::Person { request, .. } => {
-                self.close(request);
-                let exit = self.unanswered_exit();
-                self.push(Event::Expired { request, exit });
-                self.begin_epoch();
-                self.leave_or_explore(exit);
-            }
-            Phase::Approving { request, .. }
-            | Phase::Rechecking { request, .. }
-            | Phase::Acting { request, .. } => {
-                self.close(request);
-                self.push(Event::Expired { request, exit: Some(EXPIRED) });
-                self.begin_epoch();
-                self.leave(EXPIRED);
-            }
-            Phase::Probing | Phase::Exploring(_) | Phase::Ended => {}
         }
     }
 
@@ -376,117 +291,6 @@ impl Diagnosis {
         self.phase = Phase::Person { request, due };
     }
 
-    /// Takes the answer to a check, and the way out of the present one that it opens.
-    pub(super) fn take_answer(
-        &mut self,
-        request: RequestId,
-        query: u32,
-        observed: Observed,
-        exit: Option<ExitIndex>,
-    ) {
-        self.close(request);
-        self.remember(query);
-        match &mut self.phase {
-            Phase::Probing => {
-                self.push(Event::Answered { request, query, observed, exit });
-                if let Some(exit) = self.exit_or_unknown(exit) {
-                    self.leave(exit);
-                }
-            }
-            Phase::Exploring(exploration) => {
-                let step = exploration.answered(query).unwrap_or(self.place.step);
-                self.push_at(Place { step, ..self.place }, Event::Explored { request, query, observed });
-                self.go_on_exploring();
-            }
-            // Only those two and a recheck ask.
-            _ => self.take_recheck(request, query, observed),
-        }
-    }
-
-    fn take_recheck(&mut self, request: RequestId, query: u32, observed: Observed) {
-        // Not knowing whether there is anything left to do is no reason not to do what was approved.
-        let value = self.log.observation(observed).and_then(Observation::value);
-        let exit = (value == Some(Value::Flag(true))).then_some(NEEDLESS);
-        self.push(Event::Rechecked { request, query, observed, exit });
-        match exit {
-            Some(exit) => {
-                self.begin_epoch();
-                self.leave(exit);
-            }
-            None => self.act(),
-        }
-    }
-
-    /// Takes a person's word on an action.
-    pub(super) fn take_approval(&mut self, request: RequestId, by: Source, declined: Option<Box<str>>) {
-        self.close(request);
-        match declined {
-            None => {
-                let said = self.log.keep_word(Word::Approved(by));
-                self.push(Event::Approved { request, said });
-                self.begin_act();
-            }
-            Some(reason) => {
-                let said = self.log.keep_word(Word::Refused { by, reason });
-                self.push(Event::Declined { request: Some(request), said, exit: REFUSED });
-                self.begin_epoch();
-                self.leave(REFUSED);
-            }
-        }
-    }
-
-    /// Takes the actuator's report.
-    pub(super) fn take_report(&mut self, request: RequestId, report: ActReport) {
-        self.close(request);
-        let exit = match report.outcome {
-            ActOutcome::Done => DONE,
-            ActOutcome::Refused => REFUSED,
-            ActOutcome::Failed => FAILED,
-        };
-        let said = self.log.keep_word(Word::Report(report));
-        self.push(Event::Acted { request, said, exit });
-        self.begin_epoch();
-        self.leave(exit);
-    }
-
-    /// Takes a person's answer.
-    pub(super) fn take_reply(&mut self, request: RequestId, reply: Reply) {
-        self.close(request);
-        let exit = match (reply.value, self.context.step(self.place).map(|step| &step.kind)) {
-            (Some(value), Some(StepKind::Check(check))) => check.branches.select(value, self.now),
-            (Some(value), Some(StepKind::Ask(ask))) => ask.branches.select(value, self.now),
-            _ => self.unanswered_exit(),
-        };
-        let said = self.log.keep_word(Word::Reply(reply));
-        self.push(Event::PersonAnswered { request, said, exit });
-        self.begin_epoch();
-        self.leave_or_explore(exit);
-    }
-
-    /// The way out of a question that nobody answers; none where the check explores then.
-    fn unanswered_exit(&self) -> Option<ExitIndex> {
-        match self.context.step(self.place).map(|step| &step.kind) {
-            Some(StepKind::Ask(ask)) => u16::try_from(ask.branches.as_slice().len()).ok(),
-            _ => None,
-        }
-    }
-
-    /// Makes an answer what it counts as: no value of the check's domain, or too old, is unknown.
-    #[inline]
-    pub(super) fn accept(&self, query: u32, observation: &mut Observation) {
-        let Observation::Known(evidence) = &*observation else { return };
-        let Some(query) = self.context.set.queries().get(query as usize) else { return };
-        if !evidence.value.is_of(&query.domain) {
-            *observation = not_in_domain(evidence, &query.domain);
-        } else if let Some(bound) = query.stale_after
-            && evidence.observed_at != self.now
-            && let age = since(self.now, evidence.observed_at)
-            && age.abs() > bound
-        {
-            *observation = stale(evidence, age, bound);
-        }
-    }
-
     /// Ends the present runbook at a conclusion, or without one. Gives the caller's exit where it was called.
     fn conclude(&mut self, conclusion: Option<StepIndex>) -> Option<ExitIndex> {
         self.push(if conclusion.is_some() { Event::Concluded } else { Event::Undetermined });
@@ -555,15 +359,6 @@ impl Diagnosis {
         self.epoch = self.log.next();
     }
 
-    fn after(&self, length: TimeDelta) -> TimeDelta {
-        self.elapsed.checked_add(&length).unwrap_or(TimeDelta::MAX)
-    }
-
-    pub(super) fn since_trigger(&self) -> TimeDelta {
-        let before = self.context.started_at.signed_duration_since(self.context.trigger.at);
-        before.checked_add(&self.elapsed).unwrap_or(TimeDelta::MAX)
-    }
-
     /// Opens a request; the entry that says so is the next one.
     fn open(&mut self, wants: Wants) -> RequestId {
         let request = RequestId(self.next_request);
@@ -624,24 +419,6 @@ impl Diagnosis {
     pub(super) fn last_entry(&self) -> Option<u32> {
         self.log.next().checked_sub(1)
     }
-}
-
-#[cold]
-fn not_in_domain(evidence: &Evidence, domain: &Domain) -> Observation {
-    let text = format!("{:?} is no value of the domain {domain}", evidence.value);
-    unknown(evidence, UnknownReason::NotInDomain, text)
-}
-
-#[cold]
-fn stale(evidence: &Evidence, age: TimeDelta, bound: TimeDelta) -> Observation {
-    let (age, bound) = (format_duration(age), format_duration(bound));
-    let text = format!("observed {age} before the answer came; the check allows {bound} either way");
-    unknown(evidence, UnknownReason::Stale, text)
-}
-
-fn unknown(evidence: &Evidence, reason: UnknownReason, text: String) -> Observation {
-    let beside = evidence.details.iter().cloned();
-    Observation::unknown(reason, evidence.source.clone(), text).with_details(beside)
 }
 
 /// Where the value comes from of a step that is a check and asks at once, as most steps are.

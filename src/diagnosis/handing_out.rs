@@ -1,0 +1,111 @@
+//! What is handed out of a diagnosis, beside probes.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::log::Event;
+use super::open::Open;
+use super::output::{ActRequest, Alert, ApprovalRequest, AskRequest, Output};
+use super::{Aside, Diagnosis};
+use crate::fact::Domain;
+use crate::runbook::step::{OnUnknown, Step, StepKind};
+
+impl Diagnosis {
+    pub(super) fn is_told(&self, alert: u32) -> bool {
+        let is_ahead = |aside: &Aside| aside.told_ahead.contains(&alert);
+        alert < self.alerts_told || self.aside.as_deref().is_some_and(is_ahead)
+    }
+
+    pub(super) fn rewind_alerts(&mut self) {
+        self.alerts_seen = 0;
+        self.alerts_handed_out = 0;
+    }
+
+    #[inline(never)]
+    pub(super) fn next_alert(&mut self) -> Option<Alert> {
+        while let Some(entry) = self.log.entries().get(self.alerts_seen) {
+            self.alerts_seen += 1;
+            if let Event::Alerted { exit } = entry.event {
+                let number = self.alerts_handed_out;
+                self.alerts_handed_out += 1;
+                if self.is_told(number) {
+                    continue;
+                }
+                let (place, at) = (entry.place, entry.at);
+                return Some(Alert { context: Arc::clone(&self.context), place, exit, at, number });
+            }
+        }
+        None
+    }
+
+    /// The request, where it is no probe. Apart from `poll`, whose frame would grow with it.
+    #[inline(never)]
+    pub(super) fn hand_out(&self, open: Open) -> Option<Output> {
+        let entry = self.log.get(open.entry)?;
+        let place = entry.place;
+        let id = open.request;
+        let context = || Arc::clone(&self.context);
+        let expires_at = || self.due_at().unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let kind = &self.context.step(place)?.kind;
+        Some(match (&entry.event, kind) {
+            (Event::ApprovalAsked { .. }, StepKind::Act(act)) => Output::Approve(ApprovalRequest {
+                id,
+                context: context(),
+                place,
+                action: act.action.clone(),
+                scope: act.scope,
+                binding: self.binding(id)?,
+                expires_at: expires_at(),
+            }),
+            (Event::ActBegan { visit, .. }, StepKind::Act(act)) => Output::Act(ActRequest {
+                id,
+                context: context(),
+                place,
+                action: act.action.clone(),
+                scope: act.scope,
+                visit: *visit,
+                expires_at: expires_at(),
+            }),
+            (Event::PersonAsked { .. }, _) => {
+                let Question { text, domain, .. } = Question::of(self.context.step(place)?)?;
+                Output::Ask(AskRequest {
+                    id,
+                    context: context(),
+                    place,
+                    question: text.into(),
+                    domain: domain.clone(),
+                    expires_at: expires_at(),
+                })
+            }
+            _ => return None,
+        })
+    }
+
+    /// The domain of the question at the present step.
+    pub(super) fn asked_domain(&self) -> Option<&Domain> {
+        Question::of(self.context.step(self.place)?).map(|question| question.domain)
+    }
+}
+
+/// What a step asks a person.
+pub(super) struct Question<'a> {
+    pub(super) text: &'a str,
+    /// The values that an answer may have.
+    pub(super) domain: &'a Domain,
+    pub(super) within: TimeDelta,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn of(step: &'a Step) -> Option<Self> {
+        let (text, branches, within) = match &step.kind {
+            StepKind::Ask(ask) => (&ask.question, &ask.branches, ask.answer_within),
+            StepKind::Check(check) => match &check.unknown {
+                OnUnknown::Ask { question, answer_within } => (question, &check.branches, *answer_within),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Self { text, domain: branches.domain(), within })
+    }
+}
