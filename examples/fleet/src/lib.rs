@@ -13,7 +13,7 @@
 //! | [`operations`] | the index, the sweep, the plan, the checklist |
 //! | [`simulation`] | the run |
 //! | [`renewals`], [`endings`] | what became of each renewal, and of each device |
-//! | [`report`] | what an operator reads |
+//! | [`report`], [`wording`] | what an operator reads |
 
 pub mod agenda;
 pub mod device;
@@ -30,4 +30,5 @@ pub mod report;
 pub mod roster;
 pub mod services;
 pub mod simulation;
+pub mod wording;
 pub mod world;

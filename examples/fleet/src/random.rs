@@ -11,12 +11,12 @@ impl Random {
     #[must_use]
     pub fn new(seed: u64, part: u64) -> Self {
         let mut random = Self(seed ^ part.wrapping_mul(0xA24B_AED4_963E_E407));
-        random.next();
+        random.number();
         random
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -26,13 +26,13 @@ impl Random {
 
     /// Yes in so many of a hundred cases.
     pub fn percent(&mut self, share: u64) -> bool {
-        self.next() % 100 < share
+        self.number() % 100 < share
     }
 
     /// Whole minutes from the one number to the other, both included.
     pub fn minutes(&mut self, from: u32, to: u32) -> TimeDelta {
         let many = u64::from(to.saturating_sub(from)) + 1;
-        let more = u32::try_from(self.next() % many).unwrap_or(0);
+        let more = u32::try_from(self.number() % many).unwrap_or(0);
         TimeDelta::minutes(i64::from(from.saturating_add(more)))
     }
 
@@ -46,7 +46,7 @@ impl Random {
     pub fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for part in bytes.chunks_mut(8) {
-            part.copy_from_slice(&self.next().to_be_bytes());
+            part.copy_from_slice(&self.number().to_be_bytes());
         }
         bytes
     }

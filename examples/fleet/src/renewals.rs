@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use iot_runbook::certificate::lifecycle::{Happening, Lifecycle, Origin, Standing};
+use iot_runbook::certificate::validity::Fingerprint;
 
 /// What became of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,16 +54,21 @@ impl Became {
 
 /// Each renewal that began, by device and generation.
 #[derive(Clone, Debug, Default)]
-pub struct Renewals(BTreeMap<(u32, u64), Option<Became>>);
+pub struct Renewals {
+    became: BTreeMap<(u32, u64), Option<Became>>,
+    /// Of which generation a certificate is.
+    generations: BTreeMap<(u32, Fingerprint), u64>,
+}
 
 impl Renewals {
-    /// Looks at a lifecycle. Gives the time at which its latest change was confirmed, where that is new.
-    pub fn note(&mut self, number: u32, lifecycle: &Lifecycle) -> Option<DateTime<Utc>> {
-        let progress = lifecycle.progress()?;
-        let became = self.0.entry((number, progress.generation)).or_default();
-        let confirmed_at = progress.confirmed_at?;
-        if became.is_some() {
-            return None;
+    /// Looks at a lifecycle, after each thing that happened to it.
+    pub fn note(&mut self, number: u32, lifecycle: &Lifecycle) {
+        let in_use = lifecycle.in_use().fingerprint;
+        if let Some(progress) = lifecycle.progress() {
+            self.became.entry((number, progress.generation)).or_default();
+            if let Some(print) = progress.fingerprint {
+                self.generations.insert((number, print), progress.generation);
+            }
         }
         let failed = |what: &Happening| {
             matches!(
@@ -71,14 +76,18 @@ impl Renewals {
                 Happening::CommandFailed { .. } | Happening::DeviceFailed(_) | Happening::Refused(_)
             )
         };
-        *became = Some(match lifecycle.origin() {
+        let became = match lifecycle.origin() {
+            Origin::Enrolled => return,
             Origin::ReProvisioned => Became::ReProvisioned,
             Origin::Emergency => Became::Emergency,
             Origin::ByHand => Became::ByHand,
             _ if lifecycle.timeline().iter().any(|entry| failed(&entry.what)) => Became::AfterFailures,
             _ => Became::AtFirstGo,
-        });
-        Some(confirmed_at)
+        };
+        // An emergency certificate is being replaced already when it is first seen: its own generation is the one before.
+        let before = lifecycle.generation().saturating_sub(1);
+        let generation = *self.generations.entry((number, in_use)).or_insert(before);
+        self.became.entry((number, generation)).or_default().get_or_insert(became);
     }
 
     /// How many came to what, at the end. `has_started` says whether the latest one of a device has.
@@ -88,7 +97,7 @@ impl Renewals {
         lifecycle: impl Fn(u32) -> Option<(&'a Lifecycle, bool)>,
     ) -> BTreeMap<Became, usize> {
         let mut counts = BTreeMap::new();
-        for ((number, generation), became) in &self.0 {
+        for ((number, generation), became) in &self.became {
             let became = became.unwrap_or_else(|| {
                 let Some((lifecycle, has_started)) = lifecycle(*number) else { return Became::Overtaken };
                 let latest = lifecycle.progress().map(|progress| progress.generation);

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::Stage;
 use iot_runbook::certificate::checklist::Verdict;
-use iot_runbook::certificate::lifecycle::{AlertKind, Cause, Outcome};
 use iot_runbook::certificate::sweep::{Digest, Due, Reach, Visit};
 use iot_runbook::time::format_duration;
 
 use crate::endings::{Ending, broken, endings};
 use crate::simulation::Run;
+use crate::wording;
 use crate::world::{World, lock};
 
 /// No list is longer; the rest is counted.
@@ -133,7 +133,11 @@ fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
     text.list("To renew", &all(digest.to_renew().collect()), due);
     text.list("To follow up before they end", &all(digest.follow_up().collect()), due);
     text.list("Offline: plan for them", &all(digest.offline().collect()), |due| offline(world, due));
-    text.list("Overdue: should have been renewed", &all(digest.overdue().collect()), due);
+    text.list(
+        "Overdue: should have been renewed",
+        &all(digest.overdue().filter(|due| due.stage != Stage::Expired).collect()),
+        due,
+    );
     text.list("Ended", &all(digest.expired().collect()), due);
     text.list("Revoked, and in use", &all(digest.revoked().collect()), due);
     text.list("Not valid yet, and in use", &all(digest.not_yet_valid().collect()), due);
@@ -212,43 +216,16 @@ fn emergencies(text: &mut Text, world: &World) {
             record.device,
             moment(record.lost_at),
             length(record.closed_at - record.lost_at),
-            outcome(record.outcome),
-            cause(&record.cause),
+            wording::outcome(record.outcome),
+            wording::cause(&record.cause),
             record.timeline.len()
         )
     });
-    if let Some(record) = records.first() {
-        text.line(format_args!("The timeline of the first:"));
+    if let Some(record) = records.iter().max_by_key(|record| record.timeline.len()) {
+        text.line(format_args!("The longest timeline, of {}:", record.device));
         for entry in &record.timeline {
-            text.line(format_args!("  {}  {:?}", moment(entry.at), entry.what));
+            text.line(format_args!("  {}  {}", moment(entry.at), wording::happening(&entry.what)));
         }
-    }
-}
-
-const fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Renewed => "by the renewal, late",
-        Outcome::ReProvisioned => "re-provisioned",
-        Outcome::EmergencyCertificate => "emergency certificate",
-        Outcome::InstalledByHand => "installed by hand",
-        Outcome::WentBack => "went back to an older one",
-        _ => "out of service",
-    }
-}
-
-fn cause(cause: &Cause) -> String {
-    match cause {
-        Cause::NoAutoRenewal => "no auto-renewal".to_owned(),
-        Cause::NotBegun => "no renewal was begun".to_owned(),
-        Cause::IssuerBinds => "its issuer was not replaced".to_owned(),
-        Cause::NotIssued { .. } => "nothing was issued".to_owned(),
-        Cause::Refused { why } => format!("what was issued was refused: {why}"),
-        Cause::NotPublished => "not published".to_owned(),
-        Cause::DeviceSilent => "the device said nothing".to_owned(),
-        Cause::DeviceFailed { reason } => format!("the device failed: {}", reason.as_str()),
-        Cause::NotConfirmed => "it was not seen with the new certificate".to_owned(),
-        Cause::Retired => "its key was in other hands".to_owned(),
-        other => format!("{other:?}"),
     }
 }
 
@@ -256,7 +233,7 @@ fn alerts(text: &mut Text, world: &World, run: &Run) {
     text.heading("What people were told, and what the network did");
     let mut kinds = std::collections::BTreeMap::new();
     for notice in world.notices.values() {
-        *kinds.entry(alert(&notice.alert.what)).or_insert(0_usize) += 1;
+        *kinds.entry(wording::alert(&notice.alert.what)).or_insert(0_usize) += 1;
     }
     for (kind, count) in kinds {
         text.line(format_args!("{count:>6}  {kind}"));
@@ -272,23 +249,6 @@ fn alerts(text: &mut Text, world: &World, run: &Run) {
         world.asked_for.len(),
         world.called_off
     ));
-}
-
-fn alert(what: &AlertKind) -> &'static str {
-    match what {
-        AlertKind::RenewalFailed { .. } => "a renewal failed again and again",
-        AlertKind::CertificateRefused { .. } => "what was issued was refused",
-        AlertKind::IssuerBinds { .. } => "an issuer ends before its leaves",
-        AlertKind::NotConfirmed => "the device took it, and was not seen with it",
-        AlertKind::FollowUp => "a person must see to a certificate",
-        AlertKind::RolledBack => "a device went back to an older certificate",
-        AlertKind::KeyCompromised => "a key is in other hands",
-        AlertKind::Expired => "a certificate has ended, and the device is offline",
-        AlertKind::RecoveryFailed { .. } => "a round of a recovery failed",
-        AlertKind::ClockSuspect { .. } => "the clock is suspect",
-        AlertKind::CommandFails { .. } => "a command fails again and again",
-        _ => "something else",
-    }
 }
 
 fn checklist(text: &mut Text, world: &World, run: &Run) {
