@@ -80,3 +80,64 @@ impl Ledger {
         &self.broken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::world::World;
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    /// A retirement of the certificate that the device has at first.
+    fn retire(world: &World, compromised: bool) -> Retire {
+        let fingerprint = world.devices[0].uses.to_string();
+        let text = serde_json::json!({ "fingerprint": fingerprint, "compromised": compromised });
+        serde_json::from_value(text).unwrap()
+    }
+
+    fn world() -> (World, DateTime<Utc>) {
+        let now = NOW + TimeDelta::days(20_000);
+        (World::new(1, 1, now).unwrap().0, now)
+    }
+
+    #[test]
+    fn the_only_working_certificate_may_go_only_where_its_key_is_in_other_hands() {
+        for (compromised, has_another, was_seen, broken) in [
+            (false, false, false, 1),
+            (true, false, false, 0),
+            (false, true, false, 1),
+            (false, true, true, 0),
+        ] {
+            let (mut world, now) = world();
+            let retire = retire(&world, compromised);
+            if has_another {
+                let another = world.emergency_certificate(0).unwrap().unwrap();
+                world.devices[0].take_up(&another);
+                world.devices[0].holds[1].seen = was_seen;
+            }
+            let World { devices, ledger, .. } = &mut world;
+            ledger.retire(&devices[0], &retire, now);
+            assert_eq!(ledger.broken().len(), broken, "{compromised} {has_another} {was_seen}");
+            assert!(ledger.is_retired(retire.fingerprint));
+        }
+        // One that had ended is no loss.
+        let (mut world, now) = world();
+        let retire = retire(&world, false);
+        let World { devices, ledger, .. } = &mut world;
+        ledger.retire(&devices[0], &retire, now + TimeDelta::days(400));
+        assert!(ledger.broken().is_empty());
+    }
+
+    #[test]
+    fn a_second_certificate_for_a_generation_is_seen_and_the_same_one_again_is_none() {
+        let (mut world, now) = world();
+        let key = |text: &str| serde_json::from_value::<CommandKey>(text.into()).unwrap();
+        let first = world.issue(0, &key("a"), 1, now).unwrap();
+        assert_eq!(world.issue(0, &key("a"), 1, now).unwrap(), first);
+        assert!(world.ledger.broken().is_empty());
+        assert_ne!(world.issue(0, &key("b"), 1, now).unwrap(), first);
+        assert_eq!(world.ledger.broken().len(), 1);
+    }
+}

@@ -248,7 +248,7 @@ fn one_that_is_not_back_after_that_gets_its_emergency_certificate() {
         let conclusion = finding.conclusion();
         assert_eq!(conclusion, Some("emergency-certificate-installed"), "{act:?}");
         site.with(|state, _| {
-            assert_eq!(state.acts.last().map(String::as_str), Some("load-emergency-certificate"))
+            assert_eq!(state.acts.last().map(String::as_str), Some("load-emergency-certificate"));
         });
     }
 }

@@ -97,8 +97,7 @@ fn a_report_of_a_failed_test_that_is_read_again_holds_no_second_try_up() {
     let desired = Desired::new(1, new.pem());
     let failed = || Outcome::TestFailed { reason: Reason::new("no route") };
     let mut provisioning = MockProvisioningService::new();
-    let issued = new.clone();
-    provisioning.expect_issue().times(1).returning(move |_| Ok(issued.clone()));
+    provisioning.expect_issue().times(1).returning(move |_| Ok(new.clone()));
     let says = Arc::new(Mutex::new(None));
     let mut channel = MockConfigChannel::new();
     let (said, published) = (Arc::clone(&says), Arc::new(AtomicUsize::new(0)));
