@@ -68,7 +68,8 @@ pub trait ConfigChannel: Send + Sync {
     /// [`ServiceError`] where the broker did not acknowledge it.
     async fn publish(&self, request: &PublishRequest) -> Result<(), ServiceError>;
 
-    /// What the device published last on its topic of reports; `None`: nothing.
+    /// What the device published last on its topic of reports; `None`: nothing. Where you know it to be older than the
+    /// latest [`publish`](Self::publish) to the device, answer `None`: a failure that is told after that is another one.
     ///
     /// # Errors
     /// [`ServiceError`] where that is not known, or cannot be read.

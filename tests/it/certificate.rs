@@ -1,10 +1,14 @@
 //! The certificate engine from outside: beside the `openssl` command, and beside slow and obvious models.
 
 mod checklist;
+mod facts;
+mod handover;
 mod lifecycle;
 mod message;
 mod mint;
 mod openssl;
 mod reading;
+mod runbook;
 mod schedule;
+mod site;
 mod sweep;

@@ -249,6 +249,13 @@ impl Lifecycle {
             Some(successor) if successor.is_meant_by(told, &reported) => {}
             _ => return Err(Ignored::UnknownCertificate),
         }
+        let is_failure = matches!(
+            reported.outcome,
+            message::Outcome::Refused { .. } | message::Outcome::TestFailed { .. }
+        );
+        if is_failure && self.is_to_try_again() {
+            return Err(Ignored::Known);
+        }
         // Whoever speaks of it has received it: the broker's word for it is needed no more.
         self.outbox.drop_where(|command| matches!(command, Command::Publish(_)));
         self.published(rules, told, now);
@@ -299,6 +306,9 @@ impl Lifecycle {
             return Err(Ignored::UnknownCertificate);
         };
         if let Some(reason) = failed {
+            if self.is_to_try_again() {
+                return Err(Ignored::Known);
+            }
             return self.device_failed(rules, reason, now);
         }
         if successor.tested_at.is_some() {
@@ -308,6 +318,17 @@ impl Lifecycle {
         successor.confirm_by = Some(saturating_add(now, rules.settings().confirm_within));
         self.timeline.note(now, Happening::TestPassed);
         Ok(())
+    }
+
+    /// Whether the device is to be told again to try: what it failed with until then is known. Whoever reads its latest
+    /// report each time reads the same one until then, and must not take that for another failure.
+    fn is_to_try_again(&self) -> bool {
+        let Some(renewal) = &self.renewal else { return false };
+        let is_again = |command: &Command| {
+            matches!(command, Command::Publish(open) if open.generation == renewal.generation)
+                && renewal.successor().is_some_and(|successor| successor.publishes > 1)
+        };
+        self.outbox.keys_where(is_again).next().is_some()
     }
 
     /// The device could not take it, or its test failed: the same certificate is published again, later each time.

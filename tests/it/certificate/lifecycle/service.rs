@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use chrono::TimeDelta;
 use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Rules, Standing};
-use iot_runbook::certificate::message::{Desired, Outcome, Reported};
+use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 use iot_runbook::certificate::service::{ServiceError, ServiceErrorKind, TestOutcome, Worker};
 use iot_runbook::mock::{
     MockConfigChannel, MockOpsNotifier, MockProvisioningService, MockScheduler, MockTestEndpoint,
@@ -88,6 +88,47 @@ fn a_renewal_runs_over_the_services_and_survives_their_errors() {
     assert_eq!(pump.standing(), Standing::Settled);
     assert!(saved.lock().unwrap().len() >= 8, "before each command, and at the end");
     assert_eq!(saved.lock().unwrap().last(), Some(&pump));
+}
+
+/// The broker keeps the latest report, and it is read each turn: until the device was told again, it is the same failure.
+#[test]
+fn a_report_of_a_failed_test_that_is_read_again_holds_no_second_try_up() {
+    let new = certificate(1, 2, NOW, NOW + day(60));
+    let desired = Desired::new(1, new.pem());
+    let failed = || Outcome::TestFailed { reason: Reason::new("no route") };
+    let mut provisioning = MockProvisioningService::new();
+    provisioning.expect_issue().times(1).returning(move |_| Ok(new.clone()));
+    let says = Arc::new(Mutex::new(None));
+    let mut channel = MockConfigChannel::new();
+    let (said, published) = (Arc::clone(&says), Arc::new(AtomicUsize::new(0)));
+    channel.expect_reported().returning(move |_| Ok(said.lock().unwrap().clone()));
+    let count = Arc::clone(&published);
+    channel.expect_publish().returning(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    });
+    let mut tests = MockTestEndpoint::new();
+    tests.expect_outcome().returning(|_| Ok(Some(TestOutcome::failed(NOW, Reason::new("no route")))));
+    let worker = Worker::new(
+        Arc::new(provisioning),
+        Arc::new(channel),
+        Arc::new(MockOpsNotifier::new()),
+        Arc::new(MockScheduler::new()),
+    )
+    .with_test_endpoint(Arc::new(tests));
+    let (clock, rules) = (ManualClock::new(NOW), Rules::default());
+    let mut pump = Lifecycle::new("pump-7", *with_left(19).credential(), NOW).unwrap();
+    block_on(worker.turn(&mut pump, &rules, &clock, |_| {}));
+    *says.lock().unwrap() = Some(Reported::new(&desired, failed()));
+    clock.advance(TimeDelta::minutes(1));
+    let first = block_on(worker.turn(&mut pump, &rules, &clock, |_| {}));
+    assert_eq!(published.load(Ordering::Relaxed), 1);
+    clock.set(first.wake_at.unwrap());
+    let second = block_on(worker.turn(&mut pump, &rules, &clock, |_| {}));
+    assert_eq!((second.carried_out, published.load(Ordering::Relaxed)), (1, 2), "it is told again");
+    // Once it was told again, a failure is another one.
+    let failure = Event::Reported(Reported::new(&desired, failed()));
+    pump.handle(&rules, failure, clock.now()).unwrap();
 }
 
 #[test]

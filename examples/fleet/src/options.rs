@@ -1,0 +1,144 @@
+//! What the command line says.
+
+use thiserror::Error;
+
+/// What the program answers to `--help`.
+pub const USAGE: &str = "\
+The daily certificate job over a simulated fleet, with real certificates that it mints.
+
+  fleet [--devices N] [--days N] [--seed N]
+
+  --devices N   how many devices, 1 to 20000 (1000)
+  --days N      how many days pass, 1 to 60 (14)
+  --seed N      another number, another run; the same number, the same run (1)
+
+It ends with 1 where a device was lost, was issued two certificates for one renewal, lost its only working
+certificate, or came to its end without anybody having been told.";
+
+/// The most devices: a run of more takes minutes.
+const MOST_DEVICES: u32 = 20_000;
+/// The most days.
+const MOST_DAYS: u32 = 60;
+
+/// What to simulate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How many devices.
+    pub devices: u32,
+    /// How many days pass.
+    pub days: u32,
+    /// Which run of all that are possible.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { devices: 1_000, days: 14, seed: 1 }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A run.
+    Run(Options),
+    /// How to use the program.
+    Help,
+}
+
+/// The command line cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OptionsError {
+    /// There is no such option.
+    #[error("there is no option `{0}`: see `fleet --help`")]
+    Unknown(String),
+    /// An option stands alone.
+    #[error("`{0}` wants a number after it")]
+    NoNumber(String),
+    /// The number is none, or beyond the bounds.
+    #[error("`{option} {given}`: it is to be a whole number from {least} to {most}")]
+    Number {
+        /// Which option.
+        option: String,
+        /// What was given.
+        given: String,
+        /// The least that may be given.
+        least: u64,
+        /// The most that may be given.
+        most: u64,
+    },
+}
+
+impl Options {
+    /// Reads the arguments, without the program's own name. Of an option that is given twice the last counts.
+    ///
+    /// # Errors
+    /// [`OptionsError`], the first that is found.
+    pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Asked, OptionsError> {
+        let mut options = Self::default();
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let (option, given) = match argument.split_once('=') {
+                Some((option, given)) => (option.to_owned(), Some(given.to_owned())),
+                None => (argument, None),
+            };
+            if matches!(&*option, "--help" | "-h") {
+                return Ok(Asked::Help);
+            }
+            let (least, most) = match &*option {
+                "--devices" => (1, u64::from(MOST_DEVICES)),
+                "--days" => (1, u64::from(MOST_DAYS)),
+                "--seed" => (0, u64::MAX),
+                _ => return Err(OptionsError::Unknown(option)),
+            };
+            let Some(given) = given.or_else(|| arguments.next()) else {
+                return Err(OptionsError::NoNumber(option));
+            };
+            let number = given.parse().ok().filter(|number| (least..=most).contains(number));
+            let Some(number) = number else {
+                return Err(OptionsError::Number { option, given, least, most });
+            };
+            match &*option {
+                "--devices" => options.devices = u32::try_from(number).unwrap_or(MOST_DEVICES),
+                "--days" => options.days = u32::try_from(number).unwrap_or(MOST_DAYS),
+                _ => options.seed = number,
+            }
+        }
+        Ok(Asked::Run(options))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Asked, OptionsError> {
+        Options::read(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn what_is_not_given_is_as_in_the_default() {
+        let options = Options::default();
+        assert_eq!(read(""), Ok(Asked::Run(options)));
+        assert_eq!(read("--days=3 --days 2"), Ok(Asked::Run(Options { days: 2, ..options })));
+        let most = Options { devices: 20_000, days: 60, seed: u64::MAX };
+        assert_eq!(read(&format!("--devices 20000 --days 60 --seed {}", u64::MAX)), Ok(Asked::Run(most)));
+        assert_eq!(read("--devices 1 -h"), Ok(Asked::Help));
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        for (line, said) in [
+            ("--devices 0", "`--devices 0`: it is to be a whole number from 1 to 20000"),
+            ("--devices 20001", "`--devices 20001`: it is to be a whole number from 1 to 20000"),
+            ("--days 61", "`--days 61`: it is to be a whole number from 1 to 60"),
+            ("--days -1", "`--days -1`: it is to be a whole number from 1 to 60"),
+            ("--seed 1e3", "`--seed 1e3`: it is to be a whole number from 0 to 18446744073709551615"),
+            ("--seed", "`--seed` wants a number after it"),
+            ("--device 3", "there is no option `--device`: see `fleet --help`"),
+            ("12", "there is no option `12`: see `fleet --help`"),
+        ] {
+            assert_eq!(read(line).map_err(|error| error.to_string()), Err(said.to_owned()), "{line}");
+        }
+    }
+}

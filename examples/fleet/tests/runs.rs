@@ -1,0 +1,122 @@
+//! Whole runs of small fleets: what must hold holds for each seed, and the same seed is the same run.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use chrono::TimeDelta;
+use fleet::endings::{Ending, broken, endings};
+use fleet::options::Options;
+use fleet::renewals::Became;
+use fleet::report::report;
+use fleet::roster::Kind;
+use fleet::simulation::{Run, Simulation};
+use fleet::world::lock;
+use iot_runbook::certificate::Stage;
+use iot_runbook::certificate::checklist::Check;
+use iot_runbook::certificate::lifecycle::AlertKind;
+
+fn options(devices: u32, days: u32, seed: u64) -> Options {
+    let mut options = Options::default();
+    (options.devices, options.days, options.seed) = (devices, days, seed);
+    options
+}
+
+async fn run(devices: u32, days: u32, seed: u64) -> Run {
+    Simulation::run(options(devices, days, seed)).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_same_seed_is_the_same_run_to_the_letter_and_another_is_another() {
+    let text = report(&run(60, 4, 7).await);
+    assert_eq!(text, report(&run(60, 4, 7).await));
+    assert_ne!(text, report(&run(60, 4, 8).await));
+}
+
+#[tokio::test]
+async fn whatever_the_seed_nothing_that_must_hold_is_broken() {
+    for seed in 0..6 {
+        let run = run(100, 12, seed).await;
+        assert_eq!(broken(&run), Vec::<String>::new(), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn the_smallest_fleet_and_the_shortest_run_are_runs_too() {
+    for devices in 1..4 {
+        let run = run(devices, 1, 3).await;
+        assert_eq!(endings(&run).len(), usize::try_from(devices).unwrap());
+        assert!(report(&run).contains("Prevention checklist"));
+        assert!(broken(&run).is_empty());
+    }
+}
+
+/// Each works, or is listed with the reason that its kind has.
+#[tokio::test]
+async fn each_device_ends_with_a_certificate_that_works_or_on_a_list_with_a_reason() {
+    let run = run(200, 12, 5).await;
+    let world = lock(&run.world);
+    let kinds: Vec<_> = world.devices.iter().map(|device| device.kind).collect();
+    drop(world);
+    for (kind, ending) in kinds.into_iter().zip(endings(&run)) {
+        match (kind, ending) {
+            (Kind::Lost, Ending::Listed(reason)) => {
+                assert!(reason.contains("the cabinet is gone") || reason.contains("no round"), "{reason}");
+            }
+            (Kind::Revoked, Ending::Listed(reason)) => assert!(reason.contains("is revoked"), "{reason}"),
+            (kind, ending) => assert_eq!(ending, Ending::Works, "{kind:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_morning_has_every_stage_and_the_issuer_as_one_entry() {
+    let run = run(200, 3, 2).await;
+    let digest = &run.operations.days[0].digest;
+    for stage in [
+        Stage::Awareness,
+        Stage::Renewal,
+        Stage::FollowUp,
+        Stage::Expired,
+        Stage::NotYetValid,
+        Stage::Revoked,
+    ] {
+        assert!(digest.due().iter().any(|due| due.stage == stage), "{stage}");
+    }
+    assert!(digest.due().len() < 200, "some are `ok`");
+    let [issuer] = digest.issuers() else { panic!("{:?}", digest.issuers()) };
+    assert_eq!((issuer.leaves, issuer.stage), (16, Stage::Renewal));
+    // It was replaced on the third day, and each of its leaves was renewed under the new one.
+    let world = lock(&run.world);
+    let told = world.notices.values().filter(|one| matches!(one.alert.what, AlertKind::IssuerBinds { .. }));
+    assert_eq!(told.count(), 1, "one alert for all leaves");
+    assert!(run.operations.days.last().unwrap().digest.issuers().is_empty());
+}
+
+#[tokio::test]
+async fn each_way_of_a_renewal_is_taken_and_each_emergency_has_its_record() {
+    let run = run(300, 14, 1).await;
+    for became in [
+        Became::AtFirstGo,
+        Became::AfterFailures,
+        Became::ByHand,
+        Became::ReProvisioned,
+        Became::Emergency,
+        Became::Overtaken,
+    ] {
+        assert!(run.became.contains_key(&became), "{became:?} is not among {:?}", run.became);
+    }
+    let world = lock(&run.world);
+    let did = world.mishaps;
+    assert!(did.lost_answers > 0 && did.lost_messages > 0 && did.twice > 0 && did.late > 0, "{did:?}");
+    assert!(world.post_mortems.values().all(|record| !record.timeline.is_empty()));
+    let ended = |kind| matches!(kind, Kind::Ended | Kind::EndedUnknown | Kind::Compromised);
+    let of_the_ended = world.devices.iter().filter(|device| ended(device.kind));
+    for device in of_the_ended {
+        assert!(world.post_mortems.values().any(|record| *record.device == *device.name), "{}", device.name);
+    }
+    let checklist = run.operations.checklist(&world, run.now);
+    assert!(checklist.passes(), "{checklist:#?}");
+    // A day after the last run of the job and a little more, nobody can tell.
+    let later = run.operations.checklist(&world, run.now + TimeDelta::hours(27));
+    let monitoring = later.item(Check::DailyMonitoringPagesBelow30d);
+    assert_eq!(monitoring.because, "its evidence is stale");
+}

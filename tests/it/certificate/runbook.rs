@@ -1,0 +1,365 @@
+//! The runbook `certificate-expiry` over a live lifecycle: each conclusion that one can bring about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use iot_runbook::catalog;
+use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Origin, Outlook, Standing};
+use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
+use iot_runbook::diagnosis::Ending;
+use iot_runbook::probe::Probes;
+
+use super::lifecycle::{NOW, certificate, day, with_left};
+use super::site::{Act, Authority, Meanwhile, Site};
+
+/// A device whose certificate ended a day ago, whose renewal was never answered.
+fn ended() -> Arc<Site> {
+    let site = Site::new(&with_left(1));
+    site.pass(day(2));
+    site
+}
+
+/// The same, which reached the provisioning service an hour ago.
+fn ended_and_there() -> Arc<Site> {
+    let site = ended();
+    site.with(|state, now| {
+        let last = Some(now - TimeDelta::hours(1));
+        state.contact = last;
+        state.tell(Event::ProvisioningContact { last }, now);
+    });
+    site
+}
+
+fn due(authority: Authority) -> Arc<Site> {
+    Site::new(&with_left(19)).answered_by(authority)
+}
+
+fn is_off(site: &Site) {
+    let offline = Event::Outlook(Outlook::Offline { back_at: None });
+    site.with(|state, now| state.tell(offline, now));
+}
+
+fn says(site: &Site, said: Outcome) {
+    site.with(|state, now| {
+        let generation = state.machine.generation();
+        let pem =
+            certificate(1, 10 + u8::try_from(generation).unwrap(), now - TimeDelta::hours(1), now + day(60));
+        let reported = Reported::new(&Desired::new(generation, pem.pem()), said);
+        state.tell(Event::Reported(reported), now);
+    });
+}
+
+#[test]
+fn nothing_is_due_before_the_renewal_is() {
+    // Awareness at 30 days of 60; renewal from less than 20 on.
+    for left in [50, 30, 25, 20] {
+        assert_eq!(Site::new(&with_left(left)).concludes().as_deref(), Some("nothing-due"), "{left}");
+    }
+    let site = Site::new(&with_left(20));
+    site.pass(TimeDelta::nanoseconds(1));
+    assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"));
+}
+
+#[test]
+fn a_renewal_that_runs_is_left_alone_and_one_that_is_through_is_nothing_due() {
+    let site = due(Authority::Issues);
+    assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"));
+    says(&site, Outcome::TestPassed);
+    says(&site, Outcome::Switched);
+    assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"), "its word alone confirms nothing");
+    site.with(|state, now| state.connects_with_the_newest(now));
+    assert_eq!(site.concludes().as_deref(), Some("nothing-due"));
+    site.with(|state, _| assert!(state.acts.is_empty() && state.alerts.is_empty()));
+}
+
+/// The stage was asked, and then the device was seen with its new certificate.
+#[test]
+fn one_that_is_confirmed_between_two_questions_is_renewed() {
+    let site = due(Authority::Issues);
+    site.with(|state, _| {
+        state.while_the_renewal_is_asked = Some(Box::new(|state, now| state.connects_with_the_newest(now)));
+    });
+    let finding = site.walk("certificate-expiry", Probes::new());
+    assert_eq!((finding.conclusion(), finding.is_recovered()), (Some("renewed"), true));
+}
+
+/// What was renewed and is due again is another renewal, and the one before says nothing of it.
+#[test]
+fn the_renewal_before_is_not_taken_for_the_one_that_is_due() {
+    let site = due(Authority::Issues);
+    site.with(|state, now| state.connects_with_the_newest(now));
+    site.with(|state, _| state.authority = Authority::Silent);
+    site.pass(day(40) + TimeDelta::minutes(30));
+    assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"));
+    site.with(|state, _| assert_eq!(state.machine.generation(), 2));
+}
+
+#[test]
+fn a_renewal_that_counts_as_failed_is_followed_up_and_one_that_tries_again_is_not() {
+    let site = due(Authority::Refuses);
+    assert_eq!(
+        site.concludes().as_deref(),
+        Some("renewal-in-progress"),
+        "the first failure is no failed renewal"
+    );
+    site.pass(TimeDelta::minutes(4));
+    site.with(|state, _| assert_eq!(state.machine.standing(), Standing::Failing));
+    // In the stage of renewal the lifecycle has asked nobody yet: the runbook's own act does.
+    let finding = site.walk("certificate-expiry", Probes::new());
+    assert_eq!(finding.conclusion(), Some("follow-up-required"));
+    assert!(finding.contributing().iter().any(|one| one.note.contains("automatic renewal failed")));
+    site.with(|state, _| {
+        assert_eq!(state.acts, ["open-follow-up"]);
+        assert_eq!(state.alerts.len(), 1, "nothing was opened: {:?}", state.alerts);
+        state.authority = Authority::Issues;
+    });
+    site.pass(day(1));
+    assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"), "the next attempt runs");
+}
+
+#[test]
+fn a_test_that_fails_three_times_is_followed_up() {
+    let site = due(Authority::Issues);
+    let failed = |site: &Arc<Site>| {
+        let reported = site.with(|state, now| {
+            let newest = certificate(1, 11, NOW - TimeDelta::hours(1), NOW + day(60));
+            assert_eq!(state.machine.newest(), newest.credential());
+            let reason = Reason::new("no route to the test endpoint");
+            let said = Reported::new(&Desired::new(1, newest.pem()), Outcome::TestFailed { reason });
+            state.tell(Event::Reported(said), now);
+            state.machine.standing()
+        });
+        let concludes = site.concludes();
+        let wait = site.with(|state, now| state.machine.wake_at(&state.rules).unwrap() - now);
+        site.pass(wait);
+        (reported, concludes)
+    };
+    for attempt in 1..=4 {
+        let (standing, concludes) = failed(&site);
+        let expected = if attempt < 3 { "renewal-in-progress" } else { "follow-up-required" };
+        assert_eq!(concludes.as_deref(), Some(expected), "{attempt}");
+        assert_eq!(standing == Standing::Failing, attempt >= 3);
+    }
+}
+
+#[test]
+fn what_was_issued_due_is_a_failed_renewal_too() {
+    let site = due(Authority::IssuesWhatIsDue);
+    assert_eq!(site.concludes().as_deref(), Some("follow-up-required"));
+}
+
+#[test]
+fn a_device_that_cannot_renew_is_followed_up_from_the_renewal_on() {
+    let machine =
+        Lifecycle::new("pump-7", *with_left(19).credential(), NOW).unwrap().with_auto_renewal(false);
+    let site = Site::of(machine);
+    let finding = site.walk("certificate-expiry", Probes::new());
+    assert_eq!(finding.conclusion(), Some("follow-up-required"));
+    assert!(finding.contributing().iter().any(|one| one.note.contains("no automatic renewal")));
+    site.with(|state, _| {
+        assert!(state.did("/visit/follow-up/"), "{:?}", state.handed_out);
+        assert!(state.alerts.is_empty(), "{:?}", state.alerts);
+    });
+}
+
+#[test]
+fn a_device_that_is_offline_is_followed_up_before_it_ends() {
+    let site = Site::new(&with_left(11)).answered_by(Authority::Issues);
+    is_off(&site);
+    assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"));
+    site.pass(day(2));
+    assert_eq!(site.concludes().as_deref(), Some("follow-up-required"));
+    site.with(|state, _| {
+        assert!(state.did("/alert/follow-up/") && state.did("/visit/follow-up/"), "{:?}", state.handed_out);
+    });
+    // It is back in time after all, and what was published is retained.
+    site.with(|state, now| state.connects_with_the_newest(now));
+    assert_eq!(site.concludes().as_deref(), Some("nothing-due"));
+    site.with(|state, _| assert!(state.did("/stand-down"), "the visit is called off"));
+}
+
+/// Somebody brings a certificate after the state was told, and before anything is done.
+#[test]
+fn nothing_is_done_for_a_device_that_is_back_by_hand() {
+    let by_hand = || -> Meanwhile {
+        Box::new(|state, now| {
+            let certificate = certificate(1, 50, now - day(1), now + day(60));
+            state.tell(Event::Installed { certificate }, now);
+            state.connects_with_the_newest(now);
+        })
+    };
+    let site = due(Authority::IssuesWhatIsDue);
+    site.with(|state, _| state.once_the_renewal_was_told = Some(by_hand()));
+    assert_eq!(site.concludes().as_deref(), Some("recovered-meanwhile"));
+    site.with(|state, _| assert!(state.acts.is_empty(), "nothing is done: {:?}", state.acts));
+
+    let site = ended();
+    site.with(|state, _| state.while_an_approval_is_asked = Some(by_hand()));
+    assert_eq!(site.concludes().as_deref(), Some("recovered-meanwhile"));
+    site.with(|state, _| {
+        assert!(state.acts.is_empty(), "nothing is done: {:?}", state.acts);
+        assert_eq!(state.machine.origin(), Origin::ByHand);
+        assert!(!state.machine.in_recovery() && state.did("/post-mortem"));
+    });
+}
+
+#[test]
+fn one_that_ended_and_reaches_the_provisioning_service_is_re_provisioned() {
+    let site = ended_and_there();
+    let finding = site.walk("certificate-expiry", Probes::new());
+    assert_eq!((finding.conclusion(), finding.is_recovered()), (Some("re-provisioned"), true));
+    site.with(|state, _| {
+        assert_eq!(state.acts, ["re-provision"]);
+        assert_eq!(state.machine.origin(), Origin::ReProvisioned);
+        assert!(!state.machine.in_recovery() && state.did("/post-mortem"));
+    });
+    assert_eq!(site.concludes().as_deref(), Some("nothing-due"));
+}
+
+/// Exactly 24 hours ago is lately; the least more is not.
+#[test]
+fn a_contact_counts_for_24_hours_to_the_nanosecond() {
+    for (ago, acts) in [
+        (TimeDelta::hours(24), "re-provision"),
+        (TimeDelta::hours(24) + TimeDelta::nanoseconds(1), "load-emergency-certificate"),
+        (TimeDelta::zero(), "re-provision"),
+    ] {
+        let site = ended();
+        site.with(|state, now| {
+            state.contact = Some(now - ago);
+            state.tell(Event::ProvisioningContact { last: Some(now - ago) }, now);
+        });
+        site.concludes();
+        site.with(|state, _| assert_eq!(state.acts, [acts], "{ago}"));
+    }
+}
+
+#[test]
+fn one_that_is_not_back_after_that_gets_its_emergency_certificate() {
+    for act in [Act::NotBack, Act::Fails, Act::Declined] {
+        let site = ended_and_there();
+        site.with(|state, _| state.re_provisioning = act);
+        if act != Act::NotBack {
+            // The service found that out by itself too.
+            site.pass(TimeDelta::hours(5));
+        }
+        let finding = site.walk("certificate-expiry", Probes::new());
+        let conclusion = finding.conclusion();
+        assert_eq!(conclusion, Some("emergency-certificate-installed"), "{act:?}");
+        site.with(|state, _| {
+            assert_eq!(state.acts.last().map(String::as_str), Some("load-emergency-certificate"));
+        });
+    }
+}
+
+/// The certification authority gives it another certificate the moment it is back. That is no reason to go there again.
+#[test]
+fn a_device_that_is_back_with_its_emergency_certificate_is_back_though_another_is_on_its_way() {
+    let site = ended();
+    site.with(|state, _| state.authority = Authority::Issues);
+    let finding = site.walk("certificate-expiry", Probes::new());
+    assert_eq!(finding.conclusion(), Some("emergency-certificate-installed"));
+    site.with(|state, now| {
+        assert_eq!(state.machine.origin(), Origin::Emergency);
+        assert!(state.machine.expected().is_some(), "another one is issued");
+        state.connects_with_the_newest(now);
+        assert_eq!(state.machine.origin(), Origin::Renewed);
+    });
+    assert_eq!(site.concludes().as_deref(), Some("nothing-due"));
+}
+
+#[test]
+fn a_visit_that_brings_nothing_ends_the_runbook_and_not_the_recovery() {
+    for act in [Act::NotBack, Act::Fails, Act::Declined, Act::NobodyThere] {
+        let site = ended();
+        site.with(|state, _| state.visit = act);
+        let finding = site.walk("certificate-expiry", Probes::new());
+        assert_eq!(
+            (finding.conclusion(), finding.is_recovered()),
+            (Some("recovery-failed"), false),
+            "{act:?}"
+        );
+        site.with(|state, _| {
+            assert!(state.machine.in_recovery());
+            assert!(state.machine.wake_at(&state.rules).is_some(), "the next round comes");
+        });
+    }
+}
+
+/// The renewal was on its way all the time, and the device is back by it while somebody thinks about the act.
+#[test]
+fn a_device_that_comes_back_by_its_renewal_needs_no_act() {
+    let site = Site::new(&with_left(1)).answered_by(Authority::Issues);
+    site.pass(day(2));
+    site.with(|state, _| {
+        assert!(state.machine.in_recovery());
+        state.while_an_approval_is_asked = Some(Box::new(|state, now| state.connects_with_the_newest(now)));
+    });
+    let finding = site.walk("certificate-expiry", Probes::new());
+    assert_eq!((finding.conclusion(), finding.is_recovered()), (Some("recovered-meanwhile"), true));
+    site.with(|state, _| {
+        assert!(state.acts.is_empty());
+        assert_eq!(state.machine.origin(), Origin::Renewed);
+    });
+}
+
+#[test]
+fn what_no_renewal_mends_has_conclusions_of_its_own() {
+    let early = Site::new(&certificate(1, 1, NOW + TimeDelta::seconds(1), NOW + day(60)));
+    assert_eq!(early.concludes().as_deref(), Some("not-yet-valid"));
+    early.pass(TimeDelta::seconds(1));
+    assert_eq!(early.concludes().as_deref(), Some("nothing-due"));
+
+    let compromised = Site::new(&with_left(50));
+    compromised.with(|state, now| {
+        let public_key = state.machine.in_use().public_key;
+        state.tell(Event::KeyCompromised { public_key }, now);
+    });
+    assert_eq!(compromised.concludes().as_deref(), Some("revoked"));
+
+    let jumped = Site::new(&with_left(50));
+    jumped.pass(day(10));
+    jumped.clock.set(NOW);
+    assert_eq!(jumped.concludes().as_deref(), Some("clock-suspect"));
+    jumped.with(|state, now| state.machine.accept_clock(&state.rules, now));
+    assert_eq!(jumped.concludes().as_deref(), Some("nothing-due"));
+}
+
+/// Nobody has told the lifecycle to look: no renewal has begun, and the runbook guesses nothing.
+#[test]
+fn a_renewal_that_was_never_begun_leaves_hypotheses() {
+    let site = Site::new(&with_left(50));
+    site.with(|state, now| {
+        // The certificate in use is due, though the machine was not asked since.
+        state.machine = Lifecycle::new("pump-7", *with_left(19).credential(), now).unwrap();
+        state.while_the_renewal_is_asked = Some(Box::new(|state, now| {
+            state.machine = Lifecycle::new("pump-7", *with_left(19).credential(), now).unwrap();
+        }));
+    });
+    let finding = site.walk("certificate-expiry", Probes::new());
+    assert_eq!((finding.conclusion(), finding.ending()), (None, Ending::Undetermined));
+    let left: BTreeSet<_> = finding.hypotheses().iter().map(|one| &*one.conclusion).collect();
+    assert!(left.contains("renewal-in-progress") && left.contains("follow-up-required"), "{left:?}");
+}
+
+/// The tests above bring about every conclusion that the runbook has.
+#[test]
+fn there_is_no_conclusion_that_a_live_lifecycle_does_not_reach() {
+    let set = catalog::set().unwrap();
+    let all: BTreeSet<_> = set.find("certificate-expiry").unwrap().conclusions().map(|(id, _)| id).collect();
+    let reached = [
+        "nothing-due",
+        "renewed",
+        "renewal-in-progress",
+        "follow-up-required",
+        "recovered-meanwhile",
+        "re-provisioned",
+        "emergency-certificate-installed",
+        "recovery-failed",
+        "not-yet-valid",
+        "revoked",
+        "clock-suspect",
+    ];
+    assert_eq!(all, reached.into_iter().collect());
+}
