@@ -14,6 +14,7 @@
 
 mod band;
 mod counts;
+mod glance;
 mod hold;
 mod report;
 mod rule;
@@ -35,7 +36,8 @@ pub use saved::{Saved, StateError};
 pub use settings::{ConfigError, Order, Settings};
 pub use state::State;
 
-use super::sample::{Number, Sample};
+use super::sample::{Number, Quality, Sample};
+use glance::Glance;
 
 /// The filter of one tag: its rule, its state, and its counts.
 ///
@@ -104,19 +106,64 @@ impl<V: Number> Filter<V> {
         self.take(sample, Some(received), report)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(
         &mut self,
         sample: Sample<V>,
         received: Option<i64>,
         mut report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
+        let (rule, state, hold) = (&*self.rule, &mut self.state, &mut self.hold);
+        let verdict = match rule.glance(state, hold, &sample, received) {
+            Glance::Within => {
+                rule.hold_off(state, hold, sample);
+                Verdict::Suppressed(Suppression::Band)
+            }
+            Glance::NodeWithin => Verdict::Suppressed(Suppression::Band),
+            Glance::Outside => {
+                if let Some(sample) = rule.move_on(state, hold, sample) {
+                    self.counts.add(Reason::Previous);
+                    report(Report { sample, reason: Reason::Previous });
+                }
+                Verdict::Reported(Reason::Value)
+            }
+            Glance::NodeOutside => {
+                Rule::move_node(state, sample);
+                Verdict::Reported(Reason::Value)
+            }
+            // By its parts, so that it need not lie in memory for what takes it by a glance.
+            Glance::Unsure => {
+                return self.take_fully(sample.at, sample.value, sample.quality, received, report);
+            }
+        };
+        if let Verdict::Reported(reason) = verdict {
+            self.counts.add(reason);
+            report(Report { sample, reason });
+        }
+        self.counts.judge(verdict);
+        Ok(verdict)
+    }
+
+    #[inline(never)]
+    fn take_fully(
+        &mut self,
+        at: i64,
+        value: V,
+        quality: Quality,
+        received: Option<i64>,
+        mut report: impl FnMut(Report<V>),
+    ) -> Result<Verdict, OrderError> {
         let counts = &mut self.counts;
-        let verdict =
-            self.rule.step(&mut self.state, &mut self.hold, sample, received, &mut |out: Report<V>| {
+        let verdict = self.rule.step_fully(
+            &mut self.state,
+            &mut self.hold,
+            Sample { at, value, quality },
+            received,
+            &mut |out: Report<V>| {
                 counts.add(out.reason);
                 report(out);
-            })?;
+            },
+        )?;
         self.counts.judge(verdict);
         Ok(verdict)
     }
