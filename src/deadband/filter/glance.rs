@@ -14,10 +14,8 @@ pub(super) enum Semantics {
     Common,
     /// `deadband` or `deadbandEq` of Node-RED, compared with the last output.
     NodeDeadband {
-        /// In the unit of the tag.
-        gap: f64,
-        /// Whether a change by the gap passes.
-        includes_edge: bool,
+        /// The largest change that does not pass.
+        most: f64,
     },
     /// Anything else a vendor does.
     Foreign,
@@ -46,7 +44,8 @@ impl Semantics {
                 if matches!(node.mode, Mode::Deadband | Mode::DeadbandEq)
                     && node.compare == Compare::LastOutput =>
             {
-                Self::NodeDeadband { gap, includes_edge: node.mode == Mode::DeadbandEq }
+                // Where a change by the gap passes, the next below does not; below zero there is none.
+                Self::NodeDeadband { most: if node.mode == Mode::DeadbandEq { gap.next_down() } else { gap } }
             }
             _ => Self::Foreign,
         }
@@ -85,12 +84,12 @@ impl<V: Number> Rule<V> {
                 }
                 Glance::Unsure
             }
-            Semantics::NodeDeadband { gap, includes_edge } => {
+            Semantics::NodeDeadband { most } => {
                 let change = (sample.value.to_f64() - state.last.to_f64()).abs();
                 // NaN compares as false throughout.
-                if change > gap || (change == gap && includes_edge) {
+                if change > most {
                     Glance::NodeOutside
-                } else if change <= gap {
+                } else if change <= most {
                     Glance::NodeWithin
                 } else {
                     Glance::Unsure
