@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use iot_runbook::deadband::filter::{Extent, Filter, Rule, Saved, Settings, StateError};
-use iot_runbook::deadband::profile::{Mode, NodeRed, Profile};
+use iot_runbook::deadband::profile::{Compare, Mode, NodeRed, Profile, Trigger};
 use iot_runbook::deadband::sample::Sample;
 use proptest::prelude::*;
 
@@ -86,6 +86,56 @@ fn a_state_under_other_semantics_is_refused() {
         error.to_string().starts_with("the state was saved under the profile exact, version 1"),
         "{error}"
     );
+}
+
+#[test]
+fn a_state_under_another_setting_of_its_profile_is_refused_by_name() {
+    let node = |mode| Profile::NodeRed(NodeRed::new(mode));
+    let narrow = NodeRed::new(Mode::Narrowband);
+    for (saved, profile, field, says) in [
+        (
+            node(Mode::Deadband),
+            node(Mode::Narrowband),
+            "profile.mode",
+            "`profile.mode` Deadband, and the rule has Narrowband",
+        ),
+        (
+            Profile::NodeRed(narrow),
+            Profile::NodeRed(narrow.with_compare(Compare::LastInput)),
+            "profile.compare",
+            "LastOutput, and the rule has LastInput",
+        ),
+        (
+            Profile::NodeRed(narrow.with_start(0.1)),
+            Profile::NodeRed(narrow),
+            "profile.start",
+            "0.1, and the rule has none",
+        ),
+        (
+            Profile::OpcUa(Trigger::Status),
+            Profile::OpcUa(Trigger::StatusValue),
+            "profile.trigger",
+            "Status, and the rule has StatusValue",
+        ),
+    ] {
+        let rule = |profile| {
+            let settings = Settings::new(Extent::Absolute(1.0)).with_profile(profile);
+            Arc::new(Rule::<f64>::new(settings).unwrap())
+        };
+        let mut filter = Filter::new(rule(saved));
+        filter.step(Sample::new(0, 0.5), |_| {}).unwrap();
+        let text = serde_json::to_string(&filter.save()).unwrap();
+        let read: Saved = serde_json::from_str(&text).unwrap();
+        assert!(Filter::restore(rule(saved), &read).is_ok(), "{text}");
+        let error = Filter::restore(rule(profile), &read).unwrap_err();
+        assert!(matches!(error, StateError::Setting { field: told, .. } if told == field), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        // One that does not tell its settings is none of this profile.
+        let mut bare = serde_json::to_value(filter.save()).unwrap();
+        bare.as_object_mut().unwrap().remove("settings");
+        let bare: Saved = serde_json::from_value(bare).unwrap();
+        assert!(matches!(Filter::restore(rule(saved), &bare), Err(StateError::Setting { .. })));
+    }
 }
 
 #[test]
