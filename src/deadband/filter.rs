@@ -190,6 +190,44 @@ impl<V: Number> Filter<V> {
         });
     }
 
+    /// Takes back what a clock that ran ahead did to the order of time: what comes after `now`, in nanoseconds since
+    /// the Unix epoch, is in order again. Reports what is held, and changes nothing where no sample was later.
+    ///
+    /// Under [`Order::Pass`] such a clock loses nothing, but has each sample pass until time catches up with it; under
+    /// [`Order::Drop`] it mutes the tag. [`Counts::out_of_order`] rises with every sample then.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use iot_runbook::deadband::filter::{Extent, Filter, Rule, Settings};
+    /// use iot_runbook::deadband::sample::Sample;
+    ///
+    /// let mut filter = Filter::new(Arc::new(Rule::new(Settings::new(Extent::Absolute(1.0)))?));
+    /// let mut reported = Vec::new();
+    /// for at in [0, i64::MAX, 1, 2] {
+    ///     filter.step(Sample::new(at, 20.0), |report| reported.push(report.sample.at))?;
+    /// }
+    /// assert_eq!((reported.as_slice(), filter.counts().out_of_order()), ([0, 1, 2].as_slice(), 2));
+    /// filter.turn_back(2, |_| {});
+    /// filter.step(Sample::new(3, 20.0), |report| reported.push(report.sample.at))?;
+    /// assert_eq!(reported, [0, 1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn turn_back(&mut self, now: i64, report: impl FnMut(Report<V>)) {
+        if self.state.newest().is_none_or(|newest| newest <= now) {
+            return;
+        }
+        self.flush(report);
+        // It lies ahead of what comes, and would be out of order if it went before that.
+        self.hold.previous = None;
+        self.state.newest = now;
+        self.state.reported_at = self.state.reported_at.min(now);
+    }
+
+    /// Whether the sample that was suppressed last may still be reported.
+    pub(super) fn may_send_previous(&self) -> bool {
+        self.hold.previous.is_some()
+    }
+
     /// How many samples were reported and suppressed, by reason.
     #[must_use]
     pub const fn counts(&self) -> &Counts {

@@ -236,6 +236,49 @@ fn what_is_out_of_order_moves_nothing() {
 }
 
 #[test]
+fn after_a_clock_ran_ahead_nothing_is_lost_and_it_can_be_turned_back() {
+    let settings = Settings::new(Extent::Absolute(1.0))
+        .with_max_interval(TimeDelta::nanoseconds(50))
+        .with_min_interval(TimeDelta::nanoseconds(5))
+        .with_previous();
+    let mut filter = filter::<f64>(settings);
+    let mut out = vec![];
+    for (at, value) in [(0, 0.0), (900, 0.0), (902, 9.0), (10, 0.0), (11, 0.5), (12, 9.0)] {
+        filter.step(Sample::new(at, value), |report| out.push((report.sample.at, report.reason))).unwrap();
+    }
+    assert_eq!(
+        out,
+        [
+            (0, Reason::First),
+            (900, Reason::Gap),
+            (10, Reason::Order),
+            (11, Reason::Order),
+            (12, Reason::Order)
+        ]
+    );
+    assert_eq!(filter.counts().out_of_order(), 3);
+    out.clear();
+    filter.turn_back(902, |_| panic!("902 is the newest"));
+    filter.turn_back(12, |report| out.push((report.sample.at, report.reason)));
+    assert_eq!((filter.state().newest(), filter.due()), (Some(12), None));
+    for (at, value) in [(12, 9.0), (13, 9.0), (14, 9.5), (18, 20.0), (68, 20.0)] {
+        filter.step(Sample::new(at, value), |report| out.push((report.sample.at, report.reason))).unwrap();
+    }
+    assert_eq!(
+        out,
+        [
+            (902, Reason::Held),
+            (12, Reason::Order),
+            (14, Reason::Previous),
+            (18, Reason::Value),
+            (68, Reason::Heartbeat)
+        ]
+    );
+    let saved = serde_json::to_string(&filter.save()).unwrap();
+    assert!(Filter::restore(Arc::clone(filter.rule()), &serde_json::from_str(&saved).unwrap()).is_ok());
+}
+
+#[test]
 fn integers_are_exact_at_the_ends() {
     let mut filter = filter::<i64>(Settings::new(Extent::Absolute(1.9)));
     let verdicts = [i64::MIN, i64::MIN + 1, i64::MIN + 2, i64::MAX, i64::MAX - 1, i64::MAX - 2]

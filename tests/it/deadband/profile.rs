@@ -1,5 +1,7 @@
 //! The same inputs under each profile, each with its vendor's answer.
 
+mod node_red;
+
 use chrono::TimeDelta;
 use iot_runbook::deadband::filter::{Band, Extent, Reason, Report, Rule, Settings, Suppression, Verdict};
 use iot_runbook::deadband::profile::{Compare, Mode, NodeRed, Profile, Trigger};
