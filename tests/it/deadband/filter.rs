@@ -326,6 +326,11 @@ fn an_error_names_the_field() {
         (of(Extent::Absolute(1.0)).with_min_interval(-second), "`min_interval` is no interval"),
         (of(Extent::Absolute(1.0)).with_ahead(TimeDelta::MAX), "`ahead` is no interval"),
         (
+            of(Extent::Absolute(1.0)).with_max_interval(TimeDelta::nanoseconds(i64::MAX)),
+            "`max_interval` is no interval",
+        ),
+        (of(Extent::PercentOfSpan { percent: 1e300, low: 0.0, high: 1e300 }), "`band.percent` is inf"),
+        (
             of(Extent::Absolute(1.0)).with_min_interval(second).with_max_interval(second),
             "`min_interval` is not shorter than `max_interval`",
         ),
@@ -333,6 +338,49 @@ fn an_error_names_the_field() {
         let error: ConfigError = Rule::<f64>::new(settings).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[test]
+fn at_the_ends_of_time_nothing_wraps() {
+    let nanos = TimeDelta::nanoseconds;
+    let settings = Settings::new(Extent::Absolute(1.0)).with_min_interval(nanos(10)).with_ahead(nanos(10));
+    let mut late = filter::<f64>(settings.clone());
+    for (at, value) in [(i64::MAX - 2, 0.0), (i64::MAX - 1, 9.0)] {
+        late.step(Sample::new(at, value), |_| {}).unwrap();
+    }
+    assert_eq!(late.due(), Some(i64::MAX));
+    let mut early = filter::<f64>(settings.clone().with_order(Order::Refuse));
+    let mut out = vec![];
+    for (at, value) in [(i64::MIN, 0.0), (i64::MIN + 1, 9.0), (i64::MAX, 9.0)] {
+        early.step(Sample::new(at, value), |report| out.push(report.sample.at)).unwrap();
+    }
+    assert_eq!(out, [i64::MIN, i64::MIN + 1]);
+    let mut fresh = filter::<f64>(settings.with_order(Order::Refuse));
+    let error = fresh.step_received(Sample::new(i64::MAX, 0.0), -10, |_| {}).unwrap_err();
+    assert_eq!(error.disorder, Disorder::Ahead);
+}
+
+#[test]
+fn each_report_is_counted_for_its_reason() {
+    let mut filter = filter::<f64>(
+        Settings::new(Extent::Absolute(1.0)).with_previous().with_max_interval(TimeDelta::nanoseconds(10)),
+    );
+    for (at, value) in [(0, 0.0), (1, 0.5), (2, 5.0), (3, 5.5), (4, 5.5), (12, 5.5), (40, 5.5), (3, 0.0)] {
+        filter.step(Sample::new(at, value), |_| {}).unwrap();
+    }
+    let counts = filter.counts();
+    for (reason, count) in [
+        (Reason::First, 1),
+        (Reason::Value, 1),
+        (Reason::Previous, 2),
+        (Reason::Heartbeat, 1),
+        (Reason::Gap, 1),
+        (Reason::Order, 1),
+        (Reason::Held, 0),
+    ] {
+        assert_eq!(counts.reported(reason), count, "{reason:?}");
+    }
+    assert_eq!((counts.suppressed_in_band(), counts.out_of_order()), (3, 1));
 }
 
 #[test]
