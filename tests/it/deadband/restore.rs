@@ -143,7 +143,7 @@ fn a_state_under_another_setting_of_its_profile_is_refused_by_name() {
 fn what_is_held_must_have_come_after_the_report_and_in_order() {
     let settings =
         Settings::new(Extent::Absolute(1.0)).with_min_interval(TimeDelta::nanoseconds(50)).with_previous();
-    let rule = Arc::new(Rule::<f64>::new(settings.clone()).unwrap());
+    let rule = Arc::new(Rule::<f64>::new(settings).unwrap());
     let mut filter = Filter::new(Arc::clone(&rule));
     for (at, value) in [(10, 0.0), (11, 0.5), (12, 7.0), (13, 9.0), (14, 5.0), (15, 6.0)] {
         filter.step(Sample::new(at, value), |_| {}).unwrap();
@@ -173,7 +173,7 @@ fn what_is_held_must_have_come_after_the_report_and_in_order() {
         assert_eq!(restore(changed).unwrap_err(), StateError::Field { field }, "{pointer}");
     }
     // The last may be the lowest or the highest, and one sample all three.
-    let mut changed = saved.clone();
+    let mut changed = saved;
     changed["hold"]["held"]["last"] = changed["hold"]["held"]["lowest"].clone();
     changed["hold"]["held"]["highest"] = changed["hold"]["held"]["lowest"].clone();
     assert!(restore(changed).is_ok());

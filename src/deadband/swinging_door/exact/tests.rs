@@ -88,7 +88,7 @@ impl Random {
     /// Of any of these sizes, with some of its bits.
     fn float(&mut self, powers: std::ops::Range<i32>) -> f64 {
         let power = powers.start + (self.bits() >> 40) as i32 % (powers.end - powers.start);
-        let mantissa = (self.bits() >> 11) >> (self.bits() >> 40) % 52;
+        let mantissa = (self.bits() >> 11) >> ((self.bits() >> 40) % 52);
         let signed = if self.bits() >> 63 == 0 { 1.0 } else { -1.0 };
         signed * mantissa as f64 * 2.0_f64.powi(power - 52)
     }

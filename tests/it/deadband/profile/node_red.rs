@@ -112,8 +112,10 @@ proptest! {
             prop_assert_eq!(out.iter().map(|report| report.sample.at).collect::<Vec<_>>(), vec![at; usize::from(sends)]);
             if value.is_nan() && !sends {
                 prop_assert_eq!(verdict, Verdict::Suppressed(Suppression::Ignored));
-            } else if !sends && !(first && node.mode == Mode::Rbei) {
-                prop_assert_eq!(verdict, Verdict::Suppressed(Suppression::Band));
+            } else if !sends {
+                let is_ignored = first && node.mode == Mode::Rbei;
+                let why = if is_ignored { Suppression::Ignored } else { Suppression::Band };
+                prop_assert_eq!(verdict, Verdict::Suppressed(why));
             }
             let is_nothing = value.is_nan() && !matches!(node.mode, Mode::Rbe | Mode::Rbei);
             first &= is_nothing;
