@@ -11,6 +11,7 @@ mod normal;
 mod saved;
 mod sketch;
 mod verdict;
+mod watched;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ pub use error::AuditError;
 pub use figures::Figures;
 pub use normal::{erfc, erfc_inverse};
 pub use verdict::{Limits, Recommendation, Verdict, Why};
+pub use watched::Watched;
 
 /// What an audit gathers of one tag: raw samples, and which of them were reported. 4 KiB, whatever the length.
 ///
@@ -114,13 +116,20 @@ impl Audit {
         }
     }
 
-    /// Takes a raw sample in, and whether it was reported.
+    /// Takes a raw sample in, and whether it was reported, be it at once or later.
+    ///
+    /// Samples are told in the order of their times, each once, when that is known. Where a filter has a shortest
+    /// interval or sends previous samples, some leave late, as [`Held`](crate::deadband::filter::Reason::Held) or
+    /// [`Previous`](crate::deadband::filter::Reason::Previous): told as suppressed, they would make the held value look
+    /// further off than it was, and told again when they leave, they would count as late. [`Watched`] waits for them.
+    /// What passes as out of [order](crate::deadband::filter::Reason::Order) is not for the audit, above all no sample
+    /// of a clock far ahead, after which it would take all that follows for late.
     ///
     /// Bad samples, and values that are not finite or beyond 1e140, are counted and passed over; so are samples
     /// that are no later than the one before.
     pub fn observe(&mut self, sample: &Sample, is_reported: bool) {
         if self.last.is_some_and(|last| sample.at <= last) {
-            self.late = self.late.saturating_add(1);
+            self.pass_over_late();
             return;
         }
         let apart = self.last.map_or(0, |last| sample.at.abs_diff(last));
@@ -143,6 +152,11 @@ impl Audit {
         let (steps, bends, quantum) = (&mut self.steps, &mut self.bends, &mut self.quantum);
         compare(self.edges.newest(), 0, steps, bends, quantum);
         self.holding.observe(sample.value, is_reported);
+    }
+
+    /// Counts one that is out of time order.
+    const fn pass_over_late(&mut self) {
+        self.late = self.late.saturating_add(1);
     }
 
     /// Joins the audit of the stretch that follows, as if its samples had been observed here. Counts and medians

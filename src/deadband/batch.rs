@@ -24,7 +24,9 @@ pub use scan::ScanError;
 
 use block::{BLOCK, Block};
 
-use super::filter::{Band, ConfigError, Counts, Order, Rule, Settings, State, StateError, Widths, width_at};
+use super::filter::{
+    Band, ConfigError, Counts, Hold, Order, Rule, Saved, Settings, State, StateError, Widths, width_at,
+};
 use super::profile::{Anchor, Profile, Trigger};
 use super::sample::{Number, Quality};
 
@@ -159,8 +161,7 @@ impl<V: Number> FilterBank<V> {
         &self.counts
     }
 
-    /// What it remembers of a tag, in the form of a [`Filter`](super::filter::Filter): to be saved, or to go on
-    /// elsewhere. `None` for a number that is no tag's. Without a longest interval a bank does not remember when a
+    /// What it remembers of a tag, in the form of a [`Filter`](super::filter::Filter). `None` for a number that is no tag's. Without a longest interval a bank does not remember when a
     /// tag was reported, and says: with the last scan.
     #[must_use]
     pub fn state(&self, tag: usize) -> Option<State<V>> {
@@ -180,20 +181,50 @@ impl<V: Number> FilterBank<V> {
         })
     }
 
-    /// Has a tag go on where it was saved. A number that is no tag's is passed over.
+    /// The same with the profile that it was under, to be written by any serde format: for
+    /// [`restore`](Self::restore), or for a filter of its own. Counts are of the bank as a whole, and not in it.
+    #[must_use]
+    pub fn save(&self, tag: usize) -> Option<Saved<V>> {
+        let state = self.state(tag)?;
+        Some(Saved::new(self.rule.profile(), state, Hold::default(), Counts::default()))
+    }
+
+    /// Has a tag go on where it was saved, in a bank or in a filter of its own. Band and longest interval may differ:
+    /// from now on, those of the bank hold.
+    ///
+    /// ```
+    /// use iot_runbook::deadband::batch::FilterBank;
+    /// use iot_runbook::deadband::filter::{Extent, Settings};
+    ///
+    /// let bank = || -> Result<_, Box<dyn std::error::Error>> {
+    ///     let mut bank = FilterBank::<f64>::new(Settings::new(Extent::Absolute(0.5)))?;
+    ///     bank.push(Extent::Absolute(0.5))?;
+    ///     Ok(bank)
+    /// };
+    /// let mut before = bank()?;
+    /// before.scan(1, &[20.0])?;
+    /// let mut after = bank()?;
+    /// if let Some(saved) = before.save(0) {
+    ///     after.restore(0, &saved)?;
+    /// }
+    /// assert!(after.scan(2, &[20.1])?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`StateError`] for a state that no filter could be in.
-    pub fn restore(&mut self, tag: usize, state: &State<V>) -> Result<(), StateError> {
-        let mut state = *state;
-        state.restore(&self.rule)?;
-        let (Some(last), Some(bound), Some(block), Some(widths)) = (
+    /// [`StateError`], which names the field: for a state of another profile or version, for one that no filter could
+    /// be in, for one that holds samples back, and for a number that is no tag's. Nothing has changed then.
+    pub fn restore(&mut self, tag: usize, saved: &Saved<V>) -> Result<(), StateError> {
+        let state = saved.open_state(&self.rule)?;
+        let tags = self.tags;
+        let (true, Some(last), Some(bound), Some(block), Some(widths)) = (
+            tag < tags,
             self.last.get_mut(tag),
             self.bounds.get_mut(tag),
             self.blocks.get_mut(tag / BLOCK),
             self.widths.get(tag),
         ) else {
-            return Ok(());
+            return Err(StateError::Tag { tag, tags });
         };
         *last = state.last;
         *bound = V::bound(width_at(*widths, state.last));

@@ -14,6 +14,7 @@
 
 mod band;
 mod counts;
+mod glance;
 mod hold;
 mod report;
 mod rule;
@@ -35,7 +36,8 @@ pub use saved::{Saved, StateError};
 pub use settings::{ConfigError, Order, Settings};
 pub use state::State;
 
-use super::sample::{Number, Sample};
+use super::sample::{Number, Quality, Sample};
+use glance::Glance;
 
 /// The filter of one tag: its rule, its state, and its counts.
 ///
@@ -104,19 +106,64 @@ impl<V: Number> Filter<V> {
         self.take(sample, Some(received), report)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(
         &mut self,
         sample: Sample<V>,
         received: Option<i64>,
         mut report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
+        let (rule, state, hold) = (&*self.rule, &mut self.state, &mut self.hold);
+        let verdict = match rule.glance(state, hold, &sample, received) {
+            Glance::Within => {
+                rule.hold_off(state, hold, sample);
+                Verdict::Suppressed(Suppression::Band)
+            }
+            Glance::NodeWithin => Verdict::Suppressed(Suppression::Band),
+            Glance::Outside => {
+                if let Some(sample) = rule.move_on(state, hold, sample) {
+                    self.counts.add(Reason::Previous);
+                    report(Report { sample, reason: Reason::Previous });
+                }
+                Verdict::Reported(Reason::Value)
+            }
+            Glance::NodeOutside => {
+                Rule::move_node(state, sample);
+                Verdict::Reported(Reason::Value)
+            }
+            // By its parts, so that it need not lie in memory for what takes it by a glance.
+            Glance::Unsure => {
+                return self.take_fully(sample.at, sample.value, sample.quality, received, report);
+            }
+        };
+        if let Verdict::Reported(reason) = verdict {
+            self.counts.add(reason);
+            report(Report { sample, reason });
+        }
+        self.counts.judge(verdict);
+        Ok(verdict)
+    }
+
+    #[inline(never)]
+    fn take_fully(
+        &mut self,
+        at: i64,
+        value: V,
+        quality: Quality,
+        received: Option<i64>,
+        mut report: impl FnMut(Report<V>),
+    ) -> Result<Verdict, OrderError> {
         let counts = &mut self.counts;
-        let verdict =
-            self.rule.step(&mut self.state, &mut self.hold, sample, received, &mut |out: Report<V>| {
+        let verdict = self.rule.step_fully(
+            &mut self.state,
+            &mut self.hold,
+            Sample { at, value, quality },
+            received,
+            &mut |out: Report<V>| {
                 counts.add(out.reason);
                 report(out);
-            })?;
+            },
+        )?;
         self.counts.judge(verdict);
         Ok(verdict)
     }
@@ -141,6 +188,44 @@ impl<V: Number> Filter<V> {
             counts.add(out.reason);
             report(out);
         });
+    }
+
+    /// Takes back what a clock that ran ahead did to the order of time: what comes after `now`, in nanoseconds since
+    /// the Unix epoch, is in order again. Reports what is held, and changes nothing where no sample was later.
+    ///
+    /// Under [`Order::Pass`] such a clock loses nothing, but has each sample pass until time catches up with it; under
+    /// [`Order::Drop`] it mutes the tag. [`Counts::out_of_order`] rises with every sample then.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use iot_runbook::deadband::filter::{Extent, Filter, Rule, Settings};
+    /// use iot_runbook::deadband::sample::Sample;
+    ///
+    /// let mut filter = Filter::new(Arc::new(Rule::new(Settings::new(Extent::Absolute(1.0)))?));
+    /// let mut reported = Vec::new();
+    /// for at in [0, i64::MAX, 1, 2] {
+    ///     filter.step(Sample::new(at, 20.0), |report| reported.push(report.sample.at))?;
+    /// }
+    /// assert_eq!((reported.as_slice(), filter.counts().out_of_order()), ([0, 1, 2].as_slice(), 2));
+    /// filter.turn_back(2, |_| {});
+    /// filter.step(Sample::new(3, 20.0), |report| reported.push(report.sample.at))?;
+    /// assert_eq!(reported, [0, 1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn turn_back(&mut self, now: i64, report: impl FnMut(Report<V>)) {
+        if self.state.newest().is_none_or(|newest| newest <= now) {
+            return;
+        }
+        self.flush(report);
+        // It lies ahead of what comes, and would be out of order if it went before that.
+        self.hold.previous = None;
+        self.state.newest = now;
+        self.state.reported_at = self.state.reported_at.min(now);
+    }
+
+    /// Whether the sample that was suppressed last may still be reported.
+    pub(super) fn may_send_previous(&self) -> bool {
+        self.hold.previous.is_some()
     }
 
     /// How many samples were reported and suppressed, by reason.

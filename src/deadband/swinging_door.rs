@@ -277,13 +277,12 @@ fn begin_line(
 }
 
 /// Ends the line at the held sample, which is kept unless it is too near the anchor: then the line goes on,
-/// bound by nothing that came until then. Either way the cone is open.
+/// bound by nothing that came until then. Either way a new cone is to begin.
 fn end_line(line: &mut Line, counts: &mut Counts, min: u64) -> Option<Report> {
     if line.after_anchor(&line.newest) >= min {
         return keep_newest(line, counts, Reason::Line);
     }
     line.unbounded = line.held;
-    line.cone = Cone::OPEN;
     None
 }
 

@@ -35,6 +35,7 @@
 //! ```
 
 mod deadband_audit;
+mod found;
 
 use std::fmt;
 
@@ -42,10 +43,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::*;
 use crate::subject::{DeviceId, GatewayId, PipelineId, SiteId};
-use crate::time::{Period, saturating_add};
-
-/// Two clocks may differ by this much before a fact counts as one of the future.
-const TOLERANCE: TimeDelta = TimeDelta::seconds(30);
+use crate::time::Period;
+use found::Found;
 
 /// What an answer did wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -392,64 +391,4 @@ pub async fn telemetry(
         found.log("storage_refusals", answer.observed_at, answer.covers);
     }
     found.violations
-}
-
-struct Found {
-    latest: DateTime<Utc>,
-    violations: Vec<Violation>,
-}
-
-impl Found {
-    fn new(now: DateTime<Utc>) -> Self {
-        Self { latest: saturating_add(now, TOLERANCE), violations: Vec::new() }
-    }
-
-    fn add(&mut self, method: &'static str, rule: Rule, text: String) {
-        self.violations.push(Violation { method, rule, text });
-    }
-
-    fn source(&mut self, one: &crate::fact::Source, again: &crate::fact::Source) {
-        if one.as_str().is_empty() {
-            self.add("source", Rule::Source, "the source has no name".to_owned());
-        }
-        if one != again {
-            self.add("source", Rule::Source, format!("the source is once {one} and once {again}"));
-        }
-    }
-
-    fn at(&mut self, method: &'static str, name: &'static str, at: DateTime<Utc>) {
-        if at > self.latest {
-            self.add(method, Rule::Future, format!("{name} is in the future: {at}"));
-        }
-    }
-
-    fn all_at(&mut self, method: &'static str, name: &'static str, at: Option<DateTime<Utc>>) {
-        if let Some(at) = at {
-            self.at(method, name, at);
-        }
-    }
-
-    fn within(
-        &mut self,
-        method: &'static str,
-        name: &'static str,
-        at: Option<DateTime<Utc>>,
-        period: Period,
-    ) {
-        if let Some(at) = at.filter(|at| !period.contains(*at)) {
-            let (from, to) = (period.start(), period.end());
-            self.add(
-                method,
-                Rule::Outside,
-                format!("{name} at {at} is not within {from} to {to} (end excluded)"),
-            );
-        }
-    }
-
-    fn log(&mut self, method: &'static str, observed_at: DateTime<Utc>, covers: Period) {
-        self.at(method, "observed_at", observed_at);
-        if covers.end() > self.latest {
-            self.add(method, Rule::Covers, format!("no log covers the future: {}", covers.end()));
-        }
-    }
 }

@@ -48,6 +48,13 @@ impl Counts {
         }
     }
 
+    /// Samples out of time order, passed or dropped. Where it rises with every sample, a clock once ran ahead of time:
+    /// see [`Filter::turn_back`](super::Filter::turn_back).
+    #[must_use]
+    pub const fn out_of_order(&self) -> u64 {
+        self.reported(Reason::Order).saturating_add(self.suppressed(Suppression::Order))
+    }
+
     /// Samples within the band.
     #[must_use]
     pub const fn suppressed_in_band(&self) -> u64 {

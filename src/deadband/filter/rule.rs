@@ -2,12 +2,13 @@
 
 use chrono::TimeDelta;
 
+use super::glance::{Glance, Semantics};
 use super::hold::Held;
 use super::{
     Band, ConfigError, Disorder, Extent, Hold, Order, OrderError, Reason, Report, Settings, State,
     Suppression, Verdict, Widths, vendor,
 };
-use crate::deadband::profile::{Anchor, Mode, Profile, Trigger};
+use crate::deadband::profile::{Anchor, Mode, Profile};
 use crate::deadband::sample::{Class, Number, Sample};
 
 /// Settings that are proven to make sense. Tags of the same settings share one.
@@ -20,16 +21,17 @@ pub struct Rule<V: Number = f64> {
     /// In nanoseconds; the largest where there is none.
     pub(in crate::deadband) max: i64,
     /// In nanoseconds; zero where there is none.
-    min: i64,
+    pub(super) min: i64,
     /// What a sample may be ahead of its reception.
     ahead: Option<i64>,
     /// Whether the suppressed sample before a report goes first.
-    previous: bool,
+    pub(super) previous: bool,
     /// Whether what came too soon is dropped, not held.
     drops_soon: bool,
     is_ordered: bool,
-    /// Whether it goes by [`vendor`].
-    is_foreign: bool,
+    /// Whether a report takes neither a previous sample nor another width along.
+    pub(super) is_plain: bool,
+    pub(super) semantics: Semantics,
 }
 
 impl<V: Number> Rule<V> {
@@ -47,8 +49,10 @@ impl<V: Number> Rule<V> {
         }
         let ahead = interval("ahead", settings.ahead)?;
         fits(&settings)?;
+        let constant = widths.is_constant().then(|| V::width(widths.at(0.0)));
+        let previous = settings.previous || profile == Profile::Pi;
         Ok(Self {
-            constant: widths.is_constant().then(|| V::width(widths.at(0.0))),
+            constant,
             widths,
             max: max.unwrap_or(match profile {
                 Profile::Telegraf => vendor::DEDUP_INTERVAL,
@@ -56,13 +60,11 @@ impl<V: Number> Rule<V> {
             }),
             min: min.unwrap_or(0),
             ahead,
-            previous: settings.previous || profile == Profile::Pi,
+            previous,
             drops_soon: profile == Profile::Pi,
             is_ordered: profile.is_ordered(),
-            is_foreign: !matches!(
-                profile,
-                Profile::Exact | Profile::Pi | Profile::OpcUa(Trigger::StatusValue)
-            ),
+            is_plain: !previous && constant.is_some(),
+            semantics: Semantics::of(&profile, settings.band),
             settings,
         })
     }
@@ -103,34 +105,30 @@ impl<V: Number> Rule<V> {
         received: Option<i64>,
         out: &mut impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
-        // In time order, of the same quality, nothing held, and told by one subtraction: nearly every sample.
-        if !self.is_foreign
-            && state.anchor == Anchor::Value
-            && sample.at > state.newest
-            && sample.quality == state.quality
-            && received.is_none()
-            && hold.held.is_none()
-        {
-            // Not negative, unless the profile does not look at time; as unsigned, that is longer than any interval.
-            let elapsed = sample.at.wrapping_sub(state.reported_at).cast_unsigned();
-            if sample.value.is_near(state.last, state.width) {
-                if elapsed < self.max.cast_unsigned() {
-                    state.newest = sample.at;
-                    self.keep(hold, sample);
-                    return Ok(Verdict::Suppressed(Suppression::Band));
-                }
-            } else if elapsed >= self.min.cast_unsigned() && sample.value.is_far(state.last, state.width) {
-                state.newest = sample.at;
-                self.report(state, hold, sample, Reason::Value, out);
-                return Ok(Verdict::Reported(Reason::Value));
+        match self.glance(state, hold, &sample, received) {
+            Glance::Within => {
+                self.hold_off(state, hold, sample);
+                Ok(Verdict::Suppressed(Suppression::Band))
             }
+            Glance::Outside => {
+                if let Some(sample) = self.move_on(state, hold, sample) {
+                    out(Report { sample, reason: Reason::Previous });
+                }
+                out(Report { sample, reason: Reason::Value });
+                Ok(Verdict::Reported(Reason::Value))
+            }
+            Glance::NodeWithin => Ok(Verdict::Suppressed(Suppression::Band)),
+            Glance::NodeOutside => {
+                Self::move_node(state, sample);
+                out(Report { sample, reason: Reason::Value });
+                Ok(Verdict::Reported(Reason::Value))
+            }
+            Glance::Unsure => self.step_fully(state, hold, sample, received, out),
         }
-        self.step_fully(state, hold, sample, received, out)
     }
 
-    /// Every other sample.
-    #[inline(never)]
-    fn step_fully(
+    /// Every sample of which a glance does not tell enough.
+    pub(super) fn step_fully(
         &self,
         state: &mut State<V>,
         hold: &mut Hold<V>,
@@ -138,7 +136,7 @@ impl<V: Number> Rule<V> {
         received: Option<i64>,
         out: &mut impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
-        if self.is_foreign {
+        if self.semantics != Semantics::Common {
             return Ok(vendor::step(self, state, sample, received, out));
         }
         if self.is_ordered
@@ -198,7 +196,7 @@ impl<V: Number> Rule<V> {
 
     /// Keeps it as the previous one of the next report.
     #[inline]
-    fn keep(&self, hold: &mut Hold<V>, sample: Sample<V>) {
+    pub(super) fn keep(&self, hold: &mut Hold<V>, sample: Sample<V>) {
         if self.previous {
             hold.previous = Some(sample.into());
         }
@@ -216,7 +214,7 @@ impl<V: Number> Rule<V> {
         Verdict::Held
     }
 
-    #[inline(always)]
+    #[inline]
     fn report(
         &self,
         state: &mut State<V>,
@@ -281,12 +279,14 @@ impl<V: Number> Rule<V> {
             let disorder = if at < state.newest { Disorder::Late } else { Disorder::Duplicate };
             return Some(OrderError { at, against: state.newest, disorder });
         }
-        let received = received?;
-        (at.saturating_sub(received) > self.ahead?).then_some(OrderError {
-            at,
-            against: received,
-            disorder: Disorder::Ahead,
-        })
+        let against = received.filter(|received| self.is_ahead(at, *received))?;
+        Some(OrderError { at, against, disorder: Disorder::Ahead })
+    }
+
+    /// Whether it is too far ahead of its reception.
+    #[inline]
+    pub(super) fn is_ahead(&self, at: i64, received: i64) -> bool {
+        self.ahead.is_some_and(|ahead| at.saturating_sub(received) > ahead)
     }
 
     #[cold]

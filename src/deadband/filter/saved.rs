@@ -1,27 +1,88 @@
 //! The state of a filter as it is saved, and the proof that a restored one makes sense.
 
+use std::fmt::Debug;
+
 use serde::{Deserialize, Serialize};
 
 use super::hold::{Held, Kept};
 use super::{Counts, Hold, Rule, State};
-use crate::deadband::profile::{Anchor, Profile};
+use crate::deadband::profile::{Anchor, Compare, Mode, Profile, Trigger};
 use crate::deadband::sample::{Class, Number};
 
-/// Everything that a filter remembers. The form may be any of serde; values are written so that the very same come
-/// back.
+/// Everything that a filter remembers, and under whose semantics. The form may be any of serde; values are written so
+/// that the very same come back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound(serialize = "V: Number", deserialize = "V: Number"))]
 pub struct Saved<V: Number = f64> {
     profile: String,
     version: u32,
+    #[serde(default)]
+    settings: ProfileSettings,
     state: State<V>,
     hold: Hold<V>,
     counts: Counts,
 }
 
+/// What the profile is set to. Another band or interval holds from now on; another of these would give the state
+/// another meaning.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ProfileSettings {
+    trigger: Option<Trigger>,
+    mode: Option<Mode>,
+    compare: Option<Compare>,
+    /// Its bits, for some readers of numbers round.
+    start: Option<u64>,
+}
+
+impl ProfileSettings {
+    fn of(profile: &Profile) -> Self {
+        match profile {
+            Profile::OpcUa(trigger) => Self { trigger: Some(*trigger), ..Self::default() },
+            Profile::NodeRed(node) => Self {
+                mode: Some(node.mode),
+                compare: Some(node.compare),
+                start: node.start.map(f64::to_bits),
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
+    }
+
+    fn check(&self, rule: &Self) -> Result<(), StateError> {
+        fn same<T: PartialEq + Debug>(
+            field: &'static str,
+            saved: Option<T>,
+            rule: Option<T>,
+        ) -> Result<(), StateError> {
+            if saved == rule {
+                return Ok(());
+            }
+            let text = |value: Option<T>| value.map_or("none".to_owned(), |value| format!("{value:?}"));
+            Err(StateError::Setting { field, saved: text(saved), rule: text(rule) })
+        }
+        same("profile.trigger", self.trigger, rule.trigger)?;
+        same("profile.mode", self.mode, rule.mode)?;
+        same("profile.compare", self.compare, rule.compare)?;
+        same("profile.start", self.start.map(f64::from_bits), rule.start.map(f64::from_bits))
+    }
+}
+
 impl<V: Number> Saved<V> {
-    pub(super) fn new(profile: &Profile, state: State<V>, hold: Hold<V>, counts: Counts) -> Self {
-        Self { profile: profile.name().to_owned(), version: profile.version(), state, hold, counts }
+    pub(in crate::deadband) fn new(
+        profile: &Profile,
+        state: State<V>,
+        hold: Hold<V>,
+        counts: Counts,
+    ) -> Self {
+        Self {
+            profile: profile.name().to_owned(),
+            version: profile.version(),
+            settings: ProfileSettings::of(profile),
+            state,
+            hold,
+            counts,
+        }
     }
 
     pub(super) fn open(&self, rule: &Rule<V>) -> Result<(State<V>, Hold<V>, Counts), StateError> {
@@ -34,16 +95,27 @@ impl<V: Number> Saved<V> {
                 version: profile.version(),
             });
         }
+        self.settings.check(&ProfileSettings::of(profile))?;
         let mut state = self.state;
         state.restore(rule)?;
         self.hold.check(&state)?;
         Ok((state, self.hold, self.counts))
     }
+
+    /// The state alone, for what holds nothing back.
+    pub(in crate::deadband) fn open_state(&self, rule: &Rule<V>) -> Result<State<V>, StateError> {
+        let (state, hold, _) = self.open(rule)?;
+        match hold {
+            Hold { held: Some(_), .. } => Err(StateError::Bank { field: "hold.held" }),
+            Hold { previous: Some(_), .. } => Err(StateError::Bank { field: "hold.previous" }),
+            _ => Ok(state),
+        }
+    }
 }
 
 impl<V: Number> State<V> {
     /// Proves that it is a state of this rule, and takes the rule's width.
-    pub(in crate::deadband) fn restore(&mut self, rule: &Rule<V>) -> Result<(), StateError> {
+    fn restore(&mut self, rule: &Rule<V>) -> Result<(), StateError> {
         let is_node = matches!(rule.profile(), Profile::NodeRed(_));
         match self.anchor {
             Anchor::Nothing => *self = Self::default(),
@@ -100,6 +172,30 @@ pub enum StateError {
         profile: &'static str,
         /// The version of that.
         version: u32,
+    },
+    /// It was saved under another setting of the same profile.
+    #[error("the state was saved with `{field}` {saved}, and the rule has {rule}: start the filter afresh")]
+    Setting {
+        /// What differs.
+        field: &'static str,
+        /// What it was saved with.
+        saved: String,
+        /// What the rule has.
+        rule: String,
+    },
+    /// A bank has no place for what the filter held back.
+    #[error("a bank has no `{field}`, and the saved state does: flush the filter before it is saved")]
+    Bank {
+        /// What it has no place for.
+        field: &'static str,
+    },
+    /// The bank has no such tag.
+    #[error("the bank has {tags} tags, and none of number {tag}: push it first")]
+    Tag {
+        /// The number.
+        tag: usize,
+        /// How many tags there are.
+        tags: usize,
     },
     /// No filter could be in it.
     #[error("`{field}` of the saved state is none that a filter leaves: start the filter afresh")]

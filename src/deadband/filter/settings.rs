@@ -86,7 +86,10 @@ impl Settings {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Order {
-    /// It is reported as it is: late data are data.
+    /// It is reported as it is: late data are data, and nothing is lost. After a clock that once ran ahead, all that
+    /// follows is late, so each sample passes until time catches up: [`Counts::out_of_order`](super::Counts::out_of_order)
+    /// shows it, [`Filter::turn_back`](super::Filter::turn_back) ends it, and `ahead` with
+    /// [`step_received`](super::Filter::step_received) prevents it.
     #[default]
     Pass,
     /// It is dropped and counted. A clock that once ran ahead mutes the tag until time catches up, unless `ahead`

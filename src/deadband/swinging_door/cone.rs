@@ -98,6 +98,8 @@ impl Cone {
         true
     }
 
+    // An open cone is infinitely wide, so that the quick comparison decides: what follows is never asked of one.
+
     /// Whether the line lies in the cone, exactly.
     #[cold]
     fn holds(&self, origin: f64, dev: f64, value: f64, after: u64, size: f64) -> bool {
@@ -105,23 +107,22 @@ impl Cone {
             return false;
         }
         let line = Slope { value, offset: 0.0, after };
-        self.low.after == 0
-            || (compare(origin, line, self.low.slope(-dev)) != Ordering::Less
-                && compare(origin, line, self.high.slope(dev)) != Ordering::Greater)
+        compare(origin, line, self.low.slope(-dev)) != Ordering::Less
+            && compare(origin, line, self.high.slope(dev)) != Ordering::Greater
     }
 
     /// Whether the sample's low edge lies above the cone's, exactly.
     #[cold]
     fn rises(&self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
         let own = Slope { value, offset: -dev, after };
-        self.low.after == 0 || compare(origin, own, self.low.slope(-dev)) == Ordering::Greater
+        compare(origin, own, self.low.slope(-dev)) == Ordering::Greater
     }
 
     /// Whether the sample's high edge lies below the cone's, exactly.
     #[cold]
     fn falls(&self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
         let own = Slope { value, offset: dev, after };
-        self.high.after == 0 || compare(origin, own, self.high.slope(dev)) == Ordering::Less
+        compare(origin, own, self.high.slope(dev)) == Ordering::Less
     }
 }
 
@@ -232,5 +233,64 @@ mod tests {
         assert!(Cone::OPEN.clone().take(0.0, 0.0, 9e269, i64::MAX.cast_unsigned()));
         assert!(!Cone::OPEN.clone().take(0.0, 0.0, 9e269, 1 << 63));
         assert!(Cone::first(0.0, 0.0, 9e269, u64::MAX).is_some());
+    }
+
+    #[test]
+    fn the_widest_is_still_a_line() {
+        let mut cone = Cone::OPEN;
+        assert!(cone.take(0.0, 0.0, WIDEST, 1));
+        assert_eq!(Cone::first(0.0, 0.0, WIDEST, 1), Some(cone));
+        assert_eq!(Cone::of(0.0, 0.0, (WIDEST, 1), (WIDEST, 1)), Some(cone));
+        let too_wide = WIDEST.next_up();
+        assert!(!Cone::OPEN.clone().take(0.0, 0.0, too_wide, 1));
+        assert!(Cone::first(0.0, 0.0, too_wide, 1).is_none());
+        assert!(Cone::of(0.0, 0.0, (too_wide, 1), (too_wide, 1)).is_none());
+        assert!(Cone::of(0.0, 1.0, (0.0, 0), (0.0, 1)).is_none());
+    }
+
+    /// A sample that is off by just the deviation leaves an edge that hardly rises, by a difference that rounded.
+    /// Long after it that is most of the doubt.
+    #[test]
+    fn long_after_an_edge_its_rounding_decides_nothing() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut uniform = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        let mut in_and_out = [0_u32; 2];
+        for round in 0..2_000 {
+            // Beside a small origin the difference rounds.
+            let (origin, dev) = (uniform() * [100.0, 1e-3][round % 2], uniform());
+            let after = 1 + (uniform() * 1e3) as u64;
+            for side in [-1.0, 1.0] {
+                let value = origin - side * dev;
+                let edge = Slope { value, offset: side * dev, after };
+                for cone in [Cone::first(origin, dev, value, after).unwrap(), {
+                    let mut cone = Cone::OPEN;
+                    assert!(cone.take(origin, dev, value, after));
+                    cone
+                }] {
+                    for times in [2, 1_000, 1_000_000] {
+                        let later = after * times;
+                        let on_edge = origin + ((value - origin) + side * dev) * times as f64;
+                        for near in around(on_edge) {
+                            let order =
+                                compare(origin, Slope { value: near, offset: 0.0, after: later }, edge);
+                            let is_in =
+                                if side < 0.0 { order != Ordering::Less } else { order != Ordering::Greater };
+                            assert_eq!(
+                                cone.clone().take(origin, dev, near, later),
+                                is_in,
+                                "{origin} {dev} {times}"
+                            );
+                            in_and_out[usize::from(is_in)] += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(in_and_out.iter().all(|count| *count > 5_000), "{in_and_out:?}");
     }
 }

@@ -101,26 +101,4 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slope(value: f64, offset: f64, after: u64) -> Slope {
-        Slope { value, offset, after }
-    }
-
-    #[test]
-    fn tells_apart_what_rounding_does_not() {
-        // 0.3 - 0.1 is 0.19999999999999998 in f64, and twice (0.2 - 0.1) is 0.2: as they are stored, the first is
-        // the smaller by less than either rounds by.
-        assert_eq!(compare(0.1, slope(0.3, 0.0, 2), slope(0.2, 0.0, 1)), Ordering::Less);
-        assert_eq!(compare(0.0, slope(3.0, 0.0, 3), slope(1.0, 0.0, 1)), Ordering::Equal);
-        assert_eq!(compare(1e200, slope(1e200, 1e-200, 1), slope(1e200, 0.0, u64::MAX)), Ordering::Greater);
-        let (odd, even) = (u64::MAX, u64::MAX - 1);
-        assert_eq!(compare(0.0, slope(1.0, 0.0, odd), slope(1.0, 0.0, even)), Ordering::Less);
-        assert_eq!(compare(0.0, slope(-1.0, 0.0, odd), slope(-1.0, 0.0, even)), Ordering::Greater);
-        assert_eq!(compare(-0.0, slope(0.0, 0.0, odd), slope(-0.0, 0.0, even)), Ordering::Equal);
-        let tiny = f64::from_bits(1);
-        assert_eq!(compare(tiny, slope(3.0 * tiny, 0.0, 2), slope(2.0 * tiny, 0.0, 1)), Ordering::Equal);
-        assert_eq!(compare(0.0, slope(tiny, 0.0, odd), slope(tiny, 0.0, even)), Ordering::Less);
-    }
-}
+mod tests;

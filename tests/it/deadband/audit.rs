@@ -3,6 +3,7 @@
 
 mod model;
 mod power;
+mod watched;
 
 use chrono::TimeDelta;
 use iot_runbook::deadband::audit::{Audit, AuditError, Figures, Limits};

@@ -1,7 +1,8 @@
 use chrono::TimeDelta;
 use iot_runbook::deadband::batch::{FilterBank, ScanError};
-use iot_runbook::deadband::filter::{Band, Extent, Filter, Order, Reason, Settings, State, Suppression};
-use iot_runbook::deadband::filter::{Rule, Verdict};
+use iot_runbook::deadband::filter::{
+    Band, Extent, Filter, Order, Reason, Rule, Saved, Settings, StateError, Suppression, Verdict,
+};
 use iot_runbook::deadband::profile::{Profile, Trigger};
 use iot_runbook::deadband::sample::{Number, Quality, Sample};
 use proptest::prelude::*;
@@ -117,9 +118,9 @@ impl<V: Number> Both<V> {
     fn restart(&mut self, settings: &Settings, bands: &[Band]) {
         let mut restored = Self::new(settings, bands, self.filters.len());
         for tag in 0..self.filters.len() {
-            let text = serde_json::to_string(&self.bank.state(tag).unwrap()).unwrap();
-            let state: State<V> = serde_json::from_str(&text).unwrap();
-            restored.bank.restore(tag, &state).unwrap();
+            let text = serde_json::to_string(&self.bank.save(tag).unwrap()).unwrap();
+            let saved: Saved<V> = serde_json::from_str(&text).unwrap();
+            restored.bank.restore(tag, &saved).unwrap();
         }
         let text = serde_json::to_string(self.bank.counts()).unwrap();
         let counts: iot_runbook::deadband::filter::Counts = serde_json::from_str(&text).unwrap();
@@ -249,7 +250,10 @@ fn a_wrong_scan_is_an_error_and_changes_nothing() {
     assert_eq!(bank.counts().all_reported(), 0);
     assert_eq!(bank.scan(1, &[0.0; 3]).unwrap().reason(2), Some(Reason::First));
     assert!(bank.state(3).is_none());
-    assert!(bank.restore(3, &State::default()).is_ok());
+    let saved = bank.save(2).unwrap();
+    assert!(bank.save(3).is_none());
+    let error = bank.restore(3, &saved).unwrap_err();
+    assert_eq!(error.to_string(), "the bank has 3 tags, and none of number 3: push it first");
 }
 
 #[test]
@@ -298,7 +302,80 @@ fn a_restored_bank_knows_when_its_last_scan_was() {
     let mut saved = new();
     saved.scan(7, &[5.0]).unwrap();
     let mut bank = new();
-    bank.restore(0, &saved.state(0).unwrap()).unwrap();
+    bank.restore(0, &saved.save(0).unwrap()).unwrap();
     assert!(bank.scan(7, &[5.0]).is_err());
     assert!(bank.scan(8, &[5.0]).unwrap().is_empty());
+}
+
+#[test]
+fn a_state_of_other_semantics_or_with_samples_held_is_refused() {
+    let under = |profile| Settings::new(Extent::Absolute(1.0)).with_profile(profile);
+    let mut bank = FilterBank::<f64>::new(under(Profile::Exact)).unwrap();
+    bank.push(Extent::Absolute(1.0)).unwrap();
+    bank.scan(1, &[5.0]).unwrap();
+    let saved_by = |settings: Settings| {
+        let mut filter = Filter::<f64>::new(Arc::new(Rule::new(settings).unwrap()));
+        for (at, value) in [(2, 7.0), (3, 7.5), (4, 9.0)] {
+            filter.step(Sample::new(at, value), |_| {}).unwrap();
+        }
+        filter.save()
+    };
+    let opc_ua = Profile::OpcUa(Trigger::StatusValue);
+    for (settings, says) in [
+        (under(opc_ua), "saved under the profile opc-ua, version 1, and the rule has exact"),
+        (under(Profile::Pi), "saved under the profile pi, version 1"),
+        (under(Profile::Exact).with_min_interval(TimeDelta::nanoseconds(50)), "a bank has no `hold.held`"),
+    ] {
+        let error = bank.restore(0, &saved_by(settings)).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let mut with_previous =
+        Filter::<f64>::new(Arc::new(Rule::new(under(Profile::Exact).with_previous()).unwrap()));
+    for at in 2..4 {
+        with_previous.step(Sample::new(at, 7.0), |_| {}).unwrap();
+    }
+    let error = bank.restore(0, &with_previous.save()).unwrap_err();
+    assert_eq!(error, StateError::Bank { field: "hold.previous" });
+    // Nothing has changed.
+    assert_eq!(bank.state(0).unwrap().last_report(), Some(Sample::new(1, 5.0)));
+    // To the filter of one tag and back.
+    let mut filter =
+        Filter::restore(Arc::new(Rule::new(under(Profile::Exact)).unwrap()), &bank.save(0).unwrap()).unwrap();
+    filter.step(Sample::new(9, 8.0), |_| {}).unwrap();
+    bank.restore(0, &filter.save()).unwrap();
+    assert_eq!(bank.last(), [8.0]);
+    assert!(bank.scan(9, &[0.0]).unwrap().reason(0) == Some(Reason::Order));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// About zero of either sign, where a band in percent of the last value closes.
+    #[test]
+    fn zeros_of_either_sign_are_one_to_the_bank_as_to_the_filter(
+        bands in prop::collection::vec((
+            prop::sample::select(vec![0.0, -0.0, 10.0, 200.0]), prop::sample::select(vec![0.0, -0.0, 5e-324, 0.1]),
+        ), 1..4),
+        constant in prop::sample::select(vec![0.0, -0.0, 5e-324]),
+        values in prop::collection::vec(
+            prop::sample::select(vec![0.0, -0.0, 5e-324, -5e-324, 1e-323, 0.1, -0.1]), 1..40,
+        ),
+        start_with in 0_usize..3,
+    ) {
+        let mut bands: Vec<_> = bands.into_iter()
+            .map(|(percent, floor)| Band::Of(Extent::PercentOfLast { percent, floor })).collect();
+        bands.push(Band::Smaller(Extent::Absolute(constant), Extent::PercentOfLast { percent: 50.0, floor: -0.0 }));
+        bands.push(Band::Larger(Extent::Absolute(constant), Extent::PercentOfLast { percent: 50.0, floor: 0.0 }));
+        let shown: Vec<_> = values.iter().map(|value| (*value, Quality::GOOD)).collect();
+        let mut both = Both::<f64>::new(&settings(None), &bands, 70);
+        for turn in 0..values.len() {
+            let mut shown = shown.clone();
+            shown.rotate_left(turn);
+            let some = (turn % 3 == start_with).then(|| (0..70).collect());
+            both.scan(&Scan { step: 1, some, with_quality: turn % 2 == 0, shown }, |value| value)?;
+            if turn == values.len() / 2 {
+                both.restart(&settings(None), &bands);
+            }
+        }
+    }
 }

@@ -236,6 +236,49 @@ fn what_is_out_of_order_moves_nothing() {
 }
 
 #[test]
+fn after_a_clock_ran_ahead_nothing_is_lost_and_it_can_be_turned_back() {
+    let settings = Settings::new(Extent::Absolute(1.0))
+        .with_max_interval(TimeDelta::nanoseconds(50))
+        .with_min_interval(TimeDelta::nanoseconds(5))
+        .with_previous();
+    let mut filter = filter::<f64>(settings);
+    let mut out = vec![];
+    for (at, value) in [(0, 0.0), (900, 0.0), (902, 9.0), (10, 0.0), (11, 0.5), (12, 9.0)] {
+        filter.step(Sample::new(at, value), |report| out.push((report.sample.at, report.reason))).unwrap();
+    }
+    assert_eq!(
+        out,
+        [
+            (0, Reason::First),
+            (900, Reason::Gap),
+            (10, Reason::Order),
+            (11, Reason::Order),
+            (12, Reason::Order)
+        ]
+    );
+    assert_eq!(filter.counts().out_of_order(), 3);
+    out.clear();
+    filter.turn_back(902, |_| panic!("902 is the newest"));
+    filter.turn_back(12, |report| out.push((report.sample.at, report.reason)));
+    assert_eq!((filter.state().newest(), filter.due()), (Some(12), None));
+    for (at, value) in [(12, 9.0), (13, 9.0), (14, 9.5), (18, 20.0), (68, 20.0)] {
+        filter.step(Sample::new(at, value), |report| out.push((report.sample.at, report.reason))).unwrap();
+    }
+    assert_eq!(
+        out,
+        [
+            (902, Reason::Held),
+            (12, Reason::Order),
+            (14, Reason::Previous),
+            (18, Reason::Value),
+            (68, Reason::Heartbeat)
+        ]
+    );
+    let saved = serde_json::to_string(&filter.save()).unwrap();
+    assert!(Filter::restore(Arc::clone(filter.rule()), &serde_json::from_str(&saved).unwrap()).is_ok());
+}
+
+#[test]
 fn integers_are_exact_at_the_ends() {
     let mut filter = filter::<i64>(Settings::new(Extent::Absolute(1.9)));
     let verdicts = [i64::MIN, i64::MIN + 1, i64::MIN + 2, i64::MAX, i64::MAX - 1, i64::MAX - 2]
@@ -283,6 +326,11 @@ fn an_error_names_the_field() {
         (of(Extent::Absolute(1.0)).with_min_interval(-second), "`min_interval` is no interval"),
         (of(Extent::Absolute(1.0)).with_ahead(TimeDelta::MAX), "`ahead` is no interval"),
         (
+            of(Extent::Absolute(1.0)).with_max_interval(TimeDelta::nanoseconds(i64::MAX)),
+            "`max_interval` is no interval",
+        ),
+        (of(Extent::PercentOfSpan { percent: 1e300, low: 0.0, high: 1e300 }), "`band.percent` is inf"),
+        (
             of(Extent::Absolute(1.0)).with_min_interval(second).with_max_interval(second),
             "`min_interval` is not shorter than `max_interval`",
         ),
@@ -290,6 +338,49 @@ fn an_error_names_the_field() {
         let error: ConfigError = Rule::<f64>::new(settings).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[test]
+fn at_the_ends_of_time_nothing_wraps() {
+    let nanos = TimeDelta::nanoseconds;
+    let settings = Settings::new(Extent::Absolute(1.0)).with_min_interval(nanos(10)).with_ahead(nanos(10));
+    let mut late = filter::<f64>(settings.clone());
+    for (at, value) in [(i64::MAX - 2, 0.0), (i64::MAX - 1, 9.0)] {
+        late.step(Sample::new(at, value), |_| {}).unwrap();
+    }
+    assert_eq!(late.due(), Some(i64::MAX));
+    let mut early = filter::<f64>(settings.clone().with_order(Order::Refuse));
+    let mut out = vec![];
+    for (at, value) in [(i64::MIN, 0.0), (i64::MIN + 1, 9.0), (i64::MAX, 9.0)] {
+        early.step(Sample::new(at, value), |report| out.push(report.sample.at)).unwrap();
+    }
+    assert_eq!(out, [i64::MIN, i64::MIN + 1]);
+    let mut fresh = filter::<f64>(settings.with_order(Order::Refuse));
+    let error = fresh.step_received(Sample::new(i64::MAX, 0.0), -10, |_| {}).unwrap_err();
+    assert_eq!(error.disorder, Disorder::Ahead);
+}
+
+#[test]
+fn each_report_is_counted_for_its_reason() {
+    let mut filter = filter::<f64>(
+        Settings::new(Extent::Absolute(1.0)).with_previous().with_max_interval(TimeDelta::nanoseconds(10)),
+    );
+    for (at, value) in [(0, 0.0), (1, 0.5), (2, 5.0), (3, 5.5), (4, 5.5), (12, 5.5), (40, 5.5), (3, 0.0)] {
+        filter.step(Sample::new(at, value), |_| {}).unwrap();
+    }
+    let counts = filter.counts();
+    for (reason, count) in [
+        (Reason::First, 1),
+        (Reason::Value, 1),
+        (Reason::Previous, 2),
+        (Reason::Heartbeat, 1),
+        (Reason::Gap, 1),
+        (Reason::Order, 1),
+        (Reason::Held, 0),
+    ] {
+        assert_eq!(counts.reported(reason), count, "{reason:?}");
+    }
+    assert_eq!((counts.suppressed_in_band(), counts.out_of_order()), (3, 1));
 }
 
 #[test]

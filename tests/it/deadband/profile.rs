@@ -1,5 +1,7 @@
 //! The same inputs under each profile, each with its vendor's answer.
 
+mod node_red;
+
 use chrono::TimeDelta;
 use iot_runbook::deadband::filter::{Band, Extent, Reason, Report, Rule, Settings, Suppression, Verdict};
 use iot_runbook::deadband::profile::{Compare, Mode, NodeRed, Profile, Trigger};
@@ -138,6 +140,12 @@ fn opc_ua_reports_by_its_trigger() {
     assert_eq!(shown(band(Band::None, Trigger::StatusValue), &[0.0, 0.0, -0.0, 5e-324]), "x..x");
     assert_eq!(shown(band(Band::None, Trigger::StatusValueTimestamp), &[0.0, 0.0, 0.0]), "xxx");
     assert_eq!(shown(band(GAP.into(), Trigger::Status), &values), "x........");
+    let mut timed = filter::<f64>(band(Band::None, Trigger::StatusValueTimestamp));
+    let verdicts = [5, 5, 6, 6].map(|at| timed.step(Sample::new(at, 0.0), |_| {}).unwrap());
+    assert_eq!(verdicts.map(|verdict| matches!(verdict, Verdict::Reported(_))), [true, false, true, false]);
+    // A whole span is a percentage too.
+    let whole = Extent::PercentOfSpan { percent: 100.0, low: 0.0, high: 2.0 };
+    assert_eq!(shown(band(whole.into(), Trigger::StatusValue), &[0.0, 2.0, 2.5]), "x.x");
     let mut filter = filter::<f64>(band(GAP.into(), Trigger::Status));
     for (at, quality, reported) in
         [(5, Quality::GOOD, true), (4, Quality::BAD, true), (6, Quality::BAD, false)]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use iot_runbook::deadband::filter::{Extent, Filter, Rule, Saved, Settings, StateError};
-use iot_runbook::deadband::profile::{Mode, NodeRed, Profile};
-use iot_runbook::deadband::sample::Sample;
+use iot_runbook::deadband::profile::{Compare, Mode, NodeRed, Profile, Trigger};
+use iot_runbook::deadband::sample::{Quality, Sample};
 use proptest::prelude::*;
 
 use super::filter::shown;
@@ -86,6 +87,111 @@ fn a_state_under_other_semantics_is_refused() {
         error.to_string().starts_with("the state was saved under the profile exact, version 1"),
         "{error}"
     );
+}
+
+#[test]
+fn a_state_under_another_setting_of_its_profile_is_refused_by_name() {
+    let node = |mode| Profile::NodeRed(NodeRed::new(mode));
+    let narrow = NodeRed::new(Mode::Narrowband);
+    for (saved, profile, field, says) in [
+        (
+            node(Mode::Deadband),
+            node(Mode::Narrowband),
+            "profile.mode",
+            "`profile.mode` Deadband, and the rule has Narrowband",
+        ),
+        (
+            Profile::NodeRed(narrow),
+            Profile::NodeRed(narrow.with_compare(Compare::LastInput)),
+            "profile.compare",
+            "LastOutput, and the rule has LastInput",
+        ),
+        (
+            Profile::NodeRed(narrow.with_start(0.1)),
+            Profile::NodeRed(narrow),
+            "profile.start",
+            "0.1, and the rule has none",
+        ),
+        (
+            Profile::OpcUa(Trigger::Status),
+            Profile::OpcUa(Trigger::StatusValue),
+            "profile.trigger",
+            "Status, and the rule has StatusValue",
+        ),
+    ] {
+        let rule = |profile| {
+            let settings = Settings::new(Extent::Absolute(1.0)).with_profile(profile);
+            Arc::new(Rule::<f64>::new(settings).unwrap())
+        };
+        let mut filter = Filter::new(rule(saved));
+        filter.step(Sample::new(0, 0.5), |_| {}).unwrap();
+        let text = serde_json::to_string(&filter.save()).unwrap();
+        let read: Saved = serde_json::from_str(&text).unwrap();
+        assert!(Filter::restore(rule(saved), &read).is_ok(), "{text}");
+        let error = Filter::restore(rule(profile), &read).unwrap_err();
+        assert!(matches!(error, StateError::Setting { field: told, .. } if told == field), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        // One that does not tell its settings is none of this profile.
+        let mut bare = serde_json::to_value(filter.save()).unwrap();
+        bare.as_object_mut().unwrap().remove("settings");
+        let bare: Saved = serde_json::from_value(bare).unwrap();
+        assert!(matches!(Filter::restore(rule(saved), &bare), Err(StateError::Setting { .. })));
+    }
+}
+
+#[test]
+fn what_is_held_must_have_come_after_the_report_and_in_order() {
+    let settings =
+        Settings::new(Extent::Absolute(1.0)).with_min_interval(TimeDelta::nanoseconds(50)).with_previous();
+    let rule = Arc::new(Rule::<f64>::new(settings).unwrap());
+    let mut filter = Filter::new(Arc::clone(&rule));
+    for (at, value) in [(10, 0.0), (11, 0.5), (12, 7.0), (13, 9.0), (14, 5.0), (15, 6.0)] {
+        filter.step(Sample::new(at, value), |_| {}).unwrap();
+    }
+    let saved = serde_json::to_value(filter.save()).unwrap();
+    let restore = |saved| Filter::restore(Arc::clone(&rule), &serde_json::from_value(saved).unwrap());
+    assert!(restore(saved.clone()).is_ok());
+    for (pointer, value, field) in [
+        ("/state/reported_at", 16.into(), "state.reported_at"),
+        ("/hold/previous/at", 10.into(), "hold.previous"),
+        ("/hold/previous/at", 16.into(), "hold.previous"),
+        ("/hold/previous/at", 13.into(), "hold.held"),
+        ("/hold/held/lowest/at", 10.into(), "hold.held"),
+        ("/hold/held/lowest/at", 11.into(), "hold.held"),
+        ("/hold/held/last/at", 16.into(), "hold.held"),
+        ("/hold/held/last/at", 13.into(), "hold.held"),
+        ("/hold/held/last/value", "4".into(), "hold.held"),
+        ("/hold/held/last/value", "10".into(), "hold.held"),
+        ("/hold/held/highest/value", "inf".into(), "hold.held"),
+        ("/hold/held/highest/value", "NaN".into(), "hold.held"),
+        ("/hold/held/lowest/quality", 7.into(), "hold.held"),
+        ("/state/anchor", "below".into(), "state.anchor"),
+        ("/state/anchor", "nothing".into(), "hold.previous"),
+    ] {
+        let mut changed: serde_json::Value = saved.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        assert_eq!(restore(changed).unwrap_err(), StateError::Field { field }, "{pointer}");
+    }
+    // The last may be the lowest or the highest, and one sample all three.
+    let mut changed = saved;
+    changed["hold"]["held"]["last"] = changed["hold"]["held"]["lowest"].clone();
+    changed["hold"]["held"]["highest"] = changed["hold"]["held"]["lowest"].clone();
+    assert!(restore(changed).is_ok());
+}
+
+#[test]
+fn a_previous_sample_is_not_sent_where_none_is_wished_any_more() {
+    let rule = |settings| Arc::new(Rule::<f64>::new(settings).unwrap());
+    let plain = Settings::new(Extent::Absolute(1.0));
+    let mut filter = Filter::new(rule(plain.clone().with_previous()));
+    for at in 0..2 {
+        filter.step(Sample::new(at, 0.0), |_| {}).unwrap();
+    }
+    let mut filter = Filter::restore(rule(plain), &filter.save()).unwrap();
+    let mut out = vec![];
+    let bad = Sample::new(3, 0.0).with_quality(Quality::BAD);
+    filter.step(bad, |report| out.push(report.sample.at)).unwrap();
+    assert_eq!(out, [3]);
 }
 
 #[test]

@@ -164,8 +164,10 @@ prop_compose! {
         min in 0..8_i64,
         is_step in any::<bool>(),
         order in prop_oneof![Just(Order::Pass), Just(Order::Drop)],
+        ahead in proptest::option::of(0..9_i64),
     ) -> Settings {
         let mut settings = Settings::new(deviation).with_order(order);
+        settings.ahead = ahead.map(TimeDelta::nanoseconds);
         settings.max_interval = max.map(TimeDelta::nanoseconds);
         settings.min_interval = TimeDelta::nanoseconds(max.map_or(min, |max| min.min(max)));
         settings.mode = if is_step { Mode::Step } else { Mode::Linear };
@@ -208,6 +210,8 @@ proptest! {
                 let saved = serde_json::to_string(&door).unwrap();
                 let restored: SwingingDoor = serde_json::from_str(&saved).unwrap();
                 prop_assert_eq!(&saved, &serde_json::to_string(&restored).unwrap());
+                // All of it, with what is not written because it follows.
+                prop_assert_eq!(format!("{restored:?}"), format!("{door:?}"));
                 door = restored;
             }
             kept.extend(door.push(*sample).unwrap());
@@ -216,6 +220,55 @@ proptest! {
         let (whole, through) = run(&settings, &samples);
         prop_assert!(are_same(&kept, &whole));
         prop_assert_eq!(door.counts(), through.counts());
+    }
+
+    /// Before the flush too: all but the sample that is held, if one is.
+    #[test]
+    fn at_any_moment_each_sample_is_counted_once(samples in samples(), settings in settings()) {
+        let mut door = SwingingDoor::new(&settings).unwrap();
+        for (sample, seen) in samples.iter().zip(1..) {
+            let _ = door.push(*sample).unwrap();
+            let is_held = u64::from(door.clone().flush().is_some());
+            let counts = door.counts();
+            prop_assert_eq!(counts.kept + counts.dropped + counts.unbounded + counts.out_of_order + is_held, seen);
+        }
+    }
+
+    /// One that is further ahead of its reception than is allowed takes no part; at just the limit it does.
+    #[test]
+    fn a_clock_is_ahead_from_beyond_the_limit_on(
+        (at, received) in (-20..20_i64, -20..20_i64), limit in 0..9_i64, first in any::<bool>(),
+    ) {
+        let settings = Settings::new(1.0).with_ahead(TimeDelta::nanoseconds(limit)).with_order(Order::Refuse);
+        let mut door = SwingingDoor::new(&settings).unwrap();
+        if first {
+            let _ = door.push_received(Sample::new(-30, 0.0), -30).unwrap();
+        }
+        let result = door.push_received(Sample::new(at, 0.0), received);
+        prop_assert_eq!(result.is_err(), at - received > limit);
+        prop_assert_eq!(door.newest().is_some_and(|newest| newest.at == at), at - received <= limit);
+    }
+
+    /// A line is between samples of one quality; of two it is the first value that holds, for each pair of codes.
+    #[test]
+    fn what_is_drawn_is_between_the_two_and_of_one_quality(
+        (one, other) in (-40..40_i32, -40..40_i32), run in 1..1_000_i64, at in 0..1_000_i64,
+        (before, after) in (0..3_u32, 0..3_u32),
+    ) {
+        let sample = |at, value: i32, code: u32| {
+            Sample::new(at, f64::from(value)).with_quality(Quality::new(code << 16))
+        };
+        let (before, after) = (sample(0, one, before), sample(run, other, after));
+        let drawn = value_at(&before, &after, at, Mode::Linear);
+        if at >= run {
+            prop_assert_eq!(drawn, after.value);
+        } else if before.quality != after.quality || at == 0 {
+            prop_assert_eq!(drawn, before.value);
+        } else {
+            let exact = (i64::from(one) * (run - at) + i64::from(other) * at) as f64 / run as f64;
+            prop_assert!((drawn - exact).abs() <= 4.0 * f64::EPSILON * 40.0, "{drawn} {exact}");
+        }
+        prop_assert_eq!(value_at(&before, &after, at, Mode::Step), if at >= run { after.value } else { before.value });
     }
 
     #[test]
@@ -258,7 +311,10 @@ fn a_state_that_contradicts_itself_is_refused() {
         ("/line/unbounded", serde_json::json!(3), "`unbounded`"),
         ("/line/cone", serde_json::Value::Null, "`cone`"),
         ("/line/cone", serde_json::json!([[one, 4], [one, 3]]), "`cone`"),
+        ("/line/cone", serde_json::json!([[one, 3], [one, 4]]), "`cone`"),
         ("/line/cone", serde_json::json!([[one, 3], [one, 0]]), "`cone`"),
+        ("/line/cone", serde_json::json!([[one, 3], [1e271_f64.to_bits(), 3]]), "`cone`"),
+        ("/line/newest/quality", serde_json::json!(0x8000_0000_u32), "`newest`"),
         ("/line/cone", serde_json::json!([[9.0_f64.to_bits(), 3], [one, 3]]), "`cone`"),
         ("/line/cone", serde_json::json!([[f64::NAN.to_bits(), 3], [one, 3]]), "`cone`"),
     ] {

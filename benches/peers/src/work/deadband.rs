@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use iot_runbook::deadband::filter::{Extent, Filter, Rule, Settings, Verdict};
+use iot_runbook::deadband::profile::{Mode, NodeRed, Profile};
 use iot_runbook::deadband::sample::Sample;
 
 use super::{Work, compare};
@@ -58,7 +59,16 @@ impl Work for Deadband {
             let all_on =
                 compare(report, NAME, &case, ours(full, &values), ("branchy-loop", branchy(&values)))?;
             report.target(&case, all_on, STEP_TARGET);
-            node::beside(report, percent, &values, medians)?;
+            let mimic = filter(
+                Settings::new(Extent::Absolute(WIDTH))
+                    .with_profile(Profile::NodeRed(NodeRed::new(Mode::Deadband))),
+            )?;
+            proven(&mimic, &values)?;
+            let case = format!("step as Node-RED, {percent} %");
+            let as_node =
+                compare(report, NAME, &case, ours(mimic, &values), ("branchy-loop", branchy(&values)))?;
+            report.target(&case, as_node, STEP_TARGET);
+            node::beside(report, percent, &values, [medians, as_node])?;
         }
         bank::run(report)
     }
@@ -72,13 +82,13 @@ fn filter(settings: Settings) -> Result<Filter, Error> {
 fn ours(mut filter: Filter, values: &[f64]) -> Side<'_> {
     let mut at = 0_i64;
     let mut position = 0;
-    let mut reported = 0.0;
+    let mut reported = 0_u64;
     Box::new(move |runs| {
         for _ in 0..runs {
             let value = values.get(position).copied().unwrap_or_default();
             position = (position + 1) % SAMPLES;
             at += 1_000;
-            let verdict = filter.step(Sample::new(at, value), |report| reported += report.sample.value);
+            let verdict = filter.step(Sample::new(at, value), |_| reported += 1);
             black_box(matches!(verdict, Ok(Verdict::Reported(_))));
         }
         black_box(reported);
@@ -89,7 +99,7 @@ fn ours(mut filter: Filter, values: &[f64]) -> Side<'_> {
 fn branchy(values: &[f64]) -> Side<'_> {
     let mut last = f64::MAX;
     let mut position = 0;
-    let mut reported = 0.0;
+    let mut reported = 0_u64;
     Box::new(move |runs| {
         for _ in 0..runs {
             let value = values.get(position).copied().unwrap_or_default();
@@ -97,7 +107,7 @@ fn branchy(values: &[f64]) -> Side<'_> {
             let passes = (value - last).abs() > WIDTH;
             if passes {
                 last = value;
-                reported += value;
+                reported += 1;
             }
             black_box(passes);
         }
@@ -105,17 +115,25 @@ fn branchy(values: &[f64]) -> Side<'_> {
     })
 }
 
+/// Which of the values the loop reports.
+fn passes(values: &[f64]) -> Vec<bool> {
+    let mut last = f64::MAX;
+    let mut passes = |value: f64| {
+        let passes = (value - last).abs() > WIDTH;
+        if passes {
+            last = value;
+        }
+        passes
+    };
+    values.iter().map(|value| passes(*value)).collect()
+}
+
 /// Both report the same of the stream.
 fn proven(filter: &Filter, values: &[f64]) -> Result<(), Error> {
     let mut filter = filter.clone();
-    let mut last = f64::MAX;
-    for (value, at) in values.iter().zip(1..) {
+    for ((value, at), passes) in values.iter().zip(1..).zip(passes(values)) {
         let mut reported = false;
         let _ = filter.step(Sample::new(at, *value), |_| reported = true);
-        let passes = (value - last).abs() > WIDTH;
-        if passes {
-            last = *value;
-        }
         if reported != passes {
             return Err(Error::Differs(format!("sample {at}, {value}: ours {reported}, the loop {passes}")));
         }

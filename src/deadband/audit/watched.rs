@@ -1,0 +1,161 @@
+use std::collections::VecDeque;
+
+use super::Audit;
+use crate::deadband::filter::{Filter, OrderError, Reason, Report, Suppression, Verdict};
+use crate::deadband::sample::Sample;
+
+/// A filter and the audit that watches it, which is told of each sample once it is known whether it was reported.
+///
+/// A sample that a shortest interval holds, or that may go first as the previous one, leaves late or not at all. Until
+/// that is known it waits here: at most what comes within one shortest interval, and one more. What is out of time
+/// order is told at once, as [late](Audit::late).
+///
+/// ```
+/// use std::sync::Arc;
+/// use chrono::TimeDelta;
+/// use iot_runbook::deadband::audit::{Audit, Watched};
+/// use iot_runbook::deadband::filter::{Extent, Filter, Rule, Settings};
+/// use iot_runbook::deadband::sample::Sample;
+///
+/// let settings = Settings::new(Extent::Absolute(0.5)).with_min_interval(TimeDelta::nanoseconds(10));
+/// let mut tag = Watched::new(Filter::new(Arc::new(Rule::new(settings)?)), Audit::new(0.5)?);
+/// let mut sent = Vec::new();
+/// for (at, value) in [(0, 1.0), (2, 5.0), (3, 4.0), (4, 9.0)] {
+///     tag.step(Sample::new(at, value), |report| sent.push(report.sample.at))?;
+/// }
+/// // Three are held, and the audit waits with them.
+/// assert_eq!((sent.len(), tag.audit().figures().samples), (1, 1));
+/// tag.poll(10, |report| sent.push(report.sample.at));
+/// assert_eq!(sent, [0, 3, 4]);
+/// assert_eq!((tag.audit().figures().samples, tag.audit().figures().reported), (4, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Watched {
+    filter: Filter,
+    audit: Audit,
+    /// In time order, each with whether it was reported by now.
+    waiting: VecDeque<(Sample, bool)>,
+}
+
+impl Watched {
+    /// Has the audit watch the filter from now on. What the filter already holds is unknown to it.
+    #[must_use]
+    pub const fn new(filter: Filter, audit: Audit) -> Self {
+        Self { filter, audit, waiting: VecDeque::new() }
+    }
+
+    /// As [`Filter::step`].
+    ///
+    /// # Errors
+    /// As there. The audit is told of what is refused, as late.
+    pub fn step(&mut self, sample: Sample, report: impl FnMut(Report)) -> Result<Verdict, OrderError> {
+        self.take(sample, None, report)
+    }
+
+    /// As [`Filter::step_received`].
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_received(
+        &mut self,
+        sample: Sample,
+        received: i64,
+        report: impl FnMut(Report),
+    ) -> Result<Verdict, OrderError> {
+        self.take(sample, Some(received), report)
+    }
+
+    fn take(
+        &mut self,
+        sample: Sample,
+        received: Option<i64>,
+        mut report: impl FnMut(Report),
+    ) -> Result<Verdict, OrderError> {
+        let waiting = &mut self.waiting;
+        let out = |out: Report| {
+            mark(waiting, &out);
+            report(out);
+        };
+        let verdict = match received {
+            Some(received) => self.filter.step_received(sample, received, out),
+            None => self.filter.step(sample, out),
+        };
+        match verdict {
+            Err(_) | Ok(Verdict::Reported(Reason::Order) | Verdict::Suppressed(Suppression::Order)) => {
+                self.audit.pass_over_late();
+            }
+            Ok(verdict) => {
+                self.waiting.push_back((sample, matches!(verdict, Verdict::Reported(_))));
+                self.settle();
+            }
+        }
+        verdict
+    }
+
+    /// As [`Filter::poll`].
+    pub fn poll(&mut self, now: i64, mut report: impl FnMut(Report)) {
+        let waiting = &mut self.waiting;
+        self.filter.poll(now, |out| {
+            mark(waiting, &out);
+            report(out);
+        });
+        self.settle();
+    }
+
+    /// As [`Filter::flush`], and no sample waits any longer.
+    pub fn flush(&mut self, mut report: impl FnMut(Report)) {
+        let waiting = &mut self.waiting;
+        self.filter.flush(|out| {
+            mark(waiting, &out);
+            report(out);
+        });
+        self.tell(0);
+    }
+
+    /// The audit, of what is known by now.
+    #[must_use]
+    pub const fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// The filter.
+    #[must_use]
+    pub const fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Both, to be saved or to go on apart. What waits is told first, as it stands.
+    #[must_use]
+    pub fn into_parts(mut self) -> (Filter, Audit) {
+        self.tell(0);
+        (self.filter, self.audit)
+    }
+
+    /// Tells the audit of all but what may still leave.
+    fn settle(&mut self) {
+        if self.filter.due().is_none() {
+            let is_last_open = self.filter.may_send_previous()
+                && self.waiting.back().is_some_and(|(_, is_reported)| !is_reported);
+            self.tell(usize::from(is_last_open));
+        }
+    }
+
+    /// Tells the audit of all but the newest so many.
+    fn tell(&mut self, but: usize) {
+        let known = self.waiting.len().saturating_sub(but);
+        for (sample, is_reported) in self.waiting.drain(..known) {
+            self.audit.observe(&sample, is_reported);
+        }
+    }
+}
+
+/// Of samples in order no two are of one moment.
+fn mark(waiting: &mut VecDeque<(Sample, bool)>, report: &Report) {
+    if matches!(report.reason, Reason::Held | Reason::Previous)
+        && let Some((_, is_reported)) =
+            waiting.iter_mut().rev().find(|(sample, _)| sample.at == report.sample.at)
+    {
+        *is_reported = true;
+    }
+}

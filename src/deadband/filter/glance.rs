@@ -1,0 +1,133 @@
+//! What one subtraction tells of a sample: all there is to decide of nearly every one.
+//!
+//! It stands in the caller's code, and what it does not tell is told elsewhere: so a sample that passes and one that
+//! does not cost about the same, and what a tag does not use costs it nothing.
+
+use super::{Band, Extent, Hold, Rule, State};
+use crate::deadband::profile::{Anchor, Compare, Mode, Profile, Trigger};
+use crate::deadband::sample::{Number, Sample};
+
+/// By what a rule decides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Semantics {
+    /// `|v − last| > d`, decided exactly, in time order.
+    Common,
+    /// `deadband` or `deadbandEq` of Node-RED, compared with the last output.
+    NodeDeadband {
+        /// The largest change that does not pass.
+        most: f64,
+    },
+    /// Anything else a vendor does.
+    Foreign,
+}
+
+/// What there is to be done with a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Glance {
+    /// It is within the band, and nothing is due.
+    Within,
+    /// It is outside, and may be reported at once.
+    Outside,
+    /// Node-RED sends it not, and goes on as before.
+    NodeWithin,
+    /// Node-RED sends it.
+    NodeOutside,
+    /// More is to be looked at.
+    Unsure,
+}
+
+impl Semantics {
+    pub(super) fn of(profile: &Profile, band: Band) -> Self {
+        match (profile, band) {
+            (Profile::Exact | Profile::Pi | Profile::OpcUa(Trigger::StatusValue), _) => Self::Common,
+            (Profile::NodeRed(node), Band::Of(Extent::Absolute(gap)))
+                if matches!(node.mode, Mode::Deadband | Mode::DeadbandEq)
+                    && node.compare == Compare::LastOutput =>
+            {
+                // Where a change by the gap passes, the next below does not; below zero there is none.
+                Self::NodeDeadband { most: if node.mode == Mode::DeadbandEq { gap.next_down() } else { gap } }
+            }
+            _ => Self::Foreign,
+        }
+    }
+}
+
+impl<V: Number> Rule<V> {
+    /// What to do with a sample that came after the first.
+    #[inline(always)]
+    pub(super) fn glance(
+        &self,
+        state: &State<V>,
+        hold: &Hold<V>,
+        sample: &Sample<V>,
+        received: Option<i64>,
+    ) -> Glance {
+        if state.anchor != Anchor::Value {
+            return Glance::Unsure;
+        }
+        match self.semantics {
+            Semantics::Common
+                if sample.at > state.newest
+                    && sample.quality == state.quality
+                    && hold.held.is_none()
+                    && received.is_none_or(|received| !self.is_ahead(sample.at, received)) =>
+            {
+                // Not negative, unless the profile does not look at time; as unsigned, that is longer than any interval.
+                let elapsed = sample.at.wrapping_sub(state.reported_at).cast_unsigned();
+                if sample.value.is_near(state.last, state.width) {
+                    if elapsed < self.max.cast_unsigned() {
+                        return Glance::Within;
+                    }
+                } else if elapsed >= self.min.cast_unsigned() && sample.value.is_far(state.last, state.width)
+                {
+                    return Glance::Outside;
+                }
+                Glance::Unsure
+            }
+            Semantics::NodeDeadband { most } => {
+                let change = (sample.value.to_f64() - state.last.to_f64()).abs();
+                // NaN compares as false throughout.
+                if change > most {
+                    Glance::NodeOutside
+                } else if change <= most {
+                    Glance::NodeWithin
+                } else {
+                    Glance::Unsure
+                }
+            }
+            _ => Glance::Unsure,
+        }
+    }
+
+    /// What follows on [`Glance::Within`].
+    #[inline(always)]
+    pub(super) fn hold_off(&self, state: &mut State<V>, hold: &mut Hold<V>, sample: Sample<V>) {
+        state.newest = sample.at;
+        self.keep(hold, sample);
+    }
+
+    /// What follows on [`Glance::Outside`]: the previous sample, if it is to go first, and the sample is what the
+    /// next is held against.
+    #[inline(always)]
+    pub(super) fn move_on(
+        &self,
+        state: &mut State<V>,
+        hold: &mut Hold<V>,
+        sample: Sample<V>,
+    ) -> Option<Sample<V>> {
+        // The quality is the same, and so is the width where it is constant.
+        (state.newest, state.reported_at, state.last) = (sample.at, sample.at, sample.value);
+        if self.is_plain {
+            return None;
+        }
+        state.width = self.width(sample.value);
+        if self.previous { hold.previous.take().map(Sample::from) } else { None }
+    }
+
+    /// What follows on [`Glance::NodeOutside`].
+    #[inline(always)]
+    pub(super) fn move_node(state: &mut State<V>, sample: Sample<V>) {
+        state.newest = state.newest.max(sample.at);
+        (state.reported_at, state.last, state.quality) = (sample.at, sample.value, sample.quality);
+    }
+}

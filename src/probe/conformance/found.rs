@@ -1,0 +1,70 @@
+//! What breaks the rules, gathered question by question; and the rules that all answers share.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Rule, Violation};
+use crate::fact::Source;
+use crate::time::{Period, saturating_add};
+
+/// Two clocks may differ by this much before a fact counts as one of the future.
+const TOLERANCE: TimeDelta = TimeDelta::seconds(30);
+
+pub(super) struct Found {
+    latest: DateTime<Utc>,
+    pub(super) violations: Vec<Violation>,
+}
+
+impl Found {
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self { latest: saturating_add(now, TOLERANCE), violations: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, method: &'static str, rule: Rule, text: String) {
+        self.violations.push(Violation { method, rule, text });
+    }
+
+    pub(super) fn source(&mut self, one: &Source, again: &Source) {
+        if one.as_str().is_empty() {
+            self.add("source", Rule::Source, "the source has no name".to_owned());
+        }
+        if one != again {
+            self.add("source", Rule::Source, format!("the source is once {one} and once {again}"));
+        }
+    }
+
+    pub(super) fn at(&mut self, method: &'static str, name: &'static str, at: DateTime<Utc>) {
+        if at > self.latest {
+            self.add(method, Rule::Future, format!("{name} is in the future: {at}"));
+        }
+    }
+
+    pub(super) fn all_at(&mut self, method: &'static str, name: &'static str, at: Option<DateTime<Utc>>) {
+        if let Some(at) = at {
+            self.at(method, name, at);
+        }
+    }
+
+    pub(super) fn within(
+        &mut self,
+        method: &'static str,
+        name: &'static str,
+        at: Option<DateTime<Utc>>,
+        period: Period,
+    ) {
+        if let Some(at) = at.filter(|at| !period.contains(*at)) {
+            let (from, to) = (period.start(), period.end());
+            self.add(
+                method,
+                Rule::Outside,
+                format!("{name} at {at} is not within {from} to {to} (end excluded)"),
+            );
+        }
+    }
+
+    pub(super) fn log(&mut self, method: &'static str, observed_at: DateTime<Utc>, covers: Period) {
+        self.at(method, "observed_at", observed_at);
+        if covers.end() > self.latest {
+            self.add(method, Rule::Covers, format!("no log covers the future: {}", covers.end()));
+        }
+    }
+}
