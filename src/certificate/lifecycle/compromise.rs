@@ -39,7 +39,7 @@ impl Lifecycle {
         }
         self.compromised.push(public_key);
         self.timeline.note(now, Happening::KeyCompromised(public_key));
-        self.alert(AlertKind::KeyCompromised, now);
+        self.alert(AlertKind::KeyCompromised);
         self.offered.take_if(|csr| csr.public_key() == public_key);
         self.candidates.retain(|one| one.issued.credential().public_key != public_key);
         self.retiring.retain(|one| one.credential.public_key != public_key);
