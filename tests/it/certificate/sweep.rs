@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::sweep::{
-    Contact, Entry, EntryError, ExpiryIndex, Extended, Reach, Renewal, Settings, State, Sweep, Visit,
+    Contact, Entry, EntryError, ExpiryIndex, Extended, Metrics, Reach, Renewal, Settings, State, Sweep, Visit,
 };
 use iot_runbook::certificate::{Policy, Stage};
 use proptest::prelude::*;
@@ -602,4 +602,25 @@ fn what_comes_to_page_later_on_a_day_is_paged_by_its_next_run_and_once() {
     assert!(index.set_revoked(1, true));
     assert_eq!(page(&index, 23), None);
     assert_eq!(page(&index, 24), Some((vec![3, 2, 4, 1], vec![9])));
+}
+
+#[test]
+fn metrics_are_exact_for_short_lives_and_fixed_times() {
+    let (grace, nano) = (TimeDelta::days(7), TimeDelta::nanoseconds(1));
+    let metrics = |policy: &Policy, end, now| Metrics::of(policy, grace, day(0), end, None, now);
+    let policy = Policy::default();
+    // A third of 35 s, rounded so that it is not due at that moment yet.
+    let end = day(0) + TimeDelta::seconds(35);
+    let third = TimeDelta::nanoseconds(11_666_666_667);
+    assert_eq!(metrics(&policy, end, day(0)).renewal_at, Some(end - third));
+    // Overdue a 24th of the life after the third is.
+    let bound = end - TimeDelta::nanoseconds(10_208_333_333);
+    assert!(!metrics(&policy, end, bound - nano).overdue && metrics(&policy, end, bound + nano).overdue);
+    // Without shares the fixed time counts, whatever the life.
+    let mut fixed = policy;
+    (fixed.awareness_share, fixed.renewal_share, fixed.follow_up_share) = (0, 0, 0);
+    let end = day(90);
+    assert_eq!(metrics(&policy, end, day(0)).renewal_at, Some(day(60)));
+    assert_eq!(metrics(&fixed, end, day(0)).renewal_at, Some(day(30)));
+    assert_eq!(metrics(&policy, day(1_000), day(0)).renewal_at, Some(day(940)));
 }

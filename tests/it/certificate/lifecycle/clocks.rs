@@ -145,6 +145,28 @@ fn a_connection_dated_by_a_wrong_clock_and_first_told_after_it_was_set_back_puts
 }
 
 #[test]
+fn a_connection_that_was_dated_ahead_confirms_nothing_though_no_other_was_told() {
+    let by_hand = certificate(2, 2, NOW - day(30), NOW + day(60));
+    let mut bench = Bench::new(&with_left(30));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.now = NOW - day(20);
+    bench.machine.accept_clock(&bench.rules, bench.now);
+    bench.pass(day(1));
+    let connected = |at| Event::Connected { fingerprint: by_hand.credential().fingerprint, at };
+    for at in [NOW, NOW - TimeDelta::hours(5)] {
+        assert_eq!(bench.tell(connected(at)), Err(Ignored::Stale));
+    }
+    // Nothing is known of a connection then: this is one.
+    assert_eq!(bench.tell(connected(bench.now)), Ok(()));
+    assert_eq!(bench.machine.in_use(), by_hand.credential());
+    // When all those dates have passed, nothing of it is kept.
+    assert!(!serde_json::to_string(&bench.machine).unwrap().contains(r#""doubt":null"#));
+    bench.now = NOW;
+    assert_eq!(bench.tell(connected(NOW)), Ok(()));
+    assert!(serde_json::to_string(&bench.machine).unwrap().contains(r#""doubt":null"#));
+}
+
+#[test]
 fn what_connects_after_a_clock_was_set_back_is_taken_as_it_happens() {
     let second = TimeDelta::seconds(1);
     for (late, is_taken) in
@@ -289,6 +311,9 @@ fn the_ends_of_the_calendar_do_no_harm() {
             bench.orders();
             bench.machine.accept_clock(&bench.rules, at);
             bench.orders();
+            let rested = bench.machine.clone();
+            bench.orders();
+            assert_eq!(bench.machine, rested, "at {at}");
         }
     }
 }

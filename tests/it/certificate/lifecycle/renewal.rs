@@ -436,3 +436,67 @@ fn no_private_key_gets_in() {
     let text = serde_json::to_string(&SubjectKey::Csr(csr.clone())).unwrap();
     assert_eq!(serde_json::from_str::<SubjectKey>(&text).unwrap(), SubjectKey::Csr(csr));
 }
+
+#[test]
+fn a_report_that_comes_twice_is_known() {
+    let (mut bench, new) = published();
+    for outcome in [Outcome::Downloaded, Outcome::TestPassed, Outcome::Switched] {
+        assert_eq!(bench.report(1, &new, outcome.clone()), Ok(()));
+        assert_eq!(bench.pass(TimeDelta::minutes(1)).report(1, &new, outcome), Err(Ignored::Known));
+    }
+}
+
+#[test]
+fn what_never_ends_is_left_alone() {
+    let never = "9999-12-31T23:59:59Z".parse().unwrap();
+    let mut bench = Bench::new(&certificate(1, 1, NOW, never));
+    for _ in 0..100 {
+        assert!(bench.pass(day(30)).keys().is_empty());
+    }
+    assert_eq!(bench.machine.standing(), Standing::Settled);
+}
+
+#[test]
+fn an_issuer_that_ends_with_its_leaf_does_not_bind_it() {
+    let end = NOW + day(15);
+    let issuer_of =
+        |issuer| under_issuer(1, NOW - day(10), end, issuer).credential().binding_issuer().is_some();
+    let second = TimeDelta::seconds(1);
+    assert_eq!([end - second, end, end + second].map(issuer_of), [true, false, false]);
+}
+
+#[test]
+fn a_certificate_that_comes_due_on_its_way_is_not_published_any_more() {
+    let mut bench = Bench::new(&with_left(19));
+    bench.order();
+    bench.issue(1, &next()).unwrap();
+    assert_eq!(bench.keys(), ["pump-7/1/publish"]);
+    let mut keys = Vec::new();
+    bench.now = NOW + day(40) + TimeDelta::hours(1);
+    bench.machine.accept_clock(&bench.rules, bench.now);
+    for _ in 0..20 {
+        keys.extend(bench.keys());
+        bench.wake();
+    }
+    assert!(keys.iter().all(|key| !key.starts_with("pump-7/1/publish")), "{keys:?}");
+}
+
+#[test]
+fn a_compromise_takes_effect_at_once_and_what_is_asked_for_another_key_is_asked_for_again_out_of_turn() {
+    let mut bench = Bench::new(&with_left(21));
+    let key = KeyPair::generate().unwrap();
+    let csr = CertificateParams::new(Vec::<String>::new()).unwrap().serialize_request(&key).unwrap();
+    bench.tell(Event::KeyOffered(Csr::from_der(csr.der().to_vec()).unwrap())).unwrap();
+    bench.pass(day(2));
+    let Command::Issue(issue) = bench.orders().remove(0).command else { panic!("it is due") };
+    assert!(matches!(issue.key, SubjectKey::Csr(_)) && !issue.urgent);
+    let public_key = bench.machine.in_use().public_key;
+    bench.tell(Event::KeyCompromised { public_key }).unwrap();
+    let orders = bench.orders();
+    let issues = |order: &&Order| matches!(&order.command, Command::Issue(issue) if issue.urgent);
+    assert_eq!(orders.iter().find(issues).map(|order| order.key.as_str()), Some("pump-7/2/issue"));
+    // Before anything is asked for.
+    let mut bench = Bench::new(&with_left(21));
+    bench.tell(Event::KeyCompromised { public_key }).unwrap();
+    assert_eq!(bench.machine.standing(), Standing::Renewing);
+}
