@@ -500,3 +500,12 @@ fn a_compromise_takes_effect_at_once_and_what_is_asked_for_another_key_is_asked_
     bench.tell(Event::KeyCompromised { public_key }).unwrap();
     assert_eq!(bench.machine.standing(), Standing::Renewing);
 }
+
+#[test]
+fn an_issuer_that_ends_before_its_leaf_and_is_not_due_is_no_reason_to_refuse() {
+    let mut bench = Bench::new(&with_left(19));
+    bench.order();
+    let new = under_issuer(1, NOW - TimeDelta::hours(1), NOW + day(60), NOW + day(50));
+    assert_eq!(bench.issue(1, &new), Ok(()));
+    assert_eq!(bench.machine.expected(), Some(new.credential().fingerprint));
+}
