@@ -329,6 +329,10 @@ fn who_is_offline_gets_what_its_return_allows() {
             Reach::Offline { since: ago(25), visit: Visit::MaintenanceWindow },
         ),
         (
+            Some(Contact::new(ago(25)).with_back_at(Some(day(0)))),
+            Reach::Offline { since: ago(25), visit: Visit::MaintenanceWindow },
+        ),
+        (
             Some(Contact::new(ago(25)).with_back_at(Some(hour(481)))),
             Reach::Offline { since: ago(25), visit: Visit::Technician },
         ),
@@ -623,4 +627,13 @@ fn metrics_are_exact_for_short_lives_and_fixed_times() {
     assert_eq!(metrics(&policy, end, day(0)).renewal_at, Some(day(60)));
     assert_eq!(metrics(&fixed, end, day(0)).renewal_at, Some(day(30)));
     assert_eq!(metrics(&policy, day(1_000), day(0)).renewal_at, Some(day(940)));
+}
+
+#[test]
+fn entries_that_do_not_say_how_many_they_are_are_all_taken() {
+    let mut devices = 0..5_000_u64;
+    let entries = std::iter::from_fn(|| devices.next().map(|device| Entry::new(device, day(-300), day(20))));
+    let mut index = ExpiryIndex::new(Policy::default());
+    index.extend(entries).unwrap();
+    assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 5_000);
 }

@@ -84,7 +84,7 @@ fn a_clock_that_is_accepted_is_gone_by() {
 /// A device that was given a certificate by hand, was seen with it, and went back to its first a second later.
 fn gone_back() -> (Bench, Issued, Event) {
     let first = with_left(30);
-    let by_hand = certificate(2, 2, NOW, NOW + day(60));
+    let by_hand = certificate(2, 2, NOW - day(30), NOW + day(60));
     let mut bench = Bench::new(&first);
     bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
     let connected = Event::Connected { fingerprint: by_hand.credential().fingerprint, at: bench.now };
@@ -141,6 +141,19 @@ fn a_connection_dated_by_a_wrong_clock_and_first_told_after_it_was_set_back_puts
     }
     // A connection that is later for sure shows which of them it has.
     bench.connect(&by_hand).unwrap();
+    assert!(retires(&bench.orders(), &first));
+}
+
+#[test]
+fn later_than_all_that_was_told_and_told_as_it_happens_a_connection_is_sure() {
+    let (mut bench, first, connected) = gone_back();
+    let Event::Connected { fingerprint, .. } = connected else { panic!("{connected:?}") };
+    bench.pass(TimeDelta::hours(2)).orders();
+    bench.now = NOW - day(20);
+    bench.machine.accept_clock(&bench.rules, bench.now);
+    bench.now = NOW + TimeDelta::hours(1);
+    assert_eq!(bench.tell(Event::Connected { fingerprint, at: bench.now }), Ok(()));
+    bench.pass(day(7));
     assert!(retires(&bench.orders(), &first));
 }
 

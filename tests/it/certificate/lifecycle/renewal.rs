@@ -509,3 +509,62 @@ fn an_issuer_that_ends_before_its_leaf_and_is_not_due_is_no_reason_to_refuse() {
     assert_eq!(bench.issue(1, &new), Ok(()));
     assert_eq!(bench.machine.expected(), Some(new.credential().fingerprint));
 }
+
+#[test]
+fn a_certificate_of_a_compromised_key_is_unknown_from_then_on() {
+    let mut bench = Bench::new(&with_left(30));
+    let by_hand = certificate(2, 2, NOW, NOW + day(60));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.tell(Event::KeyCompromised { public_key: by_hand.credential().public_key }).unwrap();
+    assert_eq!(bench.connect(&by_hand), Err(Ignored::UnknownCertificate));
+    // One that was replaced.
+    let mut bench = Bench::new(&with_left(30));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.connect(&by_hand).unwrap();
+    bench.tell(Event::KeyCompromised { public_key: with_left(30).credential().public_key }).unwrap();
+    assert_eq!(bench.pass(TimeDelta::hours(1)).connect(&with_left(30)), Err(Ignored::UnknownCertificate));
+}
+
+#[test]
+fn what_is_published_again_after_the_device_went_back_is_another_command() {
+    let (mut bench, new) = published();
+    bench.connect(&new).unwrap();
+    bench.pass(TimeDelta::seconds(1)).connect(&with_left(19)).unwrap();
+    let keys = bench.keys();
+    assert!(keys.contains(&"pump-7/1/publish/2".to_owned()), "{keys:?}");
+}
+
+#[test]
+fn a_command_that_fails_again_and_again_is_told_once_and_an_alert_never() {
+    let mut bench = Bench::new(&with_left(19));
+    bench.order();
+    bench.issue(1, &next()).unwrap();
+    for round in 1..=5 {
+        let orders = bench.orders();
+        for order in &orders {
+            let before = bench.machine.timeline().len();
+            bench.fail(order, "the broker is down");
+            let is_noted = bench.machine.timeline().len() > before;
+            assert_eq!(is_noted, matches!(order.command, Command::Publish(_)));
+        }
+        let open = bench.machine.open_commands().filter(|key| key.as_str().contains("command-fails")).count();
+        assert_eq!(open, usize::from(round >= 3));
+        bench.pass(TimeDelta::hours(1));
+    }
+}
+
+#[test]
+fn a_device_without_auto_renewal_is_left_alone_until_then() {
+    let mut bench = Bench::new(&with_left(21));
+    bench.machine = bench.machine.clone().with_auto_renewal(false);
+    assert!(bench.keys().is_empty());
+}
+
+#[test]
+fn the_last_second_is_within_the_life() {
+    let mut bench = Bench::new(&with_left(1));
+    bench.pass(day(1)).orders();
+    assert!(!bench.machine.in_recovery());
+    bench.pass(TimeDelta::nanoseconds(1)).orders();
+    assert!(bench.machine.in_recovery());
+}
