@@ -637,3 +637,17 @@ fn entries_that_do_not_say_how_many_they_are_are_all_taken() {
     index.extend(entries).unwrap();
     assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 5_000);
 }
+
+#[test]
+fn devices_that_come_and_go_take_no_room() {
+    let mut index = ExpiryIndex::new(Policy::default());
+    let entry = |device| Entry::new(device, day(-300), day(20));
+    index.extend((0..100).map(entry)).unwrap();
+    let counted = allocation_counter::measure(|| {
+        for device in 100..20_000 {
+            index.insert(&entry(device)).unwrap();
+            index.remove(device);
+        }
+    });
+    assert!(counted.bytes_current < 1_024, "{counted:?}");
+}
