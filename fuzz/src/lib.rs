@@ -1,6 +1,7 @@
 //! What the fuzz targets share: the input read as choices, and runbooks and diagnoses made of them.
 
 pub mod choices;
+pub mod happenings;
 pub mod signed;
 pub mod walk;
 
@@ -14,3 +15,6 @@ mod model;
 #[allow(dead_code, reason = "the tests use more of it than the targets do")]
 #[path = "../../tests/it/player.rs"]
 mod player;
+#[allow(dead_code, reason = "the tests use more of it than the targets do")]
+#[path = "../../tests/it/certificate/mint/unsigned.rs"]
+mod unsigned;

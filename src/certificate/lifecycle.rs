@@ -20,8 +20,8 @@
 //! - A certificate that ends, or is cut off, begins the emergency recovery: the provisioning service, then a technician, in
 //!   rounds, until the device is seen again. It ends with a [`PostMortem`].
 //! - The latest time is kept as a high-water mark. Behind it, or far ahead of it, the clock is suspect: events are taken
-//!   at the mark, alerts go out, and no other command is handed out until the clock is right, or
-//!   [accepted](Lifecycle::accept_clock).
+//!   at the mark, alerts go out by what the clock shows, and no other command is handed out until it is right, or
+//!   [accepted](Lifecycle::accept_clock). A connection that a wrong clock dated ahead retires nothing when it is told again.
 //! - Of private keys there is nothing: a request names a public key, or carries what the device signed.
 //!
 //! # How to drive it
@@ -88,6 +88,7 @@ mod commands;
 mod compromise;
 mod connection;
 mod credential;
+mod doubt;
 mod event;
 mod outbox;
 mod post_mortem;
@@ -101,6 +102,7 @@ mod timeline;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::doubt::Doubt;
 use self::outbox::Outbox;
 use self::state::{Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Retiring, Version};
 use self::timeline::Timeline;
@@ -133,6 +135,8 @@ pub struct Lifecycle {
     generation: u64,
     /// The latest connection.
     seen_at: Option<DateTime<Utc>>,
+    /// Connections that a wrong clock dated later than the time that is gone by.
+    doubt: Option<Doubt>,
     cut_off: Option<CutOff>,
     renewal: Option<Renewal>,
     candidates: Vec<Candidate>,
@@ -177,6 +181,7 @@ impl Lifecycle {
             origin: Origin::Enrolled,
             generation: 0,
             seen_at: None,
+            doubt: None,
             cut_off: None,
             renewal: None,
             candidates: Vec::new(),

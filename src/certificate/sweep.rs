@@ -7,7 +7,8 @@
 //!   for those that come due in the same hour as one that is not valid yet.
 //! - An issuer that ends before its leaves is one entry with their number. They are not due one by one until it has
 //!   been replaced, for a leaf renewed under the same issuer would end no later.
-//! - The same day twice pages once, also over a restart: what was paged is in the [`State`].
+//! - The same day twice pages once, also over a restart: what was paged is in the [`State`]. What comes to page between
+//!   two runs of a day, or was late at the first and has ended or is revoked at the second, is paged by the second.
 //! - Under a clock that stepped back, or jumped ahead, nothing is told and nothing is moved: [`ClockSuspect`].
 //!
 //! # How to drive it
@@ -56,6 +57,6 @@ mod table;
 pub use digest::{Digest, Due, IssuerDue, Page, Reach, Visit};
 pub use entry::{Entry, Renewal};
 pub use error::EntryError;
-pub use index::ExpiryIndex;
+pub use index::{ExpiryIndex, Extended};
 pub use job::{ClockSuspect, Contact, Settings, State, Sweep};
 pub use metrics::Metrics;

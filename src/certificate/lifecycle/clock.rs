@@ -22,27 +22,52 @@ impl Lifecycle {
         let settings = rules.settings();
         let ahead = now.signed_duration_since(self.high_water);
         if ahead < -settings.clock_tolerance || ahead > settings.policy.jump {
-            if self.suspect.replace(now).is_none() {
+            let first = self.suspect.replace(now).is_none();
+            if first {
+                self.outbox.shift_alerts(self.high_water, now);
                 self.timeline.note(self.high_water, Happening::ClockSuspect);
-                self.alert(AlertKind::ClockSuspect { now, mark: self.high_water }, self.high_water);
+                self.alert(AlertKind::ClockSuspect { now, mark: self.high_water });
             }
+            // However it jumps about.
+            let within = |wait: TimeDelta| saturating_add(now, wait);
+            self.outbox.bring_alerts_forward(
+                now,
+                within(settings.longest_retry),
+                within(settings.answer_within),
+            );
         } else {
-            self.suspect = None;
             self.high_water = self.high_water.max(now);
+            self.trust_clock();
         }
         self.high_water
+    }
+
+    /// The time that alerts go by: they go out whatever the clock, so of one that cannot be trusted what it shows.
+    pub(super) fn alert_time(&self) -> DateTime<Utc> {
+        self.suspect.unwrap_or(self.high_water)
+    }
+
+    fn trust_clock(&mut self) {
+        if let Some(shown) = self.suspect.take() {
+            self.outbox.shift_alerts(shown, self.high_water);
+        }
     }
 
     /// Takes `now` for right, back or far ahead, by the word of a person. No wait is longer than it would be had it begun
     /// now; an emergency that only the wrong clock saw is over.
     ///
-    /// Connections are put in order by their times alone. After a clock was set back and accepted, do not hand in again a
-    /// [`Connected`](super::Event::Connected) that the wrong clock dated later than `now`: it would pass for a new one, and what
-    /// the device has would be retired after the overlap, unless it connects before.
+    /// Connections are put in order by their times alone, and a clock that was ahead dated some of them later than `now`.
+    /// So after it was set back, a [`Connected`](super::Event::Connected) of a certificate that was there by then, dated up
+    /// to the time that was set back from, is taken only where it is told as it happens: within the
+    /// [`clock_tolerance`](super::Settings::clock_tolerance) of its date. Any other is [`Ignored`](super::Ignored), and one
+    /// that speaks of another certificate than the one in use puts off all that is retired as replaced, until a connection
+    /// tells for sure what the device has. That ends with the first connection that is dated later still.
     pub fn accept_clock(&mut self, rules: &Rules, now: DateTime<Utc>) {
         let settings = rules.settings();
         let within = |wait: TimeDelta| saturating_add(now, wait);
-        (self.high_water, self.suspect) = (now, None);
+        self.doubt_connections(self.seen_at, self.high_water, now);
+        self.high_water = now;
+        self.trust_clock();
         self.seen_at = self.seen_at.map(|at| at.min(now));
         self.contact = self.contact.map(|at| at.min(now));
         self.outbox.bring_forward(now, within(settings.longest_retry), within(settings.answer_within));
@@ -130,10 +155,12 @@ impl Lifecycle {
         always.into_iter().chain(rest).flatten().min()
     }
 
-    /// Nothing is retired as replaced while what replaced it does not work: the device may fall back on it.
+    /// Nothing is retired as replaced while what replaced it does not work, or may not be what the device has: it may need
+    /// the old one.
     fn may_retire(&self, now: DateTime<Utc>) -> bool {
         let works = !self.in_use.has_ended(now) && self.in_use.not_before <= now;
-        self.closed_at.is_some() || (self.cut_off.is_none() && works)
+        let is_known = self.doubt.as_ref().is_none_or(|doubt| !doubt.unsettled);
+        self.closed_at.is_some() || (self.cut_off.is_none() && works && is_known)
     }
 
     /// Whether that may be handed out now. What retires a certificate as replaced waits where it may be needed after all,

@@ -141,7 +141,8 @@ pub enum AlertKind {
         /// The issuer.
         issuer: Issuer,
     },
-    /// The device says that it can use the new certificate, and nobody has seen it on a connection. Both stay valid.
+    /// The device says that it can use the new certificate, and nobody has seen it on a connection, or only on one
+    /// whose date is in doubt. Both stay valid.
     NotConfirmed,
     /// The renewal was not confirmed in time, or the device has none: a person must see to it.
     FollowUp,

@@ -31,9 +31,11 @@ impl Lifecycle {
     pub fn poll(&mut self, rules: &Rules, now: DateTime<Utc>) -> Option<Order> {
         let now = self.read_clock(rules, now);
         self.pass(rules, now);
-        let answer_by = saturating_add(now, rules.settings().answer_within);
+        // Under a suspect clock there are alerts alone, so this is the time for all that is handed out.
+        let hand_out_at = self.alert_time();
+        let answer_by = saturating_add(hand_out_at, rules.settings().answer_within);
         let mut outbox = std::mem::take(&mut self.outbox);
-        let order = outbox.hand_out(now, answer_by, |command| self.allows(command, now));
+        let order = outbox.hand_out(hand_out_at, answer_by, |command| self.allows(command, now));
         self.outbox = outbox;
         let order = order?;
         if let (Command::Issue(_), Some(renewal)) = (&order.command, &mut self.renewal) {
@@ -102,8 +104,10 @@ impl Lifecycle {
         now: DateTime<Utc>,
     ) -> Result<(), Ignored> {
         let end = self.in_use.end();
+        let alert_time = self.alert_time();
         let open = self.outbox.find_mut(key).ok_or(Ignored::UnknownCommand)?;
-        if open.handed.is_none() && open.failures > 0 && open.due > now {
+        let time = if matches!(open.command, Command::Alert(_)) { alert_time } else { now };
+        if open.handed.is_none() && open.failures > 0 && open.due > time {
             return Err(Ignored::Known);
         }
         open.failures = open.failures.saturating_add(1);
@@ -111,7 +115,7 @@ impl Lifecycle {
         let (failures, wait) = (open.failures, rules.wait(open.failures));
         open.due = match open.command {
             Command::Issue(_) | Command::Publish(_) => rules.again(wait, now, end),
-            _ => saturating_add(now, wait),
+            _ => saturating_add(time, wait),
         };
         let command = open.command.clone();
         if !matches!(command, Command::Alert(_)) {
@@ -123,7 +127,7 @@ impl Lifecycle {
             Command::ReProvision(_) => self.re_provisioning_failed(rules, now),
             Command::Alert(_) => {}
             _ if failures == rules.settings().failures => {
-                self.alert(AlertKind::CommandFails { key: key.clone(), reason }, now);
+                self.alert(AlertKind::CommandFails { key: key.clone(), reason });
             }
             _ => {}
         }
@@ -132,7 +136,7 @@ impl Lifecycle {
 
     /// What was handed out and not answered in time has failed.
     pub(super) fn give_up_waiting(&mut self, rules: &Rules, now: DateTime<Utc>) {
-        while let Some(key) = self.outbox.overdue(now) {
+        while let Some(key) = self.outbox.overdue(now, self.alert_time()) {
             // Its time to answer is taken away, so that this ends.
             if self.failed(rules, &key, Reason::new("no answer in time"), now).is_err() {
                 return;
@@ -140,7 +144,7 @@ impl Lifecycle {
         }
     }
 
-    pub(super) fn alert(&mut self, what: AlertKind, now: DateTime<Utc>) {
+    pub(super) fn alert(&mut self, what: AlertKind) {
         let key = match &what {
             AlertKind::IssuerBinds { issuer } => {
                 CommandKey::new(format!("issuer/{}/binds", issuer.fingerprint))
@@ -149,7 +153,7 @@ impl Lifecycle {
         };
         let ends = self.in_use.end();
         let alert = Alert { generation: self.generation, ends, severity: what.severity(), what };
-        self.outbox.add(key, Command::Alert(alert), now);
+        self.outbox.add(key, Command::Alert(alert), self.alert_time());
     }
 
     pub(super) fn order_retirement(

@@ -39,7 +39,7 @@ impl Lifecycle {
         }
         self.compromised.push(public_key);
         self.timeline.note(now, Happening::KeyCompromised(public_key));
-        self.alert(AlertKind::KeyCompromised, now);
+        self.alert(AlertKind::KeyCompromised);
         self.offered.take_if(|csr| csr.public_key() == public_key);
         self.candidates.retain(|one| one.issued.credential().public_key != public_key);
         self.retiring.retain(|one| one.credential.public_key != public_key);
@@ -63,10 +63,10 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// A renewal for that key is of no use; one for another key goes on, out of turn where the device is cut off.
+    /// A renewal for that key is of no use; one that has brought another key's certificate goes on.
     fn renew_with_another_key(&mut self, rules: &Rules, public_key: Fingerprint, now: DateTime<Utc>) {
         let cut_off = self.cut_off.is_some();
-        let Some(renewal) = &mut self.renewal else { return };
+        let Some(renewal) = &self.renewal else { return };
         let useless = match &renewal.step {
             Step::Issued(successor) => successor.issued.credential().public_key == public_key,
             // What is asked for may be issued already, for that key or under a queue's pace.
@@ -79,8 +79,6 @@ impl Lifecycle {
             if self.recovery.is_none() {
                 self.begin(rules, after, now);
             }
-        } else if cut_off {
-            renewal.urgent = true;
         }
     }
 }

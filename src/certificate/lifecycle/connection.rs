@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Lifecycle;
 use super::command::{AlertKind, Command};
 use super::credential::{Credential, Issued};
+use super::doubt::Dated;
 use super::event::Ignored;
 use super::post_mortem::Outcome;
 use super::rules::Rules;
@@ -32,34 +33,62 @@ impl Lifecycle {
         at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<(), Ignored> {
+        let dated = self.dated(rules, fingerprint, at, now);
+        let told = at;
         let at = at.min(now);
         if fingerprint == self.in_use.fingerprint {
-            if self.seen_at.is_some_and(|seen| at <= seen) {
+            if dated == Dated::Wrongly || self.seen_at.is_some_and(|seen| at <= seen) {
                 return Err(Ignored::Known);
             }
             self.seen_at = Some(at);
+            self.seen_for_sure(dated, told, now);
             return Ok(());
         }
         let is_new = self.renewal.as_ref().and_then(Renewal::successor).map(|one| &one.issued);
         let is_new = is_new.into_iter().chain(self.candidates.iter().map(|one| &one.issued));
-        if is_new.map(|one| one.credential().fingerprint).any(|one| one == fingerprint) {
-            // At one moment both may be seen, and the new one is what the device goes on with.
-            if self.seen_at.is_some_and(|seen| at < seen) {
-                return Err(Ignored::Stale);
-            }
-            self.confirm(rules, fingerprint, at, now);
-            return Ok(());
-        }
-        let Some(position) = self.retiring.iter().position(|one| one.credential.fingerprint == fingerprint)
-        else {
+        let is_new = is_new.map(|one| one.credential().fingerprint).any(|one| one == fingerprint);
+        let replaced = self.retiring.iter().position(|one| one.credential.fingerprint == fingerprint);
+        if !is_new && replaced.is_none() {
             return Err(Ignored::UnknownCertificate);
-        };
-        if self.seen_at.is_some_and(|seen| at <= seen) {
+        }
+        if dated == Dated::Wrongly {
+            self.unsettle(true);
             return Err(Ignored::Stale);
         }
-        let back = self.retiring.remove(position);
-        self.go_back(rules, &back, at, now);
+        // At one moment both may be seen, and the new one is what the device goes on with.
+        if self.seen_at.is_some_and(|seen| at < seen || (at == seen && !is_new)) {
+            if told > now {
+                // By its date it is the latest, and by the clock nobody can say.
+                self.doubt_connections(Some(told), told, now);
+                self.unsettle(true);
+            }
+            return Err(Ignored::Stale);
+        }
+        match replaced.filter(|_| !is_new) {
+            Some(position) => {
+                let back = self.retiring.remove(position);
+                self.go_back(rules, &back, at, now);
+            }
+            None => self.confirm(rules, fingerprint, at, now),
+        }
+        if dated == Dated::Perhaps {
+            self.unsettle(true);
+            if is_new {
+                self.alert(AlertKind::NotConfirmed);
+            }
+        }
+        self.seen_for_sure(dated, told, now);
         Ok(())
+    }
+
+    /// After a connection was taken: whether it settles what the device has, and whether it may come again under its date.
+    fn seen_for_sure(&mut self, dated: Dated, told: DateTime<Utc>, now: DateTime<Utc>) {
+        if dated == Dated::Surely {
+            self.unsettle(false);
+        }
+        if told > now {
+            self.doubt_connections(Some(told), told, now);
+        }
     }
 
     /// The new certificate was seen: it takes the place of the old one, which is retired after the overlap.
@@ -144,7 +173,7 @@ impl Lifecycle {
         let left = std::mem::replace(&mut self.in_use, back.credential);
         self.seen_at = Some(at);
         self.timeline.note(now, Happening::RolledBack(back.credential.fingerprint));
-        self.alert(AlertKind::RolledBack, now);
+        self.alert(AlertKind::RolledBack);
         // It works, whatever the one was that the device left, unless it is being retired.
         let rescue_at = saturating_add(now, rules.settings().rescue_after);
         self.cut_off = back.ordered.then_some(CutOff { at: now, rescue_at });

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, CommandKey, Order};
+use crate::time::saturating_add;
 
 /// One command, until it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,16 @@ impl Open {
 
     fn is_overdue(&self, now: DateTime<Utc>) -> bool {
         self.handed.is_some_and(|by| by <= now) && self.handed_at.is_none_or(|at| at < now)
+    }
+
+    const fn is_alert(&self) -> bool {
+        matches!(self.command, Command::Alert(_))
+    }
+
+    fn bring_forward(&mut self, now: DateTime<Utc>, due: DateTime<Utc>, answer_by: DateTime<Utc>) {
+        self.due = self.due.min(due);
+        self.handed = self.handed.map(|by| by.min(answer_by));
+        self.handed_at = self.handed_at.map(|at| at.min(now));
     }
 
     /// When something is to be done about it.
@@ -90,9 +101,10 @@ impl Outbox {
         Some(Order { key: open.key.clone(), failures: open.failures, command: open.command.clone() })
     }
 
-    /// One that has been waited for long enough.
-    pub(super) fn overdue(&self, now: DateTime<Utc>) -> Option<CommandKey> {
-        self.0.iter().find(|open| open.is_overdue(now)).map(|open| open.key.clone())
+    /// One that has been waited for long enough. Alerts go by a time of their own.
+    pub(super) fn overdue(&self, now: DateTime<Utc>, alert_time: DateTime<Utc>) -> Option<CommandKey> {
+        let time = |open: &Open| if open.is_alert() { alert_time } else { now };
+        self.0.iter().find(|open| open.is_overdue(time(open))).map(|open| open.key.clone())
     }
 
     pub(super) fn wake_at(&self, allowed: impl Fn(&Command) -> bool) -> Option<DateTime<Utc>> {
@@ -103,9 +115,30 @@ impl Outbox {
     /// handed out after `now`.
     pub(super) fn bring_forward(&mut self, now: DateTime<Utc>, due: DateTime<Utc>, answer_by: DateTime<Utc>) {
         for open in &mut self.0 {
-            open.due = open.due.min(due);
-            open.handed = open.handed.map(|by| by.min(answer_by));
-            open.handed_at = open.handed_at.map(|at| at.min(now));
+            open.bring_forward(now, due, answer_by);
+        }
+    }
+
+    /// The same for alerts alone.
+    pub(super) fn bring_alerts_forward(
+        &mut self,
+        now: DateTime<Utc>,
+        due: DateTime<Utc>,
+        answer_by: DateTime<Utc>,
+    ) {
+        for open in self.0.iter_mut().filter(|open| open.is_alert()) {
+            open.bring_forward(now, due, answer_by);
+        }
+    }
+
+    /// What alerts wait for is as far from `to` as it was from `from`: another clock is gone by.
+    pub(super) fn shift_alerts(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) {
+        let by = to.signed_duration_since(from);
+        for open in self.0.iter_mut().filter(|open| open.is_alert()) {
+            open.due = saturating_add(open.due, by);
+            open.handed = open.handed.map(|at| saturating_add(at, by));
+            // A moment by another clock. At the ends of the calendar it would be this one, and nothing would come due.
+            open.handed_at = None;
         }
     }
 }

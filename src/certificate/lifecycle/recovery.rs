@@ -33,7 +33,7 @@ impl Lifecycle {
             _ => return,
         };
         self.timeline.note(now, Happening::Expired);
-        self.alert(AlertKind::Expired, now);
+        self.alert(AlertKind::Expired);
         let cause = self.cause();
         self.outbox.drop_where(|command| matches!(command, Command::Issue(_)));
         // A certificate on its way may reach the device still.
@@ -183,7 +183,7 @@ impl Lifecycle {
         let key = SubjectKey::Fresh { except: self.compromised.clone() };
         if let Some(why) = certificate.refusal(rules, now, &key, &self.in_use) {
             self.timeline.note(now, Happening::Refused(why));
-            self.alert(AlertKind::CertificateRefused { why }, now);
+            self.alert(AlertKind::CertificateRefused { why });
             if is_asked && self.is_re_provisioning() {
                 self.re_provisioning_failed(rules, now);
             }
@@ -231,7 +231,7 @@ impl Lifecycle {
         };
         if let Some(why) = refusal {
             self.timeline.note(now, Happening::Refused(why));
-            self.alert(AlertKind::CertificateRefused { why }, now);
+            self.alert(AlertKind::CertificateRefused { why });
             return Err(Ignored::Refused(why));
         }
         self.generation = self.generation.saturating_add(1);
@@ -289,7 +289,7 @@ impl Lifecycle {
         self.set_step(RecoveryStep::Failed { again_at: saturating_add(now, rules.settings().longest_retry) });
         self.outbox.drop_where(|command| matches!(command, Command::LoadEmergencyCertificate(_)));
         self.timeline.note(now, Happening::RecoveryFailed(reason.clone()));
-        self.alert(AlertKind::RecoveryFailed { reason }, now);
+        self.alert(AlertKind::RecoveryFailed { reason });
     }
 
     /// The device is back, or given up: the record is opened, and what is under way is called off.

@@ -53,7 +53,7 @@ impl Lifecycle {
         };
         if let Step::Held(issuer) = step {
             self.timeline.note(now, Happening::HeldByIssuer);
-            self.escalate(issuer, now);
+            self.escalate(issuer);
         }
         let (failures, failure, told) =
             after.map_or((0, None, false), |after| (after.failures, after.failure, after.told));
@@ -77,9 +77,9 @@ impl Lifecycle {
         self.origin == Origin::Emergency || matches!(stage, Stage::Renewal | Stage::FollowUp | Stage::Expired)
     }
 
-    fn escalate(&mut self, issuer: super::Issuer, now: DateTime<Utc>) {
+    fn escalate(&mut self, issuer: super::Issuer) {
         if self.escalated.replace(issuer.fingerprint) != Some(issuer.fingerprint) {
-            self.alert(AlertKind::IssuerBinds { issuer }, now);
+            self.alert(AlertKind::IssuerBinds { issuer });
         }
     }
 
@@ -115,7 +115,7 @@ impl Lifecycle {
                 let again = unsaid || successor.again_at.is_some_and(|at| is_over(at, now));
                 if successor.confirm_by.is_some_and(|at| now >= at) {
                     successor.confirm_by = None;
-                    self.alert(AlertKind::NotConfirmed, now);
+                    self.alert(AlertKind::NotConfirmed);
                 }
                 if again {
                     self.publish(now);
@@ -204,9 +204,9 @@ impl Lifecycle {
         let again_at = rules.again(rules.wait(renewal.failures), now, self.in_use.end());
         let again_at = (!matches!(why, Refusal::IssuerDue { .. })).then_some(again_at);
         renewal.step = Step::Refused { why, again_at };
-        self.alert(AlertKind::CertificateRefused { why }, now);
+        self.alert(AlertKind::CertificateRefused { why });
         if let Refusal::IssuerDue { issuer } = why {
-            self.escalate(issuer, now);
+            self.escalate(issuer);
         }
         Err(Ignored::Refused(why))
     }
@@ -218,7 +218,7 @@ impl Lifecycle {
         renewal.failure = Some(Failure { at: now, reason: reason.clone() });
         if renewal.failures >= rules.settings().failures && !renewal.told {
             renewal.told = true;
-            self.alert(AlertKind::RenewalFailed { reason }, now);
+            self.alert(AlertKind::RenewalFailed { reason });
         }
     }
 
@@ -390,7 +390,7 @@ impl Lifecycle {
         };
         if due {
             self.timeline.note(now, Happening::FollowedUp);
-            self.alert(AlertKind::FollowUp, now);
+            self.alert(AlertKind::FollowUp);
             self.schedule(now);
         }
     }

@@ -293,6 +293,7 @@ mod tests {
         let short =
             Settings { first_retry: SHORTEST, longest_retry: SHORTEST, retry_share: 2, failures: 1, ..good };
         assert!(Rules::new(short).is_ok());
+        assert!(Rules::new(Settings { clock_tolerance: zero, ..good }).is_ok());
         let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
         let rules = Rules::new(Settings { policy: fixed, ..good }).unwrap();
         assert!(rules.checked_for(&Terms::new(TimeDelta::days(365))).is_ok());

@@ -90,3 +90,35 @@ impl DueRule {
         end.saturating_sub(before.fold(0, i64::max)).saturating_sub(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    #[test]
+    fn a_certificate_comes_due_the_last_second_before_its_first_bound() {
+        let rule = DueRule::of(&Policy::default());
+        for (life, before) in [
+            // Ninety days, from a life of a hundred and eighty on.
+            (None, 90 * DAY),
+            (Some(365 * DAY), 90 * DAY),
+            (Some(180 * DAY), 90 * DAY),
+            // Half of a shorter one, and a second more, for it may have been rounded.
+            (Some(180 * DAY - 1), 90 * DAY),
+            (Some(180 * DAY - 2), 90 * DAY),
+            (Some(180 * DAY - 3), 90 * DAY - 1),
+            (Some(60 * DAY), 30 * DAY + 1),
+            (Some(35), 18),
+            (Some(0), 1),
+        ] {
+            assert_eq!(rule.due_second(0, life), -before - 1, "{life:?}");
+        }
+        let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
+        assert_eq!(DueRule::of(&fixed).due_second(0, Some(35)), -90 * DAY - 1);
+        let part = Policy { awareness: TimeDelta::milliseconds(90_001), ..fixed };
+        let part = Policy { renewal: TimeDelta::seconds(60), follow_up: TimeDelta::seconds(30), ..part };
+        assert_eq!(DueRule::of(&part).due_second(0, None), -92);
+    }
+}

@@ -88,7 +88,7 @@ pub struct IssuerDue {
 }
 
 /// What operations is paged for: follow-ups, what has ended, is revoked or not valid yet, overdue renewals, and
-/// issuers as late. Each once a day.
+/// issuers as late. Each once a day, and once more where it has ended, or is revoked, since it was paged as late.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Page {

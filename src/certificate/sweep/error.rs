@@ -37,6 +37,19 @@ pub enum EntryError {
         /// The issuer.
         issuer: u64,
     },
+    /// One of a later generation of the same device is there.
+    #[error(
+        "device {device}: generation {given} is older than generation {held}, which is in the index; the record comes \
+         late and can be dropped, unless the generations of the device began again: remove the device first then"
+    )]
+    OlderGeneration {
+        /// The device.
+        device: u64,
+        /// The generation that was told.
+        given: u32,
+        /// The generation that is there.
+        held: u32,
+    },
     /// There is room for 2³² − 1 devices and 2²⁴ − 1 issuers.
     #[error(
         "{number} is one too many: an index holds 2^32 - 1 devices and 2^24 - 1 issuers; use a second one"

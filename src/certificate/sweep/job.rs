@@ -77,6 +77,11 @@ pub struct State {
     /// Device and effective end: another certificate is another page.
     devices: BTreeSet<(u64, DateTime<Utc>)>,
     issuers: BTreeSet<u64>,
+    /// The same of those that nobody accepts: what has ended, or is revoked, since it was paged as late is another page.
+    #[serde(default)]
+    refused_devices: BTreeSet<(u64, DateTime<Utc>)>,
+    #[serde(default)]
+    refused_issuers: BTreeSet<u64>,
 }
 
 impl State {
@@ -208,12 +213,25 @@ impl Sweep {
             self.state.day = Some(day);
             self.state.devices.clear();
             self.state.issuers.clear();
+            self.state.refused_devices.clear();
+            self.state.refused_issuers.clear();
         }
-        let State { devices, issuers: paged, .. } = &mut self.state;
-        let due: Vec<_> =
-            due.iter().filter(|due| due.pages() && devices.insert((due.device, due.end))).copied().collect();
-        let issuers: Vec<_> =
-            issuers.iter().filter(|due| due.pages() && paged.insert(due.issuer)).copied().collect();
+        let State { devices, issuers: late_issuers, refused_devices, refused_issuers, .. } = &mut self.state;
+        let mut is_new = |due: &&Due| {
+            let paged = if is_refused(due.stage) { &mut *refused_devices } else { &mut *devices };
+            due.pages() && paged.insert((due.device, due.end))
+        };
+        let due: Vec<_> = due.iter().filter(&mut is_new).copied().collect();
+        let mut is_new = |due: &&IssuerDue| {
+            let paged = if is_refused(due.stage) { &mut *refused_issuers } else { &mut *late_issuers };
+            due.pages() && paged.insert(due.issuer)
+        };
+        let issuers: Vec<_> = issuers.iter().filter(&mut is_new).copied().collect();
         (!due.is_empty() || !issuers.is_empty()).then_some(Page { day, due, issuers })
     }
+}
+
+/// Whether a peer refuses it already.
+const fn is_refused(stage: Stage) -> bool {
+    matches!(stage, Stage::Expired | Stage::Revoked | Stage::NotYetValid)
 }

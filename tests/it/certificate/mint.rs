@@ -1,6 +1,10 @@
 //! Certificates to read: real ones, and ones put together by hand where no issuer would issue them.
 
+pub(super) mod unsigned;
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+pub(super) use unsigned::{GENERALIZED_TIME, UTC_TIME, for_key, pem};
 
 /// From when until when: years, months, days.
 pub(super) type Dates = [(i32, u8, u8); 2];
@@ -43,54 +47,7 @@ pub(super) fn chain(dates: [Dates; 3]) -> Vec<Vec<u8>> {
     [device_der, intermediate_der, root_der].map(|certificate| certificate.der().to_vec()).to_vec()
 }
 
-pub(super) fn pem(der: &[u8]) -> String {
-    let base64 = data_encoding::BASE64.encode(der);
-    let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
-}
-
-pub(super) const UTC_TIME: u8 = 0x17;
-pub(super) const GENERALIZED_TIME: u8 = 0x18;
-
 /// A certificate with these dates, each of a tag and a text; its signature is no signature.
 pub(super) fn by_hand(not_before: (u8, &str), not_after: (u8, &str)) -> Vec<u8> {
     for_key(0, 7, not_before, not_after)
-}
-
-/// The same for the key of that number, with a serial number. Each such certificate could be the issuer of another.
-pub(super) fn for_key(key: u8, serial: u8, not_before: (u8, &str), not_after: (u8, &str)) -> Vec<u8> {
-    let ed25519 = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
-    let name = element(0x30, &[&element(0x31, &[&element(0x30, &[b"\x06\x03\x55\x04\x03\x0c\x01x"])])]);
-    let date = |(tag, text): (u8, &str)| element(tag, &[text.as_bytes()]);
-    let validity = element(0x30, &[&date(not_before), &date(not_after)]);
-    assert!(serial < 0x80, "it would be negative");
-    let mut bits = [key; 33];
-    bits[0] = 0;
-    let key = element(0x30, &[&ed25519, &element(0x03, &[&bits])]);
-    let tbs = element(
-        0x30,
-        &[
-            &element(0xa0, &[b"\x02\x01\x02"]),
-            &element(0x02, &[&[serial]]),
-            &ed25519,
-            &name,
-            &validity,
-            &name,
-            &key,
-        ],
-    );
-    element(0x30, &[&tbs, &ed25519, &element(0x03, &[&[0; 65]])])
-}
-
-fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let content = parts.concat();
-    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-    let mut whole = vec![tag];
-    match length {
-        [0, short] if short < 0x80 => whole.push(short),
-        [0, one] => whole.extend([0x81, one]),
-        two => whole.extend([[0x82].as_slice(), &two].concat()),
-    }
-    whole.extend(content);
-    whole
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::sweep::{
-    Contact, Entry, EntryError, ExpiryIndex, Reach, Renewal, Settings, State, Sweep, Visit,
+    Contact, Entry, EntryError, ExpiryIndex, Extended, Metrics, Reach, Renewal, Settings, State, Sweep, Visit,
 };
 use iot_runbook::certificate::{Policy, Stage};
 use proptest::prelude::*;
@@ -42,11 +42,11 @@ fn entry() -> impl Strategy<Value = Entry> {
     let life = prop_oneof![0i64..100, 0i64..12_000, Just(70_000_000)];
     let issuer = prop_oneof![Just(None), (0u64..4).prop_map(Some)];
     let revoked = prop::bool::weighted(0.1);
-    (0u64..12, -9_000i64..3_000, life, issuer, any::<bool>(), 0u8..4, revoked).prop_map(
-        |(device, from, life, issuer, auto, number, revoked)| {
+    (0u64..12, -9_000i64..3_000, life, issuer, any::<bool>(), (0u8..4, 6u32..9), revoked).prop_map(
+        |(device, from, life, issuer, auto, (number, generation), revoked)| {
             Entry::new(device, hour(from), hour(from + life))
                 .with_issuer(issuer)
-                .with_generation(7)
+                .with_generation(generation)
                 .with_auto_renewal(auto)
                 .with_renewal(renewal(number))
                 .with_revoked(revoked)
@@ -80,8 +80,12 @@ struct Model {
     issuers: BTreeMap<u64, (DateTime<Utc>, DateTime<Utc>)>,
     replaced: BTreeSet<u64>,
     mark: Option<DateTime<Utc>>,
-    paged: BTreeSet<(i64, u64, DateTime<Utc>)>,
+    paged: BTreeSet<(i64, u64, DateTime<Utc>, bool)>,
     shares: [u32; 3],
+}
+
+fn refused(stage: Stage) -> bool {
+    matches!(stage, Stage::Expired | Stage::Revoked | Stage::NotYetValid)
 }
 
 fn nanos(length: TimeDelta) -> i128 {
@@ -128,6 +132,18 @@ fn stage_of(
 }
 
 impl Model {
+    /// Gives what it replaces, or the later generation that stays.
+    fn insert(&mut self, entry: Entry) -> Result<Option<Entry>, EntryError> {
+        match self.devices.get(&entry.device) {
+            Some(held) if held.generation > entry.generation => Err(EntryError::OlderGeneration {
+                device: entry.device,
+                given: entry.generation,
+                held: held.generation,
+            }),
+            _ => Ok(self.devices.insert(entry.device, entry)),
+        }
+    }
+
     fn told(&self, now: DateTime<Utc>) -> (Vec<Told>, Vec<ToldIssuer>) {
         let never = "9999-12-31T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
         let mut leaves: BTreeMap<u64, u64> = BTreeMap::new();
@@ -191,12 +207,13 @@ proptest! {
         for step in steps {
             match step {
                 Step::Insert(entry) => {
-                    prop_assert_eq!(index.insert(&entry).unwrap(), model.devices.insert(entry.device, entry));
+                    prop_assert_eq!(index.insert(&entry), model.insert(entry));
                 }
                 Step::Extend(entries) => {
-                    let replaced = entries.iter().filter(|one| model.devices.insert(one.device, **one).is_some());
-                    let replaced = replaced.count();
-                    prop_assert_eq!(index.extend(entries).unwrap(), replaced);
+                    let taken: Vec<_> = entries.iter().map(|one| model.insert(*one)).collect();
+                    let told = index.extend(entries).unwrap();
+                    prop_assert_eq!(told.replaced, taken.iter().filter(|one| matches!(one, Ok(Some(_)))).count());
+                    prop_assert_eq!(told.older, taken.iter().filter(|one| one.is_err()).count());
                 }
                 Step::Revoked(device, revoked) => {
                     let held = model.devices.get_mut(&device);
@@ -245,10 +262,10 @@ proptest! {
                     let today = hour(now).timestamp().div_euclid(86_400);
                     model.paged.retain(|(day, ..)| *day == today);
                     for due in digest.page().iter().flat_map(|page| &page.due) {
-                        prop_assert!(model.paged.insert((today, due.device, due.end)));
+                        prop_assert!(model.paged.insert((today, due.device, due.end, refused(due.stage))));
                     }
                     for due in digest.due().iter().filter(|due| due.pages()) {
-                        prop_assert!(model.paged.contains(&(today, due.device, due.end)));
+                        prop_assert!(model.paged.contains(&(today, due.device, due.end, refused(due.stage))));
                     }
                 }
             }
@@ -309,6 +326,10 @@ fn who_is_offline_gets_what_its_return_allows() {
         (Some(Contact::new(None)), Reach::Offline { since: None, visit: Visit::Undecided }),
         (
             Some(Contact::new(ago(25)).with_back_at(Some(day(20)))),
+            Reach::Offline { since: ago(25), visit: Visit::MaintenanceWindow },
+        ),
+        (
+            Some(Contact::new(ago(25)).with_back_at(Some(day(0)))),
             Reach::Offline { since: ago(25), visit: Visit::MaintenanceWindow },
         ),
         (
@@ -444,7 +465,7 @@ fn what_is_revoked_or_not_valid_yet_is_told_and_paged_until_a_successor_is_seen(
         Entry::new(5, day(-10), day(355)).with_issuer(Some(9)),
         Entry::new(6, day(-10), day(355)),
     ];
-    assert_eq!(index.extend(entries), Ok(0));
+    assert_eq!(index.extend(entries), Ok(Extended::default()));
     let digest = Sweep::default().run(&index, day(0), |_| Some(Contact::new(Some(day(-3))))).unwrap();
     let told: Vec<_> = digest.due().iter().map(|due| (due.device, due.stage, due.end)).collect();
     let (revoked, early) = (Stage::Revoked, Stage::NotYetValid);
@@ -475,7 +496,7 @@ fn entries_before_one_that_is_refused_are_in_and_none_after_it() {
     assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 150);
     // Twice in one call: the later stands. Far apart in time, and in no order.
     let twice = [entry(500, 3_000_000), entry(7, 365), entry(500, 310), entry(7, 309)];
-    assert_eq!(index.extend(twice), Ok(3));
+    assert_eq!(index.extend(twice).unwrap().replaced, 3);
     assert_eq!((index.get(500), index.get(7)), (Some(entry(500, 310)), Some(entry(7, 309))));
     assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 151);
     for device in 0..501 {
@@ -502,4 +523,131 @@ fn a_certificate_and_an_issuer_begin_in_their_first_second() {
     let binding = told(day(0) + second).0;
     assert!(binding.is_empty());
     assert_eq!(told(day(15)), (vec![], vec![1]));
+}
+
+#[test]
+fn a_record_that_comes_late_does_not_take_the_place_of_a_later_generation() {
+    let entry =
+        |device, generation, left| Entry::new(device, day(-300), day(left)).with_generation(generation);
+    let mut index = ExpiryIndex::new(Policy::default());
+    assert_eq!(index.insert(&entry(1, 2, 300)), Ok(None));
+    let older = index.insert(&entry(1, 1, 20)).unwrap_err();
+    assert_eq!(older, EntryError::OlderGeneration { device: 1, given: 1, held: 2 });
+    assert!(older.to_string().starts_with("device 1: generation 1 is older than generation 2"), "{older}");
+    // In one call too, in whatever order, and beside what is there.
+    let told =
+        index.extend([entry(1, 0, 20), entry(2, 5, 300), entry(2, 4, 20), entry(3, 1, 20), entry(3, 2, 300)]);
+    let told = told.unwrap();
+    assert_eq!((told.replaced, told.older), (1, 2));
+    assert_eq!(
+        [1, 2, 3].map(|device| index.get(device).map(|held| held.generation)),
+        [Some(2), Some(5), Some(2)]
+    );
+    assert_eq!(due_of(&mut Sweep::default(), &index, day(0)), []);
+    // The same generation again stands, as told last; and after a removal any.
+    assert_eq!(index.insert(&entry(1, 2, 80)), Ok(Some(entry(1, 2, 300))));
+    assert!(index.remove(2).is_some());
+    assert_eq!(index.insert(&entry(2, 0, 80)), Ok(None));
+    assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 2);
+}
+
+#[test]
+fn entries_that_panic_leave_the_index_whole() {
+    let entry = |device: u64| Entry::new(device, day(-300), day(20)).with_revoked(device.is_multiple_of(2));
+    let mut index = ExpiryIndex::new(Policy::default());
+    index.extend((0..10).map(entry)).unwrap();
+    let entries =
+        (0..1_000).map(|device| if device == 500 { panic!("the source broke off") } else { entry(device) });
+    let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| index.extend(entries)));
+    assert!(broken.is_err());
+    let held = index.len() as u64;
+    assert!((500 - 64..=500).contains(&held), "{held}");
+    assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len() as u64, held);
+    // All of it can be changed, replaced and taken out.
+    assert_eq!(index.extend((0..1_000).map(entry)).unwrap().replaced as u64, held);
+    for device in (0..1_000).rev() {
+        assert_eq!(index.remove(device), Some(entry(device)));
+    }
+    assert_eq!(due_of(&mut Sweep::default(), &index, day(0)), []);
+}
+
+#[test]
+fn what_comes_to_page_later_on_a_day_is_paged_by_its_next_run_and_once() {
+    let mut index = ExpiryIndex::new(Policy::default());
+    let entries = [
+        Entry::new(1, day(-100), day(265)),
+        Entry::new(2, day(-345), day(20)),
+        Entry::new(3, day(-365), hour(8)),
+        Entry::new(4, day(-345), day(20)),
+    ];
+    index.extend(entries).unwrap();
+    index.insert_issuer(9, day(-900), hour(8)).unwrap();
+    index.insert(&Entry::new(5, day(-345), day(20)).with_issuer(Some(9))).unwrap();
+    let mut sweep = Sweep::default();
+    let mut page = |index: &ExpiryIndex, hours| {
+        let saved = serde_json::to_string(sweep.state()).unwrap();
+        sweep = Sweep::resume(Settings::default(), serde_json::from_str(&saved).unwrap());
+        let digest = sweep.run(index, hour(hours), |_| None).unwrap();
+        let page = digest.page()?;
+        Some((
+            page.due.iter().map(|due| due.device).collect::<Vec<_>>(),
+            page.issuers.iter().map(|due| due.issuer).collect::<Vec<_>>(),
+        ))
+    };
+    assert_eq!(page(&index, 6), Some((vec![3, 2, 4], vec![9])));
+    assert_eq!(page(&index, 7), None);
+    // One that was not due, and one that was paged as late, are revoked; another one has ended.
+    assert!(index.set_revoked(1, true) && index.set_revoked(2, true));
+    assert_eq!(page(&index, 9), Some((vec![3, 2, 1], vec![9])));
+    assert_eq!(page(&index, 10), None);
+    // To and fro is no news on that day.
+    assert!(index.set_revoked(1, false) && index.set_revoked(2, false));
+    assert_eq!(page(&index, 11), None);
+    assert!(index.set_revoked(1, true));
+    assert_eq!(page(&index, 23), None);
+    assert_eq!(page(&index, 24), Some((vec![3, 2, 4, 1], vec![9])));
+}
+
+#[test]
+fn metrics_are_exact_for_short_lives_and_fixed_times() {
+    let (grace, nano) = (TimeDelta::days(7), TimeDelta::nanoseconds(1));
+    let metrics = |policy: &Policy, end, now| Metrics::of(policy, grace, day(0), end, None, now);
+    let policy = Policy::default();
+    // A third of 35 s, rounded so that it is not due at that moment yet.
+    let end = day(0) + TimeDelta::seconds(35);
+    let third = TimeDelta::nanoseconds(11_666_666_667);
+    assert_eq!(metrics(&policy, end, day(0)).renewal_at, Some(end - third));
+    // Overdue a 24th of the life after the third is.
+    let bound = end - TimeDelta::nanoseconds(10_208_333_333);
+    assert!(!metrics(&policy, end, bound - nano).overdue && metrics(&policy, end, bound + nano).overdue);
+    // Without shares the fixed time counts, whatever the life.
+    let mut fixed = policy;
+    (fixed.awareness_share, fixed.renewal_share, fixed.follow_up_share) = (0, 0, 0);
+    let end = day(90);
+    assert_eq!(metrics(&policy, end, day(0)).renewal_at, Some(day(60)));
+    assert_eq!(metrics(&fixed, end, day(0)).renewal_at, Some(day(30)));
+    assert_eq!(metrics(&policy, day(1_000), day(0)).renewal_at, Some(day(940)));
+}
+
+#[test]
+fn entries_that_do_not_say_how_many_they_are_are_all_taken() {
+    let mut devices = 0..5_000_u64;
+    let entries = std::iter::from_fn(|| devices.next().map(|device| Entry::new(device, day(-300), day(20))));
+    let mut index = ExpiryIndex::new(Policy::default());
+    index.extend(entries).unwrap();
+    assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 5_000);
+}
+
+#[test]
+fn devices_that_come_and_go_take_no_room() {
+    let mut index = ExpiryIndex::new(Policy::default());
+    let entry = |device| Entry::new(device, day(-300), day(20));
+    index.extend((0..100).map(entry)).unwrap();
+    let counted = allocation_counter::measure(|| {
+        for device in 100..20_000 {
+            index.insert(&entry(device)).unwrap();
+            index.remove(device);
+        }
+    });
+    assert!(counted.bytes_current < 1_024, "{counted:?}");
 }

@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 use iot_runbook::certificate::lifecycle::{
-    AlertKind, Cause, Command, Event, Happening, Ignored, Issued, Origin, Outcome, PostMortem, Standing,
+    AlertKind, Cause, Command, Event, Happening, Ignored, Issued, Origin, Outcome, PostMortem, Refusal,
+    Standing,
 };
 use iot_runbook::certificate::message::Reason;
 
@@ -255,4 +256,52 @@ fn the_alerts_of_an_emergency_are_critical() {
         _ => None,
     });
     assert_eq!(alert.unwrap().severity, iot_runbook::certificate::lifecycle::Severity::Critical);
+}
+
+#[test]
+fn somebody_is_told_that_what_was_brought_by_hand_cannot_be_used() {
+    let mut bench = Bench::new(&with_left(30));
+    let ended = certificate(2, 2, NOW - day(9), NOW - day(1));
+    let refused = bench.tell(Event::Installed { certificate: ended });
+    assert_eq!(refused, Err(Ignored::Refused(Refusal::Expired)));
+    assert_eq!(names(&bench.keys()), ["alert/certificate-refused"]);
+}
+
+#[test]
+fn a_contact_that_a_wrong_clock_dated_later_is_no_later_than_the_one_that_is_accepted() {
+    let mut bench = Bench::new(&with_left(1));
+    bench.tell(Event::ProvisioningContact { last: Some(NOW) }).unwrap();
+    let set_back = NOW - day(5);
+    bench.now = set_back;
+    bench.machine.accept_clock(&bench.rules, set_back);
+    assert_eq!(bench.machine.provisioning_contact(), Some(set_back));
+    // Its end comes: the contact is six days old.
+    bench.now = NOW + day(1) + TimeDelta::nanoseconds(1);
+    assert!(bench.orders().iter().any(|order| order.command == Command::LookUpContact));
+}
+
+#[test]
+fn a_contact_is_asked_for_until_it_is_told_and_counts_once() {
+    let mut bench = ended();
+    assert!(bench.orders().iter().any(|order| order.command == Command::LookUpContact));
+    bench.tell(Event::ProvisioningContact { last: None }).unwrap();
+    assert!(!bench.machine.open_commands().any(|key| key.as_str().contains("/contact/")));
+    let contact = Event::ProvisioningContact { last: Some(bench.now) };
+    assert_eq!(bench.tell(contact.clone()), Ok(()));
+    assert_eq!(bench.tell(contact), Err(Ignored::Known));
+    assert!(bench.orders().iter().any(|order| matches!(order.command, Command::ReProvision(_))));
+}
+
+#[test]
+fn a_device_that_said_nothing_was_silent_whatever_failed_before_it_was_told() {
+    let mut bench = Bench::new(&with_left(19));
+    let order = bench.order();
+    bench.fail(&order, "the authority is down");
+    bench.issue(1, &certificate(1, 2, NOW, NOW + day(60))).unwrap();
+    bench.settle();
+    bench.pass(day(19) + TimeDelta::seconds(1)).settle();
+    let back = fresh(90);
+    bench.tell(Event::Installed { certificate: back.clone() }).unwrap();
+    bench.pass(TimeDelta::minutes(1)).connect(&back).unwrap();
+    assert_eq!(post_mortem(&mut bench).cause, Cause::DeviceSilent);
 }

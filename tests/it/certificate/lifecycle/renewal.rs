@@ -436,3 +436,135 @@ fn no_private_key_gets_in() {
     let text = serde_json::to_string(&SubjectKey::Csr(csr.clone())).unwrap();
     assert_eq!(serde_json::from_str::<SubjectKey>(&text).unwrap(), SubjectKey::Csr(csr));
 }
+
+#[test]
+fn a_report_that_comes_twice_is_known() {
+    let (mut bench, new) = published();
+    for outcome in [Outcome::Downloaded, Outcome::TestPassed, Outcome::Switched] {
+        assert_eq!(bench.report(1, &new, outcome.clone()), Ok(()));
+        assert_eq!(bench.pass(TimeDelta::minutes(1)).report(1, &new, outcome), Err(Ignored::Known));
+    }
+}
+
+#[test]
+fn what_never_ends_is_left_alone() {
+    let never = "9999-12-31T23:59:59Z".parse().unwrap();
+    let mut bench = Bench::new(&certificate(1, 1, NOW, never));
+    for _ in 0..100 {
+        assert!(bench.pass(day(30)).keys().is_empty());
+    }
+    assert_eq!(bench.machine.standing(), Standing::Settled);
+}
+
+#[test]
+fn an_issuer_that_ends_with_its_leaf_does_not_bind_it() {
+    let end = NOW + day(15);
+    let issuer_of =
+        |issuer| under_issuer(1, NOW - day(10), end, issuer).credential().binding_issuer().is_some();
+    let second = TimeDelta::seconds(1);
+    assert_eq!([end - second, end, end + second].map(issuer_of), [true, false, false]);
+}
+
+#[test]
+fn a_certificate_that_comes_due_on_its_way_is_not_published_any_more() {
+    let mut bench = Bench::new(&with_left(19));
+    bench.order();
+    bench.issue(1, &next()).unwrap();
+    assert_eq!(bench.keys(), ["pump-7/1/publish"]);
+    let mut keys = Vec::new();
+    bench.now = NOW + day(40) + TimeDelta::hours(1);
+    bench.machine.accept_clock(&bench.rules, bench.now);
+    for _ in 0..20 {
+        keys.extend(bench.keys());
+        bench.wake();
+    }
+    assert!(keys.iter().all(|key| !key.starts_with("pump-7/1/publish")), "{keys:?}");
+}
+
+#[test]
+fn a_compromise_takes_effect_at_once_and_what_is_asked_for_another_key_is_asked_for_again_out_of_turn() {
+    let mut bench = Bench::new(&with_left(21));
+    let key = KeyPair::generate().unwrap();
+    let csr = CertificateParams::new(Vec::<String>::new()).unwrap().serialize_request(&key).unwrap();
+    bench.tell(Event::KeyOffered(Csr::from_der(csr.der().to_vec()).unwrap())).unwrap();
+    bench.pass(day(2));
+    let Command::Issue(issue) = bench.orders().remove(0).command else { panic!("it is due") };
+    assert!(matches!(issue.key, SubjectKey::Csr(_)) && !issue.urgent);
+    let public_key = bench.machine.in_use().public_key;
+    bench.tell(Event::KeyCompromised { public_key }).unwrap();
+    let orders = bench.orders();
+    let issues = |order: &&Order| matches!(&order.command, Command::Issue(issue) if issue.urgent);
+    assert_eq!(orders.iter().find(issues).map(|order| order.key.as_str()), Some("pump-7/2/issue"));
+    // Before anything is asked for.
+    let mut bench = Bench::new(&with_left(21));
+    bench.tell(Event::KeyCompromised { public_key }).unwrap();
+    assert_eq!(bench.machine.standing(), Standing::Renewing);
+}
+
+#[test]
+fn an_issuer_that_ends_before_its_leaf_and_is_not_due_is_no_reason_to_refuse() {
+    let mut bench = Bench::new(&with_left(19));
+    bench.order();
+    let new = under_issuer(1, NOW - TimeDelta::hours(1), NOW + day(60), NOW + day(50));
+    assert_eq!(bench.issue(1, &new), Ok(()));
+    assert_eq!(bench.machine.expected(), Some(new.credential().fingerprint));
+}
+
+#[test]
+fn a_certificate_of_a_compromised_key_is_unknown_from_then_on() {
+    let mut bench = Bench::new(&with_left(30));
+    let by_hand = certificate(2, 2, NOW, NOW + day(60));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.tell(Event::KeyCompromised { public_key: by_hand.credential().public_key }).unwrap();
+    assert_eq!(bench.connect(&by_hand), Err(Ignored::UnknownCertificate));
+    // One that was replaced.
+    let mut bench = Bench::new(&with_left(30));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.connect(&by_hand).unwrap();
+    bench.tell(Event::KeyCompromised { public_key: with_left(30).credential().public_key }).unwrap();
+    assert_eq!(bench.pass(TimeDelta::hours(1)).connect(&with_left(30)), Err(Ignored::UnknownCertificate));
+}
+
+#[test]
+fn what_is_published_again_after_the_device_went_back_is_another_command() {
+    let (mut bench, new) = published();
+    bench.connect(&new).unwrap();
+    bench.pass(TimeDelta::seconds(1)).connect(&with_left(19)).unwrap();
+    let keys = bench.keys();
+    assert!(keys.contains(&"pump-7/1/publish/2".to_owned()), "{keys:?}");
+}
+
+#[test]
+fn a_command_that_fails_again_and_again_is_told_once_and_an_alert_never() {
+    let mut bench = Bench::new(&with_left(19));
+    bench.order();
+    bench.issue(1, &next()).unwrap();
+    for round in 1..=5 {
+        let orders = bench.orders();
+        for order in &orders {
+            let before = bench.machine.timeline().len();
+            bench.fail(order, "the broker is down");
+            let is_noted = bench.machine.timeline().len() > before;
+            assert_eq!(is_noted, matches!(order.command, Command::Publish(_)));
+        }
+        let open = bench.machine.open_commands().filter(|key| key.as_str().contains("command-fails")).count();
+        assert_eq!(open, usize::from(round >= 3));
+        bench.pass(TimeDelta::hours(1));
+    }
+}
+
+#[test]
+fn a_device_without_auto_renewal_is_left_alone_until_then() {
+    let mut bench = Bench::new(&with_left(21));
+    bench.machine = bench.machine.clone().with_auto_renewal(false);
+    assert!(bench.keys().is_empty());
+}
+
+#[test]
+fn the_last_second_is_within_the_life() {
+    let mut bench = Bench::new(&with_left(1));
+    bench.pass(day(1)).orders();
+    assert!(!bench.machine.in_recovery());
+    bench.pass(TimeDelta::nanoseconds(1)).orders();
+    assert!(bench.machine.in_recovery());
+}

@@ -481,9 +481,6 @@ impl World {
 
     /// A person says that the clock is right.
     pub(super) fn accept(&mut self) {
-        // What a wrong clock dated later than now is not told again: whether it is new could not be known.
-        let now = self.now;
-        self.told.retain(|event| !matches!(event, Event::Connected { at, .. } if *at > now));
         self.machine.accept_clock(&self.rules, self.now);
         self.falls_back();
         self.drain();

@@ -1,0 +1,97 @@
+//! Connections whose order is in doubt: a clock that was wrong dated some of them later than the time that is gone by now.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Lifecycle;
+use super::rules::Rules;
+use super::state::Renewal;
+use crate::certificate::validity::Fingerprint;
+
+/// What was dated later than the time that is gone by. It is over with the first connection that is dated later still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Doubt {
+    /// The latest date of a connection that was told.
+    told_until: DateTime<Utc>,
+    /// The latest date that the wrong clock can have given.
+    until: DateTime<Utc>,
+    /// Certificates of which such a connection may exist; one that is issued later has none.
+    of: Vec<Fingerprint>,
+    /// What the device has is not known for sure: nothing is retired as replaced until a connection tells.
+    pub(super) unsettled: bool,
+}
+
+/// What the date of a connection is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dated {
+    /// It is in its place among the others.
+    Surely,
+    /// It is told as it happens, and might be an earlier one that is told again.
+    Perhaps,
+    /// It may be an earlier one: the device need not have that certificate any more.
+    Wrongly,
+}
+
+impl Lifecycle {
+    /// Whether a connection, by the date that it was told with, may be taken for a new one.
+    pub(super) fn dated(
+        &self,
+        rules: &Rules,
+        fingerprint: Fingerprint,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Dated {
+        let is_later = self.seen_at.is_none_or(|seen| at > seen);
+        let doubt = self.doubt.as_ref();
+        let Some(doubt) = doubt.filter(|one| is_later && at <= one.until && one.of.contains(&fingerprint))
+        else {
+            return Dated::Surely;
+        };
+        let is_prompt = now.signed_duration_since(at).abs() <= rules.settings().clock_tolerance;
+        if !is_prompt || at == doubt.told_until {
+            Dated::Wrongly
+        } else if at < doubt.told_until {
+            Dated::Perhaps
+        } else {
+            Dated::Surely
+        }
+    }
+
+    /// A connection was told with a date later than `now`: from now on it may be told again.
+    pub(super) fn doubt_connections(
+        &mut self,
+        told: Option<DateTime<Utc>>,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) {
+        let until = told.map_or(until, |told| until.max(told));
+        if until <= now {
+            return;
+        }
+        let told_until = told.map_or(now, |told| told.max(now));
+        let successor = self.renewal.as_ref().and_then(Renewal::successor).map(|one| &one.issued);
+        let on_the_way = successor.into_iter().chain(self.candidates.iter().map(|one| &one.issued));
+        let replaced = self.retiring.iter().map(|one| one.credential.fingerprint);
+        let of = on_the_way
+            .map(|one| one.credential().fingerprint)
+            .chain(replaced)
+            .chain([self.in_use.fingerprint]);
+        let of = of.collect();
+        let before = self.doubt.take();
+        self.doubt = Some(Doubt {
+            told_until: before.as_ref().map_or(told_until, |one| one.told_until.max(told_until)),
+            until: before.as_ref().map_or(until, |one| one.until.max(until)),
+            of,
+            unsettled: before.is_some_and(|one| one.unsettled),
+        });
+    }
+
+    /// What the device has is in doubt, or is not.
+    pub(super) fn unsettle(&mut self, unsettled: bool) {
+        let seen_at = self.seen_at;
+        if let Some(doubt) = &mut self.doubt {
+            doubt.unsettled = unsettled;
+        }
+        self.doubt.take_if(|one| !one.unsettled && seen_at.is_some_and(|seen| seen >= one.until));
+    }
+}
