@@ -382,6 +382,10 @@ impl Lifecycle {
         if self.follow_up.is_some() || self.recovery.is_some() {
             return;
         }
+        // Its issuer was told of, once for all its leaves, and no visit helps before that is replaced.
+        if self.renewal.as_ref().is_some_and(|renewal| matches!(renewal.step, Step::Held(_))) {
+            return;
+        }
         let by_hand = !self.auto_renewal && (self.origin == Origin::Emergency || self.cut_off.is_some());
         let due = match rules.policy().stage(&self.in_use.facts(), now, None) {
             Stage::FollowUp => true,

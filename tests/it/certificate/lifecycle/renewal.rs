@@ -371,6 +371,25 @@ fn an_issuer_that_binds_is_told_once_and_its_leaf_is_not_renewed() {
 }
 
 #[test]
+fn nobody_is_sent_to_a_device_whose_issuer_must_be_replaced_first() {
+    let bound = under_issuer(1, NOW - day(10), NOW + day(50), NOW + day(15));
+    let mut bench = Bench::new(&bound);
+    bench.settle();
+    bench.pass(day(13));
+    assert_eq!(bench.keys(), [""; 0], "two days before the issuer ends");
+    bench.tell(Event::IssuerReplaced).unwrap();
+    let names = names(&bench.settle());
+    assert!(names.iter().any(|name| name.contains("follow-up")), "{names:?}");
+    assert!(names.iter().any(|name| name == "issue"), "{names:?}");
+
+    // Nor is it forgotten when the issuer has ended.
+    let mut bench = Bench::new(&bound);
+    bench.settle();
+    bench.pass(day(16)).orders();
+    assert!(bench.machine.in_recovery());
+}
+
+#[test]
 fn people_are_asked_in_time_and_a_technician_where_the_device_stays_away() {
     let end = NOW + day(9);
     for (outlook, kind) in [
