@@ -115,6 +115,7 @@ impl Device {
         match choices.below(24) {
             0..=4 => self.answer(choices, certificate),
             5 => match self.key(choices) {
+                Some(key) if choices.one_in(3) => Event::Postponed { key, until: at },
                 Some(key) => Event::Failed { key, reason },
                 None => Event::IssuerReplaced,
             },

@@ -31,7 +31,7 @@ use chrono::{DateTime, Utc};
 pub trait ProvisioningService: Send + Sync {
     /// Issues a certificate for the key that the request names: one for each idempotency key, and the same one each time.
     /// A request that is not [urgent](super::lifecycle::Issue::urgent) waits for its turn among those of the fleet, the
-    /// soonest end first; say so by [`ServiceError::transient`], and it comes again.
+    /// soonest end first; say so by [`ServiceError::postponed`], and it comes again then, which counts for no failure.
     ///
     /// # Errors
     /// [`ServiceError`] where none was issued, or it is not known whether one was.

@@ -1,15 +1,18 @@
 //! In: events. Out: commands.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Lifecycle;
 use super::command::{Alert, AlertKind, Command, CommandKey, Order, Retire};
 use super::event::{Event, Ignored};
-use super::rules::Rules;
+use super::rules::{Rules, SHORTEST};
 use super::timeline::Happening;
 use crate::certificate::message::Reason;
 use crate::certificate::validity::Fingerprint;
 use crate::time::saturating_add;
+
+/// For how long a request to issue may be put off at once.
+const LONGEST_TURN: TimeDelta = TimeDelta::days(1);
 
 impl Lifecycle {
     /// Takes what happened.
@@ -48,6 +51,7 @@ impl Lifecycle {
         match event {
             Event::Done { key } => self.done(rules, &key, now),
             Event::Failed { key, reason } => self.failed(rules, &key, reason, now),
+            Event::Postponed { key, until } => self.postponed(rules, &key, until, now),
             _ if self.closed_at.is_some() => Err(Ignored::Closed),
             Event::Issued { generation, certificate } => self.issued(rules, generation, certificate, now),
             Event::Reported(reported) => self.reported(rules, reported, now),
@@ -131,6 +135,27 @@ impl Lifecycle {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn postponed(
+        &mut self,
+        rules: &Rules,
+        key: &CommandKey,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Ignored> {
+        let end = self.in_use.end();
+        let open = self.outbox.find_mut(key).ok_or(Ignored::UnknownCommand)?;
+        if !matches!(open.command, Command::Issue(_)) {
+            return Err(Ignored::UnknownCommand);
+        }
+        if open.handed.is_none() {
+            return Err(Ignored::Known);
+        }
+        open.handed = None;
+        let wait = until.signed_duration_since(now).clamp(SHORTEST, LONGEST_TURN);
+        open.due = rules.again(wait, now, end);
         Ok(())
     }
 

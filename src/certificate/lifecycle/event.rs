@@ -88,6 +88,14 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A certificate is not issued yet: the request waits for its turn among those of the fleet. It comes again then, or
+    /// within a day, or a tenth of the time that the certificate in use has left; that is no failure.
+    Postponed {
+        /// The key of the command to issue it.
+        key: CommandKey,
+        /// When its turn is expected.
+        until: DateTime<Utc>,
+    },
     /// The device is out of service for good: nothing more is done for it.
     Decommissioned,
 }

@@ -9,7 +9,7 @@ use crate::certificate::{Policy, PolicyError, Terms};
 use crate::time::{format_duration, saturating_add};
 
 /// No retry is worth less than this.
-const SHORTEST: TimeDelta = TimeDelta::seconds(1);
+pub(super) const SHORTEST: TimeDelta = TimeDelta::seconds(1);
 
 /// What may be set. It is data: serde reads it with lengths of time as text, and what is not named is as in the
 /// default. [`Rules::new`] checks it.

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 /// Why a service did not do what it was asked. Cheap to clone.
 ///
 /// ```
@@ -21,8 +23,8 @@ pub struct ServiceError {
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What to make of a service that did not do what it was asked. Either way the command comes again, later each time, and
-/// someone is told after a few times.
+/// What to make of a service that did not do what it was asked. The command comes again; where it waits for its turn, then,
+/// and else later each time, and someone is told after a few times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServiceErrorKind {
@@ -30,6 +32,12 @@ pub enum ServiceErrorKind {
     Transient,
     /// It refuses: somebody must change something first.
     Refused,
+    /// The request waits for its turn until then. Only for [issuing](super::ProvisioningService::issue); of anything else it
+    /// counts as [`Transient`](Self::Transient).
+    Postponed {
+        /// When its turn is expected.
+        until: DateTime<Utc>,
+    },
 }
 
 impl ServiceError {
@@ -43,6 +51,21 @@ impl ServiceError {
     #[must_use]
     pub fn refused(text: impl Into<Cow<'static, str>>) -> Self {
         Self { kind: ServiceErrorKind::Refused, text: text.into(), cause: None }
+    }
+
+    /// The request waits for its turn until then.
+    ///
+    /// ```
+    /// use chrono::{TimeZone, Utc};
+    /// use iot_runbook::certificate::service::ServiceError;
+    ///
+    /// let until = Utc.timestamp_opt(1_800_000_000, 0).unwrap();
+    /// let error = ServiceError::postponed(until, "412 renewals end sooner");
+    /// assert_eq!(error.to_string(), "it waits for its turn until 2027-01-15 08:00:00 UTC: 412 renewals end sooner");
+    /// ```
+    #[must_use]
+    pub fn postponed(until: DateTime<Utc>, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: ServiceErrorKind::Postponed { until }, text: text.into(), cause: None }
     }
 
     /// The same with its cause.
@@ -61,11 +84,13 @@ impl ServiceError {
 
 impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            ServiceErrorKind::Transient => "it may work later",
-            ServiceErrorKind::Refused => "it is refused",
-        };
-        write!(f, "{what}: {}", self.text)
+        match self.kind {
+            ServiceErrorKind::Transient => write!(f, "it may work later: {}", self.text),
+            ServiceErrorKind::Refused => write!(f, "it is refused: {}", self.text),
+            ServiceErrorKind::Postponed { until } => {
+                write!(f, "it waits for its turn until {until}: {}", self.text)
+            }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::{
     ConfigChannel, ContactRequest, IssueRequest, Notice, OpsNotifier, PostMortemRequest, ProvisioningService,
-    PublishRequest, ReportedRequest, RetireRequest, Scheduler, ServiceError, StandDownRequest, TestEndpoint,
-    TestRequest, VisitRequest,
+    PublishRequest, ReportedRequest, RetireRequest, Scheduler, ServiceError, ServiceErrorKind,
+    StandDownRequest, TestEndpoint, TestRequest, VisitRequest,
 };
 use crate::certificate::lifecycle::{Command, Event, Ignored, Lifecycle, Order, PostMortem, Rules};
 use crate::certificate::message::{Reason, desired_topic, reported_topic};
@@ -139,7 +139,8 @@ impl Worker {
         news
     }
 
-    /// Carries one command out. Gives the answer as an event; an error is [`Event::Failed`].
+    /// Carries one command out. Gives the answer as an event; an error is [`Event::Failed`], or [`Event::Postponed`] where
+    /// a request to issue waits for its turn.
     pub async fn carry_out(&self, device: &str, order: &Order) -> Event {
         let key = order.key.clone();
         let answer = match &order.command {
@@ -162,7 +163,10 @@ impl Worker {
             }
             other => self.tell(device, order, other).await.map(|()| Event::Done { key: key.clone() }),
         };
-        answer.unwrap_or_else(|error| Event::Failed { key, reason: Reason::new(error.to_string()) })
+        answer.unwrap_or_else(|error| match (error.kind(), &order.command) {
+            (ServiceErrorKind::Postponed { until }, Command::Issue(_)) => Event::Postponed { key, until },
+            _ => Event::Failed { key, reason: Reason::new(error.to_string()) },
+        })
     }
 
     /// Those whose answer is that they were done.

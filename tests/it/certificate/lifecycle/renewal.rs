@@ -1,6 +1,6 @@
 //! Renewals, rule by rule.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{
     AlertKind, Command, Csr, Event, Ignored, Issued, Lifecycle, Order, Outlook, Refusal, Standing,
     SubjectKey, VisitKind,
@@ -586,4 +586,46 @@ fn the_last_second_is_within_the_life() {
     assert!(!bench.machine.in_recovery());
     bench.pass(TimeDelta::nanoseconds(1)).orders();
     assert!(bench.machine.in_recovery());
+}
+
+#[test]
+fn a_request_that_waits_for_its_turn_comes_again_then_and_has_not_failed() {
+    let mut bench = Bench::new(&with_left(19));
+    let hour = TimeDelta::hours(1);
+    for _ in 0..20 {
+        let order = bench.order();
+        assert!(matches!(order.command, Command::Issue(_)));
+        assert_eq!(order.failures, 0);
+        let postponed = Event::Postponed { key: order.key.clone(), until: bench.now + hour };
+        bench.tell(postponed.clone()).unwrap();
+        assert_eq!(bench.tell(postponed), Err(Ignored::Known), "it is not under way");
+        assert!(bench.orders().is_empty(), "nobody is told, and it is not asked for at once");
+        assert_eq!(bench.wake(), hour);
+    }
+    let order = bench.order();
+    bench.tell(Event::Postponed { key: order.key, until: DateTime::<Utc>::MAX_UTC }).unwrap();
+    assert_eq!(bench.wake(), day(1), "a day at most");
+    let order = bench.order();
+    bench.tell(Event::Postponed { key: order.key, until: bench.now - day(3) }).unwrap();
+    assert_eq!(bench.wake(), TimeDelta::seconds(1), "a turn that is over");
+    bench.now += day(10);
+    let order = bench.orders().into_iter().find(|order| matches!(order.command, Command::Issue(_))).unwrap();
+    let left = bench.machine.in_use().end().unwrap() - bench.now;
+    bench.tell(Event::Postponed { key: order.key.clone(), until: bench.now + day(1) }).unwrap();
+    let (before, mut orders) = (bench.now, bench.orders());
+    while !orders.iter().any(|order| matches!(order.command, Command::Issue(_))) {
+        for order in orders {
+            bench.tell(Event::Done { key: order.key }).unwrap();
+        }
+        bench.wake();
+        orders = bench.orders();
+    }
+    assert!(bench.now - before <= left / 10, "{} of {left}", bench.now - before);
+    bench.settle();
+    bench.issue(1, &next()).unwrap();
+    let publish = bench.order();
+    let late = Event::Postponed { key: order.key, until: bench.now + hour };
+    assert_eq!(bench.tell(late), Err(Ignored::UnknownCommand), "it was issued since");
+    let other = Event::Postponed { key: publish.key, until: bench.now + hour };
+    assert_eq!(bench.tell(other), Err(Ignored::UnknownCommand), "a publication takes no turns");
 }

@@ -170,3 +170,21 @@ fn an_emergency_runs_over_the_services_too() {
     let turn = block_on(worker.turn(&mut pump, &rules, &clock, |_| {}));
     assert_eq!(turn.clock.map(|suspect| suspect.now), Some(clock.now()));
 }
+
+#[test]
+fn a_service_that_has_requests_wait_for_their_turn_fails_none() {
+    let mut provisioning = MockProvisioningService::new();
+    provisioning
+        .expect_issue()
+        .times(1)
+        .returning(|_| Err(ServiceError::postponed(NOW + TimeDelta::hours(3), "412 before it")));
+    let mut channel = MockConfigChannel::new();
+    channel.expect_reported().returning(|_| Ok(None));
+    let (pager, field) = (MockOpsNotifier::new(), MockScheduler::new());
+    let worker = Worker::new(Arc::new(provisioning), Arc::new(channel), Arc::new(pager), Arc::new(field));
+    let (clock, rules) = (ManualClock::new(NOW), Rules::default());
+    let mut pump = Lifecycle::new("pump-7", *with_left(19).credential(), NOW).unwrap();
+    let turn = block_on(worker.turn(&mut pump, &rules, &clock, |_| {}));
+    assert_eq!((turn.carried_out, turn.failed), (1, 0));
+    assert_eq!(turn.wake_at, Some(NOW + TimeDelta::hours(3)));
+}

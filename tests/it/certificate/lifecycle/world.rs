@@ -23,6 +23,8 @@ pub(super) enum Action {
     AnswerLost(String),
     /// It fails, and that is told.
     Fail(String),
+    /// What is to be issued waits for its turn, for an hour.
+    Postpone(String),
     /// What is issued is due already.
     IssueDue(String),
     /// The device says something of what it was told to use.
@@ -283,7 +285,9 @@ impl World {
             // Of what is only told to people the answer alone matters.
             match command {
                 Command::Alert(_) | Command::OpenPostMortem(_) | Command::StandDown { .. } => continue,
-                Command::Issue(_) => actions.push(Action::IssueDue(key.clone())),
+                Command::Issue(_) => {
+                    actions.extend([Action::IssueDue(key.clone()), Action::Postpone(key.clone())]);
+                }
                 Command::LoadEmergencyCertificate(_) => actions.push(Action::VisitFailed),
                 _ => {}
             }
@@ -349,6 +353,14 @@ impl World {
                 self.orders.remove(key);
                 if let Event::Done { key } = self.done(key) {
                     self.tell(Event::Failed { key, reason: Reason::new("not now") });
+                }
+            }
+            Action::Postpone(key) => {
+                let until = self.now + TimeDelta::hours(1);
+                if let (Some(Command::Issue(_)), Event::Done { key }) =
+                    (self.orders.remove(key), self.done(key))
+                {
+                    self.tell(Event::Postponed { key, until });
                 }
             }
             Action::Report(outcome) => {
