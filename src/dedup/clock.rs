@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 /// only when told to.
 #[derive(Clone, Debug)]
 pub(super) struct EngineClock {
-    /// `None` until it is first told the time.
-    now: Option<i64>,
+    now: i64,
+    /// Whether it was ever told the time.
+    is_told: bool,
+    /// How much later than `now`, in milliseconds, the first time is that it does not follow at once: none is where it
+    /// was never told the time, or holds.
+    reach: u64,
     /// The date that was told last, and the milliseconds since the epoch at which it begins.
     date: NaiveDate,
     midnight: i64,
@@ -45,31 +49,63 @@ impl EngineClock {
     pub(super) fn new(max_forward_jump: i64) -> Self {
         let audit = ClockAudit { holding: None, leaps: 0, behind_by_at_most: TimeDelta::zero() };
         let date = DateTime::<Utc>::UNIX_EPOCH.date_naive();
-        Self { now: None, date, midnight: 0, max_forward_jump, audit }
+        Self { now: i64::MIN, is_told: false, reach: 0, date, midnight: 0, max_forward_jump, audit }
     }
 
     /// A clock that goes on from a time, as after a restart.
     pub(super) fn at(now: Option<i64>, max_forward_jump: i64) -> Self {
-        Self { now, ..Self::new(max_forward_jump) }
+        let mut clock = Self::new(max_forward_jump);
+        if let Some(now) = now {
+            clock.set(now);
+        }
+        clock
     }
 
     /// The engine time, after it was told that it is `told`.
     #[inline]
     pub(super) fn tell(&mut self, told: DateTime<Utc>) -> i64 {
+        self.follow(told).unwrap_or_else(|| self.tell_strange(told))
+    }
+
+    /// The engine time, after it was told that it is `told`, where that comes in order, or again, as nearly always. Else
+    /// nothing has changed, and it is to be [told](Self::tell_strange).
+    #[inline(always)]
+    pub(super) fn follow(&mut self, told: DateTime<Utc>) -> Option<i64> {
         let at = self.millis(told);
-        match self.now {
-            // What comes in order, or again, as nearly always.
-            Some(now) if at >= now && at - now <= self.max_forward_jump => {
-                self.audit.holding = None;
-                self.now = Some(at);
-                at
-            }
-            Some(now) => self.strange(now, told),
-            None => {
-                self.now = Some(at);
-                at
-            }
+        if (at.wrapping_sub(self.now) as u64) < self.reach {
+            self.now = at;
+            return Some(at);
         }
+        None
+    }
+
+    /// [`EngineClock::tell`], of what it does not [follow](Self::follow) at once.
+    #[cold]
+    pub(super) fn tell_strange(&mut self, told: DateTime<Utc>) -> i64 {
+        let at = told.timestamp_millis();
+        if !self.is_told {
+            self.set(at);
+        } else if at < self.now {
+            // The clock is back, so there is no leap to hold.
+            self.set(self.now);
+            let behind = TimeDelta::try_milliseconds(self.now.saturating_sub(at)).unwrap_or(TimeDelta::MAX);
+            self.audit.behind_by_at_most = self.audit.behind_by_at_most.max(behind);
+        } else if at.saturating_sub(self.now) <= self.max_forward_jump {
+            self.set(at);
+        } else {
+            self.audit.leaps += u64::from(self.audit.holding.is_none());
+            self.audit.holding = Some(Holding { at: instant(self.now), told });
+            self.reach = 0;
+        }
+        self.now
+    }
+
+    /// That is the time, and no leap is held.
+    fn set(&mut self, at: i64) {
+        self.now = at;
+        self.is_told = true;
+        self.reach = self.max_forward_jump.cast_unsigned().saturating_add(1);
+        self.audit.holding = None;
     }
 
     /// The milliseconds since the epoch, with the date turned into days but once a day: that takes longer than all else
@@ -95,35 +131,16 @@ impl EngineClock {
 
     /// Takes `told` for the time, however far ahead it is. Engine time still never runs back.
     pub(super) fn accept(&mut self, told: DateTime<Utc>) -> i64 {
-        let at = told.timestamp_millis().max(self.now.unwrap_or(i64::MIN));
-        self.now = Some(at);
-        self.audit.holding = None;
-        at
+        self.set(told.timestamp_millis().max(self.now));
+        self.now
     }
 
-    pub(super) const fn now(&self) -> Option<i64> {
-        self.now
+    pub(super) fn now(&self) -> Option<i64> {
+        self.is_told.then_some(self.now)
     }
 
     pub(super) const fn audit(&self) -> &ClockAudit {
         &self.audit
-    }
-
-    #[cold]
-    fn strange(&mut self, now: i64, told: DateTime<Utc>) -> i64 {
-        let at = told.timestamp_millis();
-        if at < now {
-            // The clock is back, so there is no leap to hold.
-            self.audit.holding = None;
-            self.audit.behind_by_at_most = self
-                .audit
-                .behind_by_at_most
-                .max(TimeDelta::try_milliseconds(now - at).unwrap_or(TimeDelta::MAX));
-        } else {
-            self.audit.leaps += u64::from(self.audit.holding.is_none());
-            self.audit.holding = Some(Holding { at: instant(now), told });
-        }
-        now
     }
 }
 

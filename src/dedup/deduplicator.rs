@@ -90,9 +90,14 @@ impl Deduplicator {
         verdicts.push(self.auditor.decide_after_search(&mut self.tracker, message, hash, at, Intent::See));
     }
 
-    #[inline]
+    #[inline(always)]
     fn tell(&mut self, now: DateTime<Utc>) -> i64 {
-        let at = self.clock.tell(now);
+        self.clock.follow(now).unwrap_or_else(|| self.tell_strange(now))
+    }
+
+    #[cold]
+    fn tell_strange(&mut self, now: DateTime<Utc>) -> i64 {
+        let at = self.clock.tell_strange(now);
         self.auditor.begin(at);
         at
     }
@@ -135,7 +140,8 @@ impl Deduplicator {
     /// Takes `now` for the time though it is further ahead than
     /// [`max_forward_jump`](Settings::max_forward_jump) lets it be; engine time never runs back.
     pub fn accept_time(&mut self, now: DateTime<Utc>) {
-        self.clock.accept(now);
+        let at = self.clock.accept(now);
+        self.auditor.begin(at);
     }
 
     /// Writes everything that is remembered, but for what is in flight; see [`snapshot`](super::snapshot).

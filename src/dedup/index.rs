@@ -27,9 +27,13 @@ pub(super) struct Index {
     table: Table,
     /// The table that it moves over to, and how many buckets have moved.
     moving: Option<(Table, usize)>,
+    /// The most entries that there ever are.
+    limit: u32,
     /// How many entries may be remembered before it moves to another table.
     fewest: u32,
     most: u32,
+    /// From `fewest` on, at how many entries one more needs nothing but a place: at none while the table is moving.
+    at_rest: u32,
     moves: Moves,
     stepped: u64,
 }
@@ -59,9 +63,11 @@ pub(super) struct Moves {
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
-        let table = Table::new(FEWEST);
-        let mut index = Self { table, moving: None, fewest: 0, most: 0, moves: Moves::default(), stepped: 0 };
+    /// An index of so many entries at most.
+    pub(super) fn new(limit: u32) -> Self {
+        let (table, moves) = (Table::new(FEWEST), Moves::default());
+        let mut index =
+            Self { table, moving: None, limit, fewest: 0, most: 0, at_rest: 0, moves, stepped: 0 };
         index.settle(Table::new(FEWEST));
         index
     }
@@ -115,16 +121,21 @@ impl Index {
         if home + PROBES > moved { self.table.find(hash, span, is) } else { None }
     }
 
-    /// Room for a hash in its own bucket, where one look at that tells that its id is not there: as nearly always.
+    /// Whether one more entry than so many needs nothing but a place: as nearly always. Not where that is the limit, or
+    /// the table is moving or has to.
+    #[inline(always)]
+    pub(super) const fn takes_one_more(&self, remembered: u32) -> bool {
+        remembered.wrapping_sub(self.fewest) < self.at_rest
+    }
+
+    /// Room for a hash in its own bucket, where one look at that tells that its id is not there: as nearly always. For
+    /// an index that [takes one more](Self::takes_one_more).
     #[inline(always)]
     pub(super) fn room_unless_there(&mut self, hash: Hash, span: Span) -> Option<Room<'_>> {
-        if self.moving.is_some() {
-            return None;
-        }
         let bucket = self.table.written(hash.home(self.table.buckets))?;
         let tag = hash.tag();
         let live = bucket.live(span);
-        if bucket.tagged(tag) & live != 0 || span.holds(bucket.beyond) {
+        if bucket.tagged(tag) & live != 0 || span.holds(bucket.beyond()) {
             return None;
         }
         let slot = Bucket::free(live)?;
@@ -132,8 +143,7 @@ impl Index {
     }
 
     /// Begins to move to another table where this one is too full or too empty for so many entries.
-    #[inline(always)]
-    pub(super) fn fit(&mut self, remembered: u32) {
+    fn fit(&mut self, remembered: u32) {
         if remembered.wrapping_sub(self.fewest) > self.most - self.fewest {
             self.resize(remembered as usize);
         }
@@ -150,7 +160,7 @@ impl Index {
         };
         let bucket = table.bucket(hash.home(table.buckets));
         let tagged = bucket.tagged(hash.tag());
-        (tagged != 0, bucket.positions[(tagged.trailing_zeros() as usize).min(SLOTS - 1)])
+        (tagged != 0, bucket.positions()[(tagged.trailing_zeros() as usize).min(SLOTS - 1)])
     }
 
     /// Adds a position, which is remembered already, at the spot that [`Index::locate`] told just before. `false`,
@@ -214,6 +224,7 @@ impl Index {
             ((remembered + self.table.all()) * 2 / SLOTS).max(FEWEST)
         };
         self.moving = Some((Table::new(buckets), 0));
+        self.at_rest = 0;
     }
 
     /// Takes a table, and when to leave it: above a load of 0.6, or below 0.2.
@@ -221,6 +232,7 @@ impl Index {
         let slots = table.buckets * SLOTS;
         self.most = u32::try_from(slots * 3 / 5).unwrap_or(u32::MAX);
         self.fewest = if table.buckets > FEWEST { u32::try_from(slots / 5).unwrap_or(u32::MAX) } else { 0 };
+        self.at_rest = self.most.min(self.limit).saturating_sub(self.fewest);
         self.table = table;
     }
 
@@ -234,8 +246,9 @@ impl Index {
         let Some((next, moved)) = &mut self.moving else { return };
         let bucket = *self.table.bucket(*moved);
         // The ids first, so that the records are read side by side.
-        let ids = bucket.positions.map(|position| if span.holds(position) { id_of(position) } else { None });
-        for ((tag, position), id) in bucket.tags.into_iter().zip(bucket.positions).zip(ids) {
+        let ids =
+            bucket.positions().map(|position| if span.holds(position) { id_of(position) } else { None });
+        for ((tag, position), id) in bucket.slots().zip(ids) {
             // After positions have wrapped, one that was dead may be another's: then its tag says so, or it stands
             // there a second time, which does no harm.
             let Some(hash) = id.map(&hash_id).filter(|hash| hash.tag() == tag) else { continue };
@@ -295,7 +308,7 @@ mod tests {
         }
 
         fn starting_at(position: u32, hash_of: fn(u64) -> Hash) -> Self {
-            Self { log: Log::starting_at(position, false, false), index: Index::new(), hash_of }
+            Self { log: Log::starting_at(position, false, false), index: Index::new(u32::MAX), hash_of }
         }
 
         fn add(&mut self, number: u64) -> bool {

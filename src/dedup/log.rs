@@ -20,11 +20,16 @@ const NOWHERE: u32 = 0;
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Log {
-    /// The records' memory of a segment that is done, for the next.
+    /// The segment that is written, the youngest. It is empty where there is none, and holds memory for the next then.
+    open: Segment,
+    /// Those before it, oldest first.
+    done: VecDeque<Segment>,
+    /// The records' memory of a segment that is over, for the next.
     spare: Vec<Record>,
     sources: Beside<Position>,
     firsts: Beside<i64>,
-    segments: VecDeque<Segment>,
+    /// Whether anything lies beside the records.
+    has_beside: bool,
     /// The position of the first record of the first segment.
     front: u32,
     tail: u32,
@@ -41,10 +46,12 @@ impl Log {
     /// A log whose first record stands at `start`, which begins a segment.
     pub(super) const fn starting_at(start: u32, positions: bool, sliding: bool) -> Self {
         Self {
+            open: Segment::none(),
+            done: VecDeque::new(),
             spare: Vec::new(),
             sources: Beside::new(positions),
             firsts: Beside::new(sliding),
-            segments: VecDeque::new(),
+            has_beside: positions || sliding,
             front: start,
             tail: start,
             head: start,
@@ -71,18 +78,34 @@ impl Log {
     #[inline]
     pub(super) fn get(&self, position: u32) -> Option<&Record> {
         let (segment, within) = self.place(position);
-        self.segments.get(segment)?.records.get(within)
+        self.segment(segment)?.records.get(within)
     }
 
     pub(super) fn get_mut(&mut self, position: u32) -> Option<&mut Record> {
         let (segment, within) = self.place(position);
-        self.segments.get_mut(segment)?.records.get_mut(within)
+        self.segment_mut(segment)?.records.get_mut(within)
+    }
+
+    /// The segment of that number, the oldest being the first.
+    #[inline]
+    fn segment(&self, number: usize) -> Option<&Segment> {
+        self.done.get(number).or((number == self.done.len()).then_some(&self.open))
+    }
+
+    fn segment_mut(&mut self, number: usize) -> Option<&mut Segment> {
+        if number == self.done.len() { Some(&mut self.open) } else { self.done.get_mut(number) }
+    }
+
+    /// The segment of the tail.
+    #[inline]
+    fn oldest_segment(&self) -> &Segment {
+        self.done.front().unwrap_or(&self.open)
     }
 
     /// The sighting that the TTL of a record runs from.
     #[inline]
     pub(super) fn at(&self, position: u32, record: &Record) -> i64 {
-        self.segments.get(self.place(position).0).map_or(0, |segment| segment.at(record))
+        self.segment(self.place(position).0).map_or(0, |segment| segment.at(record))
     }
 
     /// The first sighting of a record whose TTL runs from `at`.
@@ -130,15 +153,19 @@ impl Log {
     /// Adds a record at the head, unless it has to begin a segment.
     #[inline(always)]
     pub(super) fn append(&mut self, message: &Message, state: State, first: i64, at: i64) -> Option<u32> {
-        let source = self.source_of(message);
-        let last = self.segments.back_mut()?;
-        if last.records.len() >= SEGMENT as usize || !last.counts(at) {
+        let open = &mut self.open;
+        if open.records.len() >= SEGMENT as usize || !open.counts(at) {
             return None;
         }
-        last.newest = last.newest.max(at);
+        open.newest = open.newest.max(at);
         // Made where it is written: a copy would wait for its parts.
-        let offset = last.offset(at);
-        last.records.push(Record::new(message, state.bits() | flag_of(source), offset));
+        let offset = open.offset(at);
+        if !self.has_beside {
+            open.records.push(Record::new(message, state.bits(), offset));
+            return Some(self.step());
+        }
+        let source = message.position.filter(|_| self.sources.on);
+        open.records.push(Record::new(message, state.bits() | flag_of(source), offset));
         Some(self.put_beside(source, first))
     }
 
@@ -148,15 +175,21 @@ impl Log {
     }
 
     /// What lies beside a record that was written at the head, which is past it then.
-    #[inline(always)]
+    #[inline(never)]
     fn put_beside(&mut self, source: Option<Position>, first: i64) -> u32 {
-        let position = self.head;
         if self.sources.on {
             self.sources.push(source.unwrap_or(Position::new(0, 0)));
         }
         if self.firsts.on {
             self.firsts.push(first);
         }
+        self.step()
+    }
+
+    /// The head goes past a record that was written there; where that stands.
+    #[inline(always)]
+    const fn step(&mut self) -> u32 {
+        let position = self.head;
         self.head = self.head.wrapping_add(1);
         self.len += 1;
         position
@@ -179,7 +212,7 @@ impl Log {
     /// Lets the TTL of a record run from `at`; like [`Log::renew`].
     pub(super) fn touch(&mut self, position: u32, at: i64) -> bool {
         let (segment, within) = self.place(position);
-        let Some(segment) = self.segments.get_mut(segment).filter(|segment| segment.counts(at)) else {
+        let Some(segment) = self.segment_mut(segment).filter(|segment| segment.counts(at)) else {
             return false;
         };
         let offset = segment.offset(at);
@@ -198,7 +231,7 @@ impl Log {
 
     #[inline]
     fn front(&self) -> Option<(&Record, i64)> {
-        let segment = self.segments.front()?;
+        let segment = self.oldest_segment();
         let record = segment.records.get((self.tail & (SEGMENT - 1)) as usize)?;
         Some((record, segment.at(record)))
     }
@@ -231,8 +264,7 @@ impl Log {
         }
         self.len -= 1;
         self.tail = self.tail.wrapping_add(1);
-        let front = self.segments.front().map_or(0, |segment| segment.records.len());
-        if self.tail.wrapping_sub(self.front) as usize >= front {
+        if self.tail.wrapping_sub(self.front) as usize >= self.oldest_segment().records.len() {
             self.leave_empty_segments();
         }
     }
@@ -240,7 +272,7 @@ impl Log {
     /// Takes away at most so many records at the tail that are over or stand elsewhere, of one segment, and says how
     /// many there were.
     pub(super) fn pop_many(&mut self, before: i64, most: usize) -> usize {
-        let Some(segment) = self.segments.front() else { return 0 };
+        let segment = self.oldest_segment();
         let from = (self.tail & (SEGMENT - 1)) as usize;
         let records = segment.records.get(from..).unwrap_or_default();
         let leaves = |record: &&Record| segment.at(record) <= before || record.state() == State::Moved;
@@ -260,17 +292,15 @@ impl Log {
     /// there were.
     #[inline]
     pub(super) fn pop_segment(&mut self, before: i64) -> u32 {
-        let Some(segment) = self.segments.front() else { return 0 };
-        // The last one is still being written.
-        if segment.newest > before || self.segments.len() == 1 {
-            return 0;
+        match self.done.front() {
+            Some(segment) if segment.newest <= before => self.pop_done_segment(),
+            _ => 0,
         }
-        self.pop_front_segment()
     }
 
     #[cold]
-    fn pop_front_segment(&mut self) -> u32 {
-        let held = self.segments.front().map_or(0, |segment| segment.records.len());
+    fn pop_done_segment(&mut self) -> u32 {
+        let held = self.oldest_segment().records.len();
         let gone = (held as u32).saturating_sub(self.tail.wrapping_sub(self.front));
         self.len -= gone.min(self.len);
         self.drop_front();
@@ -280,6 +310,9 @@ impl Log {
     /// Gives back what is kept for the next segment.
     pub(super) fn give_back(&mut self) {
         self.spare = Vec::new();
+        if self.open.records.is_empty() {
+            self.open = Segment::none();
+        }
         self.sources.give_back();
         self.firsts.give_back();
     }
@@ -308,42 +341,39 @@ impl Log {
     #[inline(never)]
     fn begin_segment(&mut self, message: &Message, flags: u32, at: i64) {
         self.head = self.head.wrapping_add(SEGMENT - 1) & !(SEGMENT - 1);
-        if self.segments.is_empty() {
+        if self.open.records.is_empty() {
             (self.front, self.tail) = (self.head, self.head);
+        } else {
+            let next = Segment { records: std::mem::take(&mut self.spare), ..Segment::none() };
+            self.done.push_back(std::mem::replace(&mut self.open, next));
         }
-        let mut records = std::mem::take(&mut self.spare);
-        records.reserve_exact(SEGMENT as usize);
+        let open = &mut self.open;
+        open.records.reserve_exact(SEGMENT as usize);
         // Half the range lies before the first record: one that is carried over is older than its neighbours.
-        let mut segment = Segment { records, base: at - (1 << 31), newest: at };
-        let record = Record::new(message, flags, segment.offset(at));
+        (open.base, open.newest) = (at - (1 << 31), at);
+        self.sources.begin_segment();
+        self.firsts.begin_segment();
+        let record = Record::new(message, flags, open.offset(at));
         if self.head == NOWHERE {
             // Nothing stands there: the place is taken by a record of nothing.
             let mut filler = record;
             filler.set_state(State::Moved);
-            segment.records.push(filler);
-            self.sources.begin_segment();
-            self.firsts.begin_segment();
+            open.records.push(filler);
             self.sources.fill(Position::new(0, 0));
             self.firsts.fill(at);
-            segment.records.push(record);
-            self.segments.push_back(segment);
-            self.head += 1;
-            self.len += 1;
-            return;
+            self.step();
         }
-        segment.records.push(record);
-        self.segments.push_back(segment);
-        self.sources.begin_segment();
-        self.firsts.begin_segment();
+        self.open.records.push(record);
     }
 
     /// Leaves the segments at the tail that hold nothing any more.
     #[cold]
     fn leave_empty_segments(&mut self) {
-        while let Some(first) = self.segments.front() {
-            let (done, held) = (self.tail.wrapping_sub(self.front) as usize, first.records.len());
+        loop {
+            let first = self.oldest_segment();
+            let (over, held) = (self.tail.wrapping_sub(self.front) as usize, first.records.len());
             // One that is not full and not the last was left early, when time leapt.
-            if done < held || (self.segments.len() == 1 && held < SEGMENT as usize) {
+            if over < held || (self.done.is_empty() && held < SEGMENT as usize) {
                 break;
             }
             self.drop_front();
@@ -351,15 +381,19 @@ impl Log {
     }
 
     fn drop_front(&mut self) {
-        if let Some(mut done) = self.segments.pop_front() {
-            done.records.clear();
-            self.spare = done.records;
+        let is_last = self.done.is_empty();
+        match self.done.pop_front() {
+            Some(mut over) => {
+                over.records.clear();
+                self.spare = over.records;
+            }
+            None => self.open.clear(),
         }
         self.sources.end_segment();
         self.firsts.end_segment();
         self.front = self.front.wrapping_add(SEGMENT);
         self.tail = self.front;
-        if self.segments.is_empty() {
+        if is_last {
             self.head = self.front;
         }
     }

@@ -168,7 +168,8 @@ impl SharedDeduplicator {
 
     /// As [`Deduplicator::accept_time`](super::Deduplicator::accept_time).
     pub fn accept_time(&self, now: DateTime<Utc>) {
-        self.clock.accept(now);
+        let at = self.clock.accept(now);
+        self.every_shard().for_each(|mut shard| shard.auditor.begin(at));
     }
 
     /// As [`Deduplicator::audit`](super::Deduplicator::audit), over all shards.
@@ -366,10 +367,11 @@ impl SharedClock {
         (at, is_first)
     }
 
-    fn accept(&self, told: DateTime<Utc>) {
+    fn accept(&self, told: DateTime<Utc>) -> i64 {
         let mut clock = self.lock();
-        clock.accept(told);
+        let at = clock.accept(told);
         self.publish(&clock);
+        at
     }
 
     fn now(&self) -> Option<i64> {

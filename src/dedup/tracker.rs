@@ -73,7 +73,7 @@ impl Tracker {
             rules,
             placing: secret.placing(),
             log: Log::new(rules.positions, rules.sliding),
-            index: Index::new(),
+            index: Index::new(rules.limit),
             untidied: 0,
             counts: Counts::default(),
         }
@@ -160,13 +160,12 @@ impl Tracker {
     /// the log begins a segment.
     #[inline(always)]
     pub(super) fn admit_at_once(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent) -> bool {
-        if self.log.len() >= self.rules.limit {
+        if !self.index.takes_one_more(self.log.len()) {
             return false;
         }
         let Some(room) = self.index.room_unless_there(hash, self.log.span()) else { return false };
         let Some(position) = self.log.append(message, intent.state(), at, at) else { return false };
         room.take(position);
-        self.index.fit(self.log.len());
         true
     }
 

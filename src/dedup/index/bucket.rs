@@ -6,25 +6,56 @@ use crate::dedup::log::Span;
 /// Slots of a bucket.
 pub(super) const SLOTS: usize = 12;
 
+/// The bits of all slots.
+const ALL: u32 = (1 << SLOTS) - 1;
+
 /// See the [module](self).
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Bucket {
-    pub(super) tags: [u8; SLOTS],
-    /// The youngest position of an entry that had no room here and stands further on.
-    pub(super) beyond: u32,
-    pub(super) positions: [u32; SLOTS],
+    /// The tags, and behind them the bytes of [`Bucket::beyond`]: sixteen, which are compared at once.
+    head: [u8; HEAD],
+    positions: [u32; SLOTS],
 }
+
+/// Bytes before the positions.
+const HEAD: usize = 16;
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
-pub(super) static EMPTY: Bucket = Bucket { tags: [0; SLOTS], beyond: 0, positions: [0; SLOTS] };
+pub(super) static EMPTY: Bucket = Bucket { head: [0; HEAD], positions: [0; SLOTS] };
 
 impl Bucket {
     /// The slots that have a tag, a bit for each; some may be dead.
     #[inline]
     pub(super) fn tagged(&self, tag: u8) -> u32 {
-        lanes::tagged(&self.tags, tag)
+        lanes::equal(&self.head, tag) & ALL
+    }
+
+    /// The tag and the position of each slot.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (u8, u32)> {
+        self.head.into_iter().zip(self.positions)
+    }
+
+    /// The position of each slot.
+    #[inline]
+    pub(super) const fn positions(&self) -> &[u32; SLOTS] {
+        &self.positions
+    }
+
+    /// The youngest position of an entry that had no room here and stands further on.
+    #[inline]
+    pub(super) const fn beyond(&self) -> u32 {
+        match self.head.last_chunk() {
+            Some(last) => u32::from_le_bytes(*last),
+            None => 0,
+        }
+    }
+
+    pub(super) fn set_beyond(&mut self, position: u32) {
+        if let Some(last) = self.head.last_chunk_mut() {
+            *last = position.to_le_bytes();
+        }
     }
 
     /// The slots whose position is remembered, a bit for each.
@@ -42,7 +73,7 @@ impl Bucket {
 
     #[inline]
     pub(super) fn put(&mut self, slot: usize, tag: u8, position: u32) {
-        if let (Some(own), Some(place)) = (self.tags.get_mut(slot), self.positions.get_mut(slot)) {
+        if let (Some(own), Some(place)) = (self.head.get_mut(slot), self.positions.get_mut(slot)) {
             (*own, *place) = (tag, position);
         }
     }

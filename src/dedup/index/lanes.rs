@@ -5,15 +5,10 @@ use wide::{i32x4, u8x16};
 use super::bucket::SLOTS;
 use crate::dedup::log::Span;
 
-/// The bits of all slots.
-const ALL: u32 = (1 << SLOTS) - 1;
-
-/// The slots that have a tag.
+/// The bytes that are a tag.
 #[inline]
-pub(super) fn tagged(tags: &[u8; SLOTS], tag: u8) -> u32 {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = *tags;
-    let lanes = u8x16::new([a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 0]);
-    lanes.simd_eq(u8x16::splat(tag)).to_bitmask() & ALL
+pub(super) fn equal(bytes: &[u8; 16], tag: u8) -> u32 {
+    u8x16::new(*bytes).simd_eq(u8x16::splat(tag)).to_bitmask()
 }
 
 /// The slots whose position is remembered.
@@ -46,8 +41,8 @@ mod tests {
         *state >> 24
     }
 
-    fn tagged_one_by_one(tags: &[u8; SLOTS], tag: u8) -> u32 {
-        tags.iter().rev().fold(0, |all, own| all << 1 | u32::from(*own == tag))
+    fn equal_one_by_one(bytes: &[u8; 16], tag: u8) -> u32 {
+        bytes.iter().rev().fold(0, |all, own| all << 1 | u32::from(*own == tag))
     }
 
     #[test]
@@ -55,9 +50,9 @@ mod tests {
         let mut state = 7;
         for _ in 0..20_000 {
             // Few different tags, so that several slots have one.
-            let tags = std::array::from_fn(|_| (next(&mut state) % 5 * 63) as u8);
+            let bytes = std::array::from_fn(|_| (next(&mut state) % 5 * 63) as u8);
             let tag = (next(&mut state) % 5 * 63) as u8;
-            assert_eq!(tagged(&tags, tag), tagged_one_by_one(&tags, tag), "{tag} in {tags:?}");
+            assert_eq!(equal(&bytes, tag), equal_one_by_one(&bytes, tag), "{tag} in {bytes:?}");
 
             let length = [0, 1, 2, 100, 1 << 31, u32::MAX][(next(&mut state) % 6) as usize];
             let tail =

@@ -82,7 +82,7 @@ impl Table {
             while tagged != 0 {
                 let slot = tagged.trailing_zeros() as usize;
                 tagged &= tagged - 1;
-                if let Some(position) = bucket.positions.get(slot)
+                if let Some(position) = bucket.positions().get(slot)
                     && is(*position)
                 {
                     return Spot::Known(*position);
@@ -91,7 +91,7 @@ impl Table {
             if free.is_none() {
                 free = Bucket::free(live).map(|slot| (at, slot));
             }
-            if !span.holds(bucket.beyond) && free.is_some() {
+            if !span.holds(bucket.beyond()) && free.is_some() {
                 break;
             }
         }
@@ -135,10 +135,7 @@ impl Table {
         let (tag, home) = (hash.tag(), hash.home(self.buckets));
         for at in home..home + PROBES {
             let bucket = self.bucket(at);
-            let mut slots = bucket.tags.iter().zip(&bucket.positions);
-            let Some(slot) = slots.position(|(own, position)| *own == tag && *position == old) else {
-                continue;
-            };
+            let Some(slot) = bucket.slots().position(|slot| slot == (tag, old)) else { continue };
             let Some(bucket) = self.bucket_mut(at) else { return false };
             bucket.put(slot, tag, new);
             self.mark_beyond(home..at, new, span);
@@ -150,7 +147,7 @@ impl Table {
     fn mark_beyond(&mut self, passed: std::ops::Range<usize>, position: u32, span: Span) {
         for at in passed {
             if let Some(bucket) = self.bucket_mut(at) {
-                bucket.beyond = span.younger(bucket.beyond, position);
+                bucket.set_beyond(span.younger(bucket.beyond(), position));
             }
         }
     }

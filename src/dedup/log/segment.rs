@@ -19,6 +19,17 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    /// One that is not begun: it can count to no time.
+    pub(super) const fn none() -> Self {
+        Self { records: Vec::new(), base: i64::MAX, newest: i64::MIN }
+    }
+
+    /// As if it were not begun, with the memory that it has.
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
+        (self.base, self.newest) = (i64::MAX, i64::MIN);
+    }
+
     /// Whether it can count to that time.
     #[inline]
     pub(super) const fn counts(&self, at: i64) -> bool {

@@ -198,3 +198,19 @@ fn a_snapshot_before_the_first_message_is_empty() {
     assert_eq!(shared.snapshot(&mut saved).unwrap().ids, 0);
     assert!(SharedDeduplicator::restore(&settings(), 2, &saved[..], at(0)).unwrap().0.is_empty());
 }
+
+#[test]
+fn what_is_dropped_is_known_from_the_time_that_was_accepted_first() {
+    let message = message(&mut Random::new(1));
+    let period = Period::new(at(0), at(1000)).unwrap();
+    let mut one = Deduplicator::new(&settings()).unwrap();
+    let shared = SharedDeduplicator::new(&settings(), 3).unwrap();
+    one.accept_time(at(0));
+    shared.accept_time(at(0));
+    for ms in [0, 1, 2000] {
+        assert_eq!(shared.see(&message, at(ms)), one.see(&message, at(ms)));
+    }
+    for drops in [one.dropped(message.device, period), shared.dropped(message.device, period)] {
+        assert_eq!((drops.dropped, drops.covers), (1, Some(period)));
+    }
+}
