@@ -43,6 +43,9 @@ pub enum Why {
 }
 
 /// What is asked of a band. The defaults are what the tables of the [audit](super) were measured with.
+///
+/// Shares are from zero to one, the rest is finite and not negative; by others nothing is judged:
+/// [`Why::Unbelievable`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
