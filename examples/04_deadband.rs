@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{assessment}\n");
     let suppressed = filter.counts().suppressed_in_band();
     println!("The band reported {} of {} samples and suppressed {suppressed}.", reported.len(), raw.len());
+    println!("The audit passed over {}, while the wire was broken.", audit.unusable());
     println!("A swinging door with a deviation of {BUDGET} kept {}, and misses none by more.", kept.len());
 
     let chart = DeadbandChart::new("Boiler 3, flow temperature", &raw, &reported)

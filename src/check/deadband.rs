@@ -5,7 +5,7 @@ use super::builtin::Builtin;
 use super::param::{Given, ParamSpec};
 use super::verdict::{Verdict, choices, no_adapter, no_period};
 use super::window::not_covered;
-use crate::deadband::audit::{self, Audit, Figures, Limits};
+use crate::deadband::audit::{self, Audit, Figures, Limits, Measured};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{DeadbandAudit, DeadbandFacts, DeadbandRequest, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -171,7 +171,7 @@ fn by_audit(told: &DeadbandAudit, width: f64, matters: Option<f64>) -> Result<(S
         Detail::new("suppressed", share(figures.suppressed())),
         Detail::new("movement in the signal", share(figures.movement)),
         Detail::new("movement hidden", share(figures.hidden())),
-        Detail::new("range hidden", format!("{:.4}", figures.hidden_range)),
+        Detail::new("range hidden", Measured(figures.hidden_range).to_string()),
     ];
     Ok((state, details))
 }

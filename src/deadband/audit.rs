@@ -9,6 +9,7 @@ mod holding;
 mod moments;
 mod normal;
 mod saved;
+mod shown;
 mod sketch;
 mod verdict;
 mod watched;
@@ -27,10 +28,11 @@ pub use assessment::Assessment;
 pub use error::AuditError;
 pub use figures::Figures;
 pub use normal::{erfc, erfc_inverse};
+pub(crate) use shown::Measured;
 pub use verdict::{Limits, Recommendation, Verdict, Why};
 pub use watched::Watched;
 
-/// What an audit gathers of one tag: raw samples, and which of them were reported. 4 KiB, whatever the length.
+/// What an audit gathers of one tag: raw samples, and which of them were reported. 4.2 KiB, whatever the length.
 ///
 /// Audits of successive stretches are [joined](Self::join) to the audit of the whole, and one is saved and
 /// restored by serde, to the last bit.

@@ -161,8 +161,8 @@ impl<V: Number> FilterBank<V> {
         &self.counts
     }
 
-    /// What it remembers of a tag, in the form of a [`Filter`](super::filter::Filter). `None` for a number that is no tag's. Without a longest interval a bank does not remember when a
-    /// tag was reported, and says: with the last scan.
+    /// What it remembers of a tag, in the form of a [`Filter`](super::filter::Filter). `None` for a number that is no
+    /// tag's. Without a longest interval a bank does not remember when a tag was reported, and says: with the last scan.
     #[must_use]
     pub fn state(&self, tag: usize) -> Option<State<V>> {
         let started = tag < self.tags && self.blocks.get(tag / BLOCK)?.is_started(tag % BLOCK);
@@ -244,6 +244,37 @@ impl<V: Number> FilterBank<V> {
         }
         self.newest = self.newest.max(state.newest());
         Ok(())
+    }
+
+    /// Takes back what a clock that ran ahead did to the order of time: a scan after `now`, in nanoseconds since the
+    /// Unix epoch, is in order again. Changes nothing where no scan was later.
+    ///
+    /// As with [`Filter::turn_back`](super::filter::Filter::turn_back): until then every scan passes or is dropped as a
+    /// whole, and [`Counts::out_of_order`] rises with every value.
+    ///
+    /// ```
+    /// use iot_runbook::deadband::batch::FilterBank;
+    /// use iot_runbook::deadband::filter::{Extent, Settings};
+    ///
+    /// let mut bank = FilterBank::<f64>::new(Settings::new(Extent::Absolute(0.5)))?;
+    /// bank.push(Extent::Absolute(0.5))?;
+    /// for at in [0, i64::MAX, 1] {
+    ///     bank.scan(at, &[20.0])?;
+    /// }
+    /// assert_eq!(bank.counts().out_of_order(), 1);
+    /// bank.turn_back(1);
+    /// assert!(bank.scan(2, &[20.0])?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn turn_back(&mut self, now: i64) {
+        if self.newest.is_none_or(|newest| newest <= now) {
+            return;
+        }
+        self.newest = Some(now);
+        self.reported_at.iter_mut().for_each(|at| *at = now.min(*at));
+        // No later than any that was reported ahead is due now.
+        let due = now.saturating_add(self.rule.max);
+        self.blocks.iter_mut().for_each(|block| block.due = block.due.min(due));
     }
 
     const fn is_timed(&self) -> bool {

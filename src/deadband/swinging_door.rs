@@ -14,7 +14,8 @@
 //! - Within [`Settings::min_interval`] after a kept sample none is kept for its value. **Those samples alone may
 //!   be dropped without the guarantee**; [`Counts::unbounded`] counts those that were.
 //! - Samples out of time order take no part: [`Order`] says what becomes of them. A clock that jumps forward makes
-//!   all that follows late, unless [`Settings::ahead`] is set.
+//!   all that follows late, unless [`Settings::ahead`] is set; [flush](SwingingDoor::flush) such a door, and begin a new
+//!   one.
 //!
 //! # How
 //! From the last kept sample opens a cone of the lines that pass every later sample within the deviation. A

@@ -129,7 +129,9 @@ impl fmt::Display for DeadbandChart<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.raw.iter().copied().chain(self.held()).chain(self.line.iter().copied());
         let times = Times::of(all.clone(), Span { from: LEFT, to: WIDTH - RIGHT });
-        let values = Values::of(all, Span { from: FOOT, to: TOP });
+        let is_empty = all.clone().next().is_none();
+        let band = self.band.unwrap_or_default();
+        let values = Values::of(all, self.held(), band, Span { from: FOOT, to: TOP });
         let lines = wrapped(&self.words, LINE);
         let marks = Marks::of(self.reported);
         let legend = FOOT + 52.0;
@@ -145,6 +147,14 @@ impl fmt::Display for DeadbandChart<'_> {
         if !self.unit.is_empty() {
             writeln!(f, "<text class=\"small\" x=\"{LEFT}\" y=\"52\">{}</text>", Escaped(&self.unit))?;
         }
+        if !is_empty {
+            let right = WIDTH - RIGHT;
+            writeln!(
+                f,
+                "<text class=\"small\" x=\"{right}\" y=\"52\" text-anchor=\"end\">{}</text>",
+                times.begin()
+            )?;
+        }
         values.write_axis(f, LEFT, WIDTH - RIGHT)?;
         times.write_axis(f, FOOT)?;
         let held = columns(self.held(), &times).collect::<Vec<_>>();
@@ -153,7 +163,7 @@ impl fmt::Display for DeadbandChart<'_> {
         columns::write_line(f, "held", held.iter().copied(), &values, Some(WIDTH - RIGHT))?;
         columns::write_line(f, "door", columns(self.line.iter().copied(), &times), &values, None)?;
         marks.write(f, self.reported, &times, &values, FOOT)?;
-        marks.write_legend(f, LEFT + 8.0, legend, !self.line.is_empty())?;
+        marks.write_legend(f, LEFT + 8.0, legend, self.band.is_some(), !self.line.is_empty())?;
         for (line, y) in lines.iter().zip(1_u32..) {
             let y = LEADING.mul_add(f64::from(y), legend + 10.0);
             writeln!(f, "<text x=\"{LEFT}\" y=\"{y}\">{}</text>", Escaped(line))?;

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::shown::{Given, Measured};
 use super::{Audit, Figures, Limits, Recommendation, Verdict};
 
 /// The verdict of an audit with its figures and what it recommends. Printed, it is what a person reads.
@@ -40,35 +41,39 @@ impl Figures {
 impl fmt::Display for Assessment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures = &self.figures;
-        writeln!(f, "A band of {} is {}.", figures.band, self.verdict)?;
+        let band = Given(figures.band);
+        match self.verdict {
+            Verdict::ProcessStable => writeln!(f, "Under a band of {band}, {}.", self.verdict)?,
+            _ => writeln!(f, "A band of {band} is {}.", self.verdict)?,
+        }
         writeln!(
             f,
-            "Suppressed {:.2} % of {} samples; the held value was off by {:.4} on average and {:.4} at most, and \
-             hid a range of {:.4}.",
+            "Suppressed {:.2} % of {} samples; the held value was off by {} (root mean square) and {} at most, and \
+             hid a range of {}.",
             100.0 * figures.suppressed(),
             figures.samples,
-            figures.error,
-            figures.error_max,
-            figures.hidden_range
+            Measured(figures.error),
+            Measured(figures.error_max),
+            Measured(figures.hidden_range)
         )?;
         writeln!(
             f,
-            "Noise {:.4} (standard deviation; quantum {:.4}), of which this band reports about {:.2} %. The signal \
-             spread {:.4} over a range of {:.4}.",
-            figures.noise,
-            figures.quantum,
+            "Noise {} (standard deviation; quantum {}), of which this band reports about {:.2} %. The signal spread \
+             {} over a range of {}.",
+            Measured(figures.noise),
+            Measured(figures.quantum),
             100.0 * figures.noise_reports(),
-            figures.spread,
-            figures.range
+            Measured(figures.spread),
+            Measured(figures.range)
         )?;
         writeln!(
             f,
-            "Movement is {:.0} % of the signal's variance ({:.1} standard deviations from none) and {:.0} % of what \
-             was suppressed; {:.0} % of it was hidden.",
-            100.0 * figures.movement,
+            "Movement is {} % of the signal's variance ({:.1} standard deviations from none) and {} % of what was \
+             suppressed; {} % of it was hidden.",
+            percent(figures.movement),
             figures.significance,
-            100.0 * figures.structure,
-            100.0 * figures.hidden()
+            percent(figures.structure),
+            percent(figures.hidden())
         )?;
         match &self.recommendation {
             Some(recommendation) => write!(
@@ -79,4 +84,9 @@ impl fmt::Display for Assessment {
             None => f.write_str("No band is recommended."),
         }
     }
+}
+
+/// Whole percent, and never a minus before zero.
+fn percent(share: f64) -> f64 {
+    (100.0 * share).round() + 0.0
 }

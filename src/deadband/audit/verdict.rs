@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Figures;
+use super::{Figures, Measured};
 
 /// Is the band right?
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,14 +35,17 @@ pub enum Why {
     /// Neighbouring samples are alike, and it may be a damped transmitter's noise as well as the process: audit at
     /// a slower scan, or without the damping.
     Coloured,
-    /// Neighbouring samples alternate, as neither noise nor a process does at that scan: an oscillation that is
-    /// sampled too slowly, or two sources in one tag.
+    /// Neighbouring samples alternate, or every second one does, as neither noise nor a process does at that scan: an
+    /// oscillation that is sampled too slowly, or two sources in one tag.
     Alternating,
-    /// A figure is negative or not finite.
+    /// A figure or a limit is negative or not finite, or a share is more than the whole.
     Unbelievable,
 }
 
 /// What is asked of a band. The defaults are what the tables of the [audit](super) were measured with.
+///
+/// Shares are from zero to one, the rest is finite and not negative; by others nothing is judged:
+/// [`Why::Unbelievable`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -95,6 +98,13 @@ impl Limits {
     pub const fn with_noise_reports(self, share: f64) -> Self {
         Self { noise_reports: share, ..self }
     }
+
+    fn are_believable(&self) -> bool {
+        let sizes = [self.significance, self.matters.unwrap_or(0.0), self.error_budget.unwrap_or(0.0)];
+        let shares = [self.movement, self.hidden, self.noise_reports];
+        sizes.iter().all(|size| *size >= 0.0 && size.is_finite())
+            && shares.iter().all(|share| (0.0..=1.0).contains(share))
+    }
 }
 
 /// What to set in place of the band.
@@ -124,6 +134,9 @@ const COLOUR_ROOM: f64 = 4.0;
 /// From this share on of what a first-order damping would leave, the colour is taken for that damping.
 const COLOURED: f64 = 0.6;
 
+/// No first-order damping raises the second differences at a lag of two by more.
+const MOST_COLOUR: f64 = 2.0;
+
 /// From this slowness on, most of the variance is slower than any damping is taken to be.
 const SLOW: f64 = 3.0;
 
@@ -134,7 +147,7 @@ impl Figures {
     /// Whether the band is right, by these limits.
     #[must_use]
     pub fn judge(&self, limits: &Limits) -> Verdict {
-        if !self.are_believable() {
+        if !(self.are_believable() && limits.are_believable()) {
             return Verdict::Undetermined { why: Why::Unbelievable };
         }
         if self.samples < limits.min_samples {
@@ -145,7 +158,8 @@ impl Figures {
         if moves && self.is_coloured() {
             return Verdict::Undetermined { why: Why::Coloured };
         }
-        if self.movement <= -limits.movement && self.significance <= -limits.significance {
+        let alternates = self.movement <= -limits.movement && self.significance <= -limits.significance;
+        if alternates || (!moves && self.is_coloured_beyond(MOST_COLOUR)) {
             return Verdict::Undetermined { why: Why::Alternating };
         }
         if moves && self.hides(limits) {
@@ -182,8 +196,17 @@ impl Figures {
         let share = self.movement.clamp(0.0, 0.999);
         let squared = share * share;
         let damped = (6.0 - 8.0 * squared + 2.0 * squared * squared) / (6.0 - 8.0 * share + 2.0 * squared);
-        let seen = self.colour * (1.0 + COLOUR_ROOM / (self.samples as f64).sqrt());
+        let seen = self.colour * self.colour_room();
         seen >= 1.0 + COLOURED * (damped - 1.0) && self.slowness < SLOW
+    }
+
+    /// Whether its colour is surely more than this.
+    fn is_coloured_beyond(&self, colour: f64) -> bool {
+        self.colour > colour * self.colour_room()
+    }
+
+    fn colour_room(&self) -> f64 {
+        1.0 + COLOUR_ROOM / (self.samples as f64).sqrt()
     }
 
     fn hides(&self, limits: &Limits) -> bool {
@@ -234,10 +257,10 @@ impl fmt::Display for Why {
                  audit at a slower scan or without the damping",
             ),
             Self::Alternating => f.write_str(
-                "neighbouring samples alternate: an oscillation that is sampled too slowly, or two sources in \
-                 one tag",
+                "neighbouring samples alternate, or every second one does: an oscillation that is sampled too slowly, \
+                 or two sources in one tag",
             ),
-            Self::Unbelievable => f.write_str("a figure is negative or no number"),
+            Self::Unbelievable => f.write_str("a figure or a limit is negative, no number, or more than the whole"),
         }
     }
 }
@@ -245,11 +268,14 @@ impl fmt::Display for Why {
 impl fmt::Display for Recommendation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Band { width } => write!(f, "a band of {width:.4}"),
+            Self::Band { width: 0.0 } => f.write_str("any band does, for there was no noise"),
+            Self::Band { width } => write!(f, "a band of {}", Measured(*width)),
             Self::SwingingDoor { deviation, noise_band } => write!(
                 f,
-                "a swinging door with a deviation of {deviation:.4}: a band would have to be {noise_band:.4} to \
-                 keep the noise back, and miss by more than is allowed"
+                "a swinging door with a deviation of {}: a band would have to be {} to keep the noise back, and miss \
+                 by more than is allowed",
+                Measured(*deviation),
+                Measured(*noise_band)
             ),
         }
     }

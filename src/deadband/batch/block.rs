@@ -138,11 +138,21 @@ pub(super) fn settle<V: Number>(
     moves
 }
 
+/// Sets when those that passed were reported. The whole block is gone through: memory gives lines in a row sooner than
+/// some of them here and there.
+#[inline(never)]
+pub(super) fn stamp(reported_at: &mut [i64; BLOCK], passed: u64, at: i64) {
+    for (before, bit) in reported_at.iter_mut().zip(&BITS) {
+        *before = at.or(passed & bit != 0, *before);
+    }
+}
+
 /// Those whose quality is another than before.
+#[inline(never)]
 pub(super) fn requalified(qualities: &[Quality; BLOCK], before: &[Quality; BLOCK]) -> u64 {
     let mut word = 0;
-    for (at, (quality, before)) in qualities.iter().zip(before).enumerate() {
-        word |= u64::from(quality != before) << at;
+    for ((quality, before), bit) in qualities.iter().zip(before).zip(&BITS) {
+        word |= u64::from(quality != before).wrapping_neg() & bit;
     }
     word
 }

@@ -1,6 +1,6 @@
 //! One scan: of all tags, or of some.
 
-use super::block::{BLOCK, Block, bits, is_dense, requalified, settle, sift};
+use super::block::{BLOCK, Block, bits, is_dense, requalified, settle, sift, stamp};
 use super::passed::Reasons;
 use super::{FilterBank, Passed};
 use crate::deadband::filter::{Reason, Suppression, moved, width_at};
@@ -144,10 +144,17 @@ impl<V: Number> FilterBank<V> {
             if let Some(before) =
                 self.qualities.get_mut(base..).and_then(<[Quality]>::first_chunk_mut::<BLOCK>)
             {
-                let now = qualities.map_or([Quality::GOOD; BLOCK], |qualities| {
-                    filled(qualities.get(base..).unwrap_or_default())
-                });
-                reasons.quality = requalified(&now, before) & block.tags & block.started;
+                let tail;
+                let given = qualities.and_then(|qualities| qualities.get(base..)).unwrap_or_default();
+                let now = match given.first_chunk::<BLOCK>() {
+                    Some(now) => now,
+                    // Without qualities all are good.
+                    None => {
+                        tail = filled(given);
+                        &tail
+                    }
+                };
+                reasons.quality = requalified(now, before) & block.tags & block.started;
                 for at in bits(reasons.quality | reasons.first) {
                     before[at % BLOCK] = now[at % BLOCK];
                 }
@@ -170,8 +177,8 @@ impl<V: Number> FilterBank<V> {
             }
             block.started |= passed;
             if let Some(reported_at) = reported_at {
-                for bit in bits(passed) {
-                    reported_at[bit % BLOCK] = at;
+                if passed != 0 {
+                    stamp(reported_at, passed, at);
                 }
                 block.next_due(reported_at, at, is_due, passed, self.rule.max);
             }

@@ -17,8 +17,9 @@ pub struct Settings {
     /// The heartbeat: a sample that comes this long after the last reported one passes. Telegraf calls it
     /// `dedup_interval`, PI `ExcMax`.
     pub max_interval: Option<TimeDelta>,
-    /// A value that moves sooner than this after the last reported one is held, and leaves when it is over.
-    /// PI, which calls it `ExcMin`, drops it instead.
+    /// A value that moves sooner than this after the last reported one is held, and leaves when it is over: of all that
+    /// came by then, the lowest, the highest and the last. What is no number waits for nothing. PI, which calls it
+    /// `ExcMin`, drops what comes sooner.
     pub min_interval: Option<TimeDelta>,
     /// Whether the suppressed sample right before a reported one is reported first. PI always does.
     pub previous: bool,

@@ -37,12 +37,13 @@ fn telegraf<V: Number>(
     sample: Sample<V>,
     received: Option<i64>,
 ) -> Option<Reason> {
-    if received.unwrap_or(sample.at).saturating_sub(state.reported_at) >= rule.max {
-        Some(Reason::Heartbeat)
-    } else if sample.quality != state.quality {
+    let age = received.unwrap_or(sample.at).saturating_sub(state.reported_at);
+    if sample.quality != state.quality {
         Some(Reason::Quality)
+    } else if sample.value != state.last {
+        Some(Reason::Value)
     } else {
-        (sample.value != state.last).then_some(Reason::Value)
+        (age >= rule.max).then_some(Reason::Heartbeat)
     }
 }
 

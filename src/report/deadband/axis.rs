@@ -55,6 +55,11 @@ impl Times {
         Self { first, length: last.abs_diff(first).max(1), span }
     }
 
+    /// When it begins, with the day and the zone that the ticks leave out.
+    pub(super) fn begin(&self) -> impl fmt::Display {
+        DateTime::from_timestamp_nanos(self.first).format("from %Y-%m-%d %H:%M:%S UTC")
+    }
+
     pub(super) fn x(&self, at: i64) -> f64 {
         let part = at.saturating_sub(self.first).max(0) as f64 / self.length as f64;
         (self.span.to - self.span.from).mul_add(part.min(1.0), self.span.from)
@@ -104,13 +109,21 @@ pub(super) struct Values {
 }
 
 impl Values {
-    pub(super) fn of(samples: impl Iterator<Item = Sample>, span: Span) -> Self {
-        let finite = samples.map(|sample| sample.value).filter(|value| value.is_finite());
-        let (lowest, highest) = finite
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(lowest, highest), value| {
-                (value.min(lowest), value.max(highest))
-            });
-        let (lowest, highest) = if lowest > highest { (0.0, 0.0) } else { (lowest, highest) };
+    /// For these samples, and for a band of this width about what is held: as much of it as leaves the samples a third
+    /// of the height.
+    pub(super) fn of(
+        samples: impl Iterator<Item = Sample>,
+        held: impl Iterator<Item = Sample>,
+        band: f64,
+        span: Span,
+    ) -> Self {
+        let (lowest, highest) = ends(samples).unwrap_or((0.0, 0.0));
+        let (held_lowest, held_highest) = ends(held).unwrap_or((lowest, highest));
+        let most = if highest > lowest { highest - lowest } else { f64::INFINITY };
+        let (lowest, highest) = (
+            lowest.min((held_lowest - band).max(lowest - most)).max(f64::MIN),
+            highest.max((held_highest + band).min(highest + most)).min(f64::MAX),
+        );
         // A margin, also about a signal that stands still; halved first, so that nothing overflows.
         let half = highest / 2.0 - lowest / 2.0;
         let margin = if half > 0.0 { half * 0.12 } else { (lowest.abs() * 1e-3).max(1.0) };
@@ -155,4 +168,12 @@ impl Values {
         }
         Ok(())
     }
+}
+
+/// The lowest and the highest of the finite values, if there are any.
+fn ends(samples: impl Iterator<Item = Sample>) -> Option<(f64, f64)> {
+    let finite = samples.map(|sample| sample.value).filter(|value| value.is_finite());
+    finite
+        .map(|value| (value, value))
+        .reduce(|(lowest, highest), (value, _)| (value.min(lowest), value.max(highest)))
 }

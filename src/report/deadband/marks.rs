@@ -77,6 +77,7 @@ impl Marks {
         f: &mut fmt::Formatter<'_>,
         left: f64,
         y: f64,
+        has_band: bool,
         has_line: bool,
     ) -> fmt::Result {
         let mut x = left;
@@ -94,6 +95,9 @@ impl Marks {
         };
         entry(f, "<path class=\"raw\" d=\"M-8 0h16\"/>", "raw")?;
         entry(f, "<path class=\"held\" d=\"M-8 0h16\"/>", "held")?;
+        if has_band {
+            entry(f, "<path class=\"band\" d=\"M-8 -6h16v12h-16z\"/>", "band")?;
+        }
         if has_line {
             entry(f, "<path class=\"door\" d=\"M-8 0h16\"/>", "swinging door")?;
         }

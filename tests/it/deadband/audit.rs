@@ -254,6 +254,13 @@ fn counts_stop_at_their_end() {
 }
 
 #[test]
+fn it_takes_the_same_room_whatever_its_length() {
+    let info = allocation_counter::measure(|| drop(empty()));
+    let room = size_of::<Audit>() as u64 + info.bytes_total;
+    assert!(room <= 4_305, "{room}: the documentation says 4.2 KiB");
+}
+
+#[test]
 fn a_sample_allocates_nothing() {
     let mut audit = empty();
     let info = allocation_counter::measure(|| {

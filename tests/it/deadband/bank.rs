@@ -114,6 +114,19 @@ impl<V: Number> Both<V> {
         Ok(())
     }
 
+    /// A clock that runs ahead for one scan, and then back.
+    fn run_ahead(&mut self, scan: &Scan, of: impl Fn(f64) -> V) -> Result<(), TestCaseError> {
+        let before = self.clock;
+        self.clock += 1_000_000;
+        self.scan(scan, of)?;
+        self.clock = before + 1;
+        self.bank.turn_back(self.clock);
+        for filter in &mut self.filters {
+            filter.turn_back(self.clock, |_| unreachable!("nothing is held"));
+        }
+        Ok(())
+    }
+
     /// Saves every tag and goes on with a bank that is restored.
     fn restart(&mut self, settings: &Settings, bands: &[Band]) {
         let mut restored = Self::new(settings, bands, self.filters.len());
@@ -153,12 +166,16 @@ proptest! {
         tags in 1_usize..150,
         scans in scans(),
         restart_at in 0_usize..14,
+        ahead_at in 0_usize..20,
     ) {
         let settings = settings(max);
         let mut both = Both::<f64>::new(&settings, &bands, tags);
         for (position, scan) in scans.iter().enumerate() {
             if position == restart_at {
                 both.restart(&settings, &bands);
+            }
+            if position == ahead_at {
+                both.run_ahead(scan, |value| value)?;
             }
             both.scan(scan, |value| value)?;
         }
@@ -219,6 +236,30 @@ fn a_scan_out_of_order_passes_or_goes_as_a_whole_and_moves_nothing() {
     refusing.scan(10, &[0.0; 70]).unwrap();
     assert_eq!(refusing.scan(9, &values).unwrap_err(), ScanError::Order { at: 9, newest: 10 });
     assert_eq!(refusing.scan(11, &values).unwrap().len(), 70);
+}
+
+#[test]
+fn after_a_clock_ran_ahead_a_bank_can_be_turned_back() {
+    let settings =
+        Settings::new(Band::None).with_max_interval(TimeDelta::nanoseconds(10)).with_order(Order::Drop);
+    let mut bank = FilterBank::<f64>::new(settings).unwrap();
+    for _ in 0..2 {
+        bank.push(Extent::Absolute(1.0)).unwrap();
+    }
+    bank.turn_back(5);
+    bank.scan(0, &[0.0; 2]).unwrap();
+    bank.scan_some(i64::MAX, &[1], &[9.0]).unwrap();
+    assert!(bank.scan(4, &[5.0; 2]).unwrap().is_empty());
+    bank.turn_back(4);
+    assert_eq!(bank.state(1).unwrap().last_report(), Some(Sample::new(4, 9.0)));
+    // Not later than the last, nor a change.
+    bank.turn_back(6);
+    assert!(bank.scan(4, &[5.0; 2]).unwrap().is_empty());
+    assert_eq!(bank.counts().out_of_order(), 4);
+    // The other was reported at zero, and is due first.
+    for (at, due) in [(9, &[][..]), (10, &[0]), (13, &[]), (14, &[1])] {
+        assert_eq!(bank.scan(at, &[0.5, 9.0]).unwrap().iter().collect::<Vec<_>>(), due, "{at}");
+    }
 }
 
 #[test]

@@ -34,6 +34,8 @@ fn node(mode: Mode, band: impl Into<Band>) -> Settings {
 }
 
 const GAP: Extent = Extent::Absolute(1.0);
+const NO_GAP: Extent = Extent::Absolute(0.0);
+const NO_PERCENT: Extent = Extent::PercentOfLast { percent: 0.0, floor: 0.0 };
 const TENTH: Extent = Extent::PercentOfLast { percent: 10.0, floor: 0.0 };
 
 #[test]
@@ -62,6 +64,22 @@ fn node_red_answers_as_its_own_code_does() {
         (NarrowbandEq, TENTH.into(), &[100.0, 110.0, 109.0, 0.0][..], "x.x."),
         (NarrowbandEq, TENTH.into(), &[0.0, 0.0, 0.0][..], "..."),
         (Narrowband, TENTH.into(), &[0.0, 0.0, 0.1][..], "xx."),
+        // To a narrowband an infinity is an outlier like any other; as the first value it mutes the rest.
+        (Narrowband, GAP.into(), &[0.0, INF, 0.5, NAN, -INF, 0.5][..], "x.x..x"),
+        (NarrowbandEq, GAP.into(), &[0.0, INF, 0.5, NAN, -INF, 0.5][..], "x.x..x"),
+        (Narrowband, GAP.into(), &[INF, INF, 0.0][..], "..."),
+        (Narrowband, TENTH.into(), &[100.0, INF, 105.0][..], "x.x"),
+        (Narrowband, TENTH.into(), &[INF, 0.0, 1.0][..], ".x."),
+        (NarrowbandEq, TENTH.into(), &[INF, 0.0, 1.0][..], "..."),
+        // An infinity misses its own mark too. No percent of it is no gap.
+        (Deadband, GAP.into(), &[INF, 0.0, 0.5][..], ".x."),
+        (Deadband, NO_PERCENT.into(), &[INF, 0.0, 0.0, INF][..], ".x.x"),
+        (DeadbandEq, NO_PERCENT.into(), &[INF, 0.0, 0.0, INF][..], ".xxx"),
+        // Without a gap.
+        (Deadband, NO_GAP.into(), &[0.0, 0.0, 1.0, 1.0][..], "x.x."),
+        (DeadbandEq, NO_GAP.into(), &[0.0, 0.0, 1.0, 1.0][..], "xxxx"),
+        (Narrowband, NO_GAP.into(), &[0.0, 0.0, 1.0, 0.0][..], "xx.x"),
+        (NarrowbandEq, NO_GAP.into(), &[0.0, 0.0, 1.0, 0.0][..], "...."),
     ] {
         assert_eq!(shown(node(mode, band), values), expected, "{mode:?} {band:?} {values:?}");
     }
@@ -79,6 +97,7 @@ fn node_red_may_compare_with_the_last_input_or_a_start_value() {
         (Mode::Deadband, Compare::LastOutput, None, &[0.0, 0.8, 1.6, 2.4, 4.0][..], "x.x.x"),
         (Mode::Narrowband, Compare::LastOutput, Some(10.0), &[0.0, 9.0, 9.5, 5.0][..], ".xx."),
         (Mode::Narrowband, Compare::LastInput, Some(10.0), &[0.0, 9.0, 9.5, 5.0, 5.0][..], "..x.x"),
+        (Mode::Narrowband, Compare::LastInput, None, &[0.0, INF, 0.5, 0.5][..], "x..x"),
         (Mode::NarrowbandEq, Compare::LastOutput, Some(10.0), &[9.0, 9.5, 10.5, 10.4][..], ".x.x"),
         // Only a narrowband looks at it.
         (Mode::Deadband, Compare::LastOutput, Some(10.0), &[10.0, 10.5][..], "x."),
@@ -124,6 +143,18 @@ fn telegraf_compares_for_equality_and_goes_by_the_clock() {
     let expected =
         [(0, Reason::First), (10, Reason::Heartbeat), (11, Reason::Quality), (14, Reason::Heartbeat)];
     assert_eq!(reports, expected);
+    // A change is told as one, however old what is cached is.
+    for (value, quality, reason) in [
+        (2.0, Quality::GOOD, Reason::Value),
+        (1.0, Quality::BAD, Reason::Quality),
+        (NAN, Quality::BAD, Reason::Quality),
+        (1.0, Quality::GOOD, Reason::Heartbeat),
+    ] {
+        let mut filter = super::filter::filter::<f64>(dedup());
+        filter.step(Sample::new(0, 1.0), |_| {}).unwrap();
+        let sample = Sample::new(i64::MAX, value).with_quality(quality);
+        assert_eq!(filter.step(sample, |_| {}).unwrap(), Verdict::Reported(reason));
+    }
     // Ten minutes unless told otherwise.
     let mut filter = super::filter::filter::<u8>(dedup());
     let minutes =
@@ -205,6 +236,42 @@ fn pi_sends_the_previous_one_and_drops_what_comes_too_soon() {
     assert_eq!(reports, expected);
     assert_eq!(filter.counts().suppressed(Suppression::MinInterval), 1);
     assert!(filter.due().is_none());
+}
+
+#[test]
+fn pi_does_as_exact_where_nothing_is_stated() {
+    let settings = || {
+        Settings::new(GAP)
+            .with_profile(Profile::Pi)
+            .with_min_interval(TimeDelta::nanoseconds(5))
+            .with_max_interval(TimeDelta::nanoseconds(9))
+    };
+    let (good, bad) = (Quality::GOOD, Quality::BAD);
+    for (second, verdict) in [
+        // Within ExcMin, at just that age, and at just the age of ExcMax.
+        ((4, 9.0, good), Verdict::Suppressed(Suppression::MinInterval)),
+        ((5, 9.0, good), Verdict::Reported(Reason::Value)),
+        ((8, 1.0, good), Verdict::Suppressed(Suppression::Band)),
+        ((9, 1.0, good), Verdict::Reported(Reason::Heartbeat)),
+        // Another status and what is no number pass within ExcMin.
+        ((1, 0.0, bad), Verdict::Reported(Reason::Quality)),
+        ((1, NAN, good), Verdict::Reported(Reason::Value)),
+        ((1, INF, good), Verdict::Reported(Reason::Value)),
+        ((0, 9.0, good), Verdict::Reported(Reason::Order)),
+        ((-1, 9.0, good), Verdict::Reported(Reason::Order)),
+    ] {
+        let mut filter = filter::<f64>(settings());
+        filter.step(Sample::new(0, 0.0), |_| {}).unwrap();
+        let (at, value, quality) = second;
+        let sample = Sample::new(at, value).with_quality(quality);
+        assert_eq!(filter.step(sample, |_| {}).unwrap(), verdict, "{second:?}");
+    }
+    let mut filter = filter::<f64>(settings());
+    let verdicts = [0.0, NAN, NAN, INF, INF, 0.0].map(|value| {
+        let at = filter.state().newest().map_or(0, |newest| newest + 1);
+        matches!(filter.step(Sample::new(at, value), |_| {}).unwrap(), Verdict::Reported(_))
+    });
+    assert_eq!(verdicts, [true, true, false, true, false, true]);
 }
 
 #[test]

@@ -143,6 +143,32 @@ fn what_holds_is_drawn_until_the_next_and_to_the_end() {
 }
 
 #[test]
+fn the_band_is_seen_to_its_edges_and_the_day_is_told() {
+    let day = 20_800 * 86_400 * SECOND;
+    let raw: Vec<_> =
+        (0..=100).map(|second| Sample::new(day + second * SECOND, (second / 51) as f64)).collect();
+    let ticks = |band: f64| {
+        let reported = filtered(&raw, band);
+        let svg = DeadbandChart::new("", &raw, &reported).with_band(band).to_string();
+        elements(&svg);
+        assert!(svg.contains(">from 2026-12-13 00:00:00 UTC</text>") && svg.contains(">band</text>"));
+        let edges = svg.lines().find(|line| line.contains("class=\"band\" d=\"M76")).unwrap().to_owned();
+        let ticks = svg.split("text-anchor=\"end\">").filter_map(|text| text.split('<').next()?.parse().ok());
+        (ticks.collect::<Vec<f64>>(), edges)
+    };
+    // Held at zero throughout: from -1 to 1, and a margin.
+    let (seen, edges) = ticks(1.0);
+    assert!(seen.contains(&-0.5) && !seen.contains(&-1.5), "{seen:?}");
+    assert!(!edges.contains(" 404.0") && !edges.contains(" 64.0H"), "{edges}");
+    // One far wider leaves the signal a third of the height, and goes beyond the plot.
+    let (seen, edges) = ticks(1e9);
+    assert!(seen.iter().all(|tick| (-1.5..=2.5).contains(tick)), "{seen:?}");
+    assert!(edges.contains(" 404.0") && edges.contains(" 64.0H"), "{edges}");
+    let empty = DeadbandChart::new("", &[], &[]).to_string();
+    assert!(!empty.contains("UTC") && !empty.contains(">band<"));
+}
+
+#[test]
 fn nothing_and_the_extremes_are_drawn_too() {
     let extremes = [
         Sample::new(i64::MIN, f64::MAX),

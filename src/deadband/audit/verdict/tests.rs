@@ -44,6 +44,10 @@ fn each_verdict_has_its_figures() {
         (changed(|f| (f.movement, f.colour, f.slowness) = (0.4, 1.6, 1.0)), Verdict::ProcessStable),
         (changed(|f| (f.movement, f.significance) = (-0.5, -4.0)), alternating),
         (changed(|f| (f.movement, f.significance) = (-0.49, -40.0)), Verdict::ProcessStable),
+        // More colour than a damping leaves, with room for its error of 4 %: every second one alternates.
+        (changed(|f| (f.movement, f.colour) = (0.0, 2.09)), alternating),
+        (changed(|f| (f.movement, f.colour) = (0.0, 2.08)), Verdict::ProcessStable),
+        (changed(|f| (f.movement, f.colour) = (0.8, 2.09)), Verdict::TooWide),
         // What is hidden counts for more than what the noise has reported.
         (changed(|f| (f.band, f.reported) = (1.0, 5_000)), Verdict::TooWide),
         (changed(|f| (f.band, f.reported, f.error) = (1.0, 5_000, 0.5)), Verdict::TooNarrow),
@@ -90,6 +94,24 @@ fn figures_that_cannot_be_are_not_judged() {
 }
 
 #[test]
+fn limits_that_cannot_be_are_not_judged_by() {
+    for change in [
+        |l: &mut Limits| l.significance = f64::NAN,
+        |l: &mut Limits| l.movement = -0.1,
+        |l: &mut Limits| l.hidden = 1.1,
+        |l: &mut Limits| l.noise_reports = f64::NAN,
+        |l: &mut Limits| l.matters = Some(-1.0),
+        |l: &mut Limits| l.error_budget = Some(f64::NAN),
+        |l: &mut Limits| l.error_budget = Some(f64::INFINITY),
+    ] {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        assert_eq!(hidden().judge(&limits), Verdict::Undetermined { why: Why::Unbelievable }, "{limits:?}");
+        assert_eq!(hidden().recommend(&limits), None);
+    }
+}
+
+#[test]
 fn the_recommended_band_keeps_the_noise_back_or_says_that_none_does() {
     let limits = Limits::default();
     let Some(Recommendation::Band { width }) = hidden().recommend(&limits) else { panic!("no band") };
@@ -119,6 +141,20 @@ fn the_words_name_the_verdict_and_what_to_set() {
     {
         assert!(words.contains(part), "{part}: {words}");
     }
+    let words = changed(|f| (f.movement, f.structure) = (-0.001, 0.0)).assess(&Limits::default()).to_string();
+    assert!(
+        words.starts_with("Under a band of 8, the process is stable: there was nothing but noise."),
+        "{words}"
+    );
+    assert!(words.contains("Movement is 0 %"), "{words}");
+    // Nothing moved, and there was nothing to keep back.
+    let words = Figures::new(1e-6, 500, 1).assess(&Limits::default()).to_string();
+    assert!(
+        words.starts_with("Under a band of 1e-6,")
+            && words.ends_with("any band does, for there was no noise.")
+    );
+    let words = changed(|f| f.noise = 3e-7).assess(&Limits::default()).to_string();
+    assert!(words.contains("a band of 1.0928e-6"), "{words}");
     let words = Figures::new(1.0, 3, 1).assess(&Limits::default()).to_string();
     assert!(
         words.contains("3 samples, and it takes 500") && words.contains("No band is recommended"),

@@ -93,6 +93,23 @@ fn what_alternates_is_not_judged() {
 }
 
 #[test]
+fn what_alternates_by_twos_is_not_called_stable() {
+    let is_alternating =
+        |verdict: &Verdict| matches!(verdict, Verdict::Undetermined { why: Why::Alternating });
+    // On for two samples and off for two: to the von Neumann ratio it is white.
+    let by_twos = || {
+        let turn = std::cell::Cell::new(0_u32);
+        move || {
+            turn.set(turn.get() + 1);
+            f64::from(turn.get() / 2 % 2)
+        }
+    };
+    let (pure, noisy) = (by_twos(), by_twos());
+    assert_eq!(right(15.0, move |_, _| pure(), is_alternating), 60);
+    assert_eq!(right(15.0, move |white, _| 5.0 * noisy() + white(), is_alternating), 60);
+}
+
+#[test]
 fn neither_the_unit_nor_the_zero_of_a_signal_matters() {
     for scale in [1e-6, 1.0, 1e6] {
         for offset in [0.0, 1e3 * scale] {
