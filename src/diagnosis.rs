@@ -45,6 +45,7 @@ use crate::subject::{Subject, Trigger};
 
 use answers::Answers;
 use explore::Exploration;
+use handing_out::DueAlert;
 use hypothesis::Explored;
 use log::{Log, Place};
 use machine::exit_of;
@@ -294,9 +295,9 @@ impl Diagnosis {
         let set = runbooks.clone();
         let queries = set.queries().len();
         let mut diagnosis = Self {
-            context: Arc::new(Context { id: id.into(), set, entry, subject, trigger, started_at: now }),
             log: Log::new(),
             answers: Answers::new(queries),
+            context: Arc::new(Context::new(id.into(), set, entry, subject, trigger, now)),
             open: OpenRequests::default(),
             place: Place { runbook: entry, step: start },
             phase: Phase::Ended,
@@ -323,20 +324,20 @@ impl Diagnosis {
     /// What it wants next. Call it until it says [`Output::Pending`] or [`Output::Concluded`].
     pub fn poll(&mut self, now: DateTime<Utc>) -> Output {
         self.advance(now);
+        // An output is dear to move: alerts and probes, which most are, are made where they are returned.
         if self.alerts_handed_out < self.alerts_due
-            && let Some(alert) = self.next_alert()
+            && let Some(due) = self.next_alert()
         {
-            return Output::Alert(alert);
+            let DueAlert { place, exit, at, number } = due;
+            return Output::Alert(Alert { context: Arc::clone(&self.context), place, exit, at, number });
         }
         if let Some(open) = self.open.hand_out() {
-            // A probe, which most requests are, is made where it is returned: an output is dear to move.
-            if let Wants::Answer { query } = open.wants
-                && let Some(entry) = self.log.get(open.entry)
-            {
-                let (id, context, place) = (open.request, Arc::clone(&self.context), entry.place);
+            if let Wants::Answer { query } = open.wants {
+                let (id, context, place) = (open.request, Arc::clone(&self.context), open.place);
                 let (since, query) = (self.since, query as usize);
                 return Output::Probe(ProbeRequest { context, since, id, place, query });
             }
+            let open = *open;
             if let Some(output) = self.hand_out(open) {
                 return output;
             }
@@ -381,16 +382,16 @@ impl Diagnosis {
         mut observation: Observation,
         now: DateTime<Utc>,
     ) -> Result<(), AnswerError> {
-        let query = match self.opened(request)? {
-            Wants::Answer { query } => query,
-            wants => return Err(wants.refuse(request, "the answer to a probe")),
+        let wants = self.opened(request)?;
+        let Wants::Answer { query } = wants else {
+            return Err(wants.refuse(request, "the answer to a probe"));
         };
         if self.advance(now) {
             self.opened(request)?;
         }
         self.accept(query, &mut observation);
         // Judged where the caller wrote it: a copy is there to be read a good deal later than its original.
-        let exit = self.check().and_then(|check| exit_of(check, &observation, self.now));
+        let exit = self.check().and_then(|check| exit_of(check, &observation, &self.now));
         let observed = self.log.keep(observation);
         self.take_answer(request, query, observed, exit);
         Ok(())
@@ -454,6 +455,7 @@ impl Diagnosis {
 
 impl Diagnosis {
     /// What the request is answered with, if it is still open.
+    #[inline]
     fn opened(&self, request: RequestId) -> Result<Wants, AnswerError> {
         self.open.find(request).map(|open| open.wants).ok_or(AnswerError::NotOpen(request))
     }

@@ -11,6 +11,7 @@ pub mod guard;
 mod set;
 pub mod step;
 mod validate;
+mod ways;
 
 use std::sync::Arc;
 

@@ -209,6 +209,7 @@ impl Subject {
 
     /// The name of the part that `scope` asks about, or `None` where the subject does not name it.
     #[must_use]
+    #[inline]
     pub fn name_of(&self, scope: Scope) -> Option<&str> {
         match scope {
             Scope::Device => Some(self.device.as_str()),

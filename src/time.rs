@@ -88,13 +88,14 @@ pub fn saturating_add(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
 pub(crate) fn since(now: DateTime<Utc>, then: DateTime<Utc>) -> TimeDelta {
     const SECOND: u32 = 1_000_000_000;
     let (later, earlier) = (now.naive_utc(), then.naive_utc());
-    let (nanos, nanos_then) = (later.nanosecond(), earlier.nanosecond());
+    let (time, time_then) = (later.time(), earlier.time());
+    let (nanos, nanos_then) = (time.nanosecond(), time_then.nanosecond());
     // Within a leap second the nanoseconds run on; that is left to chrono.
     if later.date() != earlier.date() || nanos >= SECOND || nanos_then >= SECOND {
         return now.signed_duration_since(then);
     }
     let seconds =
-        i64::from(later.num_seconds_from_midnight()) - i64::from(earlier.num_seconds_from_midnight());
+        i64::from(time.num_seconds_from_midnight()) - i64::from(time_then.num_seconds_from_midnight());
     let (seconds, nanos) = match nanos.checked_sub(nanos_then) {
         Some(nanos) => (seconds, nanos),
         None => (seconds - 1, SECOND + nanos - nanos_then),

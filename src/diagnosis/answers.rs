@@ -2,11 +2,12 @@
 
 /// The entry of the latest answer to each query, by the query's position.
 #[derive(Clone, Debug)]
-pub(super) enum Answers {
+pub(super) struct Answers {
     /// Of few queries in a log that is short, held in place: a walk through the catalog allocates nothing for it, and a
     /// diagnosis stays small to move.
-    Few([u8; FEW]),
-    Many(Box<[u32]>),
+    few: [u8; FEW],
+    /// Of many, or in a long log; then those are not looked at.
+    many: Option<Box<[u32]>>,
 }
 
 /// As many queries as the catalog's runbooks have together, and some more.
@@ -19,45 +20,51 @@ const NONE: u32 = u32::MAX;
 const NONE_OF_FEW: u8 = u8::MAX;
 
 impl Answers {
+    #[inline]
     pub(super) fn new(queries: usize) -> Self {
-        if queries <= FEW { Self::Few([NONE_OF_FEW; FEW]) } else { Self::Many(vec![NONE; queries].into()) }
+        Self { few: [NONE_OF_FEW; FEW], many: if queries <= FEW { None } else { Some(unanswered(queries)) } }
     }
 
+    #[inline]
     pub(super) fn get(&self, query: u32) -> Option<u32> {
         let query = query as usize;
-        match self {
-            Self::Few(entries) => {
-                entries.get(query).filter(|entry| **entry != NONE_OF_FEW).map(|entry| u32::from(*entry))
+        match &self.many {
+            None => {
+                let entry = self.few.get(query).filter(|entry| **entry != NONE_OF_FEW);
+                entry.map(|entry| u32::from(*entry))
             }
-            Self::Many(entries) => entries.get(query).copied().filter(|entry| *entry != NONE),
+            Some(entries) => entries.get(query).copied().filter(|entry| *entry != NONE),
         }
     }
 
+    #[inline]
     pub(super) fn set(&mut self, query: u32, entry: u32) {
-        if let Self::Few(entries) = self {
-            if let Ok(short) = u8::try_from(entry)
-                && short != NONE_OF_FEW
-            {
-                if let Some(slot) = entries.get_mut(query as usize) {
+        match u8::try_from(entry) {
+            Ok(short) if short != NONE_OF_FEW && self.many.is_none() => {
+                if let Some(slot) = self.few.get_mut(query as usize) {
                     *slot = short;
                 }
-                return;
             }
-            self.lengthen();
+            _ => self.set_of_many(query, entry),
         }
-        if let Self::Many(entries) = self
-            && let Some(slot) = entries.get_mut(query as usize)
-        {
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_of_many(&mut self, query: u32, entry: u32) {
+        if self.many.is_none() {
+            let entries = (0..FEW as u32).map(|query| self.get(query).unwrap_or(NONE)).collect();
+            self.many = Some(entries);
+        }
+        if let Some(slot) = self.many.as_mut().and_then(|entries| entries.get_mut(query as usize)) {
             *slot = entry;
         }
     }
+}
 
-    /// Makes room for entries of a long log.
-    #[cold]
-    fn lengthen(&mut self) {
-        let entries = (0..FEW as u32).map(|query| self.get(query).unwrap_or(NONE)).collect();
-        *self = Self::Many(entries);
-    }
+#[cold]
+fn unanswered(queries: usize) -> Box<[u32]> {
+    vec![NONE; queries].into()
 }
 
 #[cfg(test)]

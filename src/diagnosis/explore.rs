@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Diagnosis;
 use super::hypothesis::{Explored, Map, Standing};
 use super::log::Place;
-use super::machine::{exit_of, is_askable};
+use super::machine::exit_of;
 use crate::fact::Value;
 use crate::runbook::step::{CheckSource, CheckStep, StepIndex, StepKind};
 
@@ -107,12 +107,12 @@ impl Exploration {
             return Look::Stands(Standing::Unknown { entry: None });
         };
         if let Some((entry, observation)) = diagnosis.fact(query) {
-            return Look::Stands(match exit_of(check, observation, diagnosis.now) {
+            return Look::Stands(match exit_of(check, observation, &diagnosis.now) {
                 Some(exit) => Standing::Known { entry: Some(entry), exit },
                 None => Standing::Unknown { entry: Some(entry) },
             });
         }
-        if is_askable(&diagnosis.context.set, query, &diagnosis.context.subject) {
+        if diagnosis.context.is_askable(query) {
             Look::Ask(query)
         } else {
             Look::Stands(Standing::Unknown { entry: None })

@@ -234,32 +234,19 @@ impl Finding {
         self.more.as_ref().map_or(&[], |more| &more.anomalies)
     }
 
+    #[inline(never)]
     pub(super) fn of(diagnosis: &Diagnosis) -> Self {
-        let context = &diagnosis.context;
         let last = diagnosis.log.entries().last();
-        let mut finding = Self {
-            context: Arc::clone(context),
-            place: diagnosis.place,
-            ending: match last.map(|entry| &entry.event) {
-                Some(Event::Concluded) => Ending::Concluded,
-                Some(Event::Aborted(anomaly)) => Ending::Aborted(*anomaly),
-                _ => Ending::Undetermined,
-            },
-            at: last.map_or(diagnosis.now, |entry| entry.at),
-            more: None,
+        let ending = match last.map(|entry| &entry.event) {
+            Some(Event::Concluded) => Ending::Concluded,
+            Some(Event::Aborted(anomaly)) => Ending::Aborted(*anomaly),
+            _ => Ending::Undetermined,
         };
-        if finding.ending == Ending::Undetermined
-            && let Some((place, explored)) = diagnosis.explored().last()
-        {
-            let more = finding.more.get_or_insert_default();
-            more.hypotheses = hypotheses(diagnosis, *place, explored);
-            more.refuted = refuted(diagnosis, *place, explored);
-            more.next_probe = next_probe(context, *place, explored);
-        }
-        if diagnosis.remarkable {
-            finding.more.get_or_insert_default().gather(diagnosis);
-        }
-        finding
+        // The finding is written once, at the end: the caller reads it at once, and what was just laid aside is slow to read.
+        let has_more = diagnosis.remarkable || ending == Ending::Undetermined;
+        let more = if has_more { More::of(diagnosis, ending) } else { None };
+        let (context, place) = (Arc::clone(&diagnosis.context), diagnosis.place);
+        Self { context, place, ending, at: last.map_or(diagnosis.now, |entry| entry.at), more }
     }
 
     fn concluded(&self) -> Option<(&Step, &Conclusion)> {
@@ -275,6 +262,24 @@ impl Finding {
 }
 
 impl More {
+    /// What there is to tell beside how it ended, if there is anything.
+    #[inline(never)]
+    fn of(diagnosis: &Diagnosis, ending: Ending) -> Option<Box<Self>> {
+        let mut more: Option<Box<Self>> = None;
+        if ending == Ending::Undetermined
+            && let Some((place, explored)) = diagnosis.explored().last()
+        {
+            let more = more.get_or_insert_default();
+            more.hypotheses = hypotheses(diagnosis, *place, explored);
+            more.refuted = refuted(diagnosis, *place, explored);
+            more.next_probe = next_probe(&diagnosis.context, *place, explored);
+        }
+        if diagnosis.remarkable {
+            more.get_or_insert_default().gather(diagnosis);
+        }
+        more
+    }
+
     fn gather(&mut self, diagnosis: &Diagnosis) {
         let context = &diagnosis.context;
         // Explorations that a runbook ended with, each before the entry that returns from it.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::log::Event;
+use super::log::{Event, ExitIndex, Place};
 use super::open::Open;
-use super::output::{ActRequest, Alert, ApprovalRequest, AskRequest, Output};
+use super::output::{ActRequest, ApprovalRequest, AskRequest, Output};
 use super::{Aside, Diagnosis};
 use crate::fact::Domain;
 use crate::runbook::step::{OnUnknown, Step, StepKind};
@@ -23,7 +23,7 @@ impl Diagnosis {
     }
 
     #[inline(never)]
-    pub(super) fn next_alert(&mut self) -> Option<Alert> {
+    pub(super) fn next_alert(&mut self) -> Option<DueAlert> {
         while let Some(entry) = self.log.entries().get(self.alerts_seen) {
             self.alerts_seen += 1;
             if let Event::Alerted { exit } = entry.event {
@@ -32,8 +32,7 @@ impl Diagnosis {
                 if self.is_told(number) {
                     continue;
                 }
-                let (place, at) = (entry.place, entry.at);
-                return Some(Alert { context: Arc::clone(&self.context), place, exit, at, number });
+                return Some(DueAlert { place: entry.place, exit, at: entry.at, number });
             }
         }
         None
@@ -86,6 +85,14 @@ impl Diagnosis {
     pub(super) fn asked_domain(&self) -> Option<&Domain> {
         Question::of(self.context.step(self.place)?).map(|question| question.domain)
     }
+}
+
+/// An alert that is to be handed out.
+pub(super) struct DueAlert {
+    pub(super) place: Place,
+    pub(super) exit: ExitIndex,
+    pub(super) at: DateTime<Utc>,
+    pub(super) number: u32,
 }
 
 /// What a step asks a person.

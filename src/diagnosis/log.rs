@@ -57,6 +57,7 @@ pub(super) enum Word {
 pub(super) struct Said(u32);
 
 impl Log {
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             entries: Vec::with_capacity(USUAL_ENTRIES),
@@ -84,10 +85,22 @@ impl Log {
     }
 
     /// Keeps the observation of the entry that is pushed next.
+    #[inline]
     pub(super) fn keep(&mut self, observation: Observation) -> Observed {
         let at = u32::try_from(self.observations.len()).unwrap_or(u32::MAX);
-        self.observations.push(observation);
+        if self.observations.len() < self.observations.capacity() {
+            // Straight to its place: with growing possible in between it would be laid aside first.
+            self.observations.push(observation);
+        } else {
+            self.keep_beyond(observation);
+        }
         Observed(at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_beyond(&mut self, observation: Observation) {
+        self.observations.push(observation);
     }
 
     /// Keeps the word of the entry that is pushed next.

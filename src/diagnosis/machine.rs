@@ -12,11 +12,7 @@ use super::open::{Open, Wants};
 use super::output::RequestId;
 use super::{Diagnosis, Phase};
 use crate::fact::{Observation, Source, Value};
-use crate::runbook::RunbookSet;
-use crate::runbook::step::{
-    About, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, Step, StepIndex, StepKind, Until,
-};
-use crate::subject::Subject;
+use crate::runbook::step::{ApprovalPolicy, CheckSource, CheckStep, OnUnknown, StepIndex, StepKind, Until};
 
 /// The positions of an act's ways out, as [`StepKind::exit`] numbers them.
 const DONE: ExitIndex = 0;
@@ -37,21 +33,17 @@ impl Diagnosis {
     fn leave(&mut self, exit: ExitIndex) {
         let mut next = Some(exit);
         while let Some(exit) = next {
-            let runbook = self.context.runbook(self.place);
-            let way = runbook.and_then(|runbook| runbook.step(self.place.step)?.kind.exit(exit));
-            let Some(way) = way else {
+            let Some(way) = self.context.set.way(self.place.runbook, self.place.step, exit) else {
                 self.abort(Anomaly::NoBranch);
                 return;
             };
-            let (to, alerts) = (way.to, way.alert.is_some());
-            let to_check = runbook.and_then(|runbook| plain_check(runbook.step(to)?));
-            self.remarkable |= way.note.is_some();
-            if alerts {
+            self.remarkable |= way.has_note;
+            if way.has_alert {
                 self.alert(exit);
             }
-            self.place.step = to;
-            next = match to_check {
-                Some(source) => self.enter_check(source),
+            self.place.step = way.to;
+            next = match way.asks() {
+                Some(query) => self.enter_query(query),
                 None => self.enter(),
             };
         }
@@ -124,24 +116,42 @@ impl Diagnosis {
     }
 
     /// Asks the check of the present step, or takes what is known of it.
-    #[inline]
+    #[inline(never)]
     fn enter_check(&mut self, source: CheckSource) -> Option<ExitIndex> {
-        let CheckSource::Query(query) = source else { return self.take_elapsed() };
-        let query = self.context.set.query(self.place.runbook, query)?;
-        if let Some((entry, observation)) = self.fact(query) {
-            let exit = exit_of(self.check()?, observation, self.now);
-            self.push(Event::Reused { query, entry, exit });
-            return self.exit_or_unknown(exit);
+        match source {
+            CheckSource::Query(query) => {
+                let query = self.context.set.query(self.place.runbook, query)?;
+                self.enter_query(query)
+            }
+            CheckSource::Elapsed => self.take_elapsed(),
         }
-        if !is_askable(&self.context.set, query, &self.context.subject) {
-            let exit = self.check()?.unknown_position();
-            self.push(Event::NoSubject { query, exit });
-            return self.exit_or_unknown(exit);
+    }
+
+    /// Asks the query of the present step, or takes what is known of it.
+    #[inline(always)]
+    fn enter_query(&mut self, query: u32) -> Option<ExitIndex> {
+        let is_known = self.answers.get(query).is_some_and(|entry| entry >= self.epoch);
+        if is_known || !self.context.is_askable(query) {
+            return self.enter_unasked(query);
         }
-        let request = self.open(Wants::Answer { query });
-        self.push(Event::Asked { request, query, exploring: false });
+        self.ask(self.place, query, false);
         self.phase = Phase::Probing;
         None
+    }
+
+    /// The query of the present step needs no asking, or can't be asked.
+    #[inline(never)]
+    fn enter_unasked(&mut self, query: u32) -> Option<ExitIndex> {
+        let exit = if let Some((entry, observation)) = self.fact(query) {
+            let exit = exit_of(self.check()?, observation, &self.now);
+            self.push(Event::Reused { query, entry, exit });
+            exit
+        } else {
+            let exit = self.check()?.unknown_position();
+            self.push(Event::NoSubject { query, exit });
+            exit
+        };
+        self.exit_or_unknown(exit)
     }
 
     /// Takes the time since the trigger, which is always known.
@@ -158,15 +168,20 @@ impl Diagnosis {
     /// Where the answer of the present check opens no way out, asks a person or explores, as the step says.
     fn exit_or_unknown(&mut self, exit: Option<ExitIndex>) -> Option<ExitIndex> {
         if exit.is_none() {
-            match self.check().map(|check| &check.unknown) {
-                Some(OnUnknown::Ask { answer_within, .. }) => {
-                    let within = *answer_within;
-                    self.ask_person(within);
-                }
-                _ => self.explore(),
-            }
+            self.ask_or_explore();
         }
         exit
+    }
+
+    #[inline(never)]
+    fn ask_or_explore(&mut self) {
+        match self.check().map(|check| &check.unknown) {
+            Some(OnUnknown::Ask { answer_within, .. }) => {
+                let within = *answer_within;
+                self.ask_person(within);
+            }
+            _ => self.explore(),
+        }
     }
 
     fn enter_wait(&mut self, length: Option<TimeDelta>, until: Option<Until>) -> Option<ExitIndex> {
@@ -255,10 +270,9 @@ impl Diagnosis {
             _ => (None, TimeDelta::zero()),
         };
         let recheck = recheck.and_then(|query| self.context.set.query(self.place.runbook, query));
-        match recheck.filter(|query| is_askable(&self.context.set, *query, &self.context.subject)) {
+        match recheck.filter(|query| self.context.is_askable(*query)) {
             Some(query) => {
-                let request = self.open(Wants::Answer { query });
-                self.push(Event::Asked { request, query, exploring: false });
+                let request = self.ask(self.place, query, false);
                 // An approval does not live for ever: nothing is done on one whose recheck never came back.
                 self.phase = Phase::Rechecking { request, due: self.after(within) };
             }
@@ -326,8 +340,7 @@ impl Diagnosis {
             return;
         };
         for (query, step) in exploration.walk(self) {
-            let request = self.open(Wants::Answer { query });
-            self.push_at(Place { step, ..self.place }, Event::Asked { request, query, exploring: true });
+            self.ask(Place { step, ..self.place }, query, true);
         }
         if exploration.is_waiting() {
             self.phase = Phase::Exploring(exploration);
@@ -359,12 +372,25 @@ impl Diagnosis {
         self.epoch = self.log.next();
     }
 
-    /// Opens a request; the entry that says so is the next one.
+    /// Asks a query for the step at `place`.
+    #[inline]
+    fn ask(&mut self, place: Place, query: u32, exploring: bool) -> RequestId {
+        let request = self.open_at(place, Wants::Answer { query });
+        self.push_at(place, Event::Asked { request, query, exploring });
+        request
+    }
+
+    /// Opens a request of the present step; the entry that says so is the next one.
     fn open(&mut self, wants: Wants) -> RequestId {
+        self.open_at(self.place, wants)
+    }
+
+    #[inline]
+    fn open_at(&mut self, place: Place, wants: Wants) -> RequestId {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let entry = self.log.next();
-        self.open.add(Open { request, wants, entry, handed_out: false });
+        self.open.add(Open { request, wants, entry, place, handed_out: false });
         request
     }
 
@@ -372,10 +398,12 @@ impl Diagnosis {
         self.open.remove(request);
     }
 
+    #[inline]
     fn push(&mut self, event: Event) {
         self.push_at(self.place, event);
     }
 
+    #[inline]
     fn push_at(&mut self, place: Place, event: Event) {
         self.log.push(Entry { at: self.now, place, event });
     }
@@ -421,27 +449,16 @@ impl Diagnosis {
     }
 }
 
-/// Where the value comes from of a step that is a check and asks at once, as most steps are.
-fn plain_check(step: &Step) -> Option<CheckSource> {
-    match &step.kind {
-        StepKind::Check(check) if check.after.is_none() => Some(check.source),
-        _ => None,
-    }
-}
-
 /// The way out that an answer takes: its branch, or the step's own way out for unknown. None where the step
 /// explores or asks a person then.
 #[inline]
-pub(super) fn exit_of(check: &CheckStep, observation: &Observation, now: DateTime<Utc>) -> Option<ExitIndex> {
+pub(super) fn exit_of(
+    check: &CheckStep,
+    observation: &Observation,
+    now: &DateTime<Utc>,
+) -> Option<ExitIndex> {
     match observation {
-        Observation::Known(evidence) => check.branches.select(evidence.value, now),
+        Observation::Known(evidence) => check.branches.taken_by(&evidence.value, now),
         Observation::Unknown(_) => check.unknown_position(),
     }
-}
-
-/// Whether the subject names what the query asks about.
-pub(super) fn is_askable(set: &RunbookSet, query: u32, subject: &Subject) -> bool {
-    set.queries().get(query as usize).is_some_and(|query| {
-        subject.name_of(query.scope).is_some() && (query.about == About::Now || subject.period.is_some())
-    })
 }

@@ -1,6 +1,7 @@
 //! Requests without an answer.
 
 use super::AnswerError;
+use super::log::Place;
 use super::output::RequestId;
 
 /// The open requests, in the order of their numbers. Nearly always it is one, which is held without an allocation;
@@ -16,8 +17,9 @@ pub(super) struct OpenRequests {
 pub(super) struct Open {
     pub(super) request: RequestId,
     pub(super) wants: Wants,
-    /// The entry of the log that opened it.
+    /// The entry of the log that opened it, and its place.
     pub(super) entry: u32,
+    pub(super) place: Place,
     pub(super) handed_out: bool,
 }
 
@@ -34,21 +36,36 @@ pub(super) enum Wants {
 }
 
 impl OpenRequests {
-    pub(super) fn find(&self, request: RequestId) -> Option<Open> {
-        match self.first {
-            Some(first) if first.request == request => self.first,
-            _ => self.others.iter().find(|open| open.request == request).copied(),
+    #[inline]
+    pub(super) fn find(&self, request: RequestId) -> Option<&Open> {
+        match &self.first {
+            Some(first) if first.request == request => Some(first),
+            _ => self.find_other(request),
         }
     }
 
+    #[inline(never)]
+    fn find_other(&self, request: RequestId) -> Option<&Open> {
+        self.others.iter().find(|open| open.request == request)
+    }
+
     /// The first that was not handed out; it counts as handed out from now on.
-    pub(super) fn hand_out(&mut self) -> Option<Open> {
-        let open = match &mut self.first {
-            Some(first) if !first.handed_out => first,
-            _ => self.others.iter_mut().find(|open| !open.handed_out)?,
-        };
+    #[inline]
+    pub(super) fn hand_out(&mut self) -> Option<&Open> {
+        match &mut self.first {
+            Some(first) if !first.handed_out => {
+                first.handed_out = true;
+                Some(first)
+            }
+            _ => Self::hand_out_other(&mut self.others),
+        }
+    }
+
+    #[inline(never)]
+    fn hand_out_other(others: &mut [Open]) -> Option<&Open> {
+        let open = others.iter_mut().find(|open| !open.handed_out)?;
         open.handed_out = true;
-        Some(*open)
+        Some(open)
     }
 
     pub(super) fn hand_out_again(&mut self) {
@@ -67,12 +84,18 @@ impl OpenRequests {
         }
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, request: RequestId) {
         if self.first.is_some_and(|open| open.request == request) {
             self.first = None;
         } else {
-            self.others.retain(|open| open.request != request);
+            self.remove_other(request);
         }
+    }
+
+    #[inline(never)]
+    fn remove_other(&mut self, request: RequestId) {
+        self.others.retain(|open| open.request != request);
     }
 
     pub(super) fn clear(&mut self) {
@@ -81,6 +104,7 @@ impl OpenRequests {
 }
 
 impl Wants {
+    #[cold]
     pub(super) fn refuse(self, request: RequestId, given: &'static str) -> AnswerError {
         AnswerError::WrongKind { request, wanted: self.text(), given }
     }

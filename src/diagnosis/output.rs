@@ -10,7 +10,7 @@ use ulid::Ulid;
 use super::finding::Finding;
 use super::log::Place;
 use crate::fact::{Detail, Details, Domain, Source, Value};
-use crate::runbook::step::{AlertText, Query, Severity, Step};
+use crate::runbook::step::{About, AlertText, Query, Severity, Step};
 use crate::runbook::{Runbook, RunbookSet};
 use crate::subject::{Scope, Subject, Trigger};
 
@@ -133,7 +133,40 @@ pub(super) struct Context {
     pub(super) subject: Subject,
     pub(super) trigger: Trigger,
     pub(super) started_at: DateTime<Utc>,
+    /// What the subject names.
+    named: Named,
 }
+
+/// The parts that a subject names, a bit for each scope and one for the period: asked at every step.
+#[derive(Clone, Copy)]
+struct Named(u8);
+
+impl Named {
+    const PERIOD: u8 = 1 << 7;
+
+    #[inline]
+    fn by(subject: &Subject) -> Self {
+        let scopes = Scope::ALL.into_iter().filter(|scope| subject.name_of(*scope).is_some());
+        let period = if subject.period.is_some() { Self::PERIOD } else { 0 };
+        Self(scopes.fold(period, |named, scope| named | Self::bit(scope)))
+    }
+
+    const fn bit(scope: Scope) -> u8 {
+        1 << scope as u8
+    }
+
+    /// Whether what the query asks about is among them.
+    const fn holds(self, query: &Query) -> bool {
+        let period = match query.about {
+            About::Now => 0,
+            About::Period => Self::PERIOD,
+        };
+        let needed = Self::bit(query.scope) | period;
+        self.0 & needed == needed
+    }
+}
+
+const _: () = assert!(Scope::ALL.len() < 7, "the period's bit is no scope's");
 
 impl fmt::Debug for Context {
     /// Without the runbooks: a request is shown in a line.
@@ -146,6 +179,25 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
+    #[inline]
+    pub(super) fn new(
+        id: DiagnosisId,
+        set: RunbookSet,
+        entry: u32,
+        subject: Subject,
+        trigger: Trigger,
+        started_at: DateTime<Utc>,
+    ) -> Self {
+        let named = Named::by(&subject);
+        Self { id, set, entry, subject, trigger, started_at, named }
+    }
+
+    /// Whether the subject names what the query of the set asks about.
+    #[inline]
+    pub(super) fn is_askable(&self, query: u32) -> bool {
+        self.set.queries().get(query as usize).is_some_and(|query| self.named.holds(query))
+    }
+
     pub(super) fn runbook(&self, place: Place) -> Option<&Runbook> {
         self.set.runbook(place.runbook)
     }

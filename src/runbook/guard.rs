@@ -164,8 +164,13 @@ impl Branches {
     /// The position of the branch that takes `value`, an instant by its age at `now`; `None` only for a value
     /// that is not of the domain.
     #[must_use]
-    #[inline]
     pub fn select(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
+        self.taken_by(&value, &now)
+    }
+
+    /// The same of values that stay where they are.
+    #[inline]
+    pub(crate) fn taken_by(&self, value: &Value, now: &DateTime<Utc>) -> Option<u16> {
         match value {
             Value::Choice(choice) => {
                 let taken = self.by_choice.get(usize::from(choice.position()));
@@ -175,12 +180,13 @@ impl Branches {
         }
     }
 
-    fn select_by_guard(&self, value: Value, now: DateTime<Utc>) -> Option<u16> {
-        let taken = match value {
+    #[inline(never)]
+    fn select_by_guard(&self, value: &Value, now: &DateTime<Utc>) -> Option<u16> {
+        let taken = match *value {
             // An instant's age is the same for every branch.
-            Value::Instant(at) => self.select_duration(since(now, at)),
+            Value::Instant(at) => self.select_duration(since(*now, at)),
             Value::Duration(duration) => self.select_duration(duration),
-            value => self.branches.iter().position(|branch| branch.guard.takes(value, now)),
+            value => self.branches.iter().position(|branch| branch.guard.takes(value, *now)),
         };
         u16::try_from(taken?).ok()
     }

@@ -9,6 +9,7 @@ use petgraph::graph::DiGraph;
 use sha2::{Digest as _, Sha256};
 
 use super::step::{Query, QueryIndex, StepIndex, StepKind};
+use super::ways::{Way, Ways};
 use super::{Fingerprint, Runbook};
 
 /// Runbooks with every handover among them linked. Cheap to clone.
@@ -32,6 +33,7 @@ struct Member {
     runbook: Runbook,
     /// The set-wide query of each query of the runbook.
     queries: Box<[u32]>,
+    ways: Ways,
     links: HashMap<StepIndex, Link>,
     /// Over the runbook and all that it can hand over to.
     fingerprint: Fingerprint,
@@ -158,7 +160,10 @@ impl RunbookSet {
             .zip(query_maps)
             .zip(links)
             .zip(fingerprints)
-            .map(|(((runbook, queries), links), fingerprint)| Member { runbook, queries, links, fingerprint })
+            .map(|(((runbook, queries), links), fingerprint)| {
+                let ways = Ways::new(&runbook, &queries);
+                Member { runbook, queries, ways, links, fingerprint }
+            })
             .collect();
         Ok(Self(Arc::new(Linked { members, by_name: by_name.into(), queries })))
     }
@@ -204,6 +209,12 @@ impl RunbookSet {
     /// The set-wide position of a query of one runbook.
     pub(crate) fn query(&self, runbook: u32, query: QueryIndex) -> Option<u32> {
         self.member(runbook)?.queries.get(query.position()).copied()
+    }
+
+    /// The way out of a step of one runbook, at the position that [`StepKind::exit`] numbers.
+    #[inline]
+    pub(crate) fn way(&self, runbook: u32, step: StepIndex, exit: u16) -> Option<Way> {
+        self.member(runbook)?.ways.get(step, exit)
     }
 
     pub(crate) fn link(&self, runbook: u32, step: StepIndex) -> Option<&Link> {
@@ -265,6 +276,11 @@ fn link(
 }
 
 fn position(by_name: &[(Box<str>, u32)], name: &str) -> Option<u32> {
+    /// As many names are looked through sooner than sought.
+    const FEW: usize = 8;
+    if by_name.len() <= FEW {
+        return by_name.iter().find(|(known, _)| **known == *name).map(|(_, position)| *position);
+    }
     let at = by_name.binary_search_by(|(known, _)| by_length(known, name)).ok()?;
     by_name.get(at).map(|(_, position)| *position)
 }

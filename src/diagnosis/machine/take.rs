@@ -12,6 +12,7 @@ use crate::time::{format_duration, since};
 
 impl Diagnosis {
     /// Takes the answer to a check, and the way out of the present one that it opens.
+    #[inline]
     pub(in crate::diagnosis) fn take_answer(
         &mut self,
         request: RequestId,
@@ -21,19 +22,27 @@ impl Diagnosis {
     ) {
         self.close(request);
         self.remember(query);
+        if !matches!(self.phase, Phase::Probing) {
+            self.take_further_answer(request, query, observed);
+            return;
+        }
+        self.push(Event::Answered { request, query, observed, exit });
+        match exit {
+            Some(exit) => self.leave(exit),
+            None => self.ask_or_explore(),
+        }
+    }
+
+    /// Takes an answer that was asked beside the way: while exploring, or before an act.
+    #[inline(never)]
+    fn take_further_answer(&mut self, request: RequestId, query: u32, observed: Observed) {
         match &mut self.phase {
-            Phase::Probing => {
-                self.push(Event::Answered { request, query, observed, exit });
-                if let Some(exit) = self.exit_or_unknown(exit) {
-                    self.leave(exit);
-                }
-            }
             Phase::Exploring(exploration) => {
                 let step = exploration.answered(query).unwrap_or(self.place.step);
                 self.push_at(Place { step, ..self.place }, Event::Explored { request, query, observed });
                 self.go_on_exploring();
             }
-            // Only those two and a recheck ask.
+            // Only that, a recheck, and a step that is probed ask.
             _ => self.take_recheck(request, query, observed),
         }
     }
