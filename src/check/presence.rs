@@ -121,7 +121,9 @@ fn judge(
     if let Some((at, reason)) = last_disconnect {
         details.push(Detail::new("last disconnect", format!("{reason} at {}", super::verdict::moment(at))));
     }
-    Verdict::known(state.value(), receipts.observed_at, Details::from_iter(details))
+    // Both say it together: it is as old as the older of them.
+    let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
+    Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
 }
 
 /// Whether the session that `end` ends began in the log, and so is told from an older one.
@@ -233,6 +235,16 @@ mod tests {
         ] {
             seen.last = Some(last);
             expect(state, &seen, None);
+        }
+    }
+
+    #[test]
+    fn it_is_as_old_as_the_older_answer() {
+        for (log, receipt) in [(NOW - 7, NOW), (NOW, NOW - 7)] {
+            let (mut sessions, mut seen) = (sessions(true, vec![]), receipts(Some(NOW), Some(NOW)));
+            (sessions.log.observed_at, seen.observed_at) = (at(log), at(receipt));
+            let verdict = judge(&seen, Some(&sessions), secs(300), &Asked::new().request());
+            assert_eq!(verdict.observed_at(), Some(at(NOW - 7)));
         }
     }
 

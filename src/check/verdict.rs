@@ -61,6 +61,14 @@ impl Verdict {
     }
 
     #[cfg(test)]
+    pub(super) fn observed_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Known { observed_at, .. } => Some(*observed_at),
+            Self::Unknown { .. } => None,
+        }
+    }
+
+    #[cfg(test)]
     pub(super) fn reason(&self) -> Option<UnknownReason> {
         match self {
             Self::Known { .. } => None,
