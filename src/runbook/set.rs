@@ -53,6 +53,8 @@ impl Link {
 }
 
 /// What keeps runbooks from being a set; one entry for each fault.
+///
+/// Printed with one line for each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", listed(.0))]
 pub struct SetErrors(pub Vec<SetError>);
@@ -112,7 +114,7 @@ pub enum SetError {
 }
 
 fn listed(errors: &[SetError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 impl RunbookSet {
