@@ -218,6 +218,24 @@ mod tests {
     }
 
     #[test]
+    fn at_least_the_time_of_a_recent_connect_is_asked_for() {
+        let asked = Asked::new();
+        for (last, begin) in [(NOW - 5000, NOW - 5000), (NOW - 1799, NOW - 1800), (NOW + 31, NOW - 86_400)] {
+            let period = asked_period(Some(at(last)), secs(1800), &asked.request());
+            assert_eq!((period.start(), period.end()), (at(begin), at(NOW)));
+        }
+        assert_eq!(asked_period(None, secs(1800), &asked.request()).start(), at(NOW - 86_400));
+    }
+
+    #[test]
+    fn a_connect_of_its_gateway_counts_where_it_has_no_session() {
+        let log = log(vec![ConnectionEvent::accepted(at(NOW - 5))]);
+        let sessions = SessionLog { log, own: false, source: Source::new("broker") };
+        let verdict = judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request());
+        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+    }
+
+    #[test]
     fn an_empty_log_is_none_and_one_that_does_not_cover_is_stale() {
         assert_eq!(judged(log(vec![])).value(), Some(Reach::None.value()));
         for covers in [period(SEEN + 1, NOW), period(SEEN, NOW - 1)] {

@@ -39,7 +39,11 @@ impl Builtin for DeviceReconnected {
             }
             _ => None,
         };
-        Ok(judge(&receipts, sessions.as_ref(), request).by(device.source()))
+        let verdict = judge(&receipts, sessions.as_ref(), request);
+        Ok(match sessions.filter(|_| verdict.is_yes()) {
+            Some(sessions) => verdict.by(sessions.source),
+            None => verdict.by(device.source()),
+        })
     }
 }
 
@@ -181,6 +185,9 @@ mod tests {
         assert_eq!(judge(&short, None, &asked.request()).reason(), Some(UnknownReason::Stale));
         asked.subject = asked.subject.with_reporting_interval(secs(601));
         assert_eq!(judge(&receipts(), None, &asked.request()).reason(), Some(UnknownReason::Undetermined));
+        asked.subject = asked.subject.with_reporting_interval(secs(600));
+        assert_eq!(judge(&receipts(), None, &asked.request()).value(), Some(Value::Flag(false)));
+        asked.subject = asked.subject.with_reporting_interval(secs(601));
         let own = sessions(true, vec![]);
         assert_eq!(judge(&receipts(), Some(&own), &asked.request()).value(), Some(Value::Flag(false)));
     }

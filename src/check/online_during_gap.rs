@@ -155,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::check::testing::{NOW, at, period, secs};
+    use crate::check::testing::{NANO, NOW, at, period, secs};
     use crate::fact::{Source, UnknownReason};
     use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason};
 
@@ -200,11 +200,11 @@ mod tests {
     #[test]
     fn a_session_that_made_room_for_a_new_one_was_online_before_and_is_after() {
         use SessionState::{NotTold, Up};
-        let thrown = |at_: chrono::DateTime<chrono::Utc>| {
-            ConnectionEvent::disconnected(at_, DisconnectReason::DuplicateClientId).with_session("old")
+        let thrown = |when: DateTime<Utc>| {
+            ConnectionEvent::disconnected(when, DisconnectReason::DuplicateClientId).with_session("old")
         };
-        let late = at(1500) + crate::check::testing::NANO;
-        for end in [at(1500) - crate::check::testing::NANO, at(1500), late] {
+        let late = at(1500) + NANO;
+        for end in [at(1500) - NANO, at(1500), late] {
             for start in [Up, NotTold] {
                 let log = log(start, vec![up(1500).with_session("new"), thrown(end)]);
                 expect(&log, Presence::Online);
@@ -230,6 +230,26 @@ mod tests {
         expect(&log(SessionState::Up, vec![down(1911)]), Presence::Online);
         expect(&log(SessionState::Down, vec![up(1910)]), Presence::Part);
         expect(&log(SessionState::Down, vec![up(1911)]), Presence::Offline);
+    }
+
+    #[test]
+    fn a_part_without_length_is_none_whatever_the_keep_alive_says() {
+        let blink = || log(SessionState::Up, vec![down(1500), up(1500)]);
+        for keep_alive in [None, Some(secs(0)), Some(secs(-60))] {
+            let with = |mut log: SessionLog| {
+                log.log.keep_alive = keep_alive;
+                log
+            };
+            expect(&with(blink()), Presence::Online);
+            // A keep-alive that is none leaves out nothing that has a length.
+            expect(&with(log(SessionState::Up, vec![down(1500), up(1501)])), Presence::Part);
+        }
+    }
+
+    #[test]
+    fn a_change_in_the_instant_the_period_begins_tells_how_it_began() {
+        expect(&log(SessionState::NotTold, vec![up(ASKED.0)]), Presence::Online);
+        expect(&log(SessionState::NotTold, vec![down(ASKED.0)]), Presence::Offline);
     }
 
     #[test]

@@ -201,6 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_in_the_instant_of_the_return_is_the_old_session_unless_it_began_then() {
+        let lost = |session| down(NOW - 400).with_session(session);
+        let seen = receipts(Some(NOW - 400), Some(NOW - 1));
+        for (events, state) in [
+            (vec![up(NOW - 400), down(NOW - 400)], State::Steady),
+            (vec![up(NOW - 400).with_session("new"), lost("old")], State::Steady),
+            (vec![up(NOW - 400).with_session("new"), lost("new")], State::Flapping),
+        ] {
+            expect(state, &seen, Some(&sessions(true, events)));
+        }
+    }
+
+    #[test]
+    fn an_adapter_may_tell_the_first_message_alone() {
+        expect(State::Steady, &receipts(Some(NOW - 5), None), None);
+        expect(State::Flapping, &receipts(Some(NOW - 300), None), None);
+    }
+
+    #[test]
     fn two_devices_that_throw_each_other_out_are_flapping() {
         let thrown = |seconds, session: &'static str| {
             ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId)

@@ -43,6 +43,11 @@ impl Verdict {
         }
     }
 
+    /// Whether it is a flag, and yes.
+    pub(super) const fn is_yes(&self) -> bool {
+        matches!(self, Self::Known { value: Value::Flag(true), .. })
+    }
+
     pub(super) fn by(self, source: Source) -> Observation {
         match self {
             Self::Known { value, observed_at, details } => {
