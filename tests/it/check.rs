@@ -17,7 +17,8 @@ use iot_runbook::mock::{
 use iot_runbook::probe::conformance::{self, Rule};
 use iot_runbook::probe::{
     Client, ConnectionEvent, ConnectionLog, DeadbandAudit, DeadbandFacts, GatewayHealth, LastSeenAnswer,
-    PathTried, PathsTried, ProbeError, ProbeErrorKind, Probes, PublishingLog, RefusalReason, SessionState,
+    PathTried, PathsTried, ProbeError, ProbeErrorKind, Probes, PublishingLog, Receipts, RefusalReason,
+    SessionState,
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -141,6 +142,26 @@ async fn where_the_device_has_no_session_of_its_own_its_gateways_log_is_read() {
     let domain = &set.queries()[position(&set, "broker-connect")].domain;
     assert_eq!(observation.value(), domain.find_choice("refused"));
     assert_eq!(observation.details().find("refused with"), Some("certificate-expired"));
+    assert_eq!(observation.source().as_str(), "broker eu-1");
+}
+
+/// An adapter may tell the last message there is, though it lies before the act.
+#[tokio::test]
+async fn its_session_is_asked_for_where_no_message_came_since_the_act_and_is_named_then() {
+    let mut device = MockDeviceProbe::new();
+    device.expect_source().return_const(Source::new("registry"));
+    device.expect_receipts().returning(|request| Ok(Receipts::new(at(0), request.period).with_last(at(-61))));
+    let mut broker = MockBrokerProbe::new();
+    broker.expect_source().return_const(Source::new("broker eu-1"));
+    broker.expect_connection_log().times(1).returning(|request| {
+        let log = ConnectionLog::new(at(0), request.period).with_now(SessionState::Up);
+        Ok(Some(log.with_events(vec![ConnectionEvent::accepted(at(-50))])))
+    });
+    let probes = Probes::new().with_device(Arc::new(device)).with_broker(Arc::new(broker));
+    let set = catalog::set().unwrap();
+    let observation =
+        observe(&set, "device-reconnected", &probes, &Subject::device("press-07")).await.unwrap();
+    assert_eq!(observation.value(), Some(Value::Flag(true)));
     assert_eq!(observation.source().as_str(), "broker eu-1");
 }
 
