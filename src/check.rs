@@ -29,6 +29,9 @@
 //! [`Checks::bind`] matches the queries of a set of runbooks with them once; [`BoundChecks::observe`] then asks.
 //! An adapter's error is handed on as it is: whether to ask again is for the driver to decide. A judge is a pure
 //! function of the answers, the params and the request; it reads no clock.
+//!
+//! # The built-in checks
+#![doc = include_str!("check/builtin.md")]
 
 mod bind;
 mod builtin;

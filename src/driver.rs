@@ -9,8 +9,11 @@
 //! - While the diagnosis explores, its probes run side by side.
 //! - The future of [`Driver::run`] may be dropped at any point. What was answered is in the diagnosis; what was
 //!   not is asked again by the next run, an act under the same idempotency key.
+//! - A probe that panics is unknown (`failed`), an act that panics has failed, and an operator that panics has not
+//!   answered, or not been told: the diagnosis goes on. (A program that is built to abort on panics does that.)
 //! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
 
+mod caught;
 mod journal;
 mod people;
 mod retry;

@@ -7,7 +7,7 @@ use super::sessions::{self, Events, SessionLog};
 use super::verdict::{Verdict, choices, moment, no_adapter, no_subject, when};
 use super::window::{ONE_DAY, has_happened, not_covered};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{ConnectionEventKind, LastSeenRequest, ProbeError, Probes, SessionState};
+use crate::probe::{ConnectionEventKind, LastSeenAnswer, LastSeenRequest, ProbeError, Probes, SessionState};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 use crate::time::Period;
@@ -45,16 +45,21 @@ impl Builtin for BrokerConnect {
         let last_seen = match probes.device() {
             Some(device) => {
                 let asked = LastSeenRequest::new(request.subject().device.clone());
-                device.last_seen(&asked).await.map_err(|error| error.by(device.source()))?.last_receipt
+                Some(device.last_seen(&asked).await.map_err(|error| error.by(device.source()))?)
             }
             None => None,
         };
-        let asked = asked_period(last_seen, self.recent, request);
+        let asked = asked_period(last_receipt(last_seen.as_ref()), self.recent, request);
         let Some(sessions) = sessions::read(broker.as_ref(), request, asked).await? else {
             return Ok(no_subject("gateway, and the device has no session of its own", broker.source()));
         };
-        Ok(judge(&sessions, last_seen, self.recent, request).by(sessions.source.clone()))
+        Ok(judge(&sessions, last_seen.as_ref(), self.recent, request).by(sessions.source.clone()))
     }
+}
+
+/// `None`: never, or nobody can say.
+fn last_receipt(last_seen: Option<&LastSeenAnswer>) -> Option<DateTime<Utc>> {
+    last_seen.and_then(|answer| answer.last_receipt)
 }
 
 /// Since the device was last seen, and at least `recent`; a day where nobody can say when it was seen, or says that
@@ -68,15 +73,17 @@ fn asked_period(last_seen: Option<DateTime<Utc>>, recent: TimeDelta, request: &C
 }
 
 /// In this order: the session is up now; an accepted CONNECT at most `recent` ago; refused since last seen; none.
+/// The last two are as old as the older of the log and the last-seen.
 fn judge(
     sessions: &SessionLog,
-    last_seen: Option<DateTime<Utc>>,
+    last_seen: Option<&LastSeenAnswer>,
     recent: TimeDelta,
     request: &CheckRequest<'_>,
 ) -> Verdict {
     let log = &sessions.log;
     let now = request.now();
-    let asked = asked_period(last_seen, recent, request);
+    let seen_at = last_receipt(last_seen);
+    let asked = asked_period(seen_at, recent, request);
     let events = Events::of(log, now);
     let mut details = Vec::with_capacity(4);
     if !sessions.own {
@@ -85,8 +92,8 @@ fn judge(
     let accepted =
         events.iter().rev().find(|event| event.kind == ConnectionEventKind::Accepted).map(|event| event.at);
     details.extend(accepted.map(|at| when("last connect", at)));
-    let known = |connect: Reach, details: Vec<Detail>| {
-        Verdict::known(connect.value(), log.observed_at, Details::from_iter(details))
+    let as_of = |observed_at: DateTime<Utc>, reach: Reach, details: Vec<Detail>| {
+        Verdict::known(reach.value(), observed_at, Details::from_iter(details))
     };
 
     // An end that the log does not reach may hold a disconnect: then the events do not say that it is up now.
@@ -95,11 +102,11 @@ fn judge(
         told => told,
     };
     if up == SessionState::Up {
-        return known(Reach::SessionUp, details);
+        return as_of(log.observed_at, Reach::SessionUp, details);
     }
     let recent = request.last(recent);
     if accepted.is_some_and(|at| at >= recent.start()) {
-        return known(Reach::RecentConnect, details);
+        return as_of(log.observed_at, Reach::RecentConnect, details);
     }
     // From here on it must be certain that no CONNECT was accepted lately.
     if let Some(missing) = not_covered(recent, log.covers) {
@@ -112,7 +119,8 @@ fn judge(
     if let Some((at, reason)) = ended {
         details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(at))));
     }
-    let seen = last_seen.filter(|last| has_happened(*last, now));
+    let older = last_seen.map_or(log.observed_at, |seen| seen.observed_at.min(log.observed_at));
+    let seen = seen_at.filter(|last| has_happened(*last, now));
     let refused = events.iter().rev().find_map(|event| match event.kind {
         ConnectionEventKind::Refused(reason) if seen.is_none_or(|seen| event.at > seen) => {
             Some((event.at, reason))
@@ -122,11 +130,11 @@ fn judge(
     if let Some((at, reason)) = refused {
         details.push(Detail::new("refused with", reason.name()));
         details.push(when("last refused", at));
-        return known(Reach::Refused, details);
+        return as_of(older, Reach::Refused, details);
     }
     match not_covered(asked, log.covers) {
         Some(missing) => Verdict::stale(missing).with(details),
-        None => known(Reach::None, details),
+        None => as_of(older, Reach::None, details),
     }
 }
 
@@ -143,9 +151,13 @@ mod tests {
         ConnectionLog::new(at(NOW), period(SEEN, NOW)).with_events(events).with_now(SessionState::Down)
     }
 
+    fn seen(last: i64) -> LastSeenAnswer {
+        LastSeenAnswer::new(at(NOW)).with_last_receipt(at(last))
+    }
+
     fn judged(log: ConnectionLog) -> Verdict {
         let sessions = SessionLog { log, own: true, source: Source::new("broker") };
-        judge(&sessions, Some(at(SEEN)), secs(1800), &Asked::new().request())
+        judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request())
     }
 
     fn refused(at: DateTime<Utc>) -> ConnectionEvent {
@@ -206,6 +218,24 @@ mod tests {
     }
 
     #[test]
+    fn at_least_the_time_of_a_recent_connect_is_asked_for() {
+        let asked = Asked::new();
+        for (last, begin) in [(NOW - 5000, NOW - 5000), (NOW - 1799, NOW - 1800), (NOW + 31, NOW - 86_400)] {
+            let period = asked_period(Some(at(last)), secs(1800), &asked.request());
+            assert_eq!((period.start(), period.end()), (at(begin), at(NOW)));
+        }
+        assert_eq!(asked_period(None, secs(1800), &asked.request()).start(), at(NOW - 86_400));
+    }
+
+    #[test]
+    fn a_connect_of_its_gateway_counts_where_it_has_no_session() {
+        let log = log(vec![ConnectionEvent::accepted(at(NOW - 5))]);
+        let sessions = SessionLog { log, own: false, source: Source::new("broker") };
+        let verdict = judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request());
+        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+    }
+
+    #[test]
     fn an_empty_log_is_none_and_one_that_does_not_cover_is_stale() {
         assert_eq!(judged(log(vec![])).value(), Some(Reach::None.value()));
         for covers in [period(SEEN + 1, NOW), period(SEEN, NOW - 1)] {
@@ -222,13 +252,31 @@ mod tests {
     }
 
     #[test]
+    fn what_the_last_seen_decides_is_as_old_as_it() {
+        let mut seen = seen(SEEN);
+        seen.observed_at = at(NOW - 9);
+        let up = ConnectionEvent::accepted(at(NOW - 5));
+        for (events, state, observed) in [
+            (vec![], SessionState::Down, NOW - 9),
+            (vec![refused(at(NOW - 5))], SessionState::Down, NOW - 9),
+            (vec![], SessionState::Up, NOW),
+            (vec![up], SessionState::Down, NOW),
+        ] {
+            let sessions =
+                SessionLog { log: log(events).with_now(state), own: true, source: Source::new("broker") };
+            let verdict = judge(&sessions, Some(&seen), secs(1800), &Asked::new().request());
+            assert_eq!(verdict.observed_at(), Some(at(observed)), "{verdict:?}");
+        }
+    }
+
+    #[test]
     fn a_last_seen_of_the_future_is_not_believed() {
         let asked = Asked::new();
         let log = ConnectionLog::new(at(NOW), period(NOW - 86_400, NOW))
             .with_events(vec![refused(at(NOW - 10))])
             .with_now(SessionState::Down);
         let sessions = SessionLog { log, own: false, source: Source::new("broker") };
-        let verdict = judge(&sessions, Some(at(NOW + 31)), secs(1800), &asked.request());
+        let verdict = judge(&sessions, Some(&seen(NOW + 31)), secs(1800), &asked.request());
         assert_eq!(verdict.value(), Some(Reach::Refused.value()));
         assert_eq!(verdict.details().find("session of"), Some("its gateway"));
     }

@@ -50,7 +50,8 @@ fn judge(messages: &Messages, rows: &Rows, asked: Period) -> Verdict {
         Some(share) => {
             let details =
                 [Detail::new("messages", format!("{} of {} expected", messages.arrived, rows.expected))];
-            Verdict::known(share, messages.observed_at, Details::from_iter(details))
+            let observed_at = messages.observed_at.min(rows.observed_at);
+            Verdict::known(share, observed_at, Details::from_iter(details))
         }
         None => Verdict::undetermined("no message is expected in the period"),
     }

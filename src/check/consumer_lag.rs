@@ -294,9 +294,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_is_unknown() {
+        let mut contradicting = sample(0, 10, 10);
+        contradicting.low_watermark = 11;
         for facts in [
             facts(vec![]),
             facts(vec![sample(0, 11, 10)]),
+            facts(vec![sample(0, 11, 10), sample(90, 20, 20)]),
+            facts(vec![contradicting, sample(90, 20, 20)]),
             facts(vec![sample(0, 5, 10)]),
             facts(vec![LagSample::new(at(0), 0, 9)]),
             LagFacts::new(at(NOW), period(0, 100)),

@@ -113,5 +113,6 @@ mod tests {
     #[test]
     fn more_collisions_than_drops_decide_nothing() {
         assert_eq!(judged(3, 4, 1, 1).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(judged(4, 4, 1, 1).value(), Some(Value::Number(0.4)));
     }
 }

@@ -81,6 +81,13 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_covers_more_is_counted_in_the_window_alone() {
+        let lost = |seconds| ConnectionEvent::disconnected(at(seconds), DisconnectReason::ConnectionLost);
+        let verdict = judged((NOW - 5000, NOW), vec![lost(NOW - 3000), lost(NOW - 1000)]);
+        assert_eq!(verdict.value(), Some(Value::Count(1)));
+    }
+
+    #[test]
     fn an_empty_log_is_zero_and_a_short_one_is_stale() {
         assert_eq!(judged((NOW - 1000, NOW), vec![]).value(), Some(Value::Count(0)));
         assert_eq!(judged((NOW - 999, NOW), vec![]).reason(), Some(UnknownReason::Stale));

@@ -112,6 +112,7 @@ mod tests {
             (used(95), Buffer::Full),
             (used(94).with_unsent(5), Buffer::Unsent),
             (used(200), Buffer::Full),
+            (outbox().with_capacity(1).with_peak_used(1), Buffer::Full),
             (outbox().with_capacity(0).with_peak_used(5), Buffer::Empty),
             (outbox().with_peak_used(5), Buffer::Empty),
         ] {

@@ -170,6 +170,8 @@ mod tests {
             (facts().with_last_heartbeat(at(NOW - 60)), Health::Healthy),
             (running().with_memory(0.9 - f64::EPSILON).with_cpu(0.0).with_disk(0.5), Health::Healthy),
             (running().with_last_oom_kill(at(NOW - 86_400) - NANO), Health::Healthy),
+            (running().with_last_oom_kill(at(NOW + 31)), Health::Healthy),
+            (stopped().with_last_oom_kill(at(NOW + 31)), Health::Offline),
             (running().with_memory(0.9), Health::Degraded),
             (running().with_cpu(1.0), Health::Degraded),
             (facts().with_last_heartbeat(at(NOW - 60)).with_disk(0.95), Health::Degraded),

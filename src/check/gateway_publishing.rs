@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::CheckRequest;
 use super::builtin::Builtin;
 use super::param::{Given, ParamKind, ParamSpec};
-use super::verdict::{Verdict, choices, no_adapter, no_subject, when};
+use super::verdict::{Verdict, choices, moment, no_adapter, no_subject, when};
 use super::window::{has_happened, not_covered};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{ProbeError, Probes, PublishingLog, PublishingRequest};
@@ -52,6 +52,7 @@ impl Builtin for GatewayPublishing {
 }
 
 /// Publishing: its last message is at most `within` old. A message is proof where the log is short; silence is not.
+/// A last message of the future is neither: something was published, and nobody can tell when.
 fn judge(log: &PublishingLog, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
     let asked = request.last(within);
     let published = log.last_publish.filter(|at| *at >= asked.start() && has_happened(*at, request.now()));
@@ -62,6 +63,9 @@ fn judge(log: &PublishingLog, within: TimeDelta, request: &CheckRequest<'_>) -> 
     }
     if let Some(missing) = not_covered(asked, log.covers) {
         return Verdict::stale(missing);
+    }
+    if let Some(last) = log.last_publish.filter(|at| !has_happened(*at, request.now())) {
+        return Verdict::undetermined(format!("the last publish is of the future: {}", moment(last)));
     }
     if log.published.is_some_and(|count| count > 0) {
         return Verdict::undetermined(
@@ -93,10 +97,12 @@ mod tests {
             (at(NOW - 300), State::Publishing),
             (at(NOW - 300) + NANO, State::Publishing),
             (at(NOW + 30), State::Publishing),
-            (at(NOW + 31), State::Silent),
         ] {
             assert_eq!(judged(&log().with_last_publish(last)).value(), Some(state.value()), "{last}");
         }
+        // Of the future it is no proof, and no silence either.
+        let verdict = judged(&log().with_last_publish(at(NOW + 31)));
+        assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
     }
 
     #[test]
@@ -111,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_log_that_contradicts_itself_decides_nothing() {
-        assert_eq!(judged(&log().with_published(3)).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(judged(&log().with_published(1)).reason(), Some(UnknownReason::Undetermined));
         assert_eq!(judged(&log().with_published(0)).value(), Some(State::Silent.value()));
     }
 }

@@ -3,7 +3,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::CheckRequest;
 use super::builtin::Builtin;
 use super::param::{Given, ParamSpec};
-use super::sessions::{self, Events, SessionLog, after};
+use super::sessions::{self, Events, SessionLog};
 use super::verdict::{Verdict, choices, moment, no_adapter, no_period, no_subject};
 use super::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
@@ -111,23 +111,25 @@ fn session(sessions: &SessionLog, asked: Period) -> Verdict {
 fn parts(sessions: &SessionLog, asked: Period) -> Option<Vec<Part>> {
     let log = &sessions.log;
     let events = Events::of(log, asked.end());
-    let changes: Vec<(DateTime<Utc>, bool)> = events
-        .iter()
-        .filter(|event| !events.is_replaced(event))
-        .filter_map(|event| Some((event.at, after(event.kind)? == SessionState::Up)))
-        .collect();
-    // The last change before the period, what the broker says of its log's start, or the opposite of the first change.
+    let changes = events.changes();
+    let within = |at: DateTime<Utc>| asked.start() < at && at < asked.end();
+    // The last change before the period, what the broker says of its log's start, an old session that made room for
+    // a new one, or the opposite of the first change.
     let before = changes.iter().rev().find(|(at, _)| *at <= asked.start()).map(|(_, up)| *up);
     let mut up = match (before, log.at_start) {
         (Some(up), _) => up,
         (None, SessionState::Up) => true,
         (None, SessionState::Down) => false,
-        (None, SessionState::NotTold) => !changes.iter().find(|(at, _)| *at > asked.start())?.1,
+        (None, SessionState::NotTold) => {
+            let made_room = events.iter().any(|event| within(event.at) && events.is_replaced(event));
+            let first = changes.iter().find(|(at, _)| within(*at)).map(|(_, up)| *up);
+            made_room || !first?
+        }
     };
     let mut parts: Vec<Part> = Vec::new();
     let mut from = asked.start();
     for (at, state) in changes {
-        if at <= asked.start() || at >= asked.end() || state == up {
+        if !within(at) || state == up {
             continue;
         }
         parts.push(Part { up, from, to: at });
@@ -153,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::check::testing::{NOW, at, period, secs};
+    use crate::check::testing::{NANO, NOW, at, period, secs};
     use crate::fact::{Source, UnknownReason};
     use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason};
 
@@ -196,11 +198,58 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_made_room_for_a_new_one_was_online_before_and_is_after() {
+        use SessionState::{NotTold, Up};
+        let thrown = |when: DateTime<Utc>| {
+            ConnectionEvent::disconnected(when, DisconnectReason::DuplicateClientId).with_session("old")
+        };
+        let late = at(1500) + NANO;
+        for end in [at(1500) - NANO, at(1500), late] {
+            for start in [Up, NotTold] {
+                let log = log(start, vec![up(1500).with_session("new"), thrown(end)]);
+                expect(&log, Presence::Online);
+                assert_eq!(parts(&log, period(ASKED.0, ASKED.1)).map(|parts| parts.len()), Some(1));
+            }
+        }
+        // The old one began in the log.
+        let both = vec![up(1100).with_session("old"), up(1500).with_session("new"), thrown(late)];
+        expect(&log(Up, both), Presence::Online);
+    }
+
+    #[test]
+    fn what_comes_after_the_period_says_nothing_of_how_it_began() {
+        for event in [up(ASKED.1), down(ASKED.1), up(ASKED.1 + 30)] {
+            let verdict = judge(&log(SessionState::NotTold, vec![event]), period(ASKED.0, ASKED.1));
+            assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
+        }
+    }
+
+    #[test]
     fn parts_shorter_than_one_and_a_half_keep_alives_are_ignored() {
         expect(&log(SessionState::Up, vec![down(1910)]), Presence::Part);
         expect(&log(SessionState::Up, vec![down(1911)]), Presence::Online);
         expect(&log(SessionState::Down, vec![up(1910)]), Presence::Part);
         expect(&log(SessionState::Down, vec![up(1911)]), Presence::Offline);
+    }
+
+    #[test]
+    fn a_part_without_length_is_none_whatever_the_keep_alive_says() {
+        let blink = || log(SessionState::Up, vec![down(1500), up(1500)]);
+        for keep_alive in [None, Some(secs(0)), Some(secs(-60))] {
+            let with = |mut log: SessionLog| {
+                log.log.keep_alive = keep_alive;
+                log
+            };
+            expect(&with(blink()), Presence::Online);
+            // A keep-alive that is none leaves out nothing that has a length.
+            expect(&with(log(SessionState::Up, vec![down(1500), up(1501)])), Presence::Part);
+        }
+    }
+
+    #[test]
+    fn a_change_in_the_instant_the_period_begins_tells_how_it_began() {
+        expect(&log(SessionState::NotTold, vec![up(ASKED.0)]), Presence::Online);
+        expect(&log(SessionState::NotTold, vec![down(ASKED.0)]), Presence::Offline);
     }
 
     #[test]

@@ -121,7 +121,9 @@ fn judge(
     if let Some((at, reason)) = last_disconnect {
         details.push(Detail::new("last disconnect", format!("{reason} at {}", super::verdict::moment(at))));
     }
-    Verdict::known(state.value(), receipts.observed_at, Details::from_iter(details))
+    // Both say it together: it is as old as the older of them.
+    let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
+    Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
 }
 
 /// Whether the session that `end` ends began in the log, and so is told from an older one.
@@ -199,6 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_in_the_instant_of_the_return_is_the_old_session_unless_it_began_then() {
+        let lost = |session| down(NOW - 400).with_session(session);
+        let seen = receipts(Some(NOW - 400), Some(NOW - 1));
+        for (events, state) in [
+            (vec![up(NOW - 400), down(NOW - 400)], State::Steady),
+            (vec![up(NOW - 400).with_session("new"), lost("old")], State::Steady),
+            (vec![up(NOW - 400).with_session("new"), lost("new")], State::Flapping),
+        ] {
+            expect(state, &seen, Some(&sessions(true, events)));
+        }
+    }
+
+    #[test]
+    fn an_adapter_may_tell_the_first_message_alone() {
+        expect(State::Steady, &receipts(Some(NOW - 5), None), None);
+        expect(State::Flapping, &receipts(Some(NOW - 300), None), None);
+    }
+
+    #[test]
     fn two_devices_that_throw_each_other_out_are_flapping() {
         let thrown = |seconds, session: &'static str| {
             ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId)
@@ -233,6 +254,16 @@ mod tests {
         ] {
             seen.last = Some(last);
             expect(state, &seen, None);
+        }
+    }
+
+    #[test]
+    fn it_is_as_old_as_the_older_answer() {
+        for (log, receipt) in [(NOW - 7, NOW), (NOW, NOW - 7)] {
+            let (mut sessions, mut seen) = (sessions(true, vec![]), receipts(Some(NOW), Some(NOW)));
+            (sessions.log.observed_at, seen.observed_at) = (at(log), at(receipt));
+            let verdict = judge(&seen, Some(&sessions), secs(300), &Asked::new().request());
+            assert_eq!(verdict.observed_at(), Some(at(NOW - 7)));
         }
     }
 

@@ -80,9 +80,37 @@ impl<'a> Events<'a> {
         by_reason
     }
 
+    /// When the session went up or down, in turn: the moment, and whether it is up from then on. It may be told
+    /// that it is up, or down, where it was so before.
+    ///
+    /// A new session that took the place of an old one stays up when the end of the old one is logged after it.
+    pub(super) fn changes(&self) -> Vec<(DateTime<Utc>, bool)> {
+        let mut changes = Vec::new();
+        let mut began: Vec<Option<&str>> = Vec::new();
+        for event in self.iter() {
+            match event.kind {
+                ConnectionEventKind::Accepted => {
+                    began.push(event.session.as_deref());
+                    changes.push((event.at, true));
+                }
+                ConnectionEventKind::Disconnected(reason)
+                    if !is_of_an_older(event, reason, &began) && !self.is_replaced(event) =>
+                {
+                    changes.push((event.at, false));
+                }
+                _ => {}
+            }
+        }
+        changes
+    }
+
     /// Whether the session was up after the last event, as far as the log tells.
     pub(super) fn state_at_end(&self, at_start: SessionState) -> SessionState {
-        self.iter().rev().find_map(|event| after(event.kind)).unwrap_or(at_start)
+        match self.changes().last() {
+            Some((_, true)) => SessionState::Up,
+            Some((_, false)) => SessionState::Down,
+            None => at_start,
+        }
     }
 
     /// Whether a disconnect is that of an old session whose place a new one took: its session began before the log.
@@ -101,13 +129,15 @@ pub(super) fn told(by_reason: &BTreeMap<DisconnectReason, u64>) -> Option<Detail
     (!reasons.is_empty()).then(|| Detail::new("disconnects", reasons.join(", ")))
 }
 
-/// Whether the session is up after an event; `None`: the event does not change it.
-pub(super) const fn after(kind: ConnectionEventKind) -> Option<SessionState> {
-    match kind {
-        ConnectionEventKind::Accepted => Some(SessionState::Up),
-        ConnectionEventKind::Disconnected(_) => Some(SessionState::Down),
-        ConnectionEventKind::Refused(_) => None,
+/// Whether what ended is an older session than the latest of those that `began` before: it began among them, or it
+/// made room for one. Nothing else is believed to be older, as where the broker tells no ids.
+fn is_of_an_older(end: &ConnectionEvent, reason: DisconnectReason, began: &[Option<&str>]) -> bool {
+    let Some(latest) = began.last() else { return false };
+    let ended = end.session.as_deref();
+    if ended.is_some() && ended == *latest {
+        return false;
     }
+    reason == DisconnectReason::DuplicateClientId || ended.is_some() && began.contains(&ended)
 }
 
 fn in_order(one: &ConnectionEvent, other: &ConnectionEvent) -> Ordering {
@@ -177,6 +207,41 @@ mod tests {
         let events = Events::of(&log, at(NOW));
         assert_eq!(events.state_at_end(SessionState::Up), SessionState::Up);
         assert!(events.is_replaced(&taken));
+    }
+
+    #[test]
+    fn an_old_session_whose_end_is_logged_late_does_not_end_the_new_one() {
+        let began =
+            |seconds, session: &'static str| ConnectionEvent::accepted(at(seconds)).with_session(session);
+        let thrown = ConnectionEvent::disconnected(at(12), DisconnectReason::DuplicateClientId);
+        let state = |events| Events::of(&log(events), at(NOW)).state_at_end(SessionState::NotTold);
+        use SessionState::{Down, Up};
+        for (events, expected) in [
+            // Its beginning is in the log, whatever ended it.
+            (vec![began(5, "old"), began(10, "new"), lost(12).with_session("old")], Up),
+            (vec![began(5, "old"), began(10, "new"), thrown.clone().with_session("old")], Up),
+            // It began before the log, or the broker gives no ids: it made room for the new one.
+            (vec![began(10, "new"), thrown.clone().with_session("old")], Up),
+            (vec![ConnectionEvent::accepted(at(10)), thrown.clone()], Up),
+            // It may be the one that is there.
+            (vec![began(10, "new"), lost(12).with_session("old")], Down),
+            (vec![began(10, "new"), lost(12)], Down),
+            (vec![ConnectionEvent::accepted(at(10)), lost(12).with_session("old")], Down),
+            (vec![began(5, "old"), began(10, "new"), thrown.clone().with_session("new")], Down),
+            (vec![thrown.clone()], Down),
+            // The new one has ended too.
+            (
+                vec![
+                    began(5, "old"),
+                    began(10, "new"),
+                    lost(11).with_session("new"),
+                    thrown.with_session("old"),
+                ],
+                Down,
+            ),
+        ] {
+            assert_eq!(state(events.clone()), expected, "{events:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::fact::{Detail, Details, Value};
 use crate::probe::Rows;
 use crate::time::Period;
 
-/// The share of the missing rows that `count` messages account for.
+/// The share of the missing rows that `count` messages account for: as old as the older of the two answers.
 pub(super) fn of_missing(
     what: &'static str,
     count: u64,
@@ -23,7 +23,7 @@ pub(super) fn of_missing(
         return Verdict::stale(missing).with(details);
     }
     match share(count, rows.missing()) {
-        Some(share) => Verdict::known(share, observed_at, Details::from_iter(details)),
+        Some(share) => Verdict::known(share, observed_at.min(rows.observed_at), Details::from_iter(details)),
         None => Verdict::undetermined("no row is missing in the period").with(details),
     }
 }
@@ -51,6 +51,15 @@ mod tests {
     fn half_is_half() {
         assert_eq!(judged(5, 20, 10).value(), Some(Value::Number(0.5)));
         assert_eq!(judged(0, 20, 10).value(), Some(Value::Number(0.0)));
+    }
+
+    #[test]
+    fn it_is_as_old_as_the_older_answer() {
+        for (answer, counted) in [(NOW - 7, NOW), (NOW, NOW - 7)] {
+            let rows = Rows::new(at(counted), 20, 10);
+            let verdict = of_missing("lost", 5, &rows, period(0, 100), period(0, 100), at(answer));
+            assert_eq!(verdict.observed_at(), Some(at(NOW - 7)));
+        }
     }
 
     #[test]

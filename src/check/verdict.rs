@@ -43,6 +43,11 @@ impl Verdict {
         }
     }
 
+    /// Whether it is a flag, and yes.
+    pub(super) const fn is_yes(&self) -> bool {
+        matches!(self, Self::Known { value: Value::Flag(true), .. })
+    }
+
     pub(super) fn by(self, source: Source) -> Observation {
         match self {
             Self::Known { value, observed_at, details } => {
@@ -56,6 +61,14 @@ impl Verdict {
     pub(super) fn value(&self) -> Option<Value> {
         match self {
             Self::Known { value, .. } => Some(*value),
+            Self::Unknown { .. } => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn observed_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Known { observed_at, .. } => Some(*observed_at),
             Self::Unknown { .. } => None,
         }
     }

@@ -182,13 +182,17 @@ pub enum RecordedValue {
 #[non_exhaustive]
 pub enum ResumeError {
     /// A form of another version.
-    #[error("the bundle has format {found}; this version reads {FORMAT}")]
+    #[error(
+        "the bundle has format {found}; this version reads {FORMAT}: resume it with the version of the library that wrote it"
+    )]
     Format {
         /// The version it says.
         found: u32,
     },
     /// The bundle is not as it was made.
-    #[error("the bundle is damaged or edited: its digest does not fit its content")]
+    #[error(
+        "the bundle is damaged or edited: its digest does not fit its content; take an earlier copy of it, or begin a new diagnosis"
+    )]
     Damaged,
     /// The set has no such runbook.
     #[error(transparent)]

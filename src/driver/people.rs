@@ -36,6 +36,8 @@ pub trait Actuator: Send + Sync {
     ///   and must then report how it went instead of acting twice.
     /// - Report [`ActReport::done`] only when it was really done.
     /// - An action that is not known is refused.
+    /// - The future is dropped when [`ActRequest::expires_at`] has passed, or when the run is: what must not stop
+    ///   half way belongs in a task of its own.
     async fn act(&self, request: &ActRequest) -> ActReport;
 }
 

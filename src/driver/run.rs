@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::caught::caught;
 use super::timer::{Sleep, Timer};
 use super::{Driver, RunError};
 use crate::check::CheckRequest;
@@ -33,11 +34,13 @@ struct Task<'a> {
 /// Something that was under way has come back.
 enum Done {
     Observed(RequestId, Observation),
-    Approval(Option<Approval>),
+    Approval(Approval),
     Acted(RequestId, ActReport),
-    Replied(RequestId, Option<Reply>),
+    Replied(RequestId, Reply),
     /// The alert of that number.
     Told(u32),
+    /// Nobody answers, or was told: what was asked stays open until it expires.
+    Nothing,
 }
 
 impl<'a> Run<'a> {
@@ -116,14 +119,14 @@ impl<'a> Run<'a> {
     fn give_back(&mut self, done: Done, now: DateTime<Utc>) {
         let refused = match done {
             Done::Observed(request, observation) => self.diagnosis.answer(request, observation, now).err(),
-            Done::Approval(Some(approval)) => self.diagnosis.approve(approval, now).err(),
+            Done::Approval(approval) => self.diagnosis.approve(approval, now).err(),
             Done::Acted(request, report) => self.diagnosis.acted(request, report, now).err(),
-            Done::Replied(request, Some(reply)) => self.diagnosis.reply(request, reply, now).err(),
+            Done::Replied(request, reply) => self.diagnosis.reply(request, reply, now).err(),
             Done::Told(alert) => {
                 self.diagnosis.told(alert);
                 None
             }
-            Done::Approval(None) | Done::Replied(_, None) => None,
+            Done::Nothing => None,
         };
         #[cfg(feature = "tracing")]
         if let Some(refused) = refused {
@@ -210,20 +213,26 @@ fn poll_any(tasks: &mut Vec<Task<'_>>, context: &mut Context<'_>) -> Option<Done
 }
 
 async fn approve(driver: &Driver, request: ApprovalRequest) -> Done {
-    Done::Approval(driver.operator.approve(&request).await)
+    let word = caught("the operator", async { driver.operator.approve(&request).await }).await;
+    word.ok().flatten().map_or(Done::Nothing, Done::Approval)
 }
 
 async fn act(driver: &Driver, request: ActRequest) -> Done {
-    Done::Acted(request.id, driver.actuator.act(&request).await)
+    let report = caught("the actuator", async { driver.actuator.act(&request).await }).await;
+    let report = report.unwrap_or_else(|panicked| {
+        ActReport::failed("driver", format!("{panicked}; nobody knows how much of it was done"))
+    });
+    Done::Acted(request.id, report)
 }
 
 async fn ask(driver: &Driver, request: AskRequest) -> Done {
-    Done::Replied(request.id, driver.operator.answer(&request).await)
+    let reply = caught("the operator", async { driver.operator.answer(&request).await }).await;
+    reply.ok().flatten().map_or(Done::Nothing, |reply| Done::Replied(request.id, reply))
 }
 
 async fn tell(driver: &Driver, alert: Alert) -> Done {
-    driver.operator.tell(&alert).await;
-    Done::Told(alert.number())
+    let told = caught("the operator", async { driver.operator.tell(&alert).await }).await;
+    told.map_or(Done::Nothing, |()| Done::Told(alert.number()))
 }
 
 #[cfg(feature = "tracing")]
@@ -262,9 +271,12 @@ async fn observe(
         let now = asked_at.take().unwrap_or_else(|| driver.clock.now());
         let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now);
         let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
-        let failure = match within(&*driver.timer, retry.attempt, asked).await {
-            Some(Ok(observation)) => return observation,
-            Some(Err(error)) => error,
+        let failure = match within(&*driver.timer, retry.attempt, caught("the adapter", asked)).await {
+            Some(Ok(Ok(observation))) => return observation,
+            Some(Ok(Err(error))) => error,
+            Some(Err(panicked)) => {
+                return Observation::unknown(UnknownReason::Failed, &*query.check, panicked.to_string());
+            }
             None => {
                 return Observation::unknown(
                     UnknownReason::Timeout,

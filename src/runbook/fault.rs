@@ -146,7 +146,7 @@ pub enum FaultKind {
         given: i64,
     },
     /// An override of a threshold that the document does not declare.
-    #[error("there is no threshold `{name}` to override")]
+    #[error("there is no threshold `{name}` to override; name one under [thresholds]")]
     OverrideOfNoThreshold {
         /// Its name.
         name: Box<str>,

@@ -55,6 +55,8 @@ impl Link {
 }
 
 /// What keeps runbooks from being a set; one entry for each fault.
+///
+/// Printed with one line for each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", listed(.0))]
 pub struct SetErrors(pub Vec<SetError>);
@@ -114,7 +116,7 @@ pub enum SetError {
 }
 
 fn listed(errors: &[SetError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 impl RunbookSet {

@@ -340,6 +340,79 @@ fn every_conclusion_is_that_of_the_contract() {
     }
 }
 
+/// What the boxes of the reference's charts tell a person to do: the step or conclusion whose advice says it, and
+/// the words by which it is known.
+const INSTRUCTIONS: [(&str, &str); 2] = [
+    (
+        "device-offline",
+        "
+last-seen: check, timestamp
+flap: monitor, before escalating, alert
+watch: alert
+broker-connect: check, connection log, CONNECT
+gateway-publishing: protocol layer, MQTT log
+field-protocol-fault: protocol layer
+gateway-health: check, memory, CPU, disk
+restart-gateway: system logs, memory, CPU, disk, safe
+gateway-fault: system logs, memory, CPU, disk, restart, safe
+verify-reconnect: reconnecting, within
+ot-network: check, connectivity, OT network
+ot-network-fault: contact, IT/OT team, firewall rules, VLAN configuration
+certificate: check, expires
+renew-certificate: execute, renewal runbook, stays offline until
+certificate-expired: stays offline until
+power: check, power, connectivity
+dispatch-technician: dispatch, technician, physical inspection, sensor wiring, status LEDs, local HMI
+power-fault: UPS, power feed, circuit breaker, fuse, cycle its power remotely
+",
+    ),
+    (
+        "data-gap",
+        "
+online-during-gap: check, sessions
+catch-up: check, store-and-forward buffer
+disconnected-catching-up: store-and-forward buffer
+broker-messages: check, broker's logs, arrive, during the gap
+edge-buffer: check, outbox table
+buffer-overrun: disk space, gateway, network bandwidth, buffer larger, poll less often
+gateway-uplink-fault: MQTT connection, TLS certificate, broker's ACLs
+consumer-lag: check, Kafka consumer lag, ingestion group
+ingestion-overloaded: scale, consumers, write latency, slow queries
+schema-rejections: check, rejection logs, schema validation
+schema-mismatch: firmware version, registered schema version, handler, new version
+dedup-log: check, deduplication log, false positives
+dedup-false-positive: ids that collide, time to live, ULID, firmware
+deadband: check, deadband configuration, edge
+edge-deadband: check, deadband configuration, edge
+deadband-too-wide: review the deadband settings, process engineer
+process-stable: review the deadband, process engineer
+",
+    ),
+];
+
+#[test]
+fn every_instruction_of_the_reference_is_in_the_advice_of_its_step() {
+    let runbooks = runbooks();
+    for (name, table) in INSTRUCTIONS {
+        let runbook = &runbooks[name];
+        for line in table.trim().lines() {
+            let (id, told) = line.split_once(": ").unwrap();
+            let step = runbook.find(id).and_then(|found| runbook.step(found)).unwrap();
+            let advice = step.advice.join(" ").to_lowercase();
+            for words in told.split(", ") {
+                assert!(
+                    advice.contains(&words.to_lowercase()),
+                    "{name}: {id} does not say `{words}`: {advice}"
+                );
+            }
+        }
+        for step in runbook.steps() {
+            let silent = step.advice.is_empty() && !matches!(step.kind, StepKind::Ask(_));
+            assert!(!silent || &*step.id == "service-state", "{name}: {} says not how", step.id);
+        }
+    }
+}
+
 #[test]
 fn the_prior_is_that_of_the_reference() {
     let runbooks = runbooks();

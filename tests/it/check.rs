@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::catalog;
-use iot_runbook::check::{CheckRequest, Checks, RegisterError, deadband_facts};
+use iot_runbook::check::{CheckRequest, Checks, ParamKind, RegisterError, deadband_facts};
 use iot_runbook::deadband::audit::Audit;
 use iot_runbook::deadband::sample::Sample;
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
@@ -17,7 +17,8 @@ use iot_runbook::mock::{
 use iot_runbook::probe::conformance::{self, Rule};
 use iot_runbook::probe::{
     Client, ConnectionEvent, ConnectionLog, DeadbandAudit, DeadbandFacts, GatewayHealth, LastSeenAnswer,
-    PathTried, PathsTried, ProbeError, ProbeErrorKind, Probes, PublishingLog, RefusalReason, SessionState,
+    PathTried, PathsTried, ProbeError, ProbeErrorKind, Probes, PublishingLog, Receipts, RefusalReason,
+    SessionState,
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -68,6 +69,56 @@ async fn every_query_of_the_catalog_binds_and_without_adapters_is_unknown() {
     assert_eq!(reason(&beyond), Some(UnknownReason::Failed));
 }
 
+/// The table in the documentation, beside what the checks say of themselves and miss first.
+#[tokio::test]
+async fn the_documented_checks_are_the_built_in_ones() {
+    let mut table = std::collections::BTreeMap::new();
+    for line in include_str!("../../src/check/builtin.md").lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+        assert!(table.insert(cells[0].trim_matches('`').to_owned(), cells[1..].to_vec()).is_none());
+    }
+    let checks = Checks::builtin();
+    for spec in checks.specs() {
+        let told = table.remove(&*spec.id).unwrap_or_else(|| panic!("{} is not documented", spec.id));
+        let mut domain = match spec.domain.kind() {
+            Kind::Choice(choices) => {
+                choices.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            }
+            _ => spec.domain.to_string().trim_end_matches(" or absent").to_owned(),
+        };
+        if spec.domain.is_optional() {
+            domain += ", optional";
+        }
+        let params = spec.params.unwrap_or_default().iter().map(|param| {
+            assert!(param.required);
+            let kind = match param.kind {
+                ParamKind::Duration => "duration".to_owned(),
+                ParamKind::Share => "share".to_owned(),
+                ParamKind::Count => "count".to_owned(),
+                ParamKind::OneOf(words) => format!("`{}`", words.join("`, `")),
+                other => panic!("{other}"),
+            };
+            format!("`{}` ({kind})", param.name)
+        });
+        let about = spec.about.map(About::name);
+        let expected = [spec.scope.name(), about.unwrap(), &domain, &params.collect::<Vec<_>>().join(", ")];
+        assert_eq!(told[..4], expected, "{}", spec.id);
+    }
+    assert!(table.is_empty(), "{table:?}");
+
+    let set = catalog::set().unwrap();
+    let bound = checks.bind(set.queries()).unwrap();
+    for (position, query) in set.queries().iter().enumerate() {
+        let subject = Subject::device("press-07");
+        let request = CheckRequest::new(&subject, &query.params, query.about, at(-60), at(-900), at(0));
+        let missed = bound.observe(position, &request, &Probes::new()).await.unwrap();
+        let row = include_str!("../../src/check/builtin.md").lines();
+        let row = row.filter(|line| line.starts_with(&format!("| `{}` ", query.check))).collect::<String>();
+        let first = missed.source().as_str().trim_end_matches(" probe").to_owned();
+        assert!(row.contains(&format!("| {first}")), "{row} does not begin with {first}");
+    }
+}
+
 #[tokio::test]
 async fn where_the_device_has_no_session_of_its_own_its_gateways_log_is_read() {
     let mut device = MockDeviceProbe::new();
@@ -91,6 +142,26 @@ async fn where_the_device_has_no_session_of_its_own_its_gateways_log_is_read() {
     let domain = &set.queries()[position(&set, "broker-connect")].domain;
     assert_eq!(observation.value(), domain.find_choice("refused"));
     assert_eq!(observation.details().find("refused with"), Some("certificate-expired"));
+    assert_eq!(observation.source().as_str(), "broker eu-1");
+}
+
+/// An adapter may tell the last message there is, though it lies before the act.
+#[tokio::test]
+async fn its_session_is_asked_for_where_no_message_came_since_the_act_and_is_named_then() {
+    let mut device = MockDeviceProbe::new();
+    device.expect_source().return_const(Source::new("registry"));
+    device.expect_receipts().returning(|request| Ok(Receipts::new(at(0), request.period).with_last(at(-61))));
+    let mut broker = MockBrokerProbe::new();
+    broker.expect_source().return_const(Source::new("broker eu-1"));
+    broker.expect_connection_log().times(1).returning(|request| {
+        let log = ConnectionLog::new(at(0), request.period).with_now(SessionState::Up);
+        Ok(Some(log.with_events(vec![ConnectionEvent::accepted(at(-50))])))
+    });
+    let probes = Probes::new().with_device(Arc::new(device)).with_broker(Arc::new(broker));
+    let set = catalog::set().unwrap();
+    let observation =
+        observe(&set, "device-reconnected", &probes, &Subject::device("press-07")).await.unwrap();
+    assert_eq!(observation.value(), Some(Value::Flag(true)));
     assert_eq!(observation.source().as_str(), "broker eu-1");
 }
 

@@ -1,5 +1,8 @@
 //! The driver over adapters in memory, in simulated time.
 
+mod bounds;
+mod panics;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;

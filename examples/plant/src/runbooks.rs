@@ -60,10 +60,11 @@ impl Runbooks {
     /// # Errors
     /// When the file can't be read, or is not valid; every fault is named.
     pub fn read(file: &Path, own_thresholds: bool) -> Result<Self> {
-        let text = fs::read_to_string(file).map_err(Error::io("reading the runbook"))?;
-        let document = Document::from_toml(&text).map_err(Error::runbook)?;
+        let at_fault = |error: &dyn std::fmt::Display| Error::Runbook(format!("{}: {error}", file.display()));
+        let text = fs::read_to_string(file).map_err(|error| at_fault(&error))?;
+        let document = Document::from_toml(&text).map_err(|error| at_fault(&error))?;
         // Its own faults first: those of thresholds that the plant sets would hide among them.
-        document.validate().map_err(Error::runbook)?;
+        document.validate().map_err(|error| at_fault(&error))?;
         Ok(Self { gap: document.clone(), document, own_thresholds })
     }
 

@@ -122,7 +122,7 @@ impl Scenario {
     pub fn find(id: &str) -> Result<&'static Self> {
         Self::all()
             .find(|scenario| scenario.id == id)
-            .ok_or_else(|| Error::Unknown { kind: "fault", id: id.to_owned() })
+            .ok_or_else(|| Error::Usage(format!("the plant has no fault {id:?}: --list names those it has")))
     }
 
     /// Its faults in the factory.

@@ -83,6 +83,9 @@ impl<'d> Validator<'d> {
         let guard = match values {
             Some(values) => self.guard(&fields, values),
             None => {
+                for bound in BOUNDS.iter().filter_map(|bound| fields.get(bound)) {
+                    self.refers(&bound);
+                }
                 self.leave_unread(spot.node);
                 None
             }

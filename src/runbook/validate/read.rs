@@ -308,7 +308,13 @@ impl<'d> Validator<'d> {
             _ => None,
         };
         if version.is_none() {
-            self.wrong_type(&spot, "a whole number from 1 to 4294967295");
+            let found = match spot.node.tree {
+                Tree::Whole(..1) => "a smaller one",
+                Tree::Whole(_) | Tree::Large(_) | Tree::Beyond => "a larger one",
+                ref other => other.name(),
+            };
+            let expected = "a whole number from 1 to 4294967295";
+            self.fault(&spot.place, FaultKind::WrongType { expected, found });
         }
         version
     }
@@ -426,6 +432,13 @@ impl<'d> Validator<'d> {
                 self.wrong_type(&spot, "a duration, a number, a count, true or false, a text or a threshold");
                 None
             }
+        }
+    }
+
+    /// The threshold that `spot` refers to, if it does, is there: where its value is not read.
+    pub(super) fn refers(&mut self, spot: &Spot<'d, '_>) {
+        if let Some(reference) = spot.node.as_text().filter(|text| is_reference(text)) {
+            let _ = self.threshold(reference, &spot.place);
         }
     }
 

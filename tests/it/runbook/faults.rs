@@ -46,6 +46,20 @@ fn shapes_that_are_not_those_of_a_runbook() {
 }
 
 #[test]
+fn a_threshold_that_is_not_there_is_told_where_the_domain_is_not_known_either() {
+    let text = pump("domain = \"count\"", "domain = \"counter\"").replace("\"$many\"", "\"$mny\"");
+    let shown: Vec<_> = faults(&text).iter().map(ToString::to_string).collect();
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    for told in [
+        "uses the threshold `many`",
+        "`counter` is no domain",
+        "branches[1].from: there is no threshold `mny`",
+    ] {
+        assert!(shown.iter().any(|fault| fault.contains(told)), "{told}: {shown:?}");
+    }
+}
+
+#[test]
 fn steps_that_do_not_say_what_they_do() {
     check("kinds");
 }
