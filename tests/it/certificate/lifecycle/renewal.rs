@@ -18,7 +18,7 @@ fn next() -> Issued {
 }
 
 /// Due, and published for generation 1.
-fn published() -> (Bench, Issued) {
+pub(super) fn published() -> (Bench, Issued) {
     let mut bench = Bench::new(&with_left(19));
     let new = next();
     bench.order();
@@ -628,84 +628,4 @@ fn a_request_that_waits_for_its_turn_comes_again_then_and_has_not_failed() {
     assert_eq!(bench.tell(late), Err(Ignored::UnknownCommand), "it was issued since");
     let other = Event::Postponed { key: publish.key, until: bench.now + hour };
     assert_eq!(bench.tell(other), Err(Ignored::UnknownCommand), "a publication takes no turns");
-}
-
-#[test]
-fn an_issuer_that_is_replaced_before_its_leaves_are_due_holds_none_up() {
-    let issuer_end = NOW + day(40);
-    let bound = under_issuer(1, NOW - day(10), NOW + day(50), issuer_end);
-    let mut bench = Bench::new(&bound);
-    assert_eq!(bench.tell(Event::IssuerReplaced), Ok(()));
-    assert_eq!(bench.tell(Event::IssuerReplaced), Err(Ignored::Known));
-    assert!(bench.keys().is_empty(), "it is not due");
-    bench.restart();
-    bench.pass(day(21));
-    assert_eq!(bench.keys(), ["pump-7/1/issue"]);
-    let next = under_issuer(1, NOW, NOW + day(80), NOW + day(99));
-    bench.issue(1, &next).unwrap();
-    bench.settle();
-    bench.connect(&next).unwrap();
-    // It is no other issuer that was replaced.
-    let last = under_issuer(1, bench.now, bench.now + day(90), bench.now + day(40));
-    bench.tell(Event::Installed { certificate: last.clone() }).unwrap();
-    bench.pass(day(1)).connect(&last).unwrap();
-    bench.settle();
-    bench.pass(day(10)).settle();
-    assert_eq!(bench.machine.standing(), Standing::HeldByIssuer);
-}
-
-#[test]
-fn a_request_out_of_turn_cannot_be_put_off() {
-    let mut bench = Bench::new(&with_left(40));
-    let public_key = bench.machine.in_use().public_key;
-    bench.tell(Event::KeyCompromised { public_key }).unwrap();
-    let orders = bench.orders();
-    let order = orders.iter().find(|one| matches!(&one.command, Command::Issue(it) if it.urgent)).unwrap();
-    bench.tell(Event::Postponed { key: order.key.clone(), until: bench.now + day(3) }).unwrap();
-    bench.pass(TimeDelta::minutes(1));
-    let again = bench.orders();
-    let again = again.iter().find(|one| one.key == order.key).expect("a minute later, as after a failure");
-    assert_eq!(again.failures, 1);
-}
-
-#[test]
-fn a_key_that_is_compromised_before_its_certificate_is_told_of_is_not_taken() {
-    let mut bench = Bench::new(&with_left(19));
-    bench.pass(day(20)).settle();
-    bench.tell(Event::ProvisioningContact { last: Some(bench.now) }).unwrap();
-    let order = bench.orders().into_iter().find(|one| matches!(one.command, Command::ReProvision(_)));
-    let Command::ReProvision(issue) = order.unwrap().command else { panic!("it is re-provisioned") };
-    let brought = certificate(7, 7, bench.now, bench.now + day(60));
-    let public_key = brought.credential().public_key;
-    assert_eq!(bench.tell(Event::KeyCompromised { public_key }), Ok(()));
-    let told = Event::ReProvisioned { generation: issue.generation, certificate: brought.clone() };
-    assert_eq!(bench.tell(told), Err(Ignored::Refused(Refusal::OtherKey { found: public_key })));
-    assert_eq!(bench.connect(&brought), Err(Ignored::UnknownCertificate));
-}
-
-#[test]
-fn an_issuer_that_caps_what_it_issues_at_its_own_end_is_no_reason_to_try_in_a_loop() {
-    let mut bench = Bench::new(&with_left(19));
-    bench.order();
-    let capped = under_issuer(1, NOW - day(1), NOW + day(10), NOW + day(10));
-    assert!(matches!(bench.issue(1, &capped), Err(Ignored::Refused(Refusal::IssuerDue { .. }))));
-    let told = names(&bench.settle());
-    assert!(told.iter().any(|name| name.ends_with("/binds")), "{told:?}");
-    bench.pass(day(5));
-    assert!(!bench.keys().iter().any(|key| key.ends_with("/issue")), "another would end with it too");
-    bench.tell(Event::IssuerReplaced).unwrap();
-    assert!(bench.keys().contains(&"pump-7/2/issue".to_owned()));
-}
-
-#[test]
-fn an_issuer_that_binds_a_device_without_auto_renewal_is_told_and_nobody_goes_there_before() {
-    let bound = under_issuer(1, NOW - day(10), NOW + day(50), NOW + day(15));
-    let mut bench = Bench::new(&bound);
-    bench.machine = bench.machine.with_auto_renewal(false);
-    let told = bench.settle();
-    assert!(matches!(&*told, [one] if one.ends_with("/binds")), "{told:?}");
-    bench.pass(day(13));
-    assert!(bench.keys().is_empty());
-    bench.tell(Event::IssuerReplaced).unwrap();
-    assert_eq!(names(&bench.settle()), ["alert/follow-up", "visit/follow-up"]);
 }
