@@ -15,7 +15,10 @@
 //!   it in use again, and the new one is published again.
 //! - A key that is compromised is the exception: its certificates are retired at once, and the next is issued
 //!   [out of turn](Issue::urgent), for a fresh key.
-//! - Where the issuer ends first, it is told once, and the leaf is not renewed before the issuer is replaced.
+//! - Where the issuer ends first, or caps what it issues at its own end, it is told once, and before it is
+//!   [replaced](Event::IssuerReplaced) the leaf is not renewed and nobody is sent to the device. Told before the leaf is due,
+//!   that is remembered.
+//! - A request to issue may be [put off](Event::Postponed) until its turn comes, which is no failure; one out of turn may not.
 //! - A retry waits twice as long each time, and never longer than a part of the life that remains.
 //! - A certificate that ends, or is cut off, begins the emergency recovery: the provisioning service, then a technician, in
 //!   rounds, until the device is seen again. It ends with a [`PostMortem`].
@@ -153,6 +156,9 @@ pub struct Lifecycle {
     compromised: Vec<Fingerprint>,
     /// The issuer that was told to bind.
     escalated: Option<Fingerprint>,
+    /// The issuer that has a successor, as was told.
+    #[serde(default)]
+    replaced: Option<Fingerprint>,
     /// How many alerts and visits were asked for: their keys differ by it.
     asked: u32,
     high_water: DateTime<Utc>,
@@ -195,6 +201,7 @@ impl Lifecycle {
             offered: None,
             compromised: Vec::new(),
             escalated: None,
+            replaced: None,
             asked: 0,
             high_water: now,
             suspect: None,

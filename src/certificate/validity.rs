@@ -9,6 +9,7 @@ mod fault;
 mod fingerprint;
 mod key;
 mod name;
+mod oid;
 mod pem;
 
 use std::fmt;
@@ -140,20 +141,23 @@ fn dates(certificate: &X509Certificate<'_>) -> Result<(DateTime<Utc>, Expiry), C
 
 /// The two's complement of DER as signed hex.
 fn serial(raw: &[u8]) -> String {
-    let negative = raw.first().is_some_and(|first| *first >= 0x80);
-    let mut magnitude = raw.to_vec();
-    if negative {
-        let mut carry = true;
-        for byte in magnitude.iter_mut().rev() {
-            let (sum, over) = (!*byte).overflowing_add(u8::from(carry));
-            (*byte, carry) = (sum, over);
-        }
+    if raw.first().is_none_or(|first| *first < 0x80) {
+        return hex_without_zeros(raw);
     }
-    let zeros = magnitude.iter().take_while(|byte| **byte == 0).count();
-    // Zero keeps a byte.
-    let digits = magnitude.get(zeros.min(magnitude.len().saturating_sub(1))..).unwrap_or_default();
-    let sign = if negative { "-" } else { "" };
-    format!("{sign}{}", data_encoding::HEXLOWER.encode(digits))
+    let mut magnitude = raw.to_vec();
+    let mut carry = true;
+    for byte in magnitude.iter_mut().rev() {
+        let (sum, over) = (!*byte).overflowing_add(u8::from(carry));
+        (*byte, carry) = (sum, over);
+    }
+    format!("-{}", hex_without_zeros(&magnitude))
+}
+
+/// Without bytes of zero in front, but for the last of all.
+fn hex_without_zeros(bytes: &[u8]) -> String {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let digits = bytes.get(zeros.min(bytes.len().saturating_sub(1))..).unwrap_or_default();
+    data_encoding::HEXLOWER.encode(digits)
 }
 
 /// The parts of a certificate, in their order, by the names of RFC 5280 section 4.1.

@@ -24,8 +24,6 @@ pub enum Happening {
 pub enum DeviceHappening {
     /// Its lifecycle asked to be woken.
     Wake,
-    /// Its place in the plan has come.
-    Start,
     /// It connects; again after its heartbeat, where that is said.
     Connect {
         /// Whether it goes on connecting.

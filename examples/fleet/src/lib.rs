@@ -10,7 +10,7 @@
 //! | [`device`], [`field`] | what a device holds; what devices and technicians do |
 //! | [`world`], [`ledger`], [`agenda`] | everything outside of the platform; the books; what happens next |
 //! | [`services`] | the library's traits over that world |
-//! | [`operations`] | the index, the sweep, the plan, the checklist |
+//! | [`operations`], [`turns`] | the index, the sweep, the checklist; the plan, and whose turn it is |
 //! | [`simulation`] | the run |
 //! | [`renewals`], [`endings`] | what became of each renewal, and of each device |
 //! | [`report`], [`wording`] | what an operator reads |
@@ -30,5 +30,6 @@ pub mod report;
 pub mod roster;
 pub mod services;
 pub mod simulation;
+pub mod turns;
 pub mod wording;
 pub mod world;

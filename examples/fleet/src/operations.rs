@@ -1,13 +1,13 @@
 //! The daily job: the index, the sweep, the plan of the renewals, and what the people of operations look at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc, Weekday};
 use iot_runbook::certificate::checklist::{
     AutoRenewal, Checklist, EmergencyLook, Evidence, MonitoringRun, ProvisioningDrill,
 };
 use iot_runbook::certificate::lifecycle::{Credential, Lifecycle, Standing};
-use iot_runbook::certificate::schedule::{self, Forecast, Pending, Rate, Scheduler, Start, TokenBucket};
+use iot_runbook::certificate::schedule::{self, Forecast, Pending, Scheduler};
 use iot_runbook::certificate::sweep::{
     Contact, Digest, Due, Entry, ExpiryIndex, Metrics, Renewal, Settings, Sweep,
 };
@@ -45,8 +45,8 @@ pub struct Operations {
     settings: Settings,
     sweep: Sweep,
     scheduler: Scheduler,
-    bucket: TokenBucket,
-    plan: BTreeMap<u32, DateTime<Utc>>,
+    /// How many renewals had been started when the last digest went out.
+    started_before: usize,
     /// Those that a digest named before they had ended.
     warned: BTreeSet<u64>,
     last_run: Option<MonitoringRun>,
@@ -65,7 +65,6 @@ impl Operations {
         }
         let mut spread = schedule::Settings::default();
         (spread.spread, spread.lead) = (TimeDelta::hours(2), TimeDelta::hours(1));
-        let many = u32::try_from(world.devices.len() / 500).unwrap_or(u32::MAX);
         let settings = Settings::default();
         Ok(Self {
             index,
@@ -74,8 +73,7 @@ impl Operations {
             settings,
             sweep: Sweep::new(settings),
             scheduler: Scheduler::new(spread)?,
-            bucket: TokenBucket::full(Rate::new(many.max(2), 5)?, world.start),
-            plan: BTreeMap::new(),
+            started_before: 0,
             warned: BTreeSet::new(),
             last_run: None,
             reviewed_at: None,
@@ -108,7 +106,6 @@ impl Operations {
             .with_auto_renewal(lifecycle.auto_renewal())
             .with_revoked(world.ledger.is_retired(lifecycle.in_use().fingerprint));
         self.index.insert(&entry)?;
-        self.plan.remove(&number);
         if let Some(day) = self.days.last_mut() {
             day.confirmed += 1;
         }
@@ -149,12 +146,15 @@ impl Operations {
         Ok(())
     }
 
-    /// Runs the job: it says which renewals start when. Where certificates live for a day it runs each hour; the digest
+    /// Runs the job: it plans which renewals start when. Where certificates live for a day it runs each hour; the digest
     /// of the morning goes out.
     ///
     /// # Errors
     /// [`FleetError`] where the clock cannot be trusted.
-    pub fn run(&mut self, world: &mut World, now: DateTime<Utc>) -> Result<Vec<Start>, FleetError> {
+    pub fn run(&mut self, world: &mut World, now: DateTime<Utc>) -> Result<(), FleetError> {
+        if let Some(day) = self.days.last_mut() {
+            day.started = world.turns.count() - self.started_before;
+        }
         let digest = self.sweep.run(&self.index, now, |number| {
             let device = world.device(u32::try_from(number).ok()?)?;
             Some(Contact::new(device.last_seen).with_back_at(device.expected_at(now)))
@@ -172,22 +172,22 @@ impl Operations {
         }
         let pending: Vec<_> = digest.to_renew().filter_map(|due| self.pending(due, now)).collect();
         if self.forecast.is_none() {
-            self.forecast = Some(self.scheduler.forecast(pending.clone(), &self.bucket, now));
+            self.forecast = Some(self.scheduler.forecast(pending.clone(), world.turns.bucket(), now));
         }
-        let starts = self.scheduler.plan(pending, &self.bucket, now).starts;
-        self.plan =
-            starts.iter().filter_map(|start| Some((u32::try_from(start.device).ok()?, start.at))).collect();
+        let plan = self.scheduler.plan(pending, world.turns.bucket(), now);
+        world.turns.plan(&plan.starts);
         let paged = digest.page().map_or(0, |page| page.due.len());
         self.last_run = Some(MonitoringRun::new(now, true));
         if now.hour() == HOUR || self.days.is_empty() {
             if now.weekday() == Weekday::Mon {
                 self.reviewed_at = Some(now);
             }
+            self.started_before = world.turns.count();
             self.days.push(Day { digest, paged, started: 0, confirmed: 0 });
         } else if let Some(day) = self.days.last_mut() {
             day.paged += paged;
         }
-        Ok(starts)
+        Ok(())
     }
 
     fn pending(&self, due: &Due, now: DateTime<Utc>) -> Option<Pending> {
@@ -202,23 +202,6 @@ impl Operations {
         let issuer = self.index.issuer_not_after(&entry);
         let policy = self.index.policy();
         Some(Metrics::of(policy, self.settings.grace, entry.not_before, entry.not_after, issuer, now))
-    }
-
-    /// Whether a renewal may start now, as planned. Otherwise: when to ask again, where it is planned still.
-    pub fn start(&mut self, number: u32, now: DateTime<Utc>) -> Result<(), Option<DateTime<Utc>>> {
-        match self.plan.get(&number) {
-            None => return Err(None),
-            Some(at) if *at > now => return Err(None),
-            Some(_) => {}
-        }
-        if !self.bucket.try_take(now) {
-            return Err(Some(self.bucket.ready_at(now)));
-        }
-        self.plan.remove(&number);
-        if let Some(day) = self.days.last_mut() {
-            day.started += 1;
-        }
-        Ok(())
     }
 
     /// Goes on from what was saved, as after a restart.

@@ -28,6 +28,7 @@ pub fn report(run: &Run) -> String {
         moment(world.start),
         run.options.seed
     ));
+    kinds(&mut text, &world);
     days(&mut text, run);
     if let Some(day) = run.operations.days.first() {
         morning(&mut text, "The first morning", &world, &day.digest);
@@ -88,8 +89,24 @@ fn name(world: &World, device: u64) -> String {
     device.map_or_else(|| "?".to_owned(), |device| device.name.clone())
 }
 
+/// What the names stand for.
+fn kinds(text: &mut Text, world: &World) {
+    for (model, is) in [
+        ("pump", "a certificate lives for a year"),
+        ("press", "the same, and its issuer `Press CA` ends first"),
+        ("scale", "the same, and people renew it by hand"),
+        ("camera", "a certificate lives for six days"),
+        ("edge", "a certificate lives for a day"),
+    ] {
+        let count = world.devices.iter().filter(|device| device.kind.model() == model).count();
+        text.line(format_args!("{count:>6}  {model:<7} {is}"));
+    }
+}
+
 fn days(text: &mut Text, run: &Run) {
-    text.heading("Day by day, as the digest of the morning has it; what was done until the next one");
+    text.heading(
+        "Day by day: the digest of the morning, and what was done until the next (the last has only begun)",
+    );
     text.line(format_args!(
         "{:<12}{:>10}{:>9}{:>11}{:>9}{:>9}{:>9}{:>8}{:>9}{:>11}",
         "day",

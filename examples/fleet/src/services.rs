@@ -82,6 +82,12 @@ impl ProvisioningService for Services {
     async fn issue(&self, request: &IssueRequest) -> Result<Issued, ServiceError> {
         self.act(&request.device, |world, number, now| {
             if world.ledger.issued(&request.key).is_none() {
+                if request.issue.urgent {
+                    world.turns.begin(number);
+                }
+                world.turns.take(number, now).map_err(|until| {
+                    ServiceError::postponed(until, "others end sooner, or its window is later")
+                })?;
                 new_key(world, number, &request.issue.key, now)?;
             }
             let issued = world.issue(number, &request.key, request.issue.generation, now).map_err(refused)?;

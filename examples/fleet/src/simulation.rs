@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::Stage;
-use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Origin, Rules, Standing};
+use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Rules, Standing};
 use iot_runbook::certificate::service::Worker;
 use iot_runbook::certificate::validity::Fingerprint;
 use iot_runbook::time::ManualClock;
@@ -30,8 +29,6 @@ struct Kept {
     in_use: Fingerprint,
     /// When it is to be woken.
     wake_at: Option<DateTime<Utc>>,
-    /// Whether its renewal may begin: its place in the plan has come.
-    has_started: bool,
 }
 
 /// A fleet, its services, and the job over it.
@@ -98,12 +95,7 @@ impl Simulation {
             let Some(device) = world.device(number) else { continue };
             let lifecycle = Lifecycle::new(device.name.as_str(), credential, start)?
                 .with_auto_renewal(device.kind.renews_by_itself());
-            fleet.push(Kept {
-                lifecycle,
-                in_use: credential.fingerprint,
-                wake_at: Some(start),
-                has_started: false,
-            });
+            fleet.push(Kept { lifecycle, in_use: credential.fingerprint, wake_at: Some(start) });
         }
         for hour in 0..=i64::from(options.days) * 24 {
             world.agenda.add(start + TimeDelta::hours(hour), Happening::Sweep);
@@ -125,18 +117,19 @@ impl Simulation {
     }
 
     fn sweep(&mut self, now: DateTime<Utc>) -> Result<(), FleetError> {
-        let mut world = lock(&self.world);
-        for start in self.operations.run(&mut world, now)? {
-            if let Ok(number) = u32::try_from(start.device) {
-                world.later(number, start.at, DeviceHappening::Start);
-            }
-        }
-        Ok(())
+        self.operations.run(&mut lock(&self.world), now)
     }
 
     fn issuer_replaced(&mut self, now: DateTime<Utc>) -> Result<(), FleetError> {
         let mut world = lock(&self.world);
         world.replace_issuer(now)?;
+        // Whoever replaces an issuer tells the lifecycles of its leaves, due or not.
+        for (number, kept) in (0..).zip(&self.fleet) {
+            let issuer = kept.lifecycle.in_use().issuer;
+            if issuer.and_then(|issuer| world.mint.number_of(issuer.fingerprint)) == Some(OLD_CA) {
+                world.hear(number, now, Event::IssuerReplaced);
+            }
+        }
         self.operations.issuer_replaced(&world, OLD_CA, NEW_CA)
     }
 
@@ -171,14 +164,7 @@ impl Simulation {
             DeviceHappening::Visit(key) => lock(&self.world).visit(number, &key, now)?,
             DeviceHappening::Wake if kept.wake_at != Some(now) => {}
             DeviceHappening::Wake => return self.turn(number, now).await,
-            DeviceHappening::Start => {
-                if self.start(number, now) {
-                    return self.turn(number, now).await;
-                }
-            }
             DeviceHappening::Hear(event) => {
-                // A key in other hands waits for no plan.
-                kept.has_started |= matches!(*event, Event::KeyCompromised { .. });
                 self.ignored += u32::from(kept.lifecycle.handle(&self.rules, *event, now).is_err());
                 return self.turn(number, now).await;
             }
@@ -186,40 +172,14 @@ impl Simulation {
         Ok(())
     }
 
-    /// Whether the renewal of a device starts now.
-    fn start(&mut self, number: u32, now: DateTime<Utc>) -> bool {
-        let Some(kept) = usize::try_from(number).ok().and_then(|at| self.fleet.get_mut(at)) else {
-            return false;
-        };
-        match self.operations.start(number, now) {
-            Ok(()) => {}
-            Err(Some(again_at)) => {
-                lock(&self.world).later(number, again_at, DeviceHappening::Start);
-                return false;
-            }
-            Err(None) => return false,
-        }
-        kept.has_started = true;
-        if kept.lifecycle.standing() == Standing::HeldByIssuer {
-            self.ignored +=
-                u32::from(kept.lifecycle.handle(&self.rules, Event::IssuerReplaced, now).is_err());
-        }
-        true
-    }
-
-    /// Carries out what a lifecycle wants done, unless its renewal must wait for its place.
+    /// Carries out what a lifecycle wants done.
     async fn turn(&mut self, number: u32, now: DateTime<Utc>) -> Result<(), FleetError> {
         let Some(kept) = usize::try_from(number).ok().and_then(|at| self.fleet.get_mut(at)) else {
             return Ok(());
         };
-        if kept.is_held_back(&self.rules, now) {
-            // The next run of the job plans it, if it is not planned yet.
-            kept.wake_at = Some(now + TimeDelta::hours(1));
-        } else {
-            let turn = self.worker.turn(&mut kept.lifecycle, &self.rules, &*self.clock, |_| {}).await;
-            self.ignored += u32::try_from(turn.ignored.len()).unwrap_or(u32::MAX);
-            kept.wake_at = turn.wake_at.map(|at| at.max(now + TimeDelta::seconds(1)));
-        }
+        let turn = self.worker.turn(&mut kept.lifecycle, &self.rules, &*self.clock, |_| {}).await;
+        self.ignored += u32::try_from(turn.ignored.len()).unwrap_or(u32::MAX);
+        kept.wake_at = turn.wake_at.map(|at| at.max(now + TimeDelta::seconds(1)));
         let mut world = lock(&self.world);
         if let Some(at) = kept.wake_at {
             world.later(number, at, DeviceHappening::Wake);
@@ -227,36 +187,24 @@ impl Simulation {
         self.renewals.note(number, &kept.lifecycle);
         if kept.lifecycle.in_use().fingerprint != kept.in_use {
             kept.in_use = kept.lifecycle.in_use().fingerprint;
-            kept.has_started = kept.lifecycle.standing() == Standing::Renewing;
+            if kept.lifecycle.standing() != Standing::Renewing {
+                world.turns.end(number);
+            }
             self.operations.replace(&world, number, &kept.lifecycle)?;
         }
-        self.operations.renewal_is(number, &kept.lifecycle, kept.has_started);
+        self.operations.renewal_is(number, &kept.lifecycle, world.turns.has_come(number));
         Ok(())
     }
 
     fn end(self, options: Options) -> Run {
         let Self { rules, world, operations, fleet, renewals, ignored, until, .. } = self;
+        let turns = lock(&world);
         let became = renewals.counts(|number| {
             let kept = fleet.get(usize::try_from(number).ok()?)?;
-            Some((&kept.lifecycle, kept.has_started))
+            Some((&kept.lifecycle, turns.turns.has_come(number)))
         });
+        drop(turns);
         let lifecycles = fleet.into_iter().map(|kept| kept.lifecycle).collect();
         Run { options, rules, now: until, world, operations, lifecycles, became, ignored }
-    }
-}
-
-impl Kept {
-    /// Whether its renewal is due, and must wait for its place in the plan.
-    fn is_held_back(&self, rules: &Rules, now: DateTime<Utc>) -> bool {
-        let lifecycle = &self.lifecycle;
-        let is_urgent = lifecycle.in_recovery()
-            || lifecycle.cut_off_at().is_some()
-            || lifecycle.origin() == Origin::Emergency;
-        if self.has_started || is_urgent || !lifecycle.auto_renewal() {
-            return false;
-        }
-        let is_due = matches!(lifecycle.stage(rules, now), Stage::Renewal | Stage::FollowUp)
-            && lifecycle.standing() == Standing::Settled;
-        is_due || lifecycle.open_commands().any(|key| key.as_str().ends_with("/issue"))
     }
 }

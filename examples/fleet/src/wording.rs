@@ -29,7 +29,9 @@ pub fn cause(cause: &Cause) -> String {
         Cause::DeviceSilent => "the device said nothing".to_owned(),
         Cause::DeviceFailed { reason } => format!("the device failed: {}", reason.as_str()),
         Cause::NotConfirmed => "it was not seen with the new certificate".to_owned(),
-        Cause::Retired => "its key was in other hands".to_owned(),
+        Cause::Retired => {
+            "it was retired: its key was in other hands, or the device went back to it".to_owned()
+        }
         other => format!("{other:?}"),
     }
 }
@@ -62,6 +64,9 @@ pub fn happening(what: &Happening) -> String {
         Happening::Issued(print) => format!("{} is issued", short(*print)),
         Happening::Refused(why) => format!("what was issued is refused: {why}"),
         Happening::CommandFailed { key, reason } => format!("{key} failed: {}", reason.as_str()),
+        Happening::Postponed { until } => {
+            format!("it waits for its turn until {}", until.format("%Y-%m-%d %H:%M"))
+        }
         Happening::Published => "published".to_owned(),
         Happening::Downloaded => "the device has it".to_owned(),
         Happening::TestPassed => "the device's test passed".to_owned(),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{CommandKey, Event, Issued, Outlook, PostMortem};
+use iot_runbook::certificate::schedule::{Rate, TokenBucket};
 use iot_runbook::certificate::service::Notice;
 
 use crate::agenda::{Agenda, DeviceHappening, Happening};
@@ -14,6 +15,7 @@ use crate::ledger::Ledger;
 use crate::mint::{Mint, PublicKey};
 use crate::random::Random;
 use crate::roster::{EDGE_CA, Kind, NEW_CA, OLD_CA, PLANT_CA};
+use crate::turns::Turns;
 
 /// How much the network did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct World {
     pub ledger: Ledger,
     /// What happens next.
     pub agenda: Agenda,
+    /// Whose turn it is at the provisioning service.
+    pub turns: Turns,
     /// Who was told what, by key.
     pub notices: BTreeMap<CommandKey, Notice>,
     /// The records of emergencies, by key.
@@ -99,8 +103,10 @@ impl World {
         ] {
             mint.add(number, name, (since, until), &mut random)?;
         }
+        let rate = Rate::new((devices / 500).max(2), 5)?;
         let mut world = Self {
             start,
+            turns: Turns::new(TokenBucket::full(rate, start)),
             devices: Vec::new(),
             mint,
             ledger: Ledger::default(),

@@ -91,7 +91,8 @@ pub struct Issue {
     pub key: SubjectKey,
     /// When the one in use ends: of many requests, the soonest is the first. `None`: never.
     pub needed_by: Option<DateTime<Utc>>,
-    /// Whether it must not wait for its turn among those of a fleet: the key is compromised, or the device is cut off.
+    /// Whether it must not wait for its turn among those of a fleet: the key is compromised, the device is cut off, or has an
+    /// emergency certificate.
     pub urgent: bool,
 }
 

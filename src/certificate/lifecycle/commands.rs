@@ -147,8 +147,9 @@ impl Lifecycle {
     ) -> Result<(), Ignored> {
         let end = self.in_use.end();
         let open = self.outbox.find_mut(key).ok_or(Ignored::UnknownCommand)?;
-        if !matches!(open.command, Command::Issue(_)) {
-            return Err(Ignored::UnknownCommand);
+        let Command::Issue(issue) = &open.command else { return Err(Ignored::UnknownCommand) };
+        if issue.urgent {
+            return self.failed(rules, key, Reason::new("it was put off, though it must not wait"), now);
         }
         if open.handed.is_none() {
             return Err(Ignored::Known);
@@ -156,6 +157,7 @@ impl Lifecycle {
         open.handed = None;
         let wait = until.signed_duration_since(now).clamp(SHORTEST, LONGEST_TURN);
         open.due = rules.again(wait, now, end);
+        self.timeline.note_latest(now, Happening::Postponed { until });
         Ok(())
     }
 

@@ -34,10 +34,15 @@ impl Lifecycle {
         let asked_for =
             self.renewal.as_ref().is_some_and(|one| one.step == Step::Issuing && one.key.admits(public_key));
         let offered = self.offered.as_ref().is_some_and(|csr| csr.public_key() == public_key);
-        if fingerprints.is_empty() && !asked_for && !offered {
+        // Whatever is being brought to the device may be for that key, and be told of later.
+        let brought = self.recovery.is_some() || self.unanswered.is_some();
+        if fingerprints.is_empty() && !asked_for && !offered && !brought {
             return Err(Ignored::UnknownCertificate);
         }
         self.compromised.push(public_key);
+        if self.renewal.is_none() && self.recovery.is_none() {
+            self.timeline.clear();
+        }
         self.timeline.note(now, Happening::KeyCompromised(public_key));
         self.alert(AlertKind::KeyCompromised);
         self.offered.take_if(|csr| csr.public_key() == public_key);

@@ -151,6 +151,13 @@ impl Issued {
             _ => None,
         }
     }
+
+    /// Whether it lasts no longer than the one in use because its issuer ends then: renewed under that issuer, lives would
+    /// only become shorter and shorter.
+    pub(super) fn no_gain(&self, in_use: &Credential) -> Option<Refusal> {
+        let issuer = self.credential.issuer.filter(|issuer| issuer.not_after <= self.credential.not_after)?;
+        (issuer.not_after <= Expiry::at(in_use.end()?)).then_some(Refusal::IssuerDue { issuer })
+    }
 }
 
 impl TryFrom<String> for Issued {
@@ -175,8 +182,8 @@ pub enum Refusal {
     /// It is due for renewal already.
     #[error("it is due for renewal already: have it issued for longer")]
     Due,
-    /// It is due for renewal already because its issuer ends.
-    #[error("it is due for renewal already because its issuer {} ends at {}: renew the issuer", issuer.fingerprint, issuer.not_after)]
+    /// It is due for renewal already because its issuer ends, or lasts no longer than the one in use for that.
+    #[error("it lasts too short because its issuer {} ends at {}: renew the issuer", issuer.fingerprint, issuer.not_after)]
     IssuerDue {
         /// The issuer.
         issuer: Issuer,

@@ -44,7 +44,8 @@ pub enum Event {
     },
     /// The device asks for its next certificate to be for the key of this request.
     KeyOffered(Csr),
-    /// The issuer that held renewals up has been replaced.
+    /// The issuer of the certificate in use, or of the one that was refused for it, has a successor. Told before the
+    /// certificate is due, it is remembered. Tell each device that has a certificate from it.
     IssuerReplaced,
     /// What is known of when the device can be reached.
     Outlook(Outlook),
@@ -89,7 +90,8 @@ pub enum Event {
         reason: Reason,
     },
     /// A certificate is not issued yet: the request waits for its turn among those of the fleet. It comes again then, or
-    /// within a day, or a tenth of the time that the certificate in use has left; that is no failure.
+    /// within a day, or the [`retry_share`](super::Settings::retry_share) of what the certificate in use has left; that is
+    /// no failure. Of a request that is [urgent](super::Issue::urgent) it is one: that must not wait.
     Postponed {
         /// The key of the command to issue it.
         key: CommandKey,

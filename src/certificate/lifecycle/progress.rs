@@ -58,8 +58,9 @@ impl Lifecycle {
             Some(renewal) if renewal.told => Standing::Failing,
             Some(renewal) if matches!(renewal.step, Step::Held(_)) => Standing::HeldByIssuer,
             Some(_) => Standing::Renewing,
-            None if self.candidates.is_empty() => Standing::Settled,
-            None => Standing::Renewing,
+            None if !self.candidates.is_empty() => Standing::Renewing,
+            None if self.escalated.is_some() && self.issuer_to_replace().is_some() => Standing::HeldByIssuer,
+            None => Standing::Settled,
         }
     }
 

@@ -182,8 +182,7 @@ impl Lifecycle {
         }
         let key = SubjectKey::Fresh { except: self.compromised.clone() };
         if let Some(why) = certificate.refusal(rules, now, &key, &self.in_use) {
-            self.timeline.note(now, Happening::Refused(why));
-            self.alert(AlertKind::CertificateRefused { why });
+            self.refuse(certificate.credential(), why, now);
             if is_asked && self.is_re_provisioning() {
                 self.re_provisioning_failed(rules, now);
             }
@@ -230,8 +229,7 @@ impl Lifecycle {
             None
         };
         if let Some(why) = refusal {
-            self.timeline.note(now, Happening::Refused(why));
-            self.alert(AlertKind::CertificateRefused { why });
+            self.refuse(&credential, why, now);
             return Err(Ignored::Refused(why));
         }
         self.generation = self.generation.saturating_add(1);

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::Lifecycle;
 use super::clock::is_over;
 use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
-use super::credential::{Csr, Issued, Refusal, SubjectKey};
+use super::credential::{Credential, Csr, Issued, Refusal, SubjectKey};
 use super::event::{Ignored, Outlook};
 use super::rules::Rules;
 use super::state::{Candidate, Failure, FollowUp, Origin, Renewal, Step, Successor};
@@ -25,7 +25,10 @@ impl Lifecycle {
             Stage::Renewal | Stage::FollowUp | Stage::Expired
         );
         if is_due || self.origin == Origin::Emergency || self.cut_off.is_some() {
-            self.timeline.clear();
+            // What cut the device off is how it began.
+            if self.cut_off.is_none() {
+                self.timeline.clear();
+            }
             self.begin(rules, None, now);
         }
     }
@@ -45,10 +48,8 @@ impl Lifecycle {
             }
             None => SubjectKey::Held(self.in_use.public_key),
         };
-        let step = match self.in_use.binding_issuer() {
-            Some(issuer) if after.is_none() && self.cut_off.is_none() && !self.leaf_is_due(rules, now) => {
-                Step::Held(*issuer)
-            }
+        let step = match self.issuer_that_binds() {
+            Some(issuer) if after.is_none() && !self.leaf_is_due(rules, now) => Step::Held(issuer),
             _ => Step::Issuing,
         };
         if let Step::Held(issuer) = step {
@@ -62,7 +63,7 @@ impl Lifecycle {
             began_at: now,
             attempt_at: now,
             key,
-            urgent: self.cut_off.is_some(),
+            urgent: self.is_needed_at_once(),
             step,
             failures,
             failure,
@@ -74,7 +75,30 @@ impl Lifecycle {
     /// Whether the certificate would be due if its issuers did not end.
     fn leaf_is_due(&self, rules: &Rules, now: DateTime<Utc>) -> bool {
         let stage = rules.policy().stage(&self.in_use.own_facts(), now, None);
-        self.origin == Origin::Emergency || matches!(stage, Stage::Renewal | Stage::FollowUp | Stage::Expired)
+        matches!(stage, Stage::Renewal | Stage::FollowUp | Stage::Expired)
+    }
+
+    /// The issuer of the certificate in use, where another from it would last no longer. What must be replaced at once is
+    /// replaced all the same.
+    fn issuer_that_binds(&self) -> Option<super::Issuer> {
+        let issuer = self.in_use.binding_issuer().filter(|one| self.replaced != Some(one.fingerprint))?;
+        (!self.is_needed_at_once()).then_some(*issuer)
+    }
+
+    /// Whether the device is cut off, or goes on with a key that was made elsewhere.
+    fn is_needed_at_once(&self) -> bool {
+        self.cut_off.is_some() || self.origin == Origin::Emergency
+    }
+
+    /// The issuer that is to be replaced before anything else helps.
+    pub(super) fn issuer_to_replace(&self) -> Option<super::Issuer> {
+        match self.renewal.as_ref().map(|renewal| &renewal.step) {
+            Some(Step::Held(issuer) | Step::Refused { why: Refusal::IssuerDue { issuer }, .. }) => {
+                Some(*issuer)
+            }
+            Some(_) => None,
+            None => self.issuer_that_binds().filter(|_| !self.auto_renewal),
+        }
     }
 
     fn escalate(&mut self, issuer: super::Issuer) {
@@ -177,7 +201,7 @@ impl Lifecycle {
         if self.adopted.as_ref().is_some_and(|adopted| adopted.generation == generation) {
             return Err(known(self.in_use.fingerprint));
         }
-        let current = self.generation;
+        let (current, is_needed_at_once) = (self.generation, self.is_needed_at_once());
         let Some(renewal) = self.renewal.as_mut().filter(|renewal| renewal.generation == generation) else {
             return Err(Ignored::OtherGeneration { told: generation, current });
         };
@@ -186,29 +210,39 @@ impl Lifecycle {
             Step::Refused { .. } => return Err(Ignored::Known),
             Step::Held(_) | Step::Issuing => {}
         }
-        let refusal = if self.compromised.contains(&certificate.credential().public_key) {
-            Some(Refusal::OtherKey { found: certificate.credential().public_key })
+        let credential = *certificate.credential();
+        let refusal = if self.compromised.contains(&credential.public_key) {
+            Some(Refusal::OtherKey { found: credential.public_key })
         } else {
-            certificate.refusal(rules, now, &renewal.key, &self.in_use)
+            let refusal = certificate.refusal(rules, now, &renewal.key, &self.in_use);
+            refusal.or_else(|| certificate.no_gain(&self.in_use).filter(|_| !is_needed_at_once))
         };
         self.outbox.drop_where(|command| matches!(command, Command::Issue(_)));
         let Some(why) = refusal else {
-            self.timeline.note(now, Happening::Issued(certificate.credential().fingerprint));
+            self.timeline.note(now, Happening::Issued(credential.fingerprint));
             renewal.step = Step::Issued(Box::new(Successor::new(certificate)));
             return Ok(());
         };
-        self.timeline.note(now, Happening::Refused(why));
         renewal.failures = renewal.failures.saturating_add(1);
         renewal.failure = Some(Failure { at: now, reason: Reason::new(why.to_string()) });
         renewal.told = true;
         let again_at = rules.again(rules.wait(renewal.failures), now, self.in_use.end());
         let again_at = (!matches!(why, Refusal::IssuerDue { .. })).then_some(again_at);
         renewal.step = Step::Refused { why, again_at };
-        self.alert(AlertKind::CertificateRefused { why });
+        self.refuse(&credential, why, now);
         if let Refusal::IssuerDue { issuer } = why {
             self.escalate(issuer);
         }
         Err(Ignored::Refused(why))
+    }
+
+    /// Tells of a certificate that is not taken. One for a key in other hands must be of no use to them either.
+    pub(super) fn refuse(&mut self, credential: &Credential, why: Refusal, now: DateTime<Utc>) {
+        self.timeline.note(now, Happening::Refused(why));
+        self.alert(AlertKind::CertificateRefused { why });
+        if self.compromised.contains(&credential.public_key) {
+            self.order_retirement(credential.fingerprint, true, now);
+        }
     }
 
     /// An attempt failed: after so many in a row someone is told.
@@ -362,28 +396,26 @@ impl Lifecycle {
 
     pub(super) fn issuer_replaced(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), Ignored> {
         self.escalated = None;
-        let Some(renewal) = &mut self.renewal else { return Err(Ignored::Known) };
-        match renewal.step {
-            Step::Held(_) => {
+        // What is not due yet goes by it when it is.
+        let issuer = self.in_use.issuer.map(|issuer| issuer.fingerprint);
+        let is_new = std::mem::replace(&mut self.replaced, issuer) != issuer;
+        match &mut self.renewal {
+            Some(renewal) if matches!(renewal.step, Step::Held(_)) => {
                 renewal.step = Step::Issuing;
                 renewal.attempt_at = now;
-                Ok(())
             }
-            Step::Refused { why: Refusal::IssuerDue { .. }, .. } => {
+            Some(Renewal { step: Step::Refused { why: Refusal::IssuerDue { .. }, .. }, .. }) => {
                 let after = self.renewal.take();
                 self.begin(rules, after, now);
-                Ok(())
             }
-            _ => Err(Ignored::Known),
+            _ if is_new => {}
+            _ => return Err(Ignored::Known),
         }
+        Ok(())
     }
 
     pub(super) fn follow_up_if_due(&mut self, rules: &Rules, now: DateTime<Utc>) {
         if self.follow_up.is_some() || self.recovery.is_some() {
-            return;
-        }
-        // Its issuer was told of, once for all its leaves, and no visit helps before that is replaced.
-        if self.renewal.as_ref().is_some_and(|renewal| matches!(renewal.step, Step::Held(_))) {
             return;
         }
         let by_hand = !self.auto_renewal && (self.origin == Origin::Emergency || self.cut_off.is_some());
@@ -392,11 +424,16 @@ impl Lifecycle {
             Stage::Renewal => !self.auto_renewal,
             _ => by_hand,
         };
-        if due {
-            self.timeline.note(now, Happening::FollowedUp);
-            self.alert(AlertKind::FollowUp);
-            self.schedule(now);
+        if !due {
+            return;
         }
+        if let Some(issuer) = self.issuer_to_replace() {
+            // That is told once for all its leaves, and no visit helps before.
+            return self.escalate(issuer);
+        }
+        self.timeline.note(now, Happening::FollowedUp);
+        self.alert(AlertKind::FollowUp);
+        self.schedule(now);
     }
 
     fn schedule(&mut self, now: DateTime<Utc>) {

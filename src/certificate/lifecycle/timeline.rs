@@ -46,6 +46,11 @@ pub enum Happening {
         /// Why.
         reason: Reason,
     },
+    /// It is not issued yet: the request waits for its turn. Of several in a row the latest is kept.
+    Postponed {
+        /// When its turn is expected.
+        until: DateTime<Utc>,
+    },
     /// The certificate was published.
     Published,
     /// The device has it.
@@ -99,6 +104,12 @@ impl Timeline {
             self.0.remove(FIRST);
         }
         self.0.push(Entry { at, what });
+    }
+
+    /// The same, in the place of what was noted last where that is of its kind.
+    pub(super) fn note_latest(&mut self, at: DateTime<Utc>, what: Happening) {
+        self.0.pop_if(|last| std::mem::discriminant(&last.what) == std::mem::discriminant(&what));
+        self.note(at, what);
     }
 
     pub(super) fn clear(&mut self) {

@@ -2,6 +2,8 @@ use serde::{Deserialize, Serialize};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
+use super::oid;
+
 /// What kind of key a certificate is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -28,25 +30,39 @@ pub enum KeyAlgorithm {
 
 impl KeyAlgorithm {
     pub(super) fn of(key: &SubjectPublicKeyInfo<'_>) -> Self {
-        let algorithm = key.algorithm.algorithm.to_id_string();
-        match algorithm.as_str() {
-            "1.2.840.113549.1.1.1" => Self::Rsa { bits: rsa_bits(key) },
-            "1.2.840.10045.2.1" => {
+        match &*oid::minimal(&key.algorithm.algorithm) {
+            RSA => Self::Rsa { bits: rsa_bits(key) },
+            EC => {
                 let curve = key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
-                match curve.map(|curve| curve.to_id_string()).as_deref() {
-                    Some("1.2.840.10045.3.1.7") => Self::EcP256,
-                    Some("1.3.132.0.34") => Self::EcP384,
-                    Some("1.3.132.0.35") => Self::EcP521,
-                    Some(other) => Self::Other(other.to_owned()),
-                    None => Self::Other(algorithm),
+                match curve.as_ref().map(oid::minimal).as_deref() {
+                    Some(P256) => Self::EcP256,
+                    Some(P384) => Self::EcP384,
+                    Some(P521) => Self::EcP521,
+                    _ => Self::Other(curve.as_ref().unwrap_or(&key.algorithm.algorithm).to_id_string()),
                 }
             }
-            "1.3.101.112" => Self::Ed25519,
-            "1.3.101.113" => Self::Ed448,
-            _ => Self::Other(algorithm),
+            ED25519 => Self::Ed25519,
+            ED448 => Self::Ed448,
+            _ => Self::Other(key.algorithm.algorithm.to_id_string()),
         }
     }
 }
+
+// Object identifiers as DER has them.
+/// 1.2.840.113549.1.1.1
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+/// 1.2.840.10045.2.1
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+/// 1.2.840.10045.3.1.7
+const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+/// 1.3.132.0.34
+const P384: &[u8] = &[0x2b, 0x81, 4, 0, 34];
+/// 1.3.132.0.35
+const P521: &[u8] = &[0x2b, 0x81, 4, 0, 35];
+/// 1.3.101.112
+const ED25519: &[u8] = &[0x2b, 101, 112];
+/// 1.3.101.113
+const ED448: &[u8] = &[0x2b, 101, 113];
 
 fn rsa_bits(key: &SubjectPublicKeyInfo<'_>) -> u32 {
     let Ok(PublicKey::RSA(key)) = key.parsed() else { return 0 };

@@ -2,50 +2,60 @@
 
 use std::fmt::Write as _;
 
-use x509_parser::x509::{AttributeTypeAndValue, X509Name};
+use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
+
+use super::oid;
 
 /// The name as text: the last part, the most specific, first. Within a part of several values RFC 4514 leaves the
 /// order open, and OpenSSL's is taken: the last first.
 pub(super) fn rfc4514(name: &X509Name<'_>) -> String {
-    let mut text = String::new();
     let parts: Vec<_> = name.iter().collect();
+    // Around each value there are eleven bytes of DER at least, and four characters here.
+    let mut text = String::with_capacity(name.as_raw().len().saturating_sub(7 * parts.len()));
     for (at, part) in parts.into_iter().rev().enumerate() {
         if at > 0 {
             text.push(',');
         }
-        let attributes: Vec<_> = part.iter().collect();
-        for (at, attribute) in attributes.into_iter().rev().enumerate() {
-            if at > 0 {
-                text.push('+');
-            }
-            write_attribute(&mut text, attribute);
-        }
+        write_part(&mut text, part);
     }
     text
 }
 
-/// The short names of RFC 4514 section 3 and RFC 4519, and the one by which everybody knows PKCS #9's address.
-fn short_name(oid: &str) -> Option<&'static str> {
-    Some(match oid {
-        "2.5.4.3" => "CN",
-        "2.5.4.5" => "serialNumber",
-        "2.5.4.6" => "C",
-        "2.5.4.7" => "L",
-        "2.5.4.8" => "ST",
-        "2.5.4.9" => "street",
-        "2.5.4.10" => "O",
-        "2.5.4.11" => "OU",
-        "0.9.2342.19200300.100.1.1" => "UID",
-        "0.9.2342.19200300.100.1.25" => "DC",
-        "1.2.840.113549.1.9.1" => "emailAddress",
-        _ => return None,
-    })
+fn write_part(text: &mut String, part: &RelativeDistinguishedName<'_>) {
+    let mut attributes = part.iter();
+    let Some(first) = attributes.next() else { return };
+    let rest: Vec<_> = attributes.collect();
+    for attribute in rest.into_iter().rev() {
+        write_attribute(text, attribute);
+        text.push('+');
+    }
+    write_attribute(text, first);
 }
 
+/// The short names of RFC 4514 section 3 and RFC 4519, and the one by which everybody knows PKCS #9's address, by the DER
+/// of their object identifiers.
+const SHORT_NAMES: [(&[u8], &str); 11] = [
+    (&[0x55, 4, 3], "CN"),
+    (&[0x55, 4, 10], "O"),
+    (&[0x55, 4, 11], "OU"),
+    (&[0x55, 4, 6], "C"),
+    (&[0x55, 4, 7], "L"),
+    (&[0x55, 4, 8], "ST"),
+    (&[0x55, 4, 5], "serialNumber"),
+    (&[0x55, 4, 9], "street"),
+    (&[9, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 1], "UID"),
+    (&[9, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25], "DC"),
+    (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1], "emailAddress"),
+];
+
 fn write_attribute(text: &mut String, attribute: &AttributeTypeAndValue<'_>) {
-    let oid = attribute.attr_type().to_id_string();
-    let short = short_name(&oid);
-    text.push_str(short.unwrap_or(&oid));
+    let oid = attribute.attr_type();
+    let bytes = oid::minimal(oid);
+    let short = SHORT_NAMES.iter().find(|(der, _)| **der == *bytes).map(|(_, short)| *short);
+    match short {
+        Some(short) => text.push_str(short),
+        None => text.push_str(&oid.to_id_string()),
+    }
     text.push('=');
     match attribute.as_str() {
         Ok(value) if short.is_some() => write_escaped(text, value),
@@ -61,6 +71,11 @@ fn write_attribute(text: &mut String, attribute: &AttributeTypeAndValue<'_>) {
 
 /// RFC 4514 section 2.4, and control characters as the bytes they are.
 fn write_escaped(text: &mut String, value: &str) {
+    let is_plain =
+        |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b':');
+    if value.as_bytes().iter().all(is_plain) {
+        return text.push_str(value);
+    }
     let last = value.chars().count().saturating_sub(1);
     for (at, character) in value.chars().enumerate() {
         let escaped = match character {
@@ -85,6 +100,8 @@ fn write_escaped(text: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use x509_parser::prelude::FromDer as _;
+
     use super::*;
 
     #[test]
@@ -98,11 +115,35 @@ mod tests {
             ("a\\b\"c+d;e<f>g", "a\\\\b\\\"c\\+d\\;e\\<f\\>g"),
             ("a\nb\u{0}\u{85}", "a\\0Ab\\00\\C2\\85"),
             ("Zürich", "Zürich"),
+            ("00:1B-7._", "00:1B-7._"),
+            ("a b", "a b"),
             ("", ""),
         ] {
             let mut text = String::new();
             write_escaped(&mut text, value);
             assert_eq!(text, expected);
+        }
+    }
+    /// The name of one attribute, of that type and value.
+    fn name(oid: &[u8], value: &[u8]) -> String {
+        let element = |tag: u8, parts: &[&[u8]]| {
+            let content = parts.concat();
+            [&[tag, u8::try_from(content.len()).unwrap()][..], &content].concat()
+        };
+        let attribute = element(0x30, &[&element(0x06, &[oid]), &element(0x0c, &[value])]);
+        let der = element(0x30, &[&element(0x31, &[&attribute])]);
+        rfc4514(&X509Name::from_der(&der).unwrap().1)
+    }
+
+    #[test]
+    fn a_type_is_known_however_its_identifier_is_written() {
+        for (oid, expected) in [
+            (&[0x55, 4, 3][..], "CN=pump-7"),
+            (&[0x55, 4, 0x80, 3], "CN=pump-7"),
+            (&[0x55, 4, 12], "2.5.4.12=#70756d702d37"),
+            (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1], "emailAddress=pump-7"),
+        ] {
+            assert_eq!(name(oid, b"pump-7"), expected);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The lifecycle machine: its rules one by one, and beside a model of the world that knows nothing of its insides.
 
+mod answers;
 mod clocks;
+mod issuers;
 mod recovery;
 mod renewal;
 mod service;

@@ -158,6 +158,25 @@ fn later_than_all_that_was_told_and_told_as_it_happens_a_connection_is_sure() {
 }
 
 #[test]
+fn one_that_is_earlier_than_what_is_known_for_sure_puts_no_retirement_off() {
+    let first = with_left(30);
+    let by_hand = certificate(2, 2, NOW - day(30), NOW + day(60));
+    let hour = TimeDelta::hours(1);
+    let mut bench = Bench::new(&first);
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.pass(hour).connect(&first).unwrap();
+    bench.pass(hour * 2).orders();
+    bench.now = NOW;
+    bench.machine.accept_clock(&bench.rules, NOW);
+    // Later than all that was told, and not later than all that the wrong clock can have dated.
+    bench.pass(hour * 2).connect(&by_hand).unwrap();
+    let fingerprint = first.credential().fingerprint;
+    assert_eq!(bench.tell(Event::Connected { fingerprint, at: NOW + hour / 2 }), Err(Ignored::Stale));
+    bench.pass(day(7));
+    assert!(retires(&bench.orders(), &first));
+}
+
+#[test]
 fn a_connection_that_was_dated_ahead_confirms_nothing_though_no_other_was_told() {
     let by_hand = certificate(2, 2, NOW - day(30), NOW + day(60));
     let mut bench = Bench::new(&with_left(30));

@@ -86,6 +86,7 @@ fn no_contact_lately_means_physical_access_and_the_emergency_certificate_is_repl
         _ => None,
     });
     assert!(issue.unwrap().key.admits(fresh(60).credential().public_key));
+    assert!(issue.unwrap().urgent, "it is replaced at once");
     let record = orders.iter().find_map(|order| match &order.command {
         Command::OpenPostMortem(record) => Some(record),
         _ => None,

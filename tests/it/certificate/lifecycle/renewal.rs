@@ -18,7 +18,7 @@ fn next() -> Issued {
 }
 
 /// Due, and published for generation 1.
-fn published() -> (Bench, Issued) {
+pub(super) fn published() -> (Bench, Issued) {
     let mut bench = Bench::new(&with_left(19));
     let new = next();
     bench.order();

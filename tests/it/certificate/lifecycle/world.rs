@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{
-    Command, Event, Issue, Issued, Lifecycle, Order, Outlook, Rules, Standing, SubjectKey,
+    AlertKind, Command, Csr, Event, Issue, Issued, Lifecycle, Order, Outlook, Rules, Standing, SubjectKey,
 };
 use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 use iot_runbook::certificate::validity::Fingerprint;
 
-use super::{NOW, certificate, day, with_left};
+use super::{NOW, certificate, day, under_issuer, with_left};
 
 /// What can happen next.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +47,19 @@ pub(super) enum Action {
     ByHand,
     Restart,
     Decommission,
+    /// Of what happens more rarely: what is issued is for another key, or ends with an issuer that ends soon.
+    IssueForAnotherKey(String),
+    IssueUnderAnEndingIssuer(String),
+    /// The issuer has a successor, from which the next certificates are.
+    IssuerReplaced,
+    /// The key of what was issued last is in other hands, told or not.
+    CompromiseIssued,
+    /// The device asks for its next certificate to be for a new key.
+    OfferKey,
+    /// The test endpoint saw its test, which passed or failed.
+    Tested(bool),
+    /// It takes up what it was told to use, and that is told two hours later.
+    SwitchToldLater,
 }
 
 #[derive(Clone)]
@@ -63,6 +76,8 @@ pub(super) struct World {
     pub(super) orders: BTreeMap<String, Command>,
     /// What was issued, by key.
     issued: BTreeMap<String, Issued>,
+    /// The key of the last of them.
+    latest: Option<Fingerprint>,
     /// Which certificate the machine took for which generation.
     taken: BTreeMap<u64, Fingerprint>,
     seen: BTreeSet<Fingerprint>,
@@ -71,13 +86,19 @@ pub(super) struct World {
     /// What was told, each once.
     told: Vec<Event>,
     keys: u8,
+    /// Whether people know of an issuer that must be replaced.
+    issuer_told: bool,
     pub(super) closed: bool,
 }
 
 impl World {
     /// A device whose certificate of 60 days has so many left.
     pub(super) fn new(left: i64, auto_renewal: bool) -> Self {
-        let first = with_left(left);
+        Self::with(with_left(left), auto_renewal)
+    }
+
+    /// A device with that certificate.
+    pub(super) fn with(first: Issued, auto_renewal: bool) -> Self {
         let fingerprint = first.credential().fingerprint;
         let machine = Lifecycle::new("d", *first.credential(), NOW).unwrap().with_auto_renewal(auto_renewal);
         let mut world = Self {
@@ -89,12 +110,14 @@ impl World {
             desired: None,
             orders: BTreeMap::new(),
             issued: BTreeMap::new(),
+            latest: None,
             taken: BTreeMap::new(),
             seen: BTreeSet::from([fingerprint]),
             retired: BTreeSet::new(),
             compromised: BTreeSet::new(),
             told: Vec::new(),
             keys: 1,
+            issuer_told: false,
             closed: false,
         };
         world.drain();
@@ -180,6 +203,9 @@ impl World {
                     );
                 }
             }
+            Command::Alert(alert) => {
+                self.issuer_told |= matches!(alert.what, AlertKind::IssuerBinds { .. });
+            }
             _ => {}
         }
     }
@@ -206,6 +232,11 @@ impl World {
             }
         }
         self.drain();
+        let in_use = self.machine.in_use().public_key;
+        assert!(
+            !self.compromised.contains(&in_use) || self.machine.cut_off_at().is_some() || self.closed,
+            "a key in other hands is in use"
+        );
     }
 
     fn tell_of_connection(&mut self) {
@@ -221,15 +252,33 @@ impl World {
         }
         let number = match &issue.key {
             SubjectKey::Held(held) => self.number_of(*held),
-            _ => {
-                self.keys += 1;
-                self.keys
-            }
+            SubjectKey::Csr(csr) => self.number_of(csr.public_key()),
+            _ => self.new_key(),
         };
         let serial = u8::try_from(self.issued.len() + 2).unwrap();
         let one = certificate(number, serial, self.now - TimeDelta::hours(1), self.now + day(days));
         self.issued.insert(key.to_owned(), one.clone());
+        self.latest = Some(one.credential().public_key);
         one
+    }
+
+    fn new_key(&mut self) -> u8 {
+        self.keys += 1;
+        self.keys
+    }
+
+    /// The certification authority issues another certificate than was asked for, under that key.
+    fn issue_badly(&mut self, key: &str, bad: impl FnOnce(&mut Self, u8) -> Issued) {
+        let Some(Command::Issue(issue)) = self.orders.remove(key) else { return };
+        let number = match &issue.key {
+            SubjectKey::Held(held) => self.number_of(*held),
+            SubjectKey::Csr(csr) => self.number_of(csr.public_key()),
+            _ => self.new_key(),
+        };
+        let one = self.issued.get(key).cloned().unwrap_or_else(|| bad(self, number));
+        self.issued.insert(key.to_owned(), one.clone());
+        self.latest = Some(one.credential().public_key);
+        self.tell(Event::Issued { generation: issue.generation, certificate: one });
     }
 
     fn number_of(&self, public_key: Fingerprint) -> u8 {
@@ -317,6 +366,26 @@ impl World {
         if !self.closed {
             actions.push(Action::Decommission);
         }
+        actions
+    }
+
+    /// The same with what happens more rarely.
+    pub(super) fn all_actions(&self) -> Vec<Action> {
+        let mut actions = self.actions();
+        for (key, command) in &self.orders {
+            if matches!(command, Command::Issue(_)) {
+                actions.push(Action::IssueForAnotherKey(key.clone()));
+                actions.push(Action::IssueUnderAnEndingIssuer(key.clone()));
+            }
+        }
+        actions.extend([Action::IssuerReplaced, Action::CompromiseIssued, Action::OfferKey]);
+        if self.desired.is_some() {
+            let reason = Reason::new("no room");
+            actions.extend([Outcome::Switched, Outcome::Refused { reason }].map(Action::Report));
+            actions.extend([Action::Tested(true), Action::Tested(false), Action::SwitchToldLater]);
+        }
+        let back_at = Some(NOW + day(15));
+        actions.extend([Outlook::Online, Outlook::Offline { back_at }].map(Action::Outlook));
         actions
     }
 
@@ -422,6 +491,47 @@ impl World {
                 self.closed = true;
                 self.tell(Event::Decommissioned);
             }
+            _ => self.act_rarely(action),
+        }
+    }
+
+    fn act_rarely(&mut self, action: &Action) {
+        let since = self.now - TimeDelta::hours(1);
+        match action {
+            Action::IssueForAnotherKey(key) => self.issue_badly(key, |world, _| {
+                let another = world.new_key();
+                certificate(another, 2, since, world.now + day(60))
+            }),
+            Action::IssueUnderAnEndingIssuer(key) => self.issue_badly(key, |world, number| {
+                under_issuer(number, since, world.now + day(60), world.now + day(5))
+            }),
+            Action::IssuerReplaced => self.tell(Event::IssuerReplaced),
+            Action::CompromiseIssued => {
+                if let Some(public_key) = self.latest {
+                    self.compromised.insert(public_key);
+                    self.tell(Event::KeyCompromised { public_key });
+                }
+            }
+            Action::OfferKey => {
+                let number = self.new_key();
+                self.tell(Event::KeyOffered(request(number)));
+            }
+            Action::Tested(passed) => {
+                if let Some(desired) = &self.desired {
+                    let one = Issued::from_pem(desired.certificate.clone()).unwrap();
+                    let failed = (!passed).then(|| Reason::new("no route"));
+                    self.tell(Event::Tested { fingerprint: one.credential().fingerprint, failed });
+                }
+            }
+            Action::SwitchToldLater => {
+                self.act(&Action::SwitchUnseen);
+                let (at, fingerprint) = (self.now, self.uses);
+                if self.can_connect() {
+                    self.act(&Action::Pass(TimeDelta::hours(2)));
+                    self.tell(Event::Connected { fingerprint, at });
+                }
+            }
+            _ => {}
         }
     }
 
@@ -445,6 +555,9 @@ impl World {
                 self.act(&Action::Switch);
             }
             self.act(&Action::Reconnect);
+            if self.issuer_told {
+                self.tell(Event::IssuerReplaced);
+            }
             let settled = self.machine.standing() == Standing::Settled
                 && self.machine.in_use().fingerprint == self.uses
                 && self.machine.cut_off_at().is_none();
@@ -471,6 +584,21 @@ impl World {
             self.orders.keys().collect::<Vec<_>>(),
         )
     }
+}
+
+/// A request for a certificate, of the key of that number: what is in it, and no signature.
+fn request(number: u8) -> Csr {
+    let ed25519 = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
+    let der = [
+        &[0x30, 0x40, 0x30, 0x33, 0x02, 0x01, 0x00, 0x30, 0x00, 0x30, 0x2a][..],
+        &ed25519,
+        &[0x03, 0x21, 0x00],
+        &[number; 32],
+        &[0xa0, 0x00],
+        &ed25519,
+        &[0x03, 0x02, 0x00, 0x00],
+    ];
+    Csr::from_der(der.concat()).unwrap()
 }
 
 fn fresh() -> Issue {
