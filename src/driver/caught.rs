@@ -1,9 +1,8 @@
+//! Panics of what is the user's.
+
 use std::any::Any;
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 
 /// Something of the user's has panicked, and what it said.
 #[derive(Debug)]
@@ -12,27 +11,18 @@ pub(super) struct Panicked {
     said: Option<Box<str>>,
 }
 
-/// What `work` comes to, or that it panicked: an adapter that does must not take the diagnosis with it. It is polled
-/// no more then.
+/// What `work` comes to, or that it panicked. What that left half done is the user's own, and is not used again by who
+/// calls this.
 ///
 /// # Errors
 /// [`Panicked`], with the words of the panic.
-pub(super) async fn caught<T>(who: &'static str, work: impl Future<Output = T>) -> Result<T, Panicked> {
-    let mut work = pin!(work);
-    poll_fn(move |context| {
-        // What the panic left half done is the adapter's own, which is not used here again.
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
-            Err(panic) => {
-                let panicked = Panicked { who, said: words(&*panic).map(Into::into) };
-                #[cfg(feature = "tracing")]
-                tracing::error!(%panicked, "caught");
-                Poll::Ready(Err(panicked))
-            }
-        }
+pub(super) fn caught<T>(who: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let panicked = Panicked { who, said: words(&*panic).map(Into::into) };
+        #[cfg(feature = "tracing")]
+        tracing::error!(%panicked, "caught");
+        panicked
     })
-    .await
 }
 
 fn words(panic: &(dyn Any + Send)) -> Option<&str> {

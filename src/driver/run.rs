@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::caught::caught;
+use super::caught::{Panicked, caught};
 use super::timer::{Sleep, Timer};
 use super::{Driver, RunError};
 use crate::check::CheckRequest;
@@ -25,10 +25,20 @@ pub(super) struct Run<'a> {
     tasks: Vec<Task<'a>>,
 }
 
-/// Something under way, and for which request; an alert is for none.
+/// Something under way, and what for.
 struct Task<'a> {
-    request: Option<RequestId>,
+    purpose: Purpose,
     work: Pin<Box<dyn Future<Output = Done> + Send + 'a>>,
+}
+
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// To answer a request, by the check of the query at that position.
+    Probe(RequestId, usize),
+    Act(RequestId),
+    /// A person's word on a request.
+    Word(RequestId),
+    Alert,
 }
 
 /// Something that was under way has come back.
@@ -39,8 +49,9 @@ enum Done {
     Replied(RequestId, Reply),
     /// The alert of that number.
     Told(u32),
-    /// Nobody answers, or was told: what was asked stays open until it expires.
+    /// Nobody answers: what was asked stays open until it expires.
     Nothing,
+    Panicked(Purpose, Panicked),
 }
 
 impl<'a> Run<'a> {
@@ -96,11 +107,14 @@ impl<'a> Run<'a> {
         let asked_at = driver.journal.is_none().then_some(now);
         loop {
             let task = match self.diagnosis.poll(now) {
-                Output::Probe(request) => Task::of(request.id, probe(driver, request, asked_at)),
-                Output::Approve(request) => Task::of(request.id, approve(driver, request)),
-                Output::Act(request) => Task::of(request.id, act(driver, request)),
-                Output::Ask(request) => Task::of(request.id, ask(driver, request)),
-                Output::Alert(alert) => Task { request: None, work: Box::pin(tell(driver, alert)) },
+                Output::Probe(request) => {
+                    let purpose = Purpose::Probe(request.id, request.query_position());
+                    Task::of(purpose, probe(driver, request, asked_at))
+                }
+                Output::Approve(request) => Task::of(Purpose::Word(request.id), approve(driver, request)),
+                Output::Act(request) => Task::of(Purpose::Act(request.id), act(driver, request)),
+                Output::Ask(request) => Task::of(Purpose::Word(request.id), ask(driver, request)),
+                Output::Alert(alert) => Task::of(Purpose::Alert, tell(driver, alert)),
                 Output::Pending { until } => return (None, until),
                 Output::Concluded(finding) => return (Some(finding), None),
             };
@@ -111,7 +125,7 @@ impl<'a> Run<'a> {
     /// What is no longer waited for is dropped: an approval that comes too late would be refused anyway.
     fn drop_expired(&mut self) {
         let diagnosis = &*self.diagnosis;
-        self.tasks.retain(|task| task.request.is_none_or(|request| diagnosis.is_open(request)));
+        self.tasks.retain(|task| task.purpose.request().is_none_or(|request| diagnosis.is_open(request)));
     }
 
     /// A late or repeated answer is refused by the diagnosis and changes nothing; so is an approval of another
@@ -127,6 +141,7 @@ impl<'a> Run<'a> {
                 None
             }
             Done::Nothing => None,
+            Done::Panicked(purpose, panicked) => return self.give_back_panic(purpose, &panicked, now),
         };
         #[cfg(feature = "tracing")]
         if let Some(refused) = refused {
@@ -134,6 +149,25 @@ impl<'a> Run<'a> {
         }
         #[cfg(not(feature = "tracing"))]
         drop(refused);
+    }
+
+    /// What is not known is unknown, and an act of which nobody knows how far it went has failed. A person's word is
+    /// waited for until it expires, and an alert is told by the next run.
+    #[cold]
+    fn give_back_panic(&mut self, purpose: Purpose, panicked: &Panicked, now: DateTime<Utc>) {
+        match purpose {
+            Purpose::Probe(request, query) => {
+                let query = self.diagnosis.runbooks().queries().get(query);
+                let check = query.map_or_else(|| "driver".into(), |query| query.check.clone());
+                let unknown = Observation::unknown(UnknownReason::Failed, &*check, panicked.to_string());
+                self.give_back(Done::Observed(request, unknown), now);
+            }
+            Purpose::Act(request) => {
+                let reason = format!("{panicked}; nobody knows how much of it was done");
+                self.give_back(Done::Acted(request, ActReport::failed("driver", reason)), now);
+            }
+            Purpose::Word(_) | Purpose::Alert => {}
+        }
     }
 
     /// Waits until something comes back, or for so long.
@@ -194,8 +228,34 @@ impl Deadline {
 }
 
 impl<'a> Task<'a> {
-    fn of(request: RequestId, work: impl Future<Output = Done> + Send + 'a) -> Self {
-        Self { request: Some(request), work: Box::pin(work) }
+    fn of(purpose: Purpose, work: impl Future<Output = Done> + Send + 'a) -> Self {
+        Self { purpose, work: Box::pin(work) }
+    }
+
+    /// Polls it. What of the user's panics ends there, and does not take the diagnosis with it.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Done> {
+        match caught(self.purpose.whose(), || self.work.as_mut().poll(context)) {
+            Ok(poll) => poll,
+            Err(panicked) => Poll::Ready(Done::Panicked(self.purpose, panicked)),
+        }
+    }
+}
+
+impl Purpose {
+    const fn request(self) -> Option<RequestId> {
+        match self {
+            Self::Probe(request, _) | Self::Act(request) | Self::Word(request) => Some(request),
+            Self::Alert => None,
+        }
+    }
+
+    /// Whose code does it.
+    const fn whose(self) -> &'static str {
+        match self {
+            Self::Probe(..) => "the adapter",
+            Self::Act(_) => "the actuator",
+            Self::Word(_) | Self::Alert => "the operator",
+        }
     }
 }
 
@@ -203,7 +263,7 @@ impl<'a> Task<'a> {
 fn poll_any(tasks: &mut Vec<Task<'_>>, context: &mut Context<'_>) -> Option<Done> {
     for at in 0..tasks.len() {
         if let Some(task) = tasks.get_mut(at)
-            && let Poll::Ready(done) = task.work.as_mut().poll(context)
+            && let Poll::Ready(done) = task.poll(context)
         {
             drop(tasks.swap_remove(at));
             return Some(done);
@@ -213,26 +273,21 @@ fn poll_any(tasks: &mut Vec<Task<'_>>, context: &mut Context<'_>) -> Option<Done
 }
 
 async fn approve(driver: &Driver, request: ApprovalRequest) -> Done {
-    let word = caught("the operator", async { driver.operator.approve(&request).await }).await;
-    word.ok().flatten().map_or(Done::Nothing, Done::Approval)
+    driver.operator.approve(&request).await.map_or(Done::Nothing, Done::Approval)
 }
 
 async fn act(driver: &Driver, request: ActRequest) -> Done {
-    let report = caught("the actuator", async { driver.actuator.act(&request).await }).await;
-    let report = report.unwrap_or_else(|panicked| {
-        ActReport::failed("driver", format!("{panicked}; nobody knows how much of it was done"))
-    });
-    Done::Acted(request.id, report)
+    Done::Acted(request.id, driver.actuator.act(&request).await)
 }
 
 async fn ask(driver: &Driver, request: AskRequest) -> Done {
-    let reply = caught("the operator", async { driver.operator.answer(&request).await }).await;
-    reply.ok().flatten().map_or(Done::Nothing, |reply| Done::Replied(request.id, reply))
+    let reply = driver.operator.answer(&request).await;
+    reply.map_or(Done::Nothing, |reply| Done::Replied(request.id, reply))
 }
 
 async fn tell(driver: &Driver, alert: Alert) -> Done {
-    let told = caught("the operator", async { driver.operator.tell(&alert).await }).await;
-    told.map_or(Done::Nothing, |()| Done::Told(alert.number()))
+    driver.operator.tell(&alert).await;
+    Done::Told(alert.number())
 }
 
 #[cfg(feature = "tracing")]
@@ -271,12 +326,9 @@ async fn observe(
         let now = asked_at.take().unwrap_or_else(|| driver.clock.now());
         let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now);
         let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
-        let failure = match within(&*driver.timer, retry.attempt, caught("the adapter", asked)).await {
-            Some(Ok(Ok(observation))) => return observation,
-            Some(Ok(Err(error))) => error,
-            Some(Err(panicked)) => {
-                return Observation::unknown(UnknownReason::Failed, &*query.check, panicked.to_string());
-            }
+        let failure = match within(&*driver.timer, retry.attempt, asked).await {
+            Some(Ok(observation)) => return observation,
+            Some(Err(error)) => error,
             None => {
                 return Observation::unknown(
                     UnknownReason::Timeout,
