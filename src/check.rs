@@ -93,6 +93,7 @@ pub use param::{ParamKind, ParamSpec};
 pub use renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use request::CheckRequest;
 
+use crate::certificate::{Policy, PolicyError};
 use crate::fact::{Domain, Observation};
 use crate::probe::ProbeError;
 use crate::runbook::step::About;
@@ -117,6 +118,8 @@ const _: Option<&dyn CustomCheck> = None;
 #[derive(Clone)]
 pub struct Checks {
     by_id: BTreeMap<Box<str>, Entry>,
+    /// By which certificates are judged; `None`: the default.
+    policy: Option<Policy>,
 }
 
 /// What is known of a check before it is asked.
@@ -163,7 +166,7 @@ impl Checks {
     /// No check at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { by_id: BTreeMap::new() }
+        Self { by_id: BTreeMap::new(), policy: None }
     }
 
     /// Every check of the built-in runbooks.
@@ -172,7 +175,30 @@ impl Checks {
         let by_id = builtin::all()
             .map(|(spec, binder)| (spec.id.clone(), Entry { spec, how: How::Builtin(binder) }))
             .collect();
-        Self { by_id }
+        Self { by_id, policy: None }
+    }
+
+    /// With certificates judged by that policy, in place of the [default](Policy::default): give it what your sweep and
+    /// your lifecycles go by, or the runbook and they contradict each other.
+    ///
+    /// ```
+    /// use chrono::TimeDelta;
+    /// use iot_runbook::certificate::Policy;
+    /// use iot_runbook::check::Checks;
+    ///
+    /// let mut policy = Policy::default();
+    /// policy.renewal = TimeDelta::days(45);
+    /// assert!(Checks::builtin().with_policy(policy).is_ok());
+    /// policy.renewal = TimeDelta::days(120);
+    /// assert!(Checks::builtin().with_policy(policy).is_err(), "renewal would be due before awareness");
+    /// ```
+    ///
+    /// # Errors
+    /// [`PolicyError`] where the policy does not hold.
+    pub fn with_policy(mut self, policy: Policy) -> Result<Self, PolicyError> {
+        policy.validate()?;
+        self.policy = Some(policy);
+        Ok(self)
     }
 
     /// Adds a check of a user's own.

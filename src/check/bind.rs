@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::builtin::Bound;
-use super::param::{ParamKind, ParamSpec};
+use super::param::{Given, ParamKind, ParamSpec};
 use super::suggest::nearest;
 use super::{CheckRequest, CheckSpec, Checks, CustomCheck, How};
 use crate::fact::{Domain, Observation, UnknownReason};
@@ -48,7 +48,7 @@ impl Checks {
         match &entry.how {
             How::Custom(check) => Some(Ask::Custom(Arc::clone(check))),
             How::Builtin(bind) => {
-                let bound = bind(&query.params);
+                let bound = bind(&Given { params: &query.params, policy: self.policy.unwrap_or_default() });
                 if bound.is_none() {
                     faults.push(BindError::Unbindable { check: query.check.clone() });
                 }

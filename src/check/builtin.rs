@@ -30,7 +30,7 @@ use super::storage_refusals::StorageRefusals;
 use super::{CheckRequest, CheckSpec};
 use crate::fact::{ChoicesError, Domain, Observation};
 use crate::probe::{ProbeError, Probes};
-use crate::runbook::step::{About, Params};
+use crate::runbook::step::About;
 use crate::subject::Scope;
 
 /// A built-in check with its params parsed.
@@ -48,8 +48,8 @@ pub(super) trait Builtin: Sized {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError>;
 }
 
-/// Makes a bound check of proven params.
-pub(super) type Binder = fn(&Params) -> Option<Bound>;
+/// Makes a bound check of what it is given.
+pub(super) type Binder = fn(&Given<'_>) -> Option<Bound>;
 
 macro_rules! builtins {
     ($($check:ident,)*) => {
@@ -73,7 +73,7 @@ macro_rules! builtins {
         /// Each built-in check. A domain that could not be made would leave its check out; a test proves that none is.
         pub(super) fn all() -> impl Iterator<Item = (CheckSpec, Binder)> {
             let all: [(Option<CheckSpec>, Binder); _] = [$(
-                (spec::<$check>(), |params| $check::bind(&Given(params)).map(Bound::$check)),
+                (spec::<$check>(), |given| $check::bind(given).map(Bound::$check)),
             )*];
             all.into_iter().filter_map(|(spec, binder)| spec.map(|spec| (spec, binder)))
         }

@@ -1,6 +1,6 @@
 use super::CheckRequest;
 use super::builtin::Builtin;
-use super::certificate_stage::facts;
+use super::certificate_stage::{facts, mark};
 use super::param::{Given, ParamSpec};
 use super::reconnected_with::issued_and_in_use;
 use super::verdict::{Verdict, moment, no_adapter, when};
@@ -13,7 +13,9 @@ use crate::subject::Scope;
 
 /// Is the device on a connection with the newest certificate that was issued, and is that one good? However long ago
 /// the connection began.
-pub(super) struct CertificateReplaced;
+pub(super) struct CertificateReplaced {
+    policy: Policy,
+}
 
 impl Builtin for CertificateReplaced {
     const ID: &'static str = "certificate-replaced";
@@ -25,20 +27,26 @@ impl Builtin for CertificateReplaced {
         Ok(Domain::new(Kind::Flag))
     }
 
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
+    fn bind(given: &Given<'_>) -> Option<Self> {
+        Some(Self { policy: given.policy })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
         let (issued, in_use) = issued_and_in_use(&**probe, request).await?;
-        Ok(judge(&issued, &in_use, request).by(probe.source()))
+        Ok(judge(&issued, &in_use, &self.policy, request).by(probe.source()))
     }
 }
 
 /// Yes: the one in use is the newest issued, was seen on a connection, and is good. One that is due for renewal, or
-/// beyond, is the old one still, though none was issued after it; one that was issued due replaces nothing.
-fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
+/// beyond, is the old one still, though none was issued after it; one that was issued due replaces nothing. A connection
+/// of the future is neither one nor none.
+fn judge(
+    issued: &CertificateAnswer,
+    in_use: &CertificateAnswer,
+    policy: &Policy,
+    request: &CheckRequest<'_>,
+) -> Verdict {
     let observed_at = issued.observed_at.min(in_use.observed_at);
     let no =
         |why: &'static str| Verdict::known(Value::Flag(false), observed_at, Details::one("certificate", why));
@@ -49,26 +57,26 @@ fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &Check
         .into_iter()
         .any(|revocation| matches!(revocation, Revocation::Revoked(_)));
     let end = effective_end(used.not_after, used.issuer_not_after);
-    let stage = Policy::default().stage(
-        &facts(used).with_revoked(revoked),
-        request.now(),
-        in_use.high_water.max(issued.high_water),
-    );
+    let mark = mark(in_use.high_water.max(issued.high_water), request.now());
+    let stage = policy.stage(&facts(used).with_revoked(revoked), request.now(), mark);
     let mut details = vec![
         Detail::new("issued", &*newest.fingerprint),
         Detail::new("in use", &*used.fingerprint),
         Detail::new("not after", end.map_or_else(|| "never".to_owned(), moment)),
         Detail::new("stage", stage.name()),
     ];
-    details.extend(seen.map(|at| when("last connection", at)));
-    let is_newest = newest.fingerprint == used.fingerprint && seen.is_some();
+    details.extend(used.last_used.map(|at| when("last connection", at)));
+    let is_newest = newest.fingerprint == used.fingerprint;
     let replaced = match stage {
-        _ if !is_newest => false,
+        _ if !is_newest || used.last_used.is_none() => false,
         Stage::ClockSuspect => {
             return Verdict::undetermined("the clock that judges it cannot be trusted").with(details);
         }
         Stage::Ok | Stage::Awareness if used.revocation == Revocation::NotChecked => {
             return Verdict::undetermined("whether it is revoked was not checked").with(details);
+        }
+        Stage::Ok | Stage::Awareness if seen.is_none() => {
+            return Verdict::undetermined("its last connection is of the future").with(details);
         }
         Stage::Ok | Stage::Awareness => true,
         _ => false,
@@ -98,7 +106,7 @@ mod tests {
     }
 
     fn judged(issued: &CertificateAnswer, in_use: &CertificateAnswer) -> Verdict {
-        judge(issued, in_use, &Asked::new().request())
+        judge(issued, in_use, &Policy::default(), &Asked::new().request())
     }
 
     #[test]
@@ -110,7 +118,6 @@ mod tests {
             // The approval was asked at NOW - 600: it was back before, and is replaced all the same.
             (&issued, answer(certificate("new", Some(NOW - 9 * DAY))), true),
             (&issued, answer(certificate("new", Some(NOW + 30))), true),
-            (&issued, answer(certificate("new", Some(NOW + 31))), false),
             (&issued, answer(certificate("new", None)), false),
             (&issued, answer(certificate("old", Some(NOW - 5))), false),
             (&none, answer(certificate("old", Some(NOW - 5))), false),
@@ -119,6 +126,17 @@ mod tests {
             let verdict = judged(issued, &in_use);
             assert_eq!(verdict.value(), Some(Value::Flag(replaced)), "{issued:?} {in_use:?}");
         }
+    }
+
+    #[test]
+    fn a_connection_of_the_future_is_neither_one_nor_none() {
+        let issued = answer(certificate("new", None));
+        let ahead = |print| answer(certificate(print, Some(NOW + 31)));
+        assert_eq!(judged(&issued, &ahead("new")).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(judged(&issued, &ahead("old")).value(), Some(Value::Flag(false)));
+        let mut due = ahead("new");
+        due.certificate.as_mut().unwrap().not_after = at(NOW + DAY);
+        assert_eq!(judged(&issued, &due).value(), Some(Value::Flag(false)), "it is due whenever it was used");
     }
 
     /// The newest issued is the one that is due where no renewal was begun: nothing is replaced by that.
@@ -164,7 +182,9 @@ mod tests {
         // What is not in use is not replaced, checked or not.
         let issued = answer(certificate("newer", None));
         assert_eq!(judged(&issued, &unchecked).value(), Some(Value::Flag(false)));
-        let behind = answer(certificate("new", Some(NOW - 5))).with_high_water(at(NOW + 1));
+        let near = answer(certificate("new", Some(NOW - 5))).with_high_water(at(NOW + 30));
+        assert_eq!(judged(&near, &near).value(), Some(Value::Flag(true)));
+        let behind = answer(certificate("new", Some(NOW - 5))).with_high_water(at(NOW + 31));
         assert_eq!(judged(&behind, &behind).reason(), Some(UnknownReason::Undetermined));
     }
 

@@ -1,8 +1,11 @@
+use chrono::{DateTime, Utc};
+
 use super::CheckRequest;
 use super::builtin::Builtin;
 use super::certificate::named_by;
 use super::param::{Given, ParamSpec};
 use super::verdict::{Verdict, moment, no_adapter};
+use super::window::has_happened;
 use crate::certificate::{Facts, Policy, Stage, effective_end};
 use crate::fact::{Choice, Choices, ChoicesError, Detail, Details, Domain, Observation, Value};
 use crate::probe::{
@@ -25,7 +28,9 @@ const STAGES: [Stage; 8] = [
 ];
 
 /// In which stage of its life is the certificate in use?
-pub(super) struct CertificateStage;
+pub(super) struct CertificateStage {
+    policy: Policy,
+}
 
 impl Builtin for CertificateStage {
     const ID: &'static str = "certificate-stage";
@@ -37,8 +42,8 @@ impl Builtin for CertificateStage {
         Choices::new(STAGES.map(Stage::name)).map(Domain::choice)
     }
 
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
+    fn bind(given: &Given<'_>) -> Option<Self> {
+        Some(Self { policy: given.policy })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
@@ -46,26 +51,31 @@ impl Builtin for CertificateStage {
         let device = &request.subject().device;
         let asked = CertificateRequest::new(device.clone(), WhichCertificate::InUse);
         let answer = probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))?;
-        let verdict = judge(&answer, None, request);
+        let verdict = judge(&answer, None, &self.policy, request);
         if !is(&verdict, Stage::FollowUp) {
             return Ok(verdict.by(probe.source()));
         }
         // Only here does it matter whether a successor is confirmed. Where nobody renews, none is.
         match probe.renewal(&RenewalRequest::new(device.clone())).await {
-            Ok(renewal) => Ok(judge(&answer, Some(&renewal), request).by(probe.source())),
+            Ok(renewal) => Ok(judge(&answer, Some(&renewal), &self.policy, request).by(probe.source())),
             Err(error) if error.kind() == ProbeErrorKind::Unsupported => Ok(verdict.by(probe.source())),
             Err(error) => Err(error),
         }
     }
 }
 
-fn judge(answer: &CertificateAnswer, renewal: Option<&RenewalAnswer>, request: &CheckRequest<'_>) -> Verdict {
+fn judge(
+    answer: &CertificateAnswer,
+    renewal: Option<&RenewalAnswer>,
+    policy: &Policy,
+    request: &CheckRequest<'_>,
+) -> Verdict {
     let Some(certificate) = &answer.certificate else {
         return Verdict::undetermined("the device has no certificate in use");
     };
     let revoked = matches!(certificate.revocation, Revocation::Revoked(_));
     let facts = facts(certificate).with_revoked(revoked).with_confirmed(is_succeeded(certificate, renewal));
-    let stage = Policy::default().stage(&facts, request.now(), answer.high_water);
+    let stage = policy.stage(&facts, request.now(), mark(answer.high_water, request.now()));
     let end = effective_end(certificate.not_after, certificate.issuer_not_after);
     let mut details =
         vec![named_by(certificate), Detail::new("not after", end.map_or_else(|| "never".to_owned(), moment))];
@@ -86,6 +96,11 @@ fn judge(answer: &CertificateAnswer, renewal: Option<&RenewalAnswer>, request: &
 pub(super) fn facts(certificate: &Certificate) -> Facts {
     Facts::new(certificate.not_before, certificate.not_after)
         .with_issuer_not_after(certificate.issuer_not_after)
+}
+
+/// The latest time that is known, as the policy takes it: one that two clocks may differ by is now.
+pub(super) fn mark(high_water: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    high_water.map(|mark| if has_happened(mark, now) { mark.min(now) } else { mark })
 }
 
 /// Whether another certificate than this one was issued by the latest renewal and seen on a connection.
@@ -123,7 +138,7 @@ mod tests {
     }
 
     fn judged(answer: &CertificateAnswer) -> Verdict {
-        judge(answer, None, &Asked::new().request())
+        judge(answer, None, &Policy::default(), &Asked::new().request())
     }
 
     #[test]
@@ -139,8 +154,26 @@ mod tests {
             assert!(is(&judged(&answer(left, Revocation::NotRevoked)), stage), "{left}");
             assert!(is(&judged(&answer(left, Revocation::Revoked(None))), Stage::Revoked), "{left}");
         }
-        let behind = answer(90, Revocation::NoRevocation).with_high_water(at(NOW + 1));
-        assert!(is(&judged(&behind), Stage::ClockSuspect));
+        for (mark, stage) in [
+            (NOW - 1, Stage::Ok),
+            (NOW + 1, Stage::Ok),
+            (NOW + 30, Stage::Ok),
+            (NOW + 31, Stage::ClockSuspect),
+        ] {
+            let told = answer(90, Revocation::NoRevocation).with_high_water(at(mark));
+            assert!(is(&judged(&told), stage), "{mark}");
+        }
+        let ahead = answer(90, Revocation::NotRevoked).with_high_water(at(NOW - 31 * DAY));
+        assert!(is(&judged(&ahead), Stage::ClockSuspect), "by more than it may jump");
+    }
+
+    #[test]
+    fn a_policy_of_ones_own_is_gone_by() {
+        let mut policy = Policy::default();
+        policy.renewal = TimeDelta::days(45);
+        let told = answer(50, Revocation::NotRevoked);
+        assert!(is(&judged(&told), Stage::Renewal));
+        assert!(is(&judge(&told, None, &policy, &Asked::new().request()), Stage::Awareness));
     }
 
     #[test]
@@ -159,7 +192,9 @@ mod tests {
             RenewalAnswer::new(at(NOW), true).with_latest(renewal)
         };
         let asked = Asked::new();
-        assert!(is(&judge(&answer, Some(&renewal("cd")), &asked.request()), Stage::Renewal));
-        assert!(is(&judge(&answer, Some(&renewal("ab")), &asked.request()), Stage::FollowUp));
+        for (print, stage) in [("cd", Stage::Renewal), ("ab", Stage::FollowUp)] {
+            let verdict = judge(&answer, Some(&renewal(print)), &Policy::default(), &asked.request());
+            assert!(is(&verdict, stage), "{print}");
+        }
     }
 }

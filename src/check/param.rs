@@ -2,6 +2,7 @@ use std::fmt;
 
 use chrono::TimeDelta;
 
+use crate::certificate::Policy;
 use crate::runbook::step::{Param, Params};
 
 /// A param that a check takes.
@@ -71,31 +72,35 @@ impl fmt::Display for ParamKind {
     }
 }
 
-/// The params of one query, read once when it is bound. They have been proven against the check's
-/// [`ParamSpec`]s before.
-pub(super) struct Given<'a>(pub(super) &'a Params);
+/// What a check is bound with: the params of one query, which have been proven against the check's [`ParamSpec`]s
+/// before, and what holds for all.
+pub(super) struct Given<'a> {
+    pub(super) params: &'a Params,
+    /// By which certificates are judged.
+    pub(super) policy: Policy,
+}
 
 impl Given<'_> {
     pub(super) fn duration(&self, name: &str) -> Option<TimeDelta> {
-        match self.0.get(name)? {
+        match self.params.get(name)? {
             Param::Duration(length) => Some(*length),
             _ => None,
         }
     }
 
     pub(super) fn share(&self, name: &str) -> Option<f64> {
-        share(self.0.get(name)?)
+        share(self.params.get(name)?)
     }
 
     pub(super) fn count(&self, name: &str) -> Option<u64> {
-        match self.0.get(name)? {
+        match self.params.get(name)? {
             Param::Count(count) => Some(*count),
             _ => None,
         }
     }
 
     pub(super) fn word(&self, name: &str) -> Option<&str> {
-        match self.0.get(name)? {
+        match self.params.get(name)? {
             Param::Text(text) => Some(text),
             _ => None,
         }

@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::CheckRequest;
 use super::builtin::Builtin;
 use super::param::{Given, ParamKind, ParamSpec};
-use super::verdict::{Verdict, no_adapter, when};
+use super::verdict::{Verdict, moment, no_adapter, when};
 use super::window::{has_happened, not_covered};
 use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
 use crate::probe::{ProbeError, Probes, ProvisioningContact as Answer, ProvisioningContactRequest};
@@ -38,7 +38,8 @@ impl Builtin for ProvisioningContact {
     }
 }
 
-/// Yes: at most `within` ago. A contact is proof where the log is short; silence is not.
+/// Yes: at most `within` ago. A contact is proof where the log is short; silence is not. A last contact of the future is
+/// neither: nobody can tell when it was.
 fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
     let asked = request.last(within);
     let contact = answer.last.filter(|at| *at >= asked.start() && has_happened(*at, request.now()));
@@ -46,13 +47,14 @@ fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verd
         let details = Details::from_iter([when("last contact", at)]);
         return Verdict::known(Value::Flag(true), answer.observed_at, details);
     }
-    match not_covered(asked, answer.covers) {
-        Some(missing) => Verdict::stale(missing),
-        None => {
-            let details = Details::one("last contact", "none in the period");
-            Verdict::known(Value::Flag(false), answer.observed_at, details)
-        }
+    if let Some(missing) = not_covered(asked, answer.covers) {
+        return Verdict::stale(missing);
     }
+    if let Some(last) = answer.last.filter(|at| !has_happened(*at, request.now())) {
+        return Verdict::undetermined(format!("the last contact is of the future: {}", moment(last)));
+    }
+    let details = Details::one("last contact", "none in the period");
+    Verdict::known(Value::Flag(false), answer.observed_at, details)
 }
 
 #[cfg(test)]
@@ -63,16 +65,14 @@ mod tests {
 
     #[test]
     fn the_bound_is_judged_to_the_nanosecond() {
-        for (last, contact) in [
-            (at(NOW - 900) - NANO, false),
-            (at(NOW - 900), true),
-            (at(NOW + 30), true),
-            (at(NOW + 31), false),
-        ] {
+        for (last, contact) in [(at(NOW - 900) - NANO, false), (at(NOW - 900), true), (at(NOW + 30), true)] {
             let answer = Answer::new(at(NOW), period(NOW - 900, NOW)).with_last(last);
             let verdict = judge(&answer, secs(900), &Asked::new().request());
             assert_eq!(verdict.value(), Some(Value::Flag(contact)), "{last}");
         }
+        let ahead = Answer::new(at(NOW), period(NOW - 900, NOW)).with_last(at(NOW + 31));
+        let verdict = judge(&ahead, secs(900), &Asked::new().request());
+        assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
     }
 
     #[test]

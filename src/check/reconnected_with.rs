@@ -46,7 +46,8 @@ pub(super) async fn issued_and_in_use(
     Ok((issued, in_use))
 }
 
-/// Yes: the certificate of its last accepted connection is the one that was issued, and that connection came since.
+/// Yes: the certificate of its last accepted connection is the one that was issued, and that connection came since. Where
+/// that is of the future nobody can tell.
 fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
     let observed_at = issued.observed_at.min(in_use.observed_at);
     let no =
@@ -55,16 +56,20 @@ fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &Check
     let Some(in_use) = &in_use.certificate else { return no("none is in use") };
     let details = [Detail::new("issued", &*issued.fingerprint), Detail::new("in use", &*in_use.fingerprint)];
     let since = request.since();
-    let used = in_use.last_used.filter(|at| *at >= since && has_happened(*at, request.now()));
+    let used = in_use.last_used.filter(|at| *at >= since);
     let reconnected = used.is_some() && issued.fingerprint == in_use.fingerprint;
-    let details = details.into_iter().chain(in_use.last_used.map(|at| when("last connection", at))).collect();
-    Verdict::known(Value::Flag(reconnected), observed_at, details)
+    let details = details.into_iter().chain(in_use.last_used.map(|at| when("last connection", at)));
+    if reconnected && used.is_some_and(|at| !has_happened(at, request.now())) {
+        return Verdict::undetermined("its last connection is of the future").with(details);
+    }
+    Verdict::known(Value::Flag(reconnected), observed_at, details.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::testing::{Asked, NANO, NOW, at};
+    use crate::fact::UnknownReason;
     use crate::probe::{Certificate, Revocation};
 
     #[test]
@@ -81,12 +86,15 @@ mod tests {
             (answer("new", None), answer("new", Some(at(NOW - 600) - NANO)), false),
             (answer("new", None), answer("new", None), false),
             (answer("new", None), answer("old", Some(at(NOW - 5))), false),
-            (answer("new", None), answer("new", Some(at(NOW + 31))), false),
+            (answer("new", None), answer("new", Some(at(NOW + 30))), true),
+            (answer("new", None), answer("old", Some(at(NOW + 31))), false),
             (none.clone(), answer("old", Some(at(NOW - 5))), false),
             (answer("new", None), none, false),
         ] {
             let verdict = judge(&issued, &in_use, &Asked::new().request());
             assert_eq!(verdict.value(), Some(Value::Flag(reconnected)), "{issued:?} {in_use:?}");
         }
+        let ahead = judge(&answer("new", None), &answer("new", Some(at(NOW + 31))), &Asked::new().request());
+        assert_eq!(ahead.reason(), Some(UnknownReason::Undetermined));
     }
 }

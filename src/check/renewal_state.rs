@@ -21,7 +21,9 @@ choices! {
 }
 
 /// How does the renewal of the certificate in use stand?
-pub(super) struct RenewalState;
+pub(super) struct RenewalState {
+    policy: Policy,
+}
 
 impl Builtin for RenewalState {
     const ID: &'static str = "renewal-state";
@@ -33,8 +35,8 @@ impl Builtin for RenewalState {
         State::domain()
     }
 
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
+    fn bind(given: &Given<'_>) -> Option<Self> {
+        Some(Self { policy: given.policy })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
@@ -51,16 +53,21 @@ impl Builtin for RenewalState {
             }
             _ => None,
         };
-        Ok(judge(&renewal, in_use.as_ref(), request).by(probe.source()))
+        Ok(judge(&renewal, in_use.as_ref(), &self.policy, request).by(probe.source()))
     }
 }
 
 /// In this order: confirmed, running (an attempt later than the last failure), failed, unsupported. A renewal that
 /// brought the certificate which is due again is over and counts as none.
-fn judge(answer: &RenewalAnswer, in_use: Option<&Certificate>, request: &CheckRequest<'_>) -> Verdict {
+fn judge(
+    answer: &RenewalAnswer,
+    in_use: Option<&Certificate>,
+    policy: &Policy,
+    request: &CheckRequest<'_>,
+) -> Verdict {
     let latest = answer.latest.as_ref().filter(|latest| {
         let of_in_use = in_use.filter(|in_use| latest.fingerprint.as_ref() == Some(&in_use.fingerprint));
-        !of_in_use.is_some_and(|in_use| is_due(in_use, request))
+        !of_in_use.is_some_and(|in_use| is_due(in_use, policy, request))
     });
     let Some(latest) = latest else {
         if answer.supported {
@@ -87,8 +94,8 @@ fn judge(answer: &RenewalAnswer, in_use: Option<&Certificate>, request: &CheckRe
     Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
 }
 
-fn is_due(certificate: &Certificate, request: &CheckRequest<'_>) -> bool {
-    let stage = Policy::default().stage(&facts(certificate), request.now(), None);
+fn is_due(certificate: &Certificate, policy: &Policy, request: &CheckRequest<'_>) -> bool {
+    let stage = policy.stage(&facts(certificate), request.now(), None);
     matches!(stage, Stage::Renewal | Stage::FollowUp | Stage::Expired)
 }
 
@@ -108,7 +115,7 @@ mod tests {
     fn judged(supported: bool, latest: Option<Renewal>) -> Verdict {
         let mut answer = RenewalAnswer::new(at(NOW), supported);
         answer.latest = latest;
-        judge(&answer, None, &Asked::new().request())
+        judge(&answer, None, &Policy::default(), &Asked::new().request())
     }
 
     #[test]
@@ -132,11 +139,17 @@ mod tests {
         let latest = renewal().with_fingerprint("ab").with_confirmed_at(at(NOW - 400));
         let answer = RenewalAnswer::new(at(NOW), true).with_latest(latest);
         let asked = Asked::new();
-        for (left, confirmed) in [(300, true), (20, false)] {
+        let mut early = Policy::default();
+        early.awareness = TimeDelta::days(340);
+        early.renewal = TimeDelta::days(330);
+        (early.awareness_share, early.renewal_share) = (0, 0);
+        for (left, policy, confirmed) in
+            [(300, Policy::default(), true), (20, Policy::default(), false), (300, early, false)]
+        {
             let end = at(NOW) + TimeDelta::days(left);
             let from = end - TimeDelta::days(360);
             let in_use = Certificate::new("ab".into(), from, end, Revocation::NotRevoked);
-            let verdict = judge(&answer, Some(&in_use), &asked.request());
+            let verdict = judge(&answer, Some(&in_use), &policy, &asked.request());
             assert_eq!(verdict.value(), confirmed.then(|| State::Confirmed.value()), "{left}");
         }
     }
