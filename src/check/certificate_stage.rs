@@ -169,8 +169,7 @@ mod tests {
 
     #[test]
     fn a_policy_of_ones_own_is_gone_by() {
-        let mut policy = Policy::default();
-        policy.renewal = TimeDelta::days(45);
+        let policy = Policy { renewal: TimeDelta::days(45), ..Policy::default() };
         let told = answer(50, Revocation::NotRevoked);
         assert!(is(&judged(&told), Stage::Renewal));
         assert!(is(&judge(&told, None, &policy, &Asked::new().request()), Stage::Awareness));

@@ -139,10 +139,13 @@ mod tests {
         let latest = renewal().with_fingerprint("ab").with_confirmed_at(at(NOW - 400));
         let answer = RenewalAnswer::new(at(NOW), true).with_latest(latest);
         let asked = Asked::new();
-        let mut early = Policy::default();
-        early.awareness = TimeDelta::days(340);
-        early.renewal = TimeDelta::days(330);
-        (early.awareness_share, early.renewal_share) = (0, 0);
+        let early = Policy {
+            awareness: TimeDelta::days(340),
+            renewal: TimeDelta::days(330),
+            awareness_share: 0,
+            renewal_share: 0,
+            ..Policy::default()
+        };
         for (left, policy, confirmed) in
             [(300, Policy::default(), true), (20, Policy::default(), false), (300, early, false)]
         {
