@@ -107,6 +107,9 @@ pub struct Branches {
     branches: Box<[Branch]>,
     /// For a choice, the branch of each position; empty for the other kinds.
     by_choice: Box<[u16]>,
+    /// For durations and instants, the shortest length beyond each branch that takes any, rising; none where it has no
+    /// end. Empty for the other kinds.
+    ends: Box<[Option<TimeDelta>]>,
 }
 
 /// The first branch that takes each choice; linear in the choices that the branches list.
@@ -129,6 +132,17 @@ fn by_choice(choices: usize, branches: &[Branch]) -> Box<[u16]> {
     taken_by.into()
 }
 
+/// The shortest length of time beyond each branch that takes any.
+fn ends(branches: &[Branch]) -> Box<[Option<TimeDelta>]> {
+    let end = |branch: &Branch| match &branch.guard.values {
+        Values::Durations(_, Bound::Excluded(end)) => Some(Some(*end)),
+        Values::Durations(_, Bound::Included(last)) => Some(last.checked_add(&TimeDelta::nanoseconds(1))),
+        Values::Durations(_, Bound::Unbounded) | Values::All => Some(None),
+        _ => None,
+    };
+    branches.iter().map_while(end).collect()
+}
+
 /// No branch takes the value.
 const NONE: u16 = u16::MAX;
 
@@ -140,7 +154,11 @@ impl Branches {
             Kind::Choice(choices) => by_choice(choices.len(), &branches),
             _ => Box::default(),
         };
-        Self { domain, branches, by_choice }
+        let ends = match domain.kind() {
+            Kind::Duration | Kind::Instant => ends(&branches),
+            _ => Box::default(),
+        };
+        Self { domain, branches, by_choice, ends }
     }
 
     /// The values that are branched on.
@@ -191,8 +209,70 @@ impl Branches {
         u16::try_from(taken?).ok()
     }
 
+    /// The branches are in the order of what they take, and leave no hole: so the first that ends later takes it.
     #[inline]
     fn select_duration(&self, duration: TimeDelta) -> Option<usize> {
-        self.branches.iter().position(|branch| branch.guard.takes_duration(duration))
+        self.ends.iter().position(|end| end.is_none_or(|end| duration < end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::step::StepIndex;
+
+    fn branches(kind: Kind, guards: &[(bool, Values)]) -> Branches {
+        let branch = |(absent, values): &(bool, Values)| Branch {
+            guard: Guard { absent: *absent, values: values.clone() },
+            exit: Exit { to: StepIndex(0), note: None, alert: None },
+        };
+        Branches::new(Domain::new(kind), guards.iter().map(branch).collect())
+    }
+
+    #[test]
+    fn a_length_is_taken_by_the_branch_whose_guard_takes_it() {
+        use Bound::{Excluded, Included, Unbounded};
+        let nano = TimeDelta::nanoseconds(1);
+        let [five, nine] = [5, 9].map(TimeDelta::minutes);
+        let between = |lower, upper| (false, Values::Durations(lower, upper));
+        let alone = (true, Values::None);
+        let mut taken = 0;
+        for guards in [
+            vec![(false, Values::All), alone.clone()],
+            vec![between(Unbounded, Unbounded)],
+            vec![between(Unbounded, Excluded(five)), between(Included(five), Unbounded), alone.clone()],
+            vec![
+                between(Unbounded, Included(-five)),
+                between(Excluded(-five), Excluded(five)),
+                (true, Values::Durations(Included(five), Included(nine))),
+                between(Excluded(nine), Unbounded),
+            ],
+            vec![between(Unbounded, Excluded(TimeDelta::MAX)), between(Included(TimeDelta::MAX), Unbounded)],
+            vec![between(Unbounded, Included(TimeDelta::MAX)), alone],
+            vec![between(Unbounded, Included(TimeDelta::MIN)), between(Excluded(TimeDelta::MIN), Unbounded)],
+        ] {
+            let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+            let near =
+                [-five, TimeDelta::zero(), five, nine].map(|length| [length - nano, length, length + nano]);
+            let ends = [TimeDelta::MIN, TimeDelta::MIN + nano, TimeDelta::MAX - nano, TimeDelta::MAX];
+            for length in near.into_iter().flatten().chain(ends) {
+                let mut values = vec![(Kind::Duration, Value::Duration(length))];
+                values.extend(now.checked_sub_signed(length).map(|at| (Kind::Instant, Value::Instant(at))));
+                values.push((Kind::Instant, Value::Absent));
+                for (kind, value) in values {
+                    let position = guards.iter().position(|(absent, values)| {
+                        Guard { absent: *absent, values: values.clone() }.takes(value, now)
+                    });
+                    let expected = position.map(|position| position as u16);
+                    assert_eq!(
+                        branches(kind, &guards).select(value, now),
+                        expected,
+                        "{value:?} of {guards:?}"
+                    );
+                    taken += usize::from(expected.is_some());
+                }
+            }
+        }
+        assert!(taken > 200, "{taken}");
     }
 }
