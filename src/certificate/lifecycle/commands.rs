@@ -151,7 +151,8 @@ impl Lifecycle {
         if issue.urgent {
             return self.failed(rules, key, Reason::new("it was put off, though it must not wait"), now);
         }
-        if open.handed.is_none() {
+        // Whether it was handed out is not known after a restart; then it is due.
+        if open.handed.is_none() && open.due > now {
             return Err(Ignored::Known);
         }
         open.handed = None;

@@ -124,6 +124,7 @@ mod tests {
             assert_eq!(text, expected);
         }
     }
+
     /// The name of one attribute, of that type and value.
     fn name(oid: &[u8], value: &[u8]) -> String {
         let element = |tag: u8, parts: &[&[u8]]| {

@@ -602,6 +602,12 @@ fn a_request_that_waits_for_its_turn_comes_again_then_and_has_not_failed() {
         assert!(bench.orders().is_empty(), "nobody is told, and it is not asked for at once");
         assert_eq!(bench.wake(), hour);
     }
+    // A restart forgets what was handed out, and not what it is for.
+    let order = bench.order();
+    bench.restart();
+    bench.tell(Event::Postponed { key: order.key, until: bench.now + hour }).unwrap();
+    assert!(bench.orders().is_empty());
+    assert_eq!(bench.wake(), hour);
     let order = bench.order();
     bench.tell(Event::Postponed { key: order.key, until: DateTime::<Utc>::MAX_UTC }).unwrap();
     assert_eq!(bench.wake(), day(1), "a day at most");
