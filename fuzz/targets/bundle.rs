@@ -53,9 +53,10 @@ fn resume(mut bundle: Bundle, set: &RunbookSet) {
     match Diagnosis::resume(&bundle, set) {
         Ok(mut diagnosis) => {
             let mut again = diagnosis.bundle();
-            // The version is the author's own count, for people: the fingerprint says what the runbook means.
+            // The version is the author's own count, for people: the fingerprint says what the runbook means. So are the
+            // words of notes and alerts: those of the runbook count, whatever the bundle says.
             again.version = bundle.version;
-            signed::sign(&mut again);
+            [&mut again, &mut bundle].into_iter().for_each(signed::without_words);
             assert_eq!(again, bundle, "what was resumed is what was saved");
             let as_of = bundle.as_of;
             walk::to_the_end(&mut diagnosis, as_of);
