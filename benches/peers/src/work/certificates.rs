@@ -29,7 +29,7 @@ const PLAN_TARGET: f64 = 1e9;
 /// Reading the dates of a certificate, as a multiple of the parser's call.
 const READ_TARGET: f64 = 1.1;
 
-const NAME: &str = "certs";
+const NAME: &str = "certificates";
 
 const FLEET: u64 = 10_000_000;
 
