@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use iot_runbook::check::{CheckRequest, CustomCheck};
 use iot_runbook::fact::{Domain, Kind, Observation, Value};
 use iot_runbook::probe::ProbeError;
-use iot_runbook::runbook::document::Document;
 use iot_runbook::subject::Scope;
 
 use super::*;
@@ -35,26 +34,7 @@ impl CustomCheck for Noting {
 
 /// The times that the attempts at a check were told, since the beginning.
 fn told(failures: u32, after: Option<TimeDelta>, journal: Option<TimeDelta>) -> Vec<TimeDelta> {
-    let text = r#"
-        name = "cabinet"
-        version = 1
-        title = "t"
-        start = "door"
-        [checks.door]
-        scope = "device"
-        domain = "flag"
-        [steps.door]
-        check = "door"
-        unknown = "explore"
-        branches = [{ is = true, to = "shut" }, { is = false, to = "open" }]
-        [conclusions.shut]
-        title = "shut"
-        severity = "info"
-        [conclusions.open]
-        title = "open"
-        severity = "warning"
-    "#;
-    let set = RunbookSet::new([Document::from_toml(text).unwrap().validate().unwrap()]).unwrap();
+    let set = cabinet(r#""explore""#);
     let service = Service::new();
     let noting = Arc::new(Noting { failures, after, said: Mutex::default() });
     let mut checks = Checks::none();

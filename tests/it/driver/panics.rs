@@ -4,7 +4,6 @@ use super::*;
 use iot_runbook::check::{CheckRequest, CustomCheck};
 use iot_runbook::fact::{Domain, Kind, Observation};
 use iot_runbook::probe::ProbeError;
-use iot_runbook::runbook::document::Document;
 use iot_runbook::subject::Scope;
 
 /// Panics at whatever it is named for.
@@ -58,26 +57,7 @@ fn told(diagnosis: &Diagnosis, words: &str) -> bool {
 
 #[test]
 fn a_probe_that_panics_is_unknown_and_never_taken_for_an_answer() {
-    let text = r#"
-        name = "cabinet"
-        version = 1
-        title = "t"
-        start = "door"
-        [checks.door]
-        scope = "device"
-        domain = "flag"
-        [steps.door]
-        check = "door"
-        unknown = { to = "open", note = "nobody could tell" }
-        branches = [{ is = true, to = "shut" }, { is = false, to = "open" }]
-        [conclusions.shut]
-        title = "shut"
-        severity = "info"
-        [conclusions.open]
-        title = "open"
-        severity = "warning"
-    "#;
-    let set = RunbookSet::new([Document::from_toml(text).unwrap().validate().unwrap()]).unwrap();
+    let set = cabinet(r#"{ to = "open", note = "nobody could tell" }"#);
     for (at, conclusion) in [("check", "open"), ("nothing", "shut")] {
         let service = Service::new();
         let mut checks = Checks::none();
