@@ -1,16 +1,19 @@
 //! A Redis server of one's own, for tests and for the story.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use redis::InfoDict;
 use tempfile::TempDir;
+
+use crate::link::Link;
 
 /// How often a port is tried that somebody else may take meanwhile.
 const PORTS: u32 = 5;
 
-/// How often, and how far apart, it is asked whether it listens.
+/// How often, and how far apart, it is asked whether it is there.
 const ASKED: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -45,23 +48,33 @@ impl PrivateRedis {
     /// [`PrivateRedisError`] where it cannot be started.
     pub async fn start() -> Result<Self, PrivateRedisError> {
         for _ in 0..PORTS {
-            let mut redis = Self::spawn()?;
-            for _ in 0..ASKED {
-                if redis.server.try_wait()?.is_some() {
-                    break;
-                }
-                if TcpStream::connect((Ipv4Addr::LOCALHOST, redis.port)).is_ok() {
-                    return Ok(redis);
-                }
-                tokio::time::sleep(PAUSE).await;
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            let mut redis = Self::spawn(port)?;
+            if redis.answers().await? {
+                return Ok(redis);
             }
         }
         Err(PrivateRedisError::Silent)
     }
 
-    fn spawn() -> Result<Self, PrivateRedisError> {
+    /// Whether this server answers, in time, and none of another's that took the port.
+    async fn answers(&mut self) -> Result<bool, PrivateRedisError> {
+        let Ok(link) = Link::new(self.url()) else { return Ok(false) };
+        for _ in 0..ASKED {
+            if self.server.try_wait()?.is_some() {
+                return Ok(false);
+            }
+            let said = link.ask::<InfoDict>(redis::cmd("INFO").arg("server")).await;
+            if said.is_ok_and(|said| said.get("process_id") == Some(self.pid())) {
+                return Ok(true);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(false)
+    }
+
+    fn spawn(port: u16) -> Result<Self, PrivateRedisError> {
         let folder = TempDir::new()?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let server = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
             .args(["--maxmemory-policy", "noeviction", "--port", &port.to_string(), "--dir"])
@@ -90,5 +103,17 @@ impl Drop for PrivateRedis {
     fn drop(&mut self) {
         self.server.kill().ok();
         self.server.wait().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_whose_port_is_taken_does_not_pass_for_the_one_that_has_it() {
+        let first = PrivateRedis::start().await.unwrap();
+        let mut second = PrivateRedis::spawn(first.port).unwrap();
+        assert!(!second.answers().await.unwrap());
     }
 }
