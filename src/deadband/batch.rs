@@ -178,6 +178,7 @@ impl<V: Number> FilterBank<V> {
             newest,
             quality: self.qualities.get(tag).copied().unwrap_or_default(),
             anchor: Anchor::Value,
+            ..State::default()
         })
     }
 

@@ -114,7 +114,7 @@ impl<V: Number> Filter<V> {
         mut report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
         let (rule, state, hold) = (&*self.rule, &mut self.state, &mut self.hold);
-        let verdict = match rule.glance(state, hold, &sample, received) {
+        let verdict = match rule.glance(state, &sample, received) {
             Glance::Within => {
                 rule.hold_off(state, hold, sample);
                 Verdict::Suppressed(Suppression::Band)
@@ -221,6 +221,7 @@ impl<V: Number> Filter<V> {
         self.hold.previous = None;
         self.state.newest = now;
         self.state.reported_at = self.state.reported_at.min(now);
+        self.rule.look_again(&mut self.state);
     }
 
     /// Whether the sample that was suppressed last may still be reported.

@@ -55,48 +55,48 @@ impl Semantics {
 impl<V: Number> Rule<V> {
     /// What to do with a sample that came after the first.
     #[inline(always)]
-    pub(super) fn glance(
-        &self,
-        state: &State<V>,
-        hold: &Hold<V>,
-        sample: &Sample<V>,
-        received: Option<i64>,
-    ) -> Glance {
-        if state.anchor != Anchor::Value {
-            return Glance::Unsure;
-        }
-        match self.semantics {
-            Semantics::Common
-                if sample.at > state.newest
-                    && sample.quality == state.quality
-                    && hold.held.is_none()
-                    && received.is_none_or(|received| !self.is_ahead(sample.at, received)) =>
-            {
-                // Not negative, unless the profile does not look at time; as unsigned, that is longer than any interval.
-                let elapsed = sample.at.wrapping_sub(state.reported_at).cast_unsigned();
-                if sample.value.is_near(state.last, state.width) {
-                    if elapsed < self.max.cast_unsigned() {
-                        return Glance::Within;
-                    }
-                } else if elapsed >= self.min.cast_unsigned() && sample.value.is_far(state.last, state.width)
-                {
-                    return Glance::Outside;
-                }
+    pub(super) fn glance(&self, state: &State<V>, sample: &Sample<V>, received: Option<i64>) -> Glance {
+        if sample.at < state.glance_until {
+            let is_plain = sample.at > state.newest
+                && sample.quality == state.quality
+                && received.is_none_or(|received| !self.is_ahead(sample.at, received));
+            return if !is_plain {
                 Glance::Unsure
-            }
-            Semantics::NodeDeadband { most } => {
-                let change = (sample.value.to_f64() - state.last.to_f64()).abs();
-                // NaN compares as false throughout.
-                if change > most {
-                    Glance::NodeOutside
-                } else if change <= most {
-                    Glance::NodeWithin
-                } else {
-                    Glance::Unsure
-                }
-            }
-            _ => Glance::Unsure,
+            } else if sample.value.is_near(state.last, state.width) {
+                Glance::Within
+            } else if self.is_late_enough(state, sample.at) && sample.value.is_far(state.last, state.width) {
+                Glance::Outside
+            } else {
+                Glance::Unsure
+            };
         }
+        if let Semantics::NodeDeadband { most } = self.semantics
+            && state.anchor == Anchor::Value
+        {
+            let change = (sample.value.to_f64() - state.last.to_f64()).abs();
+            // NaN compares as false throughout.
+            if change > most {
+                return Glance::NodeOutside;
+            }
+            if change <= most {
+                return Glance::NodeWithin;
+            }
+        }
+        Glance::Unsure
+    }
+
+    /// Whether the shortest interval is over, at a moment in order.
+    #[inline(always)]
+    fn is_late_enough(&self, state: &State<V>, at: i64) -> bool {
+        // Not negative, unless the profile does not look at time; as unsigned, that is longer than any interval.
+        at.wrapping_sub(state.reported_at).cast_unsigned() >= self.min.cast_unsigned()
+    }
+
+    /// From when on a glance does not tell enough, where the last report was then and nothing is held.
+    #[inline(always)]
+    pub(super) fn glance_until(&self, reported_at: i64) -> i64 {
+        // An interval is not negative: it overflows in one direction.
+        reported_at.checked_add(self.max).unwrap_or(i64::MAX)
     }
 
     /// What follows on [`Glance::Within`].
@@ -117,11 +117,11 @@ impl<V: Number> Rule<V> {
     ) -> Option<Sample<V>> {
         // The quality is the same, and so is the width where it is constant.
         (state.newest, state.reported_at, state.last) = (sample.at, sample.at, sample.value);
-        if self.is_plain {
-            return None;
+        state.glance_until = self.glance_until(sample.at);
+        if self.constant.is_none() {
+            state.width = self.relative_width(sample.value);
         }
-        state.width = self.width(sample.value);
-        if self.previous { hold.previous.take().map(Sample::from) } else { None }
+        hold.previous.take().map(Sample::from)
     }
 
     /// What follows on [`Glance::NodeOutside`].

@@ -29,8 +29,6 @@ pub struct Rule<V: Number = f64> {
     /// Whether what came too soon is dropped, not held.
     drops_soon: bool,
     is_ordered: bool,
-    /// Whether a report takes neither a previous sample nor another width along.
-    pub(super) is_plain: bool,
     pub(super) semantics: Semantics,
 }
 
@@ -63,7 +61,6 @@ impl<V: Number> Rule<V> {
             previous,
             drops_soon: profile == Profile::Pi,
             is_ordered: profile.is_ordered(),
-            is_plain: !previous && constant.is_some(),
             semantics: Semantics::of(&profile, settings.band),
             settings,
         })
@@ -105,7 +102,7 @@ impl<V: Number> Rule<V> {
         received: Option<i64>,
         out: &mut impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
-        match self.glance(state, hold, &sample, received) {
+        match self.glance(state, &sample, received) {
             Glance::Within => {
                 self.hold_off(state, hold, sample);
                 Ok(Verdict::Suppressed(Suppression::Band))
@@ -167,7 +164,7 @@ impl<V: Number> Rule<V> {
             Reason::Quality
         } else if moved(sample.value, state.last, state.width) {
             if elapsed.max(0) < self.min && sample.value.class() == state.last.class() {
-                return self.too_soon(hold, sample);
+                return self.too_soon(state, hold, sample);
             }
             Reason::Value
         } else if elapsed >= self.max && self.max != i64::MAX {
@@ -197,12 +194,10 @@ impl<V: Number> Rule<V> {
     /// Keeps it as the previous one of the next report.
     #[inline]
     pub(super) fn keep(&self, hold: &mut Hold<V>, sample: Sample<V>) {
-        if self.previous {
-            hold.previous = Some(sample.into());
-        }
+        hold.previous = self.previous.then(|| sample.into());
     }
 
-    fn too_soon(&self, hold: &mut Hold<V>, sample: Sample<V>) -> Verdict {
+    fn too_soon(&self, state: &mut State<V>, hold: &mut Hold<V>, sample: Sample<V>) -> Verdict {
         if self.drops_soon {
             self.keep(hold, sample);
             return Verdict::Suppressed(Suppression::MinInterval);
@@ -211,6 +206,7 @@ impl<V: Number> Rule<V> {
             Some(held) => held.join(sample),
             none => *none = Some(Held::new(sample)),
         }
+        state.look_closely();
         Verdict::Held
     }
 
@@ -223,9 +219,7 @@ impl<V: Number> Rule<V> {
         reason: Reason,
         out: &mut impl FnMut(Report<V>),
     ) {
-        if self.previous
-            && let Some(previous) = hold.previous.take()
-        {
+        if let Some(previous) = hold.previous.take() {
             out(Report { sample: previous.into(), reason: Reason::Previous });
         }
         self.anchor(state, sample);
@@ -240,6 +234,15 @@ impl<V: Number> Rule<V> {
         state.reported_at = sample.at;
         state.quality = sample.quality;
         state.anchor = Anchor::Value;
+        self.look_again(state);
+    }
+
+    /// A glance is enough again where nothing is held.
+    #[inline]
+    pub(super) fn look_again(&self, state: &mut State<V>) {
+        if self.semantics == Semantics::Common {
+            state.glance_until = self.glance_until(state.reported_at);
+        }
     }
 
     /// The width while this is the last reported value.
@@ -247,8 +250,14 @@ impl<V: Number> Rule<V> {
     pub(in crate::deadband) fn width(&self, last: V) -> V::Width {
         match self.constant {
             Some(width) => width,
-            None => width_at(self.widths, last),
+            None => self.relative_width(last),
         }
+    }
+
+    /// The same, where it depends on that value.
+    #[inline(never)]
+    pub(super) fn relative_width(&self, last: V) -> V::Width {
+        width_at(self.widths, last)
     }
 
     /// When what is held leaves.

@@ -98,14 +98,21 @@ impl<V: Number> Saved<V> {
         self.settings.check(&ProfileSettings::of(profile))?;
         let mut state = self.state;
         state.restore(rule)?;
-        self.hold.check(&state)?;
-        Ok((state, self.hold, self.counts))
+        let mut hold = self.hold;
+        hold.check(&state)?;
+        if hold.held.is_some() {
+            state.look_closely();
+        }
+        if !rule.previous {
+            hold.previous = None;
+        }
+        Ok((state, hold, self.counts))
     }
 
     /// The state alone, for what holds nothing back.
     pub(in crate::deadband) fn open_state(&self, rule: &Rule<V>) -> Result<State<V>, StateError> {
-        let (state, hold, _) = self.open(rule)?;
-        match hold {
+        let (state, ..) = self.open(rule)?;
+        match self.hold {
             Hold { held: Some(_), .. } => Err(StateError::Bank { field: "hold.held" }),
             Hold { previous: Some(_), .. } => Err(StateError::Bank { field: "hold.previous" }),
             _ => Ok(state),
@@ -128,6 +135,9 @@ impl<V: Number> State<V> {
             return Err(StateError::Field { field: "state.reported_at" });
         }
         self.width = rule.width(self.last);
+        if self.anchor == Anchor::Value {
+            rule.look_again(self);
+        }
         Ok(())
     }
 }

@@ -25,8 +25,11 @@ const NAME: &str = "deadband";
 /// The width of every band.
 const WIDTH: f64 = 1.0;
 
-/// How many samples a stream has, before it starts again.
+/// How many samples a stream has, before it starts again. A processor that foresees branches may learn it by heart.
 const SAMPLES: usize = 1 << 14;
+
+/// How many are too many for that.
+const TOO_MANY: usize = 1 << 20;
 
 /// The target of a step, in nanoseconds.
 const STEP_TARGET: f64 = 6.0;
@@ -70,8 +73,17 @@ impl Work for Deadband {
             report.target(&case, as_node, STEP_TARGET);
             node::beside(report, percent, &values, [medians, as_node])?;
         }
+        unlearnt(report)?;
         bank::run(report)
     }
+}
+
+/// A stream that no processor learns by heart: each side misses the turn of a third of its samples.
+fn unlearnt(report: &mut Report) -> Result<(), Error> {
+    let values = stream::values(33, TOO_MANY);
+    let plain = filter(Settings::new(Extent::Absolute(WIDTH)))?;
+    compare(report, NAME, "step 33 %, unlearnt", ours(plain, &values), ("branchy-loop", branchy(&values)))?;
+    Ok(())
 }
 
 fn filter(settings: Settings) -> Result<Filter, Error> {
@@ -79,18 +91,38 @@ fn filter(settings: Settings) -> Result<Filter, Error> {
     Ok(Filter::new(Arc::new(rule)))
 }
 
+/// A stream that starts again at its end, a microsecond from sample to sample.
+#[derive(Clone, Copy)]
+struct Replay<'a> {
+    values: &'a [f64],
+    position: usize,
+    at: i64,
+}
+
+impl<'a> Replay<'a> {
+    const fn new(values: &'a [f64]) -> Self {
+        Self { values, position: 0, at: 0 }
+    }
+
+    fn next(&mut self) -> Sample {
+        let value = self.values.get(self.position).copied().unwrap_or_default();
+        self.position = if self.position + 1 < self.values.len() { self.position + 1 } else { 0 };
+        self.at += 1_000;
+        Sample::new(self.at, value)
+    }
+}
+
 fn ours(mut filter: Filter, values: &[f64]) -> Side<'_> {
-    let mut at = 0_i64;
-    let mut position = 0;
+    let mut replay = Replay::new(values);
     let mut reported = 0_u64;
     Box::new(move |runs| {
+        // Where the stream is stays in registers, as in the loop beside it.
+        let mut stream = replay;
         for _ in 0..runs {
-            let value = values.get(position).copied().unwrap_or_default();
-            position = (position + 1) % SAMPLES;
-            at += 1_000;
-            let verdict = filter.step(Sample::new(at, value), |_| reported += 1);
+            let verdict = filter.step(stream.next(), |_| reported += 1);
             black_box(matches!(verdict, Ok(Verdict::Reported(_))));
         }
+        replay = stream;
         black_box(reported);
     })
 }
@@ -98,12 +130,12 @@ fn ours(mut filter: Filter, values: &[f64]) -> Side<'_> {
 /// The floor: two variables and an `if`; no time, no quality, no reason, no count, and mute after NaN.
 fn branchy(values: &[f64]) -> Side<'_> {
     let mut last = f64::MAX;
-    let mut position = 0;
+    let mut replay = Replay::new(values);
     let mut reported = 0_u64;
     Box::new(move |runs| {
+        let mut stream = replay;
         for _ in 0..runs {
-            let value = values.get(position).copied().unwrap_or_default();
-            position = (position + 1) % SAMPLES;
+            let value = stream.next().value;
             let passes = (value - last).abs() > WIDTH;
             if passes {
                 last = value;
@@ -111,6 +143,7 @@ fn branchy(values: &[f64]) -> Side<'_> {
             }
             black_box(passes);
         }
+        replay = stream;
         black_box(reported);
     })
 }
