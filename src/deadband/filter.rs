@@ -119,16 +119,11 @@ impl<V: Number> Filter<V> {
                 rule.hold_off(state, hold, sample);
                 Verdict::Suppressed(Suppression::Band)
             }
-            Glance::NodeWithin => Verdict::Suppressed(Suppression::Band),
             Glance::Outside => {
                 if let Some(sample) = rule.move_on(state, hold, sample) {
                     self.counts.add(Reason::Previous);
                     report(Report { sample, reason: Reason::Previous });
                 }
-                Verdict::Reported(Reason::Value)
-            }
-            Glance::NodeOutside => {
-                Rule::move_node(state, sample);
                 Verdict::Reported(Reason::Value)
             }
             // By its parts, so that it need not lie in memory for what takes it by a glance.

@@ -4,7 +4,7 @@
 //! does not cost about the same, and what a tag does not use costs it nothing.
 
 use super::{Band, Extent, Hold, Rule, State};
-use crate::deadband::profile::{Anchor, Compare, Mode, Profile, Trigger};
+use crate::deadband::profile::{Compare, Mode, Profile, Trigger};
 use crate::deadband::sample::{Number, Sample};
 
 /// By what a rule decides.
@@ -12,11 +12,9 @@ use crate::deadband::sample::{Number, Sample};
 pub(super) enum Semantics {
     /// `|v − last| > d`, decided exactly, in time order.
     Common,
-    /// `deadband` or `deadbandEq` of Node-RED, compared with the last output.
-    NodeDeadband {
-        /// The largest change that does not pass.
-        most: f64,
-    },
+    /// `deadband` or `deadbandEq` of Node-RED, compared with the last output: of samples in time order and of one
+    /// quality, a glance tells the same as for the common ones.
+    NodeDeadband,
     /// Anything else a vendor does.
     Foreign,
 }
@@ -28,24 +26,20 @@ pub(super) enum Glance {
     Within,
     /// It is outside, and may be reported at once.
     Outside,
-    /// Node-RED sends it not, and goes on as before.
-    NodeWithin,
-    /// Node-RED sends it.
-    NodeOutside,
     /// More is to be looked at.
     Unsure,
 }
 
 impl Semantics {
-    pub(super) fn of(profile: &Profile, band: Band) -> Self {
+    pub(super) fn of<V: Number>(profile: &Profile, band: Band) -> Self {
         match (profile, band) {
             (Profile::Exact | Profile::Pi | Profile::OpcUa(Trigger::StatusValue), _) => Self::Common,
             (Profile::NodeRed(node), Band::Of(Extent::Absolute(gap)))
                 if matches!(node.mode, Mode::Deadband | Mode::DeadbandEq)
-                    && node.compare == Compare::LastOutput =>
+                    && node.compare == Compare::LastOutput
+                    && V::tells_as_f64(gap) =>
             {
-                // Where a change by the gap passes, the next below does not; below zero there is none.
-                Self::NodeDeadband { most: if node.mode == Mode::DeadbandEq { gap.next_down() } else { gap } }
+                Self::NodeDeadband
             }
             _ => Self::Foreign,
         }
@@ -56,33 +50,19 @@ impl<V: Number> Rule<V> {
     /// What to do with a sample that came after the first.
     #[inline(always)]
     pub(super) fn glance(&self, state: &State<V>, sample: &Sample<V>, received: Option<i64>) -> Glance {
-        if sample.at < state.glance_until {
-            let is_plain = sample.at > state.newest
-                && sample.quality == state.quality
-                && received.is_none_or(|received| !self.is_ahead(sample.at, received));
-            return if !is_plain {
-                Glance::Unsure
-            } else if sample.value.is_near(state.last, state.width) {
-                Glance::Within
-            } else if self.is_late_enough(state, sample.at) && sample.value.is_far(state.last, state.width) {
-                Glance::Outside
-            } else {
-                Glance::Unsure
-            };
+        let is_plain = sample.at < state.glance_until
+            && sample.at > state.newest
+            && sample.quality == state.quality
+            && received.is_none_or(|received| !self.is_ahead(sample.at, received));
+        if !is_plain {
+            Glance::Unsure
+        } else if sample.value.is_near(state.last, state.width) {
+            Glance::Within
+        } else if self.is_late_enough(state, sample.at) && sample.value.is_far(state.last, state.width) {
+            Glance::Outside
+        } else {
+            Glance::Unsure
         }
-        if let Semantics::NodeDeadband { most } = self.semantics
-            && state.anchor == Anchor::Value
-        {
-            let change = (sample.value.to_f64() - state.last.to_f64()).abs();
-            // NaN compares as false throughout.
-            if change > most {
-                return Glance::NodeOutside;
-            }
-            if change <= most {
-                return Glance::NodeWithin;
-            }
-        }
-        Glance::Unsure
     }
 
     /// Whether the shortest interval is over, at a moment in order.
@@ -122,12 +102,5 @@ impl<V: Number> Rule<V> {
             state.width = self.relative_width(sample.value);
         }
         hold.previous.take().map(Sample::from)
-    }
-
-    /// What follows on [`Glance::NodeOutside`].
-    #[inline(always)]
-    pub(super) fn move_node(state: &mut State<V>, sample: Sample<V>) {
-        state.newest = state.newest.max(sample.at);
-        (state.reported_at, state.last, state.quality) = (sample.at, sample.value, sample.quality);
     }
 }

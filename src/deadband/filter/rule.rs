@@ -61,7 +61,7 @@ impl<V: Number> Rule<V> {
             previous,
             drops_soon: profile == Profile::Pi,
             is_ordered: profile.is_ordered(),
-            semantics: Semantics::of(&profile, settings.band),
+            semantics: Semantics::of::<V>(&profile, settings.band),
             settings,
         })
     }
@@ -111,12 +111,6 @@ impl<V: Number> Rule<V> {
                 if let Some(sample) = self.move_on(state, hold, sample) {
                     out(Report { sample, reason: Reason::Previous });
                 }
-                out(Report { sample, reason: Reason::Value });
-                Ok(Verdict::Reported(Reason::Value))
-            }
-            Glance::NodeWithin => Ok(Verdict::Suppressed(Suppression::Band)),
-            Glance::NodeOutside => {
-                Self::move_node(state, sample);
                 out(Report { sample, reason: Reason::Value });
                 Ok(Verdict::Reported(Reason::Value))
             }
@@ -237,11 +231,13 @@ impl<V: Number> Rule<V> {
         self.look_again(state);
     }
 
-    /// A glance is enough again where nothing is held.
+    /// A glance is enough again, where there is something to hold a sample against, and nothing is held.
     #[inline]
     pub(super) fn look_again(&self, state: &mut State<V>) {
-        if self.semantics == Semantics::Common {
+        if self.semantics != Semantics::Foreign && state.anchor == Anchor::Value {
             state.glance_until = self.glance_until(state.reported_at);
+        } else {
+            state.look_closely();
         }
     }
 

@@ -135,9 +135,7 @@ impl<V: Number> State<V> {
             return Err(StateError::Field { field: "state.reported_at" });
         }
         self.width = rule.width(self.last);
-        if self.anchor == Anchor::Value {
-            rule.look_again(self);
-        }
+        rule.look_again(self);
         Ok(())
     }
 }

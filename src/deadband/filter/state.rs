@@ -19,7 +19,7 @@ pub struct State<V: Number = f64> {
     /// When the last report was.
     pub(in crate::deadband) reported_at: i64,
     /// From when on more than a glance is needed, at samples of the same quality: when a heartbeat is due, and always
-    /// while something is held, before the first sample, and under a vendor's own semantics. Not saved either.
+    /// while something is held, before the first sample, and under what else vendors do. Not saved either.
     #[serde(skip, default = "always")]
     pub(in crate::deadband) glance_until: i64,
     /// When the newest sample in order was.

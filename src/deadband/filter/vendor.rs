@@ -78,14 +78,19 @@ fn node_red<V: Number>(
     let first = state.anchor == Anchor::Nothing;
     let (sends, next) =
         node_red_verdict(node, gap, (state.anchor, state.last.to_f64()), sample.value.to_f64());
-    if let Some(next) = next {
+    if next.is_some() || !first {
         state.newest = if first { sample.at } else { state.newest.max(sample.at) };
-        state.last = sample.value;
+    }
+    if let Some(next) = next {
+        (state.last, state.width) = (sample.value, rule.width(sample.value));
         state.quality = sample.quality;
         state.anchor = next;
     }
     if sends {
         state.reported_at = sample.at;
+    }
+    rule.look_again(state);
+    if sends {
         let reason = if first { Reason::First } else { Reason::Value };
         out(Report { sample, reason });
         return Verdict::Reported(reason);

@@ -45,6 +45,10 @@ pub trait Number:
     /// A width as a number, to be shown.
     fn width_to_f64(width: Self::Width) -> f64;
 
+    /// Whether [`is_near`](Self::is_near) and [`is_far`](Self::is_far) of this width hold for the distance that `f64`
+    /// rounds to, too.
+    fn tells_as_f64(width: f64) -> bool;
+
     /// The distance to another, rounded once to the nearest for floats. Not below the true one by more than
     /// that rounding, so that a distance below a width is truly below it.
     fn distance(self, from: Self) -> Self::Width;
@@ -128,6 +132,12 @@ macro_rules! floats {
                 width as f64
             }
 
+            fn tells_as_f64(width: f64) -> bool {
+                // The width is the same in both, and rounding keeps order: what this type tells to be below or above
+                // it is, and where `f64` rounds to the width, this type does too.
+                Self::width_to_f64(Self::width(width)) == width
+            }
+
             #[inline]
             fn distance(self, from: Self) -> Self {
                 (self - from).abs()
@@ -198,6 +208,11 @@ macro_rules! integers {
 
             fn width_to_f64(width: $unsigned) -> f64 {
                 width as f64
+            }
+
+            fn tells_as_f64(_: f64) -> bool {
+                // At the width itself it is near, for Node-RED's `deadbandEq` not.
+                false
             }
 
             #[inline]
