@@ -114,29 +114,24 @@ impl<V: Number> Filter<V> {
         mut report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
         let (rule, state, hold) = (&*self.rule, &mut self.state, &mut self.hold);
-        let verdict = match rule.glance(state, &sample, received) {
+        match rule.glance(state, &sample, received) {
             Glance::Within => {
                 rule.hold_off(state, hold, sample);
-                Verdict::Suppressed(Suppression::Band)
+                self.counts.suppress(Suppression::Band);
+                Ok(Verdict::Suppressed(Suppression::Band))
             }
             Glance::Outside => {
                 if let Some(sample) = rule.move_on(state, hold, sample) {
                     self.counts.add(Reason::Previous);
                     report(Report { sample, reason: Reason::Previous });
                 }
-                Verdict::Reported(Reason::Value)
+                self.counts.add(Reason::Value);
+                report(Report { sample, reason: Reason::Value });
+                Ok(Verdict::Reported(Reason::Value))
             }
             // By its parts, so that it need not lie in memory for what takes it by a glance.
-            Glance::Unsure => {
-                return self.take_fully(sample.at, sample.value, sample.quality, received, report);
-            }
-        };
-        if let Verdict::Reported(reason) = verdict {
-            self.counts.add(reason);
-            report(Report { sample, reason });
+            Glance::Unsure => self.take_fully(sample.at, sample.value, sample.quality, received, report),
         }
-        self.counts.judge(verdict);
-        Ok(verdict)
     }
 
     #[inline(never)]
@@ -216,7 +211,6 @@ impl<V: Number> Filter<V> {
         self.hold.previous = None;
         self.state.newest = now;
         self.state.reported_at = self.state.reported_at.min(now);
-        self.rule.look_again(&mut self.state);
     }
 
     /// Whether the sample that was suppressed last may still be reported.

@@ -87,11 +87,16 @@ impl Counts {
     }
 
     #[inline]
+    pub(super) fn suppress(&mut self, why: Suppression) {
+        bump(&mut self.suppressed, why as usize);
+    }
+
+    #[inline]
     pub(super) fn judge(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Reported(_) => {}
             Verdict::Held => self.held = self.held.saturating_add(1),
-            Verdict::Suppressed(why) => bump(&mut self.suppressed, why as usize),
+            Verdict::Suppressed(why) => self.suppress(why),
         }
     }
 }

@@ -34,10 +34,10 @@ impl Semantics {
     pub(super) fn of<V: Number>(profile: &Profile, band: Band) -> Self {
         match (profile, band) {
             (Profile::Exact | Profile::Pi | Profile::OpcUa(Trigger::StatusValue), _) => Self::Common,
-            (Profile::NodeRed(node), Band::Of(Extent::Absolute(gap)))
+            (Profile::NodeRed(node), Band::Of(Extent::Absolute(_)))
                 if matches!(node.mode, Mode::Deadband | Mode::DeadbandEq)
                     && node.compare == Compare::LastOutput
-                    && V::tells_as_f64(gap) =>
+                    && V::TELLS_AS_F64 =>
             {
                 Self::NodeDeadband
             }
@@ -50,33 +50,21 @@ impl<V: Number> Rule<V> {
     /// What to do with a sample that came after the first.
     #[inline(always)]
     pub(super) fn glance(&self, state: &State<V>, sample: &Sample<V>, received: Option<i64>) -> Glance {
-        let is_plain = sample.at < state.glance_until
+        // Not negative, unless the profile does not look at time; as unsigned, that is longer than any interval.
+        let elapsed = sample.at.wrapping_sub(state.reported_at).cast_unsigned();
+        let is_usual = elapsed < state.glance_for
             && sample.at > state.newest
             && sample.quality == state.quality
             && received.is_none_or(|received| !self.is_ahead(sample.at, received));
-        if !is_plain {
+        if !is_usual {
             Glance::Unsure
         } else if sample.value.is_near(state.last, state.width) {
             Glance::Within
-        } else if self.is_late_enough(state, sample.at) && sample.value.is_far(state.last, state.width) {
+        } else if elapsed >= self.min.cast_unsigned() && sample.value.is_far(state.last, state.width) {
             Glance::Outside
         } else {
             Glance::Unsure
         }
-    }
-
-    /// Whether the shortest interval is over, at a moment in order.
-    #[inline(always)]
-    fn is_late_enough(&self, state: &State<V>, at: i64) -> bool {
-        // Not negative, unless the profile does not look at time; as unsigned, that is longer than any interval.
-        at.wrapping_sub(state.reported_at).cast_unsigned() >= self.min.cast_unsigned()
-    }
-
-    /// From when on a glance does not tell enough, where the last report was then and nothing is held.
-    #[inline(always)]
-    pub(super) fn glance_until(&self, reported_at: i64) -> i64 {
-        // An interval is not negative: it overflows in one direction.
-        reported_at.checked_add(self.max).unwrap_or(i64::MAX)
     }
 
     /// What follows on [`Glance::Within`].
@@ -97,7 +85,6 @@ impl<V: Number> Rule<V> {
     ) -> Option<Sample<V>> {
         // The quality is the same, and so is the width where it is constant.
         (state.newest, state.reported_at, state.last) = (sample.at, sample.at, sample.value);
-        state.glance_until = self.glance_until(sample.at);
         if self.constant.is_none() {
             state.width = self.relative_width(sample.value);
         }

@@ -235,7 +235,7 @@ impl<V: Number> Rule<V> {
     #[inline]
     pub(super) fn look_again(&self, state: &mut State<V>) {
         if self.semantics != Semantics::Foreign && state.anchor == Anchor::Value {
-            state.glance_until = self.glance_until(state.reported_at);
+            state.glance_for = self.max.cast_unsigned();
         } else {
             state.look_closely();
         }

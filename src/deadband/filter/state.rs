@@ -18,10 +18,10 @@ pub struct State<V: Number = f64> {
     pub(in crate::deadband) width: V::Width,
     /// When the last report was.
     pub(in crate::deadband) reported_at: i64,
-    /// From when on more than a glance is needed, at samples of the same quality: when a heartbeat is due, and always
-    /// while something is held, before the first sample, and under what else vendors do. Not saved either.
-    #[serde(skip, default = "always")]
-    pub(in crate::deadband) glance_until: i64,
+    /// For how long after the last report a glance is enough, in nanoseconds: until a heartbeat is due. Zero while
+    /// something is held, before the first sample, and under what else vendors do. Not saved either.
+    #[serde(skip)]
+    pub(in crate::deadband) glance_for: u64,
     /// When the newest sample in order was.
     pub(in crate::deadband) newest: i64,
     /// The quality of the last report.
@@ -30,18 +30,13 @@ pub struct State<V: Number = f64> {
     pub(in crate::deadband) anchor: Anchor,
 }
 
-/// No moment is before it.
-const fn always() -> i64 {
-    i64::MIN
-}
-
 impl<V: Number> Default for State<V> {
     fn default() -> Self {
         Self {
             last: V::default(),
             width: V::Width::default(),
             reported_at: 0,
-            glance_until: always(),
+            glance_for: 0,
             newest: 0,
             quality: Quality::GOOD,
             anchor: Anchor::Nothing,
@@ -52,7 +47,7 @@ impl<V: Number> Default for State<V> {
 impl<V: Number> State<V> {
     /// From now on a glance is not enough.
     pub(super) const fn look_closely(&mut self) {
-        self.glance_until = always();
+        self.glance_for = 0;
     }
 
     /// The last report in time order, if there was any.

@@ -45,9 +45,9 @@ pub trait Number:
     /// A width as a number, to be shown.
     fn width_to_f64(width: Self::Width) -> f64;
 
-    /// Whether [`is_near`](Self::is_near) and [`is_far`](Self::is_far) of this width hold for the distance that `f64`
-    /// rounds to, too.
-    fn tells_as_f64(width: f64) -> bool;
+    /// Whether [`is_near`](Self::is_near) and [`is_far`](Self::is_far) of any width say what the same numbers, their
+    /// distance and that width would say as `f64`, each rounded to it.
+    const TELLS_AS_F64: bool;
 
     /// The distance to another, rounded once to the nearest for floats. Not below the true one by more than
     /// that rounding, so that a distance below a width is truly below it.
@@ -132,11 +132,9 @@ macro_rules! floats {
                 width as f64
             }
 
-            fn tells_as_f64(width: f64) -> bool {
-                // The width is the same in both, and rounding keeps order: what this type tells to be below or above
-                // it is, and where `f64` rounds to the width, this type does too.
-                Self::width_to_f64(Self::width(width)) == width
-            }
+            // Rounding keeps order, the width's to this type too. And a distance that `f64` has to round is so near to
+            // one of the numbers that this type rounds it, and a width as near, to that number: it tells nothing then.
+            const TELLS_AS_F64: bool = true;
 
             #[inline]
             fn distance(self, from: Self) -> Self {
@@ -210,10 +208,8 @@ macro_rules! integers {
                 width as f64
             }
 
-            fn tells_as_f64(_: f64) -> bool {
-                // At the width itself it is near, for Node-RED's `deadbandEq` not.
-                false
-            }
+            // At the width itself it is near, and large ones are no `f64`.
+            const TELLS_AS_F64: bool = false;
 
             #[inline]
             fn distance(self, from: Self) -> $unsigned {

@@ -2,7 +2,7 @@
 
 use iot_runbook::deadband::filter::{Band, Extent, Filter, Rule, Settings, Suppression, Verdict};
 use iot_runbook::deadband::profile::{Compare, Mode, NodeRed, Profile};
-use iot_runbook::deadband::sample::{Quality, Sample};
+use iot_runbook::deadband::sample::{Number, Quality, Sample};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -16,6 +16,15 @@ struct Script {
 }
 
 impl Script {
+    fn new(node: NodeRed, band: Band) -> Self {
+        let (pc, g) = match band {
+            Band::Of(Extent::PercentOfLast { percent, .. }) => (true, percent),
+            Band::Of(Extent::Absolute(gap)) => (false, gap),
+            _ => (false, 0.0),
+        };
+        Self { node, pc, g, previous: None }
+    }
+
     /// Whether it sends.
     fn input(&mut self, n: f64) -> bool {
         let mode = self.node.mode;
@@ -87,29 +96,29 @@ proptest! {
         (node, band) in node(),
         samples in prop::collection::vec((0_i64..9, streams::value(), streams::quality()), 0..60),
         restart_at in 0_usize..60,
+        in_order: bool,
     ) {
         let settings = Settings::new(band).with_profile(Profile::NodeRed(node));
         let rule = Arc::new(Rule::<f64>::new(settings).unwrap());
         let mut filter = Filter::new(Arc::clone(&rule));
-        let (pc, g) = match band {
-            Band::Of(Extent::PercentOfLast { percent, .. }) => (true, percent),
-            Band::Of(Extent::Absolute(gap)) => (false, gap),
-            _ => (false, 0.0),
-        };
-        let mut script = Script { node, pc, g, previous: None };
+        let mut script = Script::new(node, band);
         let (mut newest, mut first, mut last) = (None, true, None);
         for (turn, (at, value, quality)) in samples.into_iter().enumerate() {
+            let at = if in_order { i64::try_from(turn).unwrap() } else { at };
             if turn == restart_at {
                 let text = serde_json::to_string(&filter.save()).unwrap();
                 filter = Filter::restore(Arc::clone(&rule), &serde_json::from_str(&text).unwrap()).unwrap();
             }
             let sample = Sample::new(at, value).with_quality(quality);
-            let before = script.previous;
+            let (before, before_newest) = (script.previous, filter.state().newest());
             let sends = script.input(value);
             let mut out = vec![];
             let verdict = filter.step(sample, |report| out.push(report)).unwrap();
             prop_assert_eq!(matches!(verdict, Verdict::Reported(_)), sends, "{:?} {:?} {}", node, before, value);
             prop_assert_eq!(out.iter().map(|report| report.sample.at).collect::<Vec<_>>(), vec![at; usize::from(sends)]);
+            if let Some(before) = before_newest {
+                prop_assert_eq!(filter.state().newest(), Some(before.max(at)));
+            }
             if value.is_nan() && !sends {
                 prop_assert_eq!(verdict, Verdict::Suppressed(Suppression::Ignored));
             } else if !sends {
@@ -132,6 +141,49 @@ proptest! {
                 prop_assert_eq!(told.map(|told| shown(&[told])), Some(shown(&[last])));
             }
         }
+    }
+}
+
+/// Which of the values pass, one each nanosecond, and which the script sends.
+fn both<V: Number>((node, band): (NodeRed, Band), values: &[V]) -> (Vec<bool>, Vec<bool>) {
+    let mut script = Script::new(node, band);
+    let mut filter = super::filter::<V>(Settings::new(band).with_profile(Profile::NodeRed(node)));
+    let answers = (0..).zip(values).map(|(at, value)| {
+        let verdict = filter.step(Sample::new(at, *value), |_| {}).unwrap();
+        (matches!(verdict, Verdict::Reported(_)), script.input(value.to_f64()))
+    });
+    answers.unzip()
+}
+
+proptest! {
+    // Numbers of other types are numbers of the script's only one.
+    #[test]
+    fn it_answers_as_the_script_does_of_other_types(
+        node in node(),
+        singles in prop::collection::vec(prop_oneof![streams::value(), -2.0..2.0, -1e9..1e9], 0..60),
+        integers in prop::collection::vec(prop_oneof![-3_i64..3, any::<i64>(), i64::MAX - 3..], 0..60),
+    ) {
+        let singles: Vec<f32> = singles.into_iter().map(|value| value as f32).collect();
+        let (ours, theirs) = both(node, &singles);
+        prop_assert_eq!(ours, theirs, "{:?} {:?}", node, singles);
+        let (ours, theirs) = both(node, &integers);
+        prop_assert_eq!(ours, theirs, "{:?} {:?}", node, integers);
+    }
+}
+
+/// Where `f64` rounds to the gap, and `f32` could say more.
+#[test]
+fn what_rounds_to_the_gap_is_told_as_by_the_script() {
+    for (mode, last, value) in [
+        (Mode::DeadbandEq, 1e-30_f32, 1.0_f32),
+        (Mode::DeadbandEq, -1e-30, 1.0),
+        (Mode::Deadband, -1e-30, 1.0),
+        (Mode::Deadband, 1e-8, 1.0),
+        (Mode::DeadbandEq, 1e-8, 1.0),
+        (Mode::Deadband, -1e-8, 1.0),
+    ] {
+        let (ours, theirs) = both((NodeRed::new(mode), Extent::Absolute(1.0).into()), &[last, value]);
+        assert_eq!(ours, theirs, "{mode:?} {last} {value}");
     }
 }
 
