@@ -1,9 +1,11 @@
 //! Ours, and what people take instead: caches and maps that know ids alone.
 
 use std::collections::{HashMap, VecDeque};
+use std::hint::black_box;
 
 use chrono::TimeDelta;
 use iot_runbook::dedup::{Deduplicator, Limit, Settings, Verdict};
+use siphasher::sip::SipHasher13;
 
 use super::stream::Item;
 use crate::error::Error;
@@ -48,7 +50,9 @@ pub(super) const OURS: [(&str, Make); 2] = [
 ];
 
 /// The others.
-pub(super) const PEERS: [(&str, Make); 4] = [
+pub(super) const PEERS: [(&str, Make); 6] = [
+    ("bare-line", |ids| Ok(Box::new(Bare::<false>::new(size(ids))))),
+    ("bare-line-two-hashes", |ids| Ok(Box::new(Bare::<true>::new(size(ids))))),
     ("moka", |ids| Ok(Box::new(Moka::new(ids)))),
     ("quick_cache", |ids| Ok(Box::new(QuickCache(quick_cache::sync::Cache::new(size(ids)))))),
     ("dashmap-queue", |ids| {
@@ -92,6 +96,50 @@ impl Deduplication for Batched {
             self.engine.see_batch(&self.messages, first.at, &mut self.verdicts);
             copies.extend(self.verdicts.iter().map(|verdict| verdict.drops()));
         }
+    }
+}
+
+/// The floor: the same hash, one cache line of an index read and written, one record written. Nothing is looked for,
+/// nothing is decided, and so nothing is found. With two hashes, of which one is for nothing, it takes almost as many
+/// instructions as ours, and waits for no more.
+struct Bare<const TWICE: bool> {
+    hasher: SipHasher13,
+    other: SipHasher13,
+    lines: Vec<[u32; 16]>,
+    records: Vec<(u128, u64, i64)>,
+    next: usize,
+}
+
+impl<const TWICE: bool> Bare<TWICE> {
+    fn new(ids: usize) -> Self {
+        Self {
+            hasher: SipHasher13::new_with_keys(1, 2),
+            other: SipHasher13::new_with_keys(3, 4),
+            lines: vec![[0; 16]; ids / 5],
+            records: vec![(0, 0, 0); ids],
+            next: 0,
+        }
+    }
+}
+
+impl<const TWICE: bool> Deduplication for Bare<TWICE> {
+    fn look(&mut self, items: &[Item], copies: &mut Vec<bool>) {
+        copies.extend(items.iter().map(|item| {
+            let id = item.message.id.to_u128();
+            let hash = self.hasher.hash(&id.to_le_bytes());
+            if TWICE {
+                black_box(self.other.hash(&id.to_le_bytes()));
+            }
+            let at = (u128::from(hash) * self.lines.len() as u128) >> 64;
+            if let Some(line) = self.lines.get_mut(at as usize) {
+                line[self.next % 16] ^= self.next as u32;
+            }
+            if let Some(record) = self.records.get_mut(self.next) {
+                *record = (id, item.message.payload.to_u64(), item.at_ms);
+            }
+            self.next = if self.next + 1 < self.records.len() { self.next + 1 } else { 0 };
+            false
+        }));
     }
 }
 
