@@ -84,7 +84,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use bind::{BindError, BindErrors, BoundChecks};
+pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
 pub use consumer_lag::partition_lag;
 pub use deadband::deadband_facts;
 pub use dedup_collisions::dedup_dropped;

@@ -77,7 +77,7 @@ impl Driver {
     ) -> Result<Self, BindErrors> {
         Ok(Self {
             runbooks: runbooks.clone(),
-            checks: Arc::new(checks.bind(runbooks.queries())?),
+            checks: Arc::new(checks.bind(runbooks)?),
             probes,
             timer,
             clock: Arc::new(SystemClock),

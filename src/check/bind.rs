@@ -7,6 +7,7 @@ use super::suggest::nearest;
 use super::{CheckRequest, CheckSpec, Checks, CustomCheck, How};
 use crate::fact::{Domain, Observation, UnknownReason};
 use crate::probe::{ProbeError, Probes};
+use crate::runbook::RunbookSet;
 use crate::runbook::step::{About, Param, Query};
 use crate::subject::Scope;
 
@@ -21,15 +22,24 @@ enum Ask {
 }
 
 impl Checks {
-    /// Matches each query with its check.
+    /// Matches each query of a set of runbooks with its check.
     ///
     /// # Errors
     /// [`BindErrors`] with every fault of every query: a check that is not known, another domain, scope or about
     /// than the check's, a param that is not known, is missing, or is not what the check takes.
-    pub fn bind(&self, queries: &[Query]) -> Result<BoundChecks, BindErrors> {
-        let mut faults = Vec::new();
-        let by_query = queries.iter().filter_map(|query| self.bind_one(query, &mut faults)).collect();
-        if faults.is_empty() { Ok(BoundChecks { by_query }) } else { Err(BindErrors(faults)) }
+    pub fn bind(&self, runbooks: &RunbookSet) -> Result<BoundChecks, BindErrors> {
+        let mut found = Vec::new();
+        let mut by_query = Vec::new();
+        for (position, query) in runbooks.queries().iter().enumerate() {
+            let mut faults = Vec::new();
+            by_query.extend(self.bind_one(query, &mut faults));
+            for error in faults {
+                let asking = runbooks.asking(position);
+                let asked_by = asking.map(|(runbook, step)| AskedBy::new(runbook.name(), &step.id)).collect();
+                found.push(BindFault { asked_by, error });
+            }
+        }
+        if found.is_empty() { Ok(BoundChecks { by_query: by_query.into() }) } else { Err(BindErrors(found)) }
     }
 
     fn bind_one(&self, query: &Query, faults: &mut Vec<BindError>) -> Option<Ask> {
@@ -143,13 +153,55 @@ impl fmt::Debug for BoundChecks {
 }
 
 /// Every fault that binding found; at least one.
+///
+/// Printed with one line for each.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BindErrors(Vec<BindError>);
+pub struct BindErrors(Vec<BindFault>);
+
+/// A fault of a query, and who asks it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BindFault {
+    /// The steps that ask it; at least one.
+    pub asked_by: Vec<AskedBy>,
+    /// The fault.
+    pub error: BindError,
+}
+
+/// A step that asks a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AskedBy {
+    /// The name of its runbook.
+    pub runbook: Box<str>,
+    /// Its id there.
+    pub step: Box<str>,
+}
+
+impl AskedBy {
+    fn new(runbook: &str, step: &str) -> Self {
+        Self { runbook: runbook.into(), step: step.into() }
+    }
+}
+
+impl fmt::Display for BindFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((AskedBy { runbook, step }, others)) = self.asked_by.split_first() {
+            write!(f, "runbook \"{runbook}\", step \"{step}\"")?;
+            match others.len() {
+                0 => f.write_str(": ")?,
+                1 => f.write_str(" and one more: ")?,
+                more => write!(f, " and {more} more: ")?,
+            }
+        }
+        fmt::Display::fmt(&self.error, f)
+    }
+}
 
 impl BindErrors {
     /// Each in the order of the queries.
     #[must_use]
-    pub fn faults(&self) -> &[BindError] {
+    pub fn faults(&self) -> &[BindFault] {
         &self.0
     }
 }
@@ -289,7 +341,12 @@ mod tests {
     }
 
     fn faults(queries: &[Query]) -> Vec<BindError> {
-        Checks::builtin().bind(queries).unwrap_err().faults().to_vec()
+        let (checks, mut faults) = (Checks::builtin(), Vec::new());
+        for query in queries {
+            let before = faults.len();
+            assert_eq!(checks.bind_one(query, &mut faults).is_some(), faults.len() == before);
+        }
+        faults
     }
 
     #[test]
@@ -317,7 +374,6 @@ mod tests {
         assert!(matches!(&found[6], BindError::Param { .. }));
         assert!(matches!(&found[7], BindError::Param { .. }));
         assert_eq!(found.len(), 8);
-        assert_eq!(BindErrors(found).to_string().lines().count(), 8);
     }
 
     #[test]
@@ -332,8 +388,8 @@ mod tests {
             (Param::Number(f64::NAN), false),
             (Param::Text("0.9".into()), false),
         ] {
-            let bound = Checks::builtin().bind(&[with(query("edge-buffer"), &[("full_at", param.clone())])]);
-            assert_eq!(bound.is_ok(), fits, "{param:?}");
+            let found = faults(&[with(query("edge-buffer"), &[("full_at", param.clone())])]);
+            assert_eq!(found.is_empty(), fits, "{param:?}");
         }
     }
 
@@ -341,9 +397,9 @@ mod tests {
     fn a_message_says_what_was_meant() {
         let mut unknown = query("power");
         unknown.check = "presense".into();
-        let text = Checks::builtin().bind(&[unknown]).unwrap_err().to_string();
+        let [error] = faults(&[unknown]).try_into().unwrap();
         assert_eq!(
-            text,
+            error.to_string(),
             "check `presense` is not known (did you mean `presence`?): register it, or ask another"
         );
     }

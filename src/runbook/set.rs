@@ -8,7 +8,7 @@ use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
 use sha2::{Digest as _, Sha256};
 
-use super::step::{Query, QueryIndex, StepIndex, StepKind};
+use super::step::{Query, QueryIndex, Step, StepIndex, StepKind};
 use super::ways::{Way, Ways};
 use super::{Fingerprint, Runbook};
 
@@ -186,6 +186,18 @@ impl RunbookSet {
     #[must_use]
     pub fn queries(&self) -> &[Query] {
         &self.0.queries
+    }
+
+    /// The steps of its runbooks that ask the query at that position of [`RunbookSet::queries`], or wait for its
+    /// instant.
+    pub fn asking(&self, query: usize) -> impl Iterator<Item = (&Runbook, &Step)> {
+        self.0.members.iter().flat_map(move |member| {
+            let asks = move |step: &&Step| {
+                let own = step.kind.query().and_then(|own| member.queries.get(own.position()));
+                own.is_some_and(|own| *own as usize == query)
+            };
+            member.runbook.steps().iter().filter(asks).map(|step| (&member.runbook, step))
+        })
     }
 
     /// The fingerprint of the named runbook together with all that it can hand over to: what a diagnosis that

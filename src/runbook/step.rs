@@ -79,6 +79,20 @@ impl StepKind {
             Self::Conclude(_) => "conclude",
         }
     }
+
+    /// The query that it asks, or whose instant it waits for.
+    #[must_use]
+    pub fn query(&self) -> Option<QueryIndex> {
+        match self {
+            Self::Check(check) => match check.source {
+                CheckSource::Query(query) => Some(query),
+                CheckSource::Elapsed => None,
+            },
+            Self::Wait(wait) => wait.until.map(|until| until.fact),
+            Self::Act(act) => act.recheck,
+            Self::Ask(_) | Self::Handover(_) | Self::Conclude(_) => None,
+        }
+    }
 }
 
 /// A way out of a step: where it leads, and what is recorded and told on the way.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::catalog;
-use iot_runbook::check::{CheckRequest, Checks, ParamKind, RegisterError, deadband_facts};
+use iot_runbook::check::{
+    BindError, BindFault, CheckRequest, Checks, ParamKind, RegisterError, deadband_facts,
+};
 use iot_runbook::deadband::audit::Audit;
 use iot_runbook::deadband::sample::Sample;
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
@@ -40,7 +42,7 @@ async fn observe(
     probes: &Probes,
     subject: &Subject,
 ) -> Result<Observation, ProbeError> {
-    let bound = Checks::builtin().bind(set.queries()).unwrap();
+    let bound = Checks::builtin().bind(set).unwrap();
     let query = position(set, check);
     let request =
         CheckRequest::new(subject, &set.queries()[query].params, About::Now, at(-60), at(-900), at(0));
@@ -57,7 +59,7 @@ fn reason(observation: &Observation) -> Option<UnknownReason> {
 #[tokio::test]
 async fn every_query_of_the_catalog_binds_and_without_adapters_is_unknown() {
     let set = catalog::set().unwrap();
-    let bound = Checks::builtin().bind(set.queries()).unwrap();
+    let bound = Checks::builtin().bind(&set).unwrap();
     let subject = Subject::device("press-07");
     for (position, query) in set.queries().iter().enumerate() {
         let request = CheckRequest::new(&subject, &query.params, query.about, at(-60), at(-900), at(0));
@@ -107,7 +109,7 @@ async fn the_documented_checks_are_the_built_in_ones() {
     assert!(table.is_empty(), "{table:?}");
 
     let set = catalog::set().unwrap();
-    let bound = checks.bind(set.queries()).unwrap();
+    let bound = checks.bind(&set).unwrap();
     for (position, query) in set.queries().iter().enumerate() {
         let subject = Subject::device("press-07");
         let request = CheckRequest::new(&subject, &query.params, query.about, at(-60), at(-900), at(0));
@@ -198,6 +200,38 @@ async fn the_gateway_in_question_is_no_other_way_to_its_site() {
     assert_eq!(observation.value(), Some(Value::Flag(true)));
 }
 
+#[test]
+fn a_check_that_is_not_known_is_named_with_every_step_that_asks_it() {
+    let set = catalog::set().unwrap();
+    let errors = Checks::none().bind(&set).unwrap_err();
+    assert_eq!(errors.faults().len(), set.queries().len());
+    assert_eq!(errors.to_string().lines().count(), set.queries().len());
+    assert!(errors.faults().iter().all(|fault| !fault.asked_by.is_empty()));
+    let of = |position: usize| {
+        let BindFault { asked_by, error, .. } = &errors.faults()[position];
+        assert!(matches!(error, BindError::UnknownCheck { .. }));
+        let steps = asked_by.iter().map(|asked| (&*asked.runbook, &*asked.step));
+        (steps.collect::<Vec<_>>(), errors.faults()[position].to_string())
+    };
+    // A check step, and a wait for the instant that it gives.
+    let (steps, text) = of(position(&set, "last-seen"));
+    assert_eq!(steps, [("device-offline", "last-seen"), ("device-offline", "watch")]);
+    assert_eq!(
+        text,
+        "runbook \"device-offline\", step \"last-seen\" and one more: check `last-seen` is not known: register it, \
+         or ask another"
+    );
+    let (steps, text) = of(position(&set, "ot-network"));
+    assert_eq!(steps, [("device-offline", "ot-network")]);
+    assert!(
+        text.starts_with("runbook \"device-offline\", step \"ot-network\": check `ot-network` is"),
+        "{text}"
+    );
+    // What is looked at again before something is done.
+    let (steps, _) = of(position(&set, "device-back"));
+    assert_eq!(steps, [("device-offline", "restart-gateway")]);
+}
+
 #[tokio::test]
 async fn a_users_own_check_is_asked_with_its_params() {
     let mut own = MockCustomCheck::new();
@@ -239,7 +273,7 @@ async fn a_users_own_check_is_asked_with_its_params() {
     )
     .unwrap();
     let set = RunbookSet::new([document.validate().unwrap()]).unwrap();
-    let bound = checks.bind(set.queries()).unwrap();
+    let bound = checks.bind(&set).unwrap();
     let subject = Subject::device("press-07");
     let request = CheckRequest::new(&subject, &set.queries()[0].params, About::Now, at(0), at(0), at(0));
     let observation = bound.observe(0, &request, &Probes::new()).await.unwrap();

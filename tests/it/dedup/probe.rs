@@ -61,7 +61,7 @@ fn ingestion() -> Ingestion {
 async fn asked(ingestion: Ingestion, from: i64, to: i64) -> Observation {
     let set = catalog::set().unwrap();
     let query = set.queries().iter().position(|query| &*query.check == "dedup-collisions").unwrap();
-    let bound = Checks::builtin().bind(set.queries()).unwrap();
+    let bound = Checks::builtin().bind(&set).unwrap();
     let subject = Subject::device("press-07").with_period(Period::new(at(from), at(to)).unwrap());
     let mut telemetry = MockTelemetryProbe::new();
     telemetry.expect_source().return_const(Source::new("series"));
