@@ -89,7 +89,8 @@ impl<V: Number> Rule<V> {
     /// in time order. `received` is when the sample was received, in nanoseconds since the Unix epoch, where that
     /// is known.
     ///
-    /// [`Filter`](super::Filter) bundles this with the state, and counts; call this where states lie elsewhere.
+    /// [`Filter`](super::Filter) bundles this with the state, and counts; call this where states lie elsewhere. A state
+    /// goes with one rule: under another it keeps this one's band and longest interval until the next report.
     ///
     /// # Errors
     /// [`OrderError`] for a sample out of time order, where such are refused. Nothing has changed then.
