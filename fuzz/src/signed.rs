@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use iot_runbook::diagnosis::{Bundle, Recorded};
+use iot_runbook::diagnosis::Bundle;
 use sha2::{Digest as _, Sha256};
 
 /// Gives the bundle the digest of its content, computed as the library computes it.
@@ -13,27 +13,7 @@ pub fn sign(bundle: &mut Bundle) {
 /// Takes the words of notes and alerts out, which are the runbook's own, and gives the bundle the digest that fits.
 pub fn without_words(bundle: &mut Bundle) {
     for record in &mut bundle.records {
-        let took = match &mut record.what {
-            Recorded::Answered { took, .. }
-            | Recorded::Known { took, .. }
-            | Recorded::NoSubject { took, .. }
-            | Recorded::Elapsed { took, .. }
-            | Recorded::PersonAnswered { took, .. }
-            | Recorded::WaitEnded { took, .. }
-            | Recorded::Declined { took, .. }
-            | Recorded::Rechecked { took, .. }
-            | Recorded::Acted { took, .. }
-            | Recorded::Expired { took, .. }
-            | Recorded::Returned { took, .. } => took.as_mut(),
-            Recorded::Alerted { text, .. } => {
-                *text = Box::default();
-                None
-            }
-            _ => None,
-        };
-        if let Some(took) = took {
-            took.note = None;
-        }
+        *record = record.without_words();
     }
     sign(bundle);
 }

@@ -395,7 +395,8 @@ pub(super) fn digest(id: DiagnosisId, records: impl Iterator<Item = Record>) -> 
 impl Record {
     /// The record without the words of notes and alerts, which a runbook may change without meaning anything else:
     /// a better word orphans neither a saved diagnosis nor an approval.
-    fn without_words(&self) -> Self {
+    #[must_use]
+    pub fn without_words(&self) -> Self {
         let mut record = self.clone();
         if let Some(took) = record.what.took_mut() {
             took.note = None;
@@ -408,6 +409,25 @@ impl Record {
 }
 
 impl Recorded {
+    /// The branch that was taken on it, if one was.
+    #[must_use]
+    pub const fn took(&self) -> Option<&Took> {
+        match self {
+            Self::Answered { took, .. }
+            | Self::Known { took, .. }
+            | Self::NoSubject { took, .. }
+            | Self::Elapsed { took, .. }
+            | Self::PersonAnswered { took, .. }
+            | Self::WaitEnded { took, .. }
+            | Self::Declined { took, .. }
+            | Self::Rechecked { took, .. }
+            | Self::Acted { took, .. }
+            | Self::Expired { took, .. }
+            | Self::Returned { took, .. } => took.as_ref(),
+            _ => None,
+        }
+    }
+
     const fn took_mut(&mut self) -> Option<&mut Took> {
         match self {
             Self::Answered { took, .. }

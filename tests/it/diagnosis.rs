@@ -25,11 +25,29 @@ mod every_way_of {
         for walk in &every.walks {
             let again = Diagnosis::resume(&walk.bundle, &set).unwrap();
             assert_eq!(again.bundle(), walk.bundle);
+            walk.bundle.records.iter().for_each(its_branch_and_its_words);
             assert_eq!(
                 serde_json::to_value(again.finding()).unwrap(),
                 serde_json::to_value(&walk.finding).unwrap()
             );
         }
+    }
+
+    /// What a record tells of its branch is what is written, and without its words nothing else is gone.
+    fn its_branch_and_its_words(record: &Record) {
+        let json = |record: &Record| serde_json::to_value(record).unwrap();
+        let mut written = json(record);
+        let what = written["what"].as_object_mut().and_then(|what| what.values_mut().next());
+        let took =
+            what.as_ref().and_then(|fields| fields.get("took")).filter(|took| !took.is_null()).cloned();
+        assert_eq!(record.what.took().map(|took| serde_json::to_value(took).unwrap()), took);
+        if let Some(fields) = what {
+            fields.get_mut("took").and_then(|took| took.as_object_mut()?.remove("note"));
+            if matches!(record.what, Recorded::Alerted { .. }) {
+                fields["text"] = "".into();
+            }
+        }
+        assert_eq!(json(&record.without_words()), written);
     }
 
     #[test]

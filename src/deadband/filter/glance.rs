@@ -1,7 +1,7 @@
 //! What one subtraction tells of a sample: all there is to decide of nearly every one.
 //!
 //! It stands in the caller's code, and what it does not tell is told elsewhere: so a sample that passes and one that
-//! does not cost about the same, and what a tag does not use costs it nothing.
+//! does not cost about the same, and what a tag does not use costs it next to nothing.
 
 use super::{Band, Extent, Hold, Rule, State};
 use crate::deadband::profile::{Compare, Mode, Profile, Trigger};

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use iot_runbook::{
-    diagnosis::{ActOutcome, Diagnosis, Record, Recorded, RecordedObservation, RecordedValue, Took},
+    diagnosis::{ActOutcome, Diagnosis, Record, Recorded, RecordedObservation, RecordedValue},
     fact::Details,
     time::parse_duration,
 };
@@ -31,7 +31,7 @@ pub(super) fn step(diagnosis: &Diagnosis, record: &Record) -> Option<String> {
 /// What an entry says; nothing where there is nothing to tell.
 pub(super) fn lines(diagnosis: &Diagnosis, record: &Record) -> Vec<String> {
     let said = said(diagnosis, record).map(|said| format!("      {said}"));
-    let took = took(&record.what);
+    let took = record.what.took();
     let note = took.and_then(|took| took.note.as_ref()).map(|note| format!("      note: {note}"));
     said.into_iter().chain(note).collect()
 }
@@ -86,23 +86,6 @@ fn said(diagnosis: &Diagnosis, record: &Record) -> Option<String> {
         // Alerts are told by whom they are told to.
         _ => return None,
     })
-}
-
-fn took(what: &Recorded) -> Option<&Took> {
-    match what {
-        Recorded::Answered { took, .. }
-        | Recorded::Known { took, .. }
-        | Recorded::NoSubject { took, .. }
-        | Recorded::Elapsed { took, .. }
-        | Recorded::PersonAnswered { took, .. }
-        | Recorded::WaitEnded { took, .. }
-        | Recorded::Declined { took, .. }
-        | Recorded::Rechecked { took, .. }
-        | Recorded::Acted { took, .. }
-        | Recorded::Expired { took, .. }
-        | Recorded::Returned { took, .. } => took.as_ref(),
-        _ => None,
-    }
 }
 
 fn observed(observation: &RecordedObservation, now: DateTime<Utc>) -> String {
