@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::fact::{Choice, Domain, Kind, UnknownReason, Value};
-use iot_runbook::runbook::guard::Branches;
+use iot_runbook::runbook::guard::{Branch, Branches};
 use iot_runbook::runbook::step::{
-    ApprovalPolicy, CheckSource, CheckStep, OnUnknown, Query, StepIndex, StepKind,
+    ApprovalPolicy, CheckSource, CheckStep, OnUnknown, Query, Recheck, StepIndex, StepKind,
 };
 use iot_runbook::runbook::{Runbook, RunbookSet};
 
@@ -167,13 +167,28 @@ impl<'a> Model<'a> {
         value
     }
 
+    /// Asks a recheck, never from what is known. Where it leads; nowhere where the walk goes on as it was.
+    fn look_again(&mut self, runbook: &Runbook, recheck: &Recheck) -> Option<StepIndex> {
+        let query = &runbook.queries()[recheck.query.position()];
+        self.facts.remove(&key(query));
+        let value = self.ask(query)?;
+        let taken = |branch: &&Branch| branch.guard.takes(value, self.now);
+        recheck.branches.as_slice().iter().find(taken).map(|branch| branch.exit.to)
+    }
+
     fn run(&mut self, runbook: &Runbook, prefix: &str) -> End {
         let mut at = runbook.start();
         loop {
             let step = runbook.step(at).unwrap();
             self.steps.push(format!("{prefix}{}", step.id));
             at = match &step.kind {
-                StepKind::Conclude(_) => return End::Concluded(step.id.to_string()),
+                StepKind::Conclude(conclusion) => {
+                    let unless = conclusion.unless.as_ref();
+                    match unless.and_then(|recheck| self.look_again(runbook, recheck)) {
+                        Some(to) => to,
+                        None => return End::Concluded(step.id.to_string()),
+                    }
+                }
                 StepKind::Wait(wait) => {
                     self.waits += 1;
                     if self.waits > 10_000 {
@@ -199,7 +214,14 @@ impl<'a> Model<'a> {
                 }
                 StepKind::Check(check) => match self.check(runbook, check, &step.id) {
                     Some(to) => to,
-                    None => return self.explore(runbook, at),
+                    None => {
+                        let left = self.explore(runbook, at);
+                        let unless = runbook.unless().filter(|_| prefix.is_empty());
+                        match unless.and_then(|recheck| self.look_again(runbook, recheck)) {
+                            Some(to) => to,
+                            None => return left,
+                        }
+                    }
                 },
                 StepKind::Act(act) => {
                     let nth = self.nth(&format!("act {}", step.id));
@@ -216,12 +238,10 @@ impl<'a> Model<'a> {
                             act.expired.to
                         }
                         Reaction::First => {
-                            let needless = act.recheck.is_some_and(|query| {
-                                self.ask(&runbook.queries()[query.position()]) == Some(Value::Flag(true))
-                            });
-                            if needless {
+                            let recheck = act.recheck.as_ref();
+                            if let Some(to) = recheck.and_then(|recheck| self.look_again(runbook, recheck)) {
                                 self.facts.clear();
-                                act.needless.as_ref().unwrap().to
+                                to
                             } else {
                                 let outcome = self.world.reaction(&format!("act {}", step.id), nth);
                                 self.facts.clear();
