@@ -52,7 +52,8 @@ use outputs::DueAlert;
 pub use anomaly::Anomaly;
 pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
 pub use error::{AnswerError, NoSuchRunbook};
-pub use finding::{Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted, Unasked};
+pub use finding::{Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted, Unanswered, Unasked};
+pub use hypothesis::Unanswerable;
 pub use output::{
     ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding, DiagnosisId,
     DiagnosisIdError, Output, ProbeRequest, Reply, RequestId,

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use super::Diagnosis;
-use super::hypothesis::{Explored, Map, Standing};
+use super::hypothesis::{Explored, Map, Standing, Unanswerable};
 use super::log::{Event, ExitIndex, Place};
 use super::machine::exit_of;
-use crate::fact::Value;
+use crate::fact::{Observation, UnknownReason, Value};
 use crate::runbook::step::{CheckSource, CheckStep, StepIndex, StepKind};
+use crate::subject::Scope;
 
 /// The set of steps that are still possible from the one whose value is unknown. Steps, not paths: where paths
 /// meet again they are walked once.
@@ -89,7 +90,40 @@ impl Exploration {
     /// All that could be asked was asked: what is left.
     pub(super) fn conclude(self, diagnosis: &Diagnosis) -> Explored {
         let Some(runbook) = diagnosis.context.runbook(self.origin) else { return Explored::default() };
-        Map::new(runbook, self.origin.step, &self.reached, self.standings).explored()
+        let unanswerable = self.unanswerable(diagnosis);
+        Map::new(runbook, self.origin.step, &self.reached, self.standings, unanswerable).explored()
+    }
+
+    /// The unknown steps that asking again would not answer: nobody answers for them, or they go through a gateway or
+    /// a site that another question failed to reach.
+    fn unanswerable(&self, diagnosis: &Diagnosis) -> Vec<(StepIndex, Unanswerable)> {
+        let unknown: Vec<(StepIndex, Scope, UnknownReason)> =
+            self.reached.iter().filter_map(|at| self.unknown(*at, diagnosis)).collect();
+        let is_a_way = |scope| matches!(scope, Scope::Gateway | Scope::Site);
+        let has_failed = |reason| matches!(reason, UnknownReason::Timeout | UnknownReason::Failed);
+        let mut unanswerable = Vec::new();
+        for (at, scope, reason) in &unknown {
+            let part_failed = unknown
+                .iter()
+                .any(|(other, other_scope, reason)| other != at && other_scope == scope && has_failed(*reason));
+            if *reason == UnknownReason::NoAdapter {
+                unanswerable.push((*at, Unanswerable::NoAdapter));
+            } else if is_a_way(*scope) && part_failed {
+                unanswerable.push((*at, Unanswerable::PartFailed));
+            }
+        }
+        unanswerable
+    }
+
+    /// The scope of an unknown step, and why it is unknown.
+    fn unknown(&self, at: StepIndex, diagnosis: &Diagnosis) -> Option<(StepIndex, Scope, UnknownReason)> {
+        let Some(Standing::Unknown { .. }) = self.standings.get(&at) else { return None };
+        let query = diagnosis.context.step(self.place(at))?.kind.query()?;
+        let query = diagnosis.context.set.query(self.origin.runbook, query)?;
+        let (_, observation) = diagnosis.fact(query)?;
+        let Observation::Unknown(unknown) = observation else { return None };
+        let scope = diagnosis.context.set.queries().get(query as usize)?.scope;
+        Some((at, scope, unknown.reason))
     }
 
     fn look(&self, at: StepIndex, check: &CheckStep, diagnosis: &Diagnosis) -> Look {

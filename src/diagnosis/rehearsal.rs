@@ -80,7 +80,7 @@ pub struct Expected {
     /// The conclusion.
     #[serde(default)]
     pub conclusion: Option<String>,
-    /// The hypotheses, the likeliest first, where it must end without a conclusion.
+    /// The causes of the hypotheses, the likeliest first, where it must end without a conclusion.
     #[serde(default)]
     pub hypotheses: Option<Vec<String>>,
 }
@@ -206,7 +206,7 @@ impl Rehearsal {
             return differs("the conclusion", conclusion.clone(), came);
         }
         if let Some(hypotheses) = &self.expect.hypotheses {
-            let came: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.conclusion).collect();
+            let came: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.cause).collect();
             if *hypotheses != came || rehearsed.finding.ending() != Ending::Undetermined {
                 return differs("the hypotheses", hypotheses.join(", "), came.join(", "));
             }

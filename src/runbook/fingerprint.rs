@@ -374,9 +374,11 @@ impl Form {
         self.whole(exit.to.0.into());
         self.flag(exit.note.is_some());
         self.optional(exit.alert.as_ref(), |form, alert| form.text(alert.severity.name()));
-        self.optional(exit.supports.as_deref(), |form, causes| {
-            form.length(causes.len());
-            causes.iter().for_each(|cause| form.text(cause));
-        });
+        for causes in [&exit.supports, &exit.against] {
+            self.optional(causes.as_deref(), |form, causes| {
+                form.length(causes.len());
+                causes.iter().for_each(|cause| form.text(cause));
+            });
+        }
     }
 }

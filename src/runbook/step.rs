@@ -112,6 +112,8 @@ pub struct Exit {
     /// The root causes that taking this exit speaks for, where the document declares them. `None`: they are derived
     /// from the graph. Empty: none.
     pub supports: Option<Box<[Box<str>]>>,
+    /// The root causes that taking this exit speaks against.
+    pub against: Option<Box<[Box<str>]>>,
 }
 
 /// What an alert says, and how urgent it is.

@@ -362,7 +362,7 @@ impl<'d> Validator<'d> {
                 ok = false;
                 continue;
             };
-            self.only(&fields, &["is", "any", "to", "note", "alert", "supports"]);
+            self.only(&fields, &["is", "any", "to", "note", "alert", "supports", "against"]);
             let exit = self.exit_of(&fields, at, Carries::Nothing);
             match (fields.get("is"), fields.get("any")) {
                 (Some(spot), None) => {
