@@ -1,6 +1,6 @@
 //! Exploring: when nobody can tell one value, every step that is still possible is walked as a set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Diagnosis;
 use super::hypothesis::{Explored, Map, Standing, Unanswerable};
@@ -91,7 +91,27 @@ impl Exploration {
     pub(super) fn conclude(self, diagnosis: &Diagnosis) -> Explored {
         let Some(runbook) = diagnosis.context.runbook(self.origin) else { return Explored::default() };
         let unanswerable = self.unanswerable(diagnosis);
-        Map::new(runbook, self.origin.step, &self.reached, self.standings, unanswerable).explored()
+        let path = self.path(diagnosis);
+        Map::new(runbook, self.origin.step, &self.reached, self.standings, path, unanswerable).explored()
+    }
+
+    /// The answers on the path to the origin: for each step the latest entry, and the exit that its value took. They
+    /// remain evidence of the cause when a wait or an act has begun a new epoch.
+    fn path(&self, diagnosis: &Diagnosis) -> BTreeMap<StepIndex, (u32, u16)> {
+        let mut path = BTreeMap::new();
+        for (at, entry) in (0_u32..).zip(diagnosis.log.entries()) {
+            if entry.place.runbook == self.origin.runbook
+                && !self.standings.contains_key(&entry.place.step)
+                && let Event::Answered { exit: Some(ExitIndex::Step(exit)), .. } = entry.event
+                && diagnosis
+                    .log
+                    .observation_of(entry)
+                    .is_some_and(|observation| observation.value().is_some())
+            {
+                path.insert(entry.place.step, (at, exit));
+            }
+        }
+        path
     }
 
     /// The unknown steps that asking again would not answer: nobody answers for them, or they go through a gateway or
@@ -103,9 +123,9 @@ impl Exploration {
         let has_failed = |reason| matches!(reason, UnknownReason::Timeout | UnknownReason::Failed);
         let mut unanswerable = Vec::new();
         for (at, scope, reason) in &unknown {
-            let part_failed = unknown
-                .iter()
-                .any(|(other, other_scope, reason)| other != at && other_scope == scope && has_failed(*reason));
+            let part_failed = unknown.iter().any(|(other, other_scope, reason)| {
+                other != at && other_scope == scope && has_failed(*reason)
+            });
             if *reason == UnknownReason::NoAdapter {
                 unanswerable.push((*at, Unanswerable::NoAdapter));
             } else if is_a_way(*scope) && part_failed {
@@ -138,12 +158,9 @@ impl Exploration {
         }
         let query = match check.source {
             CheckSource::Elapsed => {
-                let elapsed = Value::Duration(diagnosis.since_trigger());
-                return Look::Stands(match check.branches.select(elapsed, diagnosis.now) {
-                    Some(exit) => Standing::Known { entry: None, exit },
-                    None => Standing::Unknown { entry: None },
-                });
+                return taken(check, Value::Duration(diagnosis.since_trigger()), diagnosis);
             }
+            CheckSource::Accounted => return taken(check, Value::Number(diagnosis.accounted()), diagnosis),
             CheckSource::Query(query) => query,
         };
         let Some(query) = diagnosis.context.set.query(self.origin.runbook, query) else {
@@ -151,7 +168,9 @@ impl Exploration {
         };
         if let Some((entry, observation)) = diagnosis.fact(query) {
             return Look::Stands(match exit_of(check, observation, diagnosis.now) {
-                Some(ExitIndex::Step(exit)) => Standing::Known { entry: Some(entry), exit },
+                Some(ExitIndex::Step(exit)) if observation.value().is_some() => {
+                    Standing::Known { entry: Some(entry), exit }
+                }
                 _ => Standing::Unknown { entry: Some(entry) },
             });
         }
@@ -165,6 +184,14 @@ impl Exploration {
     const fn place(&self, step: StepIndex) -> Place {
         Place { runbook: self.origin.runbook, step }
     }
+}
+
+/// A value that is always known.
+fn taken(check: &CheckStep, value: Value, diagnosis: &Diagnosis) -> Look {
+    Look::Stands(match check.branches.select(value, diagnosis.now) {
+        Some(exit) => Standing::Known { entry: None, exit },
+        None => Standing::Unknown { entry: None },
+    })
 }
 
 enum Look {

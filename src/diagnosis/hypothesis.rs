@@ -136,6 +136,8 @@ pub(super) struct Map<'a> {
     origin: StepIndex,
     reached: &'a [StepIndex],
     standings: HashMap<StepIndex, Standing>,
+    /// The answers on the path to the origin: the entry of each, and the exit that it took.
+    path: BTreeMap<StepIndex, (u32, u16)>,
     unanswerable: Vec<(StepIndex, Unanswerable)>,
 }
 
@@ -145,9 +147,10 @@ impl<'a> Map<'a> {
         origin: StepIndex,
         reached: &'a [StepIndex],
         standings: HashMap<StepIndex, Standing>,
+        path: BTreeMap<StepIndex, (u32, u16)>,
         unanswerable: Vec<(StepIndex, Unanswerable)>,
     ) -> Self {
-        Self { runbook, origin, reached, standings, unanswerable }
+        Self { runbook, origin, reached, standings, path, unanswerable }
     }
 
     pub(super) fn explored(&self) -> Explored {
@@ -213,13 +216,17 @@ impl<'a> Map<'a> {
 
     /// Every measured answer whose branch speaks for or against a cause.
     fn measured(&self) -> Vec<Measured<'a>> {
-        let answer = |at: &StepIndex| {
-            let Some(Standing::Known { entry: Some(entry), exit }) = self.standings.get(at) else { return None };
-            let exit = self.kind(*at)?.exit(*exit)?;
+        let known = self.reached.iter().filter_map(|at| match self.standings.get(at) {
+            Some(Standing::Known { entry: Some(entry), exit }) => Some((*at, *entry, *exit)),
+            _ => None,
+        });
+        let before = self.path.iter().map(|(at, (entry, exit))| (*at, *entry, *exit));
+        let answer = |(at, entry, exit): (StepIndex, u32, u16)| {
+            let exit = self.kind(at)?.exit(exit)?;
             let against = exit.against.as_deref().unwrap_or_default();
-            Some(Measured { entry: *entry, supports: self.speaks_for(exit), against })
+            Some(Measured { entry, supports: self.speaks_for(exit), against })
         };
-        self.reached.iter().filter_map(answer).collect()
+        before.chain(known).filter_map(answer).collect()
     }
 
     /// The causes that taking an exit speaks for.
@@ -261,7 +268,7 @@ impl<'a> Map<'a> {
                         possible.is_open = true;
                     }
                 }
-                Some(Standing::Blocked) => self.behind(at, &walked, exits, &mut found),
+                Some(Standing::Blocked) => self.behind(at, &walked, &mut found),
                 _ => {}
             }
         }
@@ -269,24 +276,14 @@ impl<'a> Map<'a> {
     }
 
     /// The causes that are possible behind a step which is not taken on a hypothesis.
-    fn behind<'e>(
-        &self,
-        at: StepIndex,
-        walked: &HashSet<StepIndex>,
-        exits: &dyn Fn(StepIndex) -> Vec<&'e Exit>,
-        found: &mut BTreeMap<&'a str, Possible>,
-    ) where
-        'a: 'e,
-    {
-        let beyond = reach([at], |at| self.all_targets(at).collect::<Vec<_>>());
+    fn behind(&self, at: StepIndex, walked: &HashSet<StepIndex>, found: &mut BTreeMap<&'a str, Possible>) {
+        let beyond = reach([at], |at| self.all_targets(at).collect());
         let is_act = matches!(self.kind(at), Some(StepKind::Act(_)));
         // An act is begun for a cause: the one that the branch which leads to it speaks for.
         let mut begun_for: BTreeSet<&'a str> = BTreeSet::new();
         if is_act {
             for from in self.reached.iter().filter(|from| walked.contains(from)) {
-                let leads_here = exits(*from).into_iter().any(|exit| exit.to == at);
-                let all = self.kind(*from).into_iter().flat_map(|kind| kind.exits()).map(|(_, exit)| exit);
-                for exit in all.filter(|exit| leads_here && exit.to == at) {
+                for exit in self.exits(*from).into_iter().filter(|exit| exit.to == at) {
                     begun_for.extend(self.speaks_for(exit));
                 }
             }
@@ -375,13 +372,13 @@ impl<'a> Map<'a> {
         self.runbook.step(at).map(|step| &step.kind)
     }
 
-    /// The cause of a conclusion: its root cause, or its own id where it names none.
+    /// The cause of a conclusion: its root cause, or its own id where it names none. That the subject has recovered is no
+    /// cause.
     fn cause(&self, at: StepIndex) -> Option<&'a str> {
         let step = self.runbook.step(at)?;
-        match &step.kind {
-            StepKind::Conclude(conclusion) => Some(conclusion.root_cause.as_deref().unwrap_or(&step.id)),
-            _ => None,
-        }
+        let StepKind::Conclude(conclusion) = &step.kind else { return None };
+        let own = (!conclusion.recovered).then_some(&*step.id);
+        conclusion.root_cause.as_deref().or(own)
     }
 
     /// The exits that stay open of a step that was reached.
