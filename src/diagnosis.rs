@@ -339,7 +339,7 @@ impl Diagnosis {
             }
         }
         match self.phase {
-            Phase::Ended => Output::Concluded(Finding::of(self)),
+            Phase::Ended => Output::Concluded(Box::new(Finding::of(self))),
             _ => Output::Pending { until: self.due_at() },
         }
     }

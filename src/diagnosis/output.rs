@@ -35,7 +35,7 @@ pub enum Output {
         until: Option<DateTime<Utc>>,
     },
     /// It has ended; every later poll says the same.
-    Concluded(Finding),
+    Concluded(Box<Finding>),
 }
 
 /// The identity of a diagnosis: a ULID. As text its 26 letters and digits, in documents too.

@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
                 Output::Ask(request) => Task::of(Purpose::Word(request.id), ask(driver, request)),
                 Output::Alert(alert) => Task::of(Purpose::Alert, tell(driver, alert)),
                 Output::Pending { until } => return (None, until),
-                Output::Concluded(finding) => return (Some(finding), None),
+                Output::Concluded(finding) => return (Some(*finding), None),
             };
             self.tasks.push(task);
         }

@@ -20,6 +20,7 @@ mod field;
 mod gap;
 mod imports;
 mod lag;
+mod machine;
 mod memory;
 mod misuse;
 mod model;

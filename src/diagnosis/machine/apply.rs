@@ -22,10 +22,15 @@ impl Diagnosis {
     ) {
         self.close(request);
         self.remember(query);
-        let observed = self.log.keep(observation.clone());
+        let exit = match &self.phase {
+            Phase::Probing => self.check().and_then(|check| exit_of(check, &observation, self.now)),
+            Phase::Exploring(_) => None,
+            // Only rechecks ask beside these.
+            _ => observation.value().and_then(|value| self.recheck_exit(value)),
+        };
+        let observed = self.log.keep(observation);
         match &mut self.phase {
             Phase::Probing => {
-                let exit = self.check().and_then(|check| exit_of(check, &observation, self.now));
                 self.push(Event::Answered { request, query, observed, exit });
                 self.note_future(is_future);
                 match exit {
@@ -39,9 +44,7 @@ impl Diagnosis {
                 self.note_future(is_future);
                 self.go_on_exploring();
             }
-            // Only rechecks ask beside these.
             _ => {
-                let exit = observation.value().and_then(|value| self.recheck_exit(value));
                 self.push(Event::Rechecked { request, query, observed, exit });
                 self.note_future(is_future);
                 self.go_on_after_recheck(exit);
