@@ -1,6 +1,7 @@
 //! A slow, obvious reading of a runbook, against which the machine is held: one step after the other, facts in a
 //! map, every path of an exploration walked by itself.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -115,6 +116,7 @@ pub(crate) struct Model<'a> {
     steps: Vec<String>,
     waits: usize,
     idle: BTreeSet<String>,
+    looks_again: Cell<bool>,
 }
 
 fn key(query: &Query) -> String {
@@ -142,6 +144,7 @@ impl<'a> Model<'a> {
             steps: Vec::new(),
             waits: 0,
             idle: BTreeSet::new(),
+            looks_again: Cell::new(true),
         };
         let end = model.run(set.find(runbook).unwrap(), "");
         Walk { steps: model.steps, end }
@@ -204,9 +207,10 @@ impl<'a> Model<'a> {
         loop {
             let step = runbook.step(at).unwrap();
             self.steps.push(format!("{prefix}{}", step.id));
+            let looks_again = self.looks_again.replace(true);
             at = match &step.kind {
                 StepKind::Conclude(conclusion) => {
-                    let unless = conclusion.unless.as_ref();
+                    let unless = conclusion.unless.as_ref().filter(|_| looks_again);
                     match unless.and_then(|recheck| self.look_again(runbook, recheck)) {
                         Some(to) => to,
                         None => return End::Concluded(step.id.to_string()),
@@ -323,6 +327,7 @@ impl<'a> Model<'a> {
         let mut taken = branches.as_slice().iter().filter(|branch| branch.guard.takes(value, self.now));
         let only = taken.next().unwrap();
         assert!(taken.next().is_none(), "two branches take {value:?}");
+        self.looks_again.set(only.exit.look_again);
         only.exit.to
     }
 
@@ -335,6 +340,8 @@ impl<'a> Model<'a> {
         }
         let value = match check.source {
             CheckSource::Elapsed => Some(Value::Duration(self.now - self.triggered_at)),
+            // No answer of the world accounts for anything.
+            CheckSource::Accounted => Some(Value::Number(0.0)),
             CheckSource::Query(query) => {
                 let query = &runbook.queries()[query.position()];
                 match (self.names(query), &check.not_named) {
@@ -403,6 +410,7 @@ impl<'a> Model<'a> {
         let is_named = query.is_none_or(|query| self.names(query));
         let value = match query {
             _ if at == origin || !is_named => None,
+            None if check.source == CheckSource::Accounted => Some(Value::Number(0.0)),
             None => Some(Value::Duration(self.now - self.triggered_at)),
             Some(query) => self.ask(query),
         };
