@@ -35,43 +35,28 @@
 
 mod bind;
 mod builtin;
+mod judge;
 mod param;
 mod request;
 mod suggest;
-mod verdict;
 
-// The built-in checks, and what some of them share.
+// The built-in checks by room, and what some of them share.
+mod broker;
+mod credential;
+mod device;
+mod gateway;
+
 mod bridge_lost;
-mod broker_connect;
 mod broker_messages;
 mod catch_up;
-mod certificate;
-mod certificate_replaced;
-mod certificate_stage;
 mod consumer_lag;
 mod deadband;
 mod dedup_collisions;
-mod device_back;
-mod device_reconnected;
-mod disconnect_count;
 mod edge_buffer;
 mod gap;
-mod gateway_health;
-mod gateway_publishing;
-mod last_seen;
 mod online_during_gap;
-mod ot_network;
-mod power;
-mod presence;
-mod provisioning_contact;
-mod reconnected_with;
-mod renewal_facts;
-mod renewal_state;
 mod schema_rejections;
-mod service_state;
-mod sessions;
 mod share;
-mod site_uplink;
 mod storage_refusals;
 mod window;
 
@@ -86,11 +71,11 @@ use async_trait::async_trait;
 
 pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
 pub use consumer_lag::partition_lag;
+pub use credential::renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use deadband::deadband_facts;
 pub use dedup_collisions::dedup_dropped;
 pub use gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use param::{ParamKind, ParamSpec};
-pub use renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use request::CheckRequest;
 
 use crate::certificate::{Policy, PolicyError};

@@ -1,10 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::CheckRequest;
+use super::broker::sessions::{self, Events, SessionLog};
 use super::builtin::Builtin;
+use super::judge::{Verdict, choices, moment, no_adapter, no_period, no_subject};
 use super::param::{Given, ParamSpec};
-use super::sessions::{self, Events, SessionLog};
-use super::verdict::{Verdict, choices, moment, no_adapter, no_period, no_subject};
 use super::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{ProbeError, Probes, SessionState};

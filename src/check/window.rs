@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::verdict::moment;
+use super::judge::moment;
 use crate::time::{Period, saturating_add};
 
 /// Two clocks of one platform may differ by this much: a fact this far in the future is still "now".

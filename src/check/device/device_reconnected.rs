@@ -1,18 +1,18 @@
 use chrono::{DateTime, Utc};
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamSpec};
-use super::sessions::{self, Events, SessionLog};
-use super::verdict::{Verdict, moment, no_adapter, when};
-use super::window::{has_happened, not_covered};
+use crate::check::CheckRequest;
+use crate::check::broker::sessions::{self, Events, SessionLog};
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, moment, no_adapter, when};
+use crate::check::param::{Given, ParamSpec};
+use crate::check::window::{has_happened, not_covered};
 use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
 use crate::probe::{ConnectionEventKind, ProbeError, Probes, Receipts, ReceiptsRequest, SessionState};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
 /// Has the device reconnected since the act?
-pub(super) struct DeviceReconnected;
+pub(in crate::check) struct DeviceReconnected;
 
 impl Builtin for DeviceReconnected {
     const ID: &'static str = "device-reconnected";

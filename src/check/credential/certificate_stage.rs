@@ -1,12 +1,12 @@
 use chrono::{DateTime, Utc};
 
-use super::CheckRequest;
-use super::builtin::Builtin;
 use super::certificate::named_by;
-use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, moment, no_adapter};
-use super::window::has_happened;
 use crate::certificate::{Facts, Policy, Stage, effective_end};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, moment, no_adapter};
+use crate::check::param::{Given, ParamSpec};
+use crate::check::window::has_happened;
 use crate::fact::{Choice, Choices, ChoicesError, Detail, Details, Domain, Observation, Value};
 use crate::probe::{
     Certificate, CertificateAnswer, CertificateRequest, ProbeError, ProbeErrorKind, Probes, RenewalAnswer,
@@ -28,7 +28,7 @@ const STAGES: [Stage; 8] = [
 ];
 
 /// In which stage of its life is the certificate in use?
-pub(super) struct CertificateStage {
+pub(in crate::check) struct CertificateStage {
     policy: Policy,
 }
 
@@ -93,13 +93,13 @@ fn judge(
 }
 
 /// The dates of a certificate as the policy takes them.
-pub(super) fn facts(certificate: &Certificate) -> Facts {
+pub(in crate::check) fn facts(certificate: &Certificate) -> Facts {
     Facts::new(certificate.not_before, certificate.not_after)
         .with_issuer_not_after(certificate.issuer_not_after)
 }
 
 /// The latest time that is known, as the policy takes it: one that two clocks may differ by is now.
-pub(super) fn mark(high_water: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub(in crate::check) fn mark(high_water: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     high_water.map(|mark| if has_happened(mark, now) { mark.min(now) } else { mark })
 }
 

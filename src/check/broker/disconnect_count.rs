@@ -1,18 +1,18 @@
 use chrono::TimeDelta;
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamKind, ParamSpec};
 use super::sessions::{self, Events, SessionLog};
-use super::verdict::{Verdict, no_adapter, no_subject};
-use super::window::not_covered;
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, no_adapter, no_subject};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Domain, Kind, Observation, Value};
 use crate::probe::{ProbeError, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
 /// How often did the device's session end lately?
-pub(super) struct DisconnectCount {
+pub(in crate::check) struct DisconnectCount {
     within: TimeDelta,
 }
 

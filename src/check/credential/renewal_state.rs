@@ -1,9 +1,9 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
 use super::certificate_stage::facts;
-use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, choices, no_adapter, when};
 use crate::certificate::{Policy, Stage};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, no_adapter, when};
+use crate::check::param::{Given, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
     Certificate, CertificateRequest, ProbeError, Probes, RenewalAnswer, RenewalRequest, WhichCertificate,
@@ -21,7 +21,7 @@ choices! {
 }
 
 /// How does the renewal of the certificate in use stand?
-pub(super) struct RenewalState {
+pub(in crate::check) struct RenewalState {
     policy: Policy,
 }
 

@@ -1,11 +1,11 @@
 use chrono::TimeDelta;
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamKind, ParamSpec};
 use super::site_uplink::paths;
-use super::verdict::{Verdict, choices, no_adapter, no_subject, when};
-use super::window::{ONE_DAY, has_happened};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, no_adapter, no_subject, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::{ONE_DAY, has_happened};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{GatewayHealth as Facts, HealthRequest, ProbeError, Probes, ProcessState};
 use crate::runbook::step::About;
@@ -22,7 +22,7 @@ choices! {
 }
 
 /// How is the device's gateway?
-pub(super) struct GatewayHealth {
+pub(in crate::check) struct GatewayHealth {
     heartbeat_within: TimeDelta,
     memory_at: f64,
     cpu_at: f64,

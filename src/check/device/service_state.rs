@@ -1,7 +1,7 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, choices, no_adapter};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, no_adapter};
+use crate::check::param::{Given, ParamSpec};
 use crate::fact::{ChoicesError, Details, Domain, Observation};
 use crate::probe::{self, ProbeError, Probes, ServiceStateAnswer, ServiceStateRequest};
 use crate::runbook::step::About;
@@ -17,7 +17,7 @@ choices! {
 }
 
 /// Is the device meant to be online?
-pub(super) struct ServiceState;
+pub(in crate::check) struct ServiceState;
 
 impl Builtin for ServiceState {
     const ID: &'static str = "service-state";

@@ -1,10 +1,10 @@
 use chrono::TimeDelta;
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamKind, ParamSpec};
-use super::verdict::{Verdict, choices, moment, no_adapter, no_subject, when};
-use super::window::{has_happened, not_covered};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, moment, no_adapter, no_subject, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::{has_happened, not_covered};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{ProbeError, Probes, PublishingLog, PublishingRequest};
 use crate::runbook::step::About;
@@ -18,7 +18,7 @@ choices! {
 }
 
 /// Does the device's gateway still publish?
-pub(super) struct GatewayPublishing {
+pub(in crate::check) struct GatewayPublishing {
     within: TimeDelta,
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::CheckRequest;
-use super::window::has_happened;
+use crate::check::CheckRequest;
+use crate::check::window::has_happened;
 use crate::fact::{Detail, Source};
 use crate::probe::{
     BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
@@ -15,23 +15,23 @@ use crate::probe::{
 use crate::time::Period;
 
 /// The log of the device's own session, or of its gateway's where it has none of its own.
-pub(super) struct SessionLog {
-    pub(super) log: ConnectionLog,
+pub(in crate::check) struct SessionLog {
+    pub(in crate::check) log: ConnectionLog,
     /// Whether the session is the device's own.
-    pub(super) own: bool,
-    pub(super) source: Source,
+    pub(in crate::check) own: bool,
+    pub(in crate::check) source: Source,
 }
 
 impl SessionLog {
     /// Whose session it is, where it is not the device's own.
-    pub(super) fn whose(&self) -> Option<Detail> {
+    pub(in crate::check) fn whose(&self) -> Option<Detail> {
         (!self.own).then(|| Detail::new("session of", "its gateway"))
     }
 }
 
 /// Asks for the log of the device's session, then for that of its gateway. `None`: the device has no session of
 /// its own, and the subject names no gateway or the gateway has none either.
-pub(super) async fn read(
+pub(in crate::check) async fn read(
     broker: &dyn BrokerProbe,
     request: &CheckRequest<'_>,
     period: Period,
@@ -48,10 +48,10 @@ pub(super) async fn read(
 }
 
 /// The events of a log in order, each once, without those of the future.
-pub(super) struct Events<'a>(Vec<&'a ConnectionEvent>);
+pub(in crate::check) struct Events<'a>(Vec<&'a ConnectionEvent>);
 
 impl<'a> Events<'a> {
-    pub(super) fn of(log: &'a ConnectionLog, now: DateTime<Utc>) -> Self {
+    pub(in crate::check) fn of(log: &'a ConnectionLog, now: DateTime<Utc>) -> Self {
         let mut events: Vec<_> = log.events.iter().filter(|event| has_happened(event.at, now)).collect();
         events.sort_unstable_by(|one, other| in_order(one, other));
         events.dedup();
@@ -61,16 +61,19 @@ impl<'a> Events<'a> {
         Self(events)
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &'a ConnectionEvent> {
+    pub(in crate::check) fn iter(&self) -> impl DoubleEndedIterator<Item = &'a ConnectionEvent> {
         self.0.iter().copied()
     }
 
-    pub(super) fn since(&self, from: DateTime<Utc>) -> impl DoubleEndedIterator<Item = &'a ConnectionEvent> {
+    pub(in crate::check) fn since(
+        &self,
+        from: DateTime<Utc>,
+    ) -> impl DoubleEndedIterator<Item = &'a ConnectionEvent> {
         self.iter().filter(move |event| event.at >= from)
     }
 
     /// How many disconnects since then there were for each reason.
-    pub(super) fn disconnects(&self, from: DateTime<Utc>) -> BTreeMap<DisconnectReason, u64> {
+    pub(in crate::check) fn disconnects(&self, from: DateTime<Utc>) -> BTreeMap<DisconnectReason, u64> {
         let mut by_reason = BTreeMap::new();
         for event in self.since(from) {
             if let ConnectionEventKind::Disconnected(reason) = event.kind {
@@ -84,7 +87,7 @@ impl<'a> Events<'a> {
     /// that it is up, or down, where it was so before.
     ///
     /// A new session that took the place of an old one stays up when the end of the old one is logged after it.
-    pub(super) fn changes(&self) -> Vec<(DateTime<Utc>, bool)> {
+    pub(in crate::check) fn changes(&self) -> Vec<(DateTime<Utc>, bool)> {
         let mut changes = Vec::new();
         let mut began: Vec<Option<&str>> = Vec::new();
         for event in self.iter() {
@@ -105,7 +108,7 @@ impl<'a> Events<'a> {
     }
 
     /// Whether the session was up after the last event, as far as the log tells.
-    pub(super) fn state_at_end(&self, at_start: SessionState) -> SessionState {
+    pub(in crate::check) fn state_at_end(&self, at_start: SessionState) -> SessionState {
         match self.changes().last() {
             Some((_, true)) => SessionState::Up,
             Some((_, false)) => SessionState::Down,
@@ -114,7 +117,7 @@ impl<'a> Events<'a> {
     }
 
     /// Whether a disconnect is that of an old session whose place a new one took: its session began before the log.
-    pub(super) fn is_replaced(&self, event: &ConnectionEvent) -> bool {
+    pub(in crate::check) fn is_replaced(&self, event: &ConnectionEvent) -> bool {
         event.kind == ConnectionEventKind::Disconnected(DisconnectReason::DuplicateClientId)
             && event.session.is_some()
             && !self
@@ -124,7 +127,7 @@ impl<'a> Events<'a> {
 }
 
 /// The reasons for the person who reads them, each with its count.
-pub(super) fn told(by_reason: &BTreeMap<DisconnectReason, u64>) -> Option<Detail> {
+pub(in crate::check) fn told(by_reason: &BTreeMap<DisconnectReason, u64>) -> Option<Detail> {
     let reasons: Vec<_> = by_reason.iter().map(|(reason, count)| format!("{reason}: {count}")).collect();
     (!reasons.is_empty()).then(|| Detail::new("disconnects", reasons.join(", ")))
 }

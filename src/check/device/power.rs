@@ -1,7 +1,7 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, choices, no_adapter};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, no_adapter};
+use crate::check::param::{Given, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{PowerFacts, PowerRequest, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -15,7 +15,7 @@ choices! {
 }
 
 /// Does the device have power?
-pub(super) struct Power;
+pub(in crate::check) struct Power;
 
 impl Builtin for Power {
     const ID: &'static str = "power";

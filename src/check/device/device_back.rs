@@ -1,17 +1,17 @@
 use chrono::TimeDelta;
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamKind, ParamSpec};
-use super::verdict::{Verdict, moment, no_adapter, when};
-use super::window::{has_happened, sum};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, moment, no_adapter, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::{has_happened, sum};
 use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
 use crate::probe::{LastSeenAnswer, LastSeenRequest, ProbeError, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
 /// Is the device back, so that nothing is left to do?
-pub(super) struct DeviceBack {
+pub(in crate::check) struct DeviceBack {
     seen_within: TimeDelta,
 }
 

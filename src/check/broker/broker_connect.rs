@@ -1,11 +1,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamKind, ParamSpec};
 use super::sessions::{self, Events, SessionLog};
-use super::verdict::{Verdict, choices, moment, no_adapter, no_subject, when};
-use super::window::{ONE_DAY, has_happened, not_covered};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, moment, no_adapter, no_subject, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::{ONE_DAY, has_happened, not_covered};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{ConnectionEventKind, LastSeenAnswer, LastSeenRequest, ProbeError, Probes, SessionState};
 use crate::runbook::step::About;
@@ -22,7 +22,7 @@ choices! {
 }
 
 /// Does the device still reach the broker?
-pub(super) struct BrokerConnect {
+pub(in crate::check) struct BrokerConnect {
     recent: TimeDelta,
 }
 

@@ -1,17 +1,17 @@
 use chrono::TimeDelta;
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamKind, ParamSpec};
-use super::verdict::{Verdict, moment, no_adapter, when};
-use super::window::{has_happened, not_covered};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, moment, no_adapter, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::{has_happened, not_covered};
 use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
 use crate::probe::{ProbeError, Probes, ProvisioningContact as Answer, ProvisioningContactRequest};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
 /// Did the device reach the provisioning service with its manufacturing certificate lately?
-pub(super) struct ProvisioningContact {
+pub(in crate::check) struct ProvisioningContact {
     within: TimeDelta,
 }
 

@@ -1,14 +1,14 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, no_adapter, no_subject};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, no_adapter, no_subject};
+use crate::check::param::{Given, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation, Value};
 use crate::probe::{PathTried, PathsTried, ProbeError, Probes, SitePathsRequest};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
 /// Does the site answer by another way than the gateway?
-pub(super) struct SiteUplink;
+pub(in crate::check) struct SiteUplink;
 
 impl Builtin for SiteUplink {
     const ID: &'static str = "site-uplink";
@@ -43,7 +43,7 @@ fn judge(tried: &PathsTried) -> Verdict {
 }
 
 /// The ways that answered and those that did not, by name.
-pub(super) fn paths(tried: &[PathTried]) -> Vec<Detail> {
+pub(in crate::check) fn paths(tried: &[PathTried]) -> Vec<Detail> {
     let names = |answered: bool| {
         let mut names = String::new();
         for path in tried.iter().filter(|path| path.answered == answered) {

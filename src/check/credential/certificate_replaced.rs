@@ -1,11 +1,11 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
 use super::certificate_stage::{facts, mark};
-use super::param::{Given, ParamSpec};
 use super::reconnected_with::issued_and_in_use;
-use super::verdict::{Verdict, moment, no_adapter, when};
-use super::window::has_happened;
 use crate::certificate::{Policy, Stage, effective_end};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, moment, no_adapter, when};
+use crate::check::param::{Given, ParamSpec};
+use crate::check::window::has_happened;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{CertificateAnswer, ProbeError, Probes, Revocation};
 use crate::runbook::step::About;
@@ -13,7 +13,7 @@ use crate::subject::Scope;
 
 /// Is the device on a connection with the newest certificate that was issued, and is that one good? However long ago
 /// the connection began.
-pub(super) struct CertificateReplaced {
+pub(in crate::check) struct CertificateReplaced {
     policy: Policy,
 }
 

@@ -1,7 +1,7 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, no_adapter, when};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, no_adapter, when};
+use crate::check::param::{Given, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{LastSeenAnswer, LastSeenRequest, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -10,7 +10,7 @@ use crate::time::{format_duration, saturating_add};
 
 /// When was the device last seen: the receipt of its last message and its reporting interval, so that its age is
 /// counted from when the next message was due.
-pub(super) struct LastSeen;
+pub(in crate::check) struct LastSeen;
 
 impl Builtin for LastSeen {
     const ID: &'static str = "last-seen";

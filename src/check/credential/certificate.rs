@@ -1,8 +1,8 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamKind, ParamSpec};
-use super::verdict::{Verdict, choices, moment, no_adapter, when};
 use crate::certificate;
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, moment, no_adapter, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::WhichCertificate;
 use crate::probe::{
@@ -22,7 +22,7 @@ choices! {
 }
 
 /// How is the certificate that the device uses, or presented?
-pub(super) struct Certificate {
+pub(in crate::check) struct Certificate {
     which: WhichCertificate,
 }
 
@@ -92,7 +92,7 @@ fn judge(answer: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
 }
 
 /// What the certificate is known by.
-pub(super) fn named_by(facts: &Facts) -> Detail {
+pub(in crate::check) fn named_by(facts: &Facts) -> Detail {
     match (&facts.serial, &facts.subject) {
         (Some(serial), _) => Detail::new("serial", &**serial),
         (None, Some(subject)) => Detail::new("subject", &**subject),

@@ -1,8 +1,8 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamSpec};
-use super::site_uplink::paths;
-use super::verdict::{Verdict, choices, no_adapter, no_subject};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::gateway::site_uplink::paths;
+use crate::check::judge::{Verdict, choices, no_adapter, no_subject};
+use crate::check::param::{Given, ParamSpec};
 use crate::fact::{ChoicesError, Domain, Observation};
 use crate::probe::{OtPathsRequest, PathsTried, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -16,7 +16,7 @@ choices! {
 }
 
 /// Does the device answer its gateway over the OT network?
-pub(super) struct OtNetwork;
+pub(in crate::check) struct OtNetwork;
 
 impl Builtin for OtNetwork {
     const ID: &'static str = "ot-network";

@@ -1,8 +1,8 @@
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, no_adapter, when};
-use super::window::has_happened;
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, no_adapter, when};
+use crate::check::param::{Given, ParamSpec};
+use crate::check::window::has_happened;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{
     CertStoreProbe, CertificateAnswer, CertificateRequest, ProbeError, Probes, WhichCertificate,
@@ -11,7 +11,7 @@ use crate::runbook::step::About;
 use crate::subject::Scope;
 
 /// Has the device reconnected with the newly issued certificate since the act?
-pub(super) struct ReconnectedWith;
+pub(in crate::check) struct ReconnectedWith;
 
 impl Builtin for ReconnectedWith {
     const ID: &'static str = "reconnected-with";
@@ -35,7 +35,7 @@ impl Builtin for ReconnectedWith {
 }
 
 /// The newest certificate that was issued, and the one in use.
-pub(super) async fn issued_and_in_use(
+pub(in crate::check) async fn issued_and_in_use(
     probe: &dyn CertStoreProbe,
     request: &CheckRequest<'_>,
 ) -> Result<(CertificateAnswer, CertificateAnswer), ProbeError> {

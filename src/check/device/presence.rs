@@ -1,11 +1,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::param::{Given, ParamKind, ParamSpec};
-use super::sessions::{self, Events, SessionLog};
-use super::verdict::{Verdict, choices, no_adapter, when};
-use super::window::{has_happened, not_covered, sum};
+use crate::check::CheckRequest;
+use crate::check::broker::sessions::{self, Events, SessionLog};
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, no_adapter, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::{has_happened, not_covered, sum};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{ConnectionEventKind, DisconnectReason, ProbeError, Probes, Receipts, ReceiptsRequest};
 use crate::runbook::step::About;
@@ -20,7 +20,7 @@ choices! {
 }
 
 /// How was the device since the wait began: silent, back for good, or coming and going?
-pub(super) struct Presence {
+pub(in crate::check) struct Presence {
     flap_window: TimeDelta,
 }
 
@@ -119,7 +119,7 @@ fn judge(
     details.extend(reasons);
     details.extend(sessions.and_then(SessionLog::whose));
     if let Some((at, reason)) = last_disconnect {
-        details.push(Detail::new("last disconnect", format!("{reason} at {}", super::verdict::moment(at))));
+        details.push(Detail::new("last disconnect", format!("{reason} at {}", crate::check::judge::moment(at))));
     }
     // Both say it together: it is as old as the older of them.
     let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
