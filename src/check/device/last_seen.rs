@@ -76,7 +76,7 @@ mod tests {
             assert_eq!(verdict.value(), Some(Value::Instant(seen)), "{last} {interval}");
             assert_eq!(
                 verdict.details().find("last message"),
-                Some(super::super::verdict::moment(last).as_str())
+                Some(crate::check::judge::moment(last).as_str())
             );
         }
     }
