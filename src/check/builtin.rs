@@ -1,7 +1,10 @@
 use super::bridge_lost::BridgeLost;
 use super::broker::broker_connect::BrokerConnect;
-use super::broker::disconnect_count::DisconnectCount;
-use super::broker::gateway_publishing::GatewayPublishing;
+use super::broker::flap_history::FlapHistory;
+use super::broker::holder::SessionHolder;
+use super::broker::holder_clock::HolderClock;
+use super::broker::publishing::Publishing;
+use super::broker::refusal::Refusal;
 use super::broker_messages::BrokerMessages;
 use super::catch_up::CatchUp;
 use super::consumer_lag::ConsumerLag;
@@ -11,6 +14,7 @@ use super::credential::certificate_stage::CertificateStage;
 use super::credential::provisioning_contact::ProvisioningContact;
 use super::credential::reconnected_with::ReconnectedWith;
 use super::credential::renewal_state::RenewalState;
+use super::credential::revocation_known::RevocationKnown;
 use super::deadband::Deadband;
 use super::dedup_collisions::DedupCollisions;
 use super::device::device_back::DeviceBack;
@@ -21,15 +25,22 @@ use super::device::power::Power;
 use super::device::presence::Presence;
 use super::device::service_state::ServiceState;
 use super::edge_buffer::EdgeBuffer;
+use super::gateway::broker_path::BrokerPath;
+use super::gateway::field_path::FieldPath;
+use super::gateway::field_polls::FieldPolls;
 use super::gateway::gateway_health::GatewayHealth;
+use super::gateway::gateway_went_first::GatewayWentFirst;
+use super::gateway::restart_needed::RestartNeeded;
+use super::gateway::site_power::SitePower;
 use super::gateway::site_uplink::SiteUplink;
 use super::online_during_gap::OnlineDuringGap;
 use super::param::{Given, ParamSpec};
+use super::platform::platform_health::PlatformHealth;
 use super::schema_rejections::SchemaRejections;
 use super::storage_refusals::StorageRefusals;
 use super::{CheckRequest, CheckSpec};
 use crate::fact::{ChoicesError, Domain, Observation};
-use crate::probe::{ProbeError, Probes};
+use crate::probe::{ProbeError, ProbeErrorKind, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
@@ -64,9 +75,14 @@ macro_rules! builtins {
                 request: &CheckRequest<'_>,
                 probes: &Probes,
             ) -> Result<Observation, ProbeError> {
-                match self {
+                let observed = match self {
                     $(Self::$check(check) => check.observe(request, probes).await,)*
-                }
+                };
+                // Nobody answers this question: that is an unknown value, and no failure.
+                observed.or_else(|error| match error.kind() {
+                    ProbeErrorKind::Unsupported => Ok(error.into_observation("checks")),
+                    _ => Err(error),
+                })
             }
         }
 
@@ -84,15 +100,25 @@ builtins! {
     ServiceState,
     LastSeen,
     Presence,
-    DisconnectCount,
+    FlapHistory,
+    PlatformHealth,
+    SessionHolder,
     BrokerConnect,
-    GatewayPublishing,
+    Publishing,
+    FieldPath,
+    FieldPolls,
+    Refusal,
+    HolderClock,
     Certificate,
     GatewayHealth,
+    GatewayWentFirst,
+    BrokerPath,
     SiteUplink,
+    SitePower,
     OtNetwork,
     Power,
     DeviceBack,
+    RestartNeeded,
     DeviceReconnected,
     OnlineDuringGap,
     CatchUp,
@@ -105,6 +131,7 @@ builtins! {
     StorageRefusals,
     Deadband,
     CertificateStage,
+    RevocationKnown,
     RenewalState,
     ProvisioningContact,
     ReconnectedWith,

@@ -2,7 +2,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::runbook::step::{About, Params};
 use crate::subject::Subject;
-use crate::time::Period;
+use crate::time::{Period, saturating_add};
+
+/// The clock tolerance where nobody sets another.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(30);
 
 /// What a check is asked: of whom, with which params, and at what time. Small and `Copy`.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +16,7 @@ pub struct CheckRequest<'a> {
     since: DateTime<Utc>,
     triggered_at: DateTime<Utc>,
     now: DateTime<Utc>,
+    clock_tolerance: TimeDelta,
 }
 
 impl<'a> CheckRequest<'a> {
@@ -27,7 +31,14 @@ impl<'a> CheckRequest<'a> {
         triggered_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { subject, params, about, since, triggered_at, now }
+        Self { subject, params, about, since, triggered_at, now, clock_tolerance: CLOCK_TOLERANCE }
+    }
+
+    /// The same with another clock tolerance than 30 s. A negative one is taken as zero.
+    #[must_use]
+    pub const fn with_clock_tolerance(mut self, tolerance: TimeDelta) -> Self {
+        self.clock_tolerance = if tolerance.num_milliseconds() < 0 { TimeDelta::zero() } else { tolerance };
+        self
     }
 
     /// Of whom.
@@ -64,6 +75,17 @@ impl<'a> CheckRequest<'a> {
     #[must_use]
     pub const fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    /// How far two clocks of the platform may differ: a fact that is dated this far after now is still one of now.
+    #[must_use]
+    pub const fn clock_tolerance(&self) -> TimeDelta {
+        self.clock_tolerance
+    }
+
+    /// True if a fact of that time is not of the future.
+    pub(super) fn has_happened(&self, at: DateTime<Utc>) -> bool {
+        at <= saturating_add(self.now, self.clock_tolerance)
     }
 
     /// The last `length` before now.
