@@ -74,7 +74,7 @@ pub enum Scope {
     Pipeline,
     /// Whoever holds the MQTT session that carries the device's messages: the gateway, or the device itself.
     Session,
-    /// The platform as a whole: its broker and its ingestion.
+    /// The platform itself: broker and ingestion.
     Platform,
 }
 
@@ -103,8 +103,15 @@ impl SessionHolder {
 
 impl Scope {
     /// Every scope, in the order of their declaration.
-    pub const ALL: [Self; 7] =
-        [Self::Device, Self::Tag, Self::Gateway, Self::Site, Self::Pipeline, Self::Session, Self::Platform];
+    pub const ALL: [Self; 7] = [
+        Self::Device,
+        Self::Tag,
+        Self::Gateway,
+        Self::Site,
+        Self::Pipeline,
+        Self::Session,
+        Self::Platform,
+    ];
 
     /// Its name in documents: `device`, `tag`, `gateway`, `site`, `pipeline`, `session`, `platform`.
     #[must_use]
@@ -271,11 +278,11 @@ impl Subject {
             Scope::Gateway => self.gateway.as_ref().map(GatewayId::as_str),
             Scope::Site => self.site.as_ref().map(SiteId::as_str),
             Scope::Pipeline => self.pipeline.as_ref().map(PipelineId::as_str),
+            Scope::Platform => Some("platform"),
             Scope::Session => match (self.session, &self.gateway) {
                 (SessionHolder::Gateway, Some(gateway)) => Some(gateway.as_str()),
                 _ => Some(self.device.as_str()),
             },
-            Scope::Platform => Some("platform"),
         }
     }
 }

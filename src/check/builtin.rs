@@ -156,38 +156,7 @@ mod tests {
     /// Ids are public and stable: what this table says, documents name.
     #[test]
     fn every_id_has_its_scope_time_domain_and_params() {
-        let expected = "\
-            bridge-lost pipeline period number\n\
-            broker-connect device now choice of session-up | recent-connect | refused | none; recent\n\
-            broker-messages device period number\n\
-            catch-up gateway period choice of pending | arrived | none\n\
-            certificate device now choice of none | revoked | not-yet-valid | expired | valid; which\n\
-            certificate-replaced device now flag\n\
-            certificate-stage device now choice of ok | awareness | renewal | follow-up | expired | not-yet-valid \
-            | revoked | clock-suspect\n\
-            consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | normal; \
-            lag_age lag_messages\n\
-            deadband device period choice of too-wide | stable | fine | too-narrow | none\n\
-            dedup-collisions device period number\n\
-            device-back device now flag; seen_within\n\
-            device-reconnected device now flag\n\
-            disconnect-count device now count; within\n\
-            edge-buffer gateway period choice of full | unsent | empty; full_at\n\
-            gateway-health gateway now choice of healthy | degraded | offline | oom | unreachable; \
-            heartbeat_within memory_at cpu_at disk_at\n\
-            gateway-publishing gateway now choice of publishing | silent; within\n\
-            last-seen device now instant or absent\n\
-            online-during-gap device period choice of offline | online | part\n\
-            ot-network gateway now choice of reachable | unreachable\n\
-            power device now choice of confirmed | uncertain\n\
-            presence device now choice of silent | steady | flapping; flap_window\n\
-            provisioning-contact device now flag; within\n\
-            reconnected-with device now flag\n\
-            renewal-state device now choice of confirmed | running | failed | unsupported\n\
-            schema-rejections device period number\n\
-            service-state device now choice of in-service | maintenance | decommissioned | never-provisioned\n\
-            site-uplink site now flag\n\
-            storage-refusals pipeline period number\n";
+        let expected = include_str!("builtin.txt");
         let mut told = String::new();
         for spec in crate::check::Checks::builtin().specs() {
             let about = spec.about.map_or("any", About::name);

@@ -1,11 +1,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::runbook::CLOCK_TOLERANCE;
 use crate::runbook::step::{About, Params};
 use crate::subject::Subject;
 use crate::time::{Period, saturating_add};
-
-/// The clock tolerance where nobody sets another.
-const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(30);
 
 /// What a check is asked: of whom, with which params, and at what time. Small and `Copy`.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +32,7 @@ impl<'a> CheckRequest<'a> {
         Self { subject, params, about, since, triggered_at, now, clock_tolerance: CLOCK_TOLERANCE }
     }
 
-    /// The same with another clock tolerance than 30 s. A negative one is taken as zero.
+    /// The same, with the clock tolerance of the runbook that asks. A negative one is taken as zero.
     #[must_use]
     pub const fn with_clock_tolerance(mut self, tolerance: TimeDelta) -> Self {
         self.clock_tolerance = if tolerance.num_milliseconds() < 0 { TimeDelta::zero() } else { tolerance };
@@ -77,7 +75,8 @@ impl<'a> CheckRequest<'a> {
         self.now
     }
 
-    /// How far two clocks of the platform may differ: a fact that is dated this far after now is still one of now.
+    /// How far the clocks of the platform may differ: what is dated further ahead of [`CheckRequest::now`] is in the
+    /// future. 30 s unless the runbook says otherwise.
     #[must_use]
     pub const fn clock_tolerance(&self) -> TimeDelta {
         self.clock_tolerance

@@ -3,7 +3,7 @@ use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, choices};
 use crate::check::param::{Given, ParamSpec};
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation, Source};
+use crate::fact::{Choices, ChoicesError, Detail, Details, Domain, Observation, Source};
 use crate::probe::{DevicePath, PowerFacts, PowerRequest, ProbeError, ProbeErrorKind, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
@@ -12,9 +12,11 @@ choices! {
     State {
         Confirmed = "confirmed",
         Lost = "lost",
-        Uncertain = "uncertain",
     }
 }
+
+/// What only a person answers: that nobody can say. Measurements that do not decide are an unknown value instead.
+const UNCERTAIN: &str = "uncertain";
 
 /// Does the device have power?
 pub(in crate::check) struct Power;
@@ -26,7 +28,7 @@ impl Builtin for Power {
     const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
+        Choices::new(State::NAMES.iter().copied().chain([UNCERTAIN])).map(Domain::choice)
     }
 
     fn bind(_: &Given<'_>) -> Option<Self> {
@@ -72,7 +74,7 @@ fn by_reply(path: &DevicePath) -> Verdict {
 }
 
 /// Lost where a measurement says that power does not arrive; confirmed where one says that it does and none that it does
-/// not. Measurements that contradict each other do not decide, and a person may. `uncertain` is a person's answer.
+/// not. Measurements that contradict each other do not decide, and a person may.
 fn judge(facts: &PowerFacts) -> Verdict {
     let told = [
         ("feed", facts.feed_live, "live", "dead"),
