@@ -156,7 +156,60 @@ mod tests {
     /// Ids are public and stable: what this table says, documents name.
     #[test]
     fn every_id_has_its_scope_time_domain_and_params() {
-        let expected = include_str!("builtin.txt");
+        let expected = "\
+            bridge-lost pipeline period number\n\
+            broker-connect session now choice of session-up | recent-connect | refused | half-open \
+            | none; recent\n\
+            broker-messages device period number\n\
+            broker-path session now choice of open | closed | tls-timeout | tls-alert\n\
+            catch-up gateway period choice of pending | arrived | none\n\
+            certificate session now choice of uses-none | never-connected | missing | revoked | \
+            not-yet-valid | expired | valid; which\n\
+            certificate-replaced session now flag\n\
+            certificate-stage session now choice of ok | awareness | renewal | follow-up | issuer- \
+            due | overlap-overdue | expired | not-yet-valid | revoked | clock-suspect\n\
+            consumer-lag pipeline period choice of past-retention | stopped | stalled | over- \
+            threshold | normal; lag_age lag_messages\n\
+            deadband device period choice of too-wide | stable | fine | too-narrow | none\n\
+            dedup-collisions device period number\n\
+            device-back device now choice of back | out-of-service | silent; seen_within\n\
+            device-reconnected device now flag\n\
+            edge-buffer gateway period choice of full | unsent | empty; full_at\n\
+            field-path gateway now choice of answers | port-refused | port-silent | segment-only | \
+            segment-unknown | nobody\n\
+            field-polls gateway now choice of withheld | failing | not-made | subscription-lost | \
+            not-passed-on | not-at-broker; within\n\
+            flap-history session now choice of shared | rare | recurring; within recurring_at \
+            together_within\n\
+            gateway-health gateway now choice of healthy | degraded | hung | offline | oom | \
+            unreachable; heartbeat_within memory_at cpu_at disk_at\n\
+            gateway-went-first gateway now flag; margin\n\
+            holder-clock session now choice of right | off | time-zone; off_from\n\
+            last-seen device now instant or absent\n\
+            online-during-gap device period choice of offline | online | part\n\
+            ot-network device now choice of carrier-holds | answers | port-refused | port-silent | \
+            segment-only | segment-unknown | nobody\n\
+            platform-health platform now choice of well | broker-down | ingestion-down\n\
+            power device now choice of confirmed | lost | uncertain\n\
+            presence device now choice of silent | steady | flapping; flap_window\n\
+            provisioning-contact session now flag; within\n\
+            publishing session now choice of refused-by-acl | dropped-by-quota | this-device | \
+            nothing-of-its-own | other-devices | only-itself | nothing | not-even-heartbeats; \
+            within\n\
+            reconnected-with session now flag\n\
+            refusal session now choice of certificate | trust | credentials | not-allowed | \
+            unavailable | unavailable-before | no-reason; recent\n\
+            renewal-state session now choice of confirmed | rolled-back | running | retrying | due \
+            | stalled | failed | unsupported; progress_within\n\
+            restart-needed gateway now choice of needed | device-back | restarted; seen_within\n\
+            revocation-known session now flag\n\
+            schema-rejections device period number\n\
+            service-state device now choice of in-service | maintenance | decommissioned | never- \
+            provisioned\n\
+            session-holder session now choice of device | gateway\n\
+            site-power site now choice of fed | not-fed\n\
+            site-uplink site now flag\n\
+            storage-refusals pipeline period number\n";
         let mut told = String::new();
         for spec in crate::check::Checks::builtin().specs() {
             let about = spec.about.map_or("any", About::name);

@@ -80,7 +80,7 @@ mod tests {
             assert_eq!(verdict.value(), Some(Value::Instant(seen)), "{last} {interval}");
             assert_eq!(
                 verdict.details().find("last message"),
-                Some(crate::check::judge::moment(last).as_str())
+                Some(moment(last).as_str())
             );
         }
     }

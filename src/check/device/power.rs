@@ -1,22 +1,18 @@
 use super::path;
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, choices};
+use crate::check::judge::Verdict;
 use crate::check::param::{Given, ParamSpec};
-use crate::fact::{Choices, ChoicesError, Detail, Details, Domain, Observation, Source};
+use crate::fact::{Choice, Choices, ChoicesError, Detail, Details, Domain, Observation, Source, Value};
 use crate::probe::{DevicePath, PowerFacts, PowerRequest, ProbeError, ProbeErrorKind, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
-choices! {
-    State {
-        Confirmed = "confirmed",
-        Lost = "lost",
-    }
-}
-
-/// What only a person answers: that nobody can say. Measurements that do not decide are an unknown value instead.
-const UNCERTAIN: &str = "uncertain";
+/// A measurement confirms power or says that it is lost. `uncertain` is a person's answer only: measurements that do not
+/// decide are an unknown value instead.
+const STATES: [&str; 3] = ["confirmed", "lost", "uncertain"];
+const CONFIRMED: Value = Value::Choice(Choice::new(0));
+const LOST: Value = Value::Choice(Choice::new(1));
 
 /// Does the device have power?
 pub(in crate::check) struct Power;
@@ -28,7 +24,7 @@ impl Builtin for Power {
     const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
-        Choices::new(State::NAMES.iter().copied().chain([UNCERTAIN])).map(Domain::choice)
+        Choices::new(STATES).map(Domain::choice)
     }
 
     fn bind(_: &Given<'_>) -> Option<Self> {
@@ -70,7 +66,7 @@ fn decides(answer: &Result<PowerFacts, ProbeError>) -> bool {
 
 fn by_reply(path: &DevicePath) -> Verdict {
     let details = Details::from_iter(path::details(path));
-    Verdict::known(State::Confirmed.value(), path.observed_at, details)
+    Verdict::known(CONFIRMED, path.observed_at, details)
 }
 
 /// Lost where a measurement says that power does not arrive; confirmed where one says that it does and none that it does
@@ -95,7 +91,7 @@ fn judge(facts: &PowerFacts) -> Verdict {
     }
     let state = match (facts.drawing, facts.feed_live, facts.breaker_closed, facts.on_battery) {
         // It runs on its battery: the dead feed is known, and the device has power.
-        (Some(true), Some(false), _, Some(true)) => State::Confirmed,
+        (Some(true), Some(false), _, Some(true)) => CONFIRMED,
         (Some(true), Some(false), _, _) | (Some(true), _, Some(false), _) => {
             let why = "the device is seen to draw power, and its feed or its breaker says that it cannot";
             return Verdict::undetermined(why).with(details);
@@ -104,14 +100,14 @@ fn judge(facts: &PowerFacts) -> Verdict {
             let why = "its feed is dead, and its UPS runs on battery: nothing shows whether power arrives";
             return Verdict::undetermined(why).with(details);
         }
-        (Some(false), ..) | (_, Some(false), ..) | (_, _, Some(false), _) => State::Lost,
-        (Some(true), ..) | (_, Some(true), ..) => State::Confirmed,
+        (Some(false), ..) | (_, Some(false), ..) | (_, _, Some(false), _) => LOST,
+        (Some(true), ..) | (_, Some(true), ..) => CONFIRMED,
         // A closed breaker passes on what may not be there, and a UPS may feed a cable that is cut.
         (None, None, ..) => {
             return Verdict::undetermined("nothing shows whether power arrives at the device").with(details);
         }
     };
-    Verdict::known(state.value(), facts.observed_at, Details::from_iter(details))
+    Verdict::known(state, facts.observed_at, Details::from_iter(details))
 }
 
 #[cfg(test)]
@@ -124,20 +120,20 @@ mod tests {
     fn only_facts_that_say_so_confirm_or_deny_power() {
         let facts = || PowerFacts::new(at(NOW));
         for (facts, state) in [
-            (facts().with_feed_live(true), State::Confirmed),
-            (facts().with_drawing(true), State::Confirmed),
-            (facts().with_feed_live(true).with_breaker_closed(true).with_on_battery(true), State::Confirmed),
-            (facts().with_drawing(true).with_feed_live(false).with_on_battery(true), State::Confirmed),
-            (facts().with_breaker_closed(false), State::Lost),
-            (facts().with_drawing(false).with_breaker_closed(true).with_on_battery(false), State::Lost),
-            (facts().with_feed_live(false), State::Lost),
-            (facts().with_feed_live(false).with_on_battery(false), State::Lost),
-            (facts().with_feed_live(false).with_breaker_closed(false).with_on_battery(true), State::Lost),
-            (facts().with_feed_live(true).with_breaker_closed(false), State::Lost),
+            (facts().with_feed_live(true), CONFIRMED),
+            (facts().with_drawing(true), CONFIRMED),
+            (facts().with_feed_live(true).with_breaker_closed(true).with_on_battery(true), CONFIRMED),
+            (facts().with_drawing(true).with_feed_live(false).with_on_battery(true), CONFIRMED),
+            (facts().with_breaker_closed(false), LOST),
+            (facts().with_drawing(false).with_breaker_closed(true).with_on_battery(false), LOST),
+            (facts().with_feed_live(false), LOST),
+            (facts().with_feed_live(false).with_on_battery(false), LOST),
+            (facts().with_feed_live(false).with_breaker_closed(false).with_on_battery(true), LOST),
+            (facts().with_feed_live(true).with_breaker_closed(false), LOST),
             // The feed is live, and the fuse behind it is not measured.
-            (facts().with_feed_live(true).with_drawing(false), State::Lost),
+            (facts().with_feed_live(true).with_drawing(false), LOST),
         ] {
-            assert_eq!(judge(&facts).value(), Some(state.value()), "{facts:?}");
+            assert_eq!(judge(&facts).value(), Some(state), "{facts:?}");
         }
     }
 
