@@ -103,15 +103,8 @@ impl SessionHolder {
 
 impl Scope {
     /// Every scope, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
-        Self::Device,
-        Self::Tag,
-        Self::Gateway,
-        Self::Site,
-        Self::Pipeline,
-        Self::Session,
-        Self::Platform,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Device, Self::Tag, Self::Gateway, Self::Site, Self::Pipeline, Self::Session, Self::Platform];
 
     /// Its name in documents: `device`, `tag`, `gateway`, `site`, `pipeline`, `session`, `platform`.
     #[must_use]
