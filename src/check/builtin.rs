@@ -166,10 +166,8 @@ mod tests {
             certificate session now choice of uses-none | never-connected | missing | revoked | \
             not-yet-valid | expired | valid; which\n\
             certificate-replaced session now flag\n\
-            certificate-stage session now choice of ok | awareness | renewal | follow-up | issuer- \
-            due | overlap-overdue | expired | not-yet-valid | revoked | clock-suspect\n\
-            consumer-lag pipeline period choice of past-retention | stopped | stalled | over- \
-            threshold | normal; lag_age lag_messages\n\
+            certificate-stage session now choice of ok | awareness | renewal | follow-up | issuer-due | overlap-overdue | expired | not-yet-valid | revoked | clock-suspect\n\
+            consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | normal; lag_age lag_messages\n\
             deadband device period choice of too-wide | stable | fine | too-narrow | none\n\
             dedup-collisions device period number\n\
             device-back device now choice of back | out-of-service | silent; seen_within\n\
@@ -204,8 +202,7 @@ mod tests {
             restart-needed gateway now choice of needed | device-back | restarted; seen_within\n\
             revocation-known session now flag\n\
             schema-rejections device period number\n\
-            service-state device now choice of in-service | maintenance | decommissioned | never- \
-            provisioned\n\
+            service-state device now choice of in-service | maintenance | decommissioned | never-provisioned\n\
             session-holder session now choice of device | gateway\n\
             site-power site now choice of fed | not-fed\n\
             site-uplink site now flag\n\
