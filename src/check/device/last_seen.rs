@@ -78,10 +78,7 @@ mod tests {
             asked.subject = asked.subject.with_reporting_interval(secs(interval));
             let verdict = judge(&LastSeenAnswer::new(at(NOW)).with_last_receipt(last), &asked.request());
             assert_eq!(verdict.value(), Some(Value::Instant(seen)), "{last} {interval}");
-            assert_eq!(
-                verdict.details().find("last message"),
-                Some(moment(last).as_str())
-            );
+            assert_eq!(verdict.details().find("last message"), Some(moment(last).as_str()));
         }
     }
 

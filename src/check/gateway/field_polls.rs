@@ -99,7 +99,8 @@ fn judge(facts: &Facts, within: TimeDelta, request: &CheckRequest<'_>) -> Verdic
         }
         (_, Some(1..), _, Some(0)) => State::NotPassedOn,
         _ => {
-            return Verdict::undetermined("the gateway does not count its polls of this device").with(details);
+            return Verdict::undetermined("the gateway does not count its polls of this device")
+                .with(details);
         }
     };
     known(state, details)
