@@ -77,6 +77,7 @@ mod probes;
 mod record;
 mod schema;
 mod telemetry;
+pub mod vocabulary;
 
 pub use broker::{
     BrokerProbe, Client, ClientPublishing, ClockReading, ClockReadings, ClockRequest, ClockSource,
