@@ -143,7 +143,7 @@ pub(super) fn no_period(source: Source) -> Observation {
     no_subject("period", source)
 }
 
-/// A share that is told as such: from 0 to 1.
+/// A share from 0 to 1; the detail that refuses any other number.
 pub(super) fn share(name: &'static str, share: f64) -> Result<f64, Detail> {
     if (0.0..=1.0).contains(&share) {
         return Ok(share);

@@ -55,7 +55,7 @@ pub trait BrokerProbe: Send + Sync {
     /// over an answer may be kept.
     ///
     /// # Errors
-    /// [`ProbeError`] where the broker does not tell; the default does not answer.
+    /// [`ProbeError`] where the broker does not keep that; the default does not answer.
     async fn disconnected_together(&self, _request: &TogetherRequest) -> Result<Together, ProbeError> {
         Err(ProbeError::unsupported())
     }

@@ -120,7 +120,7 @@ pub enum Authentication {
     WithoutCertificate,
     /// Not known.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 record! {

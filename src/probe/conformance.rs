@@ -237,7 +237,7 @@ pub async fn network(
         found.at(method, "observed_at", path.observed_at);
         let replied =
             matches!(path.port, PortReply::Answered | PortReply::Refused) || path.otherwise == Some(true);
-        if !replied && path.replier != Replier::NotTold {
+        if !replied && path.replier != Replier::NotKnown {
             found.add(method, Rule::Contradiction, "a replier is named, and nobody replied".to_owned());
         }
     }

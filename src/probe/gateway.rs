@@ -28,7 +28,7 @@ pub trait GatewayProbe: Send + Sync {
     /// passed on. Ask afresh about a period that ends now.
     ///
     /// # Errors
-    /// [`ProbeError`] where the gateway does not tell; the default does not answer. A device that the gateway does not
+    /// [`ProbeError`] where the gateway does not know; the default does not answer. A device that the gateway does not
     /// poll is an answer of zero.
     async fn field_polls(&self, _request: &FieldPollsRequest) -> Result<FieldPolls, ProbeError> {
         Err(ProbeError::unsupported())
@@ -105,7 +105,7 @@ pub enum Endpoint {
     Absent,
     /// Not known.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 /// How a gateway's heartbeat reaches whoever reports it.
@@ -118,7 +118,7 @@ pub enum HeartbeatPath {
     Supervisor,
     /// Not known.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 record! {
@@ -137,7 +137,7 @@ record! {
 }
 
 record! {
-    /// What the gateway's polls or its subscription of a device returned in a period. Each that is `None` is not told.
+    /// What the gateway's polls or its subscription of a device returned in a period. Each that is `None` is not known.
     FieldPolls {
         required {
             /// When this was looked up.

@@ -137,7 +137,7 @@ pub enum Replier {
     FedOtherwise,
     /// Not known.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 record! {

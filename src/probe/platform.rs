@@ -56,7 +56,7 @@ record! {
 }
 
 record! {
-    /// Whether a broker node works. Each fact that is `None` is not told; it is never taken for good.
+    /// Whether a broker node works. Each fact that is `None` is not known; it is never taken for good.
     BrokerHealth {
         required {
             /// When these facts held.
@@ -74,7 +74,7 @@ record! {
 }
 
 record! {
-    /// Whether an ingestion partition works. Each fact that is `None` is not told; it is never taken for good.
+    /// Whether an ingestion partition works. Each fact that is `None` is not known; it is never taken for good.
     IngestionHealth {
         required {
             /// When these facts held.

@@ -206,7 +206,7 @@ async fn a_reply_of_the_device_itself_proves_its_power() {
     let set = catalog::set().unwrap();
     let domain = &set.queries()[position(&set, "power")].domain;
     for (replier, known) in
-        [(Replier::Device, true), (Replier::FedOtherwise, false), (Replier::NotTold, false)]
+        [(Replier::Device, true), (Replier::FedOtherwise, false), (Replier::NotKnown, false)]
     {
         let mut network = MockNetworkProbe::new();
         network.expect_source().return_const(Source::new("router"));

@@ -123,7 +123,7 @@ fn judge_events(
     let flaps: u64 = by_reason.iter().filter(|(reason, _)| is_flap(**reason)).map(|(_, count)| count).sum();
     let last = last_flap(events).filter(|at| *at >= asked.start());
     let mut details = vec![sessions.holder(), Detail::new("flaps", flaps.to_string())];
-    details.extend(sessions::told(&by_reason));
+    details.extend(sessions::reasons(&by_reason));
     details.extend(last.map(|at| when("last flap", at)));
     let known = |history: History, observed_at, details| {
         Verdict::known(history.value(), observed_at, Details::from_iter::<Vec<Detail>>(details))

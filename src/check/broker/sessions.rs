@@ -144,7 +144,7 @@ impl<'a> Events<'a> {
         by_reason
     }
 
-    /// When the session went up or down, in turn: the moment, and whether it is up from then on. It may be told
+    /// When the session went up or down, in turn: the moment, and whether it is up from then on. The log may say
     /// that it is up, or down, where it was so before.
     ///
     /// A new session that took the place of an old one stays up when the end of the old one is logged after it.
@@ -168,7 +168,7 @@ impl<'a> Events<'a> {
         changes
     }
 
-    /// Whether the session was up after the last event, as far as the log tells.
+    /// Whether the session was up after the last event, as far as the log shows.
     pub(in crate::check) fn state_at_end(&self, at_start: SessionState) -> SessionState {
         match self.changes().last() {
             Some((_, true)) => SessionState::Up,
@@ -222,13 +222,13 @@ pub(in crate::check) const fn is_flap(reason: DisconnectReason) -> bool {
 }
 
 /// The reasons for the person who reads them, each with its count.
-pub(in crate::check) fn told(by_reason: &BTreeMap<DisconnectReason, u64>) -> Option<Detail> {
+pub(in crate::check) fn reasons(by_reason: &BTreeMap<DisconnectReason, u64>) -> Option<Detail> {
     let reasons: Vec<_> = by_reason.iter().map(|(reason, count)| format!("{reason}: {count}")).collect();
     (!reasons.is_empty()).then(|| Detail::new("disconnects", reasons.join(", ")))
 }
 
 /// Whether what ended is an older session than the latest of those that `began` before: it began among them, or it
-/// made room for one. Nothing else is believed to be older, as where the broker tells no ids.
+/// made room for one. Nothing else is believed to be older, as where the broker gives no ids.
 fn is_of_an_older(end: &ConnectionEvent, reason: DisconnectReason, began: &[Option<&str>]) -> bool {
     let Some(latest) = began.last() else { return false };
     let ended = end.session.as_deref();

@@ -144,7 +144,7 @@ fn without_certificate(answer: &CertificateAnswer) -> Verdict {
         (Authentication::Certificate, None) => {
             Verdict::undetermined("it has no certificate, and nobody knows whether it ever connected")
         }
-        (Authentication::NotTold, _) => {
+        (Authentication::NotKnown, _) => {
             Verdict::undetermined("it has no certificate, and nobody knows whether it should have one")
         }
     }
@@ -183,15 +183,15 @@ mod tests {
 
     #[test]
     fn no_certificate_has_its_reasons() {
-        use Authentication::{Certificate, NotTold, WithoutCertificate};
+        use Authentication::{Certificate, NotKnown, WithoutCertificate};
         for (authentication, connected, state) in [
             (WithoutCertificate, None, Some(State::UsesNone)),
             (WithoutCertificate, Some(false), Some(State::UsesNone)),
             (Certificate, Some(false), Some(State::NeverConnected)),
             (Certificate, Some(true), Some(State::Missing)),
             (Certificate, None, None),
-            (NotTold, Some(false), None),
-            (NotTold, Some(true), None),
+            (NotKnown, Some(false), None),
+            (NotKnown, Some(true), None),
         ] {
             let mut answer = CertificateAnswer::new(at(NOW)).with_authentication(authentication);
             answer.has_connected = connected;

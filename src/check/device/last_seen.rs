@@ -43,7 +43,7 @@ fn judge(answer: &LastSeenAnswer, request: &CheckRequest<'_>) -> Verdict {
         return Verdict::known(Value::Absent, answer.observed_at, [never].into_iter().chain(other).collect());
     };
     let interval = request.subject().reporting_interval();
-    // A receipt in the future stands as it is: an anomaly. Of one that is not, the interval must not make one, as
+    // A receipt in the future is kept as it is: an anomaly. Of one that is not, the interval must not make one, as
     // it would while the next message is not due yet.
     let due = saturating_add(last, interval).min(request.now()).max(last);
     let mut details = vec![when("last message", last)];
@@ -70,7 +70,7 @@ mod tests {
             (at(NOW - 60), 60, at(NOW)),
             (at(NOW - 10), 60, at(NOW)),
             (at(NOW), 60, at(NOW)),
-            // In the future: as it stands.
+            // In the future: kept as it is.
             (at(NOW) + NANO, 60, at(NOW) + NANO),
             (at(NOW + 3600), 60, at(NOW + 3600)),
         ] {

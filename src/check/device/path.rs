@@ -89,7 +89,7 @@ pub(in crate::check) fn details(path: &DevicePath) -> Vec<Detail> {
     details.extend(match path.replier {
         Replier::Device => Some(Detail::new("replied", "the device itself")),
         Replier::FedOtherwise => Some(Detail::new("replied", "a module that is fed otherwise")),
-        Replier::NotTold => None,
+        Replier::NotKnown => None,
     });
     details.extend(paths(&path.tried));
     details
@@ -166,7 +166,7 @@ mod tests {
             (Silent, Some(true), Replier::Device, true),
             (Silent, Some(false), Replier::Device, false),
             (Answered, None, Replier::FedOtherwise, false),
-            (Answered, None, Replier::NotTold, false),
+            (Answered, None, Replier::NotKnown, false),
         ] {
             let path = path(port, otherwise, None).with_replier(replier);
             assert_eq!(proves_power(&path), proof, "{path:?}");

@@ -115,7 +115,7 @@ fn judge_facts(
     details.extend(silence.map(|silence| Detail::new("longest silence", format_duration(silence))));
     details.extend(live.not_counted());
     // All of them, those before its return too: that two clients share one id shows in any.
-    details.extend(events.and_then(|events| sessions::told(&events.disconnects(since))));
+    details.extend(events.and_then(|events| sessions::reasons(&events.disconnects(since))));
     details.extend(sessions.map(SessionLog::holder));
     if let Some((at, reason)) = breaks.last() {
         details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(*at))));

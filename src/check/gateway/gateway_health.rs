@@ -277,7 +277,7 @@ mod tests {
         ] {
             let verdict = judged(&facts);
             assert_eq!(verdict.value(), Some(Health::Unreachable.value()), "{facts:?}");
-            // Whether its process runs is not told: the kill is told to the reader, and no verdict.
+            // Whether its process runs is not known: the kill is shown to the reader, and decides nothing.
             assert_eq!(verdict.details().find("last OOM kill").is_some(), facts.last_oom_kill.is_some());
         }
     }
@@ -309,7 +309,7 @@ mod tests {
             (beat(at(NOW - 120) + NANO, HeartbeatPath::Supervisor), None),
             // Over the session in question: it ends with the session.
             (beat(at(NOW - 9000), HeartbeatPath::Session), None),
-            (beat(at(NOW - 9000), HeartbeatPath::NotTold), None),
+            (beat(at(NOW - 9000), HeartbeatPath::NotKnown), None),
             (listed().with_endpoint(Endpoint::Answers), Some(Health::Healthy)),
             (
                 listed().with_endpoint(Endpoint::Answers).with_last_heartbeat(at(NOW - 9000)),
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn a_fact_of_the_future_is_unknown_where_it_decides() {
         let beat = |path| facts().with_last_heartbeat(at(NOW + 31)).with_heartbeat_path(path);
-        assert_eq!(judged(&beat(HeartbeatPath::NotTold)).reason(), Some(UnknownReason::Future));
+        assert_eq!(judged(&beat(HeartbeatPath::NotKnown)).reason(), Some(UnknownReason::Future));
         assert_eq!(judged(&stopped().with_last_oom_kill(at(NOW + 31))).reason(), Some(UnknownReason::Future));
         let beside = judged(&stopped().with_last_heartbeat(at(NOW + 31)));
         assert_eq!(beside.value(), Some(Health::Offline.value()));

@@ -54,7 +54,7 @@ const REFUSALS: &[(&str, RefusalReason)] = &[
 
 /// The reason of a session's end. `line` is the log line.
 ///
-/// A client that sends a DISCONNECT and one that just closes its connection are told apart only by the line "Received
+/// A client that sends a DISCONNECT and one that just closes its connection differ only by the line "Received
 /// DISCONNECT", which Mosquitto logs at debug level. Without it a goodbye is "disconnected." and nothing else, which is the
 /// same line as of other ends: it is unspecified.
 #[must_use]
