@@ -35,43 +35,29 @@
 
 mod bind;
 mod builtin;
+mod judge;
 mod param;
 mod request;
 mod suggest;
-mod verdict;
 
-// The built-in checks, and what some of them share.
+// The built-in checks by room, and what some of them share.
+mod broker;
+mod credential;
+mod device;
+mod gateway;
+mod platform;
+
 mod bridge_lost;
-mod broker_connect;
 mod broker_messages;
 mod catch_up;
-mod certificate;
-mod certificate_replaced;
-mod certificate_stage;
 mod consumer_lag;
 mod deadband;
 mod dedup_collisions;
-mod device_back;
-mod device_reconnected;
-mod disconnect_count;
 mod edge_buffer;
 mod gap;
-mod gateway_health;
-mod gateway_publishing;
-mod last_seen;
 mod online_during_gap;
-mod ot_network;
-mod power;
-mod presence;
-mod provisioning_contact;
-mod reconnected_with;
-mod renewal_facts;
-mod renewal_state;
 mod schema_rejections;
-mod service_state;
-mod sessions;
 mod share;
-mod site_uplink;
 mod storage_refusals;
 mod window;
 
@@ -86,11 +72,11 @@ use async_trait::async_trait;
 
 pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
 pub use consumer_lag::partition_lag;
+pub use credential::renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use deadband::deadband_facts;
 pub use dedup_collisions::dedup_dropped;
 pub use gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use param::{ParamKind, ParamSpec};
-pub use renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use request::CheckRequest;
 
 use crate::certificate::{Policy, PolicyError};
@@ -98,6 +84,7 @@ use crate::fact::{Domain, Observation};
 use crate::probe::ProbeError;
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::TimeMark;
 
 /// A check of a user's own.
 ///
@@ -120,6 +107,8 @@ pub struct Checks {
     by_id: BTreeMap<Box<str>, Entry>,
     /// By which certificates are judged; `None`: the default.
     policy: Option<Policy>,
+    /// The latest time that the service knows.
+    mark: Option<TimeMark>,
 }
 
 /// What is known of a check before it is asked.
@@ -166,7 +155,7 @@ impl Checks {
     /// No check at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { by_id: BTreeMap::new(), policy: None }
+        Self { by_id: BTreeMap::new(), policy: None, mark: None }
     }
 
     /// Every check of the built-in runbooks.
@@ -175,7 +164,7 @@ impl Checks {
         let by_id = builtin::all()
             .map(|(spec, binder)| (spec.id.clone(), Entry { spec, how: How::Builtin(binder) }))
             .collect();
-        Self { by_id, policy: None }
+        Self { by_id, policy: None, mark: None }
     }
 
     /// With certificates judged by that policy, in place of the [default](Policy::default): give it what your sweep and
@@ -199,6 +188,15 @@ impl Checks {
         policy.validate()?;
         self.policy = Some(policy);
         Ok(self)
+    }
+
+    /// With the latest time that the service knows, kept over restarts: where the clock is set back, certificates are
+    /// judged by it, so that one that has expired is not called valid. The mark of a certificate service's answer counts
+    /// beside it.
+    #[must_use]
+    pub fn with_time_mark(mut self, mark: TimeMark) -> Self {
+        self.mark = Some(mark);
+        self
     }
 
     /// Adds a check of a user's own.

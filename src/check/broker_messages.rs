@@ -1,8 +1,8 @@
 use super::CheckRequest;
 use super::builtin::Builtin;
+use super::judge::{Verdict, no_adapter, no_period};
 use super::param::{Given, ParamSpec};
 use super::share::share;
-use super::verdict::{Verdict, no_adapter, no_period};
 use super::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation};
 use crate::probe::{Messages, MessagesRequest, ProbeError, Probes, Rows, RowsRequest};

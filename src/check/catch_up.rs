@@ -1,8 +1,8 @@
 use super::CheckRequest;
 use super::builtin::Builtin;
 use super::edge_buffer::count;
+use super::judge::{Verdict, choices, no_adapter, no_period, no_subject, when};
 use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, choices, no_adapter, no_period, no_subject, when};
 use super::window::not_covered;
 use crate::fact::{ChoicesError, Details, Domain, Observation};
 use crate::probe::{Outbox, OutboxRequest, ProbeError, Probes};

@@ -2,8 +2,8 @@ use chrono::{DateTime, TimeDelta};
 
 use super::CheckRequest;
 use super::builtin::Builtin;
+use super::judge::{Verdict, choices, no_adapter, no_period, no_subject};
 use super::param::{Given, ParamKind, ParamSpec};
-use super::verdict::{Verdict, choices, no_adapter, no_period, no_subject};
 use super::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::lag::{self, Judge, Report, Rule, Sample, Settings, Window};

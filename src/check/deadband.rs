@@ -2,8 +2,8 @@ use chrono::{DateTime, Utc};
 
 use super::CheckRequest;
 use super::builtin::Builtin;
+use super::judge::{Verdict, choices, no_adapter, no_period};
 use super::param::{Given, ParamSpec};
-use super::verdict::{Verdict, choices, no_adapter, no_period};
 use super::window::not_covered;
 use crate::deadband::audit::{self, Audit, Figures, Limits, Measured};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};

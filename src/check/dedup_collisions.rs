@@ -2,9 +2,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::CheckRequest;
 use super::builtin::Builtin;
+use super::judge::{Verdict, no_adapter, no_period};
 use super::param::{Given, ParamSpec};
 use super::share::of_missing;
-use super::verdict::{Verdict, no_adapter, no_period};
 use crate::dedup::audit::Drops;
 use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
 use crate::probe::{Dropped, DroppedRequest, ProbeError, Probes, Rows, RowsRequest};

@@ -1,7 +1,7 @@
 use super::CheckRequest;
 use super::builtin::Builtin;
+use super::judge::{Verdict, choices, no_adapter, no_period, no_subject, when};
 use super::param::{Given, ParamKind, ParamSpec};
-use super::verdict::{Verdict, choices, no_adapter, no_period, no_subject, when};
 use super::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{Outbox, OutboxRequest, ProbeError, Probes};

@@ -1,10 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::CheckRequest;
+use super::broker::sessions::{self, Events, SessionLog};
 use super::builtin::Builtin;
+use super::judge::{Verdict, choices, moment, no_adapter, no_period, no_subject};
 use super::param::{Given, ParamSpec};
-use super::sessions::{self, Events, SessionLog};
-use super::verdict::{Verdict, choices, moment, no_adapter, no_period, no_subject};
 use super::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{ProbeError, Probes, SessionState};
@@ -110,7 +110,7 @@ fn session(sessions: &SessionLog, asked: Period) -> Verdict {
 /// The parts of the period in turn; `None` where nothing tells how it began.
 fn parts(sessions: &SessionLog, asked: Period) -> Option<Vec<Part>> {
     let log = &sessions.log;
-    let events = Events::of(log, asked.end());
+    let events = Events::until(log, asked.end());
     let changes = events.changes();
     let within = |at: DateTime<Utc>| asked.start() < at && at < asked.end();
     // The last change before the period, what the broker says of its log's start, an old session that made room for

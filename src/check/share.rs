@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::verdict::Verdict;
+use super::judge::Verdict;
 use super::window::not_covered;
 use crate::fact::{Detail, Details, Value};
 use crate::probe::Rows;

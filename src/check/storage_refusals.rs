@@ -1,8 +1,8 @@
 use super::CheckRequest;
 use super::builtin::Builtin;
+use super::judge::{Verdict, no_adapter, no_period, no_subject};
 use super::param::{Given, ParamSpec};
 use super::share::of_missing;
-use super::verdict::{Verdict, no_adapter, no_period, no_subject};
 use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
 use crate::probe::{
     ProbeError, Probes, Rows, RowsRequest, StorageRefusals as Answer, StorageRefusalsRequest,

@@ -1,0 +1,382 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::sessions::{self, Events, SessionLog};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, moment, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::{ONE_DAY, not_covered, sum};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{
+    ConnectionEventKind, ConnectionLog, LastSeenAnswer, LastSeenRequest, ProbeError, Probes, SessionState,
+};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::{Period, format_duration};
+
+choices! {
+    Reach {
+        SessionUp = "session-up",
+        RecentConnect = "recent-connect",
+        Refused = "refused",
+        HalfOpen = "half-open",
+        None = "none",
+    }
+}
+
+/// Does the session holder still reach the broker?
+pub(in crate::check) struct BrokerConnect {
+    recent: TimeDelta,
+}
+
+impl Builtin for BrokerConnect {
+    const ID: &'static str = "broker-connect";
+    const SCOPE: Scope = Scope::Session;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("recent", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Reach::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { recent: params.duration("recent")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let broker = adapter(probes.broker(), "broker probe")?;
+        let last_seen = last_seen(request, probes).await?;
+        let asked = asked_period(last_receipt(last_seen.as_ref()), self.recent, request);
+        let Some(sessions) = sessions::read(broker, request, asked).await? else {
+            return Ok(sessions::nobody(request, broker.source()));
+        };
+        Ok(judge(&sessions, last_seen.as_ref(), self.recent, request).by(sessions.source.clone()))
+    }
+}
+
+/// When the device was last seen; `None` where no adapter can say.
+pub(in crate::check) async fn last_seen(
+    request: &CheckRequest<'_>,
+    probes: &Probes,
+) -> Result<Option<LastSeenAnswer>, ProbeError> {
+    let Some(device) = probes.device() else { return Ok(None) };
+    let asked = LastSeenRequest::new(request.subject().device.clone());
+    device.last_seen(&asked).await.map(Some).map_err(|error| error.by(device.source()))
+}
+
+/// `None`: never, or nobody can say.
+pub(in crate::check) fn last_receipt(last_seen: Option<&LastSeenAnswer>) -> Option<DateTime<Utc>> {
+    last_seen.and_then(|answer| answer.last_receipt)
+}
+
+/// Since the device was last seen, and at least `recent`; a day where nobody can say when it was seen, or says that
+/// it was in the future.
+pub(in crate::check) fn asked_period(
+    last_seen: Option<DateTime<Utc>>,
+    recent: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Period {
+    let unseen = match last_seen.filter(|last| request.has_happened(*last)) {
+        Some(last) => request.now().signed_duration_since(last),
+        None => ONE_DAY,
+    };
+    request.last(unseen.max(recent))
+}
+
+/// In this order: the session is up, or a CONNECT was accepted at most `recent` ago, and it is not half-open; refused
+/// since last seen; half-open; none. Refused and none are as old as the older of the log and the last-seen.
+///
+/// A session is half-open where it counts as up and the broker has received nothing of it for over one and a half
+/// keep-alives: the broker must have ended it by then (MQTT 5, 3.1.2.10).
+fn judge(
+    sessions: &SessionLog,
+    last_seen: Option<&LastSeenAnswer>,
+    recent: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let of = |events: &Events<'_>| judge_events(events, sessions, last_seen, recent, request);
+    let believed = of(&Events::of(&sessions.log, request));
+    let counted = of(&Events::with_future_as_now(&sessions.log, request));
+    Verdict::despite_future(believed, &counted, sessions::ahead(&sessions.log, request))
+}
+
+fn judge_events(
+    events: &Events<'_>,
+    sessions: &SessionLog,
+    last_seen: Option<&LastSeenAnswer>,
+    recent: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let log = &sessions.log;
+    let now = request.now();
+    let seen_at = last_receipt(last_seen);
+    let asked = asked_period(seen_at, recent, request);
+    let mut details = vec![sessions.holder()];
+    let accepted =
+        events.iter().rev().find(|event| event.kind == ConnectionEventKind::Accepted).map(|event| event.at);
+    details.extend(accepted.map(|at| when("last connect", at)));
+    let as_of = |observed_at: DateTime<Utc>, reach: Reach, details: Vec<Detail>| {
+        Verdict::known(reach.value(), observed_at, Details::from_iter(details))
+    };
+
+    // An end that the log does not reach may hold a disconnect: then the events do not say that it is up now.
+    let up = match log.now {
+        SessionState::NotTold if log.covers.end() >= now => events.state_at_end(log.at_start),
+        told => told,
+    };
+    let half_open = up == SessionState::Up && is_half_open(log, &mut details);
+    if up == SessionState::Up && !half_open {
+        return as_of(log.observed_at, Reach::SessionUp, details);
+    }
+    let recent = request.last(recent);
+    if !half_open && accepted.is_some_and(|at| at >= recent.start()) {
+        return as_of(log.observed_at, Reach::RecentConnect, details);
+    }
+    // From here on it must be certain that no CONNECT was accepted lately.
+    if !half_open && let Some(missing) = not_covered(recent, log.covers) {
+        return Verdict::stale(missing).with(details);
+    }
+    let ended = events.iter().rev().find_map(|event| match event.kind {
+        ConnectionEventKind::Disconnected(reason) => Some((event.at, reason)),
+        _ => None,
+    });
+    if let Some((at, reason)) = ended {
+        details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(at))));
+    }
+    let older = last_seen.map_or(log.observed_at, |seen| seen.observed_at.min(log.observed_at));
+    let seen = seen_at.filter(|last| request.has_happened(*last));
+    let refused = events.iter().rev().find_map(|event| match event.kind {
+        ConnectionEventKind::Refused(reason) if seen.is_none_or(|seen| event.at > seen) => {
+            Some((event, reason))
+        }
+        _ => None,
+    });
+    // A client whose old session is half-open tries again: what it was refused with says more than the old session.
+    if let Some((event, reason)) = refused {
+        details.push(Detail::new("refused with", reason.name()));
+        details.extend(event.text.as_deref().map(|text| Detail::new("broker's words", text)));
+        details.push(when("last refused", event.at));
+        return as_of(older, Reach::Refused, details);
+    }
+    if half_open {
+        return as_of(log.observed_at, Reach::HalfOpen, details);
+    }
+    match not_covered(asked, log.covers) {
+        Some(missing) => Verdict::stale(missing).with(details),
+        None => as_of(older, Reach::None, details),
+    }
+}
+
+/// True if the session that counts as up has been silent for over one and a half keep-alives, as of the log.
+fn is_half_open(log: &ConnectionLog, details: &mut Vec<Detail>) -> bool {
+    details.extend(log.last_packet.map(|at| when("last packet", at)));
+    let Some(keep_alive) = log.keep_alive.filter(|length| *length > TimeDelta::zero()) else { return false };
+    details.push(Detail::new("keep-alive", format_duration(keep_alive)));
+    let Some(last) = log.last_packet else { return false };
+    let bound = sum(keep_alive, keep_alive / 2);
+    log.observed_at.signed_duration_since(last) > bound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::{Source, UnknownReason};
+    use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason, RefusalReason};
+
+    const SEEN: i64 = NOW - 5000;
+
+    fn log(events: Vec<ConnectionEvent>) -> ConnectionLog {
+        ConnectionLog::new(at(NOW), period(SEEN, NOW)).with_events(events).with_now(SessionState::Down)
+    }
+
+    fn seen(last: i64) -> LastSeenAnswer {
+        LastSeenAnswer::new(at(NOW)).with_last_receipt(at(last))
+    }
+
+    fn judged(log: ConnectionLog) -> Verdict {
+        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
+        judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request())
+    }
+
+    fn refused(at: DateTime<Utc>) -> ConnectionEvent {
+        ConnectionEvent::refused(at, RefusalReason::CertificateExpired)
+    }
+
+    #[test]
+    fn a_session_that_is_up_comes_before_all() {
+        let verdict = judged(log(vec![refused(at(NOW - 5))]).with_now(SessionState::Up));
+        assert_eq!(verdict.value(), Some(Reach::SessionUp.value()));
+        // Even where the log covers nothing.
+        let mut short = log(vec![]).with_now(SessionState::Up);
+        short.covers = period(NOW, NOW);
+        assert_eq!(judged(short).value(), Some(Reach::SessionUp.value()));
+    }
+
+    #[test]
+    fn events_say_that_it_is_up_where_the_broker_does_not_tell() {
+        let up = ConnectionEvent::accepted(at(NOW - 4000));
+        let told = |log: ConnectionLog| judged(log.with_now(SessionState::NotTold)).value();
+        assert_eq!(told(log(vec![up.clone()])), Some(Reach::SessionUp.value()));
+        let down = ConnectionEvent::disconnected(at(NOW - 3000), DisconnectReason::KeepAliveTimeout);
+        assert_eq!(told(log(vec![down, up.clone()])), Some(Reach::None.value()));
+        let mut behind = log(vec![up]);
+        behind.covers = period(SEEN, NOW - 1);
+        assert_eq!(told(behind), None);
+    }
+
+    #[test]
+    fn recent_is_judged_to_the_nanosecond() {
+        for (connected, connect) in [
+            (at(NOW - 1800) - NANO, Reach::None),
+            (at(NOW - 1800), Reach::RecentConnect),
+            (at(NOW - 1800) + NANO, Reach::RecentConnect),
+        ] {
+            let verdict = judged(log(vec![ConnectionEvent::accepted(connected)]));
+            assert_eq!(verdict.value(), Some(connect.value()), "{connected}");
+        }
+    }
+
+    #[test]
+    fn refused_since_last_seen_names_its_reason_and_an_older_refusal_does_not_count() {
+        let verdict = judged(log(vec![refused(at(NOW - 10)), refused(at(NOW - 10)), refused(at(NOW - 900))]));
+        assert_eq!(verdict.value(), Some(Reach::Refused.value()));
+        assert_eq!(verdict.details().find("refused with"), Some("certificate-expired"));
+        assert_eq!(verdict.details().find("last refused"), Some(moment(at(NOW - 10)).as_str()));
+        for (when, connect) in
+            [(at(SEEN) - NANO, Reach::None), (at(SEEN), Reach::None), (at(SEEN) + NANO, Reach::Refused)]
+        {
+            assert_eq!(judged(log(vec![refused(when)])).value(), Some(connect.value()), "{when}");
+        }
+    }
+
+    #[test]
+    fn a_recent_connect_comes_before_a_refusal() {
+        let events = vec![refused(at(NOW - 10)), ConnectionEvent::accepted(at(NOW - 100))];
+        assert_eq!(judged(log(events)).value(), Some(Reach::RecentConnect.value()));
+    }
+
+    #[test]
+    fn at_least_the_time_of_a_recent_connect_is_asked_for() {
+        let asked = Asked::new();
+        for (last, begin) in [(NOW - 5000, NOW - 5000), (NOW - 1799, NOW - 1800), (NOW + 31, NOW - 86_400)] {
+            let period = asked_period(Some(at(last)), secs(1800), &asked.request());
+            assert_eq!((period.start(), period.end()), (at(begin), at(NOW)));
+        }
+        assert_eq!(asked_period(None, secs(1800), &asked.request()).start(), at(NOW - 86_400));
+    }
+
+    #[test]
+    fn a_connect_of_its_gateway_counts_where_it_has_no_session() {
+        let log = log(vec![ConnectionEvent::accepted(at(NOW - 5))]);
+        let sessions = SessionLog { log, own: false, source: Source::new("broker") };
+        let verdict = judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request());
+        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+    }
+
+    #[test]
+    fn an_empty_log_is_none_and_one_that_does_not_cover_is_stale() {
+        assert_eq!(judged(log(vec![])).value(), Some(Reach::None.value()));
+        for covers in [period(SEEN + 1, NOW), period(SEEN, NOW - 1)] {
+            let mut short = log(vec![]);
+            short.covers = covers;
+            assert_eq!(judged(short).reason(), Some(UnknownReason::Stale));
+        }
+        // A refusal is enough where only the older part is gone, and not where a connect may have come after it.
+        let mut short = log(vec![refused(at(NOW - 2000))]);
+        short.covers = period(NOW - 2500, NOW);
+        assert_eq!(judged(short.clone()).value(), Some(Reach::Refused.value()));
+        short.covers = period(SEEN, NOW - 1);
+        assert_eq!(judged(short).reason(), Some(UnknownReason::Stale));
+    }
+
+    #[test]
+    fn what_the_last_seen_decides_is_as_old_as_it() {
+        let mut seen = seen(SEEN);
+        seen.observed_at = at(NOW - 9);
+        let up = ConnectionEvent::accepted(at(NOW - 5));
+        for (events, state, observed) in [
+            (vec![], SessionState::Down, NOW - 9),
+            (vec![refused(at(NOW - 5))], SessionState::Down, NOW - 9),
+            (vec![], SessionState::Up, NOW),
+            (vec![up], SessionState::Down, NOW),
+        ] {
+            let sessions =
+                SessionLog { log: log(events).with_now(state), own: true, source: Source::new("broker") };
+            let verdict = judge(&sessions, Some(&seen), secs(1800), &Asked::new().request());
+            assert_eq!(verdict.observed_at(), Some(at(observed)), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_last_seen_of_the_future_is_not_believed() {
+        let asked = Asked::new();
+        let log = ConnectionLog::new(at(NOW), period(NOW - 86_400, NOW))
+            .with_events(vec![refused(at(NOW - 10))])
+            .with_now(SessionState::Down);
+        let sessions = SessionLog { log, own: false, source: Source::new("broker") };
+        let verdict = judge(&sessions, Some(&seen(NOW + 31)), secs(1800), &asked.request());
+        assert_eq!(verdict.value(), Some(Reach::Refused.value()));
+        assert_eq!(verdict.details().find("session of"), Some("its gateway"));
+    }
+
+    #[test]
+    fn a_connect_dated_ahead_is_never_dropped() {
+        for (ahead, reach) in [(30, Some(Reach::RecentConnect)), (31, None), (60, None), (86_400, None)] {
+            let verdict = judged(log(vec![ConnectionEvent::accepted(at(NOW + ahead))]));
+            assert_eq!(verdict.value(), reach.map(Reach::value), "{ahead}");
+            if reach.is_none() {
+                assert_eq!(verdict.reason(), Some(UnknownReason::Future));
+                let told = verdict.details().find("dated in the future").unwrap();
+                assert!(
+                    told.contains("accepted CONNECT") && told.contains(&moment(at(NOW + ahead))),
+                    "{told}"
+                );
+            }
+        }
+        // Where something else decides, it is only named.
+        let events = vec![ConnectionEvent::accepted(at(NOW - 5)), refused(at(NOW + 60))];
+        let verdict = judged(log(events));
+        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+        assert!(verdict.details().find("dated in the future").is_some());
+    }
+
+    #[test]
+    fn a_wider_tolerance_takes_a_clock_that_is_ahead() {
+        let asked = Asked::new();
+        let request = asked.request().with_clock_tolerance(secs(60));
+        let log = log(vec![ConnectionEvent::accepted(at(NOW + 60))]);
+        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
+        let verdict = judge(&sessions, Some(&seen(SEEN)), secs(1800), &request);
+        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+    }
+
+    /// The keep-alive is 60 s: the broker must end the session after 90 s.
+    #[test]
+    fn a_session_that_is_silent_for_over_one_and_a_half_keep_alives_is_half_open() {
+        let up = |packet: DateTime<Utc>, events| {
+            log(events).with_now(SessionState::Up).with_keep_alive(secs(60)).with_last_packet(packet)
+        };
+        let recent = || vec![ConnectionEvent::accepted(at(NOW - 900))];
+        for (log, reach) in [
+            (up(at(NOW - 90), vec![]), Reach::SessionUp),
+            (up(at(NOW - 90) - NANO, vec![]), Reach::HalfOpen),
+            (up(at(NOW - 91), recent()), Reach::HalfOpen),
+            (up(at(NOW - 91), vec![refused(at(NOW - 5))]), Reach::Refused),
+            (up(at(NOW - 91), vec![refused(at(SEEN - 5))]), Reach::HalfOpen),
+            (up(at(NOW - 91), recent()).with_now(SessionState::Down), Reach::RecentConnect),
+            // No keep-alive: it may be silent for ever.
+            (up(at(NOW - 9000), vec![]).with_keep_alive(secs(0)), Reach::SessionUp),
+        ] {
+            assert_eq!(judged(log.clone()).value(), Some(reach.value()), "{log:?}");
+        }
+        let mut untold = up(at(NOW - 91), vec![]);
+        untold.last_packet = None;
+        assert_eq!(judged(untold).value(), Some(Reach::SessionUp.value()));
+        let old = up(at(NOW - 91), vec![]);
+        assert_eq!(
+            judged(ConnectionLog { observed_at: at(NOW - 5), ..old }).value(),
+            Some(Reach::SessionUp.value())
+        );
+    }
+}

@@ -1,0 +1,90 @@
+use chrono::TimeDelta;
+
+use crate::check::CheckRequest;
+use crate::check::broker::holder::holder;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, moment, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::not_covered;
+use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
+use crate::probe::{ProbeError, Probes, ProvisioningContact as Answer, ProvisioningContactRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// Did the session holder reach the provisioning service with its manufacturing certificate lately?
+pub(in crate::check) struct ProvisioningContact {
+    within: TimeDelta,
+}
+
+impl Builtin for ProvisioningContact {
+    const ID: &'static str = "provisioning-contact";
+    const SCOPE: Scope = Scope::Session;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { within: params.duration("within")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.cert_store(), "certificate probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let asked = ProvisioningContactRequest::new(holder.client.clone(), request.last(self.within));
+        let answer = probe.provisioning_contact(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&answer, self.within, request).with([holder.detail()]).by(probe.source()))
+    }
+}
+
+/// Yes: at most `within` ago. A contact is proof where the log is short; silence is not. A last contact of the future is
+/// neither: nobody can tell when it was.
+fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
+    let asked = request.last(within);
+    let contact = answer.last.filter(|at| *at >= asked.start() && request.has_happened(*at));
+    if let Some(at) = contact {
+        let details = Details::from_iter([when("last contact", at)]);
+        return Verdict::known(Value::Flag(true), answer.observed_at, details);
+    }
+    if let Some(missing) = not_covered(asked, answer.covers) {
+        return Verdict::stale(missing);
+    }
+    if let Some(last) = answer.last.filter(|at| !request.has_happened(*at)) {
+        return Verdict::future(format!("the last contact is dated in the future: {}", moment(last)));
+    }
+    let details = Details::one("last contact", "none in the period");
+    Verdict::known(Value::Flag(false), answer.observed_at, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::UnknownReason;
+
+    #[test]
+    fn the_bound_is_judged_to_the_nanosecond() {
+        for (last, contact) in [(at(NOW - 900) - NANO, false), (at(NOW - 900), true), (at(NOW + 30), true)] {
+            let answer = Answer::new(at(NOW), period(NOW - 900, NOW)).with_last(last);
+            let verdict = judge(&answer, secs(900), &Asked::new().request());
+            assert_eq!(verdict.value(), Some(Value::Flag(contact)), "{last}");
+        }
+        let ahead = Answer::new(at(NOW), period(NOW - 900, NOW)).with_last(at(NOW + 31));
+        let verdict = judge(&ahead, secs(900), &Asked::new().request());
+        assert_eq!(verdict.reason(), Some(UnknownReason::Future));
+    }
+
+    #[test]
+    fn silence_needs_a_log_that_covers() {
+        let short = Answer::new(at(NOW), period(NOW - 899, NOW));
+        let verdict = judge(&short, secs(900), &Asked::new().request());
+        assert_eq!(verdict.reason(), Some(UnknownReason::Stale));
+        let verdict = judge(&short.with_last(at(NOW - 5)), secs(900), &Asked::new().request());
+        assert_eq!(verdict.value(), Some(Value::Flag(true)));
+    }
+}

@@ -1,0 +1,224 @@
+use chrono::TimeDelta;
+
+use super::messages::{LiveMessages, bound};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::not_covered;
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{
+    DeviceProbe, ProbeError, Probes, Receipts, ReceiptsRequest, ServiceState, ServiceStateAnswer,
+    ServiceStateRequest,
+};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        Back = "back",
+        OutOfService = "out-of-service",
+        Silent = "silent",
+    }
+}
+
+/// Is the device back, or taken out of service, so that nothing is left to do?
+pub(in crate::check) struct DeviceBack {
+    seen_within: TimeDelta,
+}
+
+impl Builtin for DeviceBack {
+    const ID: &'static str = "device-back";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("seen_within", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { seen_within: params.duration("seen_within")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.device(), "device probe")?;
+        let receipts = since_alert(probe, request).await?;
+        let asked = ServiceStateRequest::new(request.subject().device.clone());
+        // A registry that does not answer takes nothing from what the messages show.
+        let service = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()));
+        Ok(judge(&receipts, service.as_ref(), self.seen_within, request).by(probe.source()))
+    }
+}
+
+/// The messages since the alert: only such show that the device came back.
+pub(in crate::check) async fn since_alert(
+    probe: &dyn DeviceProbe,
+    request: &CheckRequest<'_>,
+) -> Result<Receipts, ProbeError> {
+    let period = request.period_from(request.triggered_at());
+    let asked = ReceiptsRequest::new(request.subject().device.clone(), period);
+    probe.receipts(&asked).await.map_err(|error| error.by(probe.source()))
+}
+
+/// Back: a live message came after the alert, and the next one is at most `seen_within` late. The verdict without the
+/// registry.
+pub(in crate::check) fn messages_are_back(
+    receipts: &Receipts,
+    seen_within: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> BackByMessages {
+    let live = LiveMessages::of(receipts, request.triggered_at(), request);
+    let details = |live: &LiveMessages| {
+        let last = live.last().map_or_else(
+            || Detail::new("last message", "none since the alert"),
+            |last| when("last message", last),
+        );
+        [last].into_iter().chain(live.not_counted()).collect::<Vec<_>>()
+    };
+    // A message in the instant of the alert is the one that it was raised after.
+    let is_back = |live: &LiveMessages| {
+        live.last().is_some_and(|last| {
+            last > request.triggered_at()
+                && request.now().signed_duration_since(last) <= bound(seen_within, request)
+        })
+    };
+    BackByMessages {
+        believed: is_back(&live),
+        counted: is_back(&live.with_future_as_now(request.now())),
+        ahead: live.ahead().collect(),
+        details: details(&live),
+        missing: not_covered(request.period_from(request.triggered_at()), receipts.covers),
+    }
+}
+
+/// Whether messages show that the device is back.
+pub(in crate::check) struct BackByMessages {
+    pub(in crate::check) believed: bool,
+    /// The same with messages of the future counted as of now.
+    pub(in crate::check) counted: bool,
+    pub(in crate::check) ahead: Vec<(&'static str, chrono::DateTime<chrono::Utc>)>,
+    pub(in crate::check) details: Vec<Detail>,
+    /// What the receipts do not cover.
+    pub(in crate::check) missing: Option<String>,
+}
+
+/// In this order: back by its messages; out of service by the registry; silent.
+fn judge(
+    receipts: &Receipts,
+    service: Result<&ServiceStateAnswer, &ProbeError>,
+    seen_within: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let messages = messages_are_back(receipts, seen_within, request);
+    let of = |is_back: bool| {
+        let mut details = messages.details.clone();
+        let known = |state: State, observed_at, details: Vec<Detail>| {
+            Verdict::known(state.value(), observed_at, Details::from_iter(details))
+        };
+        if is_back {
+            return known(State::Back, receipts.observed_at, details);
+        }
+        match service {
+            Ok(answer) => {
+                details.extend(answer.state.map(|state| Detail::new("registry", state.name())));
+                if matches!(answer.state, Some(ServiceState::Maintenance | ServiceState::Decommissioned)) {
+                    return known(State::OutOfService, answer.observed_at, details);
+                }
+            }
+            Err(error) => details.push(Detail::new("registry", error.to_string())),
+        }
+        match &messages.missing {
+            Some(missing) => Verdict::stale(missing.clone()).with(details),
+            None => known(State::Silent, receipts.observed_at, details),
+        }
+    };
+    Verdict::despite_future(of(messages.believed), &of(messages.counted), messages.ahead.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::UnknownReason;
+    use crate::probe::{MessageKind, Receipt};
+
+    fn receipts(messages: &[DateTime<Utc>]) -> Receipts {
+        let none = Receipts::new(at(NOW), period(NOW - 900, NOW));
+        messages.iter().fold(none, |receipts, at| receipts.with_live(*at))
+    }
+
+    fn service(state: ServiceState) -> ServiceStateAnswer {
+        ServiceStateAnswer::new(at(NOW)).with_state(state)
+    }
+
+    fn judged(receipts: &Receipts, state: ServiceState, interval: i64) -> Verdict {
+        let mut asked = Asked::new();
+        asked.subject = asked.subject.with_reporting_interval(secs(interval));
+        judge(receipts, Ok(&service(state)), secs(300), &asked.request())
+    }
+
+    /// The alert is 900 s old.
+    #[test]
+    fn a_message_after_the_alert_and_no_silence_since_is_back() {
+        for (last, interval, state) in [
+            (at(NOW - 300) - NANO, 0, State::Silent),
+            (at(NOW - 300), 0, State::Back),
+            (at(NOW - 360), 60, State::Back),
+            (at(NOW - 360) - NANO, 60, State::Silent),
+            (at(NOW - 900) + NANO, 3600, State::Back),
+            (at(NOW - 900), 3600, State::Silent),
+            (at(NOW + 30), 0, State::Back),
+        ] {
+            let verdict = judged(&receipts(&[last]), ServiceState::InService, interval);
+            assert_eq!(verdict.value(), Some(state.value()), "{last} {interval}");
+        }
+    }
+
+    #[test]
+    fn the_registry_is_asked_where_no_message_shows_it() {
+        use ServiceState::{Decommissioned, InService, Maintenance, NeverProvisioned};
+        for (service, state) in [
+            (InService, State::Silent),
+            (NeverProvisioned, State::Silent),
+            (Maintenance, State::OutOfService),
+            (Decommissioned, State::OutOfService),
+        ] {
+            assert_eq!(judged(&receipts(&[]), service, 0).value(), Some(state.value()), "{service}");
+            let back = judged(&receipts(&[at(NOW - 5)]), service, 0);
+            assert_eq!(back.value(), Some(State::Back.value()));
+        }
+        let error = ProbeError::failed("no registry");
+        let asked = Asked::new();
+        let verdict = judge(&receipts(&[]), Err(&error), secs(300), &asked.request());
+        assert_eq!(verdict.value(), Some(State::Silent.value()));
+        assert!(verdict.details().find("registry").is_some());
+    }
+
+    #[test]
+    fn a_will_or_a_replay_is_no_return() {
+        let kept = Receipt::new(at(NOW - 5), MessageKind::Live).with_made_at(at(NOW - 2000));
+        for message in [Receipt::new(at(NOW - 5), MessageKind::Will), kept] {
+            let receipts = receipts(&[]).with_messages(vec![message]);
+            let verdict = judged(&receipts, ServiceState::InService, 0);
+            assert_eq!(verdict.value(), Some(State::Silent.value()));
+            assert!(verdict.details().find("not counted").is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_not_covered_or_of_the_future_is_unknown_where_it_decides() {
+        let mut short = receipts(&[]);
+        short.covers = period(NOW - 899, NOW);
+        assert_eq!(judged(&short, ServiceState::InService, 0).reason(), Some(UnknownReason::Stale));
+        let verdict = judged(&short, ServiceState::Maintenance, 0);
+        assert_eq!(verdict.value(), Some(State::OutOfService.value()));
+        let ahead = judged(&receipts(&[at(NOW + 31)]), ServiceState::InService, 0);
+        assert_eq!(ahead.reason(), Some(UnknownReason::Future));
+        let back = judged(&receipts(&[at(NOW - 5), at(NOW + 31)]), ServiceState::InService, 0);
+        assert_eq!(back.value(), Some(State::Back.value()));
+        assert!(back.details().find("dated in the future").is_some());
+    }
+}

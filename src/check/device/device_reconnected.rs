@@ -1,0 +1,118 @@
+use super::messages::LiveMessages;
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, when};
+use crate::check::param::{Given, ParamSpec};
+use crate::check::window::not_covered;
+use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
+use crate::probe::{ProbeError, Probes, Receipts, ReceiptsRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// Has the device reconnected since the act, with messages that it makes now?
+pub(in crate::check) struct DeviceReconnected;
+
+impl Builtin for DeviceReconnected {
+    const ID: &'static str = "device-reconnected";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.device(), "device probe")?;
+        let asked =
+            ReceiptsRequest::new(request.subject().device.clone(), request.period_from(request.since()));
+        let receipts = probe.receipts(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&receipts, request).by(probe.source()))
+    }
+}
+
+/// Yes: a live message was received since the act. A session alone, or a gateway that is back, does not say that the
+/// device is: a gateway that restarts also empties its buffer.
+fn judge(receipts: &Receipts, request: &CheckRequest<'_>) -> Verdict {
+    let live = LiveMessages::of(receipts, request.since(), request);
+    let of = |live: &LiveMessages| {
+        let beside = live.not_counted();
+        if let Some(last) = live.last() {
+            let details = [when("last message", last)].into_iter().chain(beside).collect();
+            return Verdict::known(Value::Flag(true), receipts.observed_at, details);
+        }
+        let asked = request.period_from(request.since());
+        if let Some(missing) = not_covered(asked, receipts.covers) {
+            return Verdict::stale(missing).with(beside);
+        }
+        if request.subject().reporting_interval() > asked.length() {
+            let why = "no message yet, and none is due before its reporting interval has passed";
+            return Verdict::undetermined(why).with(beside);
+        }
+        let none = Detail::new("last message", "none since then");
+        let details = Details::from_iter([none].into_iter().chain(beside));
+        Verdict::known(Value::Flag(false), receipts.observed_at, details)
+    };
+    Verdict::despite_future(of(&live), &of(&live.with_future_as_now(request.now())), live.ahead())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::UnknownReason;
+    use crate::probe::{MessageKind, Receipt};
+
+    /// The act was at NOW - 600, the alert at NOW - 900.
+    fn receipts() -> Receipts {
+        Receipts::new(at(NOW), period(NOW - 600, NOW))
+    }
+
+    fn judged(receipts: &Receipts) -> Verdict {
+        judge(receipts, &Asked::new().request())
+    }
+
+    #[test]
+    fn a_live_message_since_the_act_is_a_return_to_the_nanosecond() {
+        for (last, back) in
+            [(at(NOW - 600) - NANO, false), (at(NOW - 600), true), (at(NOW - 600) + NANO, true)]
+        {
+            assert_eq!(judged(&receipts().with_live(last)).value(), Some(Value::Flag(back)));
+        }
+    }
+
+    #[test]
+    fn a_restarted_gateway_that_empties_its_buffer_brings_no_device_back() {
+        use MessageKind::{BadQuality, Death, GatewayHeartbeat, Live, Replayed, Retained, Will};
+        for kind in [BadQuality, Death, GatewayHeartbeat, Replayed, Retained, Will] {
+            let seen = receipts().with_messages(vec![Receipt::new(at(NOW - 5), kind)]);
+            assert_eq!(judged(&seen).value(), Some(Value::Flag(false)), "{kind}");
+        }
+        let kept = Receipt::new(at(NOW - 5), Live).with_made_at(at(NOW - 1000));
+        assert_eq!(judged(&receipts().with_messages(vec![kept])).value(), Some(Value::Flag(false)));
+    }
+
+    #[test]
+    fn a_message_of_the_future_is_neither_a_return_nor_none() {
+        assert_eq!(judged(&receipts().with_live(at(NOW + 30))).value(), Some(Value::Flag(true)));
+        assert_eq!(judged(&receipts().with_live(at(NOW + 31))).reason(), Some(UnknownReason::Future));
+        let both = receipts().with_live(at(NOW - 5)).with_live(at(NOW + 31));
+        assert_eq!(judged(&both).value(), Some(Value::Flag(true)));
+    }
+
+    #[test]
+    fn what_nobody_can_say_yet_is_unknown() {
+        let mut short = receipts();
+        short.covers = period(NOW - 600, NOW - 1);
+        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
+        for (interval, reason) in [(601, Some(UnknownReason::Undetermined)), (600, None)] {
+            let mut asked = Asked::new();
+            asked.subject = asked.subject.with_reporting_interval(secs(interval));
+            assert_eq!(judge(&receipts(), &asked.request()).reason(), reason, "{interval}");
+        }
+    }
+}

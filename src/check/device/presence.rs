@@ -1,0 +1,422 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::messages::{LiveMessages, bound};
+use crate::check::CheckRequest;
+use crate::check::broker::sessions::{self, Events, SessionLog, is_flap};
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, moment, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::not_covered;
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{ConnectionEventKind, DisconnectReason, ProbeError, Probes, Receipts, ReceiptsRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::format_duration;
+
+choices! {
+    State {
+        Silent = "silent",
+        Steady = "steady",
+        Flapping = "flapping",
+    }
+}
+
+/// How was the device since the wait began: silent, back for good, or coming and going?
+pub(in crate::check) struct Presence {
+    flap_window: TimeDelta,
+}
+
+impl Builtin for Presence {
+    const ID: &'static str = "presence";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("flap_window", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { flap_window: params.duration("flap_window")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let device = adapter(probes.device(), "device probe")?;
+        let broker = adapter(probes.broker(), "broker probe")?;
+        let period = request.period_from(request.since());
+        let asked = ReceiptsRequest::new(request.subject().device.clone(), period);
+        let receipts = device.receipts(&asked).await.map_err(|error| error.by(device.source()))?;
+        let sessions = sessions::read(broker, request, period).await?;
+        Ok(judge(&receipts, sessions.as_ref(), self.flap_window, request).by(device.source()))
+    }
+}
+
+/// - silent: no live message, and no session of its own that began and broke;
+/// - steady: live messages came again, none later than `flap_window` after it was due, the next one included, and no
+///   session broke after it came back;
+/// - flapping: it came back and went again, by a broken session or by a gap in its messages.
+///
+/// It came back with its first live message, or with the first CONNECT that was accepted in a session of its own. A
+/// client's own DISCONNECT and a broker's restart break no session.
+fn judge(
+    receipts: &Receipts,
+    sessions: Option<&SessionLog>,
+    flap_window: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let asked = request.period_from(request.since());
+    let missing = not_covered(asked, receipts.covers)
+        .or_else(|| sessions.and_then(|sessions| not_covered(asked, sessions.log.covers)));
+    if let Some(missing) = missing {
+        return Verdict::stale(missing);
+    }
+    let of = |live: &LiveMessages, events: Option<&Events<'_>>| {
+        judge_facts(live, events, receipts, sessions, flap_window, request)
+    };
+    let live = LiveMessages::of(receipts, request.since(), request);
+    let log = sessions.map(|sessions| &sessions.log);
+    let believed = of(&live, log.map(|log| Events::of(log, request)).as_ref());
+    let counted = of(
+        &live.with_future_as_now(request.now()),
+        log.map(|log| Events::with_future_as_now(log, request)).as_ref(),
+    );
+    let ahead = live.ahead().chain(log.into_iter().flat_map(|log| sessions::ahead(log, request)));
+    Verdict::despite_future(believed, &counted, ahead)
+}
+
+fn judge_facts(
+    live: &LiveMessages,
+    events: Option<&Events<'_>>,
+    receipts: &Receipts,
+    sessions: Option<&SessionLog>,
+    flap_window: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let since = request.since();
+    let own = sessions.is_some_and(|sessions| sessions.own);
+    let connected = events.filter(|_| own).and_then(|events| {
+        events.since(since).find(|event| event.kind == ConnectionEventKind::Accepted).map(|event| event.at)
+    });
+    let back = live.first().into_iter().chain(connected).min();
+    let breaks = match (events, back) {
+        (Some(events), Some(back)) => breaks_after(back, connected, events),
+        _ => Vec::new(),
+    };
+    let silence = live.longest_silence(request.now());
+    let state = match silence {
+        None if breaks.is_empty() => State::Silent,
+        Some(silence) if breaks.is_empty() && silence <= bound(flap_window, request) => State::Steady,
+        _ => State::Flapping,
+    };
+    let last = live.last();
+    let mut details = vec![
+        last.map_or_else(|| Detail::new("last message", "none since then"), |at| when("last message", at)),
+    ];
+    details.extend(silence.map(|silence| Detail::new("longest silence", format_duration(silence))));
+    details.extend(live.not_counted());
+    // All of them, those before its return too: that two clients share one id shows in any.
+    details.extend(events.and_then(|events| sessions::reasons(&events.disconnects(since))));
+    details.extend(sessions.map(SessionLog::holder));
+    if let Some((at, reason)) = breaks.last() {
+        details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(*at))));
+    }
+    // Both decide together: the verdict is as old as the older of them.
+    let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
+    Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
+}
+
+/// The sessions that broke after its return.
+fn breaks_after(
+    back: DateTime<Utc>,
+    connected: Option<DateTime<Utc>>,
+    events: &Events<'_>,
+) -> Vec<(DateTime<Utc>, DisconnectReason)> {
+    let mut breaks = Vec::new();
+    for event in events.since(back) {
+        let ConnectionEventKind::Disconnected(reason) = event.kind else { continue };
+        // An old session that ends in the instant of its return is not the return's end.
+        let ends_return = event.at > back || Some(event.at) == connected && events.began_and_ended(event);
+        if ends_return && is_flap(reason) && !events.is_replaced(event) {
+            breaks.push((event.at, reason));
+        }
+    }
+    breaks
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::{Source, UnknownReason};
+    use crate::probe::{ConnectionEvent, ConnectionLog, MessageKind, Receipt};
+
+    fn of(messages: impl IntoIterator<Item = DateTime<Utc>>) -> Receipts {
+        let none = Receipts::new(at(NOW), period(NOW - 600, NOW));
+        messages.into_iter().fold(none, Receipts::with_live)
+    }
+
+    /// A message every minute from the first to the last.
+    fn receipts(first: Option<i64>, last: Option<i64>) -> Receipts {
+        let (Some(first), Some(last)) = (first, last) else {
+            return of(first.into_iter().chain(last).map(at));
+        };
+        of((first..last).step_by(60).chain([last]).map(at))
+    }
+
+    fn sessions(own: bool, events: Vec<ConnectionEvent>) -> SessionLog {
+        let log = ConnectionLog::new(at(NOW), period(NOW - 600, NOW)).with_events(events);
+        SessionLog { log, own, source: Source::new("broker") }
+    }
+
+    fn up(seconds: i64) -> ConnectionEvent {
+        ConnectionEvent::accepted(at(seconds))
+    }
+
+    fn down(seconds: i64) -> ConnectionEvent {
+        ConnectionEvent::disconnected(at(seconds), DisconnectReason::ConnectionLost)
+    }
+
+    #[track_caller]
+    fn expect(state: State, receipts: &Receipts, sessions: Option<&SessionLog>) {
+        let asked = Asked::new();
+        let verdict = judge(receipts, sessions, secs(300), &asked.request());
+        assert_eq!(verdict.value(), Some(state.value()), "{verdict:?}");
+    }
+
+    #[test]
+    fn nothing_heard_is_silent() {
+        expect(State::Silent, &receipts(None, None), None);
+        expect(State::Silent, &receipts(None, None), Some(&sessions(true, vec![])));
+        // Its old session is found dead: that is no return.
+        expect(State::Silent, &receipts(None, None), Some(&sessions(true, vec![down(NOW - 500)])));
+        // Connected and quiet: the connection log will tell it later, a message it is not.
+        expect(State::Silent, &receipts(None, None), Some(&sessions(true, vec![up(NOW - 100)])));
+        // The gateway's comings and goings are not the device's.
+        let gateway = sessions(false, vec![up(NOW - 500), down(NOW - 400)]);
+        expect(State::Silent, &receipts(None, None), Some(&gateway));
+    }
+
+    #[test]
+    fn a_fresh_message_and_no_disconnect_after_the_return_is_steady() {
+        expect(State::Steady, &receipts(Some(NOW - 599), Some(NOW)), None);
+        let log = sessions(true, vec![down(NOW - 500), up(NOW - 400)]);
+        expect(State::Steady, &receipts(Some(NOW - 400), Some(NOW - 1)), Some(&log));
+    }
+
+    #[test]
+    fn a_session_replaced_by_its_own_successor_is_not_a_disconnect() {
+        let events = vec![
+            up(NOW - 400).with_session("new"),
+            ConnectionEvent::disconnected(at(NOW - 399), DisconnectReason::DuplicateClientId)
+                .with_session("old"),
+        ];
+        expect(State::Steady, &receipts(Some(NOW - 398), Some(NOW - 1)), Some(&sessions(true, events)));
+    }
+
+    #[test]
+    fn what_ends_in_the_instant_of_the_return_is_the_old_session_unless_it_began_then() {
+        let lost = |session| down(NOW - 400).with_session(session);
+        let seen = receipts(Some(NOW - 400), Some(NOW - 1));
+        for (events, state) in [
+            (vec![up(NOW - 400), down(NOW - 400)], State::Steady),
+            (vec![up(NOW - 400).with_session("new"), lost("old")], State::Steady),
+            (vec![up(NOW - 400).with_session("new"), lost("new")], State::Flapping),
+        ] {
+            expect(state, &seen, Some(&sessions(true, events)));
+        }
+    }
+
+    #[test]
+    fn a_gap_in_its_messages_is_flapping_however_fresh_the_last_is() {
+        expect(State::Flapping, &of([at(NOW - 500), at(NOW - 199), at(NOW - 5)]), None);
+        expect(State::Steady, &of([at(NOW - 500), at(NOW - 200), at(NOW - 5)]), None);
+        let mut asked = Asked::new();
+        asked.subject = asked.subject.with_reporting_interval(secs(1));
+        let verdict = judge(&of([at(NOW - 500), at(NOW - 199)]), None, secs(300), &asked.request());
+        assert_eq!(verdict.value(), Some(State::Steady.value()));
+        assert_eq!(verdict.details().find("longest silence"), Some("5m1s"));
+    }
+
+    #[test]
+    fn a_battery_device_that_says_goodbye_after_each_report_is_steady() {
+        let goodbye = |seconds, reason| ConnectionEvent::disconnected(at(seconds), reason);
+        let with = |reason| {
+            vec![up(NOW - 400), goodbye(NOW - 395, reason), up(NOW - 200), goodbye(NOW - 195, reason)]
+        };
+        for (reason, state) in [
+            (DisconnectReason::ClientInitiated, State::Steady),
+            (DisconnectReason::ServerShuttingDown, State::Steady),
+            (DisconnectReason::ServerMoved, State::Steady),
+            (DisconnectReason::KeepAliveTimeout, State::Flapping),
+            (DisconnectReason::Administrative, State::Flapping),
+        ] {
+            let log = sessions(true, with(reason));
+            expect(state, &of([at(NOW - 399), at(NOW - 199)]), Some(&log));
+        }
+    }
+
+    #[test]
+    fn what_is_no_live_message_does_not_bring_it_back() {
+        for kind in [MessageKind::Will, MessageKind::Replayed, MessageKind::Retained] {
+            let seen = of([]).with_messages(vec![Receipt::new(at(NOW - 5), kind)]);
+            expect(State::Silent, &seen, None);
+        }
+    }
+
+    #[test]
+    fn two_devices_that_throw_each_other_out_are_flapping() {
+        let thrown = |seconds, session: &'static str| {
+            ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId)
+                .with_session(session)
+        };
+        let events = vec![
+            up(NOW - 400).with_session("a"),
+            up(NOW - 300).with_session("b"),
+            thrown(NOW - 300, "a"),
+            up(NOW - 200).with_session("c"),
+            thrown(NOW - 200, "b"),
+        ];
+        expect(State::Flapping, &receipts(Some(NOW - 398), Some(NOW - 1)), Some(&sessions(true, events)));
+    }
+
+    #[test]
+    fn a_disconnect_after_the_return_or_a_message_too_old_is_flapping() {
+        let log = sessions(true, vec![up(NOW - 400), down(NOW - 300), up(NOW - 200)]);
+        expect(State::Flapping, &receipts(Some(NOW - 400), Some(NOW - 1)), Some(&log));
+        let log = sessions(true, vec![up(NOW - 400), down(NOW - 300)]);
+        expect(State::Flapping, &receipts(None, None), Some(&log));
+        expect(State::Flapping, &receipts(Some(NOW - 600), Some(NOW - 301)), None);
+    }
+
+    #[test]
+    fn the_flap_window_is_judged_to_the_nanosecond() {
+        for (last, state) in [
+            (at(NOW - 300) - NANO, State::Flapping),
+            (at(NOW - 300), State::Steady),
+            (at(NOW - 300) + NANO, State::Steady),
+        ] {
+            expect(state, &of([last]), None);
+        }
+    }
+
+    #[test]
+    fn it_is_as_old_as_the_older_answer() {
+        for (log, receipt) in [(NOW - 7, NOW), (NOW, NOW - 7)] {
+            let (mut sessions, mut seen) = (sessions(true, vec![]), receipts(Some(NOW), Some(NOW)));
+            (sessions.log.observed_at, seen.observed_at) = (at(log), at(receipt));
+            let verdict = judge(&seen, Some(&sessions), secs(300), &Asked::new().request());
+            assert_eq!(verdict.observed_at(), Some(at(NOW - 7)));
+        }
+    }
+
+    #[test]
+    fn the_window_begins_when_the_next_message_was_due() {
+        let mut asked = Asked::new();
+        asked.subject = asked.subject.with_reporting_interval(secs(60));
+        for (last, state) in [(NOW - 361, State::Flapping), (NOW - 360, State::Steady)] {
+            let verdict = judge(&receipts(Some(NOW - 600), Some(last)), None, secs(300), &asked.request());
+            assert_eq!(verdict.value(), Some(state.value()), "{last}");
+        }
+    }
+
+    #[test]
+    fn a_message_in_the_instant_the_wait_began_counts() {
+        for (heard, state) in [(at(NOW - 600), State::Steady), (at(NOW - 600) - NANO, State::Silent)] {
+            let verdict = judge(&of([heard]), None, secs(601), &Asked::new().request());
+            assert_eq!(verdict.value(), Some(state.value()), "{heard}");
+        }
+    }
+
+    #[test]
+    fn the_reasons_of_all_disconnects_are_told_with_their_counts() {
+        let thrown =
+            |seconds| ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId);
+        let events =
+            vec![thrown(NOW - 590), up(NOW - 500), thrown(NOW - 400), up(NOW - 390), down(NOW - 300)];
+        for (own, whose) in [(true, "the device itself"), (false, "its gateway")] {
+            let log = sessions(own, events.clone());
+            let seen = receipts(Some(NOW - 450), Some(NOW - 1));
+            let verdict = judge(&seen, Some(&log), secs(300), &Asked::new().request());
+            assert_eq!(verdict.value(), Some(State::Flapping.value()));
+            let told = verdict.details().find("disconnects");
+            assert_eq!(told, Some("connection-lost: 1, duplicate-client-id: 2"));
+            let last = verdict.details().find("last disconnect");
+            assert!(last.is_some_and(|last| last.starts_with("connection-lost at ")), "{last:?}");
+            assert_eq!(verdict.details().find("session of"), Some(whose));
+        }
+    }
+
+    #[test]
+    fn a_log_that_does_not_cover_the_wait_is_stale() {
+        let asked = Asked::new();
+        let mut seen = receipts(None, None);
+        seen.covers = period(NOW - 599, NOW);
+        let verdict = judge(&seen, None, secs(300), &asked.request());
+        assert_eq!(verdict.reason(), Some(UnknownReason::Stale));
+        assert!(verdict.details().find("why").is_some_and(|why| why.contains("does not cover")));
+        let mut log = sessions(true, vec![]);
+        log.log.covers = period(NOW - 600, NOW - 1);
+        let verdict = judge(&receipts(None, None), Some(&log), secs(300), &asked.request());
+        assert_eq!(verdict.reason(), Some(UnknownReason::Stale));
+    }
+
+    #[test]
+    fn messages_outside_the_wait_do_not_count() {
+        expect(State::Silent, &receipts(Some(NOW - 700), Some(NOW - 601)), None);
+        expect(State::Steady, &receipts(Some(NOW + 30), Some(NOW + 30)), None);
+    }
+
+    #[test]
+    fn a_fact_of_the_future_is_unknown_where_it_decides() {
+        let judged =
+            |seen: &Receipts, log: Option<&SessionLog>| judge(seen, log, secs(300), &Asked::new().request());
+        let ahead = judged(&of([at(NOW + 31)]), None);
+        assert_eq!(ahead.reason(), Some(UnknownReason::Future));
+        let beside = judged(&of([at(NOW - 5), at(NOW + 31)]), None);
+        assert_eq!(beside.value(), Some(State::Steady.value()));
+        assert!(
+            beside.details().find("dated in the future").is_some_and(|told| told.starts_with("message at"))
+        );
+        let broken = judged(&of([at(NOW - 5)]), Some(&sessions(true, vec![down(NOW + 31)])));
+        assert_eq!(broken.reason(), Some(UnknownReason::Future));
+    }
+
+    proptest! {
+        /// Beside a model that walks the wait second by second.
+        #[test]
+        fn it_agrees_with_a_walk_through_time(
+            messages in prop::collection::btree_set(0i64..600, 0..6),
+            ups in prop::collection::btree_set(0i64..600, 0..4),
+            downs in prop::collection::btree_set(0i64..600, 0..4),
+            window in 1i64..700,
+        ) {
+            let (mut back, mut heard, mut broken, mut gap) = (false, None, false, false);
+            for second in 0..600 {
+                // At one instant what ends comes first.
+                if downs.contains(&second) && back {
+                    broken = true;
+                }
+                if messages.contains(&second) {
+                    gap |= heard.is_some_and(|heard| second - heard > window);
+                    (back, heard) = (true, Some(second));
+                }
+                if ups.contains(&second) {
+                    back = true;
+                }
+            }
+            let state = match heard {
+                None if !broken => State::Silent,
+                Some(second) if !broken && !gap && 600 - second <= window => State::Steady,
+                _ => State::Flapping,
+            };
+            let begin = NOW - 600;
+            let seen = of(messages.iter().map(|s| at(begin + s)));
+            let events = downs.iter().map(|s| down(begin + s)).chain(ups.iter().map(|s| up(begin + s))).collect();
+            let asked = Asked::new();
+            let verdict = judge(&seen, Some(&sessions(true, events)), secs(window), &asked.request());
+            prop_assert_eq!(verdict.value(), Some(state.value()));
+        }
+    }
+}

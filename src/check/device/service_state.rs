@@ -1,0 +1,78 @@
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices};
+use crate::check::param::{Given, ParamSpec};
+use crate::fact::{ChoicesError, Details, Domain, Observation};
+use crate::probe::{self, ProbeError, Probes, ServiceStateAnswer, ServiceStateRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        InService = "in-service",
+        Maintenance = "maintenance",
+        Decommissioned = "decommissioned",
+        NeverProvisioned = "never-provisioned",
+    }
+}
+
+/// Is the device meant to be online?
+pub(in crate::check) struct ServiceState;
+
+impl Builtin for ServiceState {
+    const ID: &'static str = "service-state";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.device(), "device probe")?;
+        let asked = ServiceStateRequest::new(request.subject().device.clone());
+        let answer = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&answer).by(probe.source()))
+    }
+}
+
+/// A device that the registry does not have was never provisioned.
+fn judge(answer: &ServiceStateAnswer) -> Verdict {
+    let (state, details) = match answer.state {
+        Some(probe::ServiceState::InService) => (State::InService, Details::none()),
+        Some(probe::ServiceState::Maintenance) => (State::Maintenance, Details::none()),
+        Some(probe::ServiceState::Decommissioned) => (State::Decommissioned, Details::none()),
+        Some(probe::ServiceState::NeverProvisioned) => (State::NeverProvisioned, Details::none()),
+        None => (State::NeverProvisioned, Details::one("registry", "has no such device")),
+    };
+    Verdict::known(state.value(), answer.observed_at, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{NOW, at};
+
+    #[test]
+    fn each_state_is_its_own_choice_and_no_device_is_never_provisioned() {
+        for (state, choice) in [
+            (Some(probe::ServiceState::InService), State::InService),
+            (Some(probe::ServiceState::Maintenance), State::Maintenance),
+            (Some(probe::ServiceState::Decommissioned), State::Decommissioned),
+            (Some(probe::ServiceState::NeverProvisioned), State::NeverProvisioned),
+            (None, State::NeverProvisioned),
+        ] {
+            let mut answer = ServiceStateAnswer::new(at(NOW));
+            answer.state = state;
+            assert_eq!(judge(&answer).value(), Some(choice.value()));
+            if let Some(state) = state {
+                assert_eq!(State::NAMES[choice as usize], state.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::device::path::paths;
+use crate::check::judge::{Verdict, adapter, no_subject};
+use crate::check::param::{Given, ParamSpec};
+use crate::fact::{ChoicesError, Domain, Kind, Observation, Value};
+use crate::probe::{PathsTried, ProbeError, Probes, SitePathsRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// Does the site answer by another way than the gateway?
+pub(in crate::check) struct SiteUplink;
+
+impl Builtin for SiteUplink {
+    const ID: &'static str = "site-uplink";
+    const SCOPE: Scope = Scope::Site;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.network(), "network probe")?;
+        let Some(site) = &request.subject().site else { return Ok(no_subject("site", probe.source())) };
+        let mut asked = SitePathsRequest::new(site.clone());
+        asked.except.clone_from(&request.subject().gateway);
+        let tried = probe.site_paths(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&tried).by(probe.source()))
+    }
+}
+
+fn judge(tried: &PathsTried) -> Verdict {
+    if tried.paths.is_empty() {
+        return Verdict::undetermined("there is no other way to the site that could be tried");
+    }
+    let answered = tried.paths.iter().any(|path| path.answered);
+    Verdict::known(Value::Flag(answered), tried.observed_at, paths(&tried.paths).into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{NOW, at};
+    use crate::fact::UnknownReason;
+    use crate::probe::PathTried;
+
+    #[test]
+    fn one_way_that_answers_is_enough_and_none_tried_is_undetermined() {
+        let tried = |answers: &[bool]| {
+            let paths = answers.iter().map(|answered| PathTried::new("router".into(), *answered)).collect();
+            judge(&PathsTried::new(at(NOW)).with_paths(paths))
+        };
+        assert_eq!(tried(&[false, true]).value(), Some(Value::Flag(true)));
+        assert_eq!(tried(&[false, false]).value(), Some(Value::Flag(false)));
+        assert_eq!(tried(&[]).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(tried(&[false, false]).details().find("no answer"), Some("router, router"));
+    }
+}
