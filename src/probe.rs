@@ -78,8 +78,8 @@ mod schema;
 mod telemetry;
 
 pub use broker::{
-    BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
-    DisconnectReason, Messages, MessagesRequest, RefusalReason, SessionState,
+    BrokerDrop, BrokerDropReason, BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog,
+    ConnectionLogRequest, DisconnectReason, Messages, MessagesRequest, RefusalReason, SessionState,
 };
 pub use cert_store::{
     CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ProvisioningContact,
@@ -88,17 +88,23 @@ pub use cert_store::{
 pub use deadband_config::{DeadbandAudit, DeadbandFacts, DeadbandProbe, DeadbandRequest};
 pub use dedup_log::{DedupLogProbe, Dropped, DroppedRequest};
 pub use device::{
-    DeviceProbe, LastSeenAnswer, LastSeenRequest, Receipts, ReceiptsRequest, ServiceState,
-    ServiceStateAnswer, ServiceStateRequest,
+    DeviceProbe, LastSeenAnswer, LastSeenRequest, Receipts, ReceiptsRequest, ServiceChange, ServiceHistory,
+    ServiceHistoryRequest, ServiceState, ServiceStateAnswer, ServiceStateRequest,
 };
 pub use edge_buffer::{EdgeBufferProbe, Outbox, OutboxRequest};
 pub use error::{ProbeError, ProbeErrorKind};
 pub use gateway::{
-    GatewayHealth, GatewayProbe, HealthRequest, ProcessState, PublishingLog, PublishingRequest,
+    Acquisition, AcquisitionRequest, GatewayHealth, GatewayProbe, HealthRequest, ProcessState, PublishingLog,
+    PublishingRequest,
 };
-pub use kafka::{Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, LagSample, PartitionLag};
+pub use kafka::{
+    Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, LagSample, OffsetReset, Offsets,
+    OffsetsRequest, OpenTransaction, PartitionLag, ResetCause, StuckRecord, StuckState, TransactionState,
+};
 pub use network::{NetworkProbe, OtPathsRequest, PathTried, PathsTried, SitePathsRequest};
 pub use power::{PowerFacts, PowerProbe, PowerRequest};
 pub use probes::Probes;
 pub use schema::{Rejections, RejectionsRequest, SchemaProbe};
-pub use telemetry::{Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest, TelemetryProbe};
+pub use telemetry::{
+    Elsewhere, ElsewhereRequest, Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest, TelemetryProbe,
+};

@@ -1,18 +1,12 @@
-use super::bridge_lost::BridgeLost;
 use super::broker::broker_connect::BrokerConnect;
 use super::broker::disconnect_count::DisconnectCount;
 use super::broker::gateway_publishing::GatewayPublishing;
-use super::broker_messages::BrokerMessages;
-use super::catch_up::CatchUp;
-use super::consumer_lag::ConsumerLag;
 use super::credential::certificate::Certificate;
 use super::credential::certificate_replaced::CertificateReplaced;
 use super::credential::certificate_stage::CertificateStage;
 use super::credential::provisioning_contact::ProvisioningContact;
 use super::credential::reconnected_with::ReconnectedWith;
 use super::credential::renewal_state::RenewalState;
-use super::deadband::Deadband;
-use super::dedup_collisions::DedupCollisions;
 use super::device::device_back::DeviceBack;
 use super::device::device_reconnected::DeviceReconnected;
 use super::device::last_seen::LastSeen;
@@ -20,13 +14,24 @@ use super::device::ot_network::OtNetwork;
 use super::device::power::Power;
 use super::device::presence::Presence;
 use super::device::service_state::ServiceState;
-use super::edge_buffer::EdgeBuffer;
 use super::gateway::gateway_health::GatewayHealth;
 use super::gateway::site_uplink::SiteUplink;
-use super::online_during_gap::OnlineDuringGap;
 use super::param::{Given, ParamSpec};
-use super::schema_rejections::SchemaRejections;
-use super::storage_refusals::StorageRefusals;
+use super::pipeline::acquisition::Acquisition;
+use super::pipeline::bridge_lost::BridgeLost;
+use super::pipeline::broker_messages::BrokerMessages;
+use super::pipeline::catch_up::CatchUp;
+use super::pipeline::consumer_lag::ConsumerLag;
+use super::pipeline::consumer_offset::ConsumerOffset;
+use super::pipeline::deadband::Deadband;
+use super::pipeline::dedup_drops::DedupDrops;
+use super::pipeline::edge_buffer::EdgeBuffer;
+use super::pipeline::online_during_gap::OnlineDuringGap;
+use super::pipeline::rows_there::RowsThere;
+use super::pipeline::schema_rejections::SchemaRejections;
+use super::pipeline::service_history::ServiceHistory;
+use super::pipeline::storage_refusals::StorageRefusals;
+use super::pipeline::stored_elsewhere::StoredElsewhere;
 use super::{CheckRequest, CheckSpec};
 use crate::fact::{ChoicesError, Domain, Observation};
 use crate::probe::{ProbeError, Probes};
@@ -94,16 +99,21 @@ builtins! {
     Power,
     DeviceBack,
     DeviceReconnected,
+    ServiceHistory,
     OnlineDuringGap,
     CatchUp,
     BrokerMessages,
     EdgeBuffer,
+    Acquisition,
     BridgeLost,
+    ConsumerOffset,
     ConsumerLag,
     SchemaRejections,
-    DedupCollisions,
+    DedupDrops,
     StorageRefusals,
+    StoredElsewhere,
     Deadband,
+    RowsThere,
     CertificateStage,
     RenewalState,
     ProvisioningContact,
@@ -130,22 +140,25 @@ mod tests {
     #[test]
     fn every_id_has_its_scope_time_domain_and_params() {
         let expected = "\
+            acquisition gateway period choice of not-acquired | not-passed-on | passed-on; explains\n\
             bridge-lost pipeline period number\n\
             broker-connect device now choice of session-up | recent-connect | refused | none; recent\n\
-            broker-messages device period number\n\
-            catch-up gateway period choice of pending | arrived | none\n\
+            broker-messages device period choice of dropped | not-reached | reached; explains\n\
+            catch-up device period choice of pending | arrived | lost; explains\n\
             certificate device now choice of none | revoked | not-yet-valid | expired | valid; which\n\
             certificate-replaced device now flag\n\
             certificate-stage device now choice of ok | awareness | renewal | follow-up | expired | not-yet-valid \
             | revoked | clock-suspect\n\
-            consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | normal; \
-            lag_age lag_messages\n\
-            deadband device period choice of too-wide | stable | fine | too-narrow | none\n\
-            dedup-collisions device period number\n\
+            consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | unread \
+            | drained | normal; lag_age lag_messages explains\n\
+            consumer-offset pipeline period choice of skipped | held-back | poison-record | none; explains\n\
+            deadband device period choice of too-wide | stable | sensor-stuck | fine | too-narrow | little-withheld \
+            | none; explains\n\
+            dedup-drops device period number\n\
             device-back device now flag; seen_within\n\
             device-reconnected device now flag\n\
             disconnect-count device now count; within\n\
-            edge-buffer gateway period choice of full | unsent | empty; full_at\n\
+            edge-buffer gateway period choice of dropped | unsent | neither; full_at explains\n\
             gateway-health gateway now choice of healthy | degraded | offline | oom | unreachable; \
             heartbeat_within memory_at cpu_at disk_at\n\
             gateway-publishing gateway now choice of publishing | silent; within\n\
@@ -157,10 +170,13 @@ mod tests {
             provisioning-contact device now flag; within\n\
             reconnected-with device now flag\n\
             renewal-state device now choice of confirmed | running | failed | unsupported\n\
+            rows-there device period flag\n\
             schema-rejections device period number\n\
+            service-history device period choice of in-service | out-of-service | partly-in-service\n\
             service-state device now choice of in-service | maintenance | decommissioned | never-provisioned\n\
             site-uplink site now flag\n\
-            storage-refusals pipeline period number\n";
+            storage-refusals pipeline period number\n\
+            stored-elsewhere device period choice of other-times | out-of-sight | nowhere; explains\n";
         let mut told = String::new();
         for spec in crate::check::Checks::builtin().specs() {
             let about = spec.about.map_or("any", About::name);

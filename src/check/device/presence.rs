@@ -119,7 +119,8 @@ fn judge(
     details.extend(reasons);
     details.extend(sessions.and_then(SessionLog::whose));
     if let Some((at, reason)) = last_disconnect {
-        details.push(Detail::new("last disconnect", format!("{reason} at {}", crate::check::judge::moment(at))));
+        details
+            .push(Detail::new("last disconnect", format!("{reason} at {}", crate::check::judge::moment(at))));
     }
     // Both say it together: it is as old as the older of them.
     let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
