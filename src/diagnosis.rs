@@ -22,17 +22,16 @@
 //! The driver does all this over async adapters; see `driver`.
 
 mod anomaly;
-mod answers;
 mod bundle;
 mod error;
 mod explore;
 mod finding;
-mod handing_out;
 mod hypothesis;
 mod log;
 mod machine;
 mod open;
 mod output;
+mod outputs;
 pub mod rehearsal;
 
 use std::sync::Arc;
@@ -43,19 +42,17 @@ use crate::fact::Observation;
 use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
-use answers::Answers;
 use explore::Exploration;
-use handing_out::DueAlert;
 use hypothesis::Explored;
 use log::{Log, Place};
-use machine::exit_of;
 use open::{OpenRequests, Wants};
 use output::Context;
+use outputs::DueAlert;
 
 pub use anomaly::Anomaly;
 pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
 pub use error::{AnswerError, NoSuchRunbook};
-pub use finding::{Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted};
+pub use finding::{Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted, Unasked};
 pub use output::{
     ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding, DiagnosisId,
     DiagnosisIdError, Output, ProbeRequest, Reply, RequestId,
@@ -93,13 +90,18 @@ pub struct Diagnosis {
     context: Arc<Context>,
     /// Everything that happened: the trace, and the facts.
     log: Log,
-    answers: Answers,
+    /// The entry of the latest answer to each query of the set, by the query's position.
+    answers: Vec<Option<u32>>,
     /// Requests without an answer.
     open: OpenRequests,
     place: Place,
     phase: Phase,
-    /// What few diagnoses have.
-    aside: Option<Box<Aside>>,
+    /// The handover steps that wait for the runbooks they called, the innermost last.
+    callers: Vec<Place>,
+    /// The results of explorations, in order.
+    explored: Vec<(Place, Explored)>,
+    /// The numbers of alerts that were told before an earlier one.
+    told_ahead: Vec<u32>,
     /// What the clock said last.
     now: DateTime<Utc>,
     /// The time that passed on the diagnosis's own account; it never runs back.
@@ -121,19 +123,6 @@ pub struct Diagnosis {
     alerts_handed_out: u32,
     /// How many of the first alerts were told.
     alerts_told: u32,
-    /// Whether the log holds anything that a finding lists.
-    remarkable: bool,
-}
-
-/// What few diagnoses have: apart, so that the others are small to move.
-#[derive(Clone, Debug, Default)]
-struct Aside {
-    /// The handover steps that wait for the runbooks they called, the innermost last.
-    callers: Vec<Place>,
-    /// What explorations came to, in order.
-    explored: Vec<(Place, Explored)>,
-    /// The numbers of alerts that were told before an earlier one.
-    told_ahead: Vec<u32>,
 }
 
 /// What is awaited at the present step. Instants are on the diagnosis's own account of time.
@@ -163,6 +152,8 @@ enum Phase {
         request: RequestId,
         due: TimeDelta,
     },
+    /// Right before an end: at a conclusion, or where nothing is left to explore.
+    LookingAgain(Option<Box<Explored>>),
     Exploring(Box<Exploration>),
     Ended,
 }
@@ -170,7 +161,7 @@ enum Phase {
 impl Phase {
     /// Whether time alone moves it on.
     const fn falls_due(&self) -> bool {
-        !matches!(self, Self::Probing | Self::Exploring(_) | Self::Ended)
+        !matches!(self, Self::Probing | Self::LookingAgain(_) | Self::Exploring(_) | Self::Ended)
     }
 
     fn due(&self) -> Option<TimeDelta> {
@@ -181,7 +172,7 @@ impl Phase {
             | Self::Approving { due, .. }
             | Self::Rechecking { due, .. }
             | Self::Acting { due, .. } => Some(*due),
-            Self::Probing | Self::Exploring(_) | Self::Ended => None,
+            Self::Probing | Self::LookingAgain(_) | Self::Exploring(_) | Self::Ended => None,
         }
     }
 }
@@ -296,12 +287,14 @@ impl Diagnosis {
         let queries = set.queries().len();
         let mut diagnosis = Self {
             log: Log::new(),
-            answers: Answers::new(queries),
-            context: Arc::new(Context::new(id.into(), set, entry, subject, trigger, now)),
+            answers: vec![None; queries],
+            context: Arc::new(Context { id: id.into(), set, entry, subject, trigger, started_at: now }),
             open: OpenRequests::default(),
             place: Place { runbook: entry, step: start },
             phase: Phase::Ended,
-            aside: None,
+            callers: Vec::new(),
+            explored: Vec::new(),
+            told_ahead: Vec::new(),
             now,
             elapsed: TimeDelta::zero(),
             logged_elapsed: TimeDelta::zero(),
@@ -315,7 +308,6 @@ impl Diagnosis {
             alerts_seen: 0,
             alerts_handed_out: 0,
             alerts_told: 0,
-            remarkable: false,
         };
         diagnosis.begin();
         Ok(diagnosis)
@@ -324,7 +316,6 @@ impl Diagnosis {
     /// What it wants next. Call it until it says [`Output::Pending`] or [`Output::Concluded`].
     pub fn poll(&mut self, now: DateTime<Utc>) -> Output {
         self.advance(now);
-        // An output is dear to move: alerts and probes, which most are, are made where they are returned.
         if self.alerts_handed_out < self.alerts_due
             && let Some(due) = self.next_alert()
         {
@@ -337,13 +328,12 @@ impl Diagnosis {
                 let (since, query) = (self.since, query as usize);
                 return Output::Probe(ProbeRequest { context, since, id, place, query });
             }
-            let open = *open;
             if let Some(output) = self.hand_out(open) {
                 return output;
             }
         }
         match self.phase {
-            Phase::Ended => Output::Concluded(Finding::of(self)),
+            Phase::Ended => Output::Concluded(Box::new(Finding::of(self))),
             _ => Output::Pending { until: self.due_at() },
         }
     }
@@ -361,7 +351,7 @@ impl Diagnosis {
         if alert < self.alerts_told || alert >= self.alerts_handed_out {
             return;
         }
-        let ahead = &mut self.aside.get_or_insert_default().told_ahead;
+        let ahead = &mut self.told_ahead;
         if !ahead.contains(&alert) {
             ahead.push(alert);
         }
@@ -389,11 +379,8 @@ impl Diagnosis {
         if self.advance(now) {
             self.opened(request)?;
         }
-        self.accept(query, &mut observation);
-        // Judged where the caller wrote it: a copy is there to be read a good deal later than its original.
-        let exit = self.check().and_then(|check| exit_of(check, &observation, &self.now));
-        let observed = self.log.keep(observation);
-        self.take_answer(request, query, observed, exit);
+        let is_future = self.accept(query, &mut observation);
+        self.apply_answer(request, query, observation, is_future);
         Ok(())
     }
 
@@ -411,7 +398,7 @@ impl Diagnosis {
         self.check_binding(&approval.binding)?;
         self.advance(now);
         self.opened(request)?;
-        self.take_approval(request, approval.by, approval.declined);
+        self.apply_approval(request, approval.by, approval.declined);
         Ok(())
     }
 
@@ -428,7 +415,7 @@ impl Diagnosis {
         self.expect(request, Wants::Report)?;
         self.advance(now);
         self.opened(request)?;
-        self.take_report(request, report);
+        self.apply_report(request, report);
         Ok(())
     }
 
@@ -448,14 +435,13 @@ impl Diagnosis {
         }
         self.advance(now);
         self.opened(request)?;
-        self.take_reply(request, reply);
+        self.apply_reply(request, reply);
         Ok(())
     }
 }
 
 impl Diagnosis {
     /// What the request is answered with, if it is still open.
-    #[inline]
     fn opened(&self, request: RequestId) -> Result<Wants, AnswerError> {
         self.open.find(request).map(|open| open.wants).ok_or(AnswerError::NotOpen(request))
     }
@@ -494,15 +480,5 @@ impl Diagnosis {
             fingerprint: self.fingerprint(),
             evidence: evidence.into(),
         })
-    }
-
-    /// The handover steps that wait for the runbooks they called, the innermost last.
-    fn callers(&self) -> &[Place] {
-        self.aside.as_deref().map_or(&[], |aside| &aside.callers)
-    }
-
-    /// What explorations came to, in order.
-    fn explored(&self) -> &[(Place, Explored)] {
-        self.aside.as_deref().map_or(&[], |aside| &aside.explored)
     }
 }

@@ -13,9 +13,6 @@ pub use observation::{Detail, Details, Evidence, Observation, Source, Unknown, U
 /// `PartialEq` is that of the parts; a NaN never gets into a known observation (it is unknown).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-// A tag of a whole word takes no more room, and is copied in one piece: a smaller one is copied together with a small
-// value in parts that overlap, for which the processor waits.
-#[repr(u64)]
 pub enum Value {
     /// Looked, and there is none; only in a domain that is declared optional.
     Absent,

@@ -1,7 +1,9 @@
 //! Runbooks: validated, immutable graphs of steps.
 //!
-//! A [`Runbook`] value that exists is valid: the guards of each step are disjoint and cover its domain, every
-//! target exists, every step is reached and reaches an end, and no cycle is without a wait.
+//! A [`Document`](document::Document) is what somebody wrote; [`Document::validate`](document::Document::validate) proves
+//! it and makes a [`Runbook`], or lists every fault with its line. So a `Runbook` is always valid: the guards of each step
+//! are disjoint and cover its domain, every target exists, every step is reachable and reaches a conclusion, and every
+//! cycle contains a wait. A [`RunbookSet`] links runbooks that hand over to each other; a diagnosis walks in a set.
 
 mod describe;
 pub mod document;
@@ -11,11 +13,12 @@ pub mod guard;
 mod set;
 pub mod step;
 mod validate;
-mod ways;
 
 use std::sync::Arc;
 
-use step::{Query, Step, StepIndex, StepKind};
+use chrono::TimeDelta;
+
+use step::{Query, Recheck, Step, StepIndex, StepKind};
 
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use set::{RunbookSet, SetError, SetErrors};
@@ -36,7 +39,16 @@ pub(crate) struct Graph {
     pub(crate) queries: Box<[Query]>,
     /// Root causes, the likeliest first.
     pub(crate) prior: Box<[Box<str>]>,
+    pub(crate) unless: Option<Arc<Recheck>>,
+    pub(crate) clock_tolerance: TimeDelta,
+    pub(crate) longest: TimeDelta,
 }
+
+/// The clock tolerance of a runbook that declares none.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(30);
+
+/// The longest duration of a diagnosis whose runbook declares none.
+pub const LONGEST: TimeDelta = TimeDelta::days(30);
 
 impl Runbook {
     /// Its name, unique in a set, such as `device-offline`.
@@ -105,5 +117,23 @@ impl Runbook {
     /// Root causes in the order of their frequency, the likeliest first.
     pub fn prior(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.prior.iter().map(AsRef::as_ref)
+    }
+
+    /// What is asked again before a diagnosis ends undetermined, and consulted when a fact is pushed in.
+    #[must_use]
+    pub fn unless(&self) -> Option<&Recheck> {
+        self.0.unless.as_deref()
+    }
+
+    /// How far the clocks of a platform may differ: an instant this far in the future still counts as now.
+    #[must_use]
+    pub fn clock_tolerance(&self) -> TimeDelta {
+        self.0.clock_tolerance
+    }
+
+    /// How long a diagnosis that begins with this runbook may take.
+    #[must_use]
+    pub fn longest(&self) -> TimeDelta {
+        self.0.longest
     }
 }

@@ -72,13 +72,39 @@ pub enum Scope {
     Site,
     /// The ingestion pipeline that its messages pass.
     Pipeline,
+    /// Whoever holds the MQTT session that carries the device's messages: the gateway, or the device itself.
+    Session,
+}
+
+/// Who holds the MQTT session that carries the messages of a device.
+///
+/// The session holder is the one whose CONNECT, refusal, certificate and publishing are asked about. What was asked of one
+/// holder says nothing about another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SessionHolder {
+    /// The device has a session of its own.
+    Own,
+    /// The device travels in the session of its gateway.
+    Gateway,
+    /// The topology does not say: the broker's answer decides.
+    #[default]
+    NotKnown,
+}
+
+impl SessionHolder {
+    const fn is_not_known(&self) -> bool {
+        matches!(self, Self::NotKnown)
+    }
 }
 
 impl Scope {
     /// Every scope, in the order of their declaration.
-    pub const ALL: [Self; 5] = [Self::Device, Self::Tag, Self::Gateway, Self::Site, Self::Pipeline];
+    pub const ALL: [Self; 6] =
+        [Self::Device, Self::Tag, Self::Gateway, Self::Site, Self::Pipeline, Self::Session];
 
-    /// Its name in documents: `device`, `tag`, `gateway`, `site`, `pipeline`.
+    /// Its name in documents: `device`, `tag`, `gateway`, `site`, `pipeline`, `session`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -87,7 +113,14 @@ impl Scope {
             Self::Gateway => "gateway",
             Self::Site => "site",
             Self::Pipeline => "pipeline",
+            Self::Session => "session",
         }
+    }
+
+    /// True if every subject names a part of this scope.
+    #[must_use]
+    pub const fn is_always_named(self) -> bool {
+        matches!(self, Self::Device | Self::Tag | Self::Session)
     }
 
     /// The scope of that name in documents.
@@ -142,6 +175,9 @@ pub struct Subject {
     /// is counted from when the next message was due. Never negative.
     #[serde(default, with = "interval", skip_serializing_if = "TimeDelta::is_zero")]
     reporting_interval: TimeDelta,
+    /// Who holds the MQTT session that carries its messages.
+    #[serde(default, skip_serializing_if = "SessionHolder::is_not_known")]
+    pub session: SessionHolder,
 }
 
 impl Subject {
@@ -156,7 +192,22 @@ impl Subject {
             pipeline: None,
             period: None,
             reporting_interval: TimeDelta::zero(),
+            session: SessionHolder::NotKnown,
         }
+    }
+
+    /// The device has an MQTT session of its own.
+    #[must_use]
+    pub const fn with_own_session(mut self) -> Self {
+        self.session = SessionHolder::Own;
+        self
+    }
+
+    /// The device travels in the MQTT session of its gateway.
+    #[must_use]
+    pub const fn with_gateway_session(mut self) -> Self {
+        self.session = SessionHolder::Gateway;
+        self
     }
 
     /// One tag of the device.
@@ -207,9 +258,9 @@ impl Subject {
         self.reporting_interval
     }
 
-    /// The name of the part that `scope` asks about, or `None` where the subject does not name it.
+    /// The name of the part that `scope` asks about, or `None` where the subject does not name it. Of the session: the
+    /// gateway where the device travels in its session and one is named, else the device.
     #[must_use]
-    #[inline]
     pub fn name_of(&self, scope: Scope) -> Option<&str> {
         match scope {
             Scope::Device => Some(self.device.as_str()),
@@ -217,6 +268,10 @@ impl Subject {
             Scope::Gateway => self.gateway.as_ref().map(GatewayId::as_str),
             Scope::Site => self.site.as_ref().map(SiteId::as_str),
             Scope::Pipeline => self.pipeline.as_ref().map(PipelineId::as_str),
+            Scope::Session => match (self.session, &self.gateway) {
+                (SessionHolder::Gateway, Some(gateway)) => Some(gateway.as_str()),
+                _ => Some(self.device.as_str()),
+            },
         }
     }
 }

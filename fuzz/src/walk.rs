@@ -60,7 +60,7 @@ pub fn against_the_model(choices: &mut Choices<'_>) {
     let triggered_at = NOW - TimeDelta::seconds(choices.pick(&[0, 1, 299, 300, 600, 1_800, 3_999]));
     let world = World { unknowns: choices.below(6) as u64, seed: choices.long() };
     let resume = choices.one_in(4);
-    let expected = Model::walk(&set, runbook, world, triggered_at, NOW);
+    let expected = Model::walk(&set, runbook, player::subject(), world, triggered_at, NOW);
     let diagnosis = player::play(player::begin(&set, runbook, triggered_at), world, |diagnosis| {
         if resume { saved_and_resumed(&diagnosis, &set) } else { diagnosis }
     });

@@ -332,6 +332,7 @@ mod tests {
             params: Params::new(),
             about: spec.about.unwrap(),
             stale_after: None,
+            future: crate::runbook::step::OnFuture::Unknown,
         }
     }
 

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::runbook::CLOCK_TOLERANCE;
 use crate::runbook::step::{About, Params};
 use crate::subject::Subject;
 use crate::time::Period;
@@ -13,6 +14,7 @@ pub struct CheckRequest<'a> {
     since: DateTime<Utc>,
     triggered_at: DateTime<Utc>,
     now: DateTime<Utc>,
+    clock_tolerance: TimeDelta,
 }
 
 impl<'a> CheckRequest<'a> {
@@ -27,7 +29,14 @@ impl<'a> CheckRequest<'a> {
         triggered_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { subject, params, about, since, triggered_at, now }
+        Self { subject, params, about, since, triggered_at, now, clock_tolerance: CLOCK_TOLERANCE }
+    }
+
+    /// The same, with the clock tolerance of the runbook that asks.
+    #[must_use]
+    pub const fn with_clock_tolerance(mut self, tolerance: TimeDelta) -> Self {
+        self.clock_tolerance = tolerance;
+        self
     }
 
     /// Of whom.
@@ -64,6 +73,13 @@ impl<'a> CheckRequest<'a> {
     #[must_use]
     pub const fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    /// How far the clocks of the platform may differ: what is dated further ahead of [`CheckRequest::now`] is in the
+    /// future. 30 s unless the runbook says otherwise.
+    #[must_use]
+    pub const fn clock_tolerance(&self) -> TimeDelta {
+        self.clock_tolerance
     }
 
     /// The last `length` before now.

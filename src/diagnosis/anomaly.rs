@@ -25,6 +25,9 @@ pub enum Anomaly {
     TooManyWaits,
     /// The clock stepped back 1 000 times.
     ClockUnusable,
+    /// An answer, or the instant in it, was dated in the future by more than the clock tolerance. It is kept; its value
+    /// is unknown, unless the check declares that the future is a value.
+    Future,
     /// A value that no branch of its step takes. Validation rules it out; it is never guessed around.
     NoBranch,
 }
@@ -40,6 +43,7 @@ impl Anomaly {
             Self::IdleLoop => "a loop came around without any time passing",
             Self::TooManyWaits => "it waited 10 000 times without coming to an end",
             Self::ClockUnusable => "the clock stepped back 1 000 times",
+            Self::Future => "an answer was dated in the future, beyond what clocks may differ by",
             Self::NoBranch => "no branch takes the value",
         }
     }

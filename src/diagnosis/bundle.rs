@@ -96,8 +96,8 @@ pub enum Recorded {
     Explored { request: RequestId, check: Box<str>, observation: RecordedObservation },
     /// A check needed no asking: the record at that position has the answer.
     Known { check: Box<str>, record: u32, took: Option<Took> },
-    /// A check could not be asked: the subject does not name what it asks about.
-    NoSubject { check: Box<str>, took: Option<Took> },
+    /// A check was not asked: the subject does not name the part, or the period, that it asks about.
+    NotNamed { check: Box<str>, part: Box<str>, took: Option<Took> },
     /// The time since the trigger was taken.
     Elapsed { elapsed: String, took: Option<Took> },
     /// A person was asked, for so long at the most.
@@ -120,7 +120,7 @@ pub enum Recorded {
     Approved { request: RequestId, by: Source },
     /// It was refused; without a request by the runbook's own policy.
     Declined { request: Option<RequestId>, by: Source, reason: Box<str>, took: Option<Took> },
-    /// The recheck before an act came back; with `took` nothing was left to do.
+    /// What was asked again before an act or an end was answered; without `took` the walk went on as it was.
     Rechecked { request: RequestId, check: Box<str>, observation: RecordedObservation, took: Option<Took> },
     /// The actuator was told to act, on that visit of the step, for so long at the most.
     ActBegan { request: RequestId, action: Box<str>, visit: u32, within: String },
@@ -415,7 +415,7 @@ impl Recorded {
         match self {
             Self::Answered { took, .. }
             | Self::Known { took, .. }
-            | Self::NoSubject { took, .. }
+            | Self::NotNamed { took, .. }
             | Self::Elapsed { took, .. }
             | Self::PersonAnswered { took, .. }
             | Self::WaitEnded { took, .. }
@@ -432,7 +432,7 @@ impl Recorded {
         match self {
             Self::Answered { took, .. }
             | Self::Known { took, .. }
-            | Self::NoSubject { took, .. }
+            | Self::NotNamed { took, .. }
             | Self::Elapsed { took, .. }
             | Self::PersonAnswered { took, .. }
             | Self::WaitEnded { took, .. }

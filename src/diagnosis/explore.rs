@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Diagnosis;
 use super::hypothesis::{Explored, Map, Standing};
-use super::log::Place;
+use super::log::{Event, ExitIndex, Place};
 use super::machine::exit_of;
 use crate::fact::Value;
 use crate::runbook::step::{CheckSource, CheckStep, StepIndex, StepKind};
@@ -80,6 +80,12 @@ impl Exploration {
         !self.waiting.is_empty()
     }
 
+    /// The steps that nobody asks because the subject does not name their part, in the order in which they were reached.
+    pub(super) fn not_named(&self) -> Vec<StepIndex> {
+        let is = |at: &&StepIndex| matches!(self.standings.get(at), Some(Standing::NotNamed { .. }));
+        self.reached.iter().filter(is).copied().collect()
+    }
+
     /// All that could be asked was asked: what is left.
     pub(super) fn conclude(self, diagnosis: &Diagnosis) -> Explored {
         let Some(runbook) = diagnosis.context.runbook(self.origin) else { return Explored::default() };
@@ -88,7 +94,10 @@ impl Exploration {
 
     fn look(&self, at: StepIndex, check: &CheckStep, diagnosis: &Diagnosis) -> Look {
         if at == self.origin.step {
-            return Look::Stands(Standing::Unknown { entry: diagnosis.last_entry() });
+            return Look::Stands(match diagnosis.last_event() {
+                Some(Event::NotNamed { .. }) => Standing::NotNamed { exit: None },
+                _ => Standing::Unknown { entry: diagnosis.last_entry() },
+            });
         }
         if check.after.is_some() {
             return Look::Stands(Standing::Blocked);
@@ -107,15 +116,15 @@ impl Exploration {
             return Look::Stands(Standing::Unknown { entry: None });
         };
         if let Some((entry, observation)) = diagnosis.fact(query) {
-            return Look::Stands(match exit_of(check, observation, &diagnosis.now) {
-                Some(exit) => Standing::Known { entry: Some(entry), exit },
-                None => Standing::Unknown { entry: Some(entry) },
+            return Look::Stands(match exit_of(check, observation, diagnosis.now) {
+                Some(ExitIndex::Step(exit)) => Standing::Known { entry: Some(entry), exit },
+                _ => Standing::Unknown { entry: Some(entry) },
             });
         }
         if diagnosis.context.is_askable(query) {
             Look::Ask(query)
         } else {
-            Look::Stands(Standing::Unknown { entry: None })
+            Look::Stands(Standing::NotNamed { exit: check.not_named_position() })
         }
     }
 

@@ -1,46 +1,44 @@
-//! What a diagnosis came to.
-
-use std::sync::Arc;
+//! The result of a diagnosis.
 
 use chrono::{DateTime, Utc};
-use serde::ser::SerializeStruct as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::Diagnosis;
 use super::anomaly::Anomaly;
 use super::bundle;
 use super::hypothesis::Explored;
-use super::log::{Entry, Event, Place};
-use super::output::{Context, DiagnosisId};
-use crate::runbook::step::{CheckSource, Conclusion, Severity, Step, StepIndex, StepKind};
-use crate::subject::Subject;
+use super::log::{Entry, Event, Place, Said, Word};
+use super::output::{Context, DiagnosisId, Reply};
+use crate::fact::{Details, Observation};
+use crate::runbook::step::{CheckSource, Severity, Step, StepIndex, StepKind};
+use crate::subject::{Scope, Subject};
 
-/// What a diagnosis came to: a conclusion, or hypotheses where something stayed unknown.
-///
-/// It serialises for reports; it is not read back (the [`Bundle`](super::Bundle) is).
-#[derive(Clone, Debug)]
+/// The result of a diagnosis: a conclusion, or hypotheses where something stayed unknown. A value of its own that
+/// serialises, to be sent anywhere and read back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    context: Arc<Context>,
-    place: Place,
+    diagnosis: DiagnosisId,
+    runbook: Box<str>,
+    subject: Subject,
     ending: Ending,
     at: DateTime<Utc>,
-    /// Most findings have none.
-    more: Option<Box<More>>,
-}
-
-/// What there is to tell beside a plain conclusion.
-#[derive(Clone, Debug, Default)]
-struct More {
+    conclusion: Option<Box<str>>,
+    title: Option<Box<str>>,
+    root_cause: Option<Box<str>>,
+    severity: Option<Severity>,
+    recovered: bool,
+    advice: Vec<Box<str>>,
     hypotheses: Vec<Hypothesis>,
     refuted: Vec<Refuted>,
     next_probe: Option<NextProbe>,
     contributing: Vec<Contribution>,
+    unasked: Vec<Unasked>,
     called: Vec<Called>,
     anomalies: Vec<(DateTime<Utc>, Anomaly)>,
 }
 
 /// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Ending {
@@ -53,7 +51,7 @@ pub enum Ending {
 }
 
 /// A conclusion that is still consistent with everything that is known. One survivor is still a hypothesis.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Hypothesis {
     /// The id of the conclusion.
@@ -72,7 +70,7 @@ pub struct Hypothesis {
 }
 
 /// A conclusion that the facts rule out.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Refuted {
     /// The id of the conclusion.
@@ -82,20 +80,40 @@ pub struct Refuted {
     pub by: Vec<Fact>,
 }
 
-/// A value that was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A value that was found, or that nobody could find out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Fact {
     /// The id of the check.
     pub check: Box<str>,
-    /// The value, as a person reads it.
+    /// Which part of the subject it is about.
+    pub scope: Scope,
+    /// The value, as a person reads it: `healthy`, `5m`, `unknown (timeout)`.
     pub value: String,
-    /// Who said so.
+    /// Who said so; `person NAME` where a person answered in place of the check.
     pub source: Box<str>,
+    /// When it held; `None` where it is unknown, or a person said so.
+    pub observed_at: Option<DateTime<Utc>>,
+    /// What it was judged from.
+    pub details: Details,
+}
+
+/// A part that nobody asked about, because the subject does not name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unasked {
+    /// The name of the runbook.
+    pub runbook: Box<str>,
+    /// The id of the step.
+    pub step: Box<str>,
+    /// What the check of the step asks about.
+    pub scope: Scope,
+    /// What the subject does not name: the part that `scope` says, or the `period`.
+    pub part: Box<str>,
 }
 
 /// The step whose answer would tell most.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NextProbe {
     /// The id of the step.
@@ -107,7 +125,7 @@ pub struct NextProbe {
 }
 
 /// Something that was found on the way and was not the end of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Contribution {
     /// The name of the runbook.
@@ -121,7 +139,7 @@ pub struct Contribution {
 }
 
 /// A runbook that was handed over to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Called {
     /// Its name.
@@ -135,26 +153,26 @@ pub struct Called {
 impl Finding {
     /// The diagnosis.
     #[must_use]
-    pub fn diagnosis(&self) -> DiagnosisId {
-        self.context.id
+    pub const fn diagnosis(&self) -> DiagnosisId {
+        self.diagnosis
     }
 
     /// Whom it is about.
     #[must_use]
-    pub fn subject(&self) -> &Subject {
-        &self.context.subject
+    pub const fn subject(&self) -> &Subject {
+        &self.subject
     }
 
     /// The name of the runbook.
     #[must_use]
     pub fn runbook(&self) -> &str {
-        self.context.runbook_name(self.place)
+        &self.runbook
     }
 
     /// How it ended.
     #[must_use]
-    pub const fn ending(&self) -> Ending {
-        self.ending
+    pub fn ending(&self) -> Ending {
+        self.ending.clone()
     }
 
     /// When it ended, by the clock that it was given.
@@ -163,138 +181,175 @@ impl Finding {
         self.at
     }
 
-    /// The id of the conclusion; none where it is undetermined or could not go on.
+    /// The id of the conclusion; `None` where it ended without one.
     #[must_use]
     pub fn conclusion(&self) -> Option<&str> {
-        self.concluded().map(|(step, _)| &*step.id)
+        self.conclusion.as_deref()
     }
 
     /// The conclusion in a line.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
-        self.concluded().map(|(step, _)| &*step.title)
+        self.title.as_deref()
     }
 
     /// The root cause that the conclusion names.
     #[must_use]
     pub fn root_cause(&self) -> Option<&str> {
-        self.concluded().and_then(|(_, conclusion)| conclusion.root_cause.as_deref())
+        self.root_cause.as_deref()
     }
 
     /// How urgent the conclusion is.
     #[must_use]
-    pub fn severity(&self) -> Option<Severity> {
-        self.concluded().map(|(_, conclusion)| conclusion.severity)
+    pub const fn severity(&self) -> Option<Severity> {
+        self.severity
     }
 
     /// Whether the conclusion means that the subject has recovered.
     #[must_use]
-    pub fn is_recovered(&self) -> bool {
-        self.concluded().is_some_and(|(_, conclusion)| conclusion.recovered)
+    pub const fn is_recovered(&self) -> bool {
+        self.recovered
     }
 
     /// What to do about it.
     pub fn advice(&self) -> impl Iterator<Item = &str> {
-        self.concluded().into_iter().flat_map(|(step, _)| step.advice.iter().map(AsRef::as_ref))
+        self.advice.iter().map(AsRef::as_ref)
     }
 
     /// The conclusions that are still possible, the likeliest first. Empty at a conclusion.
     #[must_use]
     pub fn hypotheses(&self) -> &[Hypothesis] {
-        self.more.as_ref().map_or(&[], |more| &more.hypotheses)
+        &self.hypotheses
     }
 
     /// The conclusions that the facts rule out. Empty at a conclusion.
     #[must_use]
     pub fn refuted(&self) -> &[Refuted] {
-        self.more.as_ref().map_or(&[], |more| &more.refuted)
+        &self.refuted
     }
 
     /// What to find out next, where something stayed unknown.
     #[must_use]
-    pub fn next_probe(&self) -> Option<&NextProbe> {
-        self.more.as_ref()?.next_probe.as_ref()
+    pub const fn next_probe(&self) -> Option<&NextProbe> {
+        self.next_probe.as_ref()
     }
 
-    /// What was found on the way and was not the end of it.
+    /// What was found on the way and did not decide the end.
     #[must_use]
     pub fn contributing(&self) -> &[Contribution] {
-        self.more.as_ref().map_or(&[], |more| &more.contributing)
+        &self.contributing
+    }
+
+    /// The parts that nobody asked about, because the subject does not name them: the result does not rest on them.
+    #[must_use]
+    pub fn unasked(&self) -> &[Unasked] {
+        &self.unasked
     }
 
     /// The runbooks that were handed over to, in order.
     #[must_use]
     pub fn called(&self) -> &[Called] {
-        self.more.as_ref().map_or(&[], |more| &more.called)
+        &self.called
     }
 
     /// What should not have happened, and when.
     #[must_use]
     pub fn anomalies(&self) -> &[(DateTime<Utc>, Anomaly)] {
-        self.more.as_ref().map_or(&[], |more| &more.anomalies)
+        &self.anomalies
     }
 
-    #[inline(never)]
     pub(super) fn of(diagnosis: &Diagnosis) -> Self {
+        let context = &diagnosis.context;
         let last = diagnosis.log.entries().last();
-        let ending = match last.map(|entry| &entry.event) {
-            Some(Event::Concluded) => Ending::Concluded,
-            Some(Event::Aborted(anomaly)) => Ending::Aborted(*anomaly),
-            _ => Ending::Undetermined,
+        let mut finding = Self {
+            diagnosis: context.id,
+            runbook: context.runbook_name(diagnosis.place).into(),
+            subject: context.subject.clone(),
+            ending: Ending::Undetermined,
+            at: last.map_or(diagnosis.now, |entry| entry.at),
+            conclusion: None,
+            title: None,
+            root_cause: None,
+            severity: None,
+            recovered: false,
+            advice: Vec::new(),
+            hypotheses: Vec::new(),
+            refuted: Vec::new(),
+            next_probe: None,
+            contributing: Vec::new(),
+            unasked: Vec::new(),
+            called: Vec::new(),
+            anomalies: Vec::new(),
         };
-        // The finding is written once, at the end: the caller reads it at once, and what was just laid aside is slow to read.
-        let has_more = diagnosis.remarkable || ending == Ending::Undetermined;
-        let more = if has_more { More::of(diagnosis, ending) } else { None };
-        let (context, place) = (Arc::clone(&diagnosis.context), diagnosis.place);
-        Self { context, place, ending, at: last.map_or(diagnosis.now, |entry| entry.at), more }
+        match last.map(|entry| &entry.event) {
+            Some(Event::Concluded) => finding.conclude(context, diagnosis.place),
+            Some(Event::Aborted(anomaly)) => finding.ending = Ending::Aborted(*anomaly),
+            _ => finding.explored(diagnosis),
+        }
+        finding.gather(diagnosis);
+        finding
     }
 
-    fn concluded(&self) -> Option<(&Step, &Conclusion)> {
-        if self.ending != Ending::Concluded {
-            return None;
-        }
-        let step = self.context.step(self.place)?;
-        match &step.kind {
-            StepKind::Conclude(conclusion) => Some((step, conclusion)),
-            _ => None,
-        }
+    fn conclude(&mut self, context: &Context, place: Place) {
+        self.ending = Ending::Concluded;
+        let Some(Step { id, title, advice, kind: StepKind::Conclude(conclusion), .. }) = context.step(place)
+        else {
+            return;
+        };
+        self.conclusion = Some(id.clone());
+        self.title = Some(title.clone());
+        self.advice = advice.to_vec();
+        self.root_cause.clone_from(&conclusion.root_cause);
+        self.severity = Some(conclusion.severity);
+        self.recovered = conclusion.recovered;
     }
-}
 
-impl More {
-    /// What there is to tell beside how it ended, if there is anything.
-    #[inline(never)]
-    fn of(diagnosis: &Diagnosis, ending: Ending) -> Option<Box<Self>> {
-        let mut more: Option<Box<Self>> = None;
-        if ending == Ending::Undetermined
-            && let Some((place, explored)) = diagnosis.explored().last()
-        {
-            let more = more.get_or_insert_default();
-            more.hypotheses = hypotheses(diagnosis, *place, explored);
-            more.refuted = refuted(diagnosis, *place, explored);
-            more.next_probe = next_probe(&diagnosis.context, *place, explored);
+    fn explored(&mut self, diagnosis: &Diagnosis) {
+        let Some((place, explored)) = diagnosis.explored.last() else { return };
+        self.hypotheses = hypotheses(diagnosis, *place, explored);
+        self.refuted = refuted(diagnosis, *place, explored);
+        self.next_probe = next_probe(&diagnosis.context, *place, explored);
+        let steps = explored.not_named.iter();
+        let places = steps.map(|step| Place { step: *step, ..*place });
+        places.for_each(|place| self.leave_out(&diagnosis.context, place));
+    }
+
+    /// A step whose part the subject does not name; each once.
+    fn leave_out(&mut self, context: &Context, place: Place) {
+        let Some(runbook) = context.runbook(place) else { return };
+        let query = context.step(place).and_then(|step| runbook.queries().get(step.kind.query()?.position()));
+        let Some(query) = query.or_else(|| runbook.queries().get(runbook.unless()?.query.position())) else {
+            return;
+        };
+        let unasked = Unasked {
+            runbook: context.runbook_name(place).into(),
+            step: context.step_id(place).into(),
+            scope: query.scope,
+            part: context.unnamed_part(query).into(),
+        };
+        if !self.unasked.contains(&unasked) {
+            self.unasked.push(unasked);
         }
-        if diagnosis.remarkable {
-            more.get_or_insert_default().gather(diagnosis);
-        }
-        more
     }
 
     fn gather(&mut self, diagnosis: &Diagnosis) {
         let context = &diagnosis.context;
-        // Explorations that a runbook ended with, each before the entry that returns from it.
-        let mut explored = diagnosis.explored().iter();
+        // Each exploration came to its end at an entry of its own.
+        let mut explorations = diagnosis.explored.iter();
+        let mut explored = None;
         let mut callees = Vec::new();
         for entry in diagnosis.log.entries() {
             match &entry.event {
                 Event::Anomaly(anomaly) | Event::Aborted(anomaly) => {
                     self.anomalies.push((entry.at, *anomaly));
                 }
+                Event::NotNamed { .. } => self.leave_out(context, entry.place),
+                Event::Undetermined => explored = explorations.next(),
                 Event::Called { callee } => callees.push(*callee),
                 Event::Returned { conclusion, .. } => {
                     let Some(runbook) = callees.pop() else { continue };
                     let named = |step| Box::from(context.step_id(Place { runbook, step }));
-                    let left = if conclusion.is_some() { None } else { explored.next() };
+                    let left = explored.take().filter(|_| conclusion.is_none());
                     self.called.push(Called {
                         runbook: context.set.runbook(runbook).map_or("", |runbook| runbook.name()).into(),
                         conclusion: conclusion.map(named),
@@ -304,12 +359,11 @@ impl More {
                 }
                 _ => {}
             }
-            let exit = entry.event.exit().and_then(|exit| context.step(entry.place)?.kind.exit(exit));
-            if let Some(note) = exit.and_then(|exit| exit.note.as_ref()) {
+            if let Some(note) = note(diagnosis, entry) {
                 self.contributing.push(Contribution {
                     runbook: context.runbook_name(entry.place).into(),
                     step: context.step_id(entry.place).into(),
-                    note: note.clone(),
+                    note,
                     fact: fact_of(diagnosis, entry),
                 });
             }
@@ -317,28 +371,16 @@ impl More {
     }
 }
 
-impl Serialize for Finding {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = to.serialize_struct("Finding", 17)?;
-        fields.serialize_field("diagnosis", &self.diagnosis())?;
-        fields.serialize_field("runbook", self.runbook())?;
-        fields.serialize_field("subject", self.subject())?;
-        fields.serialize_field("ending", &self.ending)?;
-        fields.serialize_field("at", &self.at)?;
-        fields.serialize_field("conclusion", &self.conclusion())?;
-        fields.serialize_field("title", &self.title())?;
-        fields.serialize_field("root_cause", &self.root_cause())?;
-        fields.serialize_field("severity", &self.severity())?;
-        fields.serialize_field("recovered", &self.is_recovered())?;
-        fields.serialize_field("advice", &self.advice().collect::<Vec<_>>())?;
-        fields.serialize_field("hypotheses", self.hypotheses())?;
-        fields.serialize_field("refuted", self.refuted())?;
-        fields.serialize_field("next_probe", &self.next_probe())?;
-        fields.serialize_field("contributing", self.contributing())?;
-        fields.serialize_field("called", self.called())?;
-        fields.serialize_field("anomalies", self.anomalies())?;
-        fields.end()
+/// What is kept of an entry: the note of the exit that was taken, or that something could not be asked again.
+fn note(diagnosis: &Diagnosis, entry: &Entry) -> Option<Box<str>> {
+    let context = &diagnosis.context;
+    if let Some(exit) = entry.event.exit() {
+        return context.exit(entry.place, exit)?.note.clone();
     }
+    let Event::Rechecked { observed, .. } = &entry.event else { return None };
+    let Observation::Unknown(unknown) = diagnosis.log.observation(*observed)? else { return None };
+    let recheck = &context.recheck(entry.place)?.id;
+    Some(format!("{recheck} could not be asked again: {}", unknown.reason).into())
 }
 
 fn hypotheses(diagnosis: &Diagnosis, place: Place, explored: &Explored) -> Vec<Hypothesis> {
@@ -392,13 +434,38 @@ fn fact_of(diagnosis: &Diagnosis, entry: &Entry) -> Option<Fact> {
         | Event::Explored { query, observed, .. }
         | Event::Rechecked { query, observed, .. } => (*query, *observed),
         Event::Reused { entry, .. } => return fact_of(diagnosis, diagnosis.log.get(*entry)?),
+        Event::PersonAnswered { said, .. } => return person_fact(diagnosis, entry.place, *said),
         _ => return None,
     };
     let observation = diagnosis.log.observation(observed)?;
     let query = diagnosis.context.set.queries().get(query as usize)?;
+    let observed_at = match observation {
+        Observation::Known(evidence) => Some(evidence.observed_at),
+        Observation::Unknown(_) => None,
+    };
     Some(Fact {
         check: query.check.clone(),
+        scope: query.scope,
         value: bundle::render(observation, &query.domain),
         source: observation.source().as_str().into(),
+        observed_at,
+        details: observation.details().clone(),
+    })
+}
+
+/// What a person said in place of a check.
+fn person_fact(diagnosis: &Diagnosis, place: Place, said: Said) -> Option<Fact> {
+    let context = &diagnosis.context;
+    let StepKind::Check(check) = &context.step(place)?.kind else { return None };
+    let CheckSource::Query(query) = check.source else { return None };
+    let query = context.runbook(place)?.queries().get(query.position())?;
+    let Word::Reply(Reply { value, by, details }) = diagnosis.log.word(said)? else { return None };
+    Some(Fact {
+        check: query.check.clone(),
+        scope: query.scope,
+        value: value.map_or_else(|| "unknown (no-answer)".to_owned(), |value| value.render(&query.domain)),
+        source: format!("person {by}").into(),
+        observed_at: None,
+        details: details.clone(),
     })
 }

@@ -12,8 +12,11 @@ use crate::runbook::step::{CheckStep, StepIndex, StepKind};
 pub(super) enum Standing {
     /// Its value is known and takes this exit; the entry of the log that says so.
     Known { entry: Option<u32>, exit: u16 },
-    /// Nobody can tell its value.
+    /// Its value is unknown.
     Unknown { entry: Option<u32> },
+    /// The subject does not name the part that it asks about: it takes its exit for that, or else stays open like an
+    /// unknown one, and no answer is wanted.
+    NotNamed { exit: Option<u16> },
     /// It waits, acts, asks a person or hands over: it is not taken on a hypothesis.
     Blocked,
     /// An end.
@@ -24,8 +27,8 @@ impl Standing {
     /// The steps that are possible after it, as far as it can be walked.
     pub(super) fn targets(self, kind: &StepKind) -> impl Iterator<Item = StepIndex> + '_ {
         let (from, to) = match self {
-            Self::Known { exit, .. } => (exit, exit + 1),
-            Self::Unknown { .. } => match kind {
+            Self::Known { exit, .. } | Self::NotNamed { exit: Some(exit) } => (exit, exit + 1),
+            Self::Unknown { .. } | Self::NotNamed { exit: None } => match kind {
                 StepKind::Check(check) => unknown_exits(check),
                 _ => (0, 0),
             },
@@ -35,10 +38,14 @@ impl Standing {
     }
 }
 
-/// The exits that stay possible where a check is unknown: its own way out for that, or else every branch.
+/// The exits that stay possible where a check is unknown: its own exit for that; or else every branch, and that of a
+/// person who does not answer.
 fn unknown_exits(check: &CheckStep) -> (u16, u16) {
     let branches = u16::try_from(check.branches.as_slice().len()).unwrap_or(u16::MAX);
-    if check.unknown.exit().is_some() { (branches, branches.saturating_add(1)) } else { (0, branches) }
+    match check.unknown_position() {
+        Some(exit) => (exit, exit.saturating_add(1)),
+        None => (0, branches.saturating_add(u16::from(check.expired_position().is_some()))),
+    }
 }
 
 /// What an exploration came to.
@@ -49,6 +56,8 @@ pub(super) struct Explored {
     pub(super) refuted: Vec<(StepIndex, Vec<u32>)>,
     /// The step whose answer would tell most, and how many bits it is worth.
     pub(super) next: Option<(StepIndex, f64)>,
+    /// The steps that nobody asks because the subject does not name their part.
+    pub(super) not_named: Vec<StepIndex>,
 }
 
 /// A conclusion that is still consistent with what is known.
@@ -127,7 +136,7 @@ impl<'a> Map<'a> {
         }
         let refuted = self.refuted(&consistent);
         let next = self.next_probe(&hypotheses);
-        Explored { hypotheses, refuted, next }
+        Explored { hypotheses, refuted, next, not_named: Vec::new() }
     }
 
     /// What was found on the way to a hypothesis, and what is unknown on it.
@@ -177,6 +186,7 @@ impl<'a> Map<'a> {
         let beyond = at.beyond || standing == Some(Standing::Blocked);
         let spot = |step| Spot { step, beyond };
         match (standing, kind) {
+            (_, StepKind::Conclude(_)) => Vec::new(),
             (None | Some(Standing::Blocked), _) => kind.exits().map(|(_, exit)| spot(exit.to)).collect(),
             (Some(Standing::Known { .. }), StepKind::Check(check)) if beyond && moves_with_time(check) => {
                 check.branches.as_slice().iter().map(|branch| spot(branch.exit.to)).collect()
@@ -186,7 +196,9 @@ impl<'a> Map<'a> {
     }
 
     fn all_targets(&self, at: StepIndex) -> impl Iterator<Item = StepIndex> {
-        self.runbook.step(at).into_iter().flat_map(|step| step.kind.exits()).map(|(_, exit)| exit.to)
+        // A conclusion is an end: what is asked again before it is no part of a hypothesis.
+        let step = self.runbook.step(at).filter(|step| !matches!(step.kind, StepKind::Conclude(_)));
+        step.into_iter().flat_map(|step| step.kind.exits()).map(|(_, exit)| exit.to)
     }
 
     fn is_conclusion(&self, at: StepIndex) -> bool {
@@ -197,8 +209,15 @@ impl<'a> Map<'a> {
     /// each by itself: were it open, the conclusion would be possible.
     fn refuted(&self, consistent: &BTreeMap<StepIndex, Option<StepIndex>>) -> Vec<(StepIndex, Vec<u32>)> {
         let possible = reach([self.origin], |at| self.all_targets(at));
+        // What only a part that is not named keeps from being possible is neither a hypothesis nor refuted.
+        let is_open = |at| matches!(self.standings.get(&at), Some(Standing::NotNamed { .. }));
+        let unless_named = reach([self.here(self.origin)], |from: Spot| {
+            let all = self.all_targets(from.step).map(|step| Spot { step, ..from });
+            if is_open(from.step) { all.collect() } else { self.targets(from) }
+        });
+        let not_asked = |at: &StepIndex| spots(*at).iter().any(|spot| unless_named.contains(spot));
         let mut conclusions: Vec<StepIndex> = possible.into_iter().collect();
-        conclusions.retain(|at| self.is_conclusion(*at) && !consistent.contains_key(at));
+        conclusions.retain(|at| self.is_conclusion(*at) && !consistent.contains_key(at) && !not_asked(at));
         conclusions.sort_unstable();
         let mut refuted: Vec<(StepIndex, Vec<u32>)> =
             conclusions.into_iter().map(|conclusion| (conclusion, Vec::new())).collect();

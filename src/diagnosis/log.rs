@@ -23,14 +23,6 @@ pub(super) struct Log {
     words: Vec<Word>,
 }
 
-/// As many entries and observations as a usual walk makes, so that each list is allocated once. Neither takes more
-/// than 1 KiB: what is larger is dear to allocate.
-const USUAL_ENTRIES: usize = 20;
-const USUAL_OBSERVATIONS: usize = 12;
-
-const _: () = assert!(USUAL_ENTRIES * size_of::<Entry>() <= 1024);
-const _: () = assert!(USUAL_OBSERVATIONS * size_of::<Observation>() <= 1024);
-
 /// One thing that happened, where, and the time that the call which brought it was given.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
@@ -57,13 +49,8 @@ pub(super) enum Word {
 pub(super) struct Said(u32);
 
 impl Log {
-    #[inline]
-    pub(super) fn new() -> Self {
-        Self {
-            entries: Vec::with_capacity(USUAL_ENTRIES),
-            observations: Vec::with_capacity(USUAL_OBSERVATIONS),
-            words: Vec::new(),
-        }
+    pub(super) const fn new() -> Self {
+        Self { entries: Vec::new(), observations: Vec::new(), words: Vec::new() }
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -79,28 +66,15 @@ impl Log {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
-    #[inline]
     pub(super) fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
     }
 
     /// Keeps the observation of the entry that is pushed next.
-    #[inline]
     pub(super) fn keep(&mut self, observation: Observation) -> Observed {
         let at = u32::try_from(self.observations.len()).unwrap_or(u32::MAX);
-        if self.observations.len() < self.observations.capacity() {
-            // Straight to its place: with growing possible in between it would be laid aside first.
-            self.observations.push(observation);
-        } else {
-            self.keep_beyond(observation);
-        }
-        Observed(at)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn keep_beyond(&mut self, observation: Observation) {
         self.observations.push(observation);
+        Observed(at)
     }
 
     /// Keeps the word of the entry that is pushed next.
@@ -124,8 +98,14 @@ impl Log {
     }
 }
 
-/// What an exit was left by: its position among the ways out of the step, as `Graph` numbers them.
-pub(super) type ExitIndex = u16;
+/// The exit that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ExitIndex {
+    /// Of the step, at the position that [`StepKind::exit`](crate::runbook::step::StepKind::exit) numbers.
+    Step(u16),
+    /// Of the runbook's own `unless`, by the position of its branch.
+    Unless(u16),
+}
 
 /// What happened. What the step tells is not repeated.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +118,8 @@ pub(super) enum Event {
     Explored { request: RequestId, query: u32, observed: Observed },
     /// A check needs no asking: an earlier entry of this epoch has the answer.
     Reused { query: u32, entry: u32, exit: Option<ExitIndex> },
-    /// A check can't be asked: the subject does not name what it asks about.
-    NoSubject { query: u32, exit: Option<ExitIndex> },
+    /// A check is not asked: the subject does not name the part that it asks about.
+    NotNamed { query: u32, exit: Option<ExitIndex> },
     /// The time since the trigger.
     Elapsed { elapsed: TimeDelta, exit: Option<ExitIndex> },
     /// A person is asked.
@@ -157,7 +137,7 @@ pub(super) enum Event {
     Approved { request: RequestId, said: Said },
     /// It was refused, by a person or by the runbook's policy.
     Declined { request: Option<RequestId>, said: Said, exit: ExitIndex },
-    /// The recheck before an act came back; with an exit there is nothing left to do.
+    /// What was asked again before an act or an end is answered; without an exit the walk goes on as it was.
     Rechecked { request: RequestId, query: u32, observed: Observed, exit: Option<ExitIndex> },
     /// The actuator is told to act.
     ActBegan { request: RequestId, visit: u32 },
@@ -197,7 +177,7 @@ impl Event {
         match self {
             Self::Answered { exit, .. }
             | Self::Reused { exit, .. }
-            | Self::NoSubject { exit, .. }
+            | Self::NotNamed { exit, .. }
             | Self::Elapsed { exit, .. }
             | Self::PersonAnswered { exit, .. }
             | Self::Rechecked { exit, .. }

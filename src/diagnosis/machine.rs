@@ -1,25 +1,29 @@
 //! The transitions: how a diagnosis goes from step to step.
 
-mod take;
+mod apply;
 mod time;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::anomaly::{Anomaly, MOST_WAITS};
 use super::explore::Exploration;
+use super::hypothesis::Explored;
 use super::log::{Entry, Event, ExitIndex, Place, Word};
 use super::open::{Open, Wants};
 use super::output::RequestId;
 use super::{Diagnosis, Phase};
 use crate::fact::{Observation, Source, Value};
-use crate::runbook::step::{ApprovalPolicy, CheckSource, CheckStep, OnUnknown, StepIndex, StepKind, Until};
+use crate::runbook::step::{
+    ACT_EXITS, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, QueryIndex, StepIndex, StepKind, Until,
+};
 
-/// The positions of an act's ways out, as [`StepKind::exit`] numbers them.
-const DONE: ExitIndex = 0;
-const REFUSED: ExitIndex = 1;
-const FAILED: ExitIndex = 2;
-const EXPIRED: ExitIndex = 3;
-const NEEDLESS: ExitIndex = 4;
+/// The exits of an act, as [`StepKind::exit`] numbers them.
+const DONE: ExitIndex = ExitIndex::Step(0);
+const REFUSED: ExitIndex = ExitIndex::Step(1);
+const FAILED: ExitIndex = ExitIndex::Step(2);
+const EXPIRED: ExitIndex = ExitIndex::Step(3);
+/// The exit of a wait.
+const OVER: ExitIndex = ExitIndex::Step(0);
 
 impl Diagnosis {
     /// Enters the first step.
@@ -29,27 +33,24 @@ impl Diagnosis {
         }
     }
 
-    /// Takes the way out at `exit` of the present step, and goes on until something must be awaited.
+    /// Takes the exit of the present step, and goes on until something must be awaited.
     fn leave(&mut self, exit: ExitIndex) {
         let mut next = Some(exit);
-        while let Some(exit) = next {
-            let Some(way) = self.context.set.way(self.place.runbook, self.place.step, exit) else {
+        while let Some(index) = next {
+            let Some(exit) = self.context.exit(self.place, index) else {
                 self.abort(Anomaly::NoBranch);
                 return;
             };
-            self.remarkable |= way.has_note;
-            if way.has_alert {
-                self.alert(exit);
+            let to = exit.to;
+            if exit.alert.is_some() {
+                self.alert(index);
             }
-            self.place.step = way.to;
-            next = match way.asks() {
-                Some(query) => self.enter_query(query),
-                None => self.enter(),
-            };
+            self.place.step = to;
+            next = self.enter();
         }
     }
 
-    /// An alert stands on this way out of the present step.
+    /// The exit of the present step carries an alert.
     fn alert(&mut self, exit: ExitIndex) {
         if !self.has_alerted(exit) {
             self.push(Event::Alerted { exit });
@@ -105,59 +106,77 @@ impl Diagnosis {
                         self.abort(Anomaly::NoBranch);
                         return None;
                     };
-                    self.remarkable = true;
                     self.push(Event::Called { callee });
-                    self.aside.get_or_insert_default().callers.push(self.place);
+                    self.callers.push(self.place);
                     self.place = Place { runbook: callee, step: start };
                 }
-                StepKind::Conclude(_) => return self.conclude(Some(self.place.step)),
+                StepKind::Conclude(conclusion) => {
+                    let unless = conclusion.unless.as_ref().map(|recheck| recheck.query);
+                    if unless.and_then(|query| self.look_again(query)).is_some() {
+                        self.phase = Phase::LookingAgain(None);
+                        return None;
+                    }
+                    return self.conclude(Some(self.place.step));
+                }
             }
         }
     }
 
     /// Asks the check of the present step, or takes what is known of it.
-    #[inline(never)]
     fn enter_check(&mut self, source: CheckSource) -> Option<ExitIndex> {
-        match source {
-            CheckSource::Query(query) => {
-                let query = self.context.set.query(self.place.runbook, query)?;
-                self.enter_query(query)
-            }
-            CheckSource::Elapsed => self.take_elapsed(),
-        }
-    }
-
-    /// Asks the query of the present step, or takes what is known of it.
-    #[inline(always)]
-    fn enter_query(&mut self, query: u32) -> Option<ExitIndex> {
-        let is_known = self.answers.get(query).is_some_and(|entry| entry >= self.epoch);
-        if is_known || !self.context.is_askable(query) {
-            return self.enter_unasked(query);
-        }
-        self.ask(self.place, query, false);
-        self.phase = Phase::Probing;
-        None
-    }
-
-    /// The query of the present step needs no asking, or can't be asked.
-    #[inline(never)]
-    fn enter_unasked(&mut self, query: u32) -> Option<ExitIndex> {
-        let exit = if let Some((entry, observation)) = self.fact(query) {
-            let exit = exit_of(self.check()?, observation, &self.now);
+        let CheckSource::Query(query) = source else { return self.take_elapsed() };
+        let query = self.context.set.query(self.place.runbook, query)?;
+        if let Some((entry, observation)) = self.fact(query) {
+            let exit = exit_of(self.check()?, observation, self.now);
             self.push(Event::Reused { query, entry, exit });
-            exit
-        } else {
-            let exit = self.check()?.unknown_position();
-            self.push(Event::NoSubject { query, exit });
-            exit
-        };
+            return self.exit_or_unknown(exit);
+        }
+        if self.context.is_askable(query) {
+            self.ask(self.place, query, false);
+            self.phase = Phase::Probing;
+            return None;
+        }
+        let check = self.check()?;
+        let exit = check.not_named_position().or_else(|| check.unknown_position()).map(ExitIndex::Step);
+        self.push(Event::NotNamed { query, exit });
         self.exit_or_unknown(exit)
+    }
+
+    /// Asks a query of the present runbook again, afresh. `None` if the subject does not name the part.
+    fn look_again(&mut self, query: QueryIndex) -> Option<RequestId> {
+        let query = self.context.set.query(self.place.runbook, query)?;
+        if !self.context.is_askable(query) {
+            self.push(Event::NotNamed { query, exit: None });
+            return None;
+        }
+        Some(self.ask(self.place, query, false))
+    }
+
+    /// The exit that the value takes in the recheck of the present step: of an act, of a conclusion, or else, where
+    /// nothing is left to explore, of the runbook.
+    fn recheck_exit(&self, value: Value) -> Option<ExitIndex> {
+        match &self.context.step(self.place)?.kind {
+            StepKind::Act(act) => {
+                let taken = act.recheck.as_ref()?.branches.select(value, self.now)?;
+                taken.checked_add(ACT_EXITS).map(ExitIndex::Step)
+            }
+            StepKind::Conclude(conclusion) => {
+                conclusion.unless.as_ref()?.branches.select(value, self.now).map(ExitIndex::Step)
+            }
+            _ => self
+                .context
+                .runbook(self.place)?
+                .unless()?
+                .branches
+                .select(value, self.now)
+                .map(ExitIndex::Unless),
+        }
     }
 
     /// Takes the time since the trigger, which is always known.
     fn take_elapsed(&mut self) -> Option<ExitIndex> {
         let elapsed = self.since_trigger();
-        let exit = self.check()?.branches.select(Value::Duration(elapsed), self.now);
+        let exit = self.check()?.branches.select(Value::Duration(elapsed), self.now).map(ExitIndex::Step);
         self.push(Event::Elapsed { elapsed, exit });
         if exit.is_none() {
             self.abort(Anomaly::NoBranch);
@@ -173,7 +192,6 @@ impl Diagnosis {
         exit
     }
 
-    #[inline(never)]
     fn ask_or_explore(&mut self) {
         match self.check().map(|check| &check.unknown) {
             Some(OnUnknown::Ask { answer_within, .. }) => {
@@ -214,9 +232,9 @@ impl Diagnosis {
             self.abort(Anomaly::IdleLoop);
             return None;
         }
-        self.push(Event::WaitEnded { idle: true, exit: Some(0) });
+        self.push(Event::WaitEnded { idle: true, exit: Some(OVER) });
         self.begin_epoch();
-        Some(0)
+        Some(OVER)
     }
 
     /// Whether this wait was over at once before, with nothing since that is expected to take time: a wait, a
@@ -266,16 +284,14 @@ impl Diagnosis {
     fn begin_act(&mut self) {
         self.begin_epoch();
         let (recheck, within) = match self.context.step(self.place).map(|step| &step.kind) {
-            Some(StepKind::Act(act)) => (act.recheck, act.answer_within),
+            Some(StepKind::Act(act)) => {
+                (act.recheck.as_ref().map(|recheck| recheck.query), act.answer_within)
+            }
             _ => (None, TimeDelta::zero()),
         };
-        let recheck = recheck.and_then(|query| self.context.set.query(self.place.runbook, query));
-        match recheck.filter(|query| self.context.is_askable(*query)) {
-            Some(query) => {
-                let request = self.ask(self.place, query, false);
-                // An approval does not live for ever: nothing is done on one whose recheck never came back.
-                self.phase = Phase::Rechecking { request, due: self.after(within) };
-            }
+        match recheck.and_then(|query| self.look_again(query)) {
+            // An approval does not live for ever: nothing is done on one whose recheck is never answered.
+            Some(request) => self.phase = Phase::Rechecking { request, due: self.after(within) },
             None => self.act(),
         }
     }
@@ -308,7 +324,7 @@ impl Diagnosis {
     /// Ends the present runbook at a conclusion, or without one. Gives the caller's exit where it was called.
     fn conclude(&mut self, conclusion: Option<StepIndex>) -> Option<ExitIndex> {
         self.push(if conclusion.is_some() { Event::Concluded } else { Event::Undetermined });
-        let Some(caller) = self.aside.as_mut().and_then(|aside| aside.callers.pop()) else {
+        let Some(caller) = self.callers.pop() else {
             self.phase = Phase::Ended;
             return None;
         };
@@ -320,7 +336,8 @@ impl Diagnosis {
                 StepKind::Handover(handover) => handover.unknown_position(),
                 _ => None,
             }),
-        };
+        }
+        .map(ExitIndex::Step);
         self.place = caller;
         match exit {
             Some(exit) => self.push(Event::Returned { conclusion, exit }),
@@ -346,15 +363,32 @@ impl Diagnosis {
             self.phase = Phase::Exploring(exploration);
             return;
         }
-        let explored = exploration.conclude(self);
-        self.aside.get_or_insert_default().explored.push((self.place, explored));
-        if let Some(exit) = self.conclude(None) {
+        let not_named = exploration.not_named();
+        let mut explored = exploration.conclude(self);
+        explored.not_named = not_named;
+        // A called runbook that cannot tell is no end: its caller goes on.
+        let unless = if self.callers.is_empty() { self.context.runbook(self.place) } else { None };
+        let unless = unless.and_then(|runbook| runbook.unless()).map(|recheck| recheck.query);
+        if unless.and_then(|query| self.look_again(query)).is_some() {
+            self.phase = Phase::LookingAgain(Some(Box::new(explored)));
+        } else {
+            self.end_undetermined(explored);
+        }
+    }
+
+    fn end_undetermined(&mut self, explored: Explored) {
+        self.explored.push((self.place, explored));
+        self.end(None);
+    }
+
+    /// Ends the present runbook, and goes on in its caller where it has one.
+    fn end(&mut self, conclusion: Option<StepIndex>) {
+        if let Some(exit) = self.conclude(conclusion) {
             self.leave(exit);
         }
     }
 
     fn abort(&mut self, anomaly: Anomaly) {
-        self.remarkable = true;
         self.push(Event::Aborted(anomaly));
         self.open.clear();
         self.phase = Phase::Ended;
@@ -373,7 +407,6 @@ impl Diagnosis {
     }
 
     /// Asks a query for the step at `place`.
-    #[inline]
     fn ask(&mut self, place: Place, query: u32, exploring: bool) -> RequestId {
         let request = self.open_at(place, Wants::Answer { query });
         self.push_at(place, Event::Asked { request, query, exploring });
@@ -385,7 +418,6 @@ impl Diagnosis {
         self.open_at(self.place, wants)
     }
 
-    #[inline]
     fn open_at(&mut self, place: Place, wants: Wants) -> RequestId {
         let request = RequestId(self.next_request);
         self.next_request += 1;
@@ -398,25 +430,24 @@ impl Diagnosis {
         self.open.remove(request);
     }
 
-    #[inline]
     fn push(&mut self, event: Event) {
         self.push_at(self.place, event);
     }
 
-    #[inline]
     fn push_at(&mut self, place: Place, event: Event) {
         self.log.push(Entry { at: self.now, place, event });
     }
 
     fn note_anomaly(&mut self, anomaly: Anomaly) {
-        self.remarkable = true;
         self.push(Event::Anomaly(anomaly));
     }
 
     /// The next entry of the log answers `query`.
     fn remember(&mut self, query: u32) {
         let next = self.log.next();
-        self.answers.set(query, next);
+        if let Some(answer) = self.answers.get_mut(query as usize) {
+            *answer = Some(next);
+        }
     }
 
     /// Whether this alert of the present step was due before: each is told once.
@@ -428,7 +459,7 @@ impl Diagnosis {
 
     /// What this epoch knows of a query: the entry and the observation.
     pub(super) fn fact(&self, query: u32) -> Option<(u32, &Observation)> {
-        let entry = self.answers.get(query)?;
+        let entry = (*self.answers.get(query as usize)?)?;
         if entry < self.epoch {
             return None;
         }
@@ -436,11 +467,15 @@ impl Diagnosis {
     }
 
     fn latest_instant(&self, query: u32) -> Option<DateTime<Utc>> {
-        let entry = self.answers.get(query)?;
+        let entry = (*self.answers.get(query as usize)?)?;
         match self.log.observation_of(self.log.get(entry)?)?.value() {
             Some(Value::Instant(at)) => Some(at),
             _ => None,
         }
+    }
+
+    pub(super) fn last_event(&self) -> Option<&Event> {
+        self.log.entries().last().map(|entry| &entry.event)
     }
 
     /// The entry that made the present step unknown.
@@ -449,16 +484,12 @@ impl Diagnosis {
     }
 }
 
-/// The way out that an answer takes: its branch, or the step's own way out for unknown. None where the step
-/// explores or asks a person then.
-#[inline]
-pub(super) fn exit_of(
-    check: &CheckStep,
-    observation: &Observation,
-    now: &DateTime<Utc>,
-) -> Option<ExitIndex> {
+/// The exit that an answer takes: its branch, or the step's own exit for unknown. None where the step explores or asks a
+/// person then.
+pub(super) fn exit_of(check: &CheckStep, observation: &Observation, now: DateTime<Utc>) -> Option<ExitIndex> {
     match observation {
-        Observation::Known(evidence) => check.branches.taken_by(&evidence.value, now),
+        Observation::Known(evidence) => check.branches.select(evidence.value, now),
         Observation::Unknown(_) => check.unknown_position(),
     }
+    .map(ExitIndex::Step)
 }

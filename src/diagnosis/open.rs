@@ -4,14 +4,9 @@ use super::AnswerError;
 use super::log::Place;
 use super::output::RequestId;
 
-/// The open requests, in the order of their numbers. Nearly always it is one, which is held without an allocation;
-/// only exploring has several.
+/// The open requests, in the order of their numbers. Only exploring has more than one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OpenRequests {
-    first: Option<Open>,
-    /// Those after `first`, or after one that stood there.
-    others: Vec<Open>,
-}
+pub(super) struct OpenRequests(Vec<Open>);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
@@ -36,75 +31,36 @@ pub(super) enum Wants {
 }
 
 impl OpenRequests {
-    #[inline]
     pub(super) fn find(&self, request: RequestId) -> Option<&Open> {
-        match &self.first {
-            Some(first) if first.request == request => Some(first),
-            _ => self.find_other(request),
-        }
-    }
-
-    #[inline(never)]
-    fn find_other(&self, request: RequestId) -> Option<&Open> {
-        self.others.iter().find(|open| open.request == request)
+        self.0.iter().find(|open| open.request == request)
     }
 
     /// The first that was not handed out; it counts as handed out from now on.
-    #[inline]
-    pub(super) fn hand_out(&mut self) -> Option<&Open> {
-        match &mut self.first {
-            Some(first) if !first.handed_out => {
-                first.handed_out = true;
-                Some(first)
-            }
-            _ => Self::hand_out_other(&mut self.others),
-        }
-    }
-
-    #[inline(never)]
-    fn hand_out_other(others: &mut [Open]) -> Option<&Open> {
-        let open = others.iter_mut().find(|open| !open.handed_out)?;
+    pub(super) fn hand_out(&mut self) -> Option<Open> {
+        let open = self.0.iter_mut().find(|open| !open.handed_out)?;
         open.handed_out = true;
-        Some(open)
+        Some(*open)
     }
 
     pub(super) fn hand_out_again(&mut self) {
-        for open in self.first.iter_mut().chain(&mut self.others) {
-            open.handed_out = false;
-        }
+        self.0.iter_mut().for_each(|open| open.handed_out = false);
     }
 
     /// Adds one whose number is above all others.
-    #[inline]
     pub(super) fn add(&mut self, open: Open) {
-        if self.first.is_none() && self.others.is_empty() {
-            self.first = Some(open);
-        } else {
-            self.others.push(open);
-        }
+        self.0.push(open);
     }
 
-    #[inline]
     pub(super) fn remove(&mut self, request: RequestId) {
-        if self.first.is_some_and(|open| open.request == request) {
-            self.first = None;
-        } else {
-            self.remove_other(request);
-        }
-    }
-
-    #[inline(never)]
-    fn remove_other(&mut self, request: RequestId) {
-        self.others.retain(|open| open.request != request);
+        self.0.retain(|open| open.request != request);
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.0.clear();
     }
 }
 
 impl Wants {
-    #[cold]
     pub(super) fn refuse(self, request: RequestId, given: &'static str) -> AnswerError {
         AnswerError::WrongKind { request, wanted: self.text(), given }
     }

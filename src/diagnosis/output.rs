@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use super::finding::Finding;
-use super::log::Place;
+use super::log::{ExitIndex, Place};
 use crate::fact::{Detail, Details, Domain, Source, Value};
-use crate::runbook::step::{About, AlertText, Query, Severity, Step};
-use crate::runbook::{Runbook, RunbookSet};
+use crate::runbook::step::{About, AlertText, Exit, Query, Recheck, Severity, Step, StepKind};
+use crate::runbook::{CLOCK_TOLERANCE, Runbook, RunbookSet};
 use crate::subject::{Scope, Subject, Trigger};
 
 /// What a diagnosis wants next.
@@ -35,7 +35,7 @@ pub enum Output {
         until: Option<DateTime<Utc>>,
     },
     /// It has ended; every later poll says the same.
-    Concluded(Finding),
+    Concluded(Box<Finding>),
 }
 
 /// The identity of a diagnosis: a ULID. As text its 26 letters and digits, in documents too.
@@ -133,40 +133,7 @@ pub(super) struct Context {
     pub(super) subject: Subject,
     pub(super) trigger: Trigger,
     pub(super) started_at: DateTime<Utc>,
-    /// What the subject names.
-    named: Named,
 }
-
-/// The parts that a subject names, a bit for each scope and one for the period: asked at every step.
-#[derive(Clone, Copy)]
-struct Named(u8);
-
-impl Named {
-    const PERIOD: u8 = 1 << 7;
-
-    #[inline]
-    fn by(subject: &Subject) -> Self {
-        let scopes = Scope::ALL.into_iter().filter(|scope| subject.name_of(*scope).is_some());
-        let period = if subject.period.is_some() { Self::PERIOD } else { 0 };
-        Self(scopes.fold(period, |named, scope| named | Self::bit(scope)))
-    }
-
-    const fn bit(scope: Scope) -> u8 {
-        1 << scope as u8
-    }
-
-    /// Whether what the query asks about is among them.
-    const fn holds(self, query: &Query) -> bool {
-        let period = match query.about {
-            About::Now => 0,
-            About::Period => Self::PERIOD,
-        };
-        let needed = Self::bit(query.scope) | period;
-        self.0 & needed == needed
-    }
-}
-
-const _: () = assert!(Scope::ALL.len() < 7, "the period's bit is no scope's");
 
 impl fmt::Debug for Context {
     /// Without the runbooks: a request is shown in a line.
@@ -179,23 +146,50 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
-    #[inline]
-    pub(super) fn new(
-        id: DiagnosisId,
-        set: RunbookSet,
-        entry: u32,
-        subject: Subject,
-        trigger: Trigger,
-        started_at: DateTime<Utc>,
-    ) -> Self {
-        let named = Named::by(&subject);
-        Self { id, set, entry, subject, trigger, started_at, named }
+    /// Whether the subject names what the query of the set asks about.
+    pub(super) fn is_askable(&self, query: u32) -> bool {
+        self.set.queries().get(query as usize).is_some_and(|query| {
+            let period = query.about == About::Now || self.subject.period.is_some();
+            period && self.subject.name_of(query.scope).is_some()
+        })
     }
 
-    /// Whether the subject names what the query of the set asks about.
-    #[inline]
-    pub(super) fn is_askable(&self, query: u32) -> bool {
-        self.set.queries().get(query as usize).is_some_and(|query| self.named.holds(query))
+    /// What the subject does not name of that which the query asks about: the part, or the period.
+    pub(super) fn unnamed_part(&self, query: &Query) -> &'static str {
+        if self.subject.name_of(query.scope).is_none() { query.scope.name() } else { "period" }
+    }
+
+    /// The exit of a step, or of the `unless` of its runbook.
+    pub(super) fn exit(&self, place: Place, exit: ExitIndex) -> Option<&Exit> {
+        match exit {
+            ExitIndex::Step(position) => self.step(place)?.kind.exit(position),
+            ExitIndex::Unless(position) => self.runbook(place)?.unless()?.branches.exit(position.into()),
+        }
+    }
+
+    /// The exit in words.
+    pub(super) fn exit_name(&self, place: Place, exit: ExitIndex) -> String {
+        let name = match exit {
+            ExitIndex::Step(position) => self.step(place).map(|step| step.kind.exit_name(position)),
+            ExitIndex::Unless(position) => {
+                self.runbook(place).and_then(Runbook::unless).map(|recheck| recheck.exit_name(position))
+            }
+        };
+        name.unwrap_or_default()
+    }
+
+    /// How far clocks may differ, by the runbook of that step.
+    pub(super) fn clock_tolerance(&self, place: Place) -> TimeDelta {
+        self.runbook(place).map_or(CLOCK_TOLERANCE, Runbook::clock_tolerance)
+    }
+
+    /// What is asked again at a step: before its act, before its conclusion, or before the runbook ends undetermined.
+    pub(super) fn recheck(&self, place: Place) -> Option<&Recheck> {
+        match &self.step(place)?.kind {
+            StepKind::Act(act) => act.recheck.as_deref(),
+            StepKind::Conclude(conclusion) => conclusion.unless.as_deref(),
+            _ => self.runbook(place)?.unless(),
+        }
     }
 
     pub(super) fn runbook(&self, place: Place) -> Option<&Runbook> {
@@ -255,9 +249,6 @@ context!(ProbeRequest ApprovalRequest ActRequest AskRequest Alert);
 
 /// A check to be asked.
 #[derive(Clone, Debug)]
-// In this order what is asked for first is a word of its own, at the end: a request is read right after it was made,
-// and the processor waits where a word is read that was written in parts.
-#[repr(C)]
 pub struct ProbeRequest {
     pub(super) context: Arc<Context>,
     pub(super) since: DateTime<Utc>,
@@ -286,6 +277,12 @@ impl ProbeRequest {
     #[must_use]
     pub const fn since(&self) -> DateTime<Utc> {
         self.since
+    }
+
+    /// How far the clocks of the platform may differ: what is dated further ahead is in the future.
+    #[must_use]
+    pub fn clock_tolerance(&self) -> TimeDelta {
+        self.context.clock_tolerance(self.place)
     }
 }
 
@@ -536,7 +533,7 @@ pub struct Alert {
     pub(super) context: Arc<Context>,
     pub(super) place: Place,
     /// The exit of the step that it stands on.
-    pub(super) exit: u16,
+    pub(super) exit: ExitIndex,
     pub(super) at: DateTime<Utc>,
     pub(super) number: u32,
 }
@@ -567,6 +564,6 @@ impl Alert {
     }
 
     fn alert(&self) -> Option<&AlertText> {
-        self.context.step(self.place)?.kind.exit(self.exit)?.alert.as_ref()
+        self.context.exit(self.place, self.exit)?.alert.as_ref()
     }
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::log::{Event, Place};
+use super::log::{Event, ExitIndex, Place};
 use super::{Bundle, Diagnosis, Ending, Finding, NoSuchRunbook};
 use crate::runbook::step::{CheckSource, OnUnknown, StepIndex, StepKind};
 use crate::runbook::{Runbook, RunbookSet};
@@ -105,7 +105,7 @@ pub struct Rehearsed {
 pub struct Way {
     /// The name of the runbook.
     pub runbook: Box<str>,
-    /// The id of the step.
+    /// The id of the step; `unless` for what the runbook asks again before an undetermined end.
     pub step: Box<str>,
     /// Its position among the ways out of the step, as [`StepKind::exit`] counts them; `None` for an unknown
     /// answer that is explored, or that a person is asked about.
@@ -271,12 +271,16 @@ impl Rehearsed {
 fn ways_taken(diagnosis: &Diagnosis) -> BTreeSet<Way> {
     let set = &diagnosis.context.set;
     let way = |place: Place, exit| Some(Way::new(set.runbook(place.runbook)?, place.step, exit));
+    let is_check = |place| {
+        let step = diagnosis.context.step(place);
+        step.is_some_and(|step| matches!(step.kind, StepKind::Check(_)))
+    };
     let mut taken = BTreeSet::new();
     for entry in diagnosis.log.entries() {
         let exit = match &entry.event {
-            Event::Answered { exit, .. } | Event::Reused { exit, .. } | Event::NoSubject { exit, .. } => {
-                *exit
-            }
+            // Without an exit these explore, or ask a person.
+            Event::Answered { exit, .. } | Event::Reused { exit, .. } => *exit,
+            Event::NotNamed { exit, .. } if is_check(entry.place) => *exit,
             other => match other.exit() {
                 None => continue,
                 exit => exit,
@@ -288,18 +292,21 @@ fn ways_taken(diagnosis: &Diagnosis) -> BTreeSet<Way> {
 }
 
 impl Way {
-    fn new(runbook: &Runbook, step: StepIndex, exit: Option<u16>) -> Self {
+    fn new(runbook: &Runbook, step: StepIndex, exit: Option<ExitIndex>) -> Self {
         let found = runbook.step(step);
         let name = match (found, exit) {
-            (Some(step), Some(exit)) => step.kind.exit_name(exit),
+            (Some(step), Some(ExitIndex::Step(exit))) => step.kind.exit_name(exit),
+            (_, Some(ExitIndex::Unless(exit))) => {
+                runbook.unless().map_or_else(String::new, |recheck| recheck.exit_name(exit))
+            }
             _ => "unknown".to_owned(),
         };
-        Self {
-            runbook: runbook.name().into(),
-            step: found.map_or("?", |step| &step.id).into(),
-            exit,
-            name: name.into(),
-        }
+        let (step, exit) = match exit {
+            Some(ExitIndex::Unless(exit)) => ("unless", Some(exit)),
+            Some(ExitIndex::Step(exit)) => (found.map_or("?", |step| &step.id), Some(exit)),
+            None => (found.map_or("?", |step| &step.id), None),
+        };
+        Self { runbook: runbook.name().into(), step: step.into(), exit, name: name.into() }
     }
 
     /// Every way out of every step of a runbook, unknown answers included.
@@ -307,7 +314,8 @@ impl Way {
     pub fn all_of(runbook: &Runbook) -> BTreeSet<Self> {
         let mut ways = BTreeSet::new();
         for (at, step) in (0_u32..).map(StepIndex).zip(runbook.steps()) {
-            ways.extend(step.kind.exits().map(|(exit, _)| Self::new(runbook, at, Some(exit))));
+            let exits = step.kind.exits().map(|(exit, _)| Some(ExitIndex::Step(exit)));
+            ways.extend(exits.map(|exit| Self::new(runbook, at, exit)));
             if let StepKind::Check(check) = &step.kind
                 && matches!(check.unknown, OnUnknown::Explore | OnUnknown::Ask { .. })
                 && check.source != CheckSource::Elapsed
@@ -315,6 +323,9 @@ impl Way {
                 ways.insert(Self::new(runbook, at, None));
             }
         }
+        let unless = runbook.unless().map_or(0, |recheck| recheck.branches.as_slice().len());
+        let unless = (0..u16::MAX).take(unless).map(|exit| Some(ExitIndex::Unless(exit)));
+        ways.extend(unless.map(|exit| Self::new(runbook, runbook.start(), exit)));
         ways
     }
 }

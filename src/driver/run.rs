@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
                 Output::Ask(request) => Task::of(Purpose::Word(request.id), ask(driver, request)),
                 Output::Alert(alert) => Task::of(Purpose::Alert, tell(driver, alert)),
                 Output::Pending { until } => return (None, until),
-                Output::Concluded(finding) => return (Some(finding), None),
+                Output::Concluded(finding) => return (Some(*finding), None),
             };
             self.tasks.push(task);
         }
@@ -324,7 +324,8 @@ async fn observe(
     loop {
         let (since, triggered_at) = (request.since(), request.trigger().at);
         let now = asked_at.take().unwrap_or_else(|| driver.clock.now());
-        let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now);
+        let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now)
+            .with_clock_tolerance(request.clock_tolerance());
         let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
         let failure = match within(&*driver.timer, retry.attempt, asked).await {
             Some(Ok(observation)) => return observation,

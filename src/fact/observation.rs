@@ -63,6 +63,8 @@ pub enum UnknownReason {
     Stale,
     /// The facts came, and do not decide the question.
     Undetermined,
+    /// The answer, or what it is judged from, is dated in the future by more than clocks may differ.
+    Future,
     /// The answer is no value of the check's domain (another kind, NaN, a choice that is not listed).
     NotInDomain,
     /// The person who was asked did not know, or did not answer.
@@ -80,6 +82,7 @@ impl UnknownReason {
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Stale => "stale",
+            Self::Future => "future",
             Self::Undetermined => "undetermined",
             Self::NotInDomain => "not-in-domain",
             Self::NoAnswer => "no-answer",

@@ -4,19 +4,21 @@ use std::fmt::Write as _;
 use std::ops::Bound;
 
 use super::guard::{Guard, Values};
-use super::step::StepKind;
+use super::step::{ACT_EXITS, Recheck, StepKind};
 use crate::fact::{Domain, Kind};
 use crate::time::format_duration;
 
 impl StepKind {
-    /// The way out at `position` in words: the guard of a branch (`from 5m below 30m`), or the name of the way
-    /// out (`done`, `expired`, `unknown`).
+    /// The exit at `position` in words: the guard of a branch (`from 5m below 30m`), or the name of the exit (`done`,
+    /// `expired`, `unknown`, `not named`).
     #[must_use]
     pub fn exit_name(&self, position: u16) -> String {
         let at = usize::from(position);
         match self {
             Self::Check(check) => match check.branches.as_slice().get(at) {
                 Some(branch) => branch.guard.describe(check.branches.domain()),
+                None if check.not_named_position() == Some(position) => "not named".to_owned(),
+                None if check.expired_position() == Some(position) => "no answer".to_owned(),
                 None => "unknown".to_owned(),
             },
             Self::Ask(ask) => match ask.branches.as_slice().get(at) {
@@ -24,11 +26,13 @@ impl StepKind {
                 None => "no answer".to_owned(),
             },
             Self::Wait(_) => "over".to_owned(),
-            Self::Act(_) => ["done", "refused", "failed", "expired", "needless"]
-                .get(at)
-                .copied()
-                .unwrap_or("?")
-                .to_owned(),
+            Self::Act(act) => match ["done", "refused", "failed", "expired"].get(at) {
+                Some(name) => (*name).to_owned(),
+                None => {
+                    let recheck = act.recheck.as_deref();
+                    recheck.map_or_else(String::new, |recheck| recheck.exit_name(position - ACT_EXITS))
+                }
+            },
             Self::Handover(handover) => match handover.branches.get(at) {
                 Some(branch) => branch.conclusions.join(" | "),
                 None if handover.otherwise.is_some() && at == handover.branches.len() => {
@@ -36,8 +40,21 @@ impl StepKind {
                 }
                 None => "unknown".to_owned(),
             },
-            Self::Conclude(_) => String::new(),
+            Self::Conclude(conclusion) => {
+                let recheck = conclusion.unless.as_deref();
+                recheck.map_or_else(String::new, |recheck| recheck.exit_name(position))
+            }
         }
+    }
+}
+
+impl Recheck {
+    /// The exit at `position` in words: its id and the guard (`back: yes`).
+    #[must_use]
+    pub fn exit_name(&self, position: u16) -> String {
+        let branch = self.branches.as_slice().get(usize::from(position));
+        let guard = branch.map_or_else(String::new, |branch| branch.guard.describe(self.branches.domain()));
+        format!("{}: {guard}", self.id)
     }
 }
 

@@ -1,7 +1,5 @@
 #![doc = include_str!("document/format.md")]
 
-#[cfg(feature = "toml")]
-mod plain;
 mod tree;
 
 use chrono::TimeDelta;
@@ -118,9 +116,6 @@ impl Document {
         let lines: Box<[At]> = std::iter::once(0)
             .chain(text.bytes().zip(1_u32..).filter(|(byte, _)| *byte == b'\n').map(|(_, next)| next))
             .collect();
-        if let Some(table) = plain::read(text) {
-            return Ok(Self { table, lines, faults: Vec::new() });
-        }
         let parsed = toml::de::DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(text.len(), |span| span.start);
             let line = line_of(&lines, u32::try_from(at).unwrap_or(NOWHERE)).unwrap_or(1);

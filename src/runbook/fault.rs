@@ -263,20 +263,38 @@ pub enum FaultKind {
         /// The step that asks the instant.
         fact: Box<str>,
     },
-    /// A recheck that does not answer yes or no.
-    #[error("a recheck must be a flag, and `{check}` is a {domain}")]
-    RecheckNoFlag {
-        /// The check.
-        check: Box<str>,
-        /// Its domain.
-        domain: Box<str>,
+    /// A recheck that is not declared.
+    #[error("there is no recheck `{recheck}`; declare it under [rechecks]")]
+    UnknownRecheck {
+        /// Its id.
+        recheck: Box<str>,
     },
-    /// A way out by `needless` without a recheck.
-    #[error("without a recheck nothing can be needless; add the recheck or remove this way out")]
-    NeedlessWithoutRecheck,
-    /// A recheck without a way out by `needless`.
-    #[error("the recheck may find that there is nothing to do; add `needless` to `on`")]
-    RecheckWithoutNeedless,
+    /// A recheck that nothing uses.
+    #[error("nothing uses the recheck `{recheck}`; name it in a `recheck` or an `unless`, or remove it")]
+    UnusedRecheck {
+        /// Its id.
+        recheck: Box<str>,
+    },
+    /// A list without any branch.
+    #[error("a recheck needs at least one branch; add one")]
+    NoBranches,
+    /// A recheck of an `unless` that leads to something else than an end.
+    #[error(
+        "an `unless` uses it, so its branches must lead to conclusions without an `unless`, and `{target}` is none"
+    )]
+    UnlessTarget {
+        /// The id of the step or conclusion.
+        target: Box<str>,
+    },
+    /// An exit for a part that every subject names.
+    #[error("every subject names a {scope}; remove `not_named`")]
+    AlwaysNamed {
+        /// What the check asks about.
+        scope: crate::subject::Scope,
+    },
+    /// `future` on a check whose values are no instants.
+    #[error("`future` is for instants only; remove it")]
+    FutureNoInstant,
     /// A step that no way from the start leads to.
     #[error("no way from the start leads here; lead one here or remove it")]
     Unreachable,

@@ -1,11 +1,12 @@
 //! What a runbook means, in 32 bytes.
 //!
 //! The canonical form holds all that decides where a diagnosis goes, what it asks, and of whom: name and
-//! version, start, prior, and each step by its id with its check, params, guards, ways out, waits, approval,
-//! questions, and each conclusion with its root cause, severity and whether it is a recovery. It holds the
-//! severity of alerts and that there is a note or an alert.
+//! version, start, prior, clock tolerance, longest duration, what is asked before an undetermined end, and each step
+//! by its id with its check, params, guards, exits and the causes they support, waits, approval, rechecks, questions,
+//! and each conclusion with its root cause, severity and whether it is a recovery. It holds the severity of alerts and
+//! that there is a note or an alert.
 //!
-//! It leaves out what is only read: titles, advice, and the words of notes and alerts, so that a better word
+//! It leaves out what is only read: titles, advice, groups, and the words of notes and alerts, so that a better word
 //! orphans no running diagnosis. It leaves out how the same is written: the format, the order of keys, steps
 //! and branches, the names of thresholds, and which of two equal guards stands there (`up_to = 5` is
 //! `below = 6` for a count).
@@ -22,7 +23,10 @@ use sha2::{Digest, Sha256};
 
 use super::Graph;
 use super::guard::{Branches, Guard, Values};
-use super::step::{About, ApprovalPolicy, CheckSource, Exit, OnUnknown, Param, Query, QueryIndex, StepKind};
+use super::step::{
+    About, ApprovalPolicy, CheckSource, Exit, OnFuture, OnUnknown, Param, Query, QueryIndex, Recheck,
+    StepKind,
+};
 use super::validate::{Line, Span};
 use crate::fact::{Domain, Kind};
 
@@ -109,12 +113,15 @@ impl<'de> Deserialize<'de> for Fingerprint {
 /// The fingerprint of a graph, whatever stands in its field.
 pub(super) fn of(graph: &Graph) -> Fingerprint {
     let mut form = Form::default();
-    form.text("iot-runbook fingerprint 1");
+    form.text("iot-runbook fingerprint 2");
     form.text(&graph.name);
     form.whole(graph.version.into());
     form.whole(graph.start.0.into());
     form.length(graph.prior.len());
     graph.prior.iter().for_each(|cause| form.text(cause));
+    form.duration(graph.clock_tolerance);
+    form.duration(graph.longest);
+    form.optional(graph.unless.as_deref(), |form, recheck| form.recheck(recheck, &graph.queries));
     form.length(graph.steps.len());
     let mut hash = Sha256::new();
     for step in &graph.steps {
@@ -191,12 +198,14 @@ impl Form {
                         self.tag(2);
                         self.exit(exit);
                     }
-                    OnUnknown::Ask { question, answer_within } => {
+                    OnUnknown::Ask { question, answer_within, expired } => {
                         self.tag(3);
                         self.text(question);
                         self.duration(*answer_within);
+                        self.optional(expired.as_ref(), Self::exit);
                     }
                 }
+                self.optional(check.not_named.as_ref(), Self::exit);
             }
             StepKind::Wait(wait) => {
                 self.tag(2);
@@ -217,11 +226,10 @@ impl Form {
                     ApprovalPolicy::Never => 3,
                 });
                 self.duration(act.answer_within);
-                self.optional(act.recheck, |form, query| form.query_at(query, queries));
+                self.optional(act.recheck.as_deref(), |form, recheck| form.recheck(recheck, queries));
                 for exit in [&act.done, &act.refused, &act.failed, &act.expired] {
                     self.exit(exit);
                 }
-                self.optional(act.needless.as_ref(), Self::exit);
             }
             StepKind::Ask(ask) => {
                 self.tag(4);
@@ -247,8 +255,16 @@ impl Form {
                 self.optional(conclusion.root_cause.as_deref(), Self::text);
                 self.text(conclusion.severity.name());
                 self.flag(conclusion.recovered);
+                self.optional(conclusion.unless.as_deref(), |form, recheck| form.recheck(recheck, queries));
             }
         }
+    }
+
+    /// A recheck by what it asks and where it leads; its id appears in the notes of a finding.
+    fn recheck(&mut self, recheck: &Recheck, queries: &[Query]) {
+        self.text(&recheck.id);
+        self.query_at(recheck.query, queries);
+        self.branches(&recheck.branches);
     }
 
     fn query_at(&mut self, index: QueryIndex, queries: &[Query]) {
@@ -292,6 +308,7 @@ impl Form {
             About::Period => 2,
         });
         self.optional(query.stale_after, Self::duration);
+        self.flag(query.future == OnFuture::Value);
     }
 
     fn domain(&mut self, domain: &Domain) {
@@ -357,5 +374,9 @@ impl Form {
         self.whole(exit.to.0.into());
         self.flag(exit.note.is_some());
         self.optional(exit.alert.as_ref(), |form, alert| form.text(alert.severity.name()));
+        self.optional(exit.supports.as_deref(), |form, causes| {
+            form.length(causes.len());
+            causes.iter().for_each(|cause| form.text(cause));
+        });
     }
 }

@@ -9,7 +9,6 @@ use petgraph::graph::DiGraph;
 use sha2::{Digest as _, Sha256};
 
 use super::step::{Query, QueryIndex, Step, StepIndex, StepKind};
-use super::ways::{Way, Ways};
 use super::{Fingerprint, Runbook};
 
 /// Runbooks with every handover among them linked. Cheap to clone.
@@ -33,7 +32,6 @@ struct Member {
     runbook: Runbook,
     /// The set-wide query of each query of the runbook.
     queries: Box<[u32]>,
-    ways: Ways,
     links: HashMap<StepIndex, Link>,
     /// Over the runbook and all that it can hand over to.
     fingerprint: Fingerprint,
@@ -162,10 +160,7 @@ impl RunbookSet {
             .zip(query_maps)
             .zip(links)
             .zip(fingerprints)
-            .map(|(((runbook, queries), links), fingerprint)| {
-                let ways = Ways::new(&runbook, &queries);
-                Member { runbook, queries, ways, links, fingerprint }
-            })
+            .map(|(((runbook, queries), links), fingerprint)| Member { runbook, queries, links, fingerprint })
             .collect();
         Ok(Self(Arc::new(Linked { members, by_name: by_name.into(), queries })))
     }
@@ -223,12 +218,6 @@ impl RunbookSet {
     /// The set-wide position of a query of one runbook.
     pub(crate) fn query(&self, runbook: u32, query: QueryIndex) -> Option<u32> {
         self.member(runbook)?.queries.get(query.position()).copied()
-    }
-
-    /// The way out of a step of one runbook, at the position that [`StepKind::exit`] numbers.
-    #[inline]
-    pub(crate) fn way(&self, runbook: u32, step: StepIndex, exit: u16) -> Option<Way> {
-        self.member(runbook)?.ways.get(step, exit)
     }
 
     pub(crate) fn link(&self, runbook: u32, step: StepIndex) -> Option<&Link> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ pub struct Step {
     pub title: Box<str>,
     /// What the person who reads it should look at or do.
     pub advice: Box<[Box<str>]>,
+    /// The group that charts and reports draw it in, such as `network`. It has no effect on the walk.
+    pub group: Option<Box<str>>,
     /// What it does.
     pub kind: StepKind,
 }
@@ -89,8 +92,9 @@ impl StepKind {
                 CheckSource::Elapsed => None,
             },
             Self::Wait(wait) => wait.until.map(|until| until.fact),
-            Self::Act(act) => act.recheck,
-            Self::Ask(_) | Self::Handover(_) | Self::Conclude(_) => None,
+            Self::Act(act) => act.recheck.as_ref().map(|recheck| recheck.query),
+            Self::Conclude(conclusion) => conclusion.unless.as_ref().map(|recheck| recheck.query),
+            Self::Ask(_) | Self::Handover(_) => None,
         }
     }
 }
@@ -105,6 +109,9 @@ pub struct Exit {
     pub note: Option<Box<str>>,
     /// An alert to be handed out once when this way is taken.
     pub alert: Option<AlertText>,
+    /// The root causes that taking this exit speaks for, where the document declares them. `None`: they are derived
+    /// from the graph. Empty: none.
+    pub supports: Option<Box<[Box<str>]>>,
 }
 
 /// What an alert says, and how urgent it is.
@@ -171,6 +178,33 @@ pub struct Query {
     pub about: About,
     /// An answer whose `observed_at` is this much older than the moment it arrives is unknown (`stale`).
     pub stale_after: Option<TimeDelta>,
+    /// What an instant beyond the clock tolerance in the future means.
+    pub future: OnFuture,
+}
+
+/// What an instant in the future means, beyond the runbook's clock tolerance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum OnFuture {
+    /// The value is unknown.
+    Unknown,
+    /// It is a value like any other: a branch takes it.
+    Value,
+}
+
+/// A question that is asked again right before something costly is done or said: before an act, or before a
+/// conclusion. It is always asked afresh.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Recheck {
+    /// Its id, unique among the rechecks of the runbook.
+    pub id: Box<str>,
+    /// What is asked.
+    pub query: QueryIndex,
+    /// The exits for the values that change the course. They are disjoint and need not cover the domain: any other
+    /// value, and unknown, go on as if nobody had asked.
+    pub branches: Branches,
 }
 
 /// Whether a question is about now or about the past period that the subject names.
@@ -226,6 +260,8 @@ pub struct CheckStep {
     pub branches: Branches,
     /// What an unknown answer means.
     pub unknown: OnUnknown,
+    /// The exit for a subject that does not name the part that the check asks about. Without it `unknown` decides.
+    pub not_named: Option<Exit>,
 }
 
 /// Where the value of a check step comes from.
@@ -246,12 +282,14 @@ pub enum OnUnknown {
     Explore,
     /// Go on at a step.
     Go(Exit),
-    /// Ask a person for a value of the same domain; where none comes in time, explore.
+    /// Ask a person for a value of the same domain.
     Ask {
         /// What the person is asked.
         question: Box<str>,
         /// How long they have; positive.
         answer_within: TimeDelta,
+        /// The exit where no person answers in time, or they do not know. Without it the diagnosis explores.
+        expired: Option<Exit>,
     },
 }
 
@@ -320,18 +358,16 @@ pub struct ActStep {
     pub approval: ApprovalPolicy,
     /// How long the approval may take, and how long the act may take once it is approved; positive.
     pub answer_within: TimeDelta,
-    /// A query with a flag, asked afresh right before the act: yes means that there is nothing left to do.
-    pub recheck: Option<QueryIndex>,
+    /// What is asked again once the approval is in.
+    pub recheck: Option<Arc<Recheck>>,
     /// It was done.
     pub done: Exit,
     /// The person, the policy or the actuator (not safe) refused.
     pub refused: Exit,
     /// It was tried and failed.
     pub failed: Exit,
-    /// No approval, or no word of the act, in time.
+    /// No approval, or no report of the act, in time.
     pub expired: Exit,
-    /// The recheck said yes; there where there is a recheck.
-    pub needless: Option<Exit>,
 }
 
 /// A step that asks a person.
@@ -373,7 +409,7 @@ pub struct HandoverBranch {
 }
 
 /// An end of a runbook. Its id is that of its step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Conclusion {
     /// The root cause it names, such as `power-loss`.
@@ -382,97 +418,108 @@ pub struct Conclusion {
     pub severity: Severity,
     /// Whether it means that the subject has recovered.
     pub recovered: bool,
+    /// What is asked again right before it is concluded.
+    pub unless: Option<Arc<Recheck>>,
 }
 
+/// The exits of an act before those of its recheck: `done`, `refused`, `failed`, `expired`.
+pub(crate) const ACT_EXITS: u16 = 4;
+
 impl StepKind {
-    /// How many ways lead out of it; a conclusion has none.
+    /// The number of exits.
     #[must_use]
     pub fn exit_count(&self) -> usize {
-        match self {
-            Self::Check(check) => {
-                check.branches.as_slice().len() + usize::from(check.unknown.exit().is_some())
-            }
-            Self::Wait(_) => 1,
-            Self::Act(act) => 4 + usize::from(act.needless.is_some()),
-            Self::Ask(ask) => ask.branches.as_slice().len() + 1,
-            Self::Handover(handover) => {
-                handover.branches.len() + usize::from(handover.otherwise.is_some()) + 1
-            }
-            Self::Conclude(_) => 0,
-        }
+        self.exits().count()
     }
 
-    /// The way out at `position`: a check's branches, then its `unknown` where that is a step; a wait's one; an
-    /// act's `done`, `refused`, `failed`, `expired`, `needless`; a question's branches, then `expired`; a
-    /// handover's branches, `otherwise`, `unknown`.
+    /// The exit at `position`:
+    ///
+    /// - a check's branches, then that of an unknown value (or of a person who does not answer) where it has one, then
+    ///   `not_named` where it has one
+    /// - a wait's one
+    /// - an act's `done`, `refused`, `failed`, `expired`, then the branches of its recheck
+    /// - a question's branches, then `expired`
+    /// - a handover's branches, `otherwise` where it has one, `unknown`
+    /// - the branches of a conclusion's `unless`
     #[must_use]
-    #[inline]
     pub fn exit(&self, position: u16) -> Option<&Exit> {
-        match self {
-            Self::Check(check) => check.exit(position),
-            other => other.other_exit(position),
-        }
-    }
-
-    /// The way out of a step that is no check.
-    fn other_exit(&self, position: u16) -> Option<&Exit> {
         let at = usize::from(position);
         match self {
-            Self::Check(check) => check.exit(position),
+            Self::Check(check) => check.exit(at),
             Self::Wait(wait) => Some(&wait.exit).filter(|_| at == 0),
             Self::Act(act) => match at {
                 0 => Some(&act.done),
                 1 => Some(&act.refused),
                 2 => Some(&act.failed),
                 3 => Some(&act.expired),
-                4 => act.needless.as_ref(),
-                _ => None,
+                _ => act.recheck.as_ref()?.branches.exit(at - usize::from(ACT_EXITS)),
             },
             Self::Ask(ask) => ask
                 .branches
                 .exit(at)
                 .or_else(|| Some(&ask.expired).filter(|_| at == ask.branches.as_slice().len())),
-            Self::Handover(handover) => handover.exits().nth(at),
-            Self::Conclude(_) => None,
+            Self::Handover(handover) => handover.exit(at),
+            Self::Conclude(conclusion) => conclusion.unless.as_ref()?.branches.exit(at),
         }
     }
 
-    /// Its ways out, in the order of [`StepKind::exit`].
+    /// Its exits, in the order of [`StepKind::exit`].
     pub fn exits(&self) -> impl Iterator<Item = (u16, &Exit)> {
         (0..u16::MAX).map_while(|position| self.exit(position).map(|exit| (position, exit)))
     }
 }
 
 impl OnUnknown {
-    /// The way out, where an unknown answer has one of its own.
+    /// The exit that it has beside the branches: of an unknown value, or of a person who does not answer.
     #[must_use]
     pub const fn exit(&self) -> Option<&Exit> {
         match self {
             Self::Go(exit) => Some(exit),
-            Self::Explore | Self::Ask { .. } => None,
+            Self::Ask { expired, .. } => expired.as_ref(),
+            Self::Explore => None,
         }
     }
 }
 
 impl CheckStep {
-    fn exit(&self, position: u16) -> Option<&Exit> {
-        let at = usize::from(position);
-        match self.branches.exit(at) {
-            None if at == self.branches.as_slice().len() => self.unknown.exit(),
-            exit => exit,
-        }
+    fn exit(&self, at: usize) -> Option<&Exit> {
+        let Some(beyond) = at.checked_sub(self.branches.as_slice().len()) else {
+            return self.branches.exit(at);
+        };
+        self.unknown.exit().into_iter().chain(&self.not_named).nth(beyond)
     }
 
-    /// The position of the way out for an unknown answer, where it has one of its own.
+    fn position(&self, beyond: usize) -> Option<u16> {
+        u16::try_from(self.branches.as_slice().len() + beyond).ok()
+    }
+
+    /// The position of the exit for an unknown value, where it has one of its own.
     pub(crate) fn unknown_position(&self) -> Option<u16> {
-        self.unknown.exit().and_then(|_| u16::try_from(self.branches.as_slice().len()).ok())
+        matches!(self.unknown, OnUnknown::Go(_)).then(|| self.position(0)).flatten()
+    }
+
+    /// The position of the exit for a person who does not answer in time, where it has one.
+    pub(crate) fn expired_position(&self) -> Option<u16> {
+        matches!(self.unknown, OnUnknown::Ask { expired: Some(_), .. }).then(|| self.position(0)).flatten()
+    }
+
+    /// The position of the exit for a subject that does not name the part, where it has one.
+    pub(crate) fn not_named_position(&self) -> Option<u16> {
+        self.not_named.as_ref().and_then(|_| self.position(usize::from(self.unknown.exit().is_some())))
     }
 }
 
 impl HandoverStep {
-    /// Every way out in order: the branches, then `otherwise`, then `unknown`.
+    /// Every exit in order: the branches, then `otherwise`, then `unknown`.
     pub fn exits(&self) -> impl Iterator<Item = &Exit> {
         self.branches.iter().map(|branch| &branch.exit).chain(&self.otherwise).chain([&self.unknown])
+    }
+
+    fn exit(&self, at: usize) -> Option<&Exit> {
+        match self.branches.get(at) {
+            Some(branch) => Some(&branch.exit),
+            None => self.otherwise.iter().chain([&self.unknown]).nth(at - self.branches.len()),
+        }
     }
 
     /// The position of `unknown` among its exits.

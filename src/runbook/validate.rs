@@ -7,18 +7,18 @@
 mod branches;
 mod cover;
 mod declared;
-mod dominators;
 mod graph;
 mod read;
+mod rechecks;
 mod steps;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::document::{Document, NOWHERE, shortened};
 use super::fault::{Fault, FaultKind, Faults};
-use super::step::{Query, QueryIndex, Step, StepIndex};
-use super::{Fingerprint, Graph, Runbook, fingerprint};
+use super::step::{Query, QueryIndex, Step, StepIndex, StepKind};
+use super::{CLOCK_TOLERANCE, Fingerprint, Graph, LONGEST, Runbook, fingerprint};
 use declared::{Check, Threshold};
 use read::{Fields, Key, Place, Spot};
 
@@ -52,6 +52,10 @@ struct Validator<'d> {
     /// Steps and conclusions, with where their keys stand, in the order of their ids.
     ids: Vec<(&'d str, u32)>,
     targets: HashMap<&'d str, StepIndex>,
+    /// The rechecks by their ids.
+    rechecks: HashMap<&'d str, rechecks::Declared>,
+    /// The root causes that conclusions name; `None` where some conclusion could not be read.
+    causes: Option<HashSet<Box<str>>>,
     queries: Vec<Query>,
     known_queries: HashMap<Vec<u8>, QueryIndex>,
     shape: graph::Shape,
@@ -66,6 +70,8 @@ impl<'d> Validator<'d> {
             checks: HashMap::new(),
             ids: Vec::new(),
             targets: HashMap::new(),
+            rechecks: HashMap::new(),
+            causes: None,
             queries: Vec::new(),
             known_queries: HashMap::new(),
             shape: graph::Shape::default(),
@@ -76,20 +82,44 @@ impl<'d> Validator<'d> {
     fn runbook(&mut self, fields: &Fields<'d, '_>) -> Option<Graph> {
         self.only(
             fields,
-            &["name", "version", "title", "start", "prior", "thresholds", "checks", "steps", "conclusions"],
+            &[
+                "name",
+                "version",
+                "title",
+                "start",
+                "prior",
+                "clock_tolerance",
+                "longest",
+                "unless",
+                "thresholds",
+                "checks",
+                "rechecks",
+                "steps",
+                "conclusions",
+            ],
         );
         let name = self.required(fields, "name").and_then(|spot| self.id(spot));
         let version = self.required(fields, "version").and_then(|spot| self.version(spot));
         let title = self.required(fields, "title").and_then(|spot| self.text(spot));
         self.declare_thresholds(fields);
+        let clock_tolerance =
+            fields.get("clock_tolerance").map_or(Some(CLOCK_TOLERANCE), |spot| self.positive(spot));
+        let longest = fields.get("longest").map_or(Some(LONGEST), |spot| self.positive(spot));
         self.declare_checks(fields);
         let count = self.declare_ids(fields)?;
         let start = self.required(fields, "start").and_then(|spot| self.target(spot));
+        self.read_rechecks(fields);
         let mut steps: Vec<Option<Step>> = Vec::new();
         steps.resize_with(count, || None);
         self.read_conclusions(fields, &mut steps);
+        self.causes = self.conclusions_read(&steps).then(|| causes(&steps));
+        let unless = match fields.get("unless") {
+            Some(spot) => self.recheck(spot, start).map(Some),
+            None => Some(None),
+        };
         self.read_steps(fields, &mut steps);
-        let prior = fields.get("prior").map_or(Some(Box::default()), |spot| self.prior(spot, &steps));
+        self.check_unless(fields, &steps);
+        let prior = fields.get("prior").map_or(Some(Box::default()), |spot| self.prior(spot));
         self.report_unused(fields);
         if let Some(start) = start {
             self.prove(fields, start);
@@ -104,6 +134,9 @@ impl<'d> Validator<'d> {
             steps,
             queries: std::mem::take(&mut self.queries).into(),
             prior: prior?,
+            unless: unless?,
+            clock_tolerance: clock_tolerance?,
+            longest: longest?,
         };
         graph.fingerprint = fingerprint::of(&graph);
         Some(graph)
@@ -139,35 +172,31 @@ impl<'d> Validator<'d> {
             return None;
         }
         self.targets = self.ids.iter().zip(0_u32..).map(|((id, _), at)| (*id, StepIndex(at))).collect();
-        self.shape = graph::Shape::new(self.ids.len());
+        let rechecks = self.declare_rechecks(fields);
+        self.shape = graph::Shape::new(self.ids.len(), rechecks);
         Some(self.ids.len())
     }
 
     /// Root causes, each of which some conclusion must name.
-    fn prior(&mut self, spot: Spot<'d, '_>, steps: &[Option<Step>]) -> Option<Box<[Box<str>]>> {
-        let named: std::collections::HashSet<&str> = steps
-            .iter()
-            .flatten()
-            .filter_map(|step| match &step.kind {
-                super::step::StepKind::Conclude(conclusion) => conclusion.root_cause.as_deref(),
-                _ => None,
-            })
-            .collect();
-        // A conclusion that could not be read may have named it.
-        let all_read = self.conclusions_read(steps);
-        let mut seen = std::collections::HashSet::new();
-        let mut causes = Vec::new();
+    fn prior(&mut self, spot: Spot<'d, '_>) -> Option<Box<[Box<str>]>> {
+        self.named_causes(spot).map(Into::into)
+    }
+
+    /// A list of root causes, none twice, each of which some conclusion must name.
+    fn named_causes(&mut self, spot: Spot<'d, '_>) -> Option<Vec<Box<str>>> {
+        let mut seen = HashSet::new();
+        let mut named = Vec::new();
         for spot in self.list(spot)?.each() {
             let place = spot.place;
             let Some(cause) = self.id(spot) else { continue };
             if !seen.insert(cause) {
                 self.fault(&place, FaultKind::Twice { value: cause.into() });
-            } else if all_read && !named.contains(cause) {
+            } else if self.causes.as_ref().is_some_and(|causes| !causes.contains(cause)) {
                 self.fault(&place, FaultKind::UnnamedCause { cause: cause.into() });
             }
-            causes.push(cause.into());
+            named.push(cause.into());
         }
-        Some(causes.into())
+        Some(named)
     }
 
     /// Proves what can be proven of the graph as a whole.
@@ -182,4 +211,13 @@ impl<'d> Validator<'d> {
             self.fault(&place, kind);
         }
     }
+}
+
+/// The root causes that conclusions name.
+fn causes(steps: &[Option<Step>]) -> HashSet<Box<str>> {
+    let causes = steps.iter().flatten().filter_map(|step| match &step.kind {
+        StepKind::Conclude(conclusion) => conclusion.root_cause.clone(),
+        _ => None,
+    });
+    causes.collect()
 }

@@ -59,7 +59,7 @@ restart-gateway: done → verify-reconnect
 restart-gateway: refused → restarted-by-hand
 restart-gateway: failed → restarted-by-hand
 restart-gateway: expired → restarted-by-hand
-restart-gateway: needless → recovered-meanwhile
+restart-gateway: recheck yes → recovered-meanwhile
 restarted-by-hand: yes → verify-reconnect
 restarted-by-hand: no → gateway-fault
 restarted-by-hand: expired → gateway-fault
@@ -143,21 +143,21 @@ follow-up: done → follow-up-required
 follow-up: refused → follow-up-required !
 follow-up: failed → follow-up-required !
 follow-up: expired → follow-up-required !
-follow-up: needless → recovered-meanwhile
+follow-up: recheck yes → recovered-meanwhile
 provisioning-contact: yes → re-provision
 provisioning-contact: no → physical-access
 re-provision: done → verify-re-provisioned
 re-provision: refused → physical-access
 re-provision: failed → physical-access
 re-provision: expired → physical-access
-re-provision: needless → recovered-meanwhile
+re-provision: recheck yes → recovered-meanwhile
 verify-re-provisioned: yes → re-provisioned
 verify-re-provisioned: no → physical-access
 physical-access: done → verify-emergency
 physical-access: refused → recovery-failed
 physical-access: failed → recovery-failed
 physical-access: expired → recovery-failed
-physical-access: needless → recovered-meanwhile
+physical-access: recheck yes → recovered-meanwhile
 verify-emergency: yes → emergency-certificate-installed
 verify-emergency: no → recovery-failed
 ";
@@ -265,7 +265,9 @@ fn way_out<'r>(kind: &'r StepKind, written: &str) -> (String, &'r Exit) {
         (StepKind::Act(step), "refused") => named(&step.refused),
         (StepKind::Act(step), "failed") => named(&step.failed),
         (StepKind::Act(step), "expired") => named(&step.expired),
-        (StepKind::Act(step), "needless") => named(step.needless.as_ref().unwrap()),
+        (StepKind::Act(step), _) => {
+            branch(&step.recheck.as_ref().unwrap().branches, written.strip_prefix("recheck ").unwrap())
+        }
         (StepKind::Ask(step), "expired") => named(&step.expired),
         (StepKind::Ask(step), _) => branch(&step.branches, written),
         (StepKind::Handover(step), "any") => named(step.otherwise.as_ref().unwrap()),
@@ -281,7 +283,7 @@ fn ways_out(kind: &StepKind) -> usize {
             step.branches.as_slice().len() + usize::from(matches!(step.unknown, OnUnknown::Go(_)))
         }
         StepKind::Wait(_) => 1,
-        StepKind::Act(step) => 4 + usize::from(step.needless.is_some()),
+        StepKind::Act(_) => kind.exit_count(),
         StepKind::Ask(step) => step.branches.as_slice().len() + 1,
         StepKind::Handover(step) => step.branches.len() + usize::from(step.otherwise.is_some()) + 1,
         _ => 0,
@@ -498,7 +500,7 @@ fn every_answer_has_a_bound_on_its_age_and_each_act_its_last_look() {
         }
         for step in runbook.steps() {
             if let StepKind::Act(act) = &step.kind {
-                let recheck = &runbook.queries()[act.recheck.unwrap().position()].check;
+                let recheck = &runbook.queries()[act.recheck.as_ref().unwrap().query.position()].check;
                 rechecks.insert(act.action.to_string(), recheck.to_string());
             }
         }

@@ -82,7 +82,7 @@ proptest! {
         let set = &*SET;
         let world = World { seed, unknowns };
         let triggered_at = NOW - TimeDelta::seconds(ago);
-        let expected = Model::walk(set, runbook, world, triggered_at, NOW);
+        let expected = Model::walk(set, runbook, player::subject(), world, triggered_at, NOW);
         let diagnosis = player::play(player::begin(set, runbook, triggered_at), world, |same| same);
         prop_assert_eq!(player::walk(&diagnosis), expected);
     }

@@ -19,6 +19,7 @@ mod driver;
 mod gap;
 mod imports;
 mod lag;
+mod machine;
 mod memory;
 mod misuse;
 mod model;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::fact::{Choice, Domain, Kind, UnknownReason, Value};
-use iot_runbook::runbook::guard::Branches;
+use iot_runbook::runbook::guard::{Branch, Branches};
 use iot_runbook::runbook::step::{
-    ApprovalPolicy, CheckSource, CheckStep, OnUnknown, Query, StepIndex, StepKind,
+    About, ApprovalPolicy, CheckSource, CheckStep, OnFuture, OnUnknown, Query, Recheck, StepIndex, StepKind,
 };
 use iot_runbook::runbook::{Runbook, RunbookSet};
+use iot_runbook::subject::{Scope, Subject};
 
 /// What the world says, as a function of a seed: the n-th answer to a question is always the same.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +103,7 @@ pub(crate) struct Walk {
 
 pub(crate) struct Model<'a> {
     set: &'a RunbookSet,
+    subject: Subject,
     world: World,
     now: DateTime<Utc>,
     triggered_at: DateTime<Utc>,
@@ -123,12 +125,14 @@ impl<'a> Model<'a> {
     pub(crate) fn walk(
         set: &'a RunbookSet,
         runbook: &str,
+        subject: Subject,
         world: World,
         triggered_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Walk {
         let mut model = Model {
             set,
+            subject,
             world,
             now,
             triggered_at,
@@ -156,6 +160,7 @@ impl<'a> Model<'a> {
         }
         let nth = self.nth(&name);
         let value = self.world.value(query, nth, self.now).ok();
+        let value = value.filter(|value| query.future == OnFuture::Value || !self.is_future(*value));
         self.instants.insert(
             name.clone(),
             match value {
@@ -167,13 +172,46 @@ impl<'a> Model<'a> {
         value
     }
 
+    fn is_future(&self, value: Value) -> bool {
+        matches!(value, Value::Instant(at) if at > self.now + TimeDelta::seconds(30))
+    }
+
+    /// Whether the subject names what is asked about.
+    fn names(&self, query: &Query) -> bool {
+        let part = match query.scope {
+            Scope::Gateway => self.subject.gateway.is_some(),
+            Scope::Site => self.subject.site.is_some(),
+            Scope::Pipeline => self.subject.pipeline.is_some(),
+            _ => true,
+        };
+        part && (query.about == About::Now || self.subject.period.is_some())
+    }
+
+    /// Asks a recheck, never from what is known. Where it leads; nowhere where the walk goes on as it was.
+    fn look_again(&mut self, runbook: &Runbook, recheck: &Recheck) -> Option<StepIndex> {
+        let query = &runbook.queries()[recheck.query.position()];
+        if !self.names(query) {
+            return None;
+        }
+        self.facts.remove(&key(query));
+        let value = self.ask(query)?;
+        let taken = |branch: &&Branch| branch.guard.takes(value, self.now);
+        recheck.branches.as_slice().iter().find(taken).map(|branch| branch.exit.to)
+    }
+
     fn run(&mut self, runbook: &Runbook, prefix: &str) -> End {
         let mut at = runbook.start();
         loop {
             let step = runbook.step(at).unwrap();
             self.steps.push(format!("{prefix}{}", step.id));
             at = match &step.kind {
-                StepKind::Conclude(_) => return End::Concluded(step.id.to_string()),
+                StepKind::Conclude(conclusion) => {
+                    let unless = conclusion.unless.as_ref();
+                    match unless.and_then(|recheck| self.look_again(runbook, recheck)) {
+                        Some(to) => to,
+                        None => return End::Concluded(step.id.to_string()),
+                    }
+                }
                 StepKind::Wait(wait) => {
                     self.waits += 1;
                     if self.waits > 10_000 {
@@ -199,7 +237,14 @@ impl<'a> Model<'a> {
                 }
                 StepKind::Check(check) => match self.check(runbook, check, &step.id) {
                     Some(to) => to,
-                    None => return self.explore(runbook, at),
+                    None => {
+                        let left = self.explore(runbook, at);
+                        let unless = runbook.unless().filter(|_| prefix.is_empty());
+                        match unless.and_then(|recheck| self.look_again(runbook, recheck)) {
+                            Some(to) => to,
+                            None => return left,
+                        }
+                    }
                 },
                 StepKind::Act(act) => {
                     let nth = self.nth(&format!("act {}", step.id));
@@ -216,12 +261,10 @@ impl<'a> Model<'a> {
                             act.expired.to
                         }
                         Reaction::First => {
-                            let needless = act.recheck.is_some_and(|query| {
-                                self.ask(&runbook.queries()[query.position()]) == Some(Value::Flag(true))
-                            });
-                            if needless {
+                            let recheck = act.recheck.as_ref();
+                            if let Some(to) = recheck.and_then(|recheck| self.look_again(runbook, recheck)) {
                                 self.facts.clear();
-                                act.needless.as_ref().unwrap().to
+                                to
                             } else {
                                 let outcome = self.world.reaction(&format!("act {}", step.id), nth);
                                 self.facts.clear();
@@ -292,15 +335,25 @@ impl<'a> Model<'a> {
         }
         let value = match check.source {
             CheckSource::Elapsed => Some(Value::Duration(self.now - self.triggered_at)),
-            CheckSource::Query(query) => self.ask(&runbook.queries()[query.position()]),
+            CheckSource::Query(query) => {
+                let query = &runbook.queries()[query.position()];
+                match (self.names(query), &check.not_named) {
+                    (true, _) => self.ask(query),
+                    (false, Some(exit)) => return Some(exit.to),
+                    (false, None) => None,
+                }
+            }
             _ => unreachable!("a source that the model does not know"),
         };
         match (value, &check.unknown) {
             (Some(value), _) => Some(self.branch(&check.branches, value)),
             (None, OnUnknown::Go(exit)) => Some(exit.to),
-            (None, OnUnknown::Ask { answer_within, .. }) => self
-                .person(step, check.branches.domain(), *answer_within)
-                .map(|value| self.branch(&check.branches, value)),
+            (None, OnUnknown::Ask { answer_within, expired, .. }) => {
+                match self.person(step, check.branches.domain(), *answer_within) {
+                    Some(value) => Some(self.branch(&check.branches, value)),
+                    None => expired.as_ref().map(|exit| exit.to),
+                }
+            }
             (None, _) => None,
         }
     }
@@ -324,45 +377,69 @@ impl<'a> Model<'a> {
         runbook: &Runbook,
         origin: StepIndex,
         at: StepIndex,
-        reached: &mut BTreeMap<StepIndex, Vec<StepIndex>>,
+        reached: &mut BTreeMap<StepIndex, Walked>,
         blocked: &mut Vec<StepIndex>,
         left: &mut BTreeMap<String, bool>,
     ) {
         if reached.contains_key(&at) {
             return;
         }
-        reached.insert(at, Vec::new());
+        reached.insert(at, Walked::default());
         let step = runbook.step(at).unwrap();
+        let moves;
         let targets: Vec<StepIndex> = match &step.kind {
             StepKind::Conclude(_) => {
                 left.insert(step.id.to_string(), false);
                 return;
             }
             StepKind::Check(check) if check.after.is_none() || at == origin => {
-                let value = match check.source {
-                    _ if at == origin => None,
-                    CheckSource::Elapsed => Some(Value::Duration(self.now - self.triggered_at)),
-                    CheckSource::Query(query) => self.ask(&runbook.queries()[query.position()]),
-                    _ => unreachable!("a source that the model does not know"),
+                let query = match check.source {
+                    CheckSource::Query(query) => Some(&runbook.queries()[query.position()]),
+                    _ => None,
                 };
-                match (value, &check.unknown) {
-                    (Some(value), _) => vec![self.branch(&check.branches, value)],
-                    (None, OnUnknown::Go(exit)) => vec![exit.to],
-                    (None, _) => check.branches.as_slice().iter().map(|branch| branch.exit.to).collect(),
+                let is_named = query.is_none_or(|query| self.names(query));
+                let value = match query {
+                    _ if at == origin || !is_named => None,
+                    None => Some(Value::Duration(self.now - self.triggered_at)),
+                    Some(query) => self.ask(query),
+                };
+                let own_exit = match &check.unknown {
+                    OnUnknown::Go(exit) => Some(exit),
+                    _ => None,
+                };
+                // A value that time moves may be another on another look; so may one that was asked and is unknown.
+                let of_time = matches!(check.branches.domain().kind(), Kind::Instant | Kind::Duration);
+                moves = of_time && is_named && (value.is_some() || own_exit.is_some());
+                let branches = check.branches.as_slice().iter().map(|branch| branch.exit.to);
+                match (value, &check.not_named, own_exit, &check.unknown) {
+                    (Some(value), ..) => vec![self.branch(&check.branches, value)],
+                    (None, Some(exit), ..) if !is_named => vec![exit.to],
+                    (None, _, Some(exit), _) => vec![exit.to],
+                    (None, _, _, OnUnknown::Ask { expired, .. }) => {
+                        branches.chain(expired.iter().map(|exit| exit.to)).collect()
+                    }
+                    _ => branches.collect(),
                 }
             }
             _ => {
                 blocked.push(at);
                 let all = step.kind.exits().map(|(_, exit)| exit.to);
-                reached.insert(at, all.collect());
+                reached.insert(at, Walked { to: all.collect(), moves: false });
                 return;
             }
         };
-        reached.insert(at, targets.clone());
+        reached.insert(at, Walked { to: targets.clone(), moves });
         for to in targets {
             self.possible(runbook, origin, to, reached, blocked, left);
         }
     }
+}
+
+/// Where a step leads that was walked while exploring, and whether another look may lead elsewhere.
+#[derive(Default)]
+struct Walked {
+    to: Vec<StepIndex>,
+    moves: bool,
 }
 
 /// What comes after a wait or an act: everything that was not walked, and from what was walked the same ways,
@@ -370,7 +447,7 @@ impl<'a> Model<'a> {
 fn beyond(
     runbook: &Runbook,
     at: StepIndex,
-    reached: &BTreeMap<StepIndex, Vec<StepIndex>>,
+    reached: &BTreeMap<StepIndex, Walked>,
     seen: &mut BTreeSet<StepIndex>,
     left: &mut BTreeMap<String, bool>,
 ) {
@@ -385,13 +462,10 @@ fn beyond(
             return;
         }
         (_, None) => all,
-        (StepKind::Check(check), Some(walked))
-            if walked.len() == 1
-                && matches!(check.branches.domain().kind(), Kind::Instant | Kind::Duration) =>
-        {
+        (StepKind::Check(check), Some(walked)) if walked.moves => {
             check.branches.as_slice().iter().map(|branch| branch.exit.to).collect()
         }
-        (_, Some(walked)) => walked.clone(),
+        (_, Some(walked)) => walked.to.clone(),
     };
     for to in next {
         beyond(runbook, to, reached, seen, left);

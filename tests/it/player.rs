@@ -22,9 +22,29 @@ pub(crate) fn subject() -> Subject {
         .with_period(Period::ending(NOW, chrono::TimeDelta::hours(1)))
 }
 
+/// A subject that names only the parts of the set bits: gateway, site, pipeline, period.
+pub(crate) fn subject_with(parts: u8) -> Subject {
+    let whole = subject();
+    let mut subject = Subject::device("press-07");
+    subject.gateway = whole.gateway.filter(|_| parts & 1 != 0);
+    subject.site = whole.site.filter(|_| parts & 2 != 0);
+    subject.pipeline = whole.pipeline.filter(|_| parts & 4 != 0);
+    subject.period = whole.period.filter(|_| parts & 8 != 0);
+    subject
+}
+
 pub(crate) fn begin(set: &RunbookSet, runbook: &str, triggered_at: DateTime<Utc>) -> Diagnosis {
+    begin_of(set, runbook, subject(), triggered_at)
+}
+
+pub(crate) fn begin_of(
+    set: &RunbookSet,
+    runbook: &str,
+    subject: Subject,
+    triggered_at: DateTime<Utc>,
+) -> Diagnosis {
     let trigger = Trigger::new("alert", triggered_at);
-    Diagnosis::new(Ulid(7), set, runbook, subject(), trigger, NOW).unwrap()
+    Diagnosis::new(Ulid(7), set, runbook, subject, trigger, NOW).unwrap()
 }
 
 /// Plays the world to the end. Between any two calls `between` may put another diagnosis in its place.

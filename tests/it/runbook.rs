@@ -41,6 +41,10 @@ about = "period"
 scope = "device"
 domain = "flag"
 
+[rechecks.freed]
+check = "back"
+branches = [{ is = true, to = "fine" }]
+
 [steps.seen]
 title = "When was it seen?"
 advice = ["Look at the log."]
@@ -94,8 +98,8 @@ act = "restart"
 scope = "gateway"
 approval = "required"
 answer_within = "$offline"
-recheck = { check = "back" }
-on = { done = "verify", refused = "by-hand", failed = { to = "by-hand", note = "Failed." }, expired = "by-hand", needless = "fine" }
+recheck = "freed"
+on = { done = "verify", refused = "by-hand", failed = { to = "by-hand", note = "Failed." }, expired = "by-hand" }
 
 [steps.verify]
 check = "back"

@@ -45,8 +45,8 @@ impl fmt::Display for Recorded {
             Self::Known { check, record, took } => {
                 write!(f, "{check} is known from record {record}{}", After(took))
             }
-            Self::NoSubject { check, took } => {
-                write!(f, "{check} cannot be asked: the subject does not name it{}", After(took))
+            Self::NotNamed { check, part, took } => {
+                write!(f, "{check} is not asked: the subject names no {part}{}", After(took))
             }
             Self::Elapsed { elapsed, took } => write!(f, "{elapsed} since the trigger{}", After(took)),
             Self::PersonAsked { question, within, .. } => {

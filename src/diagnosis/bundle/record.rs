@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 
 use super::{Record, Recorded, RecordedObservation, RecordedValue, Took};
 use crate::diagnosis::anomaly::Anomaly;
-use crate::diagnosis::handing_out::Question;
 use crate::diagnosis::log::{Entry, Event, Log, Place, Word};
 use crate::diagnosis::output::{ActReport, Context, Reply};
+use crate::diagnosis::outputs::Question;
 use crate::fact::{Domain, Evidence, Observation, Unknown, Value};
 use crate::runbook::step::{StepIndex, StepKind};
 use crate::time::{format_duration, parse_duration};
@@ -52,7 +52,9 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
             Recorded::Explored { request: *request, check: check(query), observation: observed(query)? }
         }
         Event::Reused { query, entry, .. } => Recorded::Known { check: check(query), record: *entry, took },
-        Event::NoSubject { query, .. } => Recorded::NoSubject { check: check(query), took },
+        Event::NotNamed { query: at, .. } => {
+            Recorded::NotNamed { check: check(at), part: context.unnamed_part(query(at)?).into(), took }
+        }
         Event::Elapsed { elapsed, .. } => Recorded::Elapsed { elapsed: length(elapsed), took },
         Event::PersonAsked { request } => {
             let question = question.as_ref().map_or(Box::default(), |question| question.text.into());
@@ -101,7 +103,7 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
             Recorded::Returned { conclusion: conclusion.map(|step| concluded(context, place, step)), took }
         }
         Event::Alerted { exit } => {
-            let alert = step?.kind.exit(*exit)?.alert.as_ref()?;
+            let alert = context.exit(place, *exit)?.alert.as_ref()?;
             Recorded::Alerted { severity: alert.severity, text: alert.text.clone() }
         }
         Event::Anomaly(anomaly) => Recorded::Anomaly(*anomaly),
@@ -118,12 +120,11 @@ fn concluded(context: &Context, place: Place, step: StepIndex) -> Box<str> {
 }
 
 fn took(context: &Context, place: Place, event: &Event) -> Option<Took> {
-    let position = event.exit()?;
-    let kind = &context.step(place)?.kind;
-    let exit = kind.exit(position)?;
+    let index = event.exit()?;
+    let exit = context.exit(place, index)?;
     Some(Took {
         to: context.step_id(Place { step: exit.to, ..place }).into(),
-        by: kind.exit_name(position).into(),
+        by: context.exit_name(place, index).into(),
         note: exit.note.clone(),
     })
 }

@@ -2,16 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::EXPIRED;
+use super::{EXPIRED, OVER};
 use crate::diagnosis::anomaly::{Anomaly, CLOCK_JUMP, CLOCK_SLACK, MOST_STEPS_BACK};
-use crate::diagnosis::log::Event;
+use crate::diagnosis::log::{Event, ExitIndex};
 use crate::diagnosis::{Diagnosis, Phase};
 use crate::time::since;
 
 impl Diagnosis {
     /// Tells it the time: counts what has passed and takes every way out that time alone opens. Whether it may have
     /// moved: most calls come in one moment, with nothing that could fall due.
-    #[inline]
     pub(in crate::diagnosis) fn advance(&mut self, now: DateTime<Utc>) -> bool {
         let passes = now != self.now || self.phase.falls_due();
         if passes {
@@ -20,7 +19,6 @@ impl Diagnosis {
         passes
     }
 
-    #[cold]
     fn pass_time(&mut self, now: DateTime<Utc>) {
         if matches!(self.phase, Phase::Ended) {
             return;
@@ -65,9 +63,9 @@ impl Diagnosis {
     fn fall_due(&mut self) {
         match self.phase {
             Phase::Waiting { .. } => {
-                self.push(Event::WaitEnded { idle: false, exit: Some(0) });
+                self.push(Event::WaitEnded { idle: false, exit: Some(OVER) });
                 self.begin_epoch();
-                self.leave(0);
+                self.leave(OVER);
             }
             Phase::Deferred { .. } => {
                 self.push(Event::WaitEnded { idle: false, exit: None });
@@ -79,7 +77,7 @@ impl Diagnosis {
             }
             Phase::Person { request, .. } => {
                 self.close(request);
-                let exit = self.unanswered_exit();
+                let exit = self.unanswered_exit().map(ExitIndex::Step);
                 self.push(Event::Expired { request, exit });
                 self.begin_epoch();
                 self.leave_or_explore(exit);
@@ -92,7 +90,7 @@ impl Diagnosis {
                 self.begin_epoch();
                 self.leave(EXPIRED);
             }
-            Phase::Probing | Phase::Exploring(_) | Phase::Ended => {}
+            Phase::Probing | Phase::LookingAgain(_) | Phase::Exploring(_) | Phase::Ended => {}
         }
     }
 

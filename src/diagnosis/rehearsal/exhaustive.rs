@@ -150,7 +150,7 @@ impl Signature {
         facts.sort();
         Self {
             place: pair(&diagnosis.place),
-            callers: diagnosis.callers().iter().map(pair).collect(),
+            callers: diagnosis.callers.iter().map(pair).collect(),
             phase: std::mem::discriminant(&diagnosis.phase),
             facts,
             elapsed: diagnosis.since_trigger().min(asks.longest),
@@ -240,8 +240,15 @@ fn observations(diagnosis: &Diagnosis, request: &ProbeRequest, now: DateTime<Utc
     // While exploring nothing is taken, so that one answer to each request is enough.
     if !matches!(diagnosis.phase, Phase::Exploring(_)) {
         match diagnosis.context.step(request.place).map(|step| &step.kind) {
-            Some(StepKind::Check(check)) => all.extend(edges(&check.branches, now).into_iter().map(known)),
-            _ => all.extend([true, false].map(Value::Flag).map(known)),
+            Some(StepKind::Check(check)) if matches!(diagnosis.phase, Phase::Probing) => {
+                all.extend(edges(&check.branches, now).into_iter().map(known));
+            }
+            _ => {
+                // A value that no branch of the recheck takes goes the same way as an unknown one.
+                let recheck = diagnosis.context.recheck(request.place);
+                let branches = recheck.into_iter().flat_map(|recheck| edges(&recheck.branches, now));
+                all.extend(branches.map(known));
+            }
         }
     }
     all

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Rehearsal, RehearsalError, STAGE_TIME};
-use crate::diagnosis::{ActReport, Diagnosis, Output, Reply};
+use crate::diagnosis::{ActReport, Diagnosis, Output, Phase, ProbeRequest, Reply};
 use crate::fact::{Domain, Kind, Observation, UnknownReason, Value};
 use crate::runbook::RunbookSet;
 use crate::runbook::step::StepKind;
@@ -93,10 +93,20 @@ pub(super) struct Script<'a> {
 impl<'a> Script<'a> {
     pub(super) fn new(rehearsal: &'a Rehearsal, runbooks: &RunbookSet) -> Result<Self, RehearsalError> {
         for key in rehearsal.facts.keys() {
-            let step = key.strip_suffix(".person").or_else(|| key.strip_suffix(".recheck")).unwrap_or(key);
-            let (runbook, id) = step.split_once('/').unwrap_or((&rehearsal.runbook, step));
-            let known = runbooks.find(runbook).and_then(|runbook| runbook.step(runbook.find(id)?));
-            if known.is_none_or(|step| matches!(step.kind, StepKind::Conclude(_))) {
+            let (runbook, step) = key.split_once('/').unwrap_or((&rehearsal.runbook, key));
+            let (id, part) = step.split_once('.').unwrap_or((step, ""));
+            let runbook = runbooks.find(runbook);
+            let known = runbook.and_then(|runbook| Some(&runbook.step(runbook.find(id)?)?.kind));
+            let is_told = match (known, part) {
+                (None, "") => id == "unless" && runbook.is_some_and(|runbook| runbook.unless().is_some()),
+                (Some(StepKind::Conclude(conclusion)), "unless") => conclusion.unless.is_some(),
+                (Some(StepKind::Act(act)), "recheck") => act.recheck.is_some(),
+                (Some(StepKind::Check(_)), "person") => true,
+                (Some(StepKind::Conclude(_)), _) => false,
+                (Some(_), "") => true,
+                _ => false,
+            };
+            if !is_told {
                 return Err(RehearsalError::NoSuchStep {
                     rehearsal: rehearsal.name.clone(),
                     step: key.clone(),
@@ -113,9 +123,7 @@ impl<'a> Script<'a> {
             // An answer to a request that was just handed out is never refused: time does not move between.
             let answered = match diagnosis.poll(now) {
                 Output::Probe(request) => {
-                    let kind = request.context.step(request.place).map(|step| &step.kind);
-                    let suffix = if matches!(kind, Some(StepKind::Act(_))) { ".recheck" } else { "" };
-                    let key = self.key(request.runbook(), request.step(), suffix);
+                    let key = self.asked(diagnosis, &request);
                     let cue = self.next(&key);
                     let observation = self.observation(&key, cue, &request.query().domain, now)?;
                     diagnosis.answer(request.id, observation, now)
@@ -168,6 +176,16 @@ impl<'a> Script<'a> {
                 step: diagnosis.step().to_owned(),
                 why: error.to_string(),
             })?;
+        }
+    }
+
+    /// The name of what is asked: the step, its recheck, or what the runbook asks again before an undetermined end.
+    fn asked(&self, diagnosis: &Diagnosis, request: &ProbeRequest) -> String {
+        match (&diagnosis.phase, request.context.step(request.place).map(|step| &step.kind)) {
+            (Phase::LookingAgain(_), Some(StepKind::Check(_))) => self.key(request.runbook(), "unless", ""),
+            (_, Some(StepKind::Conclude(_))) => self.key(request.runbook(), request.step(), ".unless"),
+            (_, Some(StepKind::Act(_))) => self.key(request.runbook(), request.step(), ".recheck"),
+            _ => self.key(request.runbook(), request.step(), ""),
         }
     }
 

@@ -47,8 +47,7 @@ pub(crate) struct Table(Box<[Entry]>);
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
-    /// Borrowed where it is of the form, as all are but the names that a document gives.
-    pub(crate) key: Cow<'static, str>,
+    pub(crate) key: Box<str>,
     /// Where the key stands.
     pub(crate) at: At,
     pub(crate) node: Node,
@@ -104,12 +103,8 @@ impl Table {
 
     /// Of a key that stands twice, the first.
     fn position(&self, key: &str) -> Option<usize> {
-        // Most tables are a handful of keys, most of which differ in their length.
-        if self.0.len() <= 16 {
-            return self.0.iter().position(|entry| entry.key == key);
-        }
-        let at = self.0.partition_point(|entry| &*entry.key < key);
-        self.0.get(at).filter(|entry| entry.key == key).map(|_| at)
+        let at = self.0.partition_point(|entry| *entry.key < *key);
+        self.0.get(at).filter(|entry| *entry.key == *key).map(|_| at)
     }
 
     /// The table under `key`, where there is one.
@@ -126,35 +121,11 @@ impl Table {
             Some(node) => node.tree = tree,
             None => {
                 let mut entries = std::mem::take(&mut self.0).into_vec();
-                entries.push(Entry { key: known(key), at: NOWHERE, node: Node::nowhere(tree) });
+                entries.push(Entry { key: key.into(), at: NOWHERE, node: Node::nowhere(tree) });
                 *self = Self::new(entries);
             }
         }
     }
-}
-
-macro_rules! keys {
-    ($($key:literal)*) => {
-        /// A key of a runbook's form, without a copy; `None` for every other text.
-        fn key_of_form(key: &str) -> Option<&'static str> {
-            match key {
-                $($key => Some($key),)*
-                _ => None,
-            }
-        }
-    };
-}
-
-keys! {
-    "about" "above" "absent" "act" "advice" "after" "alert" "answer_within" "any" "approval" "ask"
-    "below" "branches" "check" "checks" "conclusions" "domain" "done" "every" "expired" "fact"
-    "failed" "for" "from" "handover" "is" "name" "needless" "note" "on" "optional" "params" "plus"
-    "prior" "recheck" "recovered" "refused" "root_cause" "scope" "severity" "source" "stale_after"
-    "start" "steps" "text" "thresholds" "title" "to" "unknown" "until" "up_to" "version" "wait"
-}
-
-pub(super) fn known(key: &str) -> Cow<'static, str> {
-    key_of_form(key).map_or_else(|| Cow::Owned(key.to_owned()), Cow::Borrowed)
 }
 
 impl Serialize for Node {
@@ -279,7 +250,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let node = map.next_value_seed(inner)?;
-            entries.push(Entry { key: known(&key), at: NOWHERE, node });
+            entries.push(Entry { key: key.into(), at: NOWHERE, node });
         }
         // How TOML's dates come through serde.
         if let [Entry { key, .. }] = entries.as_slice()
@@ -305,7 +276,7 @@ mod toml_tree {
     use toml::Spanned;
     use toml::de::{DeTable, DeValue};
 
-    use super::{At, DEPTH, Entry, NOWHERE, Node, Table, Tree, known};
+    use super::{At, DEPTH, Entry, NOWHERE, Node, Table, Tree};
 
     /// Something lies too deep, at this place of the text.
     pub(crate) struct TooDeep(pub(crate) At);
@@ -320,7 +291,11 @@ mod toml_tree {
     fn table_at(table: &DeTable<'_>, depth: usize) -> Result<Table, TooDeep> {
         let mut entries = Vec::with_capacity(table.len());
         for (key, value) in table {
-            entries.push(Entry { key: known(key.get_ref()), at: place(key), node: node(value, depth)? });
+            entries.push(Entry {
+                key: key.get_ref().as_ref().into(),
+                at: place(key),
+                node: node(value, depth)?,
+            });
         }
         Ok(Table::new(entries))
     }
@@ -361,20 +336,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_what_was_given_whether_of_the_form_or_not() {
-        assert!(matches!(known("branches"), Cow::Borrowed("branches")));
-        assert!(matches!(known("flap_window"), Cow::Owned(key) if key == "flap_window"));
-    }
-
-    #[test]
     fn large_tables_are_searched_as_small_ones_are() {
         for count in [3, 16, 17, 100] {
             let entries = (0..count).rev().flat_map(|n| {
-                [0, 1].map(|at| Entry {
-                    key: known(&format!("k{n:03}")),
-                    at,
-                    node: Node::nowhere(Tree::Null),
-                })
+                [0, 1].map(|at| Entry { key: format!("k{n:03}").into(), at, node: Node::nowhere(Tree::Null) })
             });
             let table = Table::new(entries.collect::<Vec<_>>());
             for n in 0..count {

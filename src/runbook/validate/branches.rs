@@ -19,7 +19,10 @@ const GUARD: [&str; 7] = ["below", "up_to", "from", "above", "is", "absent", "an
 /// Those that are bounds, the lower two first.
 const BOUNDS: [&str; 4] = ["from", "above", "up_to", "below"];
 /// The keys of a branch.
-const BRANCH: [&str; 10] = ["below", "up_to", "from", "above", "is", "absent", "any", "to", "note", "alert"];
+const BRANCH: [&str; 11] =
+    ["below", "up_to", "from", "above", "is", "absent", "any", "to", "note", "alert", "supports"];
+/// Those of a branch of a recheck.
+const RECHECK_BRANCH: &[&str] = BRANCH.split_at(10).0;
 /// The keys of a way out.
 const EXIT: [&str; 3] = ["to", "note", "alert"];
 /// The most branches of one step.
@@ -34,6 +37,32 @@ impl<'d> Validator<'d> {
         from: StepIndex,
         values: Option<&Values<'d>>,
     ) -> Option<Branches> {
+        self.read_branches(fields, from, values, &BRANCH)
+    }
+
+    /// The same of a recheck: at least one, and values that no branch takes are no hole.
+    pub(super) fn some_branches(
+        &mut self,
+        fields: &Fields<'d, '_>,
+        from: StepIndex,
+        values: Option<&Values<'d>>,
+    ) -> Option<Branches> {
+        let branches = self.read_branches(fields, from, values, RECHECK_BRANCH)?;
+        if branches.as_slice().is_empty() {
+            self.fault(&fields.place, FaultKind::NoBranches);
+            return None;
+        }
+        Some(branches)
+    }
+
+    fn read_branches(
+        &mut self,
+        fields: &Fields<'d, '_>,
+        from: StepIndex,
+        values: Option<&Values<'d>>,
+        keys: &[&'static str],
+    ) -> Option<Branches> {
+        let holes_count = keys == BRANCH;
         let Some((spot, items)) =
             self.required(fields, "branches").and_then(|spot| self.list(spot).map(|items| (spot, items)))
         else {
@@ -47,7 +76,7 @@ impl<'d> Validator<'d> {
         }
         let mut read: Vec<Option<(usize, Branch)>> = Vec::with_capacity(items.len());
         for (position, spot) in items.each().enumerate() {
-            let branch = self.branch(spot, from, values);
+            let branch = self.branch(spot, from, values, keys);
             read.push(branch.map(|branch| (position, branch)));
         }
         let values = values?;
@@ -57,7 +86,7 @@ impl<'d> Validator<'d> {
         let guards = branches.iter().map(|(position, branch)| (*position, &branch.guard));
         for kind in proof(guards, values) {
             if matches!(kind, FaultKind::Hole(_)) {
-                if !whole {
+                if !whole || !holes_count {
                     // A branch that could not be read may be the one that fills it.
                     continue;
                 }
@@ -74,12 +103,18 @@ impl<'d> Validator<'d> {
         Some(Branches::new(values.domain.clone(), branches))
     }
 
-    fn branch(&mut self, spot: Spot<'d, '_>, from: StepIndex, values: Option<&Values<'d>>) -> Option<Branch> {
+    fn branch(
+        &mut self,
+        spot: Spot<'d, '_>,
+        from: StepIndex,
+        values: Option<&Values<'d>>,
+        keys: &[&'static str],
+    ) -> Option<Branch> {
         let Some(fields) = self.table(spot) else {
             self.shape.lose(from);
             return None;
         };
-        self.only(&fields, &BRANCH);
+        self.only(&fields, keys);
         let guard = match values {
             Some(values) => self.guard(&fields, values),
             None => {
@@ -274,7 +309,7 @@ impl<'d> Validator<'d> {
             Tree::Text(_) => match self.target(spot) {
                 Some(to) => {
                     self.shape.lead(from, to, carries);
-                    Some(Exit { to, note: None, alert: None })
+                    Some(Exit { to, note: None, alert: None, supports: None })
                 }
                 None => {
                     self.shape.lose(from);
@@ -318,7 +353,14 @@ impl<'d> Validator<'d> {
             Some(spot) => self.alert(spot).map(Some),
             None => Some(None),
         };
-        Some(Exit { to: to?, note: note?, alert: alert? })
+        let supports = match fields.get("supports") {
+            Some(spot) => self.named_causes(spot).map(|mut causes| {
+                causes.sort_unstable();
+                Some(causes.into())
+            }),
+            None => Some(None),
+        };
+        Some(Exit { to: to?, note: note?, alert: alert?, supports: supports? })
     }
 
     fn alert(&mut self, spot: Spot<'d, '_>) -> Option<AlertText> {

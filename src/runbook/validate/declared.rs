@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 
 use super::super::fault::FaultKind;
-use super::super::step::{About, Param, Params, Query, QueryIndex};
+use super::super::step::{About, OnFuture, Param, Params, Query, QueryIndex};
 use super::Validator;
 use super::read::{Fields, ID, SNAKE, Spot};
 use crate::fact::{Choice, Choices, Domain, Kind};
@@ -33,6 +33,7 @@ pub(super) struct Declared<'d> {
     pub(super) values: Values<'d>,
     pub(super) about: About,
     pub(super) stale_after: Option<TimeDelta>,
+    pub(super) future: OnFuture,
 }
 
 /// A domain, with the positions of its choices.
@@ -75,7 +76,7 @@ impl<'d> Validator<'d> {
     }
 
     fn check(&mut self, fields: &Fields<'d, '_>) -> Option<Declared<'d>> {
-        self.only(fields, &["scope", "domain", "optional", "about", "stale_after"]);
+        self.only(fields, &["scope", "domain", "optional", "about", "stale_after", "future"]);
         let scope = self.required(fields, "scope").and_then(|spot| self.scope(spot));
         let values = self.required(fields, "domain").and_then(|spot| self.domain(spot));
         let optional = fields.get("optional").map_or(Some(false), |spot| self.flag(spot));
@@ -88,15 +89,25 @@ impl<'d> Validator<'d> {
             Some(spot) => Some(self.positive(spot)?),
             None => None,
         };
+        let future = fields.get("future").map_or(Some(OnFuture::Unknown), |spot| {
+            self.name(spot, "meaning of the future", "value", |name| {
+                (name == "value").then_some(OnFuture::Value)
+            })
+        });
+        if let (Some(spot), Some(values)) = (fields.get("future"), &values)
+            && !matches!(values.domain.kind(), Kind::Instant)
+        {
+            self.fault(&spot.place, FaultKind::FutureNoInstant);
+        }
         let mut values = values?;
         if optional? {
             values.domain = values.domain.optional();
         }
-        Some(Declared { scope: scope?, values, about: about?, stale_after })
+        Some(Declared { scope: scope?, values, about: about?, stale_after, future: future? })
     }
 
     pub(super) fn scope(&mut self, spot: Spot<'d, '_>) -> Option<Scope> {
-        self.name(spot, "scope", "device, tag, gateway, site or pipeline", Scope::from_name)
+        self.name(spot, "scope", "device, tag, session, gateway, site or pipeline", Scope::from_name)
     }
 
     /// A domain by its name, or a list of choices.
@@ -152,6 +163,7 @@ impl<'d> Validator<'d> {
             params: params?,
             about: declared.about,
             stale_after: declared.stale_after,
+            future: declared.future,
         };
         let next = QueryIndex(u32::try_from(self.queries.len()).ok()?);
         let index = *self.known_queries.entry(fingerprint::canonical(&query)).or_insert(next);

@@ -1,14 +1,13 @@
 //! What must hold of the graph as a whole: every step is reached and reaches an end, no cycle is without a
 //! wait, and a wait for an instant is reached only with it. Nothing here recurses.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::super::fault::FaultKind;
 use super::super::step::StepIndex;
-use super::dominators::immediate_dominators;
 
 /// Whether a way out of a step that asks an instant is taken with the instant known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub(super) struct Shape {
     nodes: Vec<Node>,
     edges: Vec<(u32, u32, Carries)>,
     untils: Vec<(StepIndex, StepIndex)>,
+    /// The number of steps; the nodes beyond them are rechecks.
+    steps: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,8 +38,9 @@ struct Node {
 }
 
 impl Shape {
-    pub(super) fn new(count: usize) -> Self {
-        Self { nodes: vec![Node::default(); count], edges: Vec::with_capacity(2 * count), untils: Vec::new() }
+    pub(super) fn new(steps: usize, rechecks: usize) -> Self {
+        let nodes = vec![Node::default(); steps + rechecks];
+        Self { nodes, edges: Vec::with_capacity(2 * steps), untils: Vec::new(), steps }
     }
 
     pub(super) fn lead(&mut self, from: StepIndex, to: StepIndex, carries: Carries) {
@@ -92,7 +94,9 @@ impl Shape {
         self.unreached(start, &forward, &backward, &mut faults);
         self.endless(&backward, &mut faults);
         self.cycles(&id, &mut faults);
-        self.unknown_instants(start, &backward, &id, &mut faults);
+        self.unknown_instants(start, &id, &mut faults);
+        // A recheck that nothing leads to is unused, and one without an end leads to steps without an end.
+        faults.retain(|(at, _)| at.position() < self.steps);
         faults
     }
 
@@ -125,7 +129,9 @@ impl Shape {
 
     /// Of each knot of cycles without a wait, the shortest cycle through its first step.
     fn cycles<'i>(&self, id: &impl Fn(StepIndex) -> &'i str, faults: &mut Vec<(StepIndex, FaultKind)>) {
-        let restless = |at: u32| self.nodes.get(at as usize).is_some_and(|node| !node.pauses);
+        // A conclusion ends; what its `unless` may lead to is proven where rechecks are read.
+        let restless =
+            |at: u32| self.nodes.get(at as usize).is_some_and(|node| !node.pauses && !node.conclusion);
         let edges = || {
             let edges = self.edges.iter().map(|(from, to, _)| (*from, *to));
             edges.filter(|(from, to)| restless(*from) && restless(*to))
@@ -166,7 +172,9 @@ impl Shape {
             let mut steps: Vec<Box<str>> = Vec::new();
             let mut at = first;
             loop {
-                steps.push(id(StepIndex(at)).into());
+                if (at as usize) < self.steps {
+                    steps.push(id(StepIndex(at)).into());
+                }
                 at = came_from.get(at as usize).copied().unwrap_or(first);
                 if at == first || steps.len() > knot.len() {
                     break;
@@ -180,42 +188,33 @@ impl Shape {
         }
     }
 
-    /// Each step that asks an instant is split in two, asking and knowing: a wait for its instant must be
-    /// dominated by the knowing half.
+    /// A wait for an instant is reached only with that instant known. So no path may lead from the start to the wait
+    /// without an exit of the asking step that carries a value. Searched backwards: most waits follow their fact at once.
     fn unknown_instants<'i>(
         &self,
         start: StepIndex,
-        backward: &Neighbours,
         id: &impl Fn(StepIndex) -> &'i str,
         faults: &mut Vec<(StepIndex, FaultKind)>,
     ) {
         if self.untils.is_empty() {
             return;
         }
-        // Only what leads to such a wait matters; most runbooks have few.
-        let matters = backward.reach(self.untils.iter().map(|(wait, _)| wait.0));
-        let matters = |at: u32| matters.get(at as usize) == Some(&true);
-        let Ok(count) = u32::try_from(self.nodes.len()) else { return };
-        let knowing = |at: u32| at.saturating_add(count);
-        let asks = |at: u32| self.nodes.get(at as usize).is_some_and(|node| node.asks_instant);
-        let mut edges: Vec<(u32, u32)> = Vec::with_capacity(self.edges.len());
-        for (from, to, carries) in &self.edges {
-            if !matters(*to) {
-                continue;
-            }
-            match (asks(*from), carries) {
-                (true, Carries::Value) => edges.push((knowing(*from), *to)),
-                (true, Carries::Either) => edges.extend([(knowing(*from), *to), (*from, *to)]),
-                _ => edges.push((*from, *to)),
-            }
-        }
-        edges.extend((0..count).filter(|at| asks(*at)).map(|at| (at, knowing(at))));
-        let count = 2 * self.nodes.len();
-        let forward = Neighbours::new(count, edges.iter().copied());
-        let backward = Neighbours::new(count, edges.iter().map(|(from, to)| (*to, *from)));
-        let order = Order::new(&immediate_dominators(&forward, &backward, start.0), start.0);
+        // For each node the positions of the edges that lead to it.
+        let edges = self.edges.iter().zip(0_u32..).map(|((_, to, _), at)| (*to, at));
+        let into = Neighbours::new(self.nodes.len(), edges);
         for (wait, fact) in &self.untils {
-            if !order.is_under(wait.0, knowing(fact.0)) && order.is_there(wait.0) {
+            let mut seen = HashSet::from([wait.0]);
+            let mut stack = vec![wait.0];
+            while let Some(at) = stack.pop() {
+                for (from, _, carries) in into.of(at).iter().filter_map(|edge| self.edges.get(*edge as usize))
+                {
+                    let is_known = *from == fact.0 && *carries == Carries::Value;
+                    if !is_known && seen.insert(*from) {
+                        stack.push(*from);
+                    }
+                }
+            }
+            if seen.contains(&start.0) {
                 faults.push((*wait, FaultKind::UntilNotKnown { fact: id(*fact).into() }));
             }
         }
@@ -254,10 +253,6 @@ impl Neighbours {
         Self { begins, ends }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.begins.len() - 1
-    }
-
     pub(super) fn of(&self, at: u32) -> &[u32] {
         let at = at as usize;
         match (self.begins.get(at), self.begins.get(at + 1)) {
@@ -284,47 +279,6 @@ impl Neighbours {
             }
         }
         reached
-    }
-}
-
-/// When a walk over a tree enters and leaves each node: who stands under whom, without walking up.
-struct Order {
-    /// Entered, left; both zero for a node that is not in the tree.
-    times: Vec<(usize, usize)>,
-}
-
-impl Order {
-    /// Of a tree that is given by the parent of each node.
-    fn new(parents: &[Option<u32>], root: u32) -> Self {
-        let children: Vec<(u32, u32)> =
-            (0_u32..).zip(parents).filter_map(|(at, parent)| parent.map(|parent| (parent, at))).collect();
-        let children = Neighbours::new(parents.len(), children.iter().copied());
-        let mut times = vec![(0, 0); parents.len()];
-        let mut time = 0;
-        let mut stack = vec![(root, false)];
-        while let Some((at, leaving)) = stack.pop() {
-            time += 1;
-            let Some(times) = times.get_mut(at as usize) else { continue };
-            if leaving {
-                times.1 = time;
-            } else {
-                times.0 = time;
-                stack.push((at, true));
-                stack.extend(children.of(at).iter().map(|child| (*child, false)));
-            }
-        }
-        Self { times }
-    }
-
-    fn is_there(&self, at: u32) -> bool {
-        self.times.get(at as usize).is_some_and(|(entered, _)| *entered > 0)
-    }
-
-    fn is_under(&self, low: u32, high: u32) -> bool {
-        match (self.times.get(low as usize), self.times.get(high as usize)) {
-            (Some(low), Some(high)) => high.0 > 0 && high.0 <= low.0 && low.1 <= high.1,
-            _ => false,
-        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::super::fault::FaultKind;
 use super::super::step::{
-    ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverBranch, HandoverStep,
-    OnUnknown, QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
+    About, ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverBranch,
+    HandoverStep, OnUnknown, QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
 };
 use super::Validator;
-use super::branches::{MOST, shown};
+use super::branches::MOST;
 use super::declared::Values;
 use super::graph::Carries;
 use super::read::{Fields, Spot};
@@ -15,16 +15,20 @@ use crate::runbook::document::{Tree, shortened};
 
 /// The keys that say what a step does, each with all the keys of its kind.
 const KINDS: [(&str, &[&str]); 6] = [
-    ("check", &["title", "advice", "check", "params", "after", "branches", "unknown"]),
-    ("source", &["title", "advice", "source", "after", "branches"]),
-    ("wait", &["title", "advice", "wait", "to"]),
-    ("act", &["title", "advice", "act", "scope", "approval", "answer_within", "recheck", "on"]),
-    ("ask", &["title", "advice", "ask", "domain", "answer_within", "branches", "expired"]),
-    ("handover", &["title", "advice", "handover", "branches", "unknown"]),
+    ("check", &["title", "advice", "group", "check", "params", "after", "branches", "unknown", "not_named"]),
+    ("source", &["title", "advice", "group", "source", "after", "branches"]),
+    ("wait", &["title", "advice", "group", "wait", "to"]),
+    ("act", &["title", "advice", "group", "act", "scope", "approval", "answer_within", "recheck", "on"]),
+    ("ask", &["title", "advice", "group", "ask", "domain", "answer_within", "branches", "expired"]),
+    ("handover", &["title", "advice", "group", "handover", "branches", "unknown"]),
 ];
 
-/// Title and advice.
-type Said = (Box<str>, Box<[Box<str>]>);
+/// What a person reads of a step.
+struct Words {
+    title: Box<str>,
+    advice: Box<[Box<str>]>,
+    group: Option<Box<str>>,
+}
 
 impl<'d> Validator<'d> {
     pub(super) fn read_conclusions(&mut self, fields: &Fields<'d, '_>, steps: &mut [Option<Step>]) {
@@ -35,17 +39,24 @@ impl<'d> Validator<'d> {
             let Some(at) = self.targets.get(id).copied() else { continue };
             self.shape.conclude(at);
             let Some(fields) = self.table(spot) else { continue };
-            self.only(&fields, &["title", "root_cause", "severity", "recovered", "advice"]);
-            let text = self.title_and_advice(&fields, true);
+            self.only(
+                &fields,
+                &["title", "root_cause", "severity", "recovered", "unless", "advice", "group"],
+            );
+            let text = self.words(&fields, true);
             let root_cause = match fields.get("root_cause") {
                 Some(spot) => self.id(spot).map(|cause| Some(cause.into())),
                 None => Some(None),
             };
             let severity = self.required(&fields, "severity").and_then(|spot| self.severity(spot));
             let recovered = fields.get("recovered").map_or(Some(false), |spot| self.flag(spot));
+            let unless = match fields.get("unless") {
+                Some(spot) => self.recheck(spot, Some(at)).map(Some),
+                None => Some(None),
+            };
             let kind = (|| {
                 let (root_cause, severity, recovered) = (root_cause?, severity?, recovered?);
-                Some(StepKind::Conclude(Conclusion { root_cause, severity, recovered }))
+                Some(StepKind::Conclude(Conclusion { root_cause, severity, recovered, unless: unless? }))
             })();
             put(steps, at, step(id, text, kind));
         }
@@ -78,7 +89,7 @@ impl<'d> Validator<'d> {
                 self.shape.lose(at);
                 continue;
             };
-            let text = self.title_and_advice(&fields, false);
+            let text = self.words(&fields, false);
             let kind = self.step_kind(&fields, at, &mut untils);
             put(steps, at, step(id, text, kind));
         }
@@ -152,6 +163,13 @@ impl<'d> Validator<'d> {
             }
             None => Some(None),
         };
+        let not_named = match fields.get("not_named") {
+            Some(spot) => {
+                self.may_be_unnamed(fields, &spot);
+                self.exit(spot, at, Carries::Nothing).map(Some)
+            }
+            None => Some(None),
+        };
         let (source, values, unknown) = if let Some(spot) = fields.get("source") {
             let elapsed = self.name(spot, "source", "elapsed", |name| (name == "elapsed").then_some(()));
             let values = Values { domain: Domain::new(Kind::Duration), choices: std::rc::Rc::default() };
@@ -166,19 +184,42 @@ impl<'d> Validator<'d> {
             (query.map(CheckSource::Query), values, unknown)
         };
         let branches = self.branches(fields, at, values.as_ref());
-        Some(CheckStep { source: source?, after: after?, branches: branches?, unknown: unknown? })
+        Some(CheckStep {
+            source: source?,
+            after: after?,
+            branches: branches?,
+            unknown: unknown?,
+            not_named: not_named?,
+        })
     }
 
-    /// `explore`, a way out, or `{ ask, answer_within }`.
+    /// An exit for a subject that does not name the part is of use only where a subject may leave the part out.
+    fn may_be_unnamed(&mut self, fields: &Fields<'d, '_>, spot: &Spot<'d, '_>) {
+        let check = fields.get("check").and_then(|spot| spot.node.as_text());
+        let declared = check.and_then(|check| self.checks.get(check)?.declared.as_ref());
+        if let Some(declared) = declared
+            && declared.scope.is_always_named()
+            && declared.about == About::Now
+        {
+            let scope = declared.scope;
+            self.fault(&spot.place, FaultKind::AlwaysNamed { scope });
+        }
+    }
+
+    /// `explore`, an exit, or `{ ask, answer_within, expired }`.
     fn on_unknown(&mut self, spot: Spot<'d, '_>, at: StepIndex) -> Option<OnUnknown> {
         match &spot.node.tree {
             Tree::Text(text) if &**text == "explore" => Some(OnUnknown::Explore),
             Tree::Table(table) if table.get("ask").is_some() => {
                 let fields = self.table(spot)?;
-                self.only(&fields, &["ask", "answer_within"]);
+                self.only(&fields, &["ask", "answer_within", "expired"]);
                 let question = self.required(&fields, "ask").and_then(|spot| self.text(spot));
                 let within = self.required(&fields, "answer_within").and_then(|spot| self.positive(spot));
-                Some(OnUnknown::Ask { question: question?.into(), answer_within: within? })
+                let expired = match fields.get("expired") {
+                    Some(spot) => self.exit(spot, at, Carries::Nothing).map(Some),
+                    None => Some(None),
+                };
+                Some(OnUnknown::Ask { question: question?.into(), answer_within: within?, expired: expired? })
             }
             _ => self.exit(spot, at, Carries::Nothing).map(OnUnknown::Go),
         }
@@ -254,30 +295,16 @@ impl<'d> Validator<'d> {
         });
         let within = self.required(fields, "answer_within").and_then(|spot| self.positive(spot));
         let recheck = match fields.get("recheck") {
-            Some(spot) => self.recheck(spot).map(Some),
+            Some(spot) => self.act_recheck(spot, at).map(Some),
             None => Some(None),
         };
         let Some(on) = self.required(fields, "on").and_then(|spot| self.table(spot)) else {
             self.shape.lose(at);
             return None;
         };
-        self.only(&on, &["done", "refused", "failed", "expired", "needless"]);
+        self.only(&on, &["done", "refused", "failed", "expired"]);
         let [done, refused, failed, expired] =
             ["done", "refused", "failed", "expired"].map(|key| self.way(&on, key, at));
-        let needless = match on.get("needless") {
-            Some(spot) if !fields.has("recheck") => {
-                self.fault(&spot.place, FaultKind::NeedlessWithoutRecheck);
-                self.exit(spot, at, Carries::Nothing);
-                None
-            }
-            Some(spot) => self.exit(spot, at, Carries::Nothing).map(Some),
-            None if fields.has("recheck") => {
-                self.fault(&on.place, FaultKind::RecheckWithoutNeedless);
-                self.shape.lose(at);
-                None
-            }
-            None => Some(None),
-        };
         Some(ActStep {
             action: action?.into(),
             scope: scope?,
@@ -288,20 +315,7 @@ impl<'d> Validator<'d> {
             refused: refused?,
             failed: failed?,
             expired: expired?,
-            needless: needless?,
         })
-    }
-
-    fn recheck(&mut self, spot: Spot<'d, '_>) -> Option<QueryIndex> {
-        let fields = self.table(spot)?;
-        self.only(&fields, &["check", "params"]);
-        let (query, values) = self.query(&fields)?;
-        if values.domain == Domain::new(Kind::Flag) {
-            return Some(query);
-        }
-        let check = fields.get("check").and_then(|spot| spot.node.as_text()).unwrap_or_default().into();
-        self.fault(&spot.place, FaultKind::RecheckNoFlag { check, domain: shown(&values.domain) });
-        None
     }
 
     fn ask_step(&mut self, fields: &Fields<'d, '_>, at: StepIndex) -> Option<AskStep> {
@@ -348,7 +362,7 @@ impl<'d> Validator<'d> {
                 ok = false;
                 continue;
             };
-            self.only(&fields, &["is", "any", "to", "note", "alert"]);
+            self.only(&fields, &["is", "any", "to", "note", "alert", "supports"]);
             let exit = self.exit_of(&fields, at, Carries::Nothing);
             match (fields.get("is"), fields.get("any")) {
                 (Some(spot), None) => {
@@ -397,7 +411,7 @@ impl<'d> Validator<'d> {
         ok.then(|| (branches.into(), otherwise))
     }
 
-    fn title_and_advice(&mut self, fields: &Fields<'d, '_>, title_required: bool) -> Option<Said> {
+    fn words(&mut self, fields: &Fields<'d, '_>, title_required: bool) -> Option<Words> {
         let title = match fields.get("title") {
             Some(spot) => self.text(spot),
             None if title_required => self.required(fields, "title").and_then(|spot| self.text(spot)),
@@ -417,13 +431,17 @@ impl<'d> Validator<'d> {
                 None => advice = None,
             }
         }
-        Some((title?.into(), advice?.into()))
+        let group = match fields.get("group") {
+            Some(spot) => self.id(spot).map(|group| Some(group.into())),
+            None => Some(None),
+        };
+        Some(Words { title: title?.into(), advice: advice?.into(), group: group? })
     }
 }
 
-fn step(id: &str, text: Option<Said>, kind: Option<StepKind>) -> Option<Step> {
-    let (title, advice) = text?;
-    Some(Step { id: id.into(), title, advice, kind: kind? })
+fn step(id: &str, words: Option<Words>, kind: Option<StepKind>) -> Option<Step> {
+    let Words { title, advice, group } = words?;
+    Some(Step { id: id.into(), title, advice, group, kind: kind? })
 }
 
 fn put(steps: &mut [Option<Step>], at: StepIndex, step: Option<Step>) {

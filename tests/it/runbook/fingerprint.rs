@@ -23,13 +23,16 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "8807e693d6b3d58c08948eadeb0b26cad64129f9cb516f9867b2e231d1eb2f0a"),
-        ("data-gap", "1eea33e48e23a964dc293cfb155fb06106efda6c46e4ac7515e79dc296b7c9cb"),
-        ("certificate-expiry", "dd1beddf63bd65a5cd6a50e829f489a21b45b6416a3d241a9eb77c842f6eb3e1"),
+        ("device-offline", "fef7a7df2ef9d583c066b5cb0c6c701796c5d2004f8db390eb92228c933f96cc"),
+        ("data-gap", "0bbe2bd644498cc63ee684748d96b26c835c27da5c71cfd4857b6bdd90477a66"),
+        ("certificate-expiry", "f1c75bbb83cd4d53e2fc66f8775a7658cf79b84785b94bbc2e6165db16eec0fe"),
     ]
     .map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));
     assert_eq!(found, expected);
 }
+
+/// The branches of the recheck of the pump's runbook, and what follows.
+const FREED: &str = "branches = [{ is = true, to = \"fine\" }]\n\n[steps.seen]";
 
 #[test]
 fn every_change_of_meaning_changes_it_and_each_to_another() {
@@ -81,7 +84,25 @@ fn every_change_of_meaning_changes_it_and_each_to_another() {
         ("approval = \"required\"", "approval = \"never\""),
         ("refused = \"by-hand\"", "refused = \"jammed\""),
         ("failed = { to = \"by-hand\", note = \"Failed.\" }", "failed = \"by-hand\""),
-        ("recheck = { check = \"back\" }", "recheck = { check = \"back\", params = { within = \"1m\" } }"),
+        (
+            "[rechecks.freed]\ncheck = \"back\"",
+            "[rechecks.freed]\ncheck = \"back\"\nparams = { within = \"1m\" }",
+        ),
+        (FREED, "branches = [{ is = true, to = \"jammed\" }]\n\n[steps.seen]"),
+        (FREED, "branches = [{ any = true, to = \"fine\" }]\n\n[steps.seen]"),
+        (FREED, "branches = [{ is = false, to = \"fine\" }]\n\n[steps.seen]"),
+        ("start = \"seen\"", "start = \"seen\"\nunless = \"freed\""),
+        ("start = \"seen\"", "start = \"seen\"\nclock_tolerance = \"$window\""),
+        ("start = \"seen\"", "start = \"seen\"\nlongest = \"7d\""),
+        ("root_cause = \"blackout\"", "root_cause = \"blackout\"\nunless = \"freed\""),
+        ("stale_after = \"$pause\"", "stale_after = \"$pause\"\nfuture = \"value\""),
+        ("unknown = \"by-hand\"", "unknown = \"by-hand\"\nnot_named = \"by-hand\""),
+        ("answer_within = \"$offline\" }", "answer_within = \"$offline\", expired = \"jammed\" }"),
+        ("{ from = \"$hot\", to = \"jammed\" }", "{ from = \"$hot\", to = \"jammed\", supports = [] }"),
+        (
+            "{ from = \"$hot\", to = \"jammed\" }",
+            "{ from = \"$hot\", to = \"jammed\", supports = [\"jam\"] }",
+        ),
         ("after = \"$window\"", "# at once"),
         ("\"Was it freed by hand?\"", "\"Is it free?\""),
         ("handover = \"power-loss\"", "handover = \"power\""),
@@ -103,6 +124,8 @@ fn no_change_of_words_or_form_changes_it() {
         ("title = \"A pump that stopped\"", "title = \"A pump stands\""),
         ("title = \"When was it seen?\"", "title = \"Seen?\""),
         ("advice = [\"Look at the log.\"]", ""),
+        ("title = \"It is jammed\"", "title = \"It is jammed\"\ngroup = \"field\""),
+        ("act = \"restart\"", "group = \"gateway\"\nact = \"restart\""),
         ("advice = [\"Free it.\"]", "advice = [\"Free it.\", \"Oil it.\"]"),
         ("note = \"Quiet.\"", "note = \"Rather quiet.\""),
         ("text = \"Offline.\"", "text = \"It is offline.\""),

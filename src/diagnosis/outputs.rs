@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::Diagnosis;
 use super::log::{Event, ExitIndex, Place};
 use super::open::Open;
 use super::output::{ActRequest, ApprovalRequest, AskRequest, Output};
-use super::{Aside, Diagnosis};
 use crate::fact::Domain;
 use crate::runbook::step::{OnUnknown, Step, StepKind};
 
 impl Diagnosis {
     pub(super) fn is_told(&self, alert: u32) -> bool {
-        let is_ahead = |aside: &Aside| aside.told_ahead.contains(&alert);
-        alert < self.alerts_told || self.aside.as_deref().is_some_and(is_ahead)
+        alert < self.alerts_told || self.told_ahead.contains(&alert)
     }
 
     pub(super) fn rewind_alerts(&mut self) {
@@ -22,7 +21,6 @@ impl Diagnosis {
         self.alerts_handed_out = 0;
     }
 
-    #[inline(never)]
     pub(super) fn next_alert(&mut self) -> Option<DueAlert> {
         while let Some(entry) = self.log.entries().get(self.alerts_seen) {
             self.alerts_seen += 1;
@@ -38,8 +36,7 @@ impl Diagnosis {
         None
     }
 
-    /// The request, where it is no probe. Apart from `poll`, whose frame would grow with it.
-    #[inline(never)]
+    /// The request, where it is no probe.
     pub(super) fn hand_out(&self, open: Open) -> Option<Output> {
         let entry = self.log.get(open.entry)?;
         let place = entry.place;
@@ -108,7 +105,7 @@ impl<'a> Question<'a> {
         let (text, branches, within) = match &step.kind {
             StepKind::Ask(ask) => (&ask.question, &ask.branches, ask.answer_within),
             StepKind::Check(check) => match &check.unknown {
-                OnUnknown::Ask { question, answer_within } => (question, &check.branches, *answer_within),
+                OnUnknown::Ask { question, answer_within, .. } => (question, &check.branches, *answer_within),
                 _ => return None,
             },
             _ => return None,

@@ -1,0 +1,78 @@
+//! The machine over a runbook that has everything a document can say, held against the model.
+
+use std::sync::LazyLock;
+
+use chrono::TimeDelta;
+use iot_runbook::diagnosis::rehearsal::every_way;
+use iot_runbook::diagnosis::{Bundle, Diagnosis};
+use iot_runbook::runbook::RunbookSet;
+use iot_runbook::runbook::document::Document;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+use crate::deepest::NOW;
+use crate::model::{Model, World};
+use crate::player;
+
+static SET: LazyLock<RunbookSet> = LazyLock::new(|| {
+    let runbook = |text| match Document::from_toml(text).unwrap().validate() {
+        Ok(runbook) => runbook,
+        Err(faults) => panic!("{faults}"),
+    };
+    RunbookSet::new([include_str!("machine/press.toml"), include_str!("machine/feed.toml")].map(runbook))
+        .unwrap()
+});
+
+/// Saved as text, read, and resumed.
+fn saved(diagnosis: &Diagnosis) -> Diagnosis {
+    let text = serde_json::to_string(&diagnosis.bundle()).unwrap();
+    let bundle: Bundle = serde_json::from_str(&text).unwrap();
+    Diagnosis::resume(&bundle, &SET).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(13), ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn machine_walks_as_the_model_does(
+        runbook in prop::sample::select(&["press", "feed"][..]),
+        parts in 0..16_u8,
+        seed: u64,
+        unknowns in 0..8_u64,
+        ago in 0..4_000_i64,
+    ) {
+        let world = World { seed, unknowns };
+        let triggered_at = NOW - TimeDelta::seconds(ago);
+        let subject = player::subject_with(parts);
+        let expected = Model::walk(&SET, runbook, subject.clone(), world, triggered_at, NOW);
+        let begun = player::begin_of(&SET, runbook, subject, triggered_at);
+        let diagnosis = player::play(begun, world, |same| same);
+        prop_assert_eq!(player::walk(&diagnosis), expected);
+        let resumed = saved(&diagnosis);
+        prop_assert_eq!(resumed.bundle(), diagnosis.bundle());
+        prop_assert_eq!(resumed.finding(), diagnosis.finding());
+    }
+
+    #[test]
+    fn saved_at_each_step_it_walks_the_same_way(parts in 0..16_u8, seed: u64, unknowns in 0..8_u64) {
+        let world = World { seed, unknowns };
+        let begin = || player::begin_of(&SET, "press", player::subject_with(parts), NOW);
+        let straight = player::play(begin(), world, |same| same);
+        let stopped = player::play(begin(), world, |diagnosis| saved(&diagnosis));
+        prop_assert_eq!(straight.bundle(), stopped.bundle());
+    }
+}
+
+#[test]
+fn every_way_of_it_is_walked_and_replays() {
+    for runbook in ["press", "feed"] {
+        let every = every_way(&SET, runbook).unwrap();
+        assert!(!every.cut_off);
+        let untaken: Vec<String> = every.untaken.iter().map(ToString::to_string).collect();
+        // Rehearsals name every part.
+        assert!(untaken.iter().all(|way| way.contains("[not named]")), "{untaken:#?}");
+        for walk in &every.walks {
+            assert_eq!(saved(&Diagnosis::resume(&walk.bundle, &SET).unwrap()).bundle(), walk.bundle);
+        }
+    }
+}
