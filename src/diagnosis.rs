@@ -52,7 +52,10 @@ use outputs::DueAlert;
 pub use anomaly::Anomaly;
 pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
 pub use error::{AnswerError, NoSuchRunbook};
-pub use finding::{Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted, Unasked};
+pub use finding::{
+    Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted, Unanswered, Unasked,
+};
+pub use hypothesis::Unanswerable;
 pub use output::{
     ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding, DiagnosisId,
     DiagnosisIdError, Output, ProbeRequest, Reply, RequestId,
@@ -98,6 +101,8 @@ pub struct Diagnosis {
     phase: Phase,
     /// The handover steps that wait for the runbooks they called, the innermost last.
     callers: Vec<Place>,
+    /// Whether the `unless` of a conclusion is asked that the last exit leads to.
+    looks_again: bool,
     /// The results of explorations, in order.
     explored: Vec<(Place, Explored)>,
     /// The numbers of alerts that were told before an earlier one.
@@ -293,6 +298,7 @@ impl Diagnosis {
             place: Place { runbook: entry, step: start },
             phase: Phase::Ended,
             callers: Vec::new(),
+            looks_again: true,
             explored: Vec::new(),
             told_ahead: Vec::new(),
             now,

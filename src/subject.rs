@@ -74,6 +74,8 @@ pub enum Scope {
     Pipeline,
     /// Whoever holds the MQTT session that carries the device's messages: the gateway, or the device itself.
     Session,
+    /// The platform itself: broker and ingestion.
+    Platform,
 }
 
 /// Who holds the MQTT session that carries the messages of a device.
@@ -101,10 +103,10 @@ impl SessionHolder {
 
 impl Scope {
     /// Every scope, in the order of their declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Device, Self::Tag, Self::Gateway, Self::Site, Self::Pipeline, Self::Session];
+    pub const ALL: [Self; 7] =
+        [Self::Device, Self::Tag, Self::Gateway, Self::Site, Self::Pipeline, Self::Session, Self::Platform];
 
-    /// Its name in documents: `device`, `tag`, `gateway`, `site`, `pipeline`, `session`.
+    /// Its name in documents: `device`, `tag`, `gateway`, `site`, `pipeline`, `session`, `platform`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -114,13 +116,14 @@ impl Scope {
             Self::Site => "site",
             Self::Pipeline => "pipeline",
             Self::Session => "session",
+            Self::Platform => "platform",
         }
     }
 
     /// True if every subject names a part of this scope.
     #[must_use]
     pub const fn is_always_named(self) -> bool {
-        matches!(self, Self::Device | Self::Tag | Self::Session)
+        matches!(self, Self::Device | Self::Tag | Self::Session | Self::Platform)
     }
 
     /// The scope of that name in documents.
@@ -268,6 +271,7 @@ impl Subject {
             Scope::Gateway => self.gateway.as_ref().map(GatewayId::as_str),
             Scope::Site => self.site.as_ref().map(SiteId::as_str),
             Scope::Pipeline => self.pipeline.as_ref().map(PipelineId::as_str),
+            Scope::Platform => Some("platform"),
             Scope::Session => match (self.session, &self.gateway) {
                 (SessionHolder::Gateway, Some(gateway)) => Some(gateway.as_str()),
                 _ => Some(self.device.as_str()),

@@ -51,7 +51,7 @@ impl Verdict {
     pub(super) fn by(self, source: Source) -> Observation {
         match self {
             Self::Known { value, observed_at, details } => {
-                Observation::Known(Evidence { value, observed_at, source, details })
+                Observation::Known(Evidence { value, observed_at, source, details, accounts_for: None })
             }
             Self::Unknown { reason, details } => Observation::Unknown(Unknown { reason, source, details }),
         }

@@ -100,6 +100,8 @@ pub enum Recorded {
     NotNamed { check: Box<str>, part: Box<str>, took: Option<Took> },
     /// The time since the trigger was taken.
     Elapsed { elapsed: String, took: Option<Took> },
+    /// The shares that the answers account for were added.
+    Accounted { share: f64, took: Option<Took> },
     /// A person was asked, for so long at the most.
     PersonAsked { request: RequestId, question: Box<str>, within: String },
     /// A person answered; without a value they do not know.
@@ -151,7 +153,14 @@ pub enum Recorded {
 #[non_exhaustive]
 pub enum RecordedObservation {
     /// Somebody could tell.
-    Known { value: RecordedValue, observed_at: DateTime<Utc>, source: Source, details: Details },
+    Known {
+        value: RecordedValue,
+        observed_at: DateTime<Utc>,
+        source: Source,
+        details: Details,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accounts_for: Option<f64>,
+    },
     /// Nobody could tell.
     Unknown { reason: UnknownReason, source: Source, details: Details },
 }
@@ -417,6 +426,7 @@ impl Recorded {
             | Self::Known { took, .. }
             | Self::NotNamed { took, .. }
             | Self::Elapsed { took, .. }
+            | Self::Accounted { took, .. }
             | Self::PersonAnswered { took, .. }
             | Self::WaitEnded { took, .. }
             | Self::Declined { took, .. }
@@ -434,6 +444,7 @@ impl Recorded {
             | Self::Known { took, .. }
             | Self::NotNamed { took, .. }
             | Self::Elapsed { took, .. }
+            | Self::Accounted { took, .. }
             | Self::PersonAnswered { took, .. }
             | Self::WaitEnded { took, .. }
             | Self::Declined { took, .. }

@@ -1,13 +1,14 @@
 //! Exploring: when nobody can tell one value, every step that is still possible is walked as a set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Diagnosis;
-use super::hypothesis::{Explored, Map, Standing};
+use super::hypothesis::{Explored, Map, Standing, Unanswerable};
 use super::log::{Event, ExitIndex, Place};
 use super::machine::exit_of;
-use crate::fact::Value;
+use crate::fact::{Observation, UnknownReason, Value};
 use crate::runbook::step::{CheckSource, CheckStep, StepIndex, StepKind};
+use crate::subject::Scope;
 
 /// The set of steps that are still possible from the one whose value is unknown. Steps, not paths: where paths
 /// meet again they are walked once.
@@ -89,7 +90,60 @@ impl Exploration {
     /// All that could be asked was asked: what is left.
     pub(super) fn conclude(self, diagnosis: &Diagnosis) -> Explored {
         let Some(runbook) = diagnosis.context.runbook(self.origin) else { return Explored::default() };
-        Map::new(runbook, self.origin.step, &self.reached, self.standings).explored()
+        let unanswerable = self.unanswerable(diagnosis);
+        let path = self.path(diagnosis);
+        Map::new(runbook, self.origin.step, &self.reached, self.standings, path, unanswerable).explored()
+    }
+
+    /// The answers on the path to the origin: for each step the latest entry, and the exit that its value took. They
+    /// remain evidence of the cause when a wait or an act has begun a new epoch.
+    fn path(&self, diagnosis: &Diagnosis) -> BTreeMap<StepIndex, (u32, u16)> {
+        let mut path = BTreeMap::new();
+        for (at, entry) in (0_u32..).zip(diagnosis.log.entries()) {
+            if entry.place.runbook == self.origin.runbook
+                && !self.standings.contains_key(&entry.place.step)
+                && let Event::Answered { exit: Some(ExitIndex::Step(exit)), .. } = entry.event
+                && diagnosis
+                    .log
+                    .observation_of(entry)
+                    .is_some_and(|observation| observation.value().is_some())
+            {
+                path.insert(entry.place.step, (at, exit));
+            }
+        }
+        path
+    }
+
+    /// The unknown steps that asking again would not answer: nobody answers for them, or they go through a gateway or
+    /// a site that another question failed to reach.
+    fn unanswerable(&self, diagnosis: &Diagnosis) -> Vec<(StepIndex, Unanswerable)> {
+        let unknown: Vec<(StepIndex, Scope, UnknownReason)> =
+            self.reached.iter().filter_map(|at| self.unknown(*at, diagnosis)).collect();
+        let is_a_way = |scope| matches!(scope, Scope::Gateway | Scope::Site);
+        let has_failed = |reason| matches!(reason, UnknownReason::Timeout | UnknownReason::Failed);
+        let mut unanswerable = Vec::new();
+        for (at, scope, reason) in &unknown {
+            let part_failed = unknown.iter().any(|(other, other_scope, reason)| {
+                other != at && other_scope == scope && has_failed(*reason)
+            });
+            if *reason == UnknownReason::NoAdapter {
+                unanswerable.push((*at, Unanswerable::NoAdapter));
+            } else if is_a_way(*scope) && part_failed {
+                unanswerable.push((*at, Unanswerable::PartFailed));
+            }
+        }
+        unanswerable
+    }
+
+    /// The scope of an unknown step, and why it is unknown.
+    fn unknown(&self, at: StepIndex, diagnosis: &Diagnosis) -> Option<(StepIndex, Scope, UnknownReason)> {
+        let Some(Standing::Unknown { .. }) = self.standings.get(&at) else { return None };
+        let query = diagnosis.context.step(self.place(at))?.kind.query()?;
+        let query = diagnosis.context.set.query(self.origin.runbook, query)?;
+        let (_, observation) = diagnosis.fact(query)?;
+        let Observation::Unknown(unknown) = observation else { return None };
+        let scope = diagnosis.context.set.queries().get(query as usize)?.scope;
+        Some((at, scope, unknown.reason))
     }
 
     fn look(&self, at: StepIndex, check: &CheckStep, diagnosis: &Diagnosis) -> Look {
@@ -104,12 +158,9 @@ impl Exploration {
         }
         let query = match check.source {
             CheckSource::Elapsed => {
-                let elapsed = Value::Duration(diagnosis.since_trigger());
-                return Look::Stands(match check.branches.select(elapsed, diagnosis.now) {
-                    Some(exit) => Standing::Known { entry: None, exit },
-                    None => Standing::Unknown { entry: None },
-                });
+                return taken(check, Value::Duration(diagnosis.since_trigger()), diagnosis);
             }
+            CheckSource::Accounted => return taken(check, Value::Number(diagnosis.accounted()), diagnosis),
             CheckSource::Query(query) => query,
         };
         let Some(query) = diagnosis.context.set.query(self.origin.runbook, query) else {
@@ -117,7 +168,9 @@ impl Exploration {
         };
         if let Some((entry, observation)) = diagnosis.fact(query) {
             return Look::Stands(match exit_of(check, observation, diagnosis.now) {
-                Some(ExitIndex::Step(exit)) => Standing::Known { entry: Some(entry), exit },
+                Some(ExitIndex::Step(exit)) if observation.value().is_some() => {
+                    Standing::Known { entry: Some(entry), exit }
+                }
                 _ => Standing::Unknown { entry: Some(entry) },
             });
         }
@@ -131,6 +184,14 @@ impl Exploration {
     const fn place(&self, step: StepIndex) -> Place {
         Place { runbook: self.origin.runbook, step }
     }
+}
+
+/// A value that is always known.
+fn taken(check: &CheckStep, value: Value, diagnosis: &Diagnosis) -> Look {
+    Look::Stands(match check.branches.select(value, diagnosis.now) {
+        Some(exit) => Standing::Known { entry: None, exit },
+        None => Standing::Unknown { entry: None },
+    })
 }
 
 enum Look {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Diagnosis;
 use super::anomaly::Anomaly;
 use super::bundle;
-use super::hypothesis::Explored;
+use super::hypothesis::{Candidate, Explored, Unanswerable};
 use super::log::{Entry, Event, Place, Said, Word};
 use super::output::{Context, DiagnosisId, Reply};
 use crate::fact::{Details, Observation};
@@ -31,6 +31,7 @@ pub struct Finding {
     hypotheses: Vec<Hypothesis>,
     refuted: Vec<Refuted>,
     next_probe: Option<NextProbe>,
+    unanswered: Vec<Unanswered>,
     contributing: Vec<Contribution>,
     unasked: Vec<Unasked>,
     called: Vec<Called>,
@@ -50,23 +51,36 @@ pub enum Ending {
     Aborted(Anomaly),
 }
 
-/// A conclusion that is still consistent with everything that is known. One survivor is still a hypothesis.
+/// A root cause that is still consistent with everything that is known. A single survivor is still a hypothesis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Hypothesis {
-    /// The id of the conclusion.
-    pub conclusion: Box<str>,
-    /// The root cause it names.
-    pub root_cause: Option<Box<str>>,
-    /// Its share of the weight of all hypotheses, from 0 to 1, by the runbook's prior alone.
+    /// The root cause, such as `power-loss`; the id of the conclusion where that names none.
+    pub cause: Box<str>,
+    /// Its share of the weight of all hypotheses, from 0 to 1: the runbook's prior times the likelihood of what was
+    /// measured.
     pub share: f64,
-    /// The step at which the walk to it stopped: a wait, an act, a question or a handover, which is never taken
-    /// on a hypothesis.
+    /// The ids of the conclusions of this cause that are possible without an act.
+    pub conclusions: Vec<Box<str>>,
+    /// The ids of the conclusions of this cause that may come next, behind an act that nobody has begun.
+    pub outcomes: Vec<Box<str>>,
+    /// The step at which the walk to it stopped, if every way to it is behind a wait, an act, a question or a handover:
+    /// these are never taken on a hypothesis.
     pub blocked_at: Option<Box<str>>,
-    /// What was found on the way to it. Told for the 64 likeliest.
+    /// The facts that speak for it.
     pub supported_by: Vec<Fact>,
-    /// The steps on the way whose value is unknown. Told for the 64 likeliest.
+    /// The steps on the way to it whose value is unknown.
     pub needs: Vec<Box<str>>,
+}
+
+/// An unknown step that is never proposed as the next probe, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unanswered {
+    /// The id of the step.
+    pub step: Box<str>,
+    /// Why asking again now does not help.
+    pub why: Unanswerable,
 }
 
 /// A conclusion that the facts rule out.
@@ -216,7 +230,7 @@ impl Finding {
         self.advice.iter().map(AsRef::as_ref)
     }
 
-    /// The conclusions that are still possible, the likeliest first. Empty at a conclusion.
+    /// The root causes that are still possible, the likeliest first. Empty at a conclusion.
     #[must_use]
     pub fn hypotheses(&self) -> &[Hypothesis] {
         &self.hypotheses
@@ -232,6 +246,12 @@ impl Finding {
     #[must_use]
     pub const fn next_probe(&self) -> Option<&NextProbe> {
         self.next_probe.as_ref()
+    }
+
+    /// The unknown steps that are never proposed as the next probe, with the reason.
+    #[must_use]
+    pub fn unanswered(&self) -> &[Unanswered] {
+        &self.unanswered
     }
 
     /// What was found on the way and did not decide the end.
@@ -276,6 +296,7 @@ impl Finding {
             hypotheses: Vec::new(),
             refuted: Vec::new(),
             next_probe: None,
+            unanswered: Vec::new(),
             contributing: Vec::new(),
             unasked: Vec::new(),
             called: Vec::new(),
@@ -309,6 +330,9 @@ impl Finding {
         self.hypotheses = hypotheses(diagnosis, *place, explored);
         self.refuted = refuted(diagnosis, *place, explored);
         self.next_probe = next_probe(&diagnosis.context, *place, explored);
+        let step = |step| Box::from(diagnosis.context.step_id(Place { step, ..*place }));
+        let unanswered = explored.unanswerable.iter();
+        self.unanswered = unanswered.map(|(at, why)| Unanswered { step: step(*at), why: *why }).collect();
         let steps = explored.not_named.iter();
         let places = steps.map(|step| Place { step: *step, ..*place });
         places.for_each(|place| self.leave_out(&diagnosis.context, place));
@@ -384,26 +408,19 @@ fn note(diagnosis: &Diagnosis, entry: &Entry) -> Option<Box<str>> {
 }
 
 fn hypotheses(diagnosis: &Diagnosis, place: Place, explored: &Explored) -> Vec<Hypothesis> {
-    let context = &diagnosis.context;
-    let total: f64 = explored.hypotheses.iter().map(|hypothesis| hypothesis.weight).sum();
-    let id = |step: StepIndex| Box::from(context.step_id(Place { step, ..place }));
-    explored
-        .hypotheses
-        .iter()
-        .map(|hypothesis| Hypothesis {
-            conclusion: id(hypothesis.conclusion),
-            root_cause: context.step(Place { step: hypothesis.conclusion, ..place }).and_then(|step| {
-                match &step.kind {
-                    StepKind::Conclude(conclusion) => conclusion.root_cause.clone(),
-                    _ => None,
-                }
-            }),
-            share: hypothesis.weight / total,
-            blocked_at: hypothesis.blocked_at.map(id),
-            supported_by: facts(diagnosis, &hypothesis.supports),
-            needs: hypothesis.needs.iter().copied().map(id).collect(),
-        })
-        .collect()
+    let total: f64 = explored.candidates.iter().map(|candidate| candidate.weight).sum();
+    let id = |step: StepIndex| Box::from(diagnosis.context.step_id(Place { step, ..place }));
+    let ids = |steps: &[StepIndex]| steps.iter().copied().map(id).collect();
+    let hypothesis = |candidate: &Candidate| Hypothesis {
+        cause: candidate.cause.clone(),
+        share: candidate.weight / total,
+        conclusions: ids(&candidate.conclusions),
+        outcomes: ids(&candidate.outcomes),
+        blocked_at: candidate.blocked_at.map(id),
+        supported_by: facts(diagnosis, &candidate.supports),
+        needs: ids(&candidate.needs),
+    };
+    explored.candidates.iter().map(hypothesis).collect()
 }
 
 fn refuted(diagnosis: &Diagnosis, place: Place, explored: &Explored) -> Vec<Refuted> {

@@ -1,16 +1,35 @@
-//! What is left when a value stays unknown: hypotheses, ranked, and what to ask next.
+//! Hypotheses: the root causes that remain possible when a value stays unknown, ranked by the evidence.
+//!
+//! The weight of a cause is its prior times the likelihood of every answer that was measured:
+//!
+//! - The runbook's `prior` gives its causes the weights 5, 4, 3, 2, 1, in that order; any other cause weighs 0.5.
+//! - A branch may speak for causes: those that its document declares as `supports`, or else those of the conclusions
+//!   that it leads to without another check. If an answer took such a branch, a cause that the branch does not speak for
+//!   needs the measured fault beside it as an unlikely coincidence: its weight is multiplied by [`COINCIDENCE`].
+//! - A branch may speak against causes (`against`): their weight is multiplied by [`CONTRADICTED`].
+//!
+//! A cause is possible if the walk reaches one of its conclusions, or an act that its branch leads to. What an act that
+//! nobody has begun may lead to is no hypothesis; it is listed under its cause.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::fact::Kind;
+use serde::{Deserialize, Serialize};
+
 use crate::runbook::Runbook;
-use crate::runbook::step::{CheckStep, StepIndex, StepKind};
+use crate::runbook::step::{CheckStep, Exit, StepIndex, StepKind};
 
-/// Where a step stands that an exploration reached.
+/// The likelihood of a measured fault beside a cause that does not explain it.
+const COINCIDENCE: f64 = 0.05;
+/// The likelihood of a measured answer that speaks against a cause.
+const CONTRADICTED: f64 = 0.2;
+/// The number of unknown steps that are weighed for the next probe, and of facts that are tried for a refutation, the
+/// first that were reached: each costs a walk.
+const MOST_WALKS: usize = 64;
+
+/// The state of a step that an exploration reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Its value is known and takes this exit; the entry of the log that says so.
+    /// Its value is known and takes this exit; `entry` is the entry of the log that has the answer.
     Known { entry: Option<u32>, exit: u16 },
     /// Its value is unknown.
     Unknown { entry: Option<u32> },
@@ -26,6 +45,10 @@ pub(super) enum Standing {
 impl Standing {
     /// The steps that are possible after it, as far as it can be walked.
     pub(super) fn targets(self, kind: &StepKind) -> impl Iterator<Item = StepIndex> + '_ {
+        self.exits(kind).map(|exit| exit.to)
+    }
+
+    fn exits(self, kind: &StepKind) -> impl Iterator<Item = &Exit> {
         let (from, to) = match self {
             Self::Known { exit, .. } | Self::NotNamed { exit: Some(exit) } => (exit, exit + 1),
             Self::Unknown { .. } | Self::NotNamed { exit: None } => match kind {
@@ -34,7 +57,7 @@ impl Standing {
             },
             Self::Blocked | Self::Conclusion => (0, 0),
         };
-        (from..to).filter_map(|exit| kind.exit(exit)).map(|exit| exit.to)
+        (from..to).filter_map(|exit| kind.exit(exit))
     }
 }
 
@@ -48,52 +71,74 @@ fn unknown_exits(check: &CheckStep) -> (u16, u16) {
     }
 }
 
-/// What an exploration came to.
+/// Why asking an unknown step again now would not help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Unanswerable {
+    /// No adapter answers for it.
+    NoAdapter,
+    /// It goes through a part that another question just failed to reach.
+    PartFailed,
+}
+
+/// The result of an exploration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Explored {
     /// The likeliest first.
-    pub(super) hypotheses: Vec<Hypothetical>,
+    pub(super) candidates: Vec<Candidate>,
     pub(super) refuted: Vec<(StepIndex, Vec<u32>)>,
-    /// The step whose answer would tell most, and how many bits it is worth.
+    /// The unknown step whose answer is worth most, and how many bits.
     pub(super) next: Option<(StepIndex, f64)>,
+    /// The unknown steps that are never proposed as the next probe.
+    pub(super) unanswerable: Vec<(StepIndex, Unanswerable)>,
     /// The steps that nobody asks because the subject does not name their part.
     pub(super) not_named: Vec<StepIndex>,
 }
 
-/// A conclusion that is still consistent with what is known.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Hypothetical {
-    pub(super) conclusion: StepIndex,
+/// A root cause that is still consistent with what is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Candidate {
+    /// The root cause, or the id of the conclusion where that names none.
+    pub(super) cause: Box<str>,
     pub(super) weight: f64,
+    /// Conclusions of this cause that are possible without an act.
+    pub(super) conclusions: Vec<StepIndex>,
+    /// Conclusions of this cause that an act which nobody has begun may lead to.
+    pub(super) outcomes: Vec<StepIndex>,
+    /// The first step that is not taken on a hypothesis, where the cause is possible only behind one.
     pub(super) blocked_at: Option<StepIndex>,
-    /// Entries of the log.
+    /// Entries of the log whose answers speak for it.
     pub(super) supports: Vec<u32>,
-    /// Steps on the way whose value is unknown.
+    /// The unknown steps on the way to it.
     pub(super) needs: Vec<StepIndex>,
 }
 
-/// As many unknown steps are weighed for the next probe, the first that were reached.
-const MOST_CANDIDATES: usize = 64;
-/// As many hypotheses, the likeliest, and as many refuted conclusions are told with their facts: each costs a walk.
-const MOST_DETAILED: usize = 64;
+/// What is possible of a cause.
+#[derive(Default)]
+struct Possible {
+    conclusions: BTreeSet<StepIndex>,
+    outcomes: BTreeSet<StepIndex>,
+    blocked_at: Option<StepIndex>,
+    is_open: bool,
+}
+
+/// An answer that was measured, and the causes it speaks for and against.
+struct Measured<'a> {
+    entry: u32,
+    supports: BTreeSet<&'a str>,
+    against: &'a [Box<str>],
+}
 
 /// An explored runbook.
-///
-/// A step stands here or beyond. Here is what was walked: facts hold as they were found. Beyond lies what comes
-/// after a wait, an act, a question or a handover, which is never taken on a hypothesis: what was not walked is
-/// open there; what was walked keeps its value, unless time itself moves it (an instant's age, a time that has
-/// passed), since another look may then take another branch.
 pub(super) struct Map<'a> {
     runbook: &'a Runbook,
     origin: StepIndex,
     reached: &'a [StepIndex],
     standings: HashMap<StepIndex, Standing>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Spot {
-    step: StepIndex,
-    beyond: bool,
+    /// The answers on the path to the origin: the entry of each, and the exit that it took.
+    path: BTreeMap<StepIndex, (u32, u16)>,
+    unanswerable: Vec<(StepIndex, Unanswerable)>,
 }
 
 impl<'a> Map<'a> {
@@ -102,181 +147,64 @@ impl<'a> Map<'a> {
         origin: StepIndex,
         reached: &'a [StepIndex],
         standings: HashMap<StepIndex, Standing>,
+        path: BTreeMap<StepIndex, (u32, u16)>,
+        unanswerable: Vec<(StepIndex, Unanswerable)>,
     ) -> Self {
-        Self { runbook, origin, reached, standings }
+        Self { runbook, origin, reached, standings, path, unanswerable }
     }
 
     pub(super) fn explored(&self) -> Explored {
-        let consistent = self.conclusions();
-        let mut before: HashMap<Spot, Vec<Spot>> = HashMap::new();
-        for from in reach([self.here(self.origin)], |at| self.targets(at)) {
-            for to in self.targets(from) {
-                before.entry(to).or_default().push(from);
-            }
-        }
-        let mut hypotheses: Vec<Hypothetical> = consistent
-            .iter()
-            .map(|(conclusion, blocked_at)| Hypothetical {
-                conclusion: *conclusion,
-                weight: self.weight(*conclusion),
-                blocked_at: *blocked_at,
-                supports: Vec::new(),
-                needs: Vec::new(),
-            })
+        let possible = self.possible(&|at| self.exits(at));
+        let measured = self.measured();
+        let mut candidates: Vec<Candidate> = possible
+            .into_iter()
+            .map(|(cause, possible)| self.candidate(cause, possible, &measured))
             .collect();
-        hypotheses.sort_by(|a, b| {
+        candidates.sort_by(|a, b| {
             (b.weight.total_cmp(&a.weight))
                 .then(a.blocked_at.is_some().cmp(&b.blocked_at.is_some()))
-                .then(a.conclusion.cmp(&b.conclusion))
+                .then(a.first().cmp(&b.first()))
         });
-        for hypothesis in hypotheses.iter_mut().take(MOST_DETAILED) {
-            let end = spots(hypothesis.conclusion);
-            let way = reach(end, |at| before.get(&at).into_iter().flatten().copied());
-            self.detail(hypothesis, &way);
-        }
-        let refuted = self.refuted(&consistent);
-        let next = self.next_probe(&hypotheses);
-        Explored { hypotheses, refuted, next, not_named: Vec::new() }
+        let refuted = self.refuted();
+        let next = self.next_probe(&candidates);
+        let unanswerable = self.unanswerable.clone();
+        Explored { candidates, refuted, next, unanswerable, not_named: Vec::new() }
     }
 
-    /// What was found on the way to a hypothesis, and what is unknown on it.
-    fn detail(&self, hypothesis: &mut Hypothetical, way: &HashSet<Spot>) {
-        for at in self.reached.iter().filter(|at| spots(**at).iter().any(|spot| way.contains(spot))) {
-            match self.standings.get(at) {
-                Some(Standing::Known { entry: Some(entry), .. }) => hypothesis.supports.push(*entry),
-                Some(Standing::Unknown { .. }) => hypothesis.needs.push(*at),
-                _ => {}
+    fn candidate(&self, cause: &str, possible: Possible, measured: &[Measured<'_>]) -> Candidate {
+        let mut weight = self.prior(cause);
+        let mut supports = Vec::new();
+        for answer in measured {
+            if answer.supports.contains(cause) {
+                supports.push(answer.entry);
+            } else if !answer.supports.is_empty() {
+                weight *= COINCIDENCE;
+            }
+            if answer.against.iter().any(|other| **other == *cause) {
+                weight *= CONTRADICTED;
             }
         }
-    }
-
-    /// Every conclusion that is still possible, and the step at which the walk to it stopped. One that can be
-    /// walked to is not blocked, whatever else leads there.
-    fn conclusions(&self) -> BTreeMap<StepIndex, Option<StepIndex>> {
-        let mut found = BTreeMap::new();
-        for at in self.reached {
-            if self.standings.get(at) == Some(&Standing::Conclusion) {
-                found.insert(*at, None);
-            }
-        }
-        let mut seen: HashSet<Spot> = HashSet::new();
-        for blocked in self.reached.iter().filter(|at| self.standings.get(at) == Some(&Standing::Blocked)) {
-            let mut next = self.targets(self.here(*blocked));
-            while let Some(at) = next.pop() {
-                if !seen.insert(at) {
-                    continue;
-                }
-                if self.is_conclusion(at.step) {
-                    found.entry(at.step).or_insert(Some(*blocked));
-                }
-                next.extend(self.targets(at));
-            }
-        }
-        found
-    }
-
-    const fn here(&self, step: StepIndex) -> Spot {
-        Spot { step, beyond: false }
-    }
-
-    /// What stays possible right after `at`.
-    fn targets(&self, at: Spot) -> Vec<Spot> {
-        let Some(kind) = self.runbook.step(at.step).map(|step| &step.kind) else { return Vec::new() };
-        let standing = self.standings.get(&at.step).copied();
-        let beyond = at.beyond || standing == Some(Standing::Blocked);
-        let spot = |step| Spot { step, beyond };
-        match (standing, kind) {
-            (_, StepKind::Conclude(_)) => Vec::new(),
-            (None | Some(Standing::Blocked), _) => kind.exits().map(|(_, exit)| spot(exit.to)).collect(),
-            (Some(Standing::Known { .. }), StepKind::Check(check)) if beyond && moves_with_time(check) => {
-                check.branches.as_slice().iter().map(|branch| spot(branch.exit.to)).collect()
-            }
-            (Some(standing), _) => standing.targets(kind).map(spot).collect(),
+        let needs = self.needs(cause);
+        Candidate {
+            cause: cause.into(),
+            weight,
+            blocked_at: possible.blocked_at.filter(|_| !possible.is_open),
+            outcomes: possible.outcomes.difference(&possible.conclusions).copied().collect(),
+            conclusions: possible.conclusions.into_iter().collect(),
+            supports,
+            needs,
         }
     }
 
-    fn all_targets(&self, at: StepIndex) -> impl Iterator<Item = StepIndex> {
-        // A conclusion is an end: what is asked again before it is no part of a hypothesis.
-        let step = self.runbook.step(at).filter(|step| !matches!(step.kind, StepKind::Conclude(_)));
-        step.into_iter().flat_map(|step| step.kind.exits()).map(|(_, exit)| exit.to)
+    /// The unknown steps that the cause is possible behind.
+    fn needs(&self, cause: &str) -> Vec<StepIndex> {
+        let unknown = self.reached.iter().copied().filter(|at| self.is_unknown(*at));
+        unknown.filter(|at| self.possible_from(*at, &|at| self.exits(at)).contains_key(cause)).collect()
     }
 
-    fn is_conclusion(&self, at: StepIndex) -> bool {
-        self.runbook.step(at).is_some_and(|step| matches!(step.kind, StepKind::Conclude(_)))
-    }
-
-    /// Every conclusion that the graph leads to from the origin and the facts rule out, with the facts that do so
-    /// each by itself: were it open, the conclusion would be possible.
-    fn refuted(&self, consistent: &BTreeMap<StepIndex, Option<StepIndex>>) -> Vec<(StepIndex, Vec<u32>)> {
-        let possible = reach([self.origin], |at| self.all_targets(at));
-        // What only a part that is not named keeps from being possible is neither a hypothesis nor refuted.
-        let is_open = |at| matches!(self.standings.get(&at), Some(Standing::NotNamed { .. }));
-        let unless_named = reach([self.here(self.origin)], |from: Spot| {
-            let all = self.all_targets(from.step).map(|step| Spot { step, ..from });
-            if is_open(from.step) { all.collect() } else { self.targets(from) }
-        });
-        let not_asked = |at: &StepIndex| spots(*at).iter().any(|spot| unless_named.contains(spot));
-        let mut conclusions: Vec<StepIndex> = possible.into_iter().collect();
-        conclusions.retain(|at| self.is_conclusion(*at) && !consistent.contains_key(at) && !not_asked(at));
-        conclusions.sort_unstable();
-        let mut refuted: Vec<(StepIndex, Vec<u32>)> =
-            conclusions.into_iter().map(|conclusion| (conclusion, Vec::new())).collect();
-        let known = self.reached.iter().filter_map(|at| match self.standings.get(at) {
-            Some(Standing::Known { entry: Some(entry), .. }) => Some((*at, *entry)),
-            _ => None,
-        });
-        for (open, entry) in known.take(MOST_DETAILED) {
-            let all = |from: Spot| self.all_targets(from.step).map(|step| Spot { step, ..from }).collect();
-            let left = reach([self.here(self.origin)], |from: Spot| {
-                if from.step == open { all(from) } else { self.targets(from) }
-            });
-            for (conclusion, by) in &mut refuted {
-                if spots(*conclusion).iter().any(|spot| left.contains(spot)) {
-                    by.push(entry);
-                }
-            }
-        }
-        refuted
-    }
-
-    /// The unknown step whose answer would lower the entropy of the hypotheses most: the mutual information of
-    /// its branch and the hypothesis, a hypothesis being spread evenly over the branches that leave it possible.
-    fn next_probe(&self, hypotheses: &[Hypothetical]) -> Option<(StepIndex, f64)> {
-        let total: f64 = hypotheses.iter().map(|hypothesis| hypothesis.weight).sum();
-        let unknown =
-            self.reached.iter().filter(|at| matches!(self.standings.get(at), Some(Standing::Unknown { .. })));
-        let mut best: Option<(StepIndex, f64)> = None;
-        for at in unknown.take(MOST_CANDIDATES) {
-            let Some(StepKind::Check(check)) = self.runbook.step(*at).map(|step| &step.kind) else {
-                continue;
-            };
-            let branches: Vec<HashSet<StepIndex>> = (check.branches.as_slice().iter())
-                .map(|branch| {
-                    let left = reach([self.here(self.origin)], |from| {
-                        if from.step == *at {
-                            vec![Spot { step: branch.exit.to, ..from }]
-                        } else {
-                            self.targets(from)
-                        }
-                    });
-                    left.into_iter().map(|spot| spot.step).collect()
-                })
-                .collect();
-            let gain = information(hypotheses, total, &branches);
-            if gain > best.map_or(1e-9, |(_, most)| most) {
-                best = Some((*at, gain));
-            }
-        }
-        best
-    }
-
-    /// The prior of the runbook: its ranks 1 to 5 weigh 5 to 1, a later one 1, any other cause 0.5.
-    fn weight(&self, conclusion: StepIndex) -> f64 {
-        let cause = self.runbook.step(conclusion).and_then(|step| match &step.kind {
-            StepKind::Conclude(conclusion) => conclusion.root_cause.as_deref(),
-            _ => None,
-        });
-        match cause.and_then(|cause| self.runbook.prior().position(|known| known == cause)) {
+    /// The weight of a cause before anything is measured.
+    fn prior(&self, cause: &str) -> f64 {
+        match self.runbook.prior().position(|known| known == cause) {
             Some(0) => 5.0,
             Some(1) => 4.0,
             Some(2) => 3.0,
@@ -285,25 +213,207 @@ impl<'a> Map<'a> {
             None => 0.5,
         }
     }
+
+    /// Every measured answer whose branch speaks for or against a cause.
+    fn measured(&self) -> Vec<Measured<'a>> {
+        let known = self.reached.iter().filter_map(|at| match self.standings.get(at) {
+            Some(Standing::Known { entry: Some(entry), exit }) => Some((*at, *entry, *exit)),
+            _ => None,
+        });
+        let before = self.path.iter().map(|(at, (entry, exit))| (*at, *entry, *exit));
+        let answer = |(at, entry, exit): (StepIndex, u32, u16)| {
+            let exit = self.kind(at)?.exit(exit)?;
+            let against = exit.against.as_deref().unwrap_or_default();
+            Some(Measured { entry, supports: self.speaks_for(exit), against })
+        };
+        before.chain(known).filter_map(answer).collect()
+    }
+
+    /// The causes that taking an exit speaks for.
+    fn speaks_for(&self, exit: &'a Exit) -> BTreeSet<&'a str> {
+        if let Some(declared) = &exit.supports {
+            return declared.iter().map(AsRef::as_ref).collect();
+        }
+        let without_a_check = reach([exit.to], |at| match self.kind(at) {
+            None | Some(StepKind::Check(_)) => Vec::new(),
+            Some(_) => self.all_targets(at).collect(),
+        });
+        without_a_check.into_iter().filter_map(|at| self.cause(at)).collect()
+    }
+
+    /// Every cause that is possible, with `exits` as those that stay open of each step.
+    fn possible<'e>(&self, exits: &dyn Fn(StepIndex) -> Vec<&'e Exit>) -> BTreeMap<&'a str, Possible>
+    where
+        'a: 'e,
+    {
+        self.possible_from(self.origin, exits)
+    }
+
+    fn possible_from<'e>(
+        &self,
+        from: StepIndex,
+        exits: &dyn Fn(StepIndex) -> Vec<&'e Exit>,
+    ) -> BTreeMap<&'a str, Possible>
+    where
+        'a: 'e,
+    {
+        let mut found: BTreeMap<&'a str, Possible> = BTreeMap::new();
+        let walked = reach([from], |at| exits(at).into_iter().map(|exit| exit.to).collect::<Vec<_>>());
+        for at in self.reached.iter().copied().filter(|at| walked.contains(at)) {
+            match self.standings.get(&at) {
+                Some(Standing::Conclusion) => {
+                    if let Some(cause) = self.cause(at) {
+                        let possible = found.entry(cause).or_default();
+                        possible.conclusions.insert(at);
+                        possible.is_open = true;
+                    }
+                }
+                Some(Standing::Blocked) => self.behind(at, &walked, &mut found),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The causes that are possible behind a step which is not taken on a hypothesis.
+    fn behind(&self, at: StepIndex, walked: &HashSet<StepIndex>, found: &mut BTreeMap<&'a str, Possible>) {
+        let beyond = reach([at], |at| self.all_targets(at).collect());
+        let is_act = matches!(self.kind(at), Some(StepKind::Act(_)));
+        // An act is begun for a cause: the one that the branch which leads to it speaks for.
+        let mut begun_for: BTreeSet<&'a str> = BTreeSet::new();
+        if is_act {
+            for from in self.reached.iter().filter(|from| walked.contains(from)) {
+                for exit in self.exits(*from).into_iter().filter(|exit| exit.to == at) {
+                    begun_for.extend(self.speaks_for(exit));
+                }
+            }
+        }
+        let is_ours = |cause: &str| begun_for.is_empty() || begun_for.contains(cause);
+        let mut add = |cause: &'a str, conclusion: Option<StepIndex>| {
+            let possible = found.entry(cause).or_default();
+            possible.blocked_at = possible.blocked_at.or(Some(at));
+            match conclusion {
+                Some(conclusion) if is_act => possible.outcomes.insert(conclusion),
+                Some(conclusion) => possible.conclusions.insert(conclusion),
+                None => false,
+            };
+        };
+        for cause in &begun_for {
+            add(cause, None);
+        }
+        for end in beyond {
+            if let Some(cause) = self.cause(end).filter(|cause| is_ours(cause)) {
+                add(cause, Some(end));
+            }
+        }
+    }
+
+    /// Every conclusion that the graph leads to from the origin and the facts rule out, with the facts that do so
+    /// each by itself: were it open, the conclusion would be possible.
+    fn refuted(&self) -> Vec<(StepIndex, Vec<u32>)> {
+        let left = |open: &dyn Fn(StepIndex) -> bool| {
+            reach([self.origin], |at| {
+                let is_behind = matches!(self.standings.get(&at), None | Some(Standing::Blocked));
+                if is_behind || open(at) { self.all_targets(at).collect() } else { self.targets(at) }
+            })
+        };
+        let all = reach([self.origin], |at| self.all_targets(at).collect::<Vec<_>>());
+        // What only a part that is not named keeps from being possible is neither a hypothesis nor refuted.
+        let possible = left(&|at| matches!(self.standings.get(&at), Some(Standing::NotNamed { .. })));
+        let mut conclusions: Vec<StepIndex> =
+            all.into_iter().filter(|at| self.cause(*at).is_some() && !possible.contains(at)).collect();
+        conclusions.sort_unstable();
+        let mut refuted: Vec<(StepIndex, Vec<u32>)> =
+            conclusions.into_iter().map(|conclusion| (conclusion, Vec::new())).collect();
+        let known = self.reached.iter().filter_map(|at| match self.standings.get(at) {
+            Some(Standing::Known { entry: Some(entry), .. }) => Some((*at, *entry)),
+            _ => None,
+        });
+        for (step, entry) in known.take(MOST_WALKS) {
+            let possible = left(&|at| at == step);
+            for (conclusion, by) in &mut refuted {
+                if possible.contains(conclusion) {
+                    by.push(entry);
+                }
+            }
+        }
+        refuted
+    }
+
+    /// The unknown step whose answer would lower the entropy of the causes most: the mutual information of its branch
+    /// and the cause, a cause being spread evenly over the branches that leave it possible.
+    fn next_probe(&self, candidates: &[Candidate]) -> Option<(StepIndex, f64)> {
+        let is_answerable = |at: &StepIndex| !self.unanswerable.iter().any(|(other, _)| other == at);
+        let unknown = self.reached.iter().copied().filter(|at| self.is_unknown(*at)).filter(is_answerable);
+        let mut best: Option<(StepIndex, f64)> = None;
+        for step in unknown.take(MOST_WALKS) {
+            let Some(StepKind::Check(check)) = self.kind(step) else { continue };
+            let branches: Vec<_> = (check.branches.as_slice().iter())
+                .map(|branch| {
+                    self.possible(&|at| if at == step { vec![&branch.exit] } else { self.exits(at) })
+                        .into_keys()
+                        .collect::<BTreeSet<_>>()
+                })
+                .collect();
+            let bits = information(candidates, &branches);
+            // Rounding alone makes differences of this size.
+            if bits > best.map_or(1e-9, |(_, most)| most) {
+                best = Some((step, bits));
+            }
+        }
+        best
+    }
+
+    fn is_unknown(&self, at: StepIndex) -> bool {
+        matches!(self.standings.get(&at), Some(Standing::Unknown { .. }))
+    }
+
+    fn kind(&self, at: StepIndex) -> Option<&'a StepKind> {
+        self.runbook.step(at).map(|step| &step.kind)
+    }
+
+    /// The cause of a conclusion: its root cause, or its own id where it names none. That the subject has recovered is no
+    /// cause.
+    fn cause(&self, at: StepIndex) -> Option<&'a str> {
+        let step = self.runbook.step(at)?;
+        let StepKind::Conclude(conclusion) = &step.kind else { return None };
+        let own = (!conclusion.recovered).then_some(&*step.id);
+        conclusion.root_cause.as_deref().or(own)
+    }
+
+    /// The exits that stay open of a step that was reached.
+    fn exits(&self, at: StepIndex) -> Vec<&'a Exit> {
+        match (self.standings.get(&at), self.kind(at)) {
+            (Some(standing), Some(kind)) => standing.exits(kind).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn targets(&self, at: StepIndex) -> Vec<StepIndex> {
+        self.exits(at).into_iter().map(|exit| exit.to).collect()
+    }
+
+    /// Every step that any exit leads to. A conclusion is an end: its `unless` is not followed.
+    fn all_targets(&self, at: StepIndex) -> impl Iterator<Item = StepIndex> + use<'a> {
+        let kind = self.kind(at).filter(|kind| !matches!(kind, StepKind::Conclude(_)));
+        kind.into_iter().flat_map(|kind| kind.exits()).map(|(_, exit)| exit.to)
+    }
 }
 
-/// A step, here and beyond.
-const fn spots(step: StepIndex) -> [Spot; 2] {
-    [Spot { step, beyond: false }, Spot { step, beyond: true }]
-}
-
-/// Whether another look may find another value for no other reason than that time has passed.
-fn moves_with_time(check: &CheckStep) -> bool {
-    matches!(check.branches.domain().kind(), Kind::Instant | Kind::Duration)
+impl Candidate {
+    /// The first of its conclusions, in the order of the document.
+    fn first(&self) -> Option<StepIndex> {
+        self.conclusions.iter().chain(&self.outcomes).min().copied()
+    }
 }
 
 /// Everything that `after` leads to from `from`, these included.
-fn reach<T: Copy + Eq + Hash, I: IntoIterator<Item = T>>(
-    from: impl IntoIterator<Item = T>,
-    mut after: impl FnMut(T) -> I,
-) -> HashSet<T> {
+fn reach(
+    from: impl IntoIterator<Item = StepIndex>,
+    mut after: impl FnMut(StepIndex) -> Vec<StepIndex>,
+) -> HashSet<StepIndex> {
     let mut seen = HashSet::new();
-    let mut next: Vec<T> = from.into_iter().collect();
+    let mut next: Vec<StepIndex> = from.into_iter().collect();
     while let Some(at) = next.pop() {
         if seen.insert(at) {
             next.extend(after(at));
@@ -312,18 +422,19 @@ fn reach<T: Copy + Eq + Hash, I: IntoIterator<Item = T>>(
     seen
 }
 
-/// The mutual information, in bits, of which branch is taken and which hypothesis holds.
-fn information(hypotheses: &[Hypothetical], total: f64, branches: &[HashSet<StepIndex>]) -> f64 {
-    let mut joint = vec![vec![0.0; hypotheses.len()]; branches.len()];
-    for (column, hypothesis) in hypotheses.iter().enumerate() {
+/// The mutual information, in bits, of which branch is taken and which cause holds.
+fn information(candidates: &[Candidate], branches: &[BTreeSet<&str>]) -> f64 {
+    let total: f64 = candidates.iter().map(|candidate| candidate.weight).sum();
+    let mut joint = vec![vec![0.0; candidates.len()]; branches.len()];
+    for (column, candidate) in candidates.iter().enumerate() {
         let left: Vec<usize> =
-            (0..branches.len()).filter(|row| branches[*row].contains(&hypothesis.conclusion)).collect();
+            (0..branches.len()).filter(|row| branches[*row].contains(&*candidate.cause)).collect();
         for row in &left {
-            joint[*row][column] = hypothesis.weight / total / left.len() as f64;
+            joint[*row][column] = candidate.weight / total / left.len() as f64;
         }
     }
     let prior: f64 =
-        (0..hypotheses.len()).map(|column| bits(joint.iter().map(|row| row[column]).sum())).sum();
+        (0..candidates.len()).map(|column| bits(joint.iter().map(|row| row[column]).sum())).sum();
     let after: f64 = joint
         .iter()
         .map(|row| {

@@ -122,6 +122,8 @@ pub(super) enum Event {
     NotNamed { query: u32, exit: Option<ExitIndex> },
     /// The time since the trigger.
     Elapsed { elapsed: TimeDelta, exit: Option<ExitIndex> },
+    /// The share that the answers account for together.
+    Accounted { share: f64, exit: Option<ExitIndex> },
     /// A person is asked.
     PersonAsked { request: RequestId },
     /// A person answered, or said that they do not know.
@@ -179,6 +181,7 @@ impl Event {
             | Self::Reused { exit, .. }
             | Self::NotNamed { exit, .. }
             | Self::Elapsed { exit, .. }
+            | Self::Accounted { exit, .. }
             | Self::PersonAnswered { exit, .. }
             | Self::Rechecked { exit, .. }
             | Self::WaitEnded { exit, .. }

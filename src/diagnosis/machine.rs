@@ -42,6 +42,7 @@ impl Diagnosis {
                 return;
             };
             let to = exit.to;
+            self.looks_again = exit.look_again;
             if exit.alert.is_some() {
                 self.alert(index);
             }
@@ -75,7 +76,7 @@ impl Diagnosis {
             };
             match &step.kind {
                 StepKind::Check(CheckStep { after: Some(after), .. }) => {
-                    let length = *after;
+                    let length = after.of(self.context.subject.reporting_interval());
                     let due = self.after(length);
                     self.push(Event::WaitBegan { length });
                     self.phase = Phase::Deferred { due };
@@ -111,7 +112,8 @@ impl Diagnosis {
                     self.place = Place { runbook: callee, step: start };
                 }
                 StepKind::Conclude(conclusion) => {
-                    let unless = conclusion.unless.as_ref().map(|recheck| recheck.query);
+                    let unless = conclusion.unless.as_ref().filter(|_| self.looks_again);
+                    let unless = unless.map(|recheck| recheck.query);
                     if unless.and_then(|query| self.look_again(query)).is_some() {
                         self.phase = Phase::LookingAgain(None);
                         return None;
@@ -124,7 +126,11 @@ impl Diagnosis {
 
     /// Asks the check of the present step, or takes what is known of it.
     fn enter_check(&mut self, source: CheckSource) -> Option<ExitIndex> {
-        let CheckSource::Query(query) = source else { return self.take_elapsed() };
+        let query = match source {
+            CheckSource::Query(query) => query,
+            CheckSource::Elapsed => return self.take_elapsed(),
+            CheckSource::Accounted => return self.take_accounted(),
+        };
         let query = self.context.set.query(self.place.runbook, query)?;
         if let Some((entry, observation)) = self.fact(query) {
             let exit = exit_of(self.check()?, observation, self.now);
@@ -182,6 +188,25 @@ impl Diagnosis {
             self.abort(Anomaly::NoBranch);
         }
         exit
+    }
+
+    /// Takes the share that the answers account for, which is always known.
+    fn take_accounted(&mut self) -> Option<ExitIndex> {
+        let share = self.accounted();
+        let exit = self.check()?.branches.select(Value::Number(share), self.now).map(ExitIndex::Step);
+        self.push(Event::Accounted { share, exit });
+        if exit.is_none() {
+            self.abort(Anomaly::NoBranch);
+        }
+        exit
+    }
+
+    /// The share of what is to be explained that the answers which still count account for: one for each query, at most
+    /// the whole.
+    pub(super) fn accounted(&self) -> f64 {
+        let queries = u32::try_from(self.context.set.queries().len()).unwrap_or(u32::MAX);
+        let shares = (0..queries).filter_map(|query| self.fact(query)?.1.accounts_for());
+        shares.sum::<f64>().min(1.0)
     }
 
     /// Where the answer of the present check opens no way out, asks a person or explores, as the step says.

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::log::{Event, ExitIndex, Place};
 use super::{Bundle, Diagnosis, Ending, Finding, NoSuchRunbook};
-use crate::runbook::step::{CheckSource, OnUnknown, StepIndex, StepKind};
+use crate::runbook::step::{OnUnknown, StepIndex, StepKind};
 use crate::runbook::{Runbook, RunbookSet};
-use crate::subject::{Subject, Trigger};
+use crate::subject::{Scope, Subject, Trigger};
 
 pub use exhaustive::{EveryWay, every_way};
 pub use script::{Cue, Cues};
@@ -30,7 +30,7 @@ pub use script::{Cue, Cues};
 ///
 /// | step | what it may be told |
 /// |---|---|
-/// | check | a choice, yes or no, a number, a count; a duration as text; an instant by its age (`35m`); `absent`; `{ unknown = "timeout" }` |
+/// | check | a choice, yes or no, a number, a count; a duration as text; an instant by its age (`35m`); `absent`; `{ unknown = "timeout" }`; any of these with the share that it accounts for, `{ value = "normal", accounts_for = 0.3 }` |
 /// | check that asks a person then | the person's answer, named `STEP.person`; without it nobody answers |
 /// | act | `done`, `refused`, `failed`, `expired`, or `declined` by the person who should approve; its recheck is named `STEP.recheck` |
 /// | ask | an answer, or nothing |
@@ -65,6 +65,9 @@ pub struct Rehearsal {
     /// What each step is told.
     #[serde(default)]
     pub facts: BTreeMap<String, Cues>,
+    /// The parts that its subject does not name, of `gateway`, `site` and `pipeline`; it names all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unnamed: Vec<Scope>,
     /// What must come of it.
     pub expect: Expected,
 }
@@ -80,7 +83,7 @@ pub struct Expected {
     /// The conclusion.
     #[serde(default)]
     pub conclusion: Option<String>,
-    /// The hypotheses, the likeliest first, where it must end without a conclusion.
+    /// The causes of the hypotheses, the likeliest first, where it must end without a conclusion.
     #[serde(default)]
     pub hypotheses: Option<Vec<String>>,
 }
@@ -167,6 +170,7 @@ impl Rehearsal {
             name: name.into(),
             runbook: runbook.into(),
             facts: BTreeMap::new(),
+            unnamed: Vec::new(),
             expect: Expected::default(),
         }
     }
@@ -206,7 +210,7 @@ impl Rehearsal {
             return differs("the conclusion", conclusion.clone(), came);
         }
         if let Some(hypotheses) = &self.expect.hypotheses {
-            let came: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.conclusion).collect();
+            let came: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.cause).collect();
             if *hypotheses != came || rehearsed.finding.ending() != Ending::Undetermined {
                 return differs("the hypotheses", hypotheses.join(", "), came.join(", "));
             }
@@ -219,7 +223,7 @@ impl Rehearsal {
     /// # Errors
     /// [`RehearsalError`] where it names what there is not, or tells a step what it can't be told.
     pub fn run(&self, runbooks: &RunbookSet) -> Result<Rehearsed, RehearsalError> {
-        let mut diagnosis = begin(runbooks, &self.runbook)?;
+        let mut diagnosis = begin(runbooks, &self.runbook, &self.unnamed)?;
         script::Script::new(self, runbooks)?.play(&mut diagnosis)?;
         Ok(Rehearsed::of(&diagnosis))
     }
@@ -228,15 +232,23 @@ impl Rehearsal {
 /// When rehearsals take place; any instant would do.
 const STAGE_TIME: DateTime<Utc> = DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap();
 
-/// A diagnosis of a subject that names everything, so that nothing is unknown for want of a name.
-fn begin(runbooks: &RunbookSet, runbook: &str) -> Result<Diagnosis, NoSuchRunbook> {
+/// A diagnosis of a subject that names everything but `unnamed`.
+fn begin(runbooks: &RunbookSet, runbook: &str, unnamed: &[Scope]) -> Result<Diagnosis, NoSuchRunbook> {
     let period = crate::time::Period::ending(STAGE_TIME, TimeDelta::hours(1));
-    let subject = Subject::device("device")
+    let mut subject = Subject::device("device")
         .with_tag("tag")
         .with_gateway("gateway")
         .with_site("site")
         .with_pipeline("pipeline")
         .with_period(period);
+    for scope in unnamed {
+        match scope {
+            Scope::Gateway => subject.gateway = None,
+            Scope::Site => subject.site = None,
+            Scope::Pipeline => subject.pipeline = None,
+            _ => {}
+        }
+    }
     let trigger = Trigger::new("rehearsal", STAGE_TIME);
     Diagnosis::new(ulid::Ulid(0), runbooks, runbook, subject, trigger, STAGE_TIME)
 }
@@ -318,7 +330,7 @@ impl Way {
             ways.extend(exits.map(|exit| Self::new(runbook, at, exit)));
             if let StepKind::Check(check) = &step.kind
                 && matches!(check.unknown, OnUnknown::Explore | OnUnknown::Ask { .. })
-                && check.source != CheckSource::Elapsed
+                && !check.source.is_always_known()
             {
                 ways.insert(Self::new(runbook, at, None));
             }

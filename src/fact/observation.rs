@@ -30,6 +30,8 @@ pub struct Evidence {
     pub source: Source,
     /// What it was judged from, for the person who reads the trace.
     pub details: Details,
+    /// The share, from 0 to 1, of what is to be explained that this answer accounts for, such as of missing rows.
+    pub accounts_for: Option<f64>,
 }
 
 /// Why a value is unknown.
@@ -260,7 +262,13 @@ impl Observation {
     /// A known value without further details.
     #[must_use]
     pub fn known(value: Value, observed_at: DateTime<Utc>, source: impl Into<Source>) -> Self {
-        Self::Known(Evidence { value, observed_at, source: source.into(), details: Details::none() })
+        Self::Known(Evidence {
+            value,
+            observed_at,
+            source: source.into(),
+            details: Details::none(),
+            accounts_for: None,
+        })
     }
 
     /// An unknown value; `text` says what was missing or what went wrong (an empty one says nothing).
@@ -280,6 +288,31 @@ impl Observation {
         };
         *details = details.iter().cloned().chain(beside).collect();
         self
+    }
+
+    /// The same observation, which accounts for that share of what is to be explained. A share that is not from 0 to 1
+    /// makes it unknown: an adapter or a check that computes such a share cannot be trusted with its value either.
+    #[must_use]
+    pub fn with_accounts_for(self, share: f64) -> Self {
+        match self {
+            Self::Known(evidence) if (0.0..=1.0).contains(&share) => {
+                Self::Known(Evidence { accounts_for: Some(share), ..evidence })
+            }
+            Self::Known(evidence) => {
+                let why = format!("a share must be from 0 to 1, got {share}");
+                Self::unknown(UnknownReason::NotInDomain, evidence.source, why)
+            }
+            unknown @ Self::Unknown(_) => unknown,
+        }
+    }
+
+    /// The share of what is to be explained that it accounts for, where it gives one.
+    #[must_use]
+    pub const fn accounts_for(&self) -> Option<f64> {
+        match self {
+            Self::Known(evidence) => evidence.accounts_for,
+            Self::Unknown(_) => None,
+        }
     }
 
     /// The value, where it is known.

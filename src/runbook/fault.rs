@@ -207,6 +207,9 @@ pub enum FaultKind {
     /// `false` where only `true` says something.
     #[error("write `true` or leave it out")]
     OnlyTrue,
+    /// `true` where only `false` changes anything.
+    #[error("write `false` or leave it out")]
+    OnlyFalse,
     /// A choice that the domain does not have.
     #[error("`{choice}` is none of {choices}")]
     UnknownChoice {

@@ -189,8 +189,12 @@ impl Form {
                         self.query_at(query, queries);
                     }
                     CheckSource::Elapsed => self.tag(2),
+                    CheckSource::Accounted => self.tag(3),
                 }
-                self.optional(check.after, Self::duration);
+                self.optional(check.after, |form, after| {
+                    form.duration(after.length);
+                    form.flag(after.plus_reporting_interval);
+                });
                 self.branches(&check.branches);
                 match &check.unknown {
                     OnUnknown::Explore => self.tag(1),
@@ -374,9 +378,12 @@ impl Form {
         self.whole(exit.to.0.into());
         self.flag(exit.note.is_some());
         self.optional(exit.alert.as_ref(), |form, alert| form.text(alert.severity.name()));
-        self.optional(exit.supports.as_deref(), |form, causes| {
-            form.length(causes.len());
-            causes.iter().for_each(|cause| form.text(cause));
-        });
+        self.flag(exit.look_again);
+        for causes in [&exit.supports, &exit.against] {
+            self.optional(causes.as_deref(), |form, causes| {
+                form.length(causes.len());
+                causes.iter().for_each(|cause| form.text(cause));
+            });
+        }
     }
 }

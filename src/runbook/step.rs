@@ -89,7 +89,7 @@ impl StepKind {
         match self {
             Self::Check(check) => match check.source {
                 CheckSource::Query(query) => Some(query),
-                CheckSource::Elapsed => None,
+                CheckSource::Elapsed | CheckSource::Accounted => None,
             },
             Self::Wait(wait) => wait.until.map(|until| until.fact),
             Self::Act(act) => act.recheck.as_ref().map(|recheck| recheck.query),
@@ -112,6 +112,10 @@ pub struct Exit {
     /// The root causes that taking this exit speaks for, where the document declares them. `None`: they are derived
     /// from the graph. Empty: none.
     pub supports: Option<Box<[Box<str>]>>,
+    /// The root causes that taking this exit speaks against.
+    pub against: Option<Box<[Box<str>]>>,
+    /// Whether the `unless` of a conclusion that this exit leads to is asked. Not for a fault that is known to be over.
+    pub look_again: bool,
 }
 
 /// What an alert says, and how urgent it is.
@@ -255,13 +259,35 @@ pub struct CheckStep {
     /// Where the value comes from.
     pub source: CheckSource,
     /// Ask only when this much time has passed since the step was entered.
-    pub after: Option<TimeDelta>,
+    pub after: Option<After>,
     /// The ways out, by value.
     pub branches: Branches,
     /// What an unknown answer means.
     pub unknown: OnUnknown,
     /// The exit for a subject that does not name the part that the check asks about. Without it `unknown` decides.
     pub not_named: Option<Exit>,
+}
+
+/// How long after its step is entered a check is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct After {
+    /// The fixed part; positive.
+    pub length: TimeDelta,
+    /// Whether the reporting interval of the subject is added.
+    pub plus_reporting_interval: bool,
+}
+
+impl After {
+    /// The whole delay for a subject with that reporting interval.
+    #[must_use]
+    pub fn of(self, reporting_interval: TimeDelta) -> TimeDelta {
+        if self.plus_reporting_interval {
+            self.length.checked_add(&reporting_interval).unwrap_or(TimeDelta::MAX)
+        } else {
+            self.length
+        }
+    }
 }
 
 /// Where the value of a check step comes from.
@@ -272,6 +298,16 @@ pub enum CheckSource {
     Query(QueryIndex),
     /// The time since the trigger; it needs no probe and is always known.
     Elapsed,
+    /// The share, from 0 to 1, that the answers of this diagnosis account for together.
+    Accounted,
+}
+
+impl CheckSource {
+    /// True if its value needs no answer of anybody.
+    #[must_use]
+    pub const fn is_always_known(self) -> bool {
+        matches!(self, Self::Elapsed | Self::Accounted)
+    }
 }
 
 /// What an unknown answer means.

@@ -118,7 +118,7 @@ fn what_a_further_wait_may_bring_stays_possible() {
         .tell("last-seen", ["1m", "11m"])
         .tell("gateway-health", "oom");
     let rehearsed = rehearsal.check(&catalog::set().unwrap()).unwrap();
-    let left: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.conclusion).collect();
+    let left: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.cause).collect();
     for possible in ["gateway-fault", "power-fault", "connectivity-flap", "ot-network-fault"] {
         assert!(left.contains(&possible), "{possible} is not among {left:?}");
     }
@@ -182,5 +182,10 @@ fn a_handover_that_could_not_tell_leaves_its_hypotheses() {
     assert_eq!(finding.conclusion(), Some("certificate-expired"));
     let [called] = finding.called() else { panic!("{:?}", finding.called()) };
     assert_eq!((&*called.runbook, called.conclusion.as_deref()), ("certificate-expiry", None));
-    assert!(called.hypotheses.iter().any(|left| &*left.conclusion == "recovery-failed"));
+    assert!(
+        called
+            .hypotheses
+            .iter()
+            .any(|left| left.outcomes.iter().any(|outcome| &**outcome == "recovery-failed"))
+    );
 }

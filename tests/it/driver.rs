@@ -224,10 +224,10 @@ fn a_probe_that_hangs_is_unknown_and_nothing_is_concluded() {
     service.memory.behave("ot-paths", Manner::Hangs);
     let (diagnosis, finding) = service.run();
     assert_eq!(finding.ending(), Ending::Undetermined);
-    let left: BTreeSet<_> = finding.hypotheses().iter().map(|left| &*left.conclusion).collect();
+    let left: BTreeSet<_> = finding.hypotheses().iter().map(|left| &*left.cause).collect();
     assert_eq!(left, BTreeSet::from(["dispatch-technician", "ot-network-fault"]));
     // The network ranks first among the root causes in the field, so it leads.
-    assert_eq!(&*finding.hypotheses()[0].conclusion, "ot-network-fault");
+    assert_eq!(&*finding.hypotheses()[0].cause, "network-change");
     assert_eq!(finding.next_probe().map(|next| &*next.step), Some("ot-network"));
     let refuted: Vec<_> = finding.refuted().iter().map(|refuted| &*refuted.conclusion).collect();
     assert!(refuted.contains(&"power-fault") && refuted.contains(&"certificate-expired"), "{refuted:?}");

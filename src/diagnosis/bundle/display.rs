@@ -49,6 +49,9 @@ impl fmt::Display for Recorded {
                 write!(f, "{check} is not asked: the subject names no {part}{}", After(took))
             }
             Self::Elapsed { elapsed, took } => write!(f, "{elapsed} since the trigger{}", After(took)),
+            Self::Accounted { share, took } => {
+                write!(f, "the answers account for {:.0} %{}", share * 100.0, After(took))
+            }
             Self::PersonAsked { question, within, .. } => {
                 write!(f, "asks a person, for {within}: {question}")
             }

@@ -56,6 +56,7 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
             Recorded::NotNamed { check: check(at), part: context.unnamed_part(query(at)?).into(), took }
         }
         Event::Elapsed { elapsed, .. } => Recorded::Elapsed { elapsed: length(elapsed), took },
+        Event::Accounted { share, .. } => Recorded::Accounted { share: *share, took },
         Event::PersonAsked { request } => {
             let question = question.as_ref().map_or(Box::default(), |question| question.text.into());
             Recorded::PersonAsked { request: *request, question, within: within() }
@@ -140,12 +141,15 @@ pub(in crate::diagnosis) fn render(observation: &Observation, domain: &Domain) -
 impl RecordedObservation {
     fn of(observation: &Observation, domain: &Domain) -> Self {
         match observation {
-            Observation::Known(Evidence { value, observed_at, source, details }) => Self::Known {
-                value: RecordedValue::of(*value, domain),
-                observed_at: *observed_at,
-                source: source.clone(),
-                details: details.clone(),
-            },
+            Observation::Known(Evidence { value, observed_at, source, details, accounts_for }) => {
+                Self::Known {
+                    value: RecordedValue::of(*value, domain),
+                    observed_at: *observed_at,
+                    source: source.clone(),
+                    details: details.clone(),
+                    accounts_for: *accounts_for,
+                }
+            }
             Observation::Unknown(Unknown { reason, source, details }) => {
                 Self::Unknown { reason: *reason, source: source.clone(), details: details.clone() }
             }
@@ -154,9 +158,16 @@ impl RecordedObservation {
 
     pub(super) fn read(&self, domain: &Domain) -> Result<Observation, String> {
         Ok(match self {
-            Self::Known { value, observed_at, source, details } => {
-                Observation::known(value.read(domain)?, *observed_at, source.clone())
-                    .with_details(details.iter().cloned())
+            Self::Known { value, observed_at, source, details, accounts_for } => {
+                let known = Observation::known(value.read(domain)?, *observed_at, source.clone())
+                    .with_details(details.iter().cloned());
+                match accounts_for {
+                    Some(share) if !(0.0..=1.0).contains(share) => {
+                        return Err(format!("it accounts for {share}, which is not from 0 to 1"));
+                    }
+                    Some(share) => known.with_accounts_for(*share),
+                    None => known,
+                }
             }
             Self::Unknown { reason, source, details } => {
                 Observation::unknown(*reason, source.clone(), "").with_details(details.iter().cloned())

@@ -40,14 +40,14 @@ const MOST_STATES: usize = 20_000;
 /// # Errors
 /// [`NoSuchRunbook`].
 pub fn every_way(runbooks: &RunbookSet, runbook: &str) -> Result<EveryWay, NoSuchRunbook> {
-    let mut next = VecDeque::from([(begin(runbooks, runbook)?, STAGE_TIME)]);
+    let mut next = VecDeque::from([(begin(runbooks, runbook, &[])?, STAGE_TIME)]);
     let all = runbooks.find(runbook).map(Way::all_of).unwrap_or_default();
     let asks = Asks::of(runbooks);
     let mut seen = HashSet::new();
     let mut every = EveryWay { walks: Vec::new(), taken: BTreeSet::new(), untaken: all, cut_off: false };
     while let Some((diagnosis, now)) = next.pop_front() {
-        for (follower, at) in follow(diagnosis, now) {
-            every.note(&follower, at);
+        for (follower, at) in follow(diagnosis, now, &asks) {
+            every.note(&follower, at, &asks);
             if !follower.is_ended() && seen.insert(Signature::of(&follower, &asks)) {
                 next.push_back((follower, at));
             }
@@ -62,13 +62,13 @@ pub fn every_way(runbooks: &RunbookSet, runbook: &str) -> Result<EveryWay, NoSuc
 
 impl EveryWay {
     /// Where it took a way that none took before, it is walked to an end, by the first answer to each request.
-    fn note(&mut self, diagnosis: &Diagnosis, now: DateTime<Utc>) {
+    fn note(&mut self, diagnosis: &Diagnosis, now: DateTime<Utc>, asks: &Asks) {
         if ways_taken(diagnosis).is_subset(&self.taken) {
             return;
         }
         let mut walk = (diagnosis.clone(), now);
         while !walk.0.is_ended() {
-            match follow(walk.0.clone(), walk.1).into_iter().next() {
+            match follow(walk.0.clone(), walk.1, asks).into_iter().next() {
                 Some(next) if next.0.trace_len() > walk.0.trace_len() => walk = next,
                 _ => break,
             }
@@ -86,12 +86,14 @@ struct Asks {
     again: HashSet<u32>,
     /// The longest time since the trigger that a guard tells from a longer one.
     longest: TimeDelta,
+    /// Whether a step adds the shares that the answers account for.
+    adds_shares: bool,
 }
 
 impl Asks {
     fn of(runbooks: &RunbookSet) -> Self {
         let mut once = HashSet::new();
-        let mut asks = Self { again: HashSet::new(), longest: TimeDelta::zero() };
+        let mut asks = Self { again: HashSet::new(), longest: TimeDelta::zero(), adds_shares: false };
         for (at, runbook) in (0_u32..).zip(runbooks.runbooks()) {
             let checks = runbook.steps().iter().filter_map(|step| match &step.kind {
                 StepKind::Check(check) => Some(check),
@@ -103,6 +105,7 @@ impl Asks {
                         asks.again.extend(runbooks.query(at, query).filter(|query| !once.insert(*query)));
                     }
                     CheckSource::Elapsed => asks.longest = asks.longest.max(longest(&check.branches)),
+                    CheckSource::Accounted => asks.adds_shares = true,
                 }
             }
         }
@@ -132,6 +135,8 @@ struct Signature {
     facts: Vec<(u32, String)>,
     /// The time since the trigger, as far as any step tells it apart.
     elapsed: TimeDelta,
+    /// Whether anything is accounted for.
+    accounted: bool,
 }
 
 impl Signature {
@@ -154,12 +159,13 @@ impl Signature {
             phase: std::mem::discriminant(&diagnosis.phase),
             facts,
             elapsed: diagnosis.since_trigger().min(asks.longest),
+            accounted: asks.adds_shares && diagnosis.accounted() > 0.0,
         }
     }
 }
 
 /// The diagnosis after each answer that its present request can get.
-fn follow(mut diagnosis: Diagnosis, mut now: DateTime<Utc>) -> Vec<(Diagnosis, DateTime<Utc>)> {
+fn follow(mut diagnosis: Diagnosis, mut now: DateTime<Utc>, asks: &Asks) -> Vec<(Diagnosis, DateTime<Utc>)> {
     loop {
         let mut after = Vec::new();
         let mut fork = |given: &dyn Fn(&mut Diagnosis) -> bool| {
@@ -170,7 +176,7 @@ fn follow(mut diagnosis: Diagnosis, mut now: DateTime<Utc>) -> Vec<(Diagnosis, D
         };
         match diagnosis.clone().poll(now) {
             Output::Probe(request) => {
-                for observation in observations(&diagnosis, &request, now) {
+                for observation in observations(&diagnosis, &request, now, asks) {
                     fork(&|follower| follower.answer(request.id, observation.clone(), now).is_ok());
                 }
             }
@@ -233,7 +239,12 @@ fn expire(
     (!follower.is_open(request)).then_some((follower, due))
 }
 
-fn observations(diagnosis: &Diagnosis, request: &ProbeRequest, now: DateTime<Utc>) -> Vec<Observation> {
+fn observations(
+    diagnosis: &Diagnosis,
+    request: &ProbeRequest,
+    now: DateTime<Utc>,
+    asks: &Asks,
+) -> Vec<Observation> {
     let unknown = Observation::unknown(UnknownReason::NoAdapter, "rehearsal", "");
     let known = |value| Observation::known(value, now, "rehearsal");
     let mut all = vec![unknown];
@@ -241,7 +252,12 @@ fn observations(diagnosis: &Diagnosis, request: &ProbeRequest, now: DateTime<Utc
     if !matches!(diagnosis.phase, Phase::Exploring(_)) {
         match diagnosis.context.step(request.place).map(|step| &step.kind) {
             Some(StepKind::Check(check)) if matches!(diagnosis.phase, Phase::Probing) => {
-                all.extend(edges(&check.branches, now).into_iter().map(known));
+                let answers = edges(&check.branches, now).into_iter().map(known);
+                // Beside each answer one that accounts for all there is to explain.
+                all.extend(answers.flat_map(|answer| {
+                    let whole = asks.adds_shares.then(|| answer.clone().with_accounts_for(1.0));
+                    [Some(answer), whole].into_iter().flatten()
+                }));
             }
             _ => {
                 // A value that no branch of the recheck takes goes the same way as an unknown one.

@@ -41,6 +41,13 @@ pub enum Cue {
         /// Why.
         unknown: UnknownReason,
     },
+    /// A value, and the share of what is to be explained that it accounts for.
+    Accounting {
+        /// The value.
+        value: Box<Cue>,
+        /// The share, from 0 to 1.
+        accounts_for: f64,
+    },
 }
 
 impl From<&str> for Cues {
@@ -224,6 +231,10 @@ impl<'a> Script<'a> {
                 Observation::unknown(UnknownReason::NoAdapter, "rehearsal", "it tells nothing of this step")
             }
             Some(Cue::Unknown { unknown }) => Observation::unknown(unknown, "rehearsal", ""),
+            Some(Cue::Accounting { value, accounts_for }) => {
+                let value = self.value(key, &value, domain, now)?;
+                Observation::known(value, now, "rehearsal").with_accounts_for(accounts_for)
+            }
             Some(cue) => Observation::known(self.value(key, &cue, domain, now)?, now, "rehearsal"),
         })
     }

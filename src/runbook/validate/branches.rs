@@ -19,12 +19,14 @@ const GUARD: [&str; 7] = ["below", "up_to", "from", "above", "is", "absent", "an
 /// Those that are bounds, the lower two first.
 const BOUNDS: [&str; 4] = ["from", "above", "up_to", "below"];
 /// The keys of a branch.
-const BRANCH: [&str; 11] =
-    ["below", "up_to", "from", "above", "is", "absent", "any", "to", "note", "alert", "supports"];
+const BRANCH: [&str; 13] = [
+    "below", "up_to", "from", "above", "is", "absent", "any", "to", "note", "alert", "unless", "supports",
+    "against",
+];
 /// Those of a branch of a recheck.
 const RECHECK_BRANCH: &[&str] = BRANCH.split_at(10).0;
 /// The keys of a way out.
-const EXIT: [&str; 3] = ["to", "note", "alert"];
+const EXIT: [&str; 4] = ["to", "note", "alert", "unless"];
 /// The most branches of one step.
 pub(super) const MOST: usize = u16::MAX as usize - 1;
 
@@ -309,7 +311,14 @@ impl<'d> Validator<'d> {
             Tree::Text(_) => match self.target(spot) {
                 Some(to) => {
                     self.shape.lead(from, to, carries);
-                    Some(Exit { to, note: None, alert: None, supports: None })
+                    Some(Exit {
+                        to,
+                        note: None,
+                        alert: None,
+                        supports: None,
+                        against: None,
+                        look_again: true,
+                    })
                 }
                 None => {
                     self.shape.lose(from);
@@ -353,14 +362,30 @@ impl<'d> Validator<'d> {
             Some(spot) => self.alert(spot).map(Some),
             None => Some(None),
         };
-        let supports = match fields.get("supports") {
+        let look_again = match fields.get("unless") {
+            Some(spot) => self.flag(spot).and_then(|unless| {
+                if unless {
+                    self.fault(&spot.place, FaultKind::OnlyFalse);
+                }
+                (!unless).then_some(false)
+            }),
+            None => Some(true),
+        };
+        let [supports, against] = ["supports", "against"].map(|key| match fields.get(key) {
             Some(spot) => self.named_causes(spot).map(|mut causes| {
                 causes.sort_unstable();
                 Some(causes.into())
             }),
             None => Some(None),
-        };
-        Some(Exit { to: to?, note: note?, alert: alert?, supports: supports? })
+        });
+        Some(Exit {
+            to: to?,
+            note: note?,
+            alert: alert?,
+            supports: supports?,
+            against: against?,
+            look_again: look_again?,
+        })
     }
 
     fn alert(&mut self, spot: Spot<'d, '_>) -> Option<AlertText> {

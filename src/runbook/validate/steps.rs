@@ -2,7 +2,7 @@
 
 use super::super::fault::FaultKind;
 use super::super::step::{
-    About, ActStep, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverBranch,
+    About, ActStep, After, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverBranch,
     HandoverStep, OnUnknown, QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
 };
 use super::Validator;
@@ -159,7 +159,7 @@ impl<'d> Validator<'d> {
         let after = match fields.get("after") {
             Some(spot) => {
                 self.shape.pause(at);
-                self.positive(spot).map(Some)
+                self.after(spot).map(Some)
             }
             None => Some(None),
         };
@@ -171,9 +171,14 @@ impl<'d> Validator<'d> {
             None => Some(None),
         };
         let (source, values, unknown) = if let Some(spot) = fields.get("source") {
-            let elapsed = self.name(spot, "source", "elapsed", |name| (name == "elapsed").then_some(()));
-            let values = Values { domain: Domain::new(Kind::Duration), choices: std::rc::Rc::default() };
-            (elapsed.map(|()| CheckSource::Elapsed), Some(values), Some(OnUnknown::Explore))
+            let source = self.name(spot, "source", "elapsed or accounted", |name| match name {
+                "elapsed" => Some(CheckSource::Elapsed),
+                "accounted" => Some(CheckSource::Accounted),
+                _ => None,
+            });
+            let kind = if source == Some(CheckSource::Accounted) { Kind::Number } else { Kind::Duration };
+            let values = Values { domain: Domain::new(kind), choices: std::rc::Rc::default() };
+            (source, source.map(|_| values), Some(OnUnknown::Explore))
         } else {
             let asked = self.query(fields);
             let unknown = self.required(fields, "unknown").and_then(|spot| self.on_unknown(spot, at));
@@ -191,6 +196,20 @@ impl<'d> Validator<'d> {
             unknown: unknown?,
             not_named: not_named?,
         })
+    }
+
+    /// A positive duration, or `{ for, plus = "reporting-interval" }`.
+    fn after(&mut self, spot: Spot<'d, '_>) -> Option<After> {
+        if !matches!(&spot.node.tree, Tree::Table(_)) {
+            return Some(After { length: self.positive(spot)?, plus_reporting_interval: false });
+        }
+        let fields = self.table(spot)?;
+        self.only(&fields, &["for", "plus"]);
+        let length = self.required(&fields, "for").and_then(|spot| self.positive(spot));
+        let plus = self.required(&fields, "plus").and_then(|spot| {
+            self.name(spot, "plus", "reporting-interval", |name| (name == "reporting-interval").then_some(()))
+        });
+        plus.and(length).map(|length| After { length, plus_reporting_interval: true })
     }
 
     /// An exit for a subject that does not name the part is of use only where a subject may leave the part out.
@@ -362,7 +381,7 @@ impl<'d> Validator<'d> {
                 ok = false;
                 continue;
             };
-            self.only(&fields, &["is", "any", "to", "note", "alert", "supports"]);
+            self.only(&fields, &["is", "any", "to", "note", "alert", "supports", "against", "unless"]);
             let exit = self.exit_of(&fields, at, Carries::Nothing);
             match (fields.get("is"), fields.get("any")) {
                 (Some(spot), None) => {

@@ -339,7 +339,7 @@ fn a_renewal_that_was_never_begun_leaves_hypotheses() {
     });
     let finding = site.walk("certificate-expiry", Probes::new());
     assert_eq!((finding.conclusion(), finding.ending()), (None, Ending::Undetermined));
-    let left: BTreeSet<_> = finding.hypotheses().iter().map(|one| &*one.conclusion).collect();
+    let left: BTreeSet<_> = finding.hypotheses().iter().map(|one| &*one.cause).collect();
     assert!(left.contains("renewal-in-progress") && left.contains("follow-up-required"), "{left:?}");
 }
 

@@ -98,7 +98,7 @@ fn run(kafka: Kafka, rejected: u64) -> (Diagnosis, Finding) {
 }
 
 fn conclusions(finding: &Finding) -> Vec<&str> {
-    finding.hypotheses().iter().map(|left| &*left.conclusion).collect()
+    finding.hypotheses().iter().map(|left| &*left.cause).collect()
 }
 
 #[test]

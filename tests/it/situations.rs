@@ -1,0 +1,85 @@
+//! Situations in which something could not be known, beside the answer of an expert that was written first.
+
+use std::collections::BTreeMap;
+
+use iot_runbook::catalog;
+use iot_runbook::diagnosis::rehearsal::{Cues, Rehearsal};
+use iot_runbook::subject::Scope;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Situations {
+    situation: Vec<Situation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Situation {
+    name: String,
+    why: String,
+    runbook: String,
+    facts: BTreeMap<String, Cues>,
+    #[serde(default)]
+    unnamed: Vec<Scope>,
+    /// The cause that leads.
+    first: Option<String>,
+    /// Causes that remain, each before the next.
+    #[serde(default)]
+    order: Vec<String>,
+    /// Causes that are no hypothesis.
+    #[serde(default)]
+    absent: Vec<String>,
+    /// Steps that are not proposed next.
+    #[serde(default)]
+    not_next: Vec<String>,
+    /// The walk itself concludes.
+    conclusion: Option<String>,
+}
+
+impl Situation {
+    /// How the diagnosis differs from what the expert says.
+    fn differs(&self) -> Option<String> {
+        let set = catalog::set().unwrap();
+        let mut rehearsal = Rehearsal::new(&self.name, &self.runbook);
+        rehearsal.facts.clone_from(&self.facts);
+        rehearsal.unnamed.clone_from(&self.unnamed);
+        let rehearsed = rehearsal.run(&set).unwrap();
+        let finding = &rehearsed.finding;
+        if finding.conclusion() != self.conclusion.as_deref() {
+            return Some(format!("concluded {:?} after {:?}", finding.conclusion(), rehearsed.steps));
+        }
+        let causes: Vec<&str> = finding.hypotheses().iter().map(|left| &*left.cause).collect();
+        let position = |cause: &String| causes.iter().position(|left| left == cause);
+        if self.first.is_some() && self.first.as_deref() != causes.first().copied() {
+            return Some(format!("first should be {:?}: {causes:?}", self.first));
+        }
+        if let Some(wrong) =
+            self.order.windows(2).find(|pair| match (position(&pair[0]), position(&pair[1])) {
+                (Some(one), Some(other)) => one >= other,
+                _ => true,
+            })
+        {
+            return Some(format!("{wrong:?} should be in this order: {causes:?}"));
+        }
+        if let Some(wrong) = self.absent.iter().find(|cause| position(cause).is_some()) {
+            return Some(format!("{wrong} should be no hypothesis: {causes:?}"));
+        }
+        let next = finding.next_probe().map(|next| &*next.step);
+        let wrong = self.not_next.iter().find(|step| next == Some(step.as_str()));
+        wrong.map(|step| format!("{step} should not be proposed next"))
+    }
+}
+
+#[test]
+fn hypotheses_rank_as_an_expert_ranks_them() {
+    let text = include_str!("situations/situations.toml");
+    let situations = toml::from_str::<Situations>(text).unwrap().situation;
+    assert!(situations.len() >= 60);
+    let mut wrong = Vec::new();
+    for situation in &situations {
+        if let Some(differs) = situation.differs() {
+            wrong.push(format!("{}: {differs}\n    expert: {}", situation.name, situation.why));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), situations.len(), wrong.join("\n"));
+}
