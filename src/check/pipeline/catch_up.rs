@@ -139,7 +139,7 @@ mod tests {
             // 20 came since: 80 were missing.
             (outbox(20), gap(40, 20), State::Pending, 0.5),
             (outbox(19), gap(40, 20), State::Lost, 1.0 - 39.0 / 80.0),
-            (outbox(0), gap(40, 60), State::Arrived, 0.5),
+            (outbox(0), gap(60, 40), State::Arrived, 0.5),
             (outbox(0), gap(70, 30), State::Arrived, 0.5),
             (outbox(0), gap(70, 29), State::Lost, 1.0 - 29.0 / 59.0),
             (outbox(0), gap(40, 0), State::Lost, 1.0),

@@ -399,7 +399,7 @@ mod tests {
             (facts(vec![sample(0, 5, 10), sample(90, 10, 20)]), Lag::Unread),
             (facts(vec![sample(0, 5, 5), sample(90, 5, 10)]), Lag::Unread),
             (facts(vec![deleted]), Lag::PastRetention),
-            (facts(vec![kept, sample(90, 50, 50)]), Lag::Normal),
+            (facts(vec![kept, sample(90, 50, 50)]), Lag::Unread),
             (facts(vec![sample(0, 5, 10), sample(90, 5, 20)]), Lag::Stalled),
             (facts(vec![sample(0, 5, 10)]).with_members(0), Lag::Stopped),
             (facts(vec![LagSample::new(at(0), 0, 9)]).with_members(0), Lag::Stopped),

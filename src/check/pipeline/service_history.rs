@@ -5,12 +5,12 @@ use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, moment, no_adapter, no_period};
 use crate::check::param::{Given, ParamSpec};
-use crate::check::window::{has_happened, not_covered};
+use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{ProbeError, Probes, ServiceHistory as Answer, ServiceHistoryRequest, ServiceState};
 use crate::runbook::step::About;
 use crate::subject::Scope;
-use crate::time::{Period, format_duration};
+use crate::time::{Period, format_duration, saturating_add};
 
 choices! {
     State {
@@ -73,9 +73,10 @@ pub(super) fn parts(history: &Answer, request: &CheckRequest<'_>, period: Period
         let why = format!("the registry has two states from {} on", moment(pair[0].0));
         return Err(Judged::undetermined(why));
     }
-    let is_future = |at: DateTime<Utc>| !has_happened(at, request.now()) && at < period.end();
+    let latest = saturating_add(request.now(), request.clock_tolerance());
+    let is_future = |at: DateTime<Utc>| at > latest && at < period.end();
     if let Some((at, _)) = changes.iter().find(|(at, _)| is_future(*at)) {
-        return Err(Judged::undetermined(format!(
+        return Err(Judged::future(format!(
             "a change of its state is dated in the future: {}",
             moment(*at)
         )));
@@ -191,6 +192,20 @@ mod tests {
         let service = parts(&history, &asked.request(), period(0, 1000)).unwrap();
         assert_eq!(service.parts, [period(0, 100), period(200, 400)]);
         assert_eq!(service.out, TimeDelta::seconds(700));
+    }
+
+    #[test]
+    fn a_change_of_the_future_decides_nothing_within_the_period() {
+        let asked = Asked::new();
+        let about = period(NOW - 100, NOW + 100);
+        let with = |second| {
+            let mut history = history(IN, &[(second, OUT)]);
+            history.covers = about;
+            judge(&history, &asked.request(), about)
+        };
+        assert_eq!(with(NOW + 30).value(), Some(State::PartlyInService.value()));
+        assert_eq!(with(NOW + 31).reason(), Some(UnknownReason::Future));
+        assert_eq!(with(NOW + 100).value(), Some(State::InService.value()), "after the period");
     }
 
     #[test]

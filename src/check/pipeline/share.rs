@@ -25,7 +25,7 @@ use super::service_history::{self, Service};
 use crate::check::CheckRequest;
 use crate::check::judge::{Verdict, no_adapter, no_period};
 use crate::check::window::not_covered;
-use crate::fact::{Detail, Details, Observation, Source, Value};
+use crate::fact::{Detail, Details, Observation, Source, UnknownReason, Value};
 use crate::probe::{
     Acquisition, Bridged, Dropped, Elsewhere, LagFacts, Messages, Offsets, Outbox, ProbeError, Probes,
     Rejections, Rows, RowsRequest, ServiceHistoryRequest, StorageRefusals,
@@ -354,8 +354,17 @@ impl Judged {
         Self { verdict: self.verdict.with(beside), accounts_for: self.accounts_for }
     }
 
+    /// What it is judged from is dated in the future.
+    pub(super) fn future(why: impl Into<String>) -> Self {
+        Verdict::Unknown { reason: UnknownReason::Future, details: Details::one("why", why) }.into()
+    }
+
     pub(super) fn by(self, source: Source) -> Observation {
-        self.verdict.by(source)
+        let observation = self.verdict.by(source);
+        match self.accounts_for {
+            Some(share) => observation.with_accounts_for(share),
+            None => observation,
+        }
     }
 
     #[cfg(test)]
@@ -364,7 +373,7 @@ impl Judged {
     }
 
     #[cfg(test)]
-    pub(super) fn reason(&self) -> Option<crate::fact::UnknownReason> {
+    pub(super) fn reason(&self) -> Option<UnknownReason> {
         self.verdict.reason()
     }
 
@@ -428,7 +437,6 @@ mod tests {
     use super::testing::{gap, gap_of, whole};
     use super::*;
     use crate::check::testing::{NOW, at, period};
-    use crate::fact::UnknownReason;
 
     #[test]
     fn missing_rows_are_the_expected_less_the_stored() {
