@@ -1,13 +1,14 @@
 //! A slow, obvious reading of a runbook, against which the machine is held: one step after the other, facts in a
 //! map, every path of an exploration walked by itself.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::fact::{Choice, Domain, Kind, UnknownReason, Value};
 use iot_runbook::runbook::guard::{Branch, Branches};
 use iot_runbook::runbook::step::{
-    About, ApprovalPolicy, CheckSource, CheckStep, OnFuture, OnUnknown, Query, Recheck, StepIndex, StepKind,
+    About, ApprovalPolicy, CheckSource, CheckStep, Exit, OnFuture, OnUnknown, Query, Recheck, StepIndex, StepKind,
 };
 use iot_runbook::runbook::{Runbook, RunbookSet};
 use iot_runbook::subject::{Scope, Subject};
@@ -89,7 +90,7 @@ fn pick(domain: &Domain, draw: u64, now: DateTime<Utc>) -> Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Concluded(String),
-    /// The conclusions that are left, and whether the walk to each is blocked.
+    /// The causes that are left, and whether the walk to each is blocked.
     Undetermined(BTreeMap<String, bool>),
     Aborted,
 }
@@ -115,6 +116,7 @@ pub(crate) struct Model<'a> {
     steps: Vec<String>,
     waits: usize,
     idle: BTreeSet<String>,
+    looks_again: Cell<bool>,
 }
 
 fn key(query: &Query) -> String {
@@ -142,6 +144,7 @@ impl<'a> Model<'a> {
             steps: Vec::new(),
             waits: 0,
             idle: BTreeSet::new(),
+            looks_again: Cell::new(true),
         };
         let end = model.run(set.find(runbook).unwrap(), "");
         Walk { steps: model.steps, end }
@@ -204,9 +207,10 @@ impl<'a> Model<'a> {
         loop {
             let step = runbook.step(at).unwrap();
             self.steps.push(format!("{prefix}{}", step.id));
+            let looks_again = self.looks_again.replace(true);
             at = match &step.kind {
                 StepKind::Conclude(conclusion) => {
-                    let unless = conclusion.unless.as_ref();
+                    let unless = conclusion.unless.as_ref().filter(|_| looks_again);
                     match unless.and_then(|recheck| self.look_again(runbook, recheck)) {
                         Some(to) => to,
                         None => return End::Concluded(step.id.to_string()),
@@ -323,18 +327,21 @@ impl<'a> Model<'a> {
         let mut taken = branches.as_slice().iter().filter(|branch| branch.guard.takes(value, self.now));
         let only = taken.next().unwrap();
         assert!(taken.next().is_none(), "two branches take {value:?}");
+        self.looks_again.set(only.exit.look_again);
         only.exit.to
     }
 
     /// Where a check leads; nowhere where it explores.
     fn check(&mut self, runbook: &Runbook, check: &CheckStep, step: &str) -> Option<StepIndex> {
         if let Some(after) = check.after {
-            self.now += after;
+            self.now += after.of(TimeDelta::zero());
             self.facts.clear();
             self.idle.clear();
         }
         let value = match check.source {
             CheckSource::Elapsed => Some(Value::Duration(self.now - self.triggered_at)),
+            // No answer of the world accounts for anything.
+            CheckSource::Accounted => Some(Value::Number(0.0)),
             CheckSource::Query(query) => {
                 let query = &runbook.queries()[query.position()];
                 match (self.names(query), &check.not_named) {
@@ -360,114 +367,123 @@ impl<'a> Model<'a> {
 
     fn explore(&mut self, runbook: &Runbook, origin: StepIndex) -> End {
         let mut reached = BTreeMap::new();
-        let mut blocked = Vec::new();
-        let mut left = BTreeMap::new();
-        self.possible(runbook, origin, origin, &mut reached, &mut blocked, &mut left);
-        let mut seen = BTreeSet::new();
-        for step in blocked {
-            for (_, exit) in runbook.step(step).unwrap().kind.exits() {
-                beyond(runbook, exit.to, &reached, &mut seen, &mut left);
+        self.possible(runbook, origin, origin, &mut reached);
+        let mut left: BTreeMap<String, bool> = BTreeMap::new();
+        for (at, open) in &reached {
+            let kind = &runbook.step(*at).unwrap().kind;
+            match open {
+                Some(_) => {}
+                None if matches!(kind, StepKind::Conclude(_)) => {
+                    left.extend(cause(runbook, *at).map(|cause| (cause, false)));
+                }
+                None => {
+                    let behind = behind(runbook, *at, &reached);
+                    for cause in behind {
+                        left.entry(cause).or_insert(true);
+                    }
+                }
             }
         }
         End::Undetermined(left)
     }
 
+    /// Walks everything that is possible. Each step gets the exits that stay open; none where the walk stops.
     fn possible(
         &mut self,
         runbook: &Runbook,
         origin: StepIndex,
         at: StepIndex,
-        reached: &mut BTreeMap<StepIndex, Walked>,
-        blocked: &mut Vec<StepIndex>,
-        left: &mut BTreeMap<String, bool>,
+        reached: &mut BTreeMap<StepIndex, Option<Vec<Exit>>>,
     ) {
         if reached.contains_key(&at) {
             return;
         }
-        reached.insert(at, Walked::default());
-        let step = runbook.step(at).unwrap();
-        let moves;
-        let targets: Vec<StepIndex> = match &step.kind {
-            StepKind::Conclude(_) => {
-                left.insert(step.id.to_string(), false);
-                return;
-            }
-            StepKind::Check(check) if check.after.is_none() || at == origin => {
-                let query = match check.source {
-                    CheckSource::Query(query) => Some(&runbook.queries()[query.position()]),
-                    _ => None,
-                };
-                let is_named = query.is_none_or(|query| self.names(query));
-                let value = match query {
-                    _ if at == origin || !is_named => None,
-                    None => Some(Value::Duration(self.now - self.triggered_at)),
-                    Some(query) => self.ask(query),
-                };
-                let own_exit = match &check.unknown {
-                    OnUnknown::Go(exit) => Some(exit),
-                    _ => None,
-                };
-                // A value that time moves may be another on another look; so may one that was asked and is unknown.
-                let of_time = matches!(check.branches.domain().kind(), Kind::Instant | Kind::Duration);
-                moves = of_time && is_named && (value.is_some() || own_exit.is_some());
-                let branches = check.branches.as_slice().iter().map(|branch| branch.exit.to);
-                match (value, &check.not_named, own_exit, &check.unknown) {
-                    (Some(value), ..) => vec![self.branch(&check.branches, value)],
-                    (None, Some(exit), ..) if !is_named => vec![exit.to],
-                    (None, _, Some(exit), _) => vec![exit.to],
-                    (None, _, _, OnUnknown::Ask { expired, .. }) => {
-                        branches.chain(expired.iter().map(|exit| exit.to)).collect()
-                    }
-                    _ => branches.collect(),
-                }
-            }
-            _ => {
-                blocked.push(at);
-                let all = step.kind.exits().map(|(_, exit)| exit.to);
-                reached.insert(at, Walked { to: all.collect(), moves: false });
-                return;
-            }
-        };
-        reached.insert(at, Walked { to: targets.clone(), moves });
-        for to in targets {
-            self.possible(runbook, origin, to, reached, blocked, left);
-        }
-    }
-}
-
-/// Where a step leads that was walked while exploring, and whether another look may lead elsewhere.
-#[derive(Default)]
-struct Walked {
-    to: Vec<StepIndex>,
-    moves: bool,
-}
-
-/// What comes after a wait or an act: everything that was not walked, and from what was walked the same ways,
-/// or all of them where the value is an age or a time that has passed.
-fn beyond(
-    runbook: &Runbook,
-    at: StepIndex,
-    reached: &BTreeMap<StepIndex, Walked>,
-    seen: &mut BTreeSet<StepIndex>,
-    left: &mut BTreeMap<String, bool>,
-) {
-    if !seen.insert(at) {
-        return;
-    }
-    let step = runbook.step(at).unwrap();
-    let all: Vec<StepIndex> = step.kind.exits().map(|(_, exit)| exit.to).collect();
-    let next = match (&step.kind, reached.get(&at)) {
-        (StepKind::Conclude(_), _) => {
-            left.entry(step.id.to_string()).or_insert(true);
+        reached.insert(at, None);
+        let StepKind::Check(check) = &runbook.step(at).unwrap().kind else { return };
+        if check.after.is_some() && at != origin {
             return;
         }
-        (_, None) => all,
-        (StepKind::Check(check), Some(walked)) if walked.moves => {
-            check.branches.as_slice().iter().map(|branch| branch.exit.to).collect()
+        let query = match check.source {
+            CheckSource::Query(query) => Some(&runbook.queries()[query.position()]),
+            _ => None,
+        };
+        let is_named = query.is_none_or(|query| self.names(query));
+        let value = match query {
+            _ if at == origin || !is_named => None,
+            None if check.source == CheckSource::Accounted => Some(Value::Number(0.0)),
+            None => Some(Value::Duration(self.now - self.triggered_at)),
+            Some(query) => self.ask(query),
+        };
+        let branches = check.branches.as_slice().iter().map(|branch| branch.exit.clone());
+        let open: Vec<Exit> = match (value, &check.not_named, &check.unknown) {
+            (Some(value), ..) => {
+                let mut branches = check.branches.as_slice().iter();
+                let taken = branches.find(|branch| branch.guard.takes(value, self.now));
+                taken.map(|branch| branch.exit.clone()).into_iter().collect()
+            }
+            (None, Some(exit), _) if !is_named => vec![exit.clone()],
+            (None, _, OnUnknown::Go(exit)) => vec![exit.clone()],
+            (None, _, OnUnknown::Ask { expired, .. }) => branches.chain(expired.clone()).collect(),
+            _ => branches.collect(),
+        };
+        reached.insert(at, Some(open.clone()));
+        for exit in open {
+            self.possible(runbook, origin, exit.to, reached);
         }
-        (_, Some(walked)) => walked.to.clone(),
-    };
-    for to in next {
-        beyond(runbook, to, reached, seen, left);
     }
+}
+
+/// The causes that are possible behind a step which is not taken on a hypothesis: behind an act those that it is begun
+/// for, where the branch that leads to it speaks for any.
+fn behind(
+    runbook: &Runbook,
+    at: StepIndex,
+    reached: &BTreeMap<StepIndex, Option<Vec<Exit>>>,
+) -> BTreeSet<String> {
+    if matches!(runbook.step(at).unwrap().kind, StepKind::Act(_)) {
+        let open = reached.values().flatten().flatten().filter(|exit| exit.to == at);
+        let begun_for: BTreeSet<String> = open.flat_map(|exit| speaks_for(runbook, exit)).collect();
+        if !begun_for.is_empty() {
+            return begun_for;
+        }
+    }
+    let all = beyond(runbook, at, &|_| true);
+    all.into_iter().filter_map(|step| cause(runbook, step)).collect()
+}
+
+/// The causes that an exit speaks for: those that are declared, or those of the conclusions that it leads to without
+/// another check.
+fn speaks_for(runbook: &Runbook, exit: &Exit) -> BTreeSet<String> {
+    if let Some(declared) = &exit.supports {
+        return declared.iter().map(ToString::to_string).collect();
+    }
+    let is_no_check = |at| !matches!(runbook.step(at).unwrap().kind, StepKind::Check(_));
+    beyond(runbook, exit.to, &is_no_check).into_iter().filter_map(|step| cause(runbook, step)).collect()
+}
+
+fn cause(runbook: &Runbook, at: StepIndex) -> Option<String> {
+    let step = runbook.step(at).unwrap();
+    match &step.kind {
+        StepKind::Conclude(conclusion) => match &conclusion.root_cause {
+            Some(cause) => Some(cause.to_string()),
+            None if conclusion.recovered => None,
+            None => Some(step.id.to_string()),
+        },
+        _ => None,
+    }
+}
+
+/// Everything that any exit leads to, as far as steps may be passed. A conclusion is an end.
+fn beyond(runbook: &Runbook, at: StepIndex, passes: &dyn Fn(StepIndex) -> bool) -> BTreeSet<StepIndex> {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![at];
+    while let Some(at) = next.pop() {
+        if seen.insert(at) && passes(at) {
+            let kind = &runbook.step(at).unwrap().kind;
+            if !matches!(kind, StepKind::Conclude(_)) {
+                next.extend(kind.exits().map(|(_, exit)| exit.to));
+            }
+        }
+    }
+    seen
 }

@@ -152,7 +152,7 @@ pub(crate) fn walk(diagnosis: &Diagnosis) -> Walk {
             let left = finding
                 .hypotheses()
                 .iter()
-                .map(|left| (left.conclusion.to_string(), left.blocked_at.is_some()));
+                .map(|left| (left.cause.to_string(), left.blocked_at.is_some()));
             End::Undetermined(left.collect::<BTreeMap<_, _>>())
         }
         _ => End::Aborted,
