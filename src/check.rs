@@ -45,20 +45,9 @@ mod broker;
 mod credential;
 mod device;
 mod gateway;
+mod pipeline;
 mod platform;
 
-mod bridge_lost;
-mod broker_messages;
-mod catch_up;
-mod consumer_lag;
-mod deadband;
-mod dedup_collisions;
-mod edge_buffer;
-mod gap;
-mod online_during_gap;
-mod schema_rejections;
-mod share;
-mod storage_refusals;
 mod window;
 
 #[cfg(test)]
@@ -71,12 +60,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
-pub use consumer_lag::partition_lag;
 pub use credential::renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
-pub use deadband::deadband_facts;
-pub use dedup_collisions::dedup_dropped;
-pub use gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use param::{ParamKind, ParamSpec};
+pub use pipeline::consumer_lag::partition_lag;
+pub use pipeline::deadband::deadband_facts;
+pub use pipeline::dedup_drops::dedup_dropped;
+pub use pipeline::gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use request::CheckRequest;
 
 use crate::certificate::{Policy, PolicyError};

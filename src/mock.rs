@@ -66,6 +66,7 @@ mocks! {
         service_state(ServiceStateRequest) -> [ServiceStateAnswer],
         last_seen(LastSeenRequest) -> [LastSeenAnswer],
         receipts(ReceiptsRequest) -> [Receipts],
+        service_history(ServiceHistoryRequest) -> [ServiceHistory],
     }
     /// A mock of [`BrokerProbe`].
     BrokerProbe: BrokerProbe {
@@ -79,6 +80,7 @@ mocks! {
     GatewayProbe: GatewayProbe {
         health(HealthRequest) -> [GatewayHealth],
         field_polls(FieldPollsRequest) -> [FieldPolls],
+        acquisition(AcquisitionRequest) -> [Acquisition],
     }
     /// A mock of [`NetworkProbe`].
     NetworkProbe: NetworkProbe {
@@ -107,6 +109,7 @@ mocks! {
     KafkaProbe: KafkaProbe {
         lag(LagRequest) -> [LagFacts],
         bridged(BridgedRequest) -> [Bridged],
+        offsets(OffsetsRequest) -> [Offsets],
     }
     /// A mock of [`EdgeBufferProbe`].
     EdgeBufferProbe: EdgeBufferProbe { outbox(OutboxRequest) -> [Outbox], }
@@ -120,6 +123,7 @@ mocks! {
     TelemetryProbe: TelemetryProbe {
         rows(RowsRequest) -> [Rows],
         storage_refusals(StorageRefusalsRequest) -> [StorageRefusals],
+        elsewhere(ElsewhereRequest) -> [Elsewhere],
     }
 }
 

@@ -80,10 +80,7 @@ mod telemetry;
 pub mod vocabulary;
 
 pub use broker::{
-    BrokerProbe, Client, ClientPublishing, ClockReading, ClockReadings, ClockRequest, ClockSource,
-    ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest, DisconnectReason,
-    MessageCounts, Messages, MessagesRequest, PublishingRequest, RefusalReason, SessionState, Together,
-    TogetherRequest,
+    BrokerDrop, BrokerDropReason, BrokerProbe, Client, ClientPublishing, ClockReading, ClockReadings, ClockRequest, ClockSource, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest, DisconnectReason, MessageCounts, Messages, MessagesRequest, PublishingRequest, RefusalReason, SessionState, Together, TogetherRequest,
 };
 pub use cert_store::{
     Authentication, CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ProvisioningContact,
@@ -92,16 +89,19 @@ pub use cert_store::{
 pub use deadband_config::{DeadbandAudit, DeadbandFacts, DeadbandProbe, DeadbandRequest};
 pub use dedup_log::{DedupLogProbe, Dropped, DroppedRequest};
 pub use device::{
-    DeviceProbe, LastSeenAnswer, LastSeenRequest, MessageKind, Receipt, Receipts, ReceiptsRequest,
-    ServiceState, ServiceStateAnswer, ServiceStateRequest,
+    DeviceProbe, LastSeenAnswer, LastSeenRequest, MessageKind, Receipt, Receipts, ReceiptsRequest, ServiceChange, ServiceHistory, ServiceHistoryRequest, ServiceState, ServiceStateAnswer, ServiceStateRequest,
 };
 pub use edge_buffer::{EdgeBufferProbe, Outbox, OutboxRequest};
 pub use error::{ProbeError, ProbeErrorKind};
 pub use gateway::{
+    Acquisition, AcquisitionRequest,
     Endpoint, FieldPolls, FieldPollsRequest, GatewayHealth, GatewayProbe, HealthRequest, HeartbeatPath,
     ProcessState, Subscription,
 };
-pub use kafka::{Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, LagSample, PartitionLag};
+pub use kafka::{
+    Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, LagSample, OffsetReset, Offsets,
+    OffsetsRequest, OpenTransaction, PartitionLag, ResetCause, StuckRecord, StuckState, TransactionState,
+};
 pub use network::{
     BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, NetworkProbe, PathTried, PathsTried,
     PortReply, Replier, SitePathsRequest, TlsOutcome, Vantage,
@@ -110,4 +110,6 @@ pub use platform::{BrokerHealth, IngestionHealth, PlatformProbe, PlatformRequest
 pub use power::{FeedReading, PowerFacts, PowerProbe, PowerRequest, SitePower, SitePowerRequest};
 pub use probes::Probes;
 pub use schema::{Rejections, RejectionsRequest, SchemaProbe};
-pub use telemetry::{Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest, TelemetryProbe};
+pub use telemetry::{
+    Elsewhere, ElsewhereRequest, Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest, TelemetryProbe,
+};

@@ -394,7 +394,7 @@ mod tests {
             (Param::Number(f64::NAN), false),
             (Param::Text("0.9".into()), false),
         ] {
-            let found = faults(&[with(query("edge-buffer"), &[("full_at", param.clone())])]);
+            let found = faults(&[with(query("broker-messages"), &[("explains", param.clone())])]);
             assert_eq!(found.is_empty(), fits, "{param:?}");
         }
     }

@@ -1,13 +1,9 @@
-use super::bridge_lost::BridgeLost;
 use super::broker::broker_connect::BrokerConnect;
 use super::broker::flap_history::FlapHistory;
 use super::broker::holder::SessionHolder;
 use super::broker::holder_clock::HolderClock;
 use super::broker::publishing::Publishing;
 use super::broker::refusal::Refusal;
-use super::broker_messages::BrokerMessages;
-use super::catch_up::CatchUp;
-use super::consumer_lag::ConsumerLag;
 use super::credential::certificate::Certificate;
 use super::credential::certificate_replaced::CertificateReplaced;
 use super::credential::certificate_stage::CertificateStage;
@@ -15,8 +11,6 @@ use super::credential::provisioning_contact::ProvisioningContact;
 use super::credential::reconnected_with::ReconnectedWith;
 use super::credential::renewal_state::RenewalState;
 use super::credential::revocation_known::RevocationKnown;
-use super::deadband::Deadband;
-use super::dedup_collisions::DedupCollisions;
 use super::device::device_back::DeviceBack;
 use super::device::device_reconnected::DeviceReconnected;
 use super::device::last_seen::LastSeen;
@@ -24,7 +18,6 @@ use super::device::ot_network::OtNetwork;
 use super::device::power::Power;
 use super::device::presence::Presence;
 use super::device::service_state::ServiceState;
-use super::edge_buffer::EdgeBuffer;
 use super::gateway::broker_path::BrokerPath;
 use super::gateway::field_path::FieldPath;
 use super::gateway::field_polls::FieldPolls;
@@ -33,11 +26,23 @@ use super::gateway::gateway_went_first::GatewayWentFirst;
 use super::gateway::restart_needed::RestartNeeded;
 use super::gateway::site_power::SitePower;
 use super::gateway::site_uplink::SiteUplink;
-use super::online_during_gap::OnlineDuringGap;
 use super::param::{Given, ParamSpec};
 use super::platform::platform_health::PlatformHealth;
-use super::schema_rejections::SchemaRejections;
-use super::storage_refusals::StorageRefusals;
+use super::pipeline::acquisition::Acquisition;
+use super::pipeline::bridge_lost::BridgeLost;
+use super::pipeline::broker_messages::BrokerMessages;
+use super::pipeline::catch_up::CatchUp;
+use super::pipeline::consumer_lag::ConsumerLag;
+use super::pipeline::consumer_offset::ConsumerOffset;
+use super::pipeline::deadband::Deadband;
+use super::pipeline::dedup_drops::DedupDrops;
+use super::pipeline::edge_buffer::EdgeBuffer;
+use super::pipeline::online_during_gap::OnlineDuringGap;
+use super::pipeline::rows_there::RowsThere;
+use super::pipeline::schema_rejections::SchemaRejections;
+use super::pipeline::service_history::ServiceHistory;
+use super::pipeline::storage_refusals::StorageRefusals;
+use super::pipeline::stored_elsewhere::StoredElsewhere;
 use super::{CheckRequest, CheckSpec};
 use crate::fact::{ChoicesError, Domain, Observation};
 use crate::probe::{ProbeError, ProbeErrorKind, Probes};
@@ -120,16 +125,21 @@ builtins! {
     DeviceBack,
     RestartNeeded,
     DeviceReconnected,
+    ServiceHistory,
     OnlineDuringGap,
     CatchUp,
     BrokerMessages,
     EdgeBuffer,
+    Acquisition,
     BridgeLost,
+    ConsumerOffset,
     ConsumerLag,
     SchemaRejections,
-    DedupCollisions,
+    DedupDrops,
     StorageRefusals,
+    StoredElsewhere,
     Deadband,
+    RowsThere,
     CertificateStage,
     RevocationKnown,
     RenewalState,
@@ -157,22 +167,26 @@ mod tests {
     #[test]
     fn every_id_has_its_scope_time_domain_and_params() {
         let expected = "\
+            acquisition gateway period choice of not-acquired | not-passed-on | passed-on; explains\n\
             bridge-lost pipeline period number\n\
             broker-connect session now choice of session-up | recent-connect | refused | half-open \
             | none; recent\n\
-            broker-messages device period number\n\
+            broker-messages device period choice of dropped | not-reached | reached; explains\n\
             broker-path session now choice of open | closed | tls-timeout | tls-alert\n\
-            catch-up gateway period choice of pending | arrived | none\n\
+            catch-up device period choice of pending | arrived | lost; explains\n\
             certificate session now choice of uses-none | never-connected | missing | revoked | \
             not-yet-valid | expired | valid; which\n\
             certificate-replaced session now flag\n\
             certificate-stage session now choice of ok | awareness | renewal | follow-up | issuer-due | overlap-overdue | expired | not-yet-valid | revoked | clock-suspect\n\
-            consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | normal; lag_age lag_messages\n\
-            deadband device period choice of too-wide | stable | fine | too-narrow | none\n\
-            dedup-collisions device period number\n\
+            consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | unread \
+            | drained | normal; lag_age lag_messages explains\n\
+            consumer-offset pipeline period choice of skipped | held-back | poison-record | none; explains\n\
+            deadband device period choice of too-wide | stable | sensor-stuck | fine | too-narrow | little-withheld \
+            | none; explains\n\
+            dedup-drops device period number\n\
             device-back device now choice of back | out-of-service | silent; seen_within\n\
             device-reconnected device now flag\n\
-            edge-buffer gateway period choice of full | unsent | empty; full_at\n\
+            edge-buffer gateway period choice of dropped | unsent | neither; full_at explains\n\
             field-path gateway now choice of answers | port-refused | port-silent | segment-only | \
             segment-unknown | nobody\n\
             field-polls gateway now choice of withheld | failing | not-made | subscription-lost | \
@@ -201,12 +215,15 @@ mod tests {
             | stalled | failed | unsupported; progress_within\n\
             restart-needed gateway now choice of needed | device-back | restarted; seen_within\n\
             revocation-known session now flag\n\
+            rows-there device period flag\n\
             schema-rejections device period number\n\
+            service-history device period choice of in-service | out-of-service | partly-in-service\n\
             service-state device now choice of in-service | maintenance | decommissioned | never-provisioned\n\
             session-holder session now choice of device | gateway\n\
             site-power site now choice of fed | not-fed\n\
             site-uplink site now flag\n\
-            storage-refusals pipeline period number\n";
+            storage-refusals pipeline period number\n\
+            stored-elsewhere device period choice of other-times | out-of-sight | nowhere; explains\n";
         let mut told = String::new();
         for spec in crate::check::Checks::builtin().specs() {
             let about = spec.about.map_or("any", About::name);

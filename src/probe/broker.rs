@@ -33,8 +33,8 @@ pub trait BrokerProbe: Send + Sync {
         request: &ConnectionLogRequest,
     ) -> Result<Option<ConnectionLog>, ProbeError>;
 
-    /// How many messages of a device reached the broker within a period, by the broker's receipt time. About a
-    /// period that is over an answer may be kept.
+    /// How many messages of a device whose sample times lie in a period reached the broker, in the period or later, and
+    /// what the broker itself dropped or refused of them. Ask afresh each time: a buffer may deliver some a moment later.
     ///
     /// # Errors
     /// [`ProbeError`] where the broker does not tell; no message is an answer of zero.
@@ -317,7 +317,8 @@ record! {
         required {
             /// The device whose messages are counted, whichever session they travelled in.
             device: DeviceId,
-            /// The period in question, by the broker's clock.
+            /// The period in question: when the samples of the messages were taken. A broker that cannot read them counts
+            /// by its own receipt time.
             period: Period,
         }
         optional {
@@ -335,8 +336,30 @@ record! {
             observed_at: DateTime<Utc>,
             /// The period that the count is complete for.
             covers: Period,
-            /// How many different messages: one that was delivered again counts once where the broker can tell.
+            /// How many different messages came to the broker, those included that it then dropped or refused. One that
+            /// was delivered again counts once where the broker can tell.
             arrived: u64,
+        }
+        optional {
+            /// How many of them the device made and the broker received within the period: live ones. No replay from a
+            /// buffer, no retained message delivered again, no will or death certificate, no repetition with bad quality.
+            /// `None` where they are not counted apart.
+            live: Option<u64> = with_live(count: u64) => Some(count),
+            /// What the broker dropped or refused of them, each message under one reason; empty: looked, and nothing.
+            /// `None` where that is not known.
+            dropped: Option<Vec<BrokerDrop>> = with_dropped(drops: Vec<BrokerDrop>) => Some(drops),
+        }
+    }
+}
+
+record! {
+    /// Messages that the broker dropped or refused for one reason.
+    BrokerDrop {
+        required {
+            /// Why.
+            reason: BrokerDropReason,
+            /// How many different messages.
+            messages: u64,
         }
         optional {}
     }
@@ -489,4 +512,20 @@ pub enum ClockSource {
     Token,
     /// In its request for time (NTP).
     TimeRequest,
+}
+
+reasons! {
+    /// Why a broker dropped or refused a message that came to it. Names are kebab-case in documents.
+    BrokerDropReason {
+        /// A queue was full: of a session, a subscriber or the broker.
+        QueueFull = "queue-full",
+        /// A quota of the client or the tenant was used up, or the message was too large.
+        Quota = "quota",
+        /// The client is not allowed to publish on this topic.
+        Acl = "acl",
+        /// Nobody was subscribed to its topic: the fault of whoever should be, such as the bridge.
+        NoSubscriber = "no-subscriber",
+        /// The broker gives no reason.
+        Unspecified = "unspecified",
+    }
 }

@@ -105,6 +105,13 @@ pub async fn device(
             }
         }
     }
+    if let Ok(answer) = probe.service_history(&ServiceHistoryRequest::new(device.clone(), period)).await {
+        let method = "service_history";
+        found.log(method, answer.observed_at, answer.covers);
+        for change in &answer.changes {
+            found.within(method, "change", Some(change.at), answer.covers);
+        }
+    }
     if let Ok(answer) = probe.receipts(&ReceiptsRequest::new(device, period)).await {
         let method = "receipts";
         found.log(method, answer.observed_at, answer.covers);
@@ -154,7 +161,16 @@ pub async fn broker(
     }
     if let Client::Device(device) = &client {
         if let Ok(answer) = probe.messages(&MessagesRequest::new(device.clone(), period)).await {
-            found.log("messages", answer.observed_at, answer.covers);
+            let method = "messages";
+            found.log(method, answer.observed_at, answer.covers);
+            let dropped =
+                answer.dropped.iter().flatten().map(|drop| drop.messages).fold(0, u64::saturating_add);
+            for (name, part) in [("live", answer.live.unwrap_or_default()), ("dropped", dropped)] {
+                if part > answer.arrived {
+                    let text = format!("{part} {name} of {} arrived", answer.arrived);
+                    found.add(method, Rule::Contradiction, text);
+                }
+            }
         }
         let asked = PublishingRequest::new(client.clone(), device.clone(), period);
         if let Ok(answer) = probe.publishing(&asked).await {
@@ -374,8 +390,30 @@ pub async fn kafka(
             }
         }
     }
-    if let Ok(answer) = probe.bridged(&BridgedRequest::new(pipeline, device, period)).await {
+    let asked = BridgedRequest::new(pipeline.clone(), device.clone(), period);
+    if let Ok(answer) = probe.bridged(&asked).await {
         found.log("bridged", answer.observed_at, answer.covers);
+    }
+    if let Ok(answer) = probe.offsets(&OffsetsRequest::new(pipeline, device, period)).await {
+        let method = "offsets";
+        found.log(method, answer.observed_at, answer.covers);
+        for reset in answer.resets.iter().flatten() {
+            found.at(method, "reset", reset.at);
+            if reset.to < reset.from || reset.skipped > reset.to - reset.from {
+                let text = format!("{} skipped from offset {} to {}", reset.skipped, reset.from, reset.to);
+                found.add(method, Rule::Contradiction, text);
+            }
+        }
+        if let TransactionState::Open(open) = &answer.transaction {
+            found.all_at(method, "unmoved_since", open.unmoved_since);
+            if open.last_stable_offset > open.high_watermark {
+                let text = "the last stable offset is beyond the high watermark".to_owned();
+                found.add(method, Rule::Contradiction, text);
+            }
+        }
+        if let StuckState::Stuck(stuck) = &answer.stuck {
+            found.all_at(method, "since", stuck.since);
+        }
     }
     found.violations
 }
@@ -394,6 +432,21 @@ pub async fn edge_buffer(
         let method = "outbox";
         found.log(method, outbox.observed_at, outbox.covers);
         found.within(method, "oldest_unsent", outbox.oldest_unsent, period);
+        for (name, device, all) in [
+            ("dropped", outbox.device_dropped, outbox.dropped_in_all),
+            ("unsent", outbox.unsent, outbox.unsent_in_all),
+        ] {
+            if let (Some(device), Some(all)) = (device, all)
+                && device > all
+            {
+                found.add(
+                    method,
+                    Rule::Contradiction,
+                    format!("{name}: {device} of the device, {all} in all"),
+                );
+            }
+        }
+        found.share(method, "usual_part", outbox.usual_part);
         if outbox.oldest_unsent.is_some() && outbox.unsent == Some(0) {
             let text = "oldest_unsent is there, and nothing is unsent".to_owned();
             found.add(method, Rule::Contradiction, text);
@@ -433,9 +486,15 @@ pub async fn dedup_log(
     found.source(&probe.source(), &probe.source());
     if let Ok(answer) = probe.dropped(&DroppedRequest::new(device.into(), period)).await {
         found.log("dropped", answer.observed_at, answer.covers);
-        if answer.collided > answer.dropped {
-            let text = format!("{} collided of {} dropped", answer.collided, answer.dropped);
-            found.add("dropped", Rule::Contradiction, text);
+        for (name, part, whole) in [
+            ("collided", answer.collided, answer.dropped),
+            ("unstored", answer.unstored.unwrap_or_default(), answer.dropped),
+            ("identical", answer.identical.unwrap_or_default(), answer.dropped),
+            ("first_refused", answer.first_refused, answer.unstored.unwrap_or(answer.dropped)),
+        ] {
+            if part > whole {
+                found.add("dropped", Rule::Contradiction, format!("{part} {name} of {whole}"));
+            }
         }
     }
     found.violations
@@ -457,6 +516,8 @@ pub async fn deadband(
             ("movement", facts.movement),
             ("matters", facts.matters),
             ("noise", facts.noise),
+            ("least_noise_before", facts.least_noise_before),
+            ("resolution", facts.resolution),
         ];
         for (name, number) in told {
             if let Some(number) = number.filter(|number| !(number.is_finite() && *number >= 0.0)) {
@@ -468,7 +529,7 @@ pub async fn deadband(
     found.violations
 }
 
-/// Asks `probe` for the rows of a device and the refusals of a pipeline over `period`.
+/// Asks `probe` for the rows of a device, here and elsewhere, and the refusals of a pipeline over `period`.
 pub async fn telemetry(
     probe: &dyn TelemetryProbe,
     pipeline: impl Into<PipelineId>,
@@ -480,7 +541,25 @@ pub async fn telemetry(
     let mut found = Found::new(now);
     found.source(&probe.source(), &probe.source());
     if let Ok(rows) = probe.rows(&RowsRequest::new(device.clone(), period)).await {
-        found.at("rows", "observed_at", rows.observed_at);
+        let method = "rows";
+        found.at(method, "observed_at", rows.observed_at);
+        if rows.present > rows.expected {
+            let text = format!("{} rows present of {} expected", rows.present, rows.expected);
+            found.add(method, Rule::Contradiction, text);
+        }
+        if rows.late.is_some_and(|late| late > rows.present) {
+            found.add(method, Rule::Contradiction, "more rows are late than present".to_owned());
+        }
+        if let Some(rows) = rows.rows_per_message.filter(|rows| !(*rows > 0.0 && rows.is_finite())) {
+            found.add(method, Rule::Number, format!("rows_per_message must be above 0, got {rows}"));
+        }
+    }
+    if let Ok(answer) = probe.elsewhere(&ElsewhereRequest::new(device.clone(), period)).await {
+        found.log("elsewhere", answer.observed_at, answer.covers);
+        if answer.backfill > answer.other_times.unwrap_or_default() {
+            let text = format!("backfill of {} is more than other_times", answer.backfill);
+            found.add("elsewhere", Rule::Contradiction, text);
+        }
     }
     let asked = StorageRefusalsRequest::new(pipeline.into(), device, period);
     if let Ok(answer) = probe.storage_refusals(&asked).await {

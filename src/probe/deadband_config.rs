@@ -1,7 +1,7 @@
 //! How the deadband of a tag is set, and what its signal did.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ProbeError;
 use super::record::record;
@@ -48,7 +48,7 @@ record! {
         required {
             /// When this was looked up.
             observed_at: DateTime<Utc>,
-            /// The period that the movement was measured in.
+            /// The period that the movement was measured in, and the audit made: the silence itself, not a longer record.
             covers: Period,
         }
         optional {
@@ -60,7 +60,18 @@ record! {
             matters: Option<f64> = with_matters(change: f64) => Some(change),
             /// The noise of the signal: a change of this much means nothing.
             noise: Option<f64> = with_noise(noise: f64) => Some(noise),
-            /// What an audit of the raw signal measured. Where it is told it decides, and not the movement and the
+            /// How long after the last report a row is sent whatever the signal does; `None`: looked, and there is no
+            /// heartbeat.
+            heartbeat: Option<TimeDelta> = with_heartbeat(length: TimeDelta) => Some(length),
+            /// How many samples of the period the deadband withheld. `None` where nobody counted them; then the counts of
+            /// the [audit](Self::audit) are taken.
+            withheld: Option<u64> = with_withheld(count: u64) => Some(count),
+            /// The lowest noise of any stretch as long as the period, in the record before it, in the unit of the tag. Zero
+            /// for a signal that may rest: a counter, or the flow behind a closed valve.
+            least_noise_before: Option<f64> = with_least_noise_before(noise: f64) => Some(noise),
+            /// The smallest step that the signal can show, in the unit of the tag.
+            resolution: Option<f64> = with_resolution(step: f64) => Some(step),
+            /// What an audit of the raw signal measured over [`covers`](Self::covers). Where it is told it decides, and not the movement and the
             /// noise above.
             audit: Option<DeadbandAudit> = with_audit(audit: DeadbandAudit) => Some(audit),
         }

@@ -55,6 +55,15 @@ record! {
             collided: u64,
         }
         optional {
+            /// How many different dropped messages have no row in the database now: their ids, or their device and sample
+            /// times, looked up there. `None` where nobody looked.
+            unstored: Option<u64> = with_unstored(count: u64) => Some(count),
+            /// How many of [`unstored`](Self::unstored) are copies of a message whose row the database refused: they count
+            /// for the database, and not for the deduplication.
+            first_refused: u64 = with_first_refused(count: u64) => count,
+            /// How many of [`dropped`](Self::dropped) had the id and the whole content of a message that was passed on
+            /// before: real duplicates. `None` where the log does not compare contents.
+            identical: Option<u64> = with_identical(count: u64) => Some(count),
             /// For how long an id is remembered, where it is known.
             ttl: Option<TimeDelta> = with_ttl(ttl: TimeDelta) => Some(ttl),
             /// How long after its first delivery a message may be replayed, where it is known: a shorter `ttl`

@@ -42,6 +42,15 @@ pub trait DeviceProbe: Send + Sync {
     /// # Errors
     /// [`ProbeError`] where nobody can tell. No message in the period is an empty answer.
     async fn receipts(&self, request: &ReceiptsRequest) -> Result<Receipts, ProbeError>;
+
+    /// The states that the registry had for the device over a period. About a period that is over an answer may be kept
+    /// for an hour: an entry may be made afterwards.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the registry keeps no history; the default does not answer.
+    async fn service_history(&self, _request: &ServiceHistoryRequest) -> Result<ServiceHistory, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
 }
 
 const _: Option<&dyn DeviceProbe> = None;
@@ -102,6 +111,50 @@ impl ServiceState {
 impl fmt::Display for ServiceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+record! {
+    /// In which states was the device over the period?
+    ServiceHistoryRequest {
+        required {
+            /// The device.
+            device: DeviceId,
+            /// The period in question.
+            period: Period,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// The states that the registry had for a device over a period.
+    ServiceHistory {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+            /// The period that [`changes`](Self::changes) is complete for.
+            covers: Period,
+            /// The state when [`covers`](Self::covers) began; `None`: looked, and the registry had no such device.
+            at_start: Option<ServiceState>,
+        }
+        optional {
+            /// Each change of the state within [`covers`](Self::covers), in any order.
+            changes: Vec<ServiceChange> = with_changes(changes: Vec<ServiceChange>) => changes,
+        }
+    }
+}
+
+record! {
+    /// A change of a device's state in the registry.
+    ServiceChange {
+        required {
+            /// When the state began to hold.
+            at: DateTime<Utc>,
+            /// The state from then on; `None`: the device was removed from the registry.
+            state: Option<ServiceState>,
+        }
+        optional {}
     }
 }
 

@@ -1,13 +1,13 @@
 //! What is known of a gateway's health, and of its polls in the field.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ProbeError;
 use super::network::PathTried;
 use super::record::record;
 use crate::fact::Source;
-use crate::subject::{DeviceId, GatewayId};
+use crate::subject::{DeviceId, GatewayId, TagId};
 use crate::time::Period;
 
 /// Reports facts about a gateway: its process, its resources, and what it reads from the devices behind it.
@@ -31,6 +31,15 @@ pub trait GatewayProbe: Send + Sync {
     /// [`ProbeError`] where the gateway does not know; the default does not answer. A device that the gateway does not
     /// poll is an answer of zero.
     async fn field_polls(&self, _request: &FieldPollsRequest) -> Result<FieldPolls, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+
+    /// What the gateway got of a device over a period: its polls, or its subscription, and what it passed on. About a
+    /// period that is over an answer may be kept.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the gateway keeps no such counters; the default does not answer.
+    async fn acquisition(&self, _request: &AcquisitionRequest) -> Result<Acquisition, ProbeError> {
         Err(ProbeError::unsupported())
     }
 }
@@ -172,4 +181,53 @@ pub enum Subscription {
     Alive,
     /// The device or its server does not have it any more.
     Lost,
+}
+
+record! {
+    /// What did the gateway get of the device in the period?
+    AcquisitionRequest {
+        required {
+            /// The gateway.
+            gateway: GatewayId,
+            /// The device behind it.
+            device: DeviceId,
+            /// The period in question.
+            period: Period,
+        }
+        optional {
+            /// Count the polls of this tag alone; `None`: of all.
+            tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
+        }
+    }
+}
+
+record! {
+    /// What a gateway got of a device over a period. A count that is `None` is not known.
+    Acquisition {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+            /// The period that the counts are complete for.
+            covers: Period,
+        }
+        optional {
+            /// How many polls the schedule of the gateway asks for in the period; `None` where the device is not polled.
+            due: Option<u64> = with_due(count: u64) => Some(count),
+            /// How many polls it made.
+            made: Option<u64> = with_made(count: u64) => Some(count),
+            /// How many polls failed: no answer, an error, or an answer with bad quality.
+            failed: Option<u64> = with_failed(count: u64) => Some(count),
+            /// How many polls were answered, or how many notifications of the subscription came.
+            answered: Option<u64> = with_answered(count: u64) => Some(count),
+            /// How many of the answers a deadband withheld.
+            withheld: Option<u64> = with_withheld(count: u64) => Some(count),
+            /// How many of the answers were passed on to the outbox or the MQTT client.
+            passed_on: Option<u64> = with_passed_on(count: u64) => Some(count),
+            /// Where the device is not polled: for how long of the period its subscription did not live. Zero: it lived
+            /// all the time, whatever came.
+            subscription_down: Option<TimeDelta> = with_subscription_down(length: TimeDelta) => Some(length),
+            /// The last error, for the person who reads the trace.
+            error: Option<Box<str>> = with_error(error: impl Into<Box<str>>) => Some(error.into()),
+        }
+    }
 }

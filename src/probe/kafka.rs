@@ -22,12 +22,21 @@ pub trait KafkaProbe: Send + Sync {
     /// [`ProbeError`] where Kafka does not tell. A partition on which the group never committed is an answer.
     async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError>;
 
-    /// How many messages of a device, of those that reached the broker in a period, stand in Kafka. About a period
-    /// that is over an answer may be kept.
+    /// How many messages of a device whose sample times lie in a period came into Kafka, in the period or later. Ask
+    /// afresh each time.
     ///
     /// # Errors
     /// [`ProbeError`] where nobody can tell; none is an answer of zero.
     async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError>;
+
+    /// Where the pipeline's consumer group stopped or skipped on the partition of a device: resets of its offset in or
+    /// after the period, a transaction that is open now, and a record that it fails at now. Ask afresh each time.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where nobody can tell; the default does not answer.
+    async fn offsets(&self, _request: &OffsetsRequest) -> Result<Offsets, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
 }
 
 const _: Option<&dyn KafkaProbe> = None;
@@ -42,8 +51,10 @@ record! {
             period: Period,
         }
         optional {
-            /// The device whose messages matter: tell its partition alone where it is known.
+            /// The device whose messages matter: report its partition alone where it is known.
             device: Option<DeviceId> = with_device(device: DeviceId) => Some(device),
+            /// Count the messages that carry this tag; `None`: all of the device.
+            tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
         }
     }
 }
@@ -62,6 +73,12 @@ record! {
             partitions: Vec<PartitionLag> = with_partitions(partitions: Vec<PartitionLag>) => partitions,
             /// How many consumers the group had at the end of the period; `None` where it is not told.
             members: Option<u32> = with_members(members: u32) => Some(members),
+            /// How many of the device's messages of the period the group has not read yet and still can: at
+            /// `observed_at`, different ones, by sample time. `None` where nobody counted them.
+            messages_unread: Option<u64> = with_messages_unread(count: u64) => Some(count),
+            /// How many of the device's messages of the period went behind the start of the log before the group read
+            /// them. `None` where nobody counted them.
+            messages_gone: Option<u64> = with_messages_gone(count: u64) => Some(count),
         }
     }
 }
@@ -114,7 +131,8 @@ record! {
             pipeline: PipelineId,
             /// The device.
             device: DeviceId,
-            /// The period in which the messages reached the broker.
+            /// The period in question: when the samples of the messages were taken, as
+            /// [`MessagesRequest::period`](super::MessagesRequest::period).
             period: Period,
         }
         optional {
@@ -136,5 +154,145 @@ record! {
             in_kafka: u64,
         }
         optional {}
+    }
+}
+
+record! {
+    /// Where did the consumer group stop or skip on the device's partition?
+    OffsetsRequest {
+        required {
+            /// The pipeline whose consumer group is asked about.
+            pipeline: PipelineId,
+            /// The device.
+            device: DeviceId,
+            /// The period in question: when the samples of the messages were taken.
+            period: Period,
+        }
+        optional {
+            /// Count the messages that carry this tag; `None`: all of the device.
+            tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
+        }
+    }
+}
+
+record! {
+    /// Where a consumer group stopped or skipped. Counts are of different messages of the device in the period.
+    Offsets {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+            /// The period that [`resets`](Self::resets) is complete for.
+            covers: Period,
+        }
+        optional {
+            /// Each forward move of the group's offset that no reading explains; empty: looked, and there is none.
+            /// `None` where that is not known.
+            resets: Option<Vec<OffsetReset>> = with_resets(resets: Vec<OffsetReset>) => Some(resets),
+            /// Whether a transaction is open now.
+            transaction: TransactionState = with_transaction(state: TransactionState) => state,
+            /// Whether the group stops at one record now.
+            stuck: StuckState = with_stuck(state: StuckState) => state,
+        }
+    }
+}
+
+record! {
+    /// A move of a group's offset past messages that it had not read.
+    OffsetReset {
+        required {
+            /// When.
+            at: DateTime<Utc>,
+            /// The offset before.
+            from: u64,
+            /// The offset after.
+            to: u64,
+            /// How many of the device's messages of the period it skipped, that were not read afterwards either.
+            skipped: u64,
+        }
+        optional {
+            /// What moved it.
+            cause: ResetCause = with_cause(cause: ResetCause) => cause,
+        }
+    }
+}
+
+/// What moved the offset of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResetCause {
+    /// Somebody set it to a position, or to a time.
+    Position,
+    /// The reset policy moved it to the newest message: `auto.offset.reset=latest`.
+    Newest,
+    /// Not known.
+    #[default]
+    NotTold,
+}
+
+/// Whether a transaction of a producer is open on the partition.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum TransactionState {
+    /// Looked, and no transaction is open.
+    NotOpen,
+    /// One is open.
+    Open(OpenTransaction),
+    /// Not known.
+    #[default]
+    NotTold,
+}
+
+record! {
+    /// A transaction that is open on the partition.
+    OpenTransaction {
+        required {
+            /// The last stable offset: readers of committed records get no record from here on.
+            last_stable_offset: u64,
+            /// The offset that the next message will get.
+            high_watermark: u64,
+            /// How many of the device's messages of the period are at the last stable offset or beyond.
+            held_back: u64,
+        }
+        optional {
+            /// Since when the last stable offset has not moved.
+            unmoved_since: Option<DateTime<Utc>> = with_unmoved_since(at: DateTime<Utc>) => Some(at),
+            /// Whether the consumers of the group read committed records only; `None` where it is not known.
+            reads_committed: Option<bool> = with_reads_committed(reads: bool) => Some(reads),
+            /// Whose transaction it is, where it is known.
+            producer: Option<Box<str>> = with_producer(producer: impl Into<Box<str>>) => Some(producer.into()),
+        }
+    }
+}
+
+/// Whether the group stops at one record.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum StuckState {
+    /// Looked, and it does not.
+    NotStuck,
+    /// Its position is at one record, which it reads again and again.
+    Stuck(StuckRecord),
+    /// Not known.
+    #[default]
+    NotTold,
+}
+
+record! {
+    /// A record at which the group's position does not move.
+    StuckRecord {
+        required {
+            /// Its offset.
+            offset: u64,
+            /// How often processing it has failed.
+            failures: u64,
+            /// How many of the device's messages of the period are at this record or behind it, unread.
+            behind: u64,
+        }
+        optional {
+            /// Since when the position has been there.
+            since: Option<DateTime<Utc>> = with_stuck_since(at: DateTime<Utc>) => Some(at),
+            /// What one of the failures said.
+            example: Option<Box<str>> = with_example(text: impl Into<Box<str>>) => Some(text.into()),
+        }
     }
 }

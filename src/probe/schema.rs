@@ -48,7 +48,7 @@ record! {
             observed_at: DateTime<Utc>,
             /// The period that the count is complete for.
             covers: Period,
-            /// How many different messages.
+            /// How many different messages, less those that were accepted later.
             rejected: u64,
         }
         optional {

@@ -84,26 +84,42 @@ power: uncertain → power-fault
 ";
 
 const DATA_GAP: &str = "
+service-state: in-service → online-during-gap
+service-state: out-of-service → expected-offline
+service-state: partly-in-service → online-during-gap
+service-state: unknown → online-during-gap
 online-during-gap: offline → catch-up
 online-during-gap: online → broker-messages
 online-during-gap: part → split-by-presence
 catch-up: pending → disconnected-catching-up
 catch-up: arrived → disconnected-caught-up
-catch-up: none → disconnected-data-lost
-broker-messages: 0 → edge-buffer
-broker-messages: 0.49 → edge-buffer
-broker-messages: 0.5 → bridge
-broker-messages: 1 → bridge
-edge-buffer: full → buffer-overrun
+catch-up: lost → disconnected-data-lost
+broker-messages: dropped → broker-dropped
+broker-messages: not-reached → edge-buffer
+broker-messages: reached → bridge
+edge-buffer: dropped → buffer-overrun
 edge-buffer: unsent → gateway-uplink-fault
-edge-buffer: empty → edge-deadband
-bridge: 0 → consumer-lag
-bridge: 0.49 → consumer-lag
+edge-buffer: neither → acquisition
+edge-buffer: not named → acquisition
+acquisition: not-acquired → acquisition-fault
+acquisition: not-passed-on → gateway-collector-fault
+acquisition: passed-on → edge-deadband
+acquisition: unknown → edge-deadband
+acquisition: not named → edge-deadband
+bridge: 0 → consumer-offset
+bridge: 0.49 → consumer-offset
 bridge: 0.5 → bridge-fault
+consumer-offset: skipped → messages-skipped
+consumer-offset: held-back → producer-transaction-open
+consumer-offset: poison-record → poison-record
+consumer-offset: none → consumer-lag
+consumer-offset: unknown → consumer-lag
 consumer-lag: past-retention → ingestion-overloaded
 consumer-lag: stopped → ingestion-overloaded
 consumer-lag: stalled → ingestion-overloaded
 consumer-lag: over-threshold → ingestion-overloaded
+consumer-lag: unread → ingestion-overloaded
+consumer-lag: drained → schema-rejections
 consumer-lag: normal → schema-rejections
 schema-rejections: 0 → dedup-log
 schema-rejections: 0.49 → dedup-log
@@ -111,19 +127,31 @@ schema-rejections: 0.5 → schema-mismatch
 dedup-log: 0 → storage-write
 dedup-log: 0.49 → storage-write
 dedup-log: 0.5 → dedup-false-positive
-storage-write: 0 → deadband
-storage-write: 0.49 → deadband
+storage-write: 0 → stored-elsewhere
+storage-write: 0.49 → stored-elsewhere
 storage-write: 0.5 → storage-write-fault
+stored-elsewhere: other-times → timestamps-wrong
+stored-elsewhere: out-of-sight → stored-out-of-sight
+stored-elsewhere: nowhere → deadband
+stored-elsewhere: unknown → deadband
 deadband: too-wide → deadband-too-wide
 deadband: stable → process-stable
-deadband: fine → unexplained-gap
-deadband: too-narrow → unexplained-gap
-deadband: none → unexplained-gap
+deadband: sensor-stuck → sensor-stuck
+deadband: fine → altogether
+deadband: too-narrow → altogether
+deadband: little-withheld → altogether
+deadband: none → altogether
 edge-deadband: too-wide → deadband-too-wide
 edge-deadband: stable → process-stable
-edge-deadband: fine → unexplained-gap
-edge-deadband: too-narrow → unexplained-gap
-edge-deadband: none → unexplained-gap
+edge-deadband: sensor-stuck → sensor-stuck
+edge-deadband: fine → altogether
+edge-deadband: too-narrow → altogether
+edge-deadband: little-withheld → altogether
+edge-deadband: none → altogether
+altogether: 0 → unexplained-gap
+altogether: 0.49 → unexplained-gap
+altogether: 0.5 → several-causes
+altogether: 1 → several-causes
 ";
 
 const CERTIFICATE_EXPIRY: &str = "
@@ -188,20 +216,32 @@ power-fault power-loss critical
     (
         "data-gap",
         "
+expected-offline not-in-service info
 disconnected-catching-up device-offline info
 disconnected-caught-up device-offline info recovered
 disconnected-data-lost device-offline warning
-split-by-presence - info
+split-by-presence split-by-presence info
+broker-dropped broker-dropped critical
 buffer-overrun buffer-overrun critical
 gateway-uplink-fault gateway-uplink critical
+acquisition-fault acquisition critical
+gateway-collector-fault gateway-software critical
 bridge-fault bridge critical
+messages-skipped consumer-lag critical
+producer-transaction-open consumer-lag critical
+poison-record consumer-lag critical
 ingestion-overloaded consumer-lag critical
 schema-mismatch schema-rejection critical
 dedup-false-positive dedup-false-positive critical
 storage-write-fault storage-write critical
+timestamps-wrong timestamps-wrong critical
+stored-out-of-sight stored-out-of-sight warning
 deadband-too-wide deadband warning
 process-stable deadband info
+sensor-stuck sensor-stuck warning
+several-causes several-causes critical
 unexplained-gap - warning
+recovered-meanwhile - info recovered
 ",
     ),
     (
@@ -259,6 +299,7 @@ fn way_out<'r>(kind: &'r StepKind, written: &str) -> (String, &'r Exit) {
             OnUnknown::Go(exit) => named(exit),
             other => panic!("{other:?}"),
         },
+        (StepKind::Check(step), "not named") => named(step.not_named.as_ref().unwrap()),
         (StepKind::Check(step), _) => branch(&step.branches, written),
         (StepKind::Wait(step), "over") => named(&step.exit),
         (StepKind::Act(step), "done") => named(&step.done),
@@ -280,7 +321,9 @@ fn way_out<'r>(kind: &'r StepKind, written: &str) -> (String, &'r Exit) {
 fn ways_out(kind: &StepKind) -> usize {
     match kind {
         StepKind::Check(step) => {
-            step.branches.as_slice().len() + usize::from(matches!(step.unknown, OnUnknown::Go(_)))
+            step.branches.as_slice().len()
+                + usize::from(matches!(step.unknown, OnUnknown::Go(_)))
+                + usize::from(step.not_named.is_some())
         }
         StepKind::Wait(_) => 1,
         StepKind::Act(_) => kind.exit_count(),
@@ -371,22 +414,39 @@ power-fault: UPS, power feed, circuit breaker, fuse, cycle its power remotely
     (
         "data-gap",
         "
-online-during-gap: check, sessions
+online-during-gap: check, sessions, messages, one and a half keep-alives
 catch-up: check, store-and-forward buffer
-disconnected-catching-up: store-and-forward buffer
-broker-messages: check, broker's logs, arrive, during the gap
+disconnected-catching-up: no data gap, store-and-forward buffer
+split-by-presence: diagnose each by itself
+broker-messages: check, broker's logs, arrive, during the gap, drop or refuse
+broker-dropped: queues, quotas, ACL
 edge-buffer: check, outbox table
-buffer-overrun: disk space, gateway, network bandwidth, buffer larger, poll less often
-gateway-uplink-fault: MQTT connection, TLS certificate, broker's ACLs
+buffer-overrun: disk space, gateway, network bandwidth, increase the buffer, poll less often
+gateway-uplink-fault: MQTT connection, TLS certificate, broker's ACLs, nearly full
+acquisition: polls, answered, failed, passed on
+acquisition-fault: PLC, device-offline
+gateway-collector-fault: converter, mapper, local broker
+bridge-fault: bridge, subscription
+consumer-offset: offset, reset, open transaction, one record
+messages-skipped: offset reset policy, read the messages again
+producer-transaction-open: producer, transaction coordinator
+poison-record: dead-letter
 consumer-lag: check, Kafka consumer lag, ingestion group
-ingestion-overloaded: scale, consumers, write latency, slow queries
+ingestion-overloaded: scale, consumer, write latency, slow queries
 schema-rejections: check, rejection logs, schema validation
 schema-mismatch: firmware version, registered schema version, handler, new version
 dedup-log: check, deduplication log, false positives
-dedup-false-positive: ids that collide, time to live, ULID, firmware
+dedup-false-positive: ids that collide, TTL, replay, ULID, firmware
+storage-write: refused or failed to write
+stored-elsewhere: outside the period, another name, series or database, same key, retention, not applied
+timestamps-wrong: clock, time zone, device, gateway, parser
+stored-out-of-sight: another name, series or database, same key, retention, not applied
 deadband: check, deadband configuration, edge
 edge-deadband: check, deadband configuration, edge
 deadband-too-wide: review the deadband settings, process engineer
+sensor-stuck: sensor, wiring
+several-causes: share of each
+unexplained-gap: every share
 process-stable: review the deadband, process engineer
 ",
     ),
@@ -464,8 +524,13 @@ fn thresholds_have_the_defaults_of_the_contract() {
         ),
         (
             catalog::data_gap().unwrap(),
-            &[("lag_age", "5m"), ("lag_messages", "10000"), ("buffer_full_at", "0.95"), ("explains", "0.5")]
-                [..],
+            &[
+                ("lag_age", "5m"),
+                ("lag_messages", "10000"),
+                ("buffer_full_at", "0.95"),
+                ("explains", "0.5"),
+                ("clock_tolerance", "30s"),
+            ][..],
         ),
     ] {
         let plain = document.validate().unwrap().fingerprint();
@@ -483,7 +548,10 @@ fn what_is_unknown_is_explored_or_asked() {
         for step in runbook.steps() {
             let StepKind::Check(check) = &step.kind else { continue };
             match (&*step.id, &check.unknown) {
-                ("service-state", OnUnknown::Go(exit)) => assert!(exit.note.is_some()),
+                (
+                    "service-state" | "acquisition" | "consumer-offset" | "stored-elsewhere",
+                    OnUnknown::Go(exit),
+                ) => assert!(exit.note.is_some()),
                 ("power", OnUnknown::Ask { .. }) => {}
                 (id, unknown) => assert_eq!(*unknown, OnUnknown::Explore, "{name}: {id}"),
             }
@@ -512,4 +580,24 @@ fn every_answer_has_a_bound_on_its_age_and_each_act_its_last_look() {
         ("load-emergency-certificate", "certificate-replaced"),
     ];
     assert_eq!(rechecks, expected.map(|(act, check)| (act.to_owned(), check.to_owned())).into());
+}
+
+/// What says that something is wrong is asked again right before it: the rows may be there now.
+#[test]
+fn data_gap_looks_again_before_it_says_that_rows_are_missing() {
+    let runbook = &runbooks()["data-gap"];
+    let mut certain = BTreeSet::new();
+    for (id, conclusion) in runbook.conclusions() {
+        let Some(unless) = &conclusion.unless else {
+            certain.insert(id);
+            continue;
+        };
+        assert_eq!(&*runbook.queries()[unless.query.position()].check, "rows-there", "{id}");
+        let [branch] = unless.branches.as_slice() else { panic!("{id}") };
+        assert_eq!(&*runbook.step(branch.exit.to).unwrap().id, "recovered-meanwhile", "{id}");
+        assert_eq!(unless.branches.select(Value::Flag(true), now()), Some(0), "{id}");
+        assert_eq!(unless.branches.select(Value::Flag(false), now()), None, "{id}");
+    }
+    let expected = ["expected-offline", "disconnected-caught-up", "process-stable", "recovered-meanwhile"];
+    assert_eq!(certain, BTreeSet::from(expected));
 }

@@ -24,6 +24,7 @@ mod machine;
 mod memory;
 mod misuse;
 mod model;
+mod never_wrongly_certain;
 mod player;
 mod rehearsals;
 mod runbook;

@@ -62,6 +62,12 @@ impl Found {
         }
     }
 
+    pub(super) fn share(&mut self, method: &'static str, name: &'static str, share: Option<f64>) {
+        if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+            self.add(method, Rule::Number, format!("{name}: a share must be from 0 to 1, got {share}"));
+        }
+    }
+
     pub(super) fn log(&mut self, method: &'static str, observed_at: DateTime<Utc>, covers: Period) {
         self.at(method, "observed_at", observed_at);
         if covers.end() > self.latest {

@@ -60,7 +60,7 @@ fn ingestion() -> Ingestion {
 
 async fn asked(ingestion: Ingestion, from: i64, to: i64) -> Observation {
     let set = catalog::set().unwrap();
-    let query = set.queries().iter().position(|query| &*query.check == "dedup-collisions").unwrap();
+    let query = set.queries().iter().position(|query| &*query.check == "dedup-drops").unwrap();
     let bound = Checks::builtin().bind(&set).unwrap();
     let subject = Subject::device("press-07").with_period(Period::new(at(from), at(to)).unwrap());
     let mut telemetry = MockTelemetryProbe::new();
@@ -73,10 +73,10 @@ async fn asked(ingestion: Ingestion, from: i64, to: i64) -> Observation {
 }
 
 #[tokio::test]
-async fn nothing_was_dropped_on_colliding_ids() {
+async fn all_that_it_dropped_were_duplicates() {
     let observation = asked(ingestion(), 600, 1200).await;
     assert_eq!(observation.value(), Some(Value::Number(0.0)), "{observation:?}");
-    assert_eq!(observation.details().find("dropped in all"), Some("200"));
+    assert_eq!(observation.details().find("dropped"), Some("200"));
     assert_eq!(observation.details().find("ttl"), Some("2h"));
 }
 

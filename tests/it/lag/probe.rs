@@ -16,7 +16,7 @@ use iot_runbook::mock::{
     MockBrokerProbe, MockDeadbandProbe, MockDedupLogProbe, MockSchemaProbe, MockTelemetryProbe,
 };
 use iot_runbook::probe::{
-    Bridged, BridgedRequest, ConnectionLog, DeadbandFacts, Dropped, KafkaProbe, LagFacts, LagRequest,
+    Bridged, BridgedRequest, ConnectionLog, DeadbandFacts, Dropped, Elsewhere, KafkaProbe, LagFacts, LagRequest,
     Messages, ProbeError, Probes, Rejections, Rows, SessionState, StorageRefusals,
 };
 use iot_runbook::subject::{Subject, Trigger};
@@ -29,8 +29,9 @@ fn period() -> Period {
     Period::new(at(0), at(3600)).unwrap()
 }
 
-/// A Kafka whose bridge lost nothing; of the lag it tells what the windows hold, or never answers.
-struct Kafka(Option<Vec<Window>>);
+/// A Kafka whose bridge lost nothing. Its lag is what the windows hold, with so many messages of the device unread; or it
+/// never answers.
+struct Kafka(Option<(Vec<Window>, Option<u64>)>);
 
 #[async_trait]
 impl KafkaProbe for Kafka {
@@ -39,15 +40,25 @@ impl KafkaProbe for Kafka {
     }
 
     async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError> {
-        let Some(windows) = &self.0 else { return pending().await };
+        let Some((windows, unread)) = &self.0 else { return pending().await };
         let partitions =
             windows.iter().zip(0..).map(|(window, number)| partition_lag(number, window, request.period));
-        Ok(LagFacts::new(at(3700), request.period).with_partitions(partitions.collect()))
+        let facts = LagFacts::new(at(3700), request.period).with_partitions(partitions.collect());
+        Ok(match unread {
+            Some(unread) => facts.with_messages_unread(*unread).with_messages_gone(0),
+            None => facts,
+        })
     }
 
     async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError> {
         Ok(Bridged::new(at(3700), request.period, 100))
     }
+}
+
+/// Looked in each place, and found nothing.
+fn nowhere(period: Period) -> Elsewhere {
+    let answer = Elsewhere::new(at(3700), period).with_other_times(0).with_other_name(0);
+    answer.with_replaced(0).with_retention(0).with_not_applied(0)
 }
 
 /// An hour online in which all 100 messages came to Kafka, and 40 rows came of them. So many were rejected.
@@ -65,6 +76,7 @@ fn run(kafka: Kafka, rejected: u64) -> (Diagnosis, Finding) {
     telemetry
         .expect_storage_refusals()
         .returning(|request| Ok(StorageRefusals::new(at(3700), request.period, 0)));
+    telemetry.expect_elsewhere().returning(|request| Ok(nowhere(request.period)));
     let mut schema = MockSchemaProbe::new();
     schema.expect_source().returning(source);
     schema
@@ -97,7 +109,7 @@ fn run(kafka: Kafka, rejected: u64) -> (Diagnosis, Finding) {
     (diagnosis, finding)
 }
 
-fn conclusions(finding: &Finding) -> Vec<&str> {
+fn causes(finding: &Finding) -> Vec<&str> {
     finding.hypotheses().iter().map(|left| &*left.cause).collect()
 }
 
@@ -109,8 +121,8 @@ fn a_lag_that_times_out_leaves_ranked_hypotheses_and_what_to_ask_next() {
         let line = record.to_string();
         line.contains("consumer-lag") && line.contains("timeout")
     }));
-    // All others answered: it is the lag, which ranks first in the field, or nothing that the runbook knows.
-    assert_eq!(conclusions(&finding), ["ingestion-overloaded", "unexplained-gap"]);
+    // All others answered: it is the lag, or nothing that the runbook knows.
+    assert_eq!(causes(&finding).first(), Some(&"consumer-lag"));
     assert_eq!(finding.next_probe().map(|next| &*next.step), Some("consumer-lag"));
     let refuted: BTreeSet<_> = finding.refuted().iter().map(|refuted| &*refuted.conclusion).collect();
     for gone in [
@@ -128,7 +140,7 @@ fn a_lag_that_times_out_leaves_ranked_hypotheses_and_what_to_ask_next() {
 fn what_another_probe_found_stands_beside_a_lag_that_times_out() {
     let (_, finding) = run(Kafka(None), 55);
     assert_eq!(finding.ending(), Ending::Undetermined);
-    assert_eq!(conclusions(&finding), ["ingestion-overloaded", "schema-mismatch"]);
+    assert_eq!(causes(&finding), ["schema-rejection", "consumer-lag"]);
     assert_eq!(finding.next_probe().map(|next| &*next.step), Some("consumer-lag"));
 }
 
@@ -146,14 +158,17 @@ fn window(committed: impl Fn(u64) -> u64) -> Window {
 fn windows_of_the_engine_answer_the_step() {
     let fine = || window(|minute| 1000 + 10 * minute);
     let stopped = window(|minute| 1000 + 10 * minute.min(30));
-    for (windows, conclusion) in [
-        (vec![fine(), fine()], Some("unexplained-gap")),
-        (vec![fine(), stopped], Some("ingestion-overloaded")),
-        (vec![fine(), window(|_| 900)], Some("ingestion-overloaded")),
-        (vec![fine(), Window::default()], None),
-        (vec![], None),
+    for (windows, unread, conclusion) in [
+        (vec![fine(), fine()], None, Some("unexplained-gap")),
+        (vec![fine(), stopped.clone()], Some(60), Some("ingestion-overloaded")),
+        // It stopped, and the rows are missing for another reason.
+        (vec![fine(), stopped], Some(0), Some("unexplained-gap")),
+        (vec![fine(), window(|_| 900)], Some(30), Some("ingestion-overloaded")),
+        (vec![fine(), window(|_| 900)], None, None),
+        (vec![fine(), Window::default()], None, None),
+        (vec![], None, None),
     ] {
-        let (_, finding) = run(Kafka(Some(windows)), 0);
+        let (_, finding) = run(Kafka(Some((windows, unread))), 0);
         assert_eq!(finding.conclusion(), conclusion, "{finding:?}");
     }
 }

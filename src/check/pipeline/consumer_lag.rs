@@ -1,11 +1,11 @@
 use chrono::{DateTime, TimeDelta};
 
-use super::CheckRequest;
-use super::builtin::Builtin;
-use super::judge::{Verdict, choices, no_adapter, no_period, no_subject};
-use super::param::{Given, ParamKind, ParamSpec};
-use super::window::not_covered;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use super::share::{Answers, Gap, Judged, count};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{choices, no_adapter, no_subject};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::lag::{self, Judge, Report, Rule, Sample, Settings, Window};
 use crate::probe::{LagFacts, LagRequest, LagSample, PartitionLag, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -19,14 +19,17 @@ choices! {
         Stopped = "stopped",
         Stalled = "stalled",
         OverThreshold = "over-threshold",
+        Unread = "unread",
+        Drained = "drained",
         Normal = "normal",
     }
 }
 
-/// Did the ingestion keep up over the gap?
-pub(super) struct ConsumerLag {
+/// Has the ingestion group read the messages of the period?
+pub(in crate::check) struct ConsumerLag {
     age: TimeDelta,
     messages: u64,
+    explains: f64,
 }
 
 impl Builtin for ConsumerLag {
@@ -36,6 +39,7 @@ impl Builtin for ConsumerLag {
     const PARAMS: &'static [ParamSpec] = &[
         ParamSpec::required("lag_age", ParamKind::Duration),
         ParamSpec::required("lag_messages", ParamKind::Count),
+        ParamSpec::required("explains", ParamKind::Share),
     ];
 
     fn domain() -> Result<Domain, ChoicesError> {
@@ -43,17 +47,29 @@ impl Builtin for ConsumerLag {
     }
 
     fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { age: params.duration("lag_age")?, messages: params.count("lag_messages")? })
+        Some(Self {
+            age: params.duration("lag_age")?,
+            messages: params.count("lag_messages")?,
+            explains: params.share("explains")?,
+        })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.kafka() else { return Ok(no_adapter("kafka probe")) };
         let subject = request.subject();
-        let Some(period) = subject.period else { return Ok(no_period(probe.source())) };
         let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", probe.source())) };
-        let asked = LagRequest::new(pipeline.clone(), period).with_device(subject.device.clone());
-        Ok(judge(&probe.lag(&asked).await.map_err(|error| error.by(probe.source()))?, self, period)
-            .by(probe.source()))
+        let gap = match Gap::ask_missing(request, probes).await? {
+            Ok(gap) => gap,
+            Err(unknown) => return Ok(unknown),
+        };
+        let answers = gap
+            .each(probe.source(), |period| {
+                let mut asked = LagRequest::new(pipeline.clone(), period).with_device(subject.device.clone());
+                asked.tag.clone_from(&subject.tag);
+                async move { probe.lag(&asked).await }
+            })
+            .await?;
+        Ok(judge(&answers, &gap, self).by(probe.source()))
     }
 }
 
@@ -95,48 +111,107 @@ pub fn partition_lag(partition: i32, window: &Window, period: Period) -> Partiti
     }
 }
 
-/// The worst of the partitions, in the order of the choices. A partition that nobody can tell of leaves the answer
-/// undetermined, unless another is bad.
-fn judge(facts: &LagFacts, bounds: &ConsumerLag, asked: Period) -> Verdict {
-    if facts.partitions.is_empty() {
-        return Verdict::undetermined("no partition is told: the topic may not exist");
+/// The messages of the period that are not read decide, each lag of the group beside them only says which: a lag that
+/// has drained explains no missing row.
+fn judge(answers: &Answers<LagFacts>, gap: &Gap, bounds: &ConsumerLag) -> Judged {
+    let lags: Vec<_> = answers.0.iter().map(|(period, facts)| lag_over(facts, bounds, *period)).collect();
+    let worst = lags.iter().map(|over| over.lag).min().unwrap_or(Lag::Normal);
+    let doubt = lags.iter().find_map(|over| over.doubt.clone());
+    let unread = answers.sum_known(|facts| facts.messages_unread);
+    let gone = answers.sum_known(|facts| facts.messages_gone);
+    let mut details: Vec<_> = lags.into_iter().flat_map(|over| over.details).collect();
+    details.push(count("messages not read yet", unread));
+    details.push(count("messages gone unread", gone));
+    details.extend(gap.notes());
+    let details = details.into_iter().chain(doubt.clone().map(|why| Detail::new("lag not known", why)));
+
+    let waiting = unread.zip(gone).map(|(unread, gone)| unread.saturating_add(gone));
+    // At least, where one of the two is not known.
+    let least = unread.unwrap_or_default().saturating_add(gone.unwrap_or_default());
+    let share = gap.share_of_messages(least);
+    let observed_at = answers.observed_at(gap);
+    let known = |lag: Lag| Judged::known(lag.value(), observed_at, share);
+    if share >= bounds.explains && share > 0.0 {
+        let which = if gone > unread { Lag::PastRetention } else { worst.min(Lag::Unread) };
+        return known(which).with(details);
     }
+    let judged = match (waiting, worst, doubt) {
+        // Nobody counted: what the offsets leave open may be enough, or the offsets are not known themselves.
+        (None, _, Some(why)) => match answers.not_covered() {
+            Some(missing) => Judged::stale(missing),
+            None => Judged::undetermined(why),
+        },
+        (None, Lag::PastRetention, None) => {
+            Judged::undetermined("nobody counted the messages of the device that are gone unread")
+        }
+        (None, lag, None) => {
+            let most = answers.sum(behind_at_end);
+            let most = gap.share_of_messages(most);
+            match (answers.not_covered(), most >= bounds.explains && most > 0.0) {
+                (Some(missing), _) => Judged::stale(missing),
+                (None, true) => {
+                    Judged::undetermined("nobody counted the messages of the device that are not read")
+                }
+                (None, false) => known(if lag < Lag::Normal { Lag::Drained } else { Lag::Normal }),
+            }
+        }
+        (Some(_), lag, _) if lag < Lag::Normal => known(Lag::Drained),
+        (Some(_), ..) => known(Lag::Normal),
+    };
+    judged.with(details)
+}
+
+/// How many messages the group was behind at the last sample of each partition: of any device.
+fn behind_at_end(facts: &LagFacts) -> u64 {
+    let behind = facts.partitions.iter().map(|partition| {
+        let last = partition.samples.iter().max_by_key(|sample| sample.at);
+        last.map_or(0, |last| {
+            last.high_watermark.saturating_sub(last.committed.unwrap_or(last.low_watermark))
+        })
+    });
+    behind.fold(0, u64::saturating_add)
+}
+
+/// How the group did over a period.
+struct LagOver {
+    /// The worst of the partitions; normal where none is known to be bad.
+    lag: Lag,
+    /// Why it may have been worse.
+    doubt: Option<String>,
+    details: Vec<Detail>,
+}
+
+/// The worst of the partitions, in the order of the choices. A partition of which nothing is known leaves a doubt, unless
+/// another is bad.
+fn lag_over(facts: &LagFacts, bounds: &ConsumerLag, asked: Period) -> LagOver {
     let mut worst = (Lag::Normal, None);
-    let mut untold = None;
+    let mut doubt = None;
+    if facts.partitions.is_empty() {
+        doubt = Some("no partition is reported: the topic may not exist".to_owned());
+    }
     for partition in &facts.partitions {
-        let told = match (of_partition(partition, facts.members, bounds), &partition.unread) {
-            // What was told of it before is not all, so it may not be taken for healthy.
+        let of_it = match (of_partition(partition, facts.members, bounds), &partition.unread) {
+            // What is known of it is not all, so it may not be taken for healthy.
             (Ok((Lag::Normal, _)), Some(why)) => Err(unread(why)),
             (Ok((Lag::Normal, text)), None) => match silent_at_end(&partition.samples, bounds, asked) {
                 Some(why) => Err(why),
                 None => Ok((Lag::Normal, text)),
             },
-            (told, _) => told,
+            (of_it, _) => of_it,
         };
-        match told {
+        match of_it {
             Ok((lag, text)) if lag < worst.0 => worst = (lag, Some((partition.partition, text))),
             Ok((_, text)) if !text.is_empty() && worst.1.is_none() => {
                 worst.1 = Some((partition.partition, text));
             }
             Ok(_) => {}
-            Err(why) => untold = untold.or(Some(format!("partition {}: {why}", partition.partition))),
+            Err(why) => doubt = doubt.or(Some(format!("partition {}: {why}", partition.partition))),
         }
     }
-    let (lag, told) = worst;
-    let told = told.map(|(partition, text)| Detail::new("lag", format!("partition {partition}: {text}")));
+    let (lag, text) = worst;
+    let text = text.map(|(partition, text)| Detail::new("lag", format!("partition {partition}: {text}")));
     let members = facts.members.map(|members| Detail::new("consumers", members.to_string()));
-    let details = || told.iter().chain(&members).cloned();
-    if lag != Lag::Normal {
-        let untold = untold.map(|why| Detail::new("not told", why));
-        return Verdict::known(lag.value(), facts.observed_at, details().chain(untold).collect());
-    }
-    if let Some(why) = untold {
-        return Verdict::undetermined(why).with(details());
-    }
-    match not_covered(asked, facts.covers) {
-        Some(missing) => Verdict::stale(missing).with(details()),
-        None => Verdict::known(Lag::Normal.value(), facts.observed_at, details().collect::<Details>()),
-    }
+    LagOver { lag, doubt, details: text.into_iter().chain(members).collect() }
 }
 
 /// Why the samples do not tell of the end of the period: what came after the last may by then have waited for longer
@@ -245,6 +320,7 @@ fn over_threshold(sample: &LagSample, bounds: &ConsumerLag) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::share::testing::{gap, whole};
     use super::*;
     use crate::check::testing::{NANO, NOW, at, period, secs};
     use crate::fact::UnknownReason;
@@ -258,8 +334,58 @@ mod tests {
         LagFacts::new(at(NOW), period(0, 100)).with_partitions(vec![partition])
     }
 
-    fn judged(facts: &LagFacts) -> Verdict {
-        judge(facts, &ConsumerLag { age: secs(300), messages: 10_000 }, period(0, 100))
+    const BOUNDS: ConsumerLag = ConsumerLag { age: TimeDelta::seconds(300), messages: 10_000, explains: 0.5 };
+
+    /// With so many messages of the device unread and gone; 10 rows are missing.
+    fn with(facts: &LagFacts, unread: u64, gone: u64) -> Judged {
+        let facts = facts.clone().with_messages_unread(unread).with_messages_gone(gone);
+        judge(&whole(facts), &gap(20, 10), &BOUNDS)
+    }
+
+    /// How the group did: where all is unread, a lag that is not normal names it.
+    fn judged(facts: &LagFacts) -> Judged {
+        with(facts, 10, 0)
+    }
+
+    /// Without a count of the device's messages.
+    fn uncounted(facts: &LagFacts) -> Judged {
+        judge(&whole(facts.clone()), &gap(20, 10), &BOUNDS)
+    }
+
+    #[test]
+    fn a_lag_explains_the_rows_that_wait_and_no_others() {
+        let drained = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 60_000, 60_000)]);
+        let steady = facts(vec![sample(0, 10, 10), sample(90, 20, 20)]);
+        let stalled = facts(vec![sample(0, 5, 10), sample(90, 5, 20)]);
+        for (facts, unread, gone, lag, share) in [
+            (&drained, 0, 0, Lag::Drained, 0.0),
+            (&drained, 4, 0, Lag::Drained, 0.4),
+            (&drained, 5, 0, Lag::OverThreshold, 0.5),
+            (&steady, 0, 0, Lag::Normal, 0.0),
+            (&steady, 5, 0, Lag::Unread, 0.5),
+            (&steady, 2, 3, Lag::PastRetention, 0.5),
+            (&steady, 3, 2, Lag::Unread, 0.5),
+            (&stalled, 4, 0, Lag::Drained, 0.4),
+            (&stalled, 900, 0, Lag::Stalled, 1.0),
+        ] {
+            let judged = with(facts, unread, gone);
+            assert_eq!(judged.value(), Some(lag.value()), "{unread} {gone} {facts:?}");
+            assert_eq!(judged.accounts_for, Some(share), "{unread} {gone} {facts:?}");
+        }
+    }
+
+    #[test]
+    fn offsets_that_leave_too_few_messages_need_no_count() {
+        let drained = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 60_000, 60_000)]);
+        let nearly = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 59_996, 60_000)]);
+        let behind = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 59_995, 60_000)]);
+        assert_eq!(uncounted(&drained).value(), Some(Lag::Drained.value()));
+        assert_eq!(uncounted(&nearly).value(), Some(Lag::Drained.value()));
+        assert_eq!(uncounted(&behind).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(
+            uncounted(&facts(vec![sample(0, 10, 10), sample(90, 20, 20)])).value(),
+            Some(Lag::Normal.value())
+        );
     }
 
     #[test]
@@ -269,16 +395,16 @@ mod tests {
         let mut kept = sample(10, 5, 50);
         kept.low_watermark = 5;
         for (facts, lag) in [
-            (facts(vec![sample(0, 10, 10)]), Lag::Normal),
-            (facts(vec![sample(0, 5, 10), sample(90, 10, 20)]), Lag::Normal),
-            (facts(vec![sample(0, 5, 5), sample(90, 5, 10)]), Lag::Normal),
+            (facts(vec![sample(0, 10, 10)]), Lag::Unread),
+            (facts(vec![sample(0, 5, 10), sample(90, 10, 20)]), Lag::Unread),
+            (facts(vec![sample(0, 5, 5), sample(90, 5, 10)]), Lag::Unread),
             (facts(vec![deleted]), Lag::PastRetention),
-            (facts(vec![kept, sample(90, 50, 50)]), Lag::Normal),
+            (facts(vec![kept, sample(90, 50, 50)]), Lag::Unread),
             (facts(vec![sample(0, 5, 10), sample(90, 5, 20)]), Lag::Stalled),
             (facts(vec![sample(0, 5, 10)]).with_members(0), Lag::Stopped),
             (facts(vec![LagSample::new(at(0), 0, 9)]).with_members(0), Lag::Stopped),
-            (facts(vec![LagSample::new(at(0), 9, 9)]), Lag::Normal),
-            (facts(vec![sample(90, 1, 10_001), sample(0, 0, 10_000)]), Lag::Normal),
+            (facts(vec![LagSample::new(at(0), 9, 9)]), Lag::Unread),
+            (facts(vec![sample(90, 1, 10_001), sample(0, 0, 10_000)]), Lag::Unread),
             (facts(vec![sample(90, 1, 10_002), sample(0, 0, 10_000)]), Lag::OverThreshold),
         ] {
             assert_eq!(judged(&facts).value(), Some(lag.value()), "{facts:?}");
@@ -288,12 +414,12 @@ mod tests {
     #[test]
     fn the_age_counts_where_it_is_known_and_is_strict() {
         let aged = |age| facts(vec![sample(0, 0, 1).with_age(secs(0)), sample(90, 5, 90_000).with_age(age)]);
-        assert_eq!(judged(&aged(secs(300))).value(), Some(Lag::Normal.value()));
+        assert_eq!(judged(&aged(secs(300))).value(), Some(Lag::Unread.value()));
         assert_eq!(judged(&aged(secs(300) + NANO)).value(), Some(Lag::OverThreshold.value()));
     }
 
     #[test]
-    fn what_cannot_be_told_is_unknown() {
+    fn where_neither_count_nor_offsets_are_known_nothing_is() {
         let mut contradicting = sample(0, 10, 10);
         contradicting.low_watermark = 11;
         for facts in [
@@ -305,31 +431,36 @@ mod tests {
             facts(vec![LagSample::new(at(0), 0, 9)]),
             LagFacts::new(at(NOW), period(0, 100)),
         ] {
-            assert_eq!(judged(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            assert_eq!(uncounted(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            // A count decides, and the doubt is in the details.
+            let counted = with(&facts, 0, 0);
+            assert_eq!(counted.value(), Some(Lag::Normal.value()), "{facts:?}");
+            assert!(counted.detail("lag not known").is_some(), "{facts:?}");
+            assert_eq!(with(&facts, 10, 0).value(), Some(Lag::Unread.value()), "{facts:?}");
         }
         let mut short = facts(vec![sample(0, 10, 10)]);
         short.covers = period(0, 99);
-        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
+        assert_eq!(uncounted(&short).reason(), Some(UnknownReason::Stale));
     }
 
     #[test]
     fn messages_that_were_deleted_and_never_read_are_not_normal() {
         let empty = |seconds, head| LagSample::new(at(seconds), head, head);
-        assert_eq!(judged(&facts(vec![empty(0, 9), empty(90, 9)])).value(), Some(Lag::Normal.value()));
-        let gone = judged(&facts(vec![empty(0, 9), empty(90, 12)]));
+        assert_eq!(uncounted(&facts(vec![empty(0, 9), empty(90, 9)])).value(), Some(Lag::Normal.value()));
+        let gone = uncounted(&facts(vec![empty(0, 9), empty(90, 12)]));
         assert_eq!(gone.reason(), Some(UnknownReason::Undetermined));
     }
 
     #[test]
-    fn samples_that_stop_long_before_the_end_do_not_tell_how_it_ended() {
+    fn samples_that_stop_long_before_the_end_do_not_show_how_it_ended() {
         let by = |age| {
-            let bounds = ConsumerLag { age, messages: 10_000 };
-            judge(&facts(vec![sample(40, 10, 10)]), &bounds, period(0, 100))
+            let bounds = ConsumerLag { age, ..BOUNDS };
+            judge(&whole(facts(vec![sample(40, 10, 10)])), &gap(20, 10), &bounds)
         };
         assert_eq!(by(secs(60)).value(), Some(Lag::Normal.value()));
         let silent = by(secs(60) - NANO);
         assert_eq!(silent.reason(), Some(UnknownReason::Undetermined));
-        let why = silent.details().find("why").unwrap();
+        let why = silent.detail("why").unwrap();
         assert!(why.ends_with("its last sample is 1m before the end of the period"), "{why}");
     }
 
@@ -337,18 +468,18 @@ mod tests {
     fn one_bad_partition_is_enough() {
         let mut two = facts(vec![sample(0, 10, 10)]);
         two.partitions.push(PartitionLag::new(4));
-        assert_eq!(judged(&two).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(uncounted(&two).reason(), Some(UnknownReason::Undetermined));
         let stalled = vec![sample(0, 5, 10), sample(90, 5, 20)];
         two.partitions.push(PartitionLag::new(5).with_samples(stalled));
-        let verdict = judged(&two);
-        assert_eq!(verdict.value(), Some(Lag::Stalled.value()));
-        assert!(verdict.details().find("lag").is_some_and(|text| text.starts_with("partition 5")));
+        let judged = judged(&two);
+        assert_eq!(judged.value(), Some(Lag::Stalled.value()));
+        assert!(judged.detail("lag").is_some_and(|text| text.starts_with("partition 5")));
     }
 
     /// What it came to, and what it says of the lag.
     fn told(facts: &LagFacts) -> (Option<crate::fact::Value>, String) {
-        let verdict = judged(facts);
-        (verdict.value(), verdict.details().find("lag").unwrap_or_default().to_owned())
+        let judged = judged(facts);
+        (judged.value(), judged.detail("lag").unwrap_or_default().to_owned())
     }
 
     #[test]
@@ -361,19 +492,19 @@ mod tests {
         let silent = vec![sample(0, 1, 39).with_committed_at(at(0)), committing(5, 5), committing(90, 5)];
         for (facts, lag, word) in [
             (left(320), Lag::Stopped, "partition 3: stop: messages came and waited 5m"),
-            (left(319), Lag::Normal, ""),
+            (left(319), Lag::Unread, ""),
             (left(320).with_members(2), Lag::Stalled, "stop"),
             (left(320).with_members(0), Lag::Stopped, "no consumer"),
             (facts(silent), Lag::Stopped, "the last commit is 1m25s ago"),
-            (facts(vec![sample(0, 9, 10), sample(90, 8, 10)]), Lag::Normal, "rewind"),
-            (facts(vec![sample(0, 8, 10), sample(90, 9, 11)]), Lag::Normal, "warn"),
+            (facts(vec![sample(0, 9, 10), sample(90, 8, 10)]), Lag::Unread, "rewind"),
+            (facts(vec![sample(0, 8, 10), sample(90, 9, 11)]), Lag::Unread, "warn"),
             // The message at offset 20 came between second 10 and 20.
             (
                 facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(321, 29, 30)]),
                 Lag::OverThreshold,
                 "5m1s",
             ),
-            (facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(320, 29, 30)]), Lag::Normal, ""),
+            (facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(320, 29, 30)]), Lag::Unread, ""),
         ] {
             let (value, text) = told(&facts);
             assert_eq!(value, Some(lag.value()), "{text} {facts:?}");
@@ -387,15 +518,15 @@ mod tests {
         let unread = PartitionLag::new(2).with_unread("not leader for partition");
         let facts = |partitions| LagFacts::new(at(NOW), period(0, 100)).with_partitions(partitions);
         for partial in [unread.clone(), fine.clone().with_unread("not leader for partition")] {
-            let verdict = judged(&facts(vec![fine.clone(), partial]));
-            assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
-            let why = verdict.details().find("why").unwrap();
+            let judged = uncounted(&facts(vec![fine.clone(), partial]));
+            assert_eq!(judged.reason(), Some(UnknownReason::Undetermined));
+            let why = judged.detail("why").unwrap();
             assert!(why.ends_with("its lag could not be read: not leader for partition"), "{why}");
         }
         let stalled = PartitionLag::new(5).with_samples(vec![sample(0, 5, 10), sample(90, 5, 20)]);
-        let verdict = judged(&facts(vec![unread, stalled]));
-        assert_eq!(verdict.value(), Some(Lag::Stalled.value()));
-        assert!(verdict.details().find("not told").is_some_and(|text| text.starts_with("partition 2")));
+        let judged = judged(&facts(vec![unread, stalled]));
+        assert_eq!(judged.value(), Some(Lag::Stalled.value()));
+        assert!(judged.detail("lag not known").is_some_and(|text| text.starts_with("partition 2")));
     }
 
     #[test]

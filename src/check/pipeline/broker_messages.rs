@@ -1,0 +1,181 @@
+use super::share::{Answers, Gap, Judged, count, percent};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{choices, no_adapter};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::probe::{BrokerDrop, BrokerDropReason, Messages, MessagesRequest, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        Dropped = "dropped",
+        NotReached = "not-reached",
+        Reached = "reached",
+    }
+}
+
+/// What share of the missing rows reached the broker, and what did it drop of them?
+pub(in crate::check) struct BrokerMessages {
+    explains: f64,
+}
+
+impl Builtin for BrokerMessages {
+    const ID: &'static str = "broker-messages";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Period;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { explains: params.share("explains")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
+        let gap = match Gap::ask_missing(request, probes).await? {
+            Ok(gap) => gap,
+            Err(unknown) => return Ok(unknown),
+        };
+        let subject = request.subject();
+        let answers = gap
+            .each(broker.source(), |period| {
+                let mut asked = MessagesRequest::new(subject.device.clone(), period);
+                asked.tag.clone_from(&subject.tag);
+                async move { broker.messages(&asked).await }
+            })
+            .await?;
+        Ok(judge(&answers, &gap, self.explains).by(broker.source()))
+    }
+}
+
+/// How many messages the broker dropped or refused itself. What nobody was subscribed to is the fault of whoever should
+/// be, and is lost on the way from the broker.
+pub(super) fn dropped_there(drops: &[BrokerDrop]) -> u64 {
+    let counted = drops.iter().filter(|drop| drop.reason != BrokerDropReason::NoSubscriber);
+    counted.map(|drop| drop.messages).fold(0, u64::saturating_add)
+}
+
+/// In this order: dropped there, not reached, reached. What the broker dropped counts as reached.
+///
+/// Reached, its share is of what this check leaves unexplained on the way to Kafka: what the broker dropped, and what
+/// never came. What never came is no cause by itself, so alone it never adds up to `explains`.
+fn judge(answers: &Answers<Messages>, gap: &Gap, explains: f64) -> Judged {
+    let arrived = answers.sum(|answer| answer.arrived);
+    let dropped = answers.sum_known(|answer| answer.dropped.as_deref().map(dropped_there));
+    let mut details = vec![Detail::new("messages at the broker", arrived.to_string())];
+    details.push(count("dropped there", dropped));
+    for answer in answers.iter() {
+        let drops = answer.dropped.iter().flatten().filter(|drop| drop.messages > 0);
+        details.extend(drops.map(|drop| Detail::new(drop.reason.name(), drop.messages.to_string())));
+    }
+    if dropped.is_some_and(|dropped| dropped > arrived) {
+        let why = "the broker dropped more messages than came to it";
+        return Judged::undetermined(why).with(details);
+    }
+    let lost = gap.share_of_messages(dropped.unwrap_or_default());
+    let observed_at = answers.observed_at(gap);
+    if lost >= explains && lost > 0.0 {
+        return Judged::known(State::Dropped.value(), observed_at, lost).with(details).with(gap.notes());
+    }
+    if let Some(missing) = answers.not_covered() {
+        return Judged::stale(missing).with(details).with(gap.notes());
+    }
+    let came = match gap.share_that_came(arrived) {
+        Ok(came) => came,
+        Err(why) => return Judged::undetermined(why).with(details).with(gap.notes()),
+    };
+    details.push(Detail::new("reached the broker", percent(came)));
+    let judged = if came < explains {
+        Judged::known(State::NotReached.value(), observed_at, lost)
+    } else {
+        let never = 1.0 - came;
+        let never = if lost > 0.0 { never } else { never.min(explains.next_down().max(0.0)) };
+        Judged::known(State::Reached.value(), observed_at, lost + never)
+    };
+    judged.with(details).with(gap.notes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::share::testing::{gap, gap_of, whole};
+    use super::*;
+    use crate::check::testing::{NOW, at, period};
+    use crate::fact::UnknownReason;
+    use crate::probe::Rows;
+
+    fn messages(arrived: u64) -> Messages {
+        Messages::new(at(NOW), period(0, 100), arrived)
+    }
+
+    fn dropped(arrived: u64, reason: BrokerDropReason, count: u64) -> Messages {
+        messages(arrived).with_dropped(vec![BrokerDrop::new(reason, count)])
+    }
+
+    /// Of 100 expected rows 40 are stored.
+    fn judged(messages: Messages) -> Judged {
+        judge(&whole(messages), &gap(100, 40), 0.5)
+    }
+
+    #[test]
+    fn the_share_is_of_the_missing_rows() {
+        for (arrived, state, share) in [
+            (40, State::NotReached, 0.0),
+            (69, State::NotReached, 0.0),
+            (70, State::Reached, 0.5_f64.next_down()),
+            (85, State::Reached, 0.25),
+            (100, State::Reached, 0.0),
+            (250, State::Reached, 0.0),
+        ] {
+            let judged = judged(messages(arrived));
+            assert_eq!(judged.value(), Some(state.value()), "{arrived}");
+            assert_eq!(judged.accounts_for, Some(share), "{arrived}");
+        }
+    }
+
+    #[test]
+    fn what_the_broker_dropped_came_to_it() {
+        use BrokerDropReason::{Acl, NoSubscriber, QueueFull, Quota, Unspecified};
+        for reason in [Acl, Quota, QueueFull, Unspecified] {
+            let judged = judged(dropped(70, reason, 30));
+            assert_eq!((judged.value(), judged.accounts_for), (Some(State::Dropped.value()), Some(0.5)));
+            assert_eq!(judged.detail(reason.name()), Some("30"));
+        }
+        assert_eq!(judged(dropped(70, NoSubscriber, 30)).value(), Some(State::Reached.value()));
+        // Below the bound it contributes, beside what never came.
+        let few = judged(dropped(70, Acl, 15));
+        assert_eq!((few.value(), few.accounts_for), (Some(State::Reached.value()), Some(0.75)));
+        let fewer = judged(dropped(50, Acl, 6));
+        assert_eq!((fewer.value(), fewer.accounts_for), (Some(State::NotReached.value()), Some(0.1)));
+    }
+
+    #[test]
+    fn a_message_makes_many_rows() {
+        let gap = gap_of(Rows::new(at(NOW), 1000, 400).with_rows_per_message(10.0));
+        assert_eq!(judge(&whole(messages(70)), &gap, 0.5).value(), Some(State::Reached.value()));
+        assert_eq!(judge(&whole(messages(69)), &gap, 0.5).value(), Some(State::NotReached.value()));
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_undetermined_and_a_short_log_proves_drops_alone() {
+        assert_eq!(judged(dropped(5, BrokerDropReason::Acl, 6)).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(judged(messages(0)).reason(), Some(UnknownReason::Undetermined), "40 rows are stored");
+        let short = |mut messages: Messages| {
+            messages.covers = period(0, 99);
+            judged(messages)
+        };
+        assert_eq!(short(messages(100)).reason(), Some(UnknownReason::Stale));
+        let proof = short(dropped(70, BrokerDropReason::Acl, 30));
+        assert_eq!(proof.value(), Some(State::Dropped.value()));
+    }
+
+    #[test]
+    fn nothing_dropped_is_no_cause_even_where_any_share_explains() {
+        let judged = judge(&whole(messages(100).with_dropped(vec![])), &gap(100, 40), 0.0);
+        assert_eq!(judged.value(), Some(State::Reached.value()));
+    }
+}

@@ -1,0 +1,193 @@
+use super::edge_buffer;
+use super::share::{Answers, Gap, Judged, count, percent};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{choices, no_adapter, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::probe::{Outbox, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        Pending = "pending",
+        Arrived = "arrived",
+        Lost = "lost",
+    }
+}
+
+/// The device was offline: where are the rows of that time?
+pub(in crate::check) struct CatchUp {
+    explains: f64,
+}
+
+impl Builtin for CatchUp {
+    const ID: &'static str = "catch-up";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Period;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { explains: params.share("explains")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let (gap, source) = Gap::ask(request, probes).await?;
+        let gap = match gap {
+            Ok(gap) => gap,
+            Err(unknown) => return Ok(unknown),
+        };
+        let Some(gateway) = &request.subject().gateway else {
+            return Ok(judge(None, &gap, self.explains).by(source));
+        };
+        let Some(outboxes) = edge_buffer::ask(&gap, gateway, request, probes).await? else {
+            return Ok(no_adapter("edge buffer probe"));
+        };
+        let source = probes.edge_buffer().map_or(source, |probe| probe.source());
+        Ok(judge(Some(&outboxes), &gap, self.explains).by(source))
+    }
+}
+
+/// The whole is what was missing when the gap was found: what is missing now, and what came since.
+///
+/// Without outboxes (no gateway is named), what came since is all that can be counted.
+fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, explains: f64) -> Judged {
+    let sum = |count: fn(&Outbox) -> Option<u64>| outboxes.and_then(|outboxes| outboxes.sum_known(count));
+    let unsent = sum(|outbox| outbox.unsent);
+    let delivered = sum(|outbox| outbox.delivered);
+    let dropped = sum(|outbox| outbox.device_dropped);
+    let mut details = vec![count("rows that came since", gap.late())];
+    match outboxes {
+        Some(outboxes) => {
+            details.push(count("unsent", unsent));
+            details.push(count("delivered later", delivered));
+            details.push(count("dropped", dropped));
+            details.extend(
+                outboxes.iter().find_map(|outbox| outbox.oldest_unsent).map(|at| when("oldest unsent", at)),
+            );
+        }
+        None => details.push(Detail::new("gateway", "not named: only the rows that came since are counted")),
+    }
+    let observed_at = outboxes.map_or(gap.observed_at(), |outboxes| outboxes.observed_at(gap));
+    let details = details.into_iter().chain(gap.notes());
+    if gap.missing() == 0 {
+        return Judged::known(State::Arrived.value(), observed_at, 1.0).with(details);
+    }
+    // Rows that are stored prove more than messages that were sent; of those, no more than are stored.
+    let arrived = match (gap.late(), delivered) {
+        (Some(late), _) => Some(late as f64),
+        (None, Some(delivered)) => Some(gap.rows_of(delivered).min(gap.stored() as f64)),
+        (None, None) => None,
+    };
+    let missing = gap.missing() as f64;
+    let pending = match outboxes {
+        Some(_) => unsent.map(|unsent| gap.rows_of(unsent).min(missing)),
+        None => Some(0.0),
+    };
+    let share = |rows: f64| rows / (missing + arrived.unwrap_or_default());
+    let found = share(pending.unwrap_or_default() + arrived.unwrap_or_default());
+    let known = |state: State, share| Judged::known(state.value(), observed_at, share);
+    let judged = if found >= explains && found > 0.0 {
+        match pending {
+            Some(pending) if pending > 0.0 => known(State::Pending, found),
+            Some(_) => known(State::Arrived, found),
+            None => Judged::undetermined("the outbox does not say what it still holds of the device"),
+        }
+    } else if let Some(missing) = outboxes.and_then(Answers::not_covered) {
+        Judged::stale(missing)
+    } else if pending.is_none() || arrived.is_none() {
+        Judged::undetermined("nobody can say what is still on the way and what came since")
+    } else {
+        known(State::Lost, 1.0 - found)
+    };
+    let shares = pending.map(|rows| Detail::new("pending", percent(share(rows)))).into_iter();
+    judged.with(shares.chain(arrived.map(|rows| Detail::new("arrived", percent(share(rows)))))).with(details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::share::testing::{gap_of, whole};
+    use super::*;
+    use crate::check::testing::{NOW, at, period};
+    use crate::fact::UnknownReason;
+    use crate::probe::Rows;
+
+    fn outbox(unsent: u64) -> Outbox {
+        Outbox::new(at(NOW), period(0, 100)).with_unsent(unsent)
+    }
+
+    /// Of 100 expected rows `stored` are stored, `late` of them since.
+    fn gap(stored: u64, late: u64) -> Gap {
+        gap_of(Rows::new(at(NOW), 100, stored).with_late(late))
+    }
+
+    fn judged(outbox: Outbox, gap: &Gap) -> Judged {
+        judge(Some(&whole(outbox)), gap, 0.5)
+    }
+
+    #[test]
+    fn pending_and_arrived_count_together() {
+        for (outbox, gap, state, share) in [
+            (outbox(60), gap(40, 0), State::Pending, 1.0),
+            (outbox(30), gap(40, 0), State::Pending, 0.5),
+            (outbox(29), gap(40, 0), State::Lost, 1.0 - 29.0 / 60.0),
+            // 20 came since: 80 were missing.
+            (outbox(20), gap(40, 20), State::Pending, 0.5),
+            (outbox(19), gap(40, 20), State::Lost, 1.0 - 39.0 / 80.0),
+            (outbox(0), gap(60, 40), State::Arrived, 0.5),
+            (outbox(0), gap(70, 30), State::Arrived, 0.5),
+            (outbox(0), gap(70, 29), State::Lost, 1.0 - 29.0 / 59.0),
+            (outbox(0), gap(40, 0), State::Lost, 1.0),
+            (outbox(0), gap(100, 0), State::Arrived, 1.0),
+            // More than are missing are on the way: of those that are not.
+            (outbox(9000), gap(40, 0), State::Pending, 1.0),
+        ] {
+            let judged = judged(outbox.clone(), &gap);
+            assert_eq!(judged.value(), Some(state.value()), "{outbox:?} {gap:?}");
+            assert_eq!(judged.accounts_for, Some(share), "{outbox:?} {gap:?}");
+        }
+    }
+
+    #[test]
+    fn one_message_on_the_way_does_not_explain_a_gap() {
+        assert_eq!(judged(outbox(1), &gap(0, 0)).value(), Some(State::Lost.value()));
+    }
+
+    #[test]
+    fn without_a_gateway_the_rows_that_came_since_decide() {
+        let without = |gap: &Gap| judge(None, gap, 0.5);
+        assert_eq!(without(&gap(70, 30)).value(), Some(State::Arrived.value()));
+        let lost = without(&gap(70, 29));
+        assert_eq!(lost.value(), Some(State::Lost.value()));
+        assert!(lost.detail("gateway").is_some_and(|text| text.starts_with("not named")));
+        let unknown = without(&gap_of(Rows::new(at(NOW), 100, 40)));
+        assert_eq!(unknown.reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn counts_that_are_not_known_are_not_zero() {
+        let no_late = gap_of(Rows::new(at(NOW), 100, 40));
+        let silent = Outbox::new(at(NOW), period(0, 100));
+        for (outbox, gap) in [(outbox(29), &no_late), (silent.clone(), &gap(70, 30)), (silent, &gap(40, 0))] {
+            assert_eq!(judged(outbox.clone(), gap).reason(), Some(UnknownReason::Undetermined), "{outbox:?}");
+        }
+        // Messages that were delivered later stand in for rows, as far as rows are stored.
+        let delivered = judged(outbox(0).with_delivered(900), &no_late);
+        assert_eq!(delivered.value(), Some(State::Lost.value()), "40 of 100");
+    }
+
+    #[test]
+    fn a_short_log_proves_what_it_holds_alone() {
+        let short = |mut outbox: Outbox| {
+            outbox.covers = period(0, 99);
+            judged(outbox, &gap(40, 0))
+        };
+        assert_eq!(short(outbox(0)).reason(), Some(UnknownReason::Stale));
+        assert_eq!(short(outbox(60)).value(), Some(State::Pending.value()));
+    }
+}

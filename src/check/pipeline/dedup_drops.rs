@@ -1,0 +1,208 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::share::{Answers, Gap, Judged};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::no_adapter;
+use crate::check::param::{Given, ParamSpec};
+use crate::dedup::audit::Drops;
+use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
+use crate::probe::{Dropped, DroppedRequest, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::{Period, format_duration};
+
+/// Which share of the missing rows did the deduplication drop though they were no duplicates?
+pub(in crate::check) struct DedupDrops;
+
+impl Builtin for DedupDrops {
+    const ID: &'static str = "dedup-drops";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Period;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Number))
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.dedup_log() else { return Ok(no_adapter("dedup log probe")) };
+        let gap = match Gap::ask_missing(request, probes).await? {
+            Ok(gap) => gap,
+            Err(unknown) => return Ok(unknown),
+        };
+        let subject = request.subject();
+        let answers = gap
+            .each(probe.source(), |period| {
+                let mut asked = DroppedRequest::new(subject.device.clone(), period);
+                asked.tag.clone_from(&subject.tag);
+                async move { probe.dropped(&asked).await }
+            })
+            .await?;
+        Ok(judge(&answers, &gap).by(probe.source()))
+    }
+}
+
+/// What an engine of this library dropped, as the answer of a [`DedupLogProbe`](crate::probe::DedupLogProbe): of a
+/// device and period that [`Deduplicator::dropped`](crate::dedup::Deduplicator::dropped) was asked for.
+///
+/// None of it collided: the engine passes on what collides, so that all it drops are real duplicates. Where it knows nothing of the period, because it was
+/// restarted since or has dropped too much to remember, the answer covers nothing, and the check is unknown.
+///
+/// ```
+/// # use chrono::{DateTime, TimeDelta, Utc};
+/// # use iot_runbook::check::dedup_dropped;
+/// # use iot_runbook::dedup::{Deduplicator, Device, Settings};
+/// # use iot_runbook::time::Period;
+/// # let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(1);
+/// # let asked = Period::ending(now, TimeDelta::hours(1));
+/// let engine = Deduplicator::new(&Settings::new(TimeDelta::hours(6)))?;
+/// // In your adapter's `dropped`:
+/// let answer = dedup_dropped(&engine.dropped(Device::new(4)?, asked), engine.settings().ttl, asked, now);
+/// assert_eq!(answer.collided, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn dedup_dropped(drops: &Drops, ttl: TimeDelta, asked: Period, observed_at: DateTime<Utc>) -> Dropped {
+    let covers = drops.covers.unwrap_or(Period::ending(asked.start(), TimeDelta::zero()));
+    Dropped::new(observed_at, covers, drops.dropped, 0).with_identical(drops.dropped).with_ttl(ttl)
+}
+
+/// A dropped message whose row is not stored was no duplicate. Where nobody looked for the rows, those are between the
+/// collisions that the log knows and all that it dropped and did not compare.
+fn judge(answers: &Answers<Dropped>, gap: &Gap) -> Judged {
+    let dropped = answers.sum(|answer| answer.dropped);
+    let mut details = vec![Detail::new("dropped", dropped.to_string())];
+    let mut between = (0_u64, 0_u64);
+    for answer in answers.iter() {
+        let (least, most) = match no_duplicates(answer) {
+            Ok(bounds) => bounds,
+            Err(why) => return Judged::undetermined(why).with(details),
+        };
+        between = (between.0.saturating_add(least), between.1.saturating_add(most));
+    }
+    let (least, most) = between;
+    let ttl = answers.iter().find_map(|answer| answer.ttl);
+    if let Some(ttl) = ttl {
+        details.push(Detail::new("ttl", format_duration(ttl)));
+        let replay = answers.iter().filter_map(|answer| answer.replay).max();
+        if let Some(replay) = replay.filter(|replay| ttl < *replay) {
+            let text = format!("replays come up to {} later", format_duration(replay));
+            details.push(Detail::new("ttl too short", text));
+        }
+    }
+    if least < most {
+        let text = format!("{least} to {most}: nobody looked whether their rows are stored");
+        details.push(Detail::new("dropped, and no duplicate", text));
+        if gap.share_of_messages(least) < 1.0 {
+            let why = "the log does not say which of the dropped messages have no row";
+            return Judged::undetermined(why).with(details).with(gap.notes());
+        }
+    } else {
+        details.push(Detail::new("dropped, and no duplicate", least.to_string()));
+    }
+    answers.share(gap.share_of_messages(least), gap).with(details)
+}
+
+/// How many of the dropped messages were no duplicates: at least, and at most. A copy of a message whose row the database
+/// refused is a duplicate.
+fn no_duplicates(answer: &Dropped) -> Result<(u64, u64), String> {
+    let Dropped { dropped, collided, unstored, first_refused, identical, .. } = answer;
+    let parts =
+        [("collided", Some(*collided)), ("have no row", *unstored), ("are identical copies", *identical)];
+    for (name, part) in parts {
+        if let Some(part) = part.filter(|part| part > dropped) {
+            return Err(format!("the log contradicts itself: {part} {name} of {dropped} dropped"));
+        }
+    }
+    if unstored.is_some_and(|unstored| *first_refused > unstored) {
+        return Err(format!(
+            "the log contradicts itself: {first_refused} are copies of refused rows, more than have no row"
+        ));
+    }
+    let different = dropped.saturating_sub(identical.unwrap_or_default());
+    if *collided > different {
+        return Err(format!(
+            "the log contradicts itself: {collided} collided, and {different} are not identical"
+        ));
+    }
+    Ok(match unstored {
+        Some(unstored) => {
+            let lost = unstored.saturating_sub(*first_refused).min(different);
+            (lost, lost)
+        }
+        None => (*collided, different),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::share::testing::{gap, whole};
+    use super::*;
+    use crate::check::testing::{NOW, at, period, secs};
+    use crate::fact::{UnknownReason, Value};
+
+    fn dropped(dropped: u64, collided: u64) -> Dropped {
+        Dropped::new(at(NOW), period(0, 100), dropped, collided)
+    }
+
+    fn judged(answer: Dropped) -> Judged {
+        judge(&whole(answer), &gap(20, 10))
+    }
+
+    #[test]
+    fn a_dropped_message_without_a_row_was_no_duplicate() {
+        for (answer, share) in [
+            (dropped(0, 0), 0.0),
+            (dropped(9, 0).with_unstored(4), 0.4),
+            // The log cannot tell a collision, or saw fewer of them.
+            (dropped(9, 2).with_unstored(5), 0.5),
+            // Its first copy was refused by the database.
+            (dropped(9, 0).with_unstored(5).with_first_refused(5), 0.0),
+            (dropped(9, 0).with_unstored(5).with_first_refused(1), 0.4),
+            // Real duplicates, whatever became of the row.
+            (dropped(9, 0).with_unstored(9).with_identical(9), 0.0),
+            (dropped(9, 0).with_identical(9), 0.0),
+            (dropped(9, 4).with_identical(5), 0.4),
+        ] {
+            let text = format!("{answer:?}");
+            let judged = judged(answer);
+            assert_eq!(judged.value(), Some(Value::Number(share)), "{text}");
+            assert_eq!(judged.accounts_for, Some(share), "{text}");
+        }
+    }
+
+    #[test]
+    fn drops_that_nobody_looked_up_decide_nothing() {
+        let unknown = judged(dropped(9, 4));
+        assert_eq!(unknown.reason(), Some(UnknownReason::Undetermined));
+        assert!(unknown.detail("dropped, and no duplicate").is_some_and(|text| text.starts_with("4 to 9")));
+        // All the missing rows collided: what the rest was does not matter.
+        assert_eq!(judged(dropped(30, 10)).value(), Some(Value::Number(1.0)));
+    }
+
+    #[test]
+    fn a_log_that_contradicts_itself_decides_nothing() {
+        for answer in [
+            dropped(3, 4),
+            dropped(3, 0).with_unstored(4),
+            dropped(3, 0).with_identical(4),
+            dropped(3, 0).with_unstored(1).with_first_refused(2),
+            dropped(3, 2).with_identical(2),
+        ] {
+            let text = format!("{answer:?}");
+            assert_eq!(judged(answer).reason(), Some(UnknownReason::Undetermined), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_shorter_than_the_replay_is_named() {
+        let with = |ttl| judged(dropped(0, 0).with_ttl(secs(ttl)).with_replay(secs(60)));
+        assert!(with(59).detail("ttl too short").is_some());
+        assert!(with(60).detail("ttl too short").is_none());
+    }
+}

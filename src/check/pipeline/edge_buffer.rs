@@ -1,0 +1,364 @@
+use super::share::{Answers, Gap, Judged, believed, count, percent};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{choices, no_adapter, no_subject, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::probe::{Messages, MessagesRequest, Outbox, OutboxRequest, ProbeError, Probes, Rows, RowsRequest};
+use crate::runbook::step::About;
+use crate::subject::{GatewayId, Scope};
+use crate::time::Period;
+
+choices! {
+    State {
+        Dropped = "dropped",
+        Unsent = "unsent",
+        Neither = "neither",
+    }
+}
+
+/// What did the gateway's outbox drop and keep of the missing rows?
+pub(in crate::check) struct EdgeBuffer {
+    full_at: f64,
+    explains: f64,
+}
+
+impl Builtin for EdgeBuffer {
+    const ID: &'static str = "edge-buffer";
+    const SCOPE: Scope = Scope::Gateway;
+    const ABOUT: About = About::Period;
+    const PARAMS: &'static [ParamSpec] = &[
+        ParamSpec::required("full_at", ParamKind::Share),
+        ParamSpec::required("explains", ParamKind::Share),
+    ];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { full_at: params.share("full_at")?, explains: params.share("explains")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.edge_buffer() else { return Ok(no_adapter("edge buffer probe")) };
+        let Some(gateway) = &request.subject().gateway else {
+            return Ok(no_subject("gateway", probe.source()));
+        };
+        let gap = match Gap::ask_missing(request, probes).await? {
+            Ok(gap) => gap,
+            Err(unknown) => return Ok(unknown),
+        };
+        let outboxes = ask(&gap, gateway, request, probes).await?;
+        let Some(outboxes) = outboxes else { return Ok(no_adapter("edge buffer probe")) };
+        let overrun = match overrun_period(&outboxes, self.full_at) {
+            Some(period) => lost_in(period, request, probes).await?,
+            None => None,
+        };
+        Ok(judge(&outboxes, &gap, self, overrun.as_ref()).by(probe.source()))
+    }
+}
+
+/// Asks how the outbox did over each part of the gap; `None` without an adapter.
+pub(super) async fn ask(
+    gap: &Gap,
+    gateway: &GatewayId,
+    request: &CheckRequest<'_>,
+    probes: &Probes,
+) -> Result<Option<Answers<Outbox>>, ProbeError> {
+    let Some(probe) = probes.edge_buffer() else { return Ok(None) };
+    let subject = request.subject();
+    let answers = gap.each(probe.source(), |period| {
+        let mut asked = OutboxRequest::new(gateway.clone(), subject.device.clone(), period);
+        asked.tag.clone_from(&subject.tag);
+        async move { probe.outbox(&asked).await }
+    });
+    Ok(Some(answers.await?))
+}
+
+/// Where drops are not counted and the outbox was full: the times of the gap of which it holds nothing any more, as its
+/// oldest message is younger.
+fn overrun_period(outboxes: &Answers<Outbox>, full_at: f64) -> Option<Period> {
+    let (first, _) = outboxes.0.first()?;
+    let (last, outbox) = outboxes.0.last()?;
+    if outboxes.iter().any(|outbox| outbox.device_dropped.is_some() || outbox.dropped_in_all.is_some()) {
+        return None;
+    }
+    let until = outbox.oldest_held?.min(last.end());
+    (is_full(outboxes, full_at) && until > first.start())
+        .then(|| Period::ending(until, until.signed_duration_since(first.start())))
+}
+
+fn is_full(outboxes: &Answers<Outbox>, full_at: f64) -> bool {
+    outboxes.iter().any(|outbox| match (outbox.peak_used, outbox.capacity) {
+        (Some(used), Some(capacity)) if capacity > 0 => used as f64 / capacity as f64 >= full_at,
+        _ => false,
+    })
+}
+
+/// The rows of a period, and the messages of it that came to the broker.
+struct Lost {
+    rows: Rows,
+    messages: Messages,
+}
+
+async fn lost_in(
+    period: Period,
+    request: &CheckRequest<'_>,
+    probes: &Probes,
+) -> Result<Option<Lost>, ProbeError> {
+    let (Some(telemetry), Some(broker)) = (probes.telemetry(), probes.broker()) else { return Ok(None) };
+    let subject = request.subject();
+    let mut asked = RowsRequest::new(subject.device.clone(), period);
+    asked.tag.clone_from(&subject.tag);
+    let rows = telemetry.rows(&asked).await.map_err(|error| error.by(telemetry.source()))?;
+    let mut asked = MessagesRequest::new(subject.device.clone(), period);
+    asked.tag.clone_from(&subject.tag);
+    let messages = broker.messages(&asked).await.map_err(|error| error.by(broker.source()))?;
+    Ok(Some(Lost { rows, messages }))
+}
+
+/// What of the missing rows an outbox dropped or holds: at least, and at most where that is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Share {
+    least: f64,
+    most: f64,
+}
+
+/// The share of one count: that of the device, else the device's usual part of all.
+fn share(
+    outboxes: &Answers<Outbox>,
+    gap: &Gap,
+    of_device: fn(&Outbox) -> Option<u64>,
+    in_all: fn(&Outbox) -> Option<u64>,
+) -> Result<(Share, Option<Detail>), String> {
+    let (mut least, mut most, mut estimated) = (0.0, 0.0, None);
+    for outbox in outboxes.iter() {
+        let part = outbox.usual_part.map(|part| believed("usual part of the outbox", part)).transpose()?;
+        match (of_device(outbox), in_all(outbox), part) {
+            (Some(count), in_all, _) => {
+                if let Some(all) = in_all.filter(|all| *all < count) {
+                    return Err(format!(
+                        "the outbox contradicts itself: {count} messages of the device, {all} in all"
+                    ));
+                }
+                least += gap.rows_of(count);
+                most += gap.rows_of(count);
+            }
+            (None, Some(all), Some(part)) => {
+                least += gap.rows_of(all) * part;
+                most += gap.rows_of(all) * part;
+                let text = format!("{part} of {all}: the outbox does not tell devices apart");
+                estimated = Some(Detail::new("usual part of the device", text));
+            }
+            (None, Some(all), None) => most += gap.rows_of(all),
+            (None, None, _) => most = f64::INFINITY,
+        }
+    }
+    Ok((Share { least: gap.share_of_rows(least), most: gap.share_of_rows(most) }, estimated))
+}
+
+/// In this order: dropped, unsent, neither. What was found is proof where the log is short; that nothing was found is
+/// not.
+fn judge(outboxes: &Answers<Outbox>, gap: &Gap, bounds: &EdgeBuffer, overrun: Option<&Lost>) -> Judged {
+    let sum = |count: fn(&Outbox) -> Option<u64>| outboxes.sum_known(count);
+    let mut details = vec![
+        count("dropped of the device", sum(|outbox| outbox.device_dropped)),
+        count("dropped in all", sum(|outbox| outbox.dropped_in_all)),
+        count("unsent of the device", sum(|outbox| outbox.unsent)),
+        count("unsent in all", sum(|outbox| outbox.unsent_in_all)),
+    ];
+    let used = outboxes.iter().filter_map(|outbox| Some((outbox.peak_used?, outbox.capacity?)));
+    details
+        .extend(used.max().map(|(used, capacity)| Detail::new("most used", format!("{used} of {capacity}"))));
+    if is_full(outboxes, bounds.full_at) {
+        details.push(Detail::new("full", "it reached its bound"));
+    }
+    details
+        .extend(outboxes.iter().find_map(|outbox| outbox.oldest_unsent).map(|at| when("oldest unsent", at)));
+    let details = details.into_iter().chain(gap.notes());
+
+    let (dropped, unsent, estimated) = match (
+        share(outboxes, gap, |outbox| outbox.device_dropped, |outbox| outbox.dropped_in_all),
+        share(outboxes, gap, |outbox| outbox.unsent, |outbox| outbox.unsent_in_all),
+    ) {
+        (Ok((dropped, one)), Ok((unsent, other))) => (dropped, unsent, one.into_iter().chain(other)),
+        (Err(why), _) | (_, Err(why)) => return Judged::undetermined(why).with(details),
+    };
+    let (dropped, by_overrun) = match overrun.map(|lost| gap.share_lost(lost)) {
+        None => (dropped, None),
+        Some(Ok(share)) => {
+            let text = "drops are not counted; it was full, and its oldest message is younger";
+            (Share { least: share, most: share }, Some(Detail::new("dropped by overrun", text)))
+        }
+        Some(Err(why)) => return Judged::undetermined(why).with(details),
+    };
+    let details = details.chain(estimated).chain(by_overrun).chain([
+        Detail::new("dropped", percent(dropped.least)),
+        Detail::new("unsent", percent(unsent.least)),
+    ]);
+    let found = dropped.least + unsent.least;
+    let observed_at = outboxes.observed_at(gap);
+    let known = |state: State| Judged::known(state.value(), observed_at, found);
+    let explains = |share: f64| share >= bounds.explains && share > 0.0;
+    let judged = if explains(dropped.least) {
+        known(State::Dropped)
+    } else if explains(dropped.most) && !explains(unsent.least) {
+        Judged::undetermined("the outbox does not say how many messages of the device it dropped")
+    } else if explains(unsent.least) {
+        known(State::Unsent)
+    } else if let Some(missing) = outboxes.not_covered() {
+        Judged::stale(missing)
+    } else if explains(unsent.most) {
+        Judged::undetermined("the outbox does not say how many messages of the device it still holds")
+    } else {
+        known(State::Neither)
+    };
+    judged.with(details)
+}
+
+impl Gap {
+    /// The share of the missing rows that were due in a part of the gap, are not stored, and never came to the broker.
+    fn share_lost(&self, Lost { rows, messages }: &Lost) -> Result<f64, String> {
+        if rows.present > rows.expected {
+            return Err(format!("{} rows are stored where {} were due", rows.present, rows.expected));
+        }
+        let came = self.rows_of(messages.arrived).max(rows.present as f64);
+        Ok(self.share_of_rows((rows.expected as f64 - came).max(0.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::share::testing::{gap, gap_of, whole};
+    use super::*;
+    use crate::check::testing::{NOW, at, period};
+    use crate::fact::UnknownReason;
+
+    const BOUNDS: EdgeBuffer = EdgeBuffer { full_at: 0.95, explains: 0.5 };
+
+    fn outbox() -> Outbox {
+        Outbox::new(at(NOW), period(0, 100))
+    }
+
+    fn device(dropped: u64, unsent: u64) -> Outbox {
+        outbox().with_device_dropped(dropped).with_unsent(unsent)
+    }
+
+    /// Of 20 expected rows 10 are missing.
+    fn judged(outbox: Outbox) -> Judged {
+        judge(&whole(outbox), &gap(20, 10), &BOUNDS, None)
+    }
+
+    #[test]
+    fn dropped_comes_before_unsent_and_each_by_its_share() {
+        for (outbox, state, share) in [
+            (device(0, 0), State::Neither, 0.0),
+            (device(4, 0), State::Neither, 0.4),
+            (device(5, 0), State::Dropped, 0.5),
+            (device(0, 4), State::Neither, 0.4),
+            (device(0, 5), State::Unsent, 0.5),
+            (device(5, 5), State::Dropped, 1.0),
+            (device(4, 4), State::Neither, 0.8),
+            (device(900, 0), State::Dropped, 1.0),
+        ] {
+            let judged = judged(outbox.clone());
+            assert_eq!(judged.value(), Some(state.value()), "{outbox:?}");
+            assert_eq!(judged.accounts_for, Some(share), "{outbox:?}");
+        }
+    }
+
+    #[test]
+    fn messages_of_other_devices_account_for_nothing() {
+        let others = device(0, 0).with_dropped_in_all(10_000).with_unsent_in_all(10_000);
+        assert_eq!(judged(others).accounts_for, Some(0.0));
+        // It cannot tell devices apart: one message in all is too few, whoever made it.
+        let one = outbox().with_dropped_in_all(1).with_unsent_in_all(0);
+        assert_eq!(
+            (judged(one.clone()).value(), judged(one).accounts_for),
+            (Some(State::Neither.value()), Some(0.0))
+        );
+        // As many as would do, and nobody knows whose.
+        let many = outbox().with_dropped_in_all(5).with_unsent_in_all(0);
+        assert_eq!(judged(many).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn the_usual_part_is_counted_and_said() {
+        let with =
+            |part| judged(outbox().with_dropped_in_all(100).with_unsent_in_all(0).with_usual_part(part));
+        let half = with(0.05);
+        assert_eq!((half.value(), half.accounts_for), (Some(State::Dropped.value()), Some(0.5)));
+        assert!(half.detail("usual part of the device").is_some_and(|text| text.starts_with("0.05 of 100")));
+        assert_eq!(with(0.04).value(), Some(State::Neither.value()));
+        for part in [97.0, -0.1, f64::NAN] {
+            let unknown = with(part);
+            assert_eq!(unknown.reason(), Some(UnknownReason::Undetermined));
+            assert!(unknown.detail("why").is_some_and(|why| why.contains("from 0 to 1")));
+        }
+    }
+
+    #[test]
+    fn counts_that_are_not_known_are_not_zero() {
+        for outbox in
+            [outbox(), outbox().with_device_dropped(0), outbox().with_unsent(0), outbox().with_unsent(4)]
+        {
+            assert_eq!(judged(outbox.clone()).reason(), Some(UnknownReason::Undetermined), "{outbox:?}");
+        }
+        assert_eq!(judged(outbox().with_unsent(5)).value(), Some(State::Unsent.value()));
+        assert_eq!(judged(outbox().with_device_dropped(5)).value(), Some(State::Dropped.value()));
+        let contradiction = outbox().with_device_dropped(5).with_dropped_in_all(4).with_unsent(0);
+        assert_eq!(judged(contradiction).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn a_short_log_proves_what_it_holds_and_nothing_else() {
+        let short = |mut outbox: Outbox| {
+            outbox.covers = period(0, 99);
+            judged(outbox)
+        };
+        assert_eq!(short(device(0, 0)).reason(), Some(UnknownReason::Stale));
+        assert_eq!(short(device(5, 0)).value(), Some(State::Dropped.value()));
+        assert_eq!(short(device(0, 5)).value(), Some(State::Unsent.value()));
+    }
+
+    #[test]
+    fn a_full_outbox_that_counts_no_drops_lost_what_is_older_than_it_holds() {
+        let full =
+            |oldest| whole(outbox().with_capacity(100).with_peak_used(95).with_oldest_held(at(oldest)));
+        let until = |oldest| overrun_period(&full(oldest), 0.95);
+        assert_eq!(until(0), None);
+        assert_eq!(until(60), Some(period(0, 60)));
+        assert_eq!(until(900), Some(period(0, 100)));
+        let mut not_full = full(900);
+        not_full.0[0].1.peak_used = Some(94);
+        assert_eq!(overrun_period(&not_full, 0.95), None);
+        let mut counted = full(900);
+        counted.0[0].1.dropped_in_all = Some(0);
+        assert_eq!(overrun_period(&counted, 0.95), None);
+
+        let lost = |expected, present, arrived| Lost {
+            rows: Rows::new(at(NOW), expected, present),
+            messages: Messages::new(at(NOW), period(0, 60), arrived),
+        };
+        let mut outboxes = full(60);
+        outboxes.0[0].1.unsent = Some(0);
+        for (lost, state) in [
+            (lost(12, 5, 5), State::Dropped),
+            (lost(12, 5, 7), State::Dropped),
+            (lost(12, 5, 8), State::Neither),
+            (lost(12, 8, 0), State::Neither),
+        ] {
+            let judged = judge(&outboxes, &gap(20, 10), &BOUNDS, Some(&lost));
+            assert_eq!(judged.value(), Some(state.value()));
+        }
+        let impossible = judge(&outboxes, &gap(20, 10), &BOUNDS, Some(&lost(5, 6, 0)));
+        assert_eq!(impossible.reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn a_message_makes_many_rows() {
+        let gap = gap_of(Rows::new(at(NOW), 200, 100).with_rows_per_message(10.0));
+        assert_eq!(judge(&whole(device(5, 0)), &gap, &BOUNDS, None).accounts_for, Some(0.5));
+    }
+}

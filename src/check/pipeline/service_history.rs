@@ -1,0 +1,222 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::share::Judged;
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{choices, moment, no_adapter, no_period};
+use crate::check::param::{Given, ParamSpec};
+use crate::check::window::not_covered;
+use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::probe::{ProbeError, Probes, ServiceHistory as Answer, ServiceHistoryRequest, ServiceState};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::{Period, format_duration, saturating_add};
+
+choices! {
+    State {
+        InService = "in-service",
+        OutOfService = "out-of-service",
+        PartlyInService = "partly-in-service",
+    }
+}
+
+/// Was the device in service over the period?
+pub(in crate::check) struct ServiceHistory;
+
+impl Builtin for ServiceHistory {
+    const ID: &'static str = "service-history";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Period;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
+        let Some(period) = request.subject().period else { return Ok(no_period(probe.source())) };
+        let asked = ServiceHistoryRequest::new(request.subject().device.clone(), period);
+        let answer = probe.service_history(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&answer, request, period).by(probe.source()))
+    }
+}
+
+/// The period by the state of the device in the registry.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Service {
+    /// The times in service, in order.
+    pub(super) parts: Vec<Period>,
+    /// How long it was out of service.
+    pub(super) out: TimeDelta,
+    /// The longest stretch out of service, for the person who reads it.
+    longest: Option<(Period, &'static str)>,
+}
+
+/// The times of the period in which the device was in service.
+///
+/// # Errors
+/// Why nobody can say: the history does not cover the period, contradicts itself, or has changes dated in the future
+/// within the period.
+pub(super) fn parts(history: &Answer, request: &CheckRequest<'_>, period: Period) -> Result<Service, Judged> {
+    if let Some(missing) = not_covered(period, history.covers) {
+        return Err(Judged::stale(missing));
+    }
+    let mut changes: Vec<_> = history.changes.iter().map(|change| (change.at, change.state)).collect();
+    changes.sort_by_key(|(at, _)| *at);
+    changes.dedup();
+    if let Some(pair) = changes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let why = format!("the registry has two states from {} on", moment(pair[0].0));
+        return Err(Judged::undetermined(why));
+    }
+    let latest = saturating_add(request.now(), request.clock_tolerance());
+    let is_future = |at: DateTime<Utc>| at > latest && at < period.end();
+    if let Some((at, _)) = changes.iter().find(|(at, _)| is_future(*at)) {
+        return Err(Judged::future(format!(
+            "a change of its state is dated in the future: {}",
+            moment(*at)
+        )));
+    }
+    let mut service = Service { parts: Vec::new(), out: TimeDelta::zero(), longest: None };
+    let (mut from, mut state) = (period.start(), history.at_start);
+    for (at, next) in changes {
+        if at >= period.end() {
+            break;
+        }
+        if at > from {
+            service.add(from, at, state);
+            from = at;
+        }
+        state = next;
+    }
+    service.add(from, period.end(), state);
+    Ok(service)
+}
+
+impl Service {
+    fn add(&mut self, from: DateTime<Utc>, to: DateTime<Utc>, state: Option<ServiceState>) {
+        let part = Period::ending(to, to.signed_duration_since(from));
+        if state == Some(ServiceState::InService) {
+            match self.parts.last_mut() {
+                Some(last) if last.end() == from => {
+                    *last = Period::ending(to, to.signed_duration_since(last.start()));
+                }
+                _ => self.parts.push(part),
+            }
+            return;
+        }
+        self.out = self.out.checked_add(&part.length()).unwrap_or(TimeDelta::MAX);
+        if self.longest.is_none_or(|(longest, _)| part.length() > longest.length()) {
+            self.longest = Some((part, state.map_or("not in the registry", ServiceState::name)));
+        }
+    }
+}
+
+/// Out of service: over more than nine tenths of the period. Anything less than all of it in service is a part.
+fn judge(history: &Answer, request: &CheckRequest<'_>, period: Period) -> Judged {
+    if period.length().is_zero() {
+        return Judged::undetermined("the period is empty");
+    }
+    let service = match parts(history, request, period) {
+        Ok(service) => service,
+        Err(unknown) => return unknown,
+    };
+    let rest = period.length().checked_sub(&service.out).unwrap_or_default();
+    let state = if service.out.is_zero() {
+        State::InService
+    } else if rest < period.length() / 10 {
+        State::OutOfService
+    } else {
+        State::PartlyInService
+    };
+    let longest = service.longest.iter().map(|(part, state)| {
+        Detail::new(
+            "longest out of service",
+            format!("{state}, {} to {}", moment(part.start()), moment(part.end())),
+        )
+    });
+    let out =
+        (!service.out.is_zero()).then(|| Detail::new("out of service for", format_duration(service.out)));
+    Judged::place(state.value(), history.observed_at).with(out.into_iter().chain(longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NOW, at, period};
+    use crate::fact::UnknownReason;
+    use crate::probe::ServiceChange;
+
+    const IN: Option<ServiceState> = Some(ServiceState::InService);
+    const OUT: Option<ServiceState> = Some(ServiceState::Maintenance);
+
+    fn history(at_start: Option<ServiceState>, changes: &[(i64, Option<ServiceState>)]) -> Answer {
+        let changes = changes.iter().map(|(second, state)| ServiceChange::new(at(*second), *state)).collect();
+        Answer::new(at(NOW), period(0, 1000), at_start).with_changes(changes)
+    }
+
+    fn judged(history: &Answer) -> Judged {
+        judge(history, &Asked::new().request(), period(0, 1000))
+    }
+
+    #[test]
+    fn nine_tenths_out_of_service_are_still_a_part() {
+        for (history, state) in [
+            (history(IN, &[]), State::InService),
+            (history(OUT, &[]), State::OutOfService),
+            (history(None, &[]), State::OutOfService),
+            (history(Some(ServiceState::Decommissioned), &[]), State::OutOfService),
+            (history(Some(ServiceState::NeverProvisioned), &[]), State::OutOfService),
+            (history(OUT, &[(900, IN)]), State::PartlyInService),
+            (history(OUT, &[(901, IN)]), State::OutOfService),
+            (history(IN, &[(999, OUT)]), State::PartlyInService),
+            // Changes at the ends change nothing within.
+            (history(IN, &[(1000, OUT)]), State::InService),
+            (history(OUT, &[(0, IN)]), State::InService),
+            // Out of order, twice, and by way of another state out of service.
+            (history(IN, &[(600, IN), (500, OUT), (500, OUT)]), State::PartlyInService),
+            (history(OUT, &[(500, Some(ServiceState::Decommissioned))]), State::OutOfService),
+        ] {
+            assert_eq!(judged(&history).value(), Some(state.value()), "{history:?}");
+        }
+    }
+
+    #[test]
+    fn the_times_in_service_are_what_is_left() {
+        let asked = Asked::new();
+        let history = history(IN, &[(100, OUT), (200, IN), (300, IN), (400, OUT)]);
+        let service = parts(&history, &asked.request(), period(0, 1000)).unwrap();
+        assert_eq!(service.parts, [period(0, 100), period(200, 400)]);
+        assert_eq!(service.out, TimeDelta::seconds(700));
+    }
+
+    #[test]
+    fn a_change_of_the_future_decides_nothing_within_the_period() {
+        let asked = Asked::new();
+        let about = period(NOW - 100, NOW + 100);
+        let with = |second| {
+            let mut history = history(IN, &[(second, OUT)]);
+            history.covers = about;
+            judge(&history, &asked.request(), about)
+        };
+        assert_eq!(with(NOW + 30).value(), Some(State::PartlyInService.value()));
+        assert_eq!(with(NOW + 31).reason(), Some(UnknownReason::Future));
+        assert_eq!(with(NOW + 100).value(), Some(State::InService.value()), "after the period");
+    }
+
+    #[test]
+    fn a_history_that_cannot_decide_is_unknown() {
+        let two = history(IN, &[(500, OUT), (500, IN)]);
+        assert_eq!(judged(&two).reason(), Some(UnknownReason::Undetermined));
+        let mut short = history(IN, &[]);
+        short.covers = period(1, 1000);
+        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
+        let asked = Asked::new();
+        let empty = judge(&history(IN, &[]), &asked.request(), period(5, 5));
+        assert_eq!(empty.reason(), Some(UnknownReason::Undetermined));
+    }
+}

@@ -1,0 +1,72 @@
+use super::share::{Answers, Gap, Judged};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{no_adapter, no_subject};
+use crate::check::param::{Given, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
+use crate::probe::{ProbeError, Probes, StorageRefusals as Answer, StorageRefusalsRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+/// Which share of the missing rows did the database refuse or fail to write?
+pub(in crate::check) struct StorageRefusals;
+
+impl Builtin for StorageRefusals {
+    const ID: &'static str = "storage-refusals";
+    const SCOPE: Scope = Scope::Pipeline;
+    const ABOUT: About = About::Period;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Number))
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.telemetry() else { return Ok(no_adapter("telemetry probe")) };
+        let Some(pipeline) = &request.subject().pipeline else {
+            return Ok(no_subject("pipeline", probe.source()));
+        };
+        let gap = match Gap::ask_missing(request, probes).await? {
+            Ok(gap) => gap,
+            Err(unknown) => return Ok(unknown),
+        };
+        let subject = request.subject();
+        let answers = gap
+            .each(probe.source(), |period| {
+                let mut asked = StorageRefusalsRequest::new(pipeline.clone(), subject.device.clone(), period);
+                asked.tag.clone_from(&subject.tag);
+                async move { probe.storage_refusals(&asked).await }
+            })
+            .await?;
+        Ok(judge(&answers, &gap).by(probe.source()))
+    }
+}
+
+/// The database counts rows, not messages.
+fn judge(answers: &Answers<Answer>, gap: &Gap) -> Judged {
+    let refused = answers.sum(|answer| answer.refused);
+    let example = answers.text("example", |answer| answer.example.as_deref());
+    let details = [Detail::new("rows refused", refused.to_string())].into_iter().chain(example);
+    answers.share(gap.share_of_rows(refused as f64), gap).with(details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::share::testing::{gap_of, whole};
+    use super::*;
+    use crate::check::testing::{NOW, at, period};
+    use crate::fact::Value;
+
+    #[test]
+    fn the_database_counts_rows_whatever_a_message_makes() {
+        let gap = gap_of(crate::probe::Rows::new(at(NOW), 20, 10).with_rows_per_message(10.0));
+        let answer = Answer::new(at(NOW), period(0, 100), 5).with_example("disk full");
+        let judged = judge(&whole(answer), &gap);
+        assert_eq!((judged.value(), judged.accounts_for), (Some(Value::Number(0.5)), Some(0.5)));
+        assert_eq!(judged.detail("example"), Some("disk full"));
+    }
+}

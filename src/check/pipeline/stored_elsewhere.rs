@@ -1,0 +1,166 @@
+use super::share::{Answers, Gap, Judged, count, percent};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{choices, no_adapter};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::probe::{Elsewhere, ElsewhereRequest, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::format_duration;
+
+choices! {
+    State {
+        OtherTimes = "other-times",
+        OutOfSight = "out-of-sight",
+        Nowhere = "nowhere",
+    }
+}
+
+/// Did the database take the missing rows under another time, or in another place?
+pub(in crate::check) struct StoredElsewhere {
+    explains: f64,
+}
+
+impl Builtin for StoredElsewhere {
+    const ID: &'static str = "stored-elsewhere";
+    const SCOPE: Scope = Scope::Device;
+    const ABOUT: About = About::Period;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { explains: params.share("explains")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let Some(probe) = probes.telemetry() else { return Ok(no_adapter("telemetry probe")) };
+        let gap = match Gap::ask_missing(request, probes).await? {
+            Ok(gap) => gap,
+            Err(unknown) => return Ok(unknown),
+        };
+        let subject = request.subject();
+        let answers = gap
+            .each(probe.source(), |period| {
+                let mut asked = ElsewhereRequest::new(subject.device.clone(), period);
+                asked.tag.clone_from(&subject.tag);
+                async move { probe.elsewhere(&asked).await }
+            })
+            .await?;
+        Ok(judge(&answers, &gap, self.explains).by(probe.source()))
+    }
+}
+
+/// In this order: other times, out of sight, nowhere. The backfill of an earlier gap is where it belongs.
+fn judge(answers: &Answers<Elsewhere>, gap: &Gap, explains: f64) -> Judged {
+    let sum = |count: fn(&Elsewhere) -> Option<u64>| answers.sum_known(count);
+    let other_times = sum(|answer| answer.other_times.map(|rows| rows.saturating_sub(answer.backfill)));
+    let places = [
+        ("under another name", sum(|answer| answer.other_name)),
+        ("replaced by a row of the same key", sum(|answer| answer.replaced)),
+        ("thinned or deleted by a retention rule", sum(|answer| answer.retention)),
+        ("not applied yet", sum(|answer| answer.not_applied)),
+    ];
+    let out_of_sight = places.iter().filter_map(|(_, rows)| *rows).fold(0, u64::saturating_add);
+    let mut details = vec![count("under other times", other_times)];
+    details.extend(places.iter().map(|(name, rows)| count(name, *rows)));
+    let off_by = answers.iter().find_map(|answer| answer.off_by);
+    details.extend(off_by.map(|length| Detail::new("times are off by", format_duration(length))));
+    details.extend(answers.text("example", |answer| answer.example.as_deref()));
+    details.extend(gap.notes());
+    if answers.iter().any(|answer| answer.other_times.is_some_and(|rows| answer.backfill > rows)) {
+        let why = "more rows fill an earlier gap than are stored under other times";
+        return Judged::undetermined(why).with(details);
+    }
+
+    let times = gap.share_of_rows(other_times.unwrap_or_default() as f64);
+    let sight = gap.share_of_rows(out_of_sight as f64);
+    let is_cause = |share: f64| share >= explains && share > 0.0;
+    let known = |state: State| Judged::known(state.value(), answers.observed_at(gap), times + sight);
+    let judged = if is_cause(times) {
+        known(State::OtherTimes)
+    } else if is_cause(sight) {
+        known(State::OutOfSight)
+    } else if let Some(missing) = answers.not_covered() {
+        Judged::stale(missing)
+    } else if other_times.is_none() || places.iter().any(|(_, rows)| rows.is_none()) {
+        Judged::undetermined("nobody looked in each of the places")
+    } else {
+        known(State::Nowhere)
+    };
+    judged
+        .with([Detail::new("other times", percent(times)), Detail::new("out of sight", percent(sight))])
+        .with(details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::share::testing::{gap, whole};
+    use super::*;
+    use crate::check::testing::{NOW, at, period};
+    use crate::fact::UnknownReason;
+
+    fn looked() -> Elsewhere {
+        Elsewhere::new(at(NOW), period(0, 100))
+            .with_other_times(0)
+            .with_other_name(0)
+            .with_replaced(0)
+            .with_retention(0)
+            .with_not_applied(0)
+    }
+
+    fn judged(answer: Elsewhere) -> Judged {
+        judge(&whole(answer), &gap(20, 10), 0.5)
+    }
+
+    #[test]
+    fn each_place_by_its_share() {
+        for (answer, state, share) in [
+            (looked(), State::Nowhere, 0.0),
+            (looked().with_other_times(4), State::Nowhere, 0.4),
+            (looked().with_other_times(5), State::OtherTimes, 0.5),
+            (looked().with_other_times(5).with_backfill(1), State::Nowhere, 0.4),
+            (looked().with_other_name(5), State::OutOfSight, 0.5),
+            (looked().with_replaced(5), State::OutOfSight, 0.5),
+            (looked().with_retention(5), State::OutOfSight, 0.5),
+            (looked().with_not_applied(5), State::OutOfSight, 0.5),
+            (
+                looked().with_other_name(2).with_replaced(1).with_retention(1).with_not_applied(1),
+                State::OutOfSight,
+                0.5,
+            ),
+            (looked().with_other_times(5).with_replaced(5), State::OtherTimes, 1.0),
+            (looked().with_other_times(3).with_replaced(3), State::Nowhere, 0.6),
+        ] {
+            let judged = judged(answer.clone());
+            assert_eq!(judged.value(), Some(state.value()), "{answer:?}");
+            assert_eq!(judged.accounts_for, Some(share), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_nobody_looked_in_leaves_it_open() {
+        for place in 0..5 {
+            let mut answer = looked();
+            *[
+                &mut answer.other_times,
+                &mut answer.other_name,
+                &mut answer.replaced,
+                &mut answer.retention,
+                &mut answer.not_applied,
+            ][place] = None;
+            assert_eq!(judged(answer.clone()).reason(), Some(UnknownReason::Undetermined), "{answer:?}");
+            // What was found elsewhere is there all the same.
+            let found = if place == 0 { answer.with_replaced(5) } else { answer.with_other_times(5) };
+            assert!(judged(found.clone()).value().is_some(), "{found:?}");
+        }
+        assert_eq!(judged(looked().with_backfill(1)).reason(), Some(UnknownReason::Undetermined));
+        let mut short = looked();
+        short.covers = period(0, 99);
+        assert_eq!(judged(short.clone()).reason(), Some(UnknownReason::Stale));
+        assert_eq!(judged(short.with_replaced(5)).value(), Some(State::OutOfSight.value()));
+    }
+}
