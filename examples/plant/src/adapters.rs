@@ -9,6 +9,7 @@ mod gateways;
 mod networks;
 mod outlets;
 pub mod pipeline;
+mod platforms;
 mod restart;
 mod sessions;
 
@@ -17,14 +18,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use iot_runbook::{
     probe::{
-        BrokerProbe, CertStoreProbe, DeviceProbe, GatewayProbe, NetworkProbe, PowerProbe, ProbeError, Probes,
+        BrokerProbe, CertStoreProbe, DeviceProbe, GatewayProbe, NetworkProbe, PlatformProbe, PowerProbe,
+        ProbeError, Probes,
     },
     time::Period,
 };
 
 pub use self::{
     certificates::Certificates, devices::Devices, gateways::Gateways, networks::Networks, outlets::Outlets,
-    restart::Restart, sessions::Sessions,
+    platforms::Platforms, restart::Restart, sessions::Sessions,
 };
 use crate::{
     error::{Error, Result},
@@ -47,6 +49,8 @@ pub struct Adapters {
     pub cert_store: Arc<dyn CertStoreProbe>,
     /// Who tells of power.
     pub power: Arc<dyn PowerProbe>,
+    /// Who reports on the platform itself.
+    pub platform: Arc<dyn PlatformProbe>,
 }
 
 impl Adapters {
@@ -59,6 +63,7 @@ impl Adapters {
             network: Arc::new(Networks::of(factory)),
             cert_store: Arc::new(Certificates::of(factory)),
             power: Arc::new(Outlets::of(factory)),
+            platform: Arc::new(Platforms::of(factory)),
         }
     }
 
@@ -71,6 +76,7 @@ impl Adapters {
             .with_network(self.network)
             .with_cert_store(self.cert_store)
             .with_power(self.power)
+            .with_platform(self.platform)
     }
 }
 

@@ -81,7 +81,13 @@ impl Crew {
             "power" => {
                 let Some(site) = &subject.site else { return Ok(None) };
                 let powered = self.look_at_outlet(site.as_str(), subject.device.as_str()).await?;
-                Ok(request.domain().find_choice(if powered { "confirmed" } else { "uncertain" }))
+                Ok(request.domain().find_choice(if powered { "confirmed" } else { "lost" }))
+            }
+            "site-power" => {
+                let Some(site) = &subject.site else { return Ok(None) };
+                let unit = self.factory.site(site.as_str())?.power_unit().address();
+                let fed = power::feed(unit).await?.supplies();
+                Ok(request.domain().find_choice(if fed { "fed" } else { "not-fed" }))
             }
             _ => Ok(None),
         }

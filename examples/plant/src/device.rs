@@ -64,6 +64,8 @@ pub struct Condition {
     pub password: String,
     /// Whether it dials even with a certificate that it could know to be out of its time.
     pub dials_regardless: bool,
+    /// Whether its network module works. Without it the device is powered, and on no network.
+    pub module_works: bool,
 }
 
 impl Condition {
@@ -72,7 +74,7 @@ impl Condition {
         let identity = self.identity.as_ref()?;
         let validity = identity.validity();
         let in_time = (validity.not_before..=validity.not_after).contains(&Utc::now());
-        let may_dial = self.application != Application::Crashed;
+        let may_dial = self.application != Application::Crashed && self.module_works;
         (may_dial && (in_time || self.dials_regardless)).then_some((identity, &self.password))
     }
 
@@ -133,6 +135,7 @@ impl Device {
                 identity: Some(identity),
                 password,
                 dials_regardless: false,
+                module_works: true,
             }),
             plug,
             roots,
@@ -226,17 +229,17 @@ impl fmt::Debug for Device {
 }
 
 impl Shared {
-    /// What the network module answers.
+    /// What the network module answers. It is fed with the device: without power it answers nothing.
     fn answer(&self, question: &str) -> Option<String> {
         let condition = self.condition.borrow();
+        if !*self.plug.powered().borrow() || !condition.module_works {
+            return None;
+        }
         match question {
             "ping" => Some(format!("pong {}", self.spec.id)),
             "identity" if condition.identity.is_some() => Some("present".to_owned()),
             "identity" => Some("none".to_owned()),
-            "read" => {
-                let alive = *self.plug.powered().borrow() && condition.application == Application::Running;
-                alive.then(sample)
-            }
+            "read" => (condition.application == Application::Running).then(sample),
             _ => Some("what?".to_owned()),
         }
     }
@@ -265,7 +268,11 @@ impl Shared {
                 Some(_) = callers.join_next() => continue,
             };
             if let Ok((stream, _)) = accepted {
-                let identity = self.condition.borrow().identity.clone();
+                let identity = {
+                    let condition = self.condition.borrow();
+                    let answers = *self.plug.powered().borrow() && condition.module_works;
+                    condition.identity.clone().filter(|_| answers)
+                };
                 // A caller that goes away in the middle is its own affair.
                 callers.spawn(async move { present(stream, identity).await.ok() });
             }

@@ -35,7 +35,7 @@ use tokio_rustls::{
 use self::verifier::{Watched, refusal, verifier_of};
 use crate::{
     error::{Error, Result},
-    network::listen,
+    network::{Switch, listen},
     pki::{Authority, Identity, Presented, provider},
     task::Task,
 };
@@ -144,6 +144,7 @@ struct Shared {
     authority: Arc<Authority>,
     verifier: RwLock<Arc<dyn ClientCertVerifier>>,
     connections: Connections,
+    broker_host: Switch,
     log: Mutex<VecDeque<Event>>,
     next_number: AtomicU64,
 }
@@ -165,6 +166,7 @@ impl Door {
             authority,
             verifier,
             connections,
+            broker_host: Switch::new(),
             log: Mutex::default(),
             next_number: AtomicU64::new(1),
         });
@@ -177,6 +179,11 @@ impl Door {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The host of the broker: cut, the broker is gone for everybody, though the door still answers.
+    pub fn broker_host(&self) -> &Switch {
+        &self.shared.broker_host
     }
 
     /// Takes the authority's revocation list as it is now; live sessions stay.
@@ -302,6 +309,9 @@ async fn carry(
     broker: SocketAddr,
     connection: &Arc<Connection>,
 ) -> Result<()> {
+    if shared.broker_host.is_cut() {
+        return Ok(());
+    }
     let socket = TcpSocket::new_v4().map_err(Error::io("reaching the broker"))?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).map_err(Error::io("reaching the broker"))?;
     let port = socket.local_addr().map_err(Error::io("reaching the broker"))?.port();
@@ -324,6 +334,7 @@ async fn carry(
         biased;
         ended = outward => ended,
         ended = inward => ended,
+        () = shared.broker_host.until_cut() => Ok(()),
     };
     // The far side is told first; only then the entry goes.
     drop((far_read, far_write));

@@ -12,7 +12,7 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     check::Checks,
-    diagnosis::{Bundle, Diagnosis, Finding},
+    diagnosis::{Bundle, Diagnosis, Fact, Finding},
     driver::{Driver, RetryPolicy, TokioTimer},
     gap::Gap,
     subject::Subject,
@@ -240,8 +240,8 @@ impl Diagnosed {
 
     fn leaves(&self, all: &[&str], first: &str) -> Option<String> {
         let possible = self.possible();
-        if possible != all {
-            return Some(format!("expected {}; found {}", all.join(", "), possible.join(", ")));
+        if let Some(lacking) = all.iter().find(|cause| !possible.contains(cause)) {
+            return Some(format!("expected {lacking} to stay possible; found {}", possible.join(", ")));
         }
         (self.likeliest() != Some(first)).then(|| format!("expected {first} to be the likeliest cause"))
     }
@@ -257,20 +257,24 @@ impl Diagnosed {
     /// what its logs tell of other days is its own affair.
     fn contributes(&self, expected: &[&str]) -> Option<String> {
         self.finding.subject().pipeline.as_ref()?;
-        let found = self.finding.contributing().iter().map(|found| &*found.step).collect::<Vec<_>>();
+        // What nobody could say is in the finding too, and explains nothing.
+        let is_known =
+            |fact: &Option<Fact>| fact.as_ref().is_none_or(|fact| !fact.value.starts_with("unknown"));
+        let contributing = self.finding.contributing().iter().filter(|found| is_known(&found.fact));
+        let found = contributing.map(|found| &*found.step).collect::<Vec<_>>();
         (found != expected).then(|| {
             format!("expected [{}] to contribute; found [{}]", expected.join(", "), found.join(", "))
         })
     }
 
     fn likeliest(&self) -> Option<&str> {
-        self.finding.hypotheses().first()?.root_cause.as_deref()
+        Some(&*self.finding.hypotheses().first()?.cause)
     }
 
-    /// The conclusions that stay possible, in alphabetical order.
+    /// The root causes that stay possible, in alphabetical order.
     fn possible(&self) -> Vec<&str> {
         let hypotheses = self.finding.hypotheses().iter();
-        let mut possible = hypotheses.map(|hypothesis| &*hypothesis.conclusion).collect::<Vec<_>>();
+        let mut possible = hypotheses.map(|hypothesis| &*hypothesis.cause).collect::<Vec<_>>();
         possible.sort_unstable();
         possible
     }

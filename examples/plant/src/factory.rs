@@ -1,4 +1,4 @@
-//! The factory: two sites, three gateways, six devices, and the platform that they report to.
+//! The factory: two sites, three gateways, seven devices, and the platform that they report to.
 
 pub mod site;
 
@@ -43,6 +43,7 @@ impl Plan {
                 devices: &[
                     ("press-1", "gw-north-1", Kind::Mqtt),
                     ("oven-1", "gw-north-1", Kind::Plc),
+                    ("mill-1", "gw-north-1", Kind::Plc),
                     ("robot-1", "gw-north-2", Kind::Mqtt),
                     ("pump-1", "gw-north-2", Kind::Plc),
                 ],

@@ -129,25 +129,32 @@ mod tests {
     }
 
     #[test]
-    fn every_conclusion_of_device_offline_has_a_fault() {
+    fn the_conclusions_that_parts_can_show_have_faults() {
         let reached = Fault::ALL.iter().map(Fault::conclusion).collect::<HashSet<_>>();
         for conclusion in [
+            "broker-fault",
+            "broker-path-fault",
             "certificate-expired",
+            "certificate-missing",
             "certificate-not-yet-valid",
             "certificate-revoked",
             "connection-refused",
             "connectivity-flap",
+            "device-client-fault",
             "dispatch-technician",
             "expected-offline",
             "field-protocol-fault",
             "gateway-client-fault",
             "gateway-fault",
             "gateway-recovered",
+            "ingestion-fault",
             "never-provisioned",
             "ot-network-fault",
             "persistent-flapping",
             "power-fault",
             "recovered-meanwhile",
+            "site-uplink-fault",
+            "trust-chain-fault",
         ] {
             assert!(reached.contains(conclusion), "{conclusion}");
         }

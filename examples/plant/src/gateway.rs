@@ -11,12 +11,13 @@ pub mod health;
 pub mod outbox;
 
 use std::{
+    collections::HashMap,
     fs,
     io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -32,7 +33,7 @@ use tokio::{
 };
 
 use self::{
-    field::FieldDevice,
+    field::{FieldDevice, Polls},
     health::{Meter, MqttLog},
     outbox::Outbox,
 };
@@ -149,6 +150,7 @@ pub async fn run(config: &Path) -> Result<Ended> {
         meter: Meter::new(&config.plant),
         mqtt_log: MqttLog::default(),
         stalled: AtomicBool::new(false),
+        polls: Mutex::default(),
         client,
         config,
     });
@@ -163,6 +165,7 @@ struct Gateway {
     meter: Meter,
     mqtt_log: MqttLog,
     stalled: AtomicBool,
+    polls: Mutex<HashMap<String, Polls>>,
 }
 
 impl Gateway {
@@ -301,7 +304,9 @@ impl Gateway {
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             poll.tick().await;
-            if let Ok(sample) = field::read(&device).await {
+            let read = field::read(&device).await;
+            self.polls().entry(device.id.clone()).or_default().enter(read.is_ok());
+            if let Ok(sample) = read {
                 // A full disk shows in the outbox's numbers.
                 self.outbox.store(&topic, sample.as_bytes()).ok();
             }
@@ -323,6 +328,14 @@ impl Gateway {
                 copy_bidirectional(&mut near, &mut far).await
             });
         }
+    }
+
+    fn polls(&self) -> MutexGuard<'_, HashMap<String, Polls>> {
+        self.polls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn polls_of(&self, device: &str) -> Polls {
+        self.polls().get(device).cloned().unwrap_or_default()
     }
 
     fn may_publish(&self) -> bool {

@@ -39,6 +39,7 @@ pub mod factory;
 pub mod fault;
 pub mod gateway;
 pub mod line;
+pub mod monitor;
 pub mod mqtt;
 pub mod network;
 pub mod pipeline;

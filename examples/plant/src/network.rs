@@ -51,6 +51,15 @@ impl Switch {
         self.mend();
     }
 
+    /// Waits until it is cut.
+    pub async fn until_cut(&self) {
+        let mut cut = self.cut.subscribe();
+        // It ends with the last switch, and then nobody can cut it any more.
+        if cut.wait_for(|cut| *cut).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Whether it is cut now.
     pub fn is_cut(&self) -> bool {
         *self.cut.borrow()

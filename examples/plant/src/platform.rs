@@ -33,6 +33,8 @@ pub struct Platform {
 struct Seen {
     devices: HashMap<String, Receipts>,
     heartbeats: HashMap<String, (DateTime<Utc>, Health)>,
+    /// Whether it takes messages and stores nothing.
+    stopped: bool,
 }
 
 /// When messages of one device were received.
@@ -60,6 +62,16 @@ impl Platform {
         let seen = Arc::<Mutex<Seen>>::default();
         let listen = listen(client, events, Arc::clone(&seen));
         Self { seen, _listen: Task::spawn(listen) }
+    }
+
+    /// Stops storing what is received, as an ingestion does whose database is gone.
+    pub fn stop_storing(&self) {
+        lock(&self.seen).stopped = true;
+    }
+
+    /// Stores again what is received.
+    pub fn store(&self) {
+        lock(&self.seen).stopped = false;
     }
 
     /// When a message of this device was last received; none when there never was one.
@@ -99,6 +111,9 @@ async fn listen(client: AsyncClient, mut events: EventLoop, seen: Arc<Mutex<Seen
 }
 
 fn note(seen: &mut Seen, topic: &str, payload: &[u8]) {
+    if seen.stopped {
+        return;
+    }
     let now = Utc::now();
     let mut levels = topic.split('/').skip(2);
     match (levels.next(), levels.next()) {

@@ -23,6 +23,8 @@ const IN_SECONDS: &[(&str, &str)] = &[
     // Above some publishing intervals and heartbeats.
     ("publishing_within", "3s"),
     ("heartbeat_within", "2s"),
+    // Above the jitter of heartbeats and samples.
+    ("silence_margin", "1s"),
     // Above a restart with all its own time limits.
     ("approval_within", "25s"),
     ("answer_within", "25s"),

@@ -88,9 +88,9 @@ pub enum Expected {
     Conclusion(&'static str),
     /// Something cannot be known: hypotheses.
     Hypotheses {
-        /// The conclusions that stay possible, in alphabetical order.
+        /// Root causes that stay possible, in alphabetical order; others may too.
         all: &'static [&'static str],
-        /// The root cause that the likeliest of them names.
+        /// The likeliest of them.
         first: &'static str,
     },
     /// The device was online for a part of the gap, and each part by itself, in the order of time, comes to these.

@@ -203,6 +203,36 @@ impl Supervisor {
         }
     }
 
+    /// Stops the process where it is, as a hang does: it exists, and does nothing until it is [continued](Self::thaw).
+    ///
+    /// # Errors
+    /// When it does not run, or can't be signalled.
+    pub async fn freeze(&self) -> Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// Lets a process go on that was [stopped](Self::freeze). Nothing where none runs.
+    ///
+    /// # Errors
+    /// When it can't be signalled.
+    pub async fn thaw(&self) -> Result<()> {
+        match self.status().is_running() {
+            true => self.signal("-CONT").await,
+            false => Ok(()),
+        }
+    }
+
+    async fn signal(&self, signal: &str) -> Result<()> {
+        let Some(pid) = self.status().pid else {
+            return Err(Error::Refused("the gateway does not run".to_owned()));
+        };
+        let sent = Command::new("kill").arg(signal).arg(pid.to_string()).status().await;
+        match sent.map_err(Error::io("signalling a gateway"))?.success() {
+            true => Ok(()),
+            false => Err(Error::Refused(format!("the gateway's process {pid} takes no signal"))),
+        }
+    }
+
     async fn launch(&self) -> Result<Running> {
         let config = self.folder.join("gateway.json");
         let current =

@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use iot_runbook::{
     fact::Source,
     probe::{
-        CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ProbeError, ProvisioningContact,
-        ProvisioningContactRequest, RenewalAnswer, RenewalRequest, Revocation, WhichCertificate,
+        Authentication, CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, Client,
+        ProbeError, ProvisioningContact, ProvisioningContactRequest, RenewalAnswer, RenewalRequest,
+        Revocation, WhichCertificate,
     },
 };
 
@@ -82,15 +83,31 @@ impl CertStoreProbe for Certificates {
     }
 
     async fn certificate(&self, request: &CertificateRequest) -> Result<CertificateAnswer, ProbeError> {
-        let device = request.device.as_str();
-        let presented = match request.which {
-            WhichCertificate::InUse => self.in_use(device).await?,
-            WhichCertificate::Presented => {
-                self.factory.door().last_presented(device).map(|(_, presented)| presented)
+        let last_presented =
+            |name: &str| self.factory.door().last_presented(name).map(|(_, presented)| presented);
+        let (holder, presented) = match (&request.holder, request.which) {
+            (Client::Device(device), WhichCertificate::InUse) => {
+                let device = device.as_str();
+                // A device that can't be looked at has what the door last saw of it.
+                let held = match self.in_use(device).await {
+                    Err(error) => last_presented(device).map(Some).ok_or(error),
+                    held => held,
+                };
+                (device, held?)
+            }
+            (Client::Device(device), WhichCertificate::Presented) => {
+                (device.as_str(), last_presented(device.as_str()))
+            }
+            (Client::Gateway(gateway), WhichCertificate::InUse | WhichCertificate::Presented) => {
+                (gateway.as_str(), last_presented(gateway.as_str()))
             }
             _ => return Err(ProbeError::unsupported()),
         };
-        let answer = CertificateAnswer::new(Utc::now());
+        let seen = self.factory.door().events(holder, DateTime::<Utc>::MIN_UTC);
+        let has_connected = seen.iter().any(|event| matches!(event.kind, door::EventKind::Accepted(_)));
+        let answer = CertificateAnswer::new(Utc::now())
+            .with_authentication(Authentication::Certificate)
+            .with_has_connected(has_connected);
         Ok(match presented {
             Some(presented) => answer.with_certificate(self.judged(&presented)?),
             None => answer,

@@ -61,11 +61,7 @@ impl DeviceProbe for Devices {
         let now = Utc::now();
         let receipts = self.factory.platform().receipts(request.device.as_str());
         let covers = covered(request.period, receipts.complete_from, now);
-        let mut answer = Receipts::new(now, covers);
-        let within = || receipts.at.iter().copied().filter(|at| covers.contains(*at));
-        if let (Some(first), Some(last)) = (within().next(), within().next_back()) {
-            answer = answer.with_first(first).with_last(last);
-        }
-        Ok(answer)
+        let within = receipts.at.iter().copied().filter(|at| covers.contains(*at));
+        Ok(within.fold(Receipts::new(now, covers), Receipts::with_live))
     }
 }

@@ -1,19 +1,19 @@
 use std::{sync::Arc, thread::available_parallelism};
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::Utc;
 use iot_runbook::{
     fact::Source,
     probe::{
-        GatewayHealth, GatewayProbe, HealthRequest, PathTried, ProbeError, ProcessState, PublishingLog,
-        PublishingRequest,
+        Endpoint, FieldPolls, FieldPollsRequest, GatewayHealth, GatewayProbe, HealthRequest, HeartbeatPath,
+        PathTried, ProbeError, ProcessState,
     },
 };
 
 use super::{covered, unanswered};
 use crate::{
     factory::Factory,
-    gateway::health::{Health, LOG_LENGTH, LogEntry, LogKind},
+    gateway::health::Health,
     supervisor::{How, Status},
 };
 
@@ -45,6 +45,10 @@ impl GatewayProbe for Gateways {
             PathTried::new(format!("health endpoint of {id}").into(), health.is_ok()),
             PathTried::new(format!("supervisor of {id}").into(), process.is_ok()),
         ]);
+        facts = facts.with_heartbeat_path(HeartbeatPath::Session).with_endpoint(match health {
+            Ok(_) => Endpoint::Answers,
+            Err(_) => Endpoint::SilentSince(host.last_answer()),
+        });
         if let Ok(status) = process {
             facts = with_process(facts, &status);
         }
@@ -57,30 +61,22 @@ impl GatewayProbe for Gateways {
         })
     }
 
-    async fn publishing(&self, request: &PublishingRequest) -> Result<PublishingLog, ProbeError> {
+    async fn field_polls(&self, request: &FieldPollsRequest) -> Result<FieldPolls, ProbeError> {
         let id = request.gateway.as_str();
+        let device = request.device.as_str();
         let host = self.factory.gateway(id).map_err(|error| unanswered("the plant", error))?;
-        let asked = async { tokio::try_join!(host.mqtt_log(), host.health()) };
-        let (log, health) = asked.await.map_err(|error| unanswered("the gateway's MQTT log", error))?;
-        let now = Utc::now();
-        let covers = covered(request.period, Some(complete_from(&log, &health, now)), now);
-        let published = || {
-            let published = log.iter().filter(|entry| matches!(entry.what, LogKind::Published(_)));
-            published.map(|entry| entry.at).filter(|at| covers.contains(*at))
-        };
-        let answer = PublishingLog::new(now, covers).with_published(published().count() as u64);
-        Ok(match published().next_back() {
-            Some(at) => answer.with_last_publish(at),
-            None => answer,
-        })
-    }
-}
-
-/// The log begins with the process, and forgets its oldest entries.
-fn complete_from(log: &[LogEntry], health: &Health, now: DateTime<Utc>) -> DateTime<Utc> {
-    match log.first() {
-        Some(oldest) if log.len() >= LOG_LENGTH => oldest.at,
-        _ => now - TimeDelta::milliseconds((health.uptime_seconds * 1000.0) as i64),
+        let polls = host.polls(device).await;
+        let polls = polls.map_err(|error| unanswered("the gateway's poll counters", error))?;
+        let covers = covered(request.period, polls.complete_from, Utc::now());
+        let made: Vec<bool> =
+            polls.made.iter().filter(|(at, _)| covers.contains(*at)).map(|(_, answered)| *answered).collect();
+        let answered = made.iter().filter(|answered| **answered).count() as u64;
+        // It stores every answer in its outbox.
+        Ok(FieldPolls::new(Utc::now(), covers)
+            .with_made(made.len() as u64)
+            .with_answered(answered)
+            .with_withheld(0)
+            .with_passed_on(answered))
     }
 }
 

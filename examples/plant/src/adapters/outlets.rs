@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::Utc;
 use iot_runbook::{
     fact::Source,
-    probe::{PowerFacts, PowerProbe, PowerRequest, ProbeError},
+    probe::{FeedReading, PowerFacts, PowerProbe, PowerRequest, ProbeError, SitePower, SitePowerRequest},
 };
 
 use super::{registered, unanswered};
@@ -41,5 +41,16 @@ impl PowerProbe for Outlets {
             .with_breaker_closed(outlet.breaker_closed)
             .with_drawing(outlet.draw_milliwatts > 0)
             .with_on_battery(!feed.mains && feed.ups_charged))
+    }
+
+    /// The power unit hangs on the site's own network: where the site is silent, it can't be read either.
+    async fn site_power(&self, request: &SitePowerRequest) -> Result<SitePower, ProbeError> {
+        let site = self.factory.site(request.site.as_str());
+        let site = site.map_err(|error| unanswered("the plant", error))?;
+        let feeds = match site.feed().await {
+            Ok(feed) => vec![FeedReading::new("power unit".into(), feed.supplies(), true)],
+            Err(_) => Vec::new(),
+        };
+        Ok(SitePower::new(Utc::now()).with_feeds(feeds))
     }
 }

@@ -5,8 +5,10 @@ use chrono::{DateTime, Utc};
 use iot_runbook::{
     fact::Source,
     probe::{
-        BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
-        DisconnectReason, Messages, MessagesRequest, ProbeError, RefusalReason, SessionState,
+        BrokerProbe, Client, ClientPublishing, ClockReading, ClockReadings, ClockRequest, ClockSource,
+        ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest, DisconnectReason,
+        MessageCounts, Messages, MessagesRequest, ProbeError, PublishingRequest, RefusalReason, SessionState,
+        Together, TogetherRequest,
     },
     time::Period,
 };
@@ -14,8 +16,10 @@ use iot_runbook::{
 use super::{covered, registered};
 use crate::{
     broker::{self, Broker},
+    device::Kind,
     door::{self, Door},
     factory::Factory,
+    mqtt,
 };
 
 /// Sessions, as the broker's log and the log of the door in front of it tell of them.
@@ -83,6 +87,69 @@ impl BrokerProbe for Sessions {
             Client::Gateway(gateway) => Ok(Some(log(gateway.as_str()))),
             _ => Err(ProbeError::unsupported()),
         }
+    }
+
+    /// By topic: a client publishes under its own name, and a gateway under those of the devices that it reads.
+    async fn publishing(&self, request: &PublishingRequest) -> Result<ClientPublishing, ProbeError> {
+        let broker = self.factory.broker();
+        let covers = covered(request.period, broker.messages_cover_from(), Utc::now());
+        let counts = |topics: Vec<String>| {
+            let messages = topics.iter().flat_map(|topic| broker.messages(topic));
+            let at: Vec<_> = messages.map(|message| message.at).filter(|at| covers.contains(*at)).collect();
+            let counts = MessageCounts::new(at.len() as u64);
+            match at.into_iter().max() {
+                Some(last) => counts.with_last_accepted(last),
+                None => counts,
+            }
+        };
+        let device = registered(&self.factory, request.device.as_str())?;
+        let own = counts(vec![mqtt::telemetry(&device.site, &device.device)]);
+        let answer = ClientPublishing::new(Utc::now(), covers).with_device(own);
+        let Client::Gateway(gateway) = &request.client else { return Ok(answer) };
+        let gateway = gateway.as_str();
+        let specs = self.factory.devices().map(crate::device::Device::spec);
+        let others = specs
+            .filter(|spec| spec.gateway == gateway && spec.kind == Kind::Plc && spec.id != device.device);
+        let others = others.map(|spec| mqtt::telemetry(&spec.site, &spec.id)).collect();
+        Ok(answer
+            .with_others(counts(others))
+            .with_itself(counts(vec![mqtt::status(&device.site, gateway)]))
+            .with_sends_heartbeats(true))
+    }
+
+    async fn disconnected_together(&self, request: &TogetherRequest) -> Result<Together, ProbeError> {
+        let broker = self.factory.broker();
+        let is_left_out = |spec: &crate::device::Spec| {
+            request.except_gateway.as_ref().is_some_and(|gateway| spec.gateway == gateway.as_str())
+                || request.except_site.as_ref().is_some_and(|site| spec.site == site.as_str())
+        };
+        let specs = self.factory.devices().map(crate::device::Device::spec);
+        let others = specs.filter(|spec| spec.kind == Kind::Mqtt && !is_left_out(spec));
+        let others: Vec<_> = others.map(|spec| spec.id.clone()).collect();
+        let went = |client: &&String| {
+            let ends = broker.events(client, request.at - request.within);
+            ends.iter().any(|event| {
+                event.at <= request.at + request.within
+                    && matches!(event.kind, broker::EventKind::Disconnected(reason)
+                        if reason != broker::Reason::ClientInitiated)
+            })
+        };
+        let lost = others.iter().filter(went).count();
+        Ok(Together::new(Utc::now(), lost as u64, others.len() as u64))
+    }
+
+    /// The times in the client's own samples.
+    async fn clock_readings(&self, request: &ClockRequest) -> Result<ClockReadings, ProbeError> {
+        let Client::Device(device) = &request.client else { return Err(ProbeError::unsupported()) };
+        let entry = registered(&self.factory, device.as_str())?;
+        let messages = self.factory.broker().messages(&mqtt::telemetry(&entry.site, &entry.device));
+        let reading = |message: &broker::Published| {
+            let sample: serde_json::Value = serde_json::from_slice(&message.payload).ok()?;
+            let shown = DateTime::parse_from_rfc3339(sample.get("at")?.as_str()?).ok()?;
+            Some(ClockReading::new(message.at, shown.with_timezone(&Utc), ClockSource::Message))
+        };
+        let within = messages.iter().filter(|message| request.period.contains(message.at));
+        Ok(ClockReadings::new(Utc::now()).with_readings(within.filter_map(reading).collect()))
     }
 
     /// The factory's own devices publish samples without a number; nothing tells their messages apart.

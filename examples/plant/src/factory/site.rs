@@ -1,6 +1,9 @@
 //! A site of the factory: its uplink, its OT network, its router and power unit, its gateways and devices.
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tokio::{sync::watch, time::sleep};
 
 use super::password;
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
     error::{Error, Result},
     gateway::{
         Config, endpoint,
-        field::{FieldDevice, Held, Reach},
+        field::{FieldDevice, Held, Polls, Reach},
         health::{Health, LogEntry},
         outbox,
     },
@@ -23,6 +26,8 @@ use crate::{
 
 /// A gateway may use this much memory.
 const MEMORY_BUDGET: u64 = 256 << 20;
+/// How often the platform's monitoring asks a gateway's health endpoint.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What a site is made of.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +60,7 @@ pub struct Ground<'a> {
 pub struct Site {
     id: String,
     uplink: Switch,
+    broker_rule: Switch,
     ot_network: Switch,
     router_path: Link,
     power_path: Link,
@@ -80,6 +86,7 @@ impl Site {
     /// When a part can't be started.
     pub async fn start(plan: &SitePlan, ground: &Ground<'_>) -> Result<Self> {
         let uplink = Switch::new();
+        let broker_rule = Switch::new();
         let ot_network = Switch::new();
         let router = line::Server::start(|question| async move { Some(question) }).await?;
         let power_unit = PowerUnit::start().await?;
@@ -88,6 +95,7 @@ impl Site {
             router_path: Link::open(Some(router.address()), vec![uplink.clone()]).await?,
             power_path: Link::open(Some(power_unit.address()), vec![uplink.clone()]).await?,
             uplink,
+            broker_rule,
             ot_network,
             power_unit,
             gateways: Vec::new(),
@@ -128,6 +136,11 @@ impl Site {
     /// The switch on its way to the platform: cut, nothing crosses either way.
     pub fn uplink(&self) -> &Switch {
         &self.uplink
+    }
+
+    /// The firewall's rule for the broker's port: cut, nothing of this site reaches the broker, and all else passes.
+    pub fn broker_rule(&self) -> &Switch {
+        &self.broker_rule
     }
 
     /// The switch between its gateways and its devices.
@@ -195,22 +208,26 @@ pub struct GatewayHost {
     health_path: Link,
     agent_path: Link,
     power_path: SocketAddr,
-    _to_door: Link,
+    answered: watch::Sender<DateTime<Utc>>,
+    to_door: Link,
     _agent: line::Server,
-    _tasks: [Task; 2],
+    _tasks: [Task; 3],
 }
 
 impl GatewayHost {
     async fn start(id: &str, site: &Site, ground: &Ground<'_>) -> Result<Self> {
         let (cable, module) = (Switch::new(), Switch::new());
         let switches = || vec![site.uplink.clone(), cable.clone(), module.clone()];
-        let to_door = Link::open(Some(ground.door), switches()).await?;
+        let to_door =
+            Link::open(Some(ground.door), [switches(), vec![site.broker_rule.clone()]].concat()).await?;
         let behind = || site.devices.iter().filter(|device| device.spec().gateway == id);
         let config = provision(id, site, ground, to_door.address(), behind())?;
         let folder = ground.folder.join(id);
         let supervisor = Arc::new(Supervisor::new(ground.program.to_owned(), folder, config));
         let agent = supervisor::agent(&supervisor).await?;
         let health_path = Link::open(None, switches()).await?;
+        let answered = watch::Sender::new(Utc::now());
+        let look = look_at_endpoint(health_path.address(), answered.clone());
         let relays = behind().map(|device| device.to_gateway().lead()).collect();
         let follow = follow(Arc::clone(&supervisor), health_path.lead(), relays);
         let plug = site.power_unit.wire_in_cabinet(id);
@@ -223,9 +240,10 @@ impl GatewayHost {
             cable,
             module,
             supervisor,
-            _to_door: to_door,
+            answered,
+            to_door,
             _agent: agent,
-            _tasks: [Task::spawn(follow), Task::spawn(obey)],
+            _tasks: [Task::spawn(follow), Task::spawn(obey), Task::spawn(look)],
         };
         host.supervisor.start().await?;
         Ok(host)
@@ -274,6 +292,24 @@ impl GatewayHost {
     /// When the gateway does not answer, or has no such device.
     pub async fn reach(&self, device: &str) -> Result<Reach> {
         endpoint::reach(self.health_path.address(), device).await
+    }
+
+    /// When its health endpoint last answered the platform's monitoring.
+    pub fn last_answer(&self) -> DateTime<Utc> {
+        *self.answered.borrow()
+    }
+
+    /// Its way to the door, which its messages take.
+    pub fn to_door(&self) -> &Link {
+        &self.to_door
+    }
+
+    /// Asks the gateway what its polls of a device returned, over the network.
+    ///
+    /// # Errors
+    /// When the gateway does not answer, or has no such device.
+    pub async fn polls(&self, device: &str) -> Result<Polls> {
+        endpoint::polls(self.health_path.address(), device).await
     }
 
     /// Asks the gateway to read the certificate that a device presents.
@@ -349,6 +385,16 @@ fn provision<'a>(
             })
             .collect(),
     })
+}
+
+/// Asks a gateway's health endpoint again and again, as a monitoring does, and notes when it last answered.
+async fn look_at_endpoint(address: SocketAddr, answered: watch::Sender<DateTime<Utc>>) {
+    loop {
+        if endpoint::health(address).await.is_ok() {
+            answered.send_replace(Utc::now());
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Leads the ways to a gateway to where its process serves, after each start.

@@ -47,7 +47,7 @@ pub(super) const ALL: &[Fault] = &[
         damage: Damage::Nothing,
     },
     Fault {
-        id: "never-provisioned/no-certificate",
+        id: "certificate-missing",
         device: "press-1",
         story: "press-1 was reset, and holds no certificate any more",
         damage: Damage::NoIdentity,
@@ -59,7 +59,7 @@ pub(super) const ALL: &[Fault] = &[
         damage: Damage::Hung,
     },
     Fault {
-        id: "field-protocol-fault/session-up",
+        id: "device-client-fault/session-up",
         device: "press-1",
         story: "press-1's application hangs while its MQTT session stays up",
         damage: Damage::Hung,
@@ -83,7 +83,7 @@ pub(super) const ALL: &[Fault] = &[
         damage: Damage::Forbidden,
     },
     Fault {
-        id: "connection-refused/unknown-authority",
+        id: "trust-chain-fault",
         device: "press-1",
         story: "press-1 is given a certificate of an authority that nobody here knows",
         damage: Damage::Stranger,
@@ -143,7 +143,7 @@ pub(super) const ALL: &[Fault] = &[
         damage: Damage::Port,
     },
     Fault {
-        id: "ot-network-fault/site-uplink",
+        id: "site-uplink-fault",
         device: "press-1",
         story: "the uplink of site north is cut",
         damage: Damage::Uplink,
@@ -179,7 +179,7 @@ pub(super) const ALL: &[Fault] = &[
         damage: Damage::OutOfTime { expired: false, dials: true },
     },
     Fault {
-        id: "dispatch-technician",
+        id: "device-client-fault",
         device: "press-1",
         story: "press-1's application crashes for good, under power",
         damage: Damage::Crashed,
@@ -190,5 +190,41 @@ pub(super) const ALL: &[Fault] = &[
         device: "press-1",
         story: "site north loses its mains, and its UPS is empty",
         damage: Damage::Feed,
+    },
+    Fault {
+        id: "dispatch-technician",
+        device: "press-1",
+        story: "press-1's network module dies, under power",
+        damage: Damage::DeadModule,
+    },
+    Fault {
+        id: "gateway-recovered/hung",
+        device: "press-1",
+        story: "gw-north-1's process hangs: it exists, and answers nothing",
+        damage: Damage::FrozenGateway,
+    },
+    Fault {
+        id: "broker-path-fault",
+        device: "press-1",
+        story: "a firewall rule closes the broker's port for site north; gateways and devices are well",
+        damage: Damage::BrokerRule,
+    },
+    Fault {
+        id: "broker-fault",
+        device: "press-1",
+        story: "the broker's host is gone; every device falls silent",
+        damage: Damage::BrokerHost,
+    },
+    Fault {
+        id: "ingestion-fault",
+        device: "press-1",
+        story: "the ingestion takes messages and stores nothing; every device falls silent",
+        damage: Damage::Storage,
+    },
+    Fault {
+        id: "certificate-expired/gateway",
+        device: "oven-1",
+        story: "gw-north-1's own certificate has expired; oven-1 travels in its session",
+        damage: Damage::GatewayCertificate,
     },
 ];

@@ -60,6 +60,12 @@ pub(super) enum Damage {
     Revoked,
     Breaker,
     Feed,
+    DeadModule,
+    FrozenGateway,
+    BrokerRule,
+    BrokerHost,
+    Storage,
+    GatewayCertificate,
 }
 
 /// The parts that a fault is about.
@@ -158,6 +164,14 @@ impl<'a> Scene<'a> {
                 });
             }
             Damage::Revoked => self.revoke()?,
+            Damage::DeadModule => self.device()?.change(|device| device.module_works = false),
+            Damage::FrozenGateway => self.gateway.supervisor().freeze().await?,
+            Damage::BrokerRule => {
+                self.site.broker_rule().cut();
+            }
+            Damage::BrokerHost => self.factory.door().broker_host().cut(),
+            Damage::Storage => self.factory.platform().stop_storing(),
+            Damage::GatewayCertificate => self.gateway_certificate(Validity::expired()).await?,
             Damage::Breaker => self.site.power_unit().set_breaker(self.id(), false)?,
             Damage::Feed => self.site.power_unit().set_feed(Feed { mains: false, ups_charged: false }),
         }
@@ -187,6 +201,18 @@ impl<'a> Scene<'a> {
         // A session that is up survives a revocation; it ends like any other, and is not let in again.
         device.port().interrupt();
         Ok(())
+    }
+
+    /// Gives the gateway a certificate of that validity, which it presents from its next start on.
+    async fn gateway_certificate(&self, validity: Validity) -> Result<()> {
+        let identity = self.factory.authority().issue(self.gateway.id(), validity)?;
+        let config = self.gateway.supervisor().config();
+        for (file, bytes) in
+            [(&config.certificate, &identity.certificate()[..]), (&config.key, identity.key_der())]
+        {
+            fs::write(file, bytes).map_err(Error::io("writing a gateway's files"))?;
+        }
+        self.gateway.supervisor().restart().await
     }
 
     async fn gateway_dies(&self) -> Result<()> {
@@ -228,6 +254,9 @@ impl<'a> Scene<'a> {
 
     pub(super) fn mend_site(&self) -> Result<()> {
         self.site.uplink().mend();
+        self.site.broker_rule().mend();
+        self.factory.door().broker_host().mend();
+        self.factory.platform().store();
         self.site.ot_network().mend();
         self.site.power_unit().set_feed(Feed { mains: true, ups_charged: true });
         if self.device.is_some() {
@@ -243,6 +272,10 @@ impl<'a> Scene<'a> {
         self.gateway.module().mend();
         supervisor.set_memory_budget(supervisor.config().memory_budget);
         self.mend_outbox()?;
+        supervisor.thaw().await?;
+        if self.damage == Damage::GatewayCertificate {
+            self.gateway_certificate(Validity::current()).await?;
+        }
         if self.damage == Damage::MemoryLimit {
             // It may be up for the moment that it takes to run out of memory.
             supervisor.kill().await?;

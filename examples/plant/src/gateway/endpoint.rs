@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Gateway,
-    field::{self, Held, Reach},
+    field::{self, Held, Polls, Reach},
     health::{Health, LogEntry},
 };
 use crate::{
@@ -46,6 +46,14 @@ pub async fn certificate(address: SocketAddr, device: &str) -> Result<Held> {
     ask(address, &format!("certificate {device}")).await
 }
 
+/// Asks the gateway at `address` what its polls of a device returned.
+///
+/// # Errors
+/// When it does not answer, or has no such device.
+pub async fn polls(address: SocketAddr, device: &str) -> Result<Polls> {
+    ask(address, &format!("polls {device}")).await
+}
+
 async fn ask<T: DeserializeOwned>(address: SocketAddr, question: &str) -> Result<T> {
     // The gateway waits itself while it tries a device, and must have time to say that it tried in vain.
     line::ask_for(address, question, 2 * line::ANSWER_WITHIN).await
@@ -63,6 +71,9 @@ pub(super) async fn answer(gateway: &Gateway, question: &str) -> String {
             Ok(device) => line::reply(Ok(field::held(device).await)),
             Err(error) => line::reply::<Held>(Err(error)),
         },
+        Some(("polls", device)) => {
+            line::reply(gateway.device(device).map(|device| gateway.polls_of(&device.id)))
+        }
         _ => line::reply::<()>(Err(Error::Refused(format!("no such question: {question}")))),
     }
 }

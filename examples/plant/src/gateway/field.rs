@@ -1,11 +1,13 @@
 //! A gateway's OT side: reading, reaching and looking at the devices behind it.
 
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{
@@ -26,6 +28,8 @@ use crate::{
 
 /// How long a device may take to answer on the OT network.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1000);
+/// How many polls of a device a gateway remembers.
+const POLLS_KEPT: usize = 512;
 
 /// A device behind a gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +73,25 @@ pub enum Held {
         /// What happened instead.
         why: String,
     },
+}
+
+/// The polls of one device that a gateway remembers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Polls {
+    /// Each poll, oldest first: when it ended, and whether it was answered.
+    pub made: VecDeque<(DateTime<Utc>, bool)>,
+    /// From when on they are complete; none while all are kept.
+    pub complete_from: Option<DateTime<Utc>>,
+}
+
+impl Polls {
+    pub(super) fn enter(&mut self, answered: bool) {
+        if self.made.len() == POLLS_KEPT {
+            self.made.pop_front();
+            self.complete_from = self.made.front().map(|(at, _)| *at);
+        }
+        self.made.push_back((Utc::now(), answered));
+    }
 }
 
 pub(super) async fn read(device: &FieldDevice) -> Result<String> {

@@ -88,6 +88,7 @@ mod tests {
             observed_at: DateTime::UNIX_EPOCH,
             source: Source::new("table"),
             details: [Detail::new("firmware", "2.0.0")].into_iter().collect(),
+            accounts_for: None,
         }
     }
 

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use iot_runbook::{
     fact::Source,
     probe::{
-        Bridged, BridgedRequest, DeviceProbe, GatewayHealth, GatewayProbe, HealthRequest, KafkaProbe,
-        LagFacts, LagRequest, LastSeenAnswer, LastSeenRequest, NetworkProbe, OtPathsRequest, PathsTried,
-        ProbeError, Probes, PublishingLog, PublishingRequest, Receipts, ReceiptsRequest, ServiceStateAnswer,
-        ServiceStateRequest, SitePathsRequest,
+        Bridged, BridgedRequest, BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, DeviceProbe,
+        FieldPolls, FieldPollsRequest, GatewayHealth, GatewayProbe, HealthRequest, KafkaProbe, LagFacts,
+        LagRequest, LastSeenAnswer, LastSeenRequest, NetworkProbe, PathsTried, ProbeError, Probes, Receipts,
+        ReceiptsRequest, ServiceStateAnswer, ServiceStateRequest, SitePathsRequest,
     },
 };
 
@@ -50,8 +50,8 @@ impl Obstacle {
 
     /// What is left to ask with.
     pub fn before(self, adapters: Adapters) -> Probes {
-        let Adapters { device, broker, gateway, network, cert_store, power } = adapters;
-        let mut probes = Probes::new().with_broker(broker);
+        let Adapters { device, broker, gateway, network, cert_store, power, platform } = adapters;
+        let mut probes = Probes::new().with_broker(broker).with_platform(platform);
         probes = match self {
             Self::RegistryFails => probes.with_device(Arc::new(FailingRegistry(device))),
             _ => probes.with_device(device),
@@ -113,7 +113,7 @@ impl GatewayProbe for Hanging {
         pending().await
     }
 
-    async fn publishing(&self, _: &PublishingRequest) -> Result<PublishingLog, ProbeError> {
+    async fn field_polls(&self, _: &FieldPollsRequest) -> Result<FieldPolls, ProbeError> {
         pending().await
     }
 }
@@ -130,7 +130,11 @@ impl NetworkProbe for Failing {
         Err(ProbeError::failed("the network monitor answers nonsense"))
     }
 
-    async fn ot_paths(&self, _: &OtPathsRequest) -> Result<PathsTried, ProbeError> {
+    async fn device_path(&self, _: &DevicePathRequest) -> Result<DevicePath, ProbeError> {
+        Err(ProbeError::failed("the network monitor answers nonsense"))
+    }
+
+    async fn broker_path(&self, _: &BrokerPathRequest) -> Result<BrokerPath, ProbeError> {
         Err(ProbeError::failed("the network monitor answers nonsense"))
     }
 }

@@ -56,7 +56,7 @@ fn hypothesis(hypothesis: &Hypothesis) -> String {
     let behind = hypothesis.blocked_at.as_ref().map_or_else(String::new, |step| format!(", behind {step}"));
     let by = hypothesis.supported_by.iter().map(fact).collect::<Vec<_>>();
     let by = if by.is_empty() { String::new() } else { format!("; {}", by.join(", ")) };
-    format!("      {:>3.0} %  {}{behind}{by}", hypothesis.share * 100.0, hypothesis.conclusion)
+    format!("      {:>3.0} %  {}{behind}{by}", hypothesis.share * 100.0, hypothesis.cause)
 }
 
 fn fact(fact: &Fact) -> String {

@@ -51,7 +51,8 @@ fn said(diagnosis: &Diagnosis, record: &Record) -> Option<String> {
                 _ => format!("known already: {check}"),
             }
         }
-        Recorded::NoSubject { check, .. } => format!("{check}: nothing that it could be asked of is named"),
+        Recorded::NotNamed { check, part, .. } => format!("{check}: not asked, since no {part} is named"),
+        Recorded::Accounted { share, .. } => format!("{:.0} % accounted for", share * 100.0),
         Recorded::Elapsed { elapsed, .. } => format!("{} since the alert", length(elapsed)),
         Recorded::PersonAsked { question, .. } => format!("asks a person: {question}"),
         Recorded::PersonAnswered { value: Some(value), by, details, .. } => {

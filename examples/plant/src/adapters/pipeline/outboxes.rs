@@ -42,7 +42,7 @@ impl EdgeBufferProbe for Outboxes {
         let told = Outbox::new(now, covered(request.period, account.complete_from, now))
             .with_capacity(account.capacity)
             .with_peak_used(account.peak_used)
-            .with_dropped(account.dropped)
+            .with_device_dropped(account.dropped)
             .with_unsent(account.unsent)
             .with_delivered(account.delivered);
         Ok(match account.oldest_unsent {
