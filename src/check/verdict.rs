@@ -53,7 +53,9 @@ impl Verdict {
             Self::Known { value, observed_at, details } => {
                 Observation::Known(Evidence { value, observed_at, source, details })
             }
-            Self::Unknown { reason, details } => Observation::Unknown(Unknown { reason, source, details }),
+            Self::Unknown { reason, details } => {
+                Observation::Unknown(Unknown { reason, source, details, retry_after: None })
+            }
         }
     }
 

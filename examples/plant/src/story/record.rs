@@ -51,7 +51,7 @@ fn said(diagnosis: &Diagnosis, record: &Record) -> Option<String> {
                 _ => format!("known already: {check}"),
             }
         }
-        Recorded::NoSubject { check, .. } => format!("{check}: nothing that it could be asked of is named"),
+        Recorded::NotNamed { check, part, .. } => format!("{check}: not asked, no {part} is named"),
         Recorded::Elapsed { elapsed, .. } => format!("{} since the alert", length(elapsed)),
         Recorded::PersonAsked { question, .. } => format!("asks a person: {question}"),
         Recorded::PersonAnswered { value: Some(value), by, details, .. } => {
