@@ -177,3 +177,73 @@ impl ActRegistry for LocalActs {
         self.end_claim(act, stage, by, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::Context;
+
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::subject::Scope;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    /// What a claim comes to at once; `None` where it waits.
+    fn claim(acts: &LocalActs, key: &ActKey, by: u128, seconds: i64) -> Option<Claim> {
+        let claim = acts.claim(key, Stage::Approval, DiagnosisId::new(Ulid(by)), at(seconds));
+        match pin!(claim).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(claim) => Some(claim),
+            Poll::Pending => None,
+        }
+    }
+
+    fn settle(acts: &LocalActs, key: &ActKey, by: u128, settled: Settled, seconds: i64) {
+        let settle = acts.settle(key, Stage::Approval, DiagnosisId::new(Ulid(by)), settled, at(seconds));
+        assert!(pin!(settle).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    }
+
+    fn approved() -> Settled {
+        Settled::Approved { by: "ann".into() }
+    }
+
+    #[test]
+    fn results_are_shared_once_each_and_for_a_while() {
+        let acts = LocalActs::new(TimeDelta::seconds(60));
+        let key = ActKey::new("restart", Scope::Gateway, "gw-2");
+        let shared = Some(Claim::Settled { settled: approved(), of: DiagnosisId::new(Ulid(1)) });
+        assert_eq!(claim(&acts, &key, 1, 0), Some(Claim::Mine));
+        assert_eq!(claim(&acts, &key, 2, 0), None);
+        // Another target, and the same name of another kind, are other acts.
+        assert_eq!(claim(&acts, &ActKey::new("restart", Scope::Gateway, "gw-3"), 2, 0), Some(Claim::Mine));
+        assert_eq!(claim(&acts, &ActKey::new("restart", Scope::Device, "gw-2"), 2, 0), Some(Claim::Mine));
+        // Who does not hold it settles nothing.
+        settle(&acts, &key, 2, approved(), 1);
+        assert_eq!(claim(&acts, &key, 2, 1), None);
+        settle(&acts, &key, 1, approved(), 2);
+        assert_eq!(claim(&acts, &key, 2, 3), shared);
+        assert_eq!(claim(&acts, &key, 3, 61), shared);
+        // The second again, since its runbook came around: it asks for itself, and others wait for it.
+        assert_eq!(claim(&acts, &key, 2, 61), Some(Claim::Mine));
+        assert_eq!(claim(&acts, &key, 4, 61), None);
+        settle(&acts, &key, 2, approved(), 61);
+        assert_eq!(claim(&acts, &key, 4, 121), Some(Claim::Mine));
+    }
+
+    #[test]
+    fn a_claim_without_a_result_is_free_again() {
+        let acts = LocalActs::default();
+        let key = ActKey::new("restart", Scope::Gateway, "gw-2");
+        assert_eq!(claim(&acts, &key, 1, 0), Some(Claim::Mine));
+        settle(&acts, &key, 1, Settled::Nobody, 0);
+        assert_eq!(claim(&acts, &key, 2, 0), Some(Claim::Mine));
+        acts.release(&key, Stage::Approval, DiagnosisId::new(Ulid(1)));
+        assert_eq!(claim(&acts, &key, 3, 0), None, "another's claim is not released");
+        acts.release(&key, Stage::Approval, DiagnosisId::new(Ulid(2)));
+        assert_eq!(claim(&acts, &key, 3, 0), Some(Claim::Mine));
+    }
+}

@@ -86,14 +86,14 @@ impl<'a> Run<'a> {
                 }
             }
             let mut until = until.map(|until| until.signed_duration_since(now).to_std().unwrap_or_default());
-            let mut look_again = false;
+            let mut second_look = None;
             if let Some(finding) = finding {
                 self.finish_telling().await;
                 let Some(pause) = self.pause_before_second_look() else {
                     self.news.refuse_rest(self.diagnosis, driver.clock.now());
                     return Ok(finding);
                 };
-                (until, look_again) = (Some(pause), true);
+                (until, second_look) = (Some(pause), Some(pause));
             }
             let until = deadline.as_ref().map(Deadline::left).into_iter().chain(until).min();
             let done = self.wait(until).await;
@@ -103,7 +103,8 @@ impl<'a> Run<'a> {
             let passed = if done.is_none() { gained.max(until.unwrap_or_default()) } else { gained };
             match done {
                 Some(done) => self.give_back(done, now),
-                None if look_again && passed >= until.unwrap_or_default() => {
+                // A deadline may have cut the pause short.
+                None if second_look.is_some() && second_look == until => {
                     self.second_looks += 1;
                     // It could go on before the pause, and nothing has happened since.
                     let _ = self.diagnosis.go_on(now);

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn each_kind_has_its_reason() {
         for (error, reason) in [
-            (ProbeError::transient("x"), UnknownReason::Failed),
+            (ProbeError::transient("x"), UnknownReason::Unavailable),
             (ProbeError::timeout("x"), UnknownReason::Timeout),
             (ProbeError::refused("x"), UnknownReason::Refused),
             (ProbeError::failed("x"), UnknownReason::Failed),

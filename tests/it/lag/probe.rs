@@ -20,7 +20,7 @@ use iot_runbook::probe::{
     Messages, ProbeError, Probes, Rejections, Rows, SessionState, StorageRefusals,
 };
 use iot_runbook::subject::{Subject, Trigger};
-use iot_runbook::time::{ManualClock, Period};
+use iot_runbook::time::{Clock, ManualClock, Period};
 use ulid::Ulid;
 
 use super::streams::at;
@@ -30,7 +30,7 @@ fn period() -> Period {
 }
 
 /// A Kafka whose bridge lost nothing; of the lag it tells what the windows hold, or never answers.
-struct Kafka(Option<Vec<Window>>);
+struct Kafka(Option<Vec<Window>>, Arc<ManualClock>);
 
 #[async_trait]
 impl KafkaProbe for Kafka {
@@ -42,40 +42,63 @@ impl KafkaProbe for Kafka {
         let Some(windows) = &self.0 else { return pending().await };
         let partitions =
             windows.iter().zip(0..).map(|(window, number)| partition_lag(number, window, request.period));
-        Ok(LagFacts::new(at(3700), request.period).with_partitions(partitions.collect()))
+        Ok(LagFacts::new(self.1.now(), request.period).with_partitions(partitions.collect()))
     }
 
     async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError> {
-        Ok(Bridged::new(at(3700), request.period, 100))
+        Ok(Bridged::new(self.1.now(), request.period, 100))
     }
 }
 
 /// An hour online in which all 100 messages came to Kafka, and 40 rows came of them. So many were rejected.
-fn run(kafka: Kafka, rejected: u64) -> (Diagnosis, Finding) {
+fn run(windows: Option<Vec<Window>>, rejected: u64) -> (Diagnosis, Finding) {
+    let now: DateTime<Utc> = at(3700);
+    let clock = Arc::new(ManualClock::new(now));
+    let kafka = Kafka(windows, clock.clone());
+    // What an adapter says holds at the time at which it is asked.
+    let asked = || {
+        let clock = clock.clone();
+        move || clock.now()
+    };
     let source = || Source::from_static("memory");
     let mut broker = MockBrokerProbe::new();
     broker.expect_source().returning(source);
-    broker.expect_connection_log().returning(|request| {
-        Ok(Some(ConnectionLog::new(at(3700), request.period).with_at_start(SessionState::Up)))
+    broker.expect_connection_log().returning({
+        let now = asked();
+        move |request| Ok(Some(ConnectionLog::new(now(), request.period).with_at_start(SessionState::Up)))
     });
-    broker.expect_messages().returning(|request| Ok(Messages::new(at(3700), request.period, 100)));
+    broker.expect_messages().returning({
+        let now = asked();
+        move |request| Ok(Messages::new(now(), request.period, 100))
+    });
     let mut telemetry = MockTelemetryProbe::new();
     telemetry.expect_source().returning(source);
-    telemetry.expect_rows().returning(|_| Ok(Rows::new(at(3700), 100, 40)));
-    telemetry
-        .expect_storage_refusals()
-        .returning(|request| Ok(StorageRefusals::new(at(3700), request.period, 0)));
+    telemetry.expect_rows().returning({
+        let now = asked();
+        move |_| Ok(Rows::new(now(), 100, 40))
+    });
+    telemetry.expect_storage_refusals().returning({
+        let now = asked();
+        move |request| Ok(StorageRefusals::new(now(), request.period, 0))
+    });
     let mut schema = MockSchemaProbe::new();
     schema.expect_source().returning(source);
-    schema
-        .expect_rejections()
-        .returning(move |request| Ok(Rejections::new(at(3700), request.period, rejected)));
+    schema.expect_rejections().returning({
+        let now = asked();
+        move |request| Ok(Rejections::new(now(), request.period, rejected))
+    });
     let mut dedup = MockDedupLogProbe::new();
     dedup.expect_source().returning(source);
-    dedup.expect_dropped().returning(|request| Ok(Dropped::new(at(3700), request.period, 0, 0)));
+    dedup.expect_dropped().returning({
+        let now = asked();
+        move |request| Ok(Dropped::new(now(), request.period, 0, 0))
+    });
     let mut deadband = MockDeadbandProbe::new();
     deadband.expect_source().returning(source);
-    deadband.expect_deadband().returning(|request| Ok(DeadbandFacts::new(at(3700), request.period)));
+    deadband.expect_deadband().returning({
+        let now = asked();
+        move |request| Ok(DeadbandFacts::new(now(), request.period))
+    });
     let probes = Probes::new()
         .with_broker(Arc::new(broker))
         .with_kafka(Arc::new(kafka))
@@ -84,8 +107,6 @@ fn run(kafka: Kafka, rejected: u64) -> (Diagnosis, Finding) {
         .with_dedup_log(Arc::new(dedup))
         .with_deadband(Arc::new(deadband));
     let set = catalog::set().unwrap();
-    let now: DateTime<Utc> = at(3700);
-    let clock = Arc::new(ManualClock::new(now));
     let timer = Arc::new(SimulatedTimer::new(clock.clone()));
     let driver = Driver::new(&set, &Checks::builtin(), probes, timer).unwrap().with_clock(clock);
     let subject =
@@ -103,7 +124,7 @@ fn conclusions(finding: &Finding) -> Vec<&str> {
 
 #[test]
 fn a_lag_that_times_out_leaves_ranked_hypotheses_and_what_to_ask_next() {
-    let (diagnosis, finding) = run(Kafka(None), 0);
+    let (diagnosis, finding) = run(None, 0);
     assert_eq!(finding.ending(), Ending::Undetermined);
     assert!(diagnosis.trace().any(|record| {
         let line = record.to_string();
@@ -126,7 +147,7 @@ fn a_lag_that_times_out_leaves_ranked_hypotheses_and_what_to_ask_next() {
 
 #[test]
 fn what_another_probe_found_stands_beside_a_lag_that_times_out() {
-    let (_, finding) = run(Kafka(None), 55);
+    let (_, finding) = run(None, 55);
     assert_eq!(finding.ending(), Ending::Undetermined);
     assert_eq!(conclusions(&finding), ["ingestion-overloaded", "schema-mismatch"]);
     assert_eq!(finding.next_probe().map(|next| &*next.step), Some("consumer-lag"));
@@ -153,7 +174,7 @@ fn windows_of_the_engine_answer_the_step() {
         (vec![fine(), Window::default()], None),
         (vec![], None),
     ] {
-        let (_, finding) = run(Kafka(Some(windows)), 0);
+        let (_, finding) = run(Some(windows), 0);
         assert_eq!(finding.conclusion(), conclusion, "{finding:?}");
     }
 }

@@ -438,3 +438,80 @@ fn act_keys_name_action_target_incident_and_visit() {
         assert_eq!(second, format!("restart/gateway:gw-2/{named}/1"));
     }
 }
+
+#[test]
+fn short_waits_may_be_late_by_a_minute() {
+    let set = RunbookSet::new([Document::from_toml(SELF).unwrap().validate().unwrap()]).unwrap();
+    for (seconds, long) in [(2, false), (61, false), (62, true)] {
+        let mut diagnosis = player::begin(&set, "self", NOW);
+        let _ = diagnosis.poll(NOW + TimeDelta::seconds(seconds));
+        let found = diagnosis.trace().any(|record| record.what == Recorded::Anomaly(Anomaly::LongWait));
+        assert_eq!(found, long, "{seconds} s");
+    }
+}
+
+#[test]
+fn future_is_a_value_only_where_it_is_declared() {
+    let press = include_str!("press.toml");
+    let tolerant = press.replace("longest = \"2d\"", "longest = \"2d\"\nclock_tolerance = \"10m\"");
+    assert_ne!(tolerant, press);
+    for (text, ahead, seen_to, heard_known) in [
+        (press, TimeDelta::seconds(30), "pause", true),
+        (press, TimeDelta::seconds(31), "session", false),
+        (&*tolerant, TimeDelta::minutes(10), "session", true),
+        (&*tolerant, TimeDelta::seconds(601), "session", false),
+    ] {
+        let runbooks = [text, include_str!("feed.toml")];
+        let set =
+            RunbookSet::new(runbooks.map(|text| Document::from_toml(text).unwrap().validate().unwrap()))
+                .unwrap();
+        let future = Value::Instant(NOW + ahead);
+        // `seen` declares it: a branch takes it, and the anomaly is recorded beyond the tolerance.
+        let mut diagnosis = player::begin(&set, "press", NOW);
+        for value in [choice("state", "odd"), future] {
+            let Output::Probe(request) = diagnosis.poll(NOW) else { panic!() };
+            assert_eq!(request.clock_tolerance(), set.find("press").unwrap().clock_tolerance());
+            diagnosis.answer(request.id, known(value), NOW).unwrap();
+        }
+        assert_eq!(diagnosis.step(), seen_to, "{ahead}");
+        let found = |diagnosis: &Diagnosis| {
+            diagnosis.trace().any(|record| record.what == Recorded::Anomaly(Anomaly::Future))
+        };
+        assert_eq!(found(&diagnosis), !heard_known, "{ahead}");
+        // `heard` does not: it is unknown.
+        let mut diagnosis = player::begin(&set, "press", NOW);
+        for value in [choice("state", "stands"), Value::Flag(true), future] {
+            let Output::Probe(request) = diagnosis.poll(NOW) else { panic!() };
+            diagnosis.answer(request.id, known(value), NOW).unwrap();
+        }
+        assert_eq!(diagnosis.step() == "slow", heard_known, "{ahead}");
+        assert_eq!(found(&diagnosis), !heard_known, "{ahead}");
+    }
+}
+
+#[test]
+fn a_period_that_is_not_named_is_listed() {
+    let (_, Output::Concluded(finding)) =
+        at(&[("state", choice("state", "runs")), ("back", Value::Flag(false))], 7)
+    else {
+        panic!()
+    };
+    assert_eq!(finding.conclusion(), Some("worn"));
+    let [unasked] = finding.unasked() else { panic!("{:?}", finding.unasked()) };
+    assert_eq!((&*unasked.step, &*unasked.part, unasked.scope.name()), ("share", "period", "device"));
+}
+
+#[test]
+fn branches_keep_the_causes_that_they_support() {
+    let press = SET.find("press").unwrap();
+    let exits = |step: &str| -> Vec<Option<Vec<String>>> {
+        let step = press.step(press.find(step).unwrap()).unwrap();
+        let causes = |causes: &[Box<str>]| causes.iter().map(ToString::to_string).collect();
+        step.kind.exits().map(|(_, exit)| exit.supports.as_deref().map(causes)).collect()
+    };
+    let line = Some(vec!["line".to_owned()]);
+    // Runs, stands, odd, unknown.
+    assert_eq!(exits("state"), [None, line, Some(Vec::new()), None]);
+    let group = |step: &str| press.step(press.find(step).unwrap()).unwrap().group.as_deref();
+    assert_eq!((group("restart"), group("state")), (Some("gateway"), None));
+}
