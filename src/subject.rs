@@ -325,7 +325,7 @@ mod tests {
             (device.clone(), "press-07"),
             (behind.clone(), "press-07"),
             (behind.clone().with_own_session(), "press-07"),
-            (behind.clone().with_gateway_session(), "gw-2"),
+            (behind.with_gateway_session(), "gw-2"),
             (device.clone().with_gateway_session(), "press-07"),
         ] {
             assert_eq!(subject.name_of(Scope::Session), Some(name), "{subject:?}");
