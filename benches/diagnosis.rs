@@ -75,7 +75,7 @@ fn walk(case: &Case<'_>) -> Result<Finding, Failure> {
                 diagnosis.answer(request.id, Observation::known(value, now, case.source.clone()), now)?;
             }
             Output::Alert(_) => {}
-            Output::Concluded(finding) => return Ok(finding),
+            Output::Concluded(finding) => return Ok(*finding),
             other => return Err(format!("{other:?}").into()),
         }
     }

@@ -1,23 +1,32 @@
 //! The diagnosis: a runbook being walked, without I/O.
 //!
-//! A [`Diagnosis`] is told answers and the time, and tells what it wants next. It reads no clock, opens no
+//! A [`Diagnosis`] receives answers and the time, and returns what it wants next. It reads no clock, opens no
 //! socket and spawns nothing, so a test drives it by hand and a service drives it with what it has:
 //!
-//! 1. [`Diagnosis::poll`] until it says [`Output::Pending`] or [`Output::Concluded`]. Each request comes once.
-//! 2. Do what was asked, in any order and as concurrently as you like, and give back each result:
-//!    [`Diagnosis::answer`] a probe, [`Diagnosis::approve`] an action, [`Diagnosis::acted`] after it,
-//!    [`Diagnosis::reply`] to a question. Say that an alert is [`Diagnosis::told`].
+//! 1. Call [`Diagnosis::poll`] until it returns [`Output::Pending`] or [`Output::Concluded`]. Each request comes once.
+//! 2. Do what was asked, in any order and as concurrently as you like, and pass each result back:
+//!    [`Diagnosis::answer`] for a probe, [`Diagnosis::approve`] for an action, [`Diagnosis::acted`] after it,
+//!    [`Diagnosis::reply`] for a question, [`Diagnosis::told`] when an alert is delivered.
 //! 3. After every answer, and at the latest at `Pending`'s instant, poll again.
+//!
+//! The world may speak first: [`Diagnosis::inform`] pushes a fact in, [`Diagnosis::withdraw`] ends a diagnosis that
+//! nobody wants any more.
 //!
 //! What holds, whatever comes in:
 //!
-//! - Only `poll` and the answers move it, and both take the time. A clock that steps back or jumps is recorded
-//!   as an [`Anomaly`]; a wait keeps its length.
+//! - Only `poll`, the answers and news move it, and each takes the time. A clock that steps back or jumps is recorded
+//!   as an [`Anomaly`]; a wait keeps its length. Every diagnosis ends, at the latest after the runbook's `longest`.
 //! - An answer that is late, repeated or unknown is refused and changes nothing.
+//! - A timeout is no answer yet: it is asked again, with growing pauses. A diagnosis that ends undetermined because of
+//!   such failures can [go on](Diagnosis::go_on) later.
 //! - An unknown value is never taken for healthy. The step says what it means, or the diagnosis explores: it
-//!   asks whatever is still possible and ends with [`Hypothesis`] values. It never acts on one.
+//!   asks whatever is still possible and ends with [`Hypothesis`] values. It never acts on one. A part that the subject
+//!   does not name is not unknown: nobody asks about it, and the [`Finding`] lists it.
+//! - Right before it acts, and before it says that something is still wrong, it looks again where the runbook says so.
 //! - What happened is the trace, and the trace is the state: [`Diagnosis::bundle`] is what you save and what
 //!   you show, and [`Diagnosis::resume`] walks it again, entry by entry.
+//! - Requests, alerts and findings are values of their own that serialise. Each request carries its [`Situation`]: what
+//!   the step is, and the facts that led there.
 //!
 //! The driver does all this over async adapters; see `driver`.
 
@@ -39,26 +48,28 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::fact::Observation;
-use crate::runbook::{Fingerprint, RunbookSet};
+use crate::runbook::step::StepIndex;
+use crate::runbook::{Fingerprint, Runbook, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
 use explore::Exploration;
 use hypothesis::Explored;
 use log::{Log, Place};
-use open::{OpenRequests, Wants};
+use machine::Retry;
+use open::{Asking, Open, OpenRequests, Wants};
 use output::Context;
-use outputs::DueAlert;
 
 pub use anomaly::Anomaly;
 pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
-pub use error::{AnswerError, NoSuchRunbook};
+pub use error::{AnswerError, CannotGoOn, NewsError, NoSuchRunbook};
 pub use finding::{
     Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted, Unanswered, Unasked,
+    UnderWay,
 };
 pub use hypothesis::Unanswerable;
 pub use output::{
-    ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding, DiagnosisId,
-    DiagnosisIdError, Output, ProbeRequest, Reply, RequestId,
+    ActKey, ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding,
+    DiagnosisId, DiagnosisIdError, NoRandomness, Output, ProbeRequest, Reply, RequestId, Situation,
 };
 
 /// One walk through a runbook; see the [module](self) for how to drive it.
@@ -97,6 +108,8 @@ pub struct Diagnosis {
     answers: Vec<Option<u32>>,
     /// Requests without an answer.
     open: OpenRequests,
+    /// Questions that rest before they are asked again.
+    retries: Vec<Retry>,
     place: Place,
     phase: Phase,
     /// The handover steps that wait for the runbooks they called, the innermost last.
@@ -111,7 +124,9 @@ pub struct Diagnosis {
     now: DateTime<Utc>,
     /// The time that passed on the diagnosis's own account; it never runs back.
     elapsed: TimeDelta,
-    /// The same at the latest entry of the log before time passed last, and how many entries there were then.
+    /// How much of that were jumps of the clock.
+    jumped: TimeDelta,
+    /// The elapsed time at the latest entry of the log before time passed last, and how many entries there were then.
     logged_elapsed: TimeDelta,
     logged: u32,
     /// The first entry whose facts count.
@@ -136,9 +151,11 @@ enum Phase {
     Probing,
     /// A check that is asked later.
     Deferred {
+        began: TimeDelta,
         due: TimeDelta,
     },
     Waiting {
+        began: TimeDelta,
         due: TimeDelta,
     },
     Person {
@@ -164,15 +181,10 @@ enum Phase {
 }
 
 impl Phase {
-    /// Whether time alone moves it on.
-    const fn falls_due(&self) -> bool {
-        !matches!(self, Self::Probing | Self::LookingAgain(_) | Self::Exploring(_) | Self::Ended)
-    }
-
     fn due(&self) -> Option<TimeDelta> {
         match self {
-            Self::Deferred { due }
-            | Self::Waiting { due }
+            Self::Deferred { due, .. }
+            | Self::Waiting { due, .. }
             | Self::Person { due, .. }
             | Self::Approving { due, .. }
             | Self::Rechecking { due, .. }
@@ -259,19 +271,19 @@ impl Diagnosis {
     /// When it must be polled again at the latest, by the clock that it is given.
     #[must_use]
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
-        let left = self.phase.due()?.checked_sub(&self.elapsed).unwrap_or(TimeDelta::MAX);
+        let left = self.next_due()?.checked_sub(&self.elapsed).unwrap_or(TimeDelta::MAX);
         Some(crate::time::saturating_add(self.now, left))
     }
 
     fn fingerprint(&self) -> Fingerprint {
         let set = &self.context.set;
-        set.fingerprint(self.runbook()).unwrap_or(Fingerprint::from_bytes([0; 32]))
+        set.fingerprint_at(self.context.entry).unwrap_or(Fingerprint::from_bytes([0; 32]))
     }
 }
 
 /// Driving it.
 impl Diagnosis {
-    /// Begins to walk the named runbook of the set.
+    /// Begins to walk the named runbook of the set, the newest version of it.
     ///
     /// # Errors
     /// [`NoSuchRunbook`] where the set has none of that name.
@@ -283,18 +295,30 @@ impl Diagnosis {
         trigger: Trigger,
         now: DateTime<Utc>,
     ) -> Result<Self, NoSuchRunbook> {
-        let found = runbooks.position(runbook).and_then(|at| Some((at, runbooks.runbook(at)?.start())));
-        let Some((entry, start)) = found else {
-            let known = runbooks.runbooks().map(|known| known.name()).collect::<Vec<_>>().join(", ");
-            return Err(NoSuchRunbook { name: runbook.to_owned(), known });
-        };
+        match runbooks.position(runbook) {
+            Some(entry) => Ok(Self::begin_at(id.into(), runbooks, entry, subject, trigger, now)),
+            None => Err(NoSuchRunbook::of(runbook, runbooks)),
+        }
+    }
+
+    /// Begins to walk the runbook at that position of the set, which is there.
+    fn begin_at(
+        id: DiagnosisId,
+        runbooks: &RunbookSet,
+        entry: u32,
+        subject: Subject,
+        trigger: Trigger,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let start = runbooks.runbook(entry).map_or(StepIndex(0), Runbook::start);
         let set = runbooks.clone();
         let queries = set.queries().len();
         let mut diagnosis = Self {
             log: Log::new(),
             answers: vec![None; queries],
-            context: Arc::new(Context { id: id.into(), set, entry, subject, trigger, started_at: now }),
+            context: Arc::new(Context { id, incident: None, set, entry, subject, trigger, started_at: now }),
             open: OpenRequests::default(),
+            retries: Vec::new(),
             place: Place { runbook: entry, step: start },
             phase: Phase::Ended,
             callers: Vec::new(),
@@ -303,6 +327,7 @@ impl Diagnosis {
             told_ahead: Vec::new(),
             now,
             elapsed: TimeDelta::zero(),
+            jumped: TimeDelta::zero(),
             logged_elapsed: TimeDelta::zero(),
             logged: 0,
             epoch: 0,
@@ -316,27 +341,25 @@ impl Diagnosis {
             alerts_told: 0,
         };
         diagnosis.begin();
-        Ok(diagnosis)
+        diagnosis
+    }
+
+    /// Names the incident that it belongs to, where several diagnoses belong to one: acts carry it, so that the same act
+    /// of two of them has one [idempotency key](ActRequest::idempotency_key). Without it each is its own incident.
+    #[must_use]
+    pub fn with_incident(mut self, incident: impl Into<Box<str>>) -> Self {
+        Arc::make_mut(&mut self.context).incident = Some(incident.into());
+        self
     }
 
     /// What it wants next. Call it until it says [`Output::Pending`] or [`Output::Concluded`].
     pub fn poll(&mut self, now: DateTime<Utc>) -> Output {
         self.advance(now);
-        if self.alerts_handed_out < self.alerts_due
-            && let Some(due) = self.next_alert()
-        {
-            let DueAlert { place, exit, at, number } = due;
-            return Output::Alert(Alert { context: Arc::clone(&self.context), place, exit, at, number });
+        if let Some(alert) = self.next_alert() {
+            return Output::Alert(alert);
         }
-        if let Some(open) = self.open.hand_out() {
-            if let Wants::Answer { query } = open.wants {
-                let (id, context, place) = (open.request, Arc::clone(&self.context), open.place);
-                let (since, query) = (self.since, query as usize);
-                return Output::Probe(ProbeRequest { context, since, id, place, query });
-            }
-            if let Some(output) = self.hand_out(open) {
-                return output;
-            }
+        if let Some(output) = self.open.hand_out().and_then(|open| self.hand_out(open)) {
+            return output;
         }
         match self.phase {
             Phase::Ended => Output::Concluded(Box::new(Finding::of(self))),
@@ -367,8 +390,10 @@ impl Diagnosis {
         }
     }
 
-    /// Answers a probe. A value that is not of the check's domain, or is older than the check allows, counts as
-    /// unknown.
+    /// Answers a probe. A value that is not of the check's domain, older than the check allows, or dated in the future
+    /// counts as unknown. One that is unknown for a reason that may pass (a timeout) is asked again under a new number,
+    /// with growing pauses, until 30 s have passed since it was first asked (or the check's `stale_after`, where that is
+    /// shorter); only then it is unknown.
     ///
     /// # Errors
     /// [`AnswerError::NotOpen`], [`AnswerError::WrongKind`]; the answer has changed nothing then.
@@ -382,11 +407,16 @@ impl Diagnosis {
         let Wants::Answer { query } = wants else {
             return Err(wants.refuse(request, "the answer to a probe"));
         };
-        if self.advance(now) {
-            self.opened(request)?;
-        }
+        self.advance(now);
+        let Open { place, attempt, first, .. } =
+            *self.open.find(request).ok_or(AnswerError::NotOpen(request))?;
         let is_future = self.accept(query, &mut observation);
-        self.apply_answer(request, query, observation, is_future);
+        let exploring = matches!(self.phase, Phase::Exploring(_));
+        let asking = Asking { request, query, place, exploring, attempt, first };
+        match self.pause_before_retry(&asking, &observation) {
+            Some(pause) => self.ask_again_after(asking, observation, pause),
+            None => self.apply_answer(request, query, observation, is_future),
+        }
         Ok(())
     }
 

@@ -1,23 +1,27 @@
 //! The driver: one diagnosis over async adapters.
 //!
 //! A [`Driver`] polls a [`Diagnosis`], asks the adapters that the user supplied through [`Probes`], has people
-//! asked through the [`Operator`] and things done through the [`Actuator`], and feeds every result back the
-//! moment it comes. It decides nothing.
+//! asked through the [`Operator`] and things done through the [`Actuator`], and passes every result on the moment it
+//! arrives. It decides nothing.
 //!
-//! - Each attempt at a probe has a time limit; errors that say so are tried again, each time after a longer
-//!   pause; what stays unanswered is unknown.
+//! - Each question to an adapter has a time limit; an answer that fails for a moment is asked again by the diagnosis.
 //! - While the diagnosis explores, its probes run side by side.
+//! - Other tasks bring news through a [`Handle`]: a fact, or that the diagnosis is withdrawn.
+//! - Two diagnoses that want the same act on the same target share one approval and one execution, where their drivers
+//!   share an [`ActRegistry`].
 //! - The future of [`Driver::run`] may be dropped at any point. What was answered is in the diagnosis; what was
 //!   not is asked again by the next run, an act under the same idempotency key.
 //! - A probe that panics is unknown (`failed`), an act that panics has failed, and an operator that panics has not
-//!   answered, or not been told: the diagnosis goes on. (A program that is built to abort on panics does that.)
+//!   answered: the diagnosis goes on. (A program that is built to abort on panics does that.)
 //! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
 
 mod caught;
+mod handle;
 mod journal;
 mod people;
-mod retry;
+mod registry;
 mod run;
+mod second_look;
 mod timer;
 
 use std::sync::Arc;
@@ -29,9 +33,11 @@ use crate::probe::Probes;
 use crate::runbook::RunbookSet;
 use crate::time::{Clock, SystemClock};
 
+pub use handle::{Handle, Receipt};
 pub use journal::Journal;
 pub use people::{Actuator, NoActuator, NoOperator, Operator};
-pub use retry::RetryPolicy;
+pub use registry::{ActRegistry, Claim, LocalActs, Settled, Stage};
+pub use second_look::SecondLook;
 #[cfg(feature = "tokio")]
 pub use timer::TokioTimer;
 pub use timer::{SimulatedTimer, Sleep, Timer};
@@ -47,7 +53,9 @@ pub struct Driver {
     operator: Arc<dyn Operator>,
     actuator: Arc<dyn Actuator>,
     journal: Option<Arc<dyn Journal>>,
-    retry: RetryPolicy,
+    acts: Arc<dyn ActRegistry>,
+    time_limit: Duration,
+    second_look: Option<SecondLook>,
     deadline: Option<Duration>,
 }
 
@@ -84,7 +92,9 @@ impl Driver {
             operator: Arc::new(NoOperator),
             actuator: Arc::new(NoActuator),
             journal: None,
-            retry: RetryPolicy::default(),
+            acts: Arc::new(LocalActs::default()),
+            time_limit: Duration::from_secs(10),
+            second_look: None,
             deadline: None,
         })
     }
@@ -117,10 +127,27 @@ impl Driver {
         self
     }
 
-    /// How long each probe has, and how often it is tried.
+    /// How long one question to an adapter may take; after that it is unknown (`timeout`), and the diagnosis asks again.
+    /// Default 10 s. An alert that is being delivered when the diagnosis ends has as long.
     #[must_use]
-    pub const fn with_retry(mut self, retry: RetryPolicy) -> Self {
-        self.retry = retry;
+    pub const fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Where acts are shared. Drivers of one process that share a [`LocalActs`] act once for all their diagnoses that want
+    /// the same act on the same target; without this each driver has its own.
+    #[must_use]
+    pub fn with_acts(mut self, acts: Arc<dyn ActRegistry>) -> Self {
+        self.acts = acts;
+        self
+    }
+
+    /// Goes on with a diagnosis that ended undetermined since answers failed for a moment, see [`Diagnosis::go_on`];
+    /// without this such a run ends.
+    #[must_use]
+    pub const fn with_second_look(mut self, look: SecondLook) -> Self {
+        self.second_look = Some(look);
         self
     }
 
@@ -139,6 +166,14 @@ impl Driver {
     /// # Errors
     /// [`RunError::Deadline`] when the deadline passes, [`RunError::OtherRunbooks`] before anything is asked.
     pub async fn run(&self, diagnosis: &mut Diagnosis) -> Result<Finding, RunError> {
+        self.run_with(diagnosis, &Handle::new()).await
+    }
+
+    /// The same, with news from other tasks. News that is still there when the run ends is refused.
+    ///
+    /// # Errors
+    /// As [`Driver::run`].
+    pub async fn run_with(&self, diagnosis: &mut Diagnosis, news: &Handle) -> Result<Finding, RunError> {
         if !diagnosis.runbooks().asks_the_same(&self.runbooks) {
             return Err(RunError::OtherRunbooks);
         }
@@ -152,17 +187,17 @@ impl Driver {
                 runbook = diagnosis.runbook(),
                 device = %diagnosis.subject().device,
             );
-            run::Run::new(self, diagnosis).drive().instrument(span).await
+            run::Run::new(self, diagnosis, news).drive().instrument(span).await
         }
         #[cfg(not(feature = "tracing"))]
-        run::Run::new(self, diagnosis).drive().await
+        run::Run::new(self, diagnosis, news).drive().await
     }
 }
 
 impl std::fmt::Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Driver")
-            .field("retry", &self.retry)
+            .field("time_limit", &self.time_limit)
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }

@@ -15,7 +15,7 @@
 //! | [`probe`] | the questions to your systems, as traits: facts, never verdicts | write adapters |
 //! | [`check`] | turns an adapter's answer into one value, in one pure function for each check | register checks of your own |
 //! | [`diagnosis`] | the machine: poll, answer, waits, acts, hypotheses, trace, saved state | drive it yourself, save and resume, rehearse runbooks |
-//! | [`driver`] | the async loop: time limits, retries, people, acts | run a diagnosis over your adapters |
+//! | [`driver`] | the async loop: time limits, news, people, shared acts | run a diagnosis over your adapters |
 //! | [`certificate`] | certificates read from DER and PEM; the stages of their lives; the lifecycle of a device's certificate and its worker; the daily sweep, the schedule and the messages of renewals; the prevention checklist | read certificates, tell what is due, renew and recover, spread renewals |
 //! | [`dedup`] | deduplication that tells copies from collisions, and says what it dropped | put every message of an ingestion service through it |
 //! | [`deadband`] | which samples of a tag are worth reporting: filters, a swinging door, an audit of the band | filter at a gateway, and know what that hides |

@@ -316,3 +316,28 @@ mod interval {
         Ok(interval)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_is_always_named_after_its_holder() {
+        let device = Subject::device("press-07");
+        let behind = device.clone().with_gateway("gw-2");
+        for (subject, name) in [
+            (device.clone(), "press-07"),
+            (behind.clone(), "press-07"),
+            (behind.clone().with_own_session(), "press-07"),
+            (behind.with_gateway_session(), "gw-2"),
+            (device.clone().with_gateway_session(), "press-07"),
+        ] {
+            assert_eq!(subject.name_of(Scope::Session), Some(name), "{subject:?}");
+            let text = serde_json::to_string(&subject).unwrap();
+            assert_eq!(serde_json::from_str::<Subject>(&text).unwrap(), subject);
+            // What was saved before reads as not known.
+            assert_eq!(text.contains("session"), subject.session != SessionHolder::NotKnown);
+        }
+        assert!(Scope::ALL.iter().all(|scope| scope.is_always_named() == device.name_of(*scope).is_some()));
+    }
+}

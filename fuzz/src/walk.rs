@@ -58,7 +58,7 @@ pub fn against_the_model(choices: &mut Choices<'_>) {
     let set = runbooks(choices);
     let runbook = choices.pick(catalog::names());
     let triggered_at = NOW - TimeDelta::seconds(choices.pick(&[0, 1, 299, 300, 600, 1_800, 3_999]));
-    let world = World { unknowns: choices.below(6) as u64, seed: choices.long() };
+    let world = World { unknowns: choices.below(6) as u64, seed: choices.long(), news: choices.below(4) };
     let resume = choices.one_in(4);
     let expected = Model::walk(&set, runbook, player::subject(), world, triggered_at, NOW);
     let diagnosis = player::play(player::begin(&set, runbook, triggered_at), world, |diagnosis| {

@@ -92,7 +92,9 @@ impl Verdict {
             Self::Known { value, observed_at, details } => {
                 Observation::Known(Evidence { value, observed_at, source, details, accounts_for: None })
             }
-            Self::Unknown { reason, details } => Observation::Unknown(Unknown { reason, source, details }),
+            Self::Unknown { reason, details } => {
+                Observation::Unknown(Unknown { reason, source, details, retry_after: None })
+            }
         }
     }
 

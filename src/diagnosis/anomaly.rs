@@ -23,6 +23,11 @@ pub enum Anomaly {
     IdleLoop,
     /// The diagnosis waited 10 000 times.
     TooManyWaits,
+    /// A wait, or a question that was put off, took more than twice as long as asked, and over a minute more: the clock
+    /// jumped, or the service slept. What was known before is asked again.
+    LongWait,
+    /// The diagnosis took longer than its runbook allows.
+    TooLong,
     /// The clock stepped back 1 000 times.
     ClockUnusable,
     /// An answer, or the instant in it, was dated in the future by more than the clock tolerance. It is kept; its value
@@ -42,6 +47,8 @@ impl Anomaly {
             Self::NoInstant => "a wait found no instant to wait for",
             Self::IdleLoop => "a loop came around without any time passing",
             Self::TooManyWaits => "it waited 10 000 times without coming to an end",
+            Self::LongWait => "a wait took more than twice as long as asked",
+            Self::TooLong => "it took longer than its runbook allows",
             Self::ClockUnusable => "the clock stepped back 1 000 times",
             Self::Future => "an answer was dated in the future, beyond what clocks may differ by",
             Self::NoBranch => "no branch takes the value",

@@ -20,7 +20,7 @@ use crate::subject::{Subject, Trigger};
 pub(super) use record::{record, render};
 
 /// The version of the form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A diagnosis as a document, for any self-describing serde format (JSON, TOML, YAML, CBOR).
 ///
@@ -43,6 +43,9 @@ pub struct Bundle {
     pub subject: Subject,
     /// What began it.
     pub trigger: Trigger,
+    /// The incident that it belongs to; `None`: the diagnosis itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Box<str>>,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// What the clock said last.
@@ -92,6 +95,10 @@ pub enum Recorded {
     Asked { request: RequestId, check: Box<str>, of: Box<str>, exploring: bool },
     /// It was answered. Without `took` a person was asked then, or the diagnosis explored.
     Answered { request: RequestId, check: Box<str>, observation: RecordedObservation, took: Option<Took> },
+    /// A check did not answer, in a way that may pass: it is asked again after that pause.
+    Blipped { request: RequestId, check: Box<str>, observation: RecordedObservation, pause: String },
+    /// Somebody pushed in a fact.
+    News { check: Box<str>, observation: RecordedObservation },
     /// A check was answered that was asked while exploring.
     Explored { request: RequestId, check: Box<str>, observation: RecordedObservation },
     /// A check needed no asking: the record at that position has the answer.
@@ -134,6 +141,8 @@ pub enum Recorded {
     Called { runbook: Box<str> },
     /// It ended, with that conclusion or without one.
     Returned { conclusion: Option<Box<str>>, took: Option<Took> },
+    /// The called runbook was left, since a pushed fact led to an end of the caller.
+    Left,
     /// An alert came due.
     Alerted { severity: crate::runbook::step::Severity, text: Box<str> },
     /// Something was not as it should be.
@@ -142,6 +151,10 @@ pub enum Recorded {
     Concluded,
     /// Exploring ended with hypotheses.
     Undetermined,
+    /// The diagnosis went on, since answers had failed for a moment only.
+    WentOn,
+    /// It was withdrawn, `acting` while an act was under way.
+    Withdrawn { by: Source, why: Box<str>, acting: bool },
     /// The diagnosis could not go on.
     Aborted(Anomaly),
 }
@@ -162,7 +175,13 @@ pub enum RecordedObservation {
         accounts_for: Option<f64>,
     },
     /// Nobody could tell.
-    Unknown { reason: UnknownReason, source: Source, details: Details },
+    Unknown {
+        reason: UnknownReason,
+        source: Source,
+        details: Details,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<String>,
+    },
 }
 
 /// A value as a document.
@@ -208,7 +227,7 @@ pub enum ResumeError {
     NoSuchRunbook(#[from] super::NoSuchRunbook),
     /// The runbook means something else now.
     #[error(
-        "runbook \"{runbook}\" has fingerprint {found}, the bundle was made with {saved}: resume it with the runbooks and thresholds it was begun with"
+        "runbook \"{runbook}\" has fingerprint {found}, the bundle was made with {saved}: add the version and thresholds that it was begun with to the set"
     )]
     OtherRunbook {
         /// The runbook.
@@ -242,6 +261,7 @@ impl Diagnosis {
             fingerprint: self.fingerprint(),
             subject: context.subject.clone(),
             trigger: context.trigger.clone(),
+            incident: context.incident.clone(),
             started_at: context.started_at,
             as_of: self.now,
             alerts_told: self.alerts_told,
@@ -269,15 +289,20 @@ impl Diagnosis {
         if bundle.digest != bundle.computed_digest() {
             return Err(ResumeError::Damaged);
         }
+        // Of several versions the one that it began with.
+        let entry = match runbooks.saved(&bundle.runbook, bundle.fingerprint) {
+            Ok(entry) => entry,
+            Err(None) => return Err(super::NoSuchRunbook::of(&bundle.runbook, runbooks).into()),
+            Err(Some(found)) => {
+                let (runbook, saved) = (bundle.runbook.clone(), bundle.fingerprint);
+                return Err(ResumeError::OtherRunbook { runbook, saved, found });
+            }
+        };
         let (subject, trigger) = (bundle.subject.clone(), bundle.trigger.clone());
         let mut diagnosis =
-            Self::new(bundle.diagnosis, runbooks, &bundle.runbook, subject, trigger, bundle.started_at)?;
-        if diagnosis.fingerprint() != bundle.fingerprint {
-            return Err(ResumeError::OtherRunbook {
-                runbook: bundle.runbook.clone(),
-                saved: bundle.fingerprint,
-                found: diagnosis.fingerprint(),
-            });
+            Self::begin_at(bundle.diagnosis, runbooks, entry, subject, trigger, bundle.started_at);
+        if let Some(incident) = &bundle.incident {
+            diagnosis = diagnosis.with_incident(incident.clone());
         }
         for (position, record) in bundle.records.iter().enumerate() {
             diagnosis.walk_again(position, record)?;
@@ -315,6 +340,7 @@ impl Diagnosis {
         match &record.what {
             Recorded::Answered { request, observation, .. }
             | Recorded::Explored { request, observation, .. }
+            | Recorded::Blipped { request, observation, .. }
             | Recorded::Rechecked { request, observation, .. } => {
                 let super::Wants::Answer { query } = self.opened(*request).map_err(refused)? else {
                     return Err(format!("request {request} is not open for an answer"));
@@ -338,6 +364,17 @@ impl Diagnosis {
                 let report = ActReport { outcome: *outcome, by: by.clone(), details: details.clone() };
                 self.acted(*request, report, at).map_err(refused)
             }
+            Recorded::News { check, observation } => {
+                let query =
+                    self.query_of(check).and_then(|query| self.context.set.queries().get(query as usize));
+                let domain = query.map(|query| query.domain.clone()).ok_or("no runbook asks the check")?;
+                let observation = observation.read(&domain)?;
+                self.inform_again(check, observation, at).map_err(|error| error.to_string())
+            }
+            Recorded::Withdrawn { by, why, .. } => {
+                self.withdraw(by.clone(), why.clone(), at).map_err(|error| error.to_string())
+            }
+            Recorded::WentOn => self.go_on(at).map_err(|error| error.to_string()),
             Recorded::Anomaly(Anomaly::ClockBack { to }) => {
                 self.advance(at);
                 self.advance(*to);
@@ -378,6 +415,7 @@ impl Bundle {
                 self.fingerprint,
                 &self.subject,
                 &self.trigger,
+                &self.incident,
                 self.started_at,
                 self.as_of,
                 self.alerts_told,

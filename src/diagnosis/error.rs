@@ -1,6 +1,7 @@
 //! What a diagnosis does not take.
 
 use super::output::RequestId;
+use crate::runbook::{Runbook, RunbookSet};
 
 /// The set has no runbook of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +11,14 @@ pub struct NoSuchRunbook {
     pub name: String,
     /// The names that there are.
     pub known: String,
+}
+
+impl NoSuchRunbook {
+    pub(super) fn of(name: &str, runbooks: &RunbookSet) -> Self {
+        let mut known: Vec<&str> = runbooks.runbooks().map(Runbook::name).collect();
+        known.dedup();
+        Self { name: name.to_owned(), known: known.join(", ") }
+    }
 }
 
 /// An answer that was not taken: it has changed nothing. (The time that came with it counts: what was due by then,
@@ -49,3 +58,42 @@ pub enum AnswerError {
         differs: &'static str,
     },
 }
+
+/// News that was not taken: nothing has changed. (The time that came with it counts.)
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NewsError {
+    /// The diagnosis has ended.
+    #[error("the diagnosis has ended; begin a new one")]
+    Ended,
+    /// No runbook of the set asks the check.
+    #[error("no runbook of the set asks a check `{check}`; name one that a step asks")]
+    NoSuchCheck {
+        /// Its id.
+        check: Box<str>,
+    },
+    /// The value is not one of the check's.
+    #[error("check `{check}`: {value} is no value of its domain; one is: {domain}")]
+    NotInDomain {
+        /// Its id.
+        check: Box<str>,
+        /// The value.
+        value: String,
+        /// The values that it can have.
+        domain: String,
+    },
+    /// An unknown value is no news.
+    #[error("check `{check}`: the pushed value is unknown; push a known one, or nothing")]
+    Unknown {
+        /// Its id.
+        check: Box<str>,
+    },
+}
+
+/// A diagnosis that cannot go on: it has not ended undetermined for want of answers that may come by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "nothing can be asked again: the diagnosis did not end undetermined by answers that failed for a moment"
+)]
+#[non_exhaustive]
+pub struct CannotGoOn;

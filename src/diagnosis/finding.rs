@@ -9,7 +9,7 @@ use super::bundle;
 use super::hypothesis::{Candidate, Explored, Unanswerable};
 use super::log::{Entry, Event, Place, Said, Word};
 use super::output::{Context, DiagnosisId, Reply};
-use crate::fact::{Details, Observation};
+use crate::fact::{Details, Observation, Source};
 use crate::runbook::step::{CheckSource, Severity, Step, StepIndex, StepKind};
 use crate::subject::{Scope, Subject};
 
@@ -49,6 +49,25 @@ pub enum Ending {
     Undetermined,
     /// It could not go on.
     Aborted(Anomaly),
+    /// Somebody withdrew it.
+    Withdrawn {
+        /// Who.
+        by: Source,
+        /// Why.
+        why: Box<str>,
+        /// The act that was under way, which nobody has stopped.
+        under_way: Option<UnderWay>,
+    },
+}
+
+/// An act whose report was still awaited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UnderWay {
+    /// The id of the action.
+    pub action: Box<str>,
+    /// The name of its target, where the subject names one.
+    pub target: Option<Box<str>>,
 }
 
 /// A root cause that is still consistent with everything that is known. A single survivor is still a hypothesis.
@@ -283,7 +302,7 @@ impl Finding {
         let last = diagnosis.log.entries().last();
         let mut finding = Self {
             diagnosis: context.id,
-            runbook: context.runbook_name(diagnosis.place).into(),
+            runbook: diagnosis.runbook().into(),
             subject: context.subject.clone(),
             ending: Ending::Undetermined,
             at: last.map_or(diagnosis.now, |entry| entry.at),
@@ -302,12 +321,18 @@ impl Finding {
             called: Vec::new(),
             anomalies: Vec::new(),
         };
+        finding.gather(diagnosis);
         match last.map(|entry| &entry.event) {
             Some(Event::Concluded) => finding.conclude(context, diagnosis.place),
             Some(Event::Aborted(anomaly)) => finding.ending = Ending::Aborted(*anomaly),
+            Some(Event::Withdrawn { said, acting }) => {
+                if let Some(Word::Withdrawn { by, why }) = diagnosis.log.word(*said) {
+                    let under_way = if *acting { under_way(context, diagnosis.place) } else { None };
+                    finding.ending = Ending::Withdrawn { by: by.clone(), why: why.clone(), under_way };
+                }
+            }
             _ => finding.explored(diagnosis),
         }
-        finding.gather(diagnosis);
         finding
     }
 
@@ -370,6 +395,9 @@ impl Finding {
                 Event::NotNamed { .. } => self.leave_out(context, entry.place),
                 Event::Undetermined => explored = explorations.next(),
                 Event::Called { callee } => callees.push(*callee),
+                Event::Left => {
+                    callees.pop();
+                }
                 Event::Returned { conclusion, .. } => {
                     let Some(runbook) = callees.pop() else { continue };
                     let named = |step| Box::from(context.step_id(Place { runbook, step }));
@@ -393,6 +421,12 @@ impl Finding {
             }
         }
     }
+}
+
+fn under_way(context: &Context, place: Place) -> Option<UnderWay> {
+    let StepKind::Act(act) = &context.step(place)?.kind else { return None };
+    let target = context.subject.name_of(act.scope).map(Into::into);
+    Some(UnderWay { action: act.action.clone(), target })
 }
 
 /// What is kept of an entry: the note of the exit that was taken, or that something could not be asked again.
@@ -445,10 +479,36 @@ fn facts(diagnosis: &Diagnosis, entries: &[u32]) -> Vec<Fact> {
     entries.filter_map(|entry| fact_of(diagnosis, entry)).collect()
 }
 
+/// The facts that were found, in order; of a query that was asked again, the latest.
+pub(super) fn facts_so_far(diagnosis: &Diagnosis) -> Vec<Fact> {
+    let mut facts: Vec<(u32, Fact)> = Vec::new();
+    for entry in diagnosis.log.entries() {
+        let query = match &entry.event {
+            Event::Answered { query, .. }
+            | Event::Explored { query, .. }
+            | Event::News { query, .. }
+            | Event::Rechecked { query, .. } => Some(*query),
+            Event::PersonAnswered { .. } => {
+                let query = diagnosis.context.step(entry.place).and_then(|step| step.kind.query());
+                query.and_then(|query| diagnosis.context.set.query(entry.place.runbook, query))
+            }
+            _ => None,
+        };
+        if let Some(query) = query
+            && let Some(fact) = fact_of(diagnosis, entry)
+        {
+            facts.retain(|(before, _)| *before != query);
+            facts.push((query, fact));
+        }
+    }
+    facts.into_iter().map(|(_, fact)| fact).collect()
+}
+
 fn fact_of(diagnosis: &Diagnosis, entry: &Entry) -> Option<Fact> {
     let (query, observed) = match &entry.event {
         Event::Answered { query, observed, .. }
         | Event::Explored { query, observed, .. }
+        | Event::News { query, observed }
         | Event::Rechecked { query, observed, .. } => (*query, *observed),
         Event::Reused { entry, .. } => return fact_of(diagnosis, diagnosis.log.get(*entry)?),
         Event::PersonAnswered { said, .. } => return person_fact(diagnosis, entry.place, *said),

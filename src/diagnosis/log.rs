@@ -41,6 +41,7 @@ pub(super) enum Word {
     Reply(Reply),
     Approved(Source),
     Refused { by: Source, reason: Box<str> },
+    Withdrawn { by: Source, why: Box<str> },
     Report(ActReport),
 }
 
@@ -114,6 +115,10 @@ pub(super) enum Event {
     Asked { request: RequestId, query: u32, exploring: bool },
     /// A check was answered; without an exit the diagnosis explores then, or asks a person.
     Answered { request: RequestId, query: u32, observed: Observed, exit: Option<ExitIndex> },
+    /// A check did not answer, in a way that may pass: it is asked again after the pause.
+    Blipped { request: RequestId, query: u32, observed: Observed, pause: TimeDelta },
+    /// Somebody pushed a fact in.
+    News { query: u32, observed: Observed },
     /// A check was answered that was asked while exploring.
     Explored { request: RequestId, query: u32, observed: Observed },
     /// A check needs no asking: an earlier entry of this epoch has the answer.
@@ -151,6 +156,8 @@ pub(super) enum Event {
     Called { callee: u32 },
     /// It ended; without a conclusion it could not tell.
     Returned { conclusion: Option<StepIndex>, exit: ExitIndex },
+    /// The called runbook was left, since a pushed fact led to an end of the caller.
+    Left,
     /// An alert is due: the one of the entry's exit before this one.
     Alerted { exit: ExitIndex },
     /// Something was not as it should be.
@@ -159,6 +166,10 @@ pub(super) enum Event {
     Concluded,
     /// Exploring ended; the hypotheses are what can be told.
     Undetermined,
+    /// A diagnosis that ended undetermined goes on.
+    WentOn,
+    /// It is no longer wanted; whether the act of the step was under way.
+    Withdrawn { said: Said, acting: bool },
     /// The diagnosis can't go on.
     Aborted(Anomaly),
 }
@@ -168,6 +179,8 @@ impl Event {
     const fn observed(&self) -> Option<Observed> {
         match self {
             Self::Answered { observed, .. }
+            | Self::Blipped { observed, .. }
+            | Self::News { observed, .. }
             | Self::Explored { observed, .. }
             | Self::Rechecked { observed, .. } => Some(*observed),
             _ => None,

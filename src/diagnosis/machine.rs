@@ -1,6 +1,8 @@
 //! The transitions: how a diagnosis goes from step to step.
 
 mod apply;
+mod news;
+mod retry;
 mod time;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,6 +27,8 @@ const EXPIRED: ExitIndex = ExitIndex::Step(3);
 /// The exit of a wait.
 const OVER: ExitIndex = ExitIndex::Step(0);
 
+pub(super) use retry::Retry;
+
 impl Diagnosis {
     /// Enters the first step.
     pub(super) fn begin(&mut self) {
@@ -35,6 +39,7 @@ impl Diagnosis {
 
     /// Takes the exit of the present step, and goes on until something must be awaited.
     fn leave(&mut self, exit: ExitIndex) {
+        self.ask_no_more();
         let mut next = Some(exit);
         while let Some(index) = next {
             let Some(exit) = self.context.exit(self.place, index) else {
@@ -77,9 +82,11 @@ impl Diagnosis {
             match &step.kind {
                 StepKind::Check(CheckStep { after: Some(after), .. }) => {
                     let length = after.of(self.context.subject.reporting_interval());
-                    let due = self.after(length);
+                    if !self.count_wait() {
+                        return None;
+                    }
                     self.push(Event::WaitBegan { length });
-                    self.phase = Phase::Deferred { due };
+                    self.phase = Phase::Deferred { began: self.elapsed, due: self.after(length) };
                     return None;
                 }
                 StepKind::Check(check) => {
@@ -227,11 +234,18 @@ impl Diagnosis {
         }
     }
 
-    fn enter_wait(&mut self, length: Option<TimeDelta>, until: Option<Until>) -> Option<ExitIndex> {
-        self.since = self.now;
+    /// Counts a wait, or a question that is put off. False if there were too many.
+    fn count_wait(&mut self) -> bool {
         self.waits += 1;
         if self.waits > MOST_WAITS {
             self.abort(Anomaly::TooManyWaits);
+        }
+        self.waits <= MOST_WAITS
+    }
+
+    fn enter_wait(&mut self, length: Option<TimeDelta>, until: Option<Until>) -> Option<ExitIndex> {
+        self.since = self.now;
+        if !self.count_wait() {
             return None;
         }
         // Where a fact gives the end it is computed once, on the diagnosis's own time, and kept.
@@ -250,7 +264,7 @@ impl Diagnosis {
         let length = left.unwrap_or(TimeDelta::zero());
         self.push(Event::WaitBegan { length });
         if length > TimeDelta::zero() {
-            self.phase = Phase::Waiting { due: self.after(length) };
+            self.phase = Phase::Waiting { began: self.elapsed, due: self.after(length) };
             return None;
         }
         if self.came_around_idle() {
@@ -328,11 +342,14 @@ impl Diagnosis {
         };
         self.since = self.now;
         let due = self.after(within);
-        let earlier = self
-            .log
-            .entries()
-            .iter()
-            .filter(|entry| entry.place == self.place && matches!(entry.event, Event::ActBegan { .. }));
+        // Another step may do the same to the same target: that is another visit too.
+        let act = |place| match &self.context.step(place)?.kind {
+            StepKind::Act(act) => Some((&act.action, act.scope)),
+            _ => None,
+        };
+        let same = act(self.place);
+        let began = self.log.entries().iter().filter(|entry| matches!(entry.event, Event::ActBegan { .. }));
+        let earlier = began.filter(|entry| act(entry.place) == same);
         let visit = u32::try_from(earlier.count()).unwrap_or(u32::MAX);
         let request = self.open(Wants::Report);
         self.push(Event::ActBegan { request, visit });
@@ -415,7 +432,7 @@ impl Diagnosis {
 
     fn abort(&mut self, anomaly: Anomaly) {
         self.push(Event::Aborted(anomaly));
-        self.open.clear();
+        self.ask_no_more();
         self.phase = Phase::Ended;
     }
 
@@ -447,7 +464,8 @@ impl Diagnosis {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let entry = self.log.next();
-        self.open.add(Open { request, wants, entry, place, handed_out: false });
+        let first = self.elapsed;
+        self.open.add(Open { request, wants, entry, place, handed_out: false, attempt: 0, first });
         request
     }
 

@@ -1,5 +1,7 @@
 //! Requests without an answer.
 
+use chrono::TimeDelta;
+
 use super::AnswerError;
 use super::log::Place;
 use super::output::RequestId;
@@ -16,6 +18,21 @@ pub(super) struct Open {
     pub(super) entry: u32,
     pub(super) place: Place,
     pub(super) handed_out: bool,
+    /// How often it was asked before, and when first, on the diagnosis's own account of time.
+    pub(super) attempt: u32,
+    pub(super) first: TimeDelta,
+}
+
+/// A question to a check, as it was asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking {
+    pub(super) request: RequestId,
+    pub(super) query: u32,
+    pub(super) place: Place,
+    /// Whether it was asked while exploring.
+    pub(super) exploring: bool,
+    pub(super) attempt: u32,
+    pub(super) first: TimeDelta,
 }
 
 /// What a request is answered with.
@@ -53,6 +70,17 @@ impl OpenRequests {
 
     pub(super) fn remove(&mut self, request: RequestId) {
         self.0.retain(|open| open.request != request);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Open> {
+        self.0.iter()
+    }
+
+    /// Notes how often and since when the question is asked.
+    pub(super) fn count(&mut self, request: RequestId, attempt: u32, first: TimeDelta) {
+        for open in self.0.iter_mut().filter(|open| open.request == request) {
+            (open.attempt, open.first) = (attempt, first);
+        }
     }
 
     pub(super) fn clear(&mut self) {

@@ -7,10 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-use super::finding::Finding;
+use super::finding::{Fact, Finding};
 use super::log::{ExitIndex, Place};
 use crate::fact::{Detail, Details, Domain, Source, Value};
-use crate::runbook::step::{About, AlertText, Exit, Query, Recheck, Severity, Step, StepKind};
+use crate::runbook::step::{About, Exit, Query, Recheck, Severity, Step, StepKind};
 use crate::runbook::{CLOCK_TOLERANCE, Runbook, RunbookSet};
 use crate::subject::{Scope, Subject, Trigger};
 
@@ -49,11 +49,42 @@ pub struct DiagnosisIdError {
     text: String,
 }
 
+/// The operating system gave no random bits for an identity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system gave no random bits for an identity ({why}); make one with `DiagnosisId::new`")]
+pub struct NoRandomness {
+    why: String,
+}
+
 impl DiagnosisId {
     /// The identity that `ulid` is.
     #[must_use]
     pub const fn new(ulid: Ulid) -> Self {
         Self(ulid)
+    }
+
+    /// A new identity: the time, and 80 random bits of the operating system.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] where the operating system gives none.
+    ///
+    /// ```
+    /// use chrono::{TimeZone, Utc};
+    /// use iot_runbook::diagnosis::DiagnosisId;
+    ///
+    /// let now = Utc.timestamp_opt(1_800_000_000, 0).unwrap();
+    /// let (one, other) = (DiagnosisId::random(now)?, DiagnosisId::random(now)?);
+    /// assert_ne!(one, other);
+    /// assert_eq!(one.to_string()[..10], other.to_string()[..10], "both begin with the time");
+    /// # Ok::<(), iot_runbook::diagnosis::NoRandomness>(())
+    /// ```
+    pub fn random(now: DateTime<Utc>) -> Result<Self, NoRandomness> {
+        let mut random = [0; 16];
+        // Of the 128 bits of a ULID the first 48 are the time.
+        let (_, bytes) = random.split_at_mut(6);
+        getrandom::fill(bytes).map_err(|error| NoRandomness { why: error.to_string() })?;
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        Ok(Self(Ulid::from_parts(millis, u128::from_be_bytes(random))))
     }
 
     /// As a ULID.
@@ -125,9 +156,12 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// What stays the same through a diagnosis; shared by its requests.
+/// What stays the same through a diagnosis; shared by its probe requests.
+#[derive(Clone)]
 pub(super) struct Context {
     pub(super) id: DiagnosisId,
+    /// The incident that it belongs to; `None`: the diagnosis itself.
+    pub(super) incident: Option<Box<str>>,
     pub(super) set: RunbookSet,
     pub(super) entry: u32,
     pub(super) subject: Subject,
@@ -209,43 +243,71 @@ impl Context {
     }
 }
 
-macro_rules! context {
+/// Where a request comes from, and what led there: for whoever gets it. A value of its own that serialises.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Situation {
+    /// The diagnosis.
+    pub diagnosis: DiagnosisId,
+    /// The name of the runbook whose step asks.
+    pub runbook: Box<str>,
+    /// The id of the step.
+    pub step: Box<str>,
+    /// The step in a line; empty where the runbook gives no title.
+    pub title: Box<str>,
+    /// What the person who reads it should look at or do.
+    pub advice: Vec<Box<str>>,
+    /// Whom the diagnosis is about.
+    pub subject: Subject,
+    /// What began it.
+    pub trigger: Trigger,
+    /// The facts that led there, in the order in which they were found; of a check that was asked again, the latest.
+    pub facts: Vec<Fact>,
+}
+
+macro_rules! situation {
     ($($request:ident)*) => {$(
         impl $request {
+            /// Where it comes from, and the facts that led there.
+            #[must_use]
+            pub const fn situation(&self) -> &Situation {
+                &self.situation
+            }
+
             /// The diagnosis that asks.
             #[must_use]
-            pub fn diagnosis(&self) -> DiagnosisId {
-                self.context.id
+            pub const fn diagnosis(&self) -> DiagnosisId {
+                self.situation.diagnosis
             }
 
             /// Whom it is about.
             #[must_use]
-            pub fn subject(&self) -> &Subject {
-                &self.context.subject
+            pub const fn subject(&self) -> &Subject {
+                &self.situation.subject
             }
 
             /// What began the diagnosis.
             #[must_use]
-            pub fn trigger(&self) -> &Trigger {
-                &self.context.trigger
+            pub const fn trigger(&self) -> &Trigger {
+                &self.situation.trigger
             }
 
             /// The name of the runbook whose step asks.
             #[must_use]
             pub fn runbook(&self) -> &str {
-                self.context.runbook_name(self.place)
+                &self.situation.runbook
             }
 
             /// The id of the step that asks.
             #[must_use]
             pub fn step(&self) -> &str {
-                self.context.step_id(self.place)
+                &self.situation.step
             }
         }
     )*};
 }
 
-context!(ProbeRequest ApprovalRequest ActRequest AskRequest Alert);
+situation!(ApprovalRequest ActRequest AskRequest Alert);
 
 /// A check to be asked.
 #[derive(Clone, Debug)]
@@ -260,6 +322,36 @@ pub struct ProbeRequest {
 }
 
 impl ProbeRequest {
+    /// The diagnosis that asks.
+    #[must_use]
+    pub fn diagnosis(&self) -> DiagnosisId {
+        self.context.id
+    }
+
+    /// Whom it is about.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.context.subject
+    }
+
+    /// What began the diagnosis.
+    #[must_use]
+    pub fn trigger(&self) -> &Trigger {
+        &self.context.trigger
+    }
+
+    /// The name of the runbook whose step asks.
+    #[must_use]
+    pub fn runbook(&self) -> &str {
+        self.context.runbook_name(self.place)
+    }
+
+    /// The id of the step that asks.
+    #[must_use]
+    pub fn step(&self) -> &str {
+        self.context.step_id(self.place)
+    }
+
     /// What is asked: the check, its scope, its params, about now or the period.
     #[must_use]
     pub fn query(&self) -> &Query {
@@ -287,16 +379,40 @@ impl ProbeRequest {
 }
 
 /// An action to be approved by a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApprovalRequest {
     /// The number to answer under.
     pub id: RequestId,
-    pub(super) context: Arc<Context>,
-    pub(super) place: Place,
+    pub(super) situation: Situation,
     pub(super) action: Box<str>,
     pub(super) scope: Scope,
+    pub(super) target: Option<Box<str>>,
     pub(super) binding: Binding,
     pub(super) expires_at: DateTime<Utc>,
+}
+
+/// An act as diagnoses share it: the action and its target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ActKey {
+    /// The id of the action.
+    pub action: Box<str>,
+    /// What the target is, such as a gateway.
+    pub scope: Scope,
+    /// The name of the target.
+    pub target: Box<str>,
+}
+
+impl ActKey {
+    /// That action on that target.
+    #[must_use]
+    pub fn new(action: impl Into<Box<str>>, scope: Scope, target: impl Into<Box<str>>) -> Self {
+        Self { action: action.into(), scope, target: target.into() }
+    }
+
+    fn of(action: &str, scope: Scope, target: Option<&str>) -> Option<Self> {
+        target.map(|target| Self::new(action, scope, target))
+    }
 }
 
 /// What an approval is bound to: this step on this visit, this meaning of the runbook, this evidence. An
@@ -318,10 +434,16 @@ impl ApprovalRequest {
         &self.action
     }
 
-    /// The name of what it acts on, such as the gateway's.
+    /// The name of what it acts on, such as the gateway's; `None` where the subject does not name it.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
-        self.context.subject.name_of(self.scope)
+        self.target.as_deref()
+    }
+
+    /// The act as other diagnoses may want it too; `None` where the target has no name.
+    #[must_use]
+    pub fn act_key(&self) -> Option<ActKey> {
+        ActKey::of(&self.action, self.scope, self.target())
     }
 
     /// Which part of the subject it acts on.
@@ -364,15 +486,30 @@ pub struct Approval {
     pub(super) declined: Option<Box<str>>,
 }
 
+impl Approval {
+    /// Who gave it.
+    #[must_use]
+    pub const fn by(&self) -> &Source {
+        &self.by
+    }
+
+    /// Why it was refused; `None` where it was approved.
+    #[must_use]
+    pub fn declined(&self) -> Option<&str> {
+        self.declined.as_deref()
+    }
+}
+
 /// An action to be done.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActRequest {
     /// The number to report under.
     pub id: RequestId,
-    pub(super) context: Arc<Context>,
-    pub(super) place: Place,
+    pub(super) situation: Situation,
     pub(super) action: Box<str>,
     pub(super) scope: Scope,
+    pub(super) target: Option<Box<str>>,
+    pub(super) incident: Box<str>,
     pub(super) visit: u32,
     pub(super) expires_at: DateTime<Utc>,
 }
@@ -393,7 +530,19 @@ impl ActRequest {
     /// The name of what it acts on, such as the gateway's; `None` where the subject does not name it.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
-        self.context.subject.name_of(self.scope)
+        self.target.as_deref()
+    }
+
+    /// The act as other diagnoses may want it too; `None` where the target has no name.
+    #[must_use]
+    pub fn act_key(&self) -> Option<ActKey> {
+        ActKey::of(&self.action, self.scope, self.target())
+    }
+
+    /// The incident that it belongs to; see [`Diagnosis::with_incident`](super::Diagnosis::with_incident).
+    #[must_use]
+    pub fn incident(&self) -> &str {
+        &self.incident
     }
 
     /// After this a report comes too late.
@@ -402,11 +551,15 @@ impl ActRequest {
         self.expires_at
     }
 
-    /// The same for every hand-out of this act, and for no other: diagnosis, runbook, step, visit. An actuator
-    /// that has seen it does not act again.
+    /// Names the act: action, target, incident, and how often the diagnosis has begun it before. It is the same for every
+    /// hand-out of this act, also after a restart of the service, and for the same act of another diagnosis of the same
+    /// incident. An actuator that has seen it does not act again.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        format!("{}/{}/{}/{}", self.context.id, self.runbook(), self.step(), self.visit)
+        // `/` parts the names, so it is written otherwise within one.
+        let part = |text: &str| text.replace('%', "%25").replace('/', "%2F");
+        let (action, target) = (part(&self.action), part(self.target().unwrap_or_default()));
+        format!("{action}/{}:{target}/{}/{}", self.scope, part(&self.incident), self.visit)
     }
 }
 
@@ -424,7 +577,7 @@ pub enum ActOutcome {
 }
 
 /// The actuator's report.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ActReport {
     /// How it went.
@@ -463,12 +616,11 @@ impl ActReport {
 }
 
 /// A question to a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AskRequest {
     /// The number to answer under.
     pub id: RequestId,
-    pub(super) context: Arc<Context>,
-    pub(super) place: Place,
+    pub(super) situation: Situation,
     pub(super) question: Box<str>,
     pub(super) domain: Domain,
     pub(super) expires_at: DateTime<Utc>,
@@ -527,15 +679,14 @@ impl Reply {
     }
 }
 
-/// Something to be told.
-#[derive(Clone, Debug)]
+/// Something that people should know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    pub(super) context: Arc<Context>,
-    pub(super) place: Place,
-    /// The exit of the step that it stands on.
-    pub(super) exit: ExitIndex,
-    pub(super) at: DateTime<Utc>,
+    pub(super) situation: Situation,
     pub(super) number: u32,
+    pub(super) severity: Severity,
+    pub(super) text: Box<str>,
+    pub(super) at: DateTime<Utc>,
 }
 
 impl Alert {
@@ -547,23 +698,19 @@ impl Alert {
 
     /// How urgent it is.
     #[must_use]
-    pub fn severity(&self) -> Severity {
-        self.alert().map_or(Severity::Critical, |alert| alert.severity)
+    pub const fn severity(&self) -> Severity {
+        self.severity
     }
 
     /// What it says.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.alert().map_or("", |alert| &alert.text)
+        &self.text
     }
 
     /// When it came up.
     #[must_use]
     pub const fn at(&self) -> DateTime<Utc> {
         self.at
-    }
-
-    fn alert(&self) -> Option<&AlertText> {
-        self.context.exit(self.place, self.exit)?.alert.as_ref()
     }
 }

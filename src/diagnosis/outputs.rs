@@ -1,13 +1,14 @@
-//! What is handed out of a diagnosis, beside probes.
+//! What is handed out of a diagnosis: requests and alerts.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Diagnosis;
-use super::log::{Event, ExitIndex, Place};
-use super::open::Open;
-use super::output::{ActRequest, ApprovalRequest, AskRequest, Output};
+use super::finding;
+use super::log::{Event, Place};
+use super::open::{Open, Wants};
+use super::output::{ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation};
 use crate::fact::Domain;
 use crate::runbook::step::{OnUnknown, Step, StepKind};
 
@@ -21,75 +22,88 @@ impl Diagnosis {
         self.alerts_handed_out = 0;
     }
 
-    pub(super) fn next_alert(&mut self) -> Option<DueAlert> {
+    pub(super) fn next_alert(&mut self) -> Option<Alert> {
         while let Some(entry) = self.log.entries().get(self.alerts_seen) {
             self.alerts_seen += 1;
-            if let Event::Alerted { exit } = entry.event {
-                let number = self.alerts_handed_out;
-                self.alerts_handed_out += 1;
-                if self.is_told(number) {
-                    continue;
-                }
-                return Some(DueAlert { place: entry.place, exit, at: entry.at, number });
+            let Event::Alerted { exit } = entry.event else { continue };
+            let (place, at, number) = (entry.place, entry.at, self.alerts_handed_out);
+            self.alerts_handed_out += 1;
+            let Some(alert) = self.context.exit(place, exit).and_then(|exit| exit.alert.as_ref()) else {
+                continue;
+            };
+            if self.is_told(number) {
+                continue;
             }
+            let (severity, text) = (alert.severity, alert.text.clone());
+            return Some(Alert { situation: self.situation(place), number, severity, text, at });
         }
         None
     }
 
-    /// The request, where it is no probe.
+    /// The request as it is handed out.
     pub(super) fn hand_out(&self, open: Open) -> Option<Output> {
         let entry = self.log.get(open.entry)?;
-        let place = entry.place;
-        let id = open.request;
-        let context = || Arc::clone(&self.context);
-        let expires_at = || self.due_at().unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let kind = &self.context.step(place)?.kind;
-        Some(match (&entry.event, kind) {
+        let (id, place) = (open.request, open.place);
+        if let Wants::Answer { query } = open.wants {
+            let (context, since, query) = (Arc::clone(&self.context), self.since, query as usize);
+            return Some(Output::Probe(ProbeRequest { context, since, id, place, query }));
+        }
+        let situation = self.situation(place);
+        let expires_at = self.due_at().unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let target = |scope| self.context.subject.name_of(scope).map(Into::into);
+        Some(match (&entry.event, &self.context.step(place)?.kind) {
             (Event::ApprovalAsked { .. }, StepKind::Act(act)) => Output::Approve(ApprovalRequest {
                 id,
-                context: context(),
-                place,
+                situation,
                 action: act.action.clone(),
                 scope: act.scope,
+                target: target(act.scope),
                 binding: self.binding(id)?,
-                expires_at: expires_at(),
+                expires_at,
             }),
             (Event::ActBegan { visit, .. }, StepKind::Act(act)) => Output::Act(ActRequest {
                 id,
-                context: context(),
-                place,
+                situation,
                 action: act.action.clone(),
                 scope: act.scope,
+                target: target(act.scope),
+                incident: self.context.incident.clone().unwrap_or_else(|| self.context.id.to_string().into()),
                 visit: *visit,
-                expires_at: expires_at(),
+                expires_at,
             }),
             (Event::PersonAsked { .. }, _) => {
                 let Question { text, domain, .. } = Question::of(self.context.step(place)?)?;
                 Output::Ask(AskRequest {
                     id,
-                    context: context(),
-                    place,
+                    situation,
                     question: text.into(),
                     domain: domain.clone(),
-                    expires_at: expires_at(),
+                    expires_at,
                 })
             }
             _ => return None,
         })
     }
 
+    /// What a request from that step shows.
+    fn situation(&self, place: Place) -> Situation {
+        let (step, context) = (self.context.step(place), &self.context);
+        Situation {
+            diagnosis: context.id,
+            runbook: context.runbook_name(place).into(),
+            step: context.step_id(place).into(),
+            title: step.map_or_else(Box::default, |step| step.title.clone()),
+            advice: step.map_or_else(Vec::new, |step| step.advice.to_vec()),
+            subject: context.subject.clone(),
+            trigger: context.trigger.clone(),
+            facts: finding::facts_so_far(self),
+        }
+    }
+
     /// The domain of the question at the present step.
     pub(super) fn asked_domain(&self) -> Option<&Domain> {
         Question::of(self.context.step(self.place)?).map(|question| question.domain)
     }
-}
-
-/// An alert that is to be handed out.
-pub(super) struct DueAlert {
-    pub(super) place: Place,
-    pub(super) exit: ExitIndex,
-    pub(super) at: DateTime<Utc>,
-    pub(super) number: u32,
 }
 
 /// What a step asks a person.

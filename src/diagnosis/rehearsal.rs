@@ -1,8 +1,8 @@
 //! Rehearsals: a runbook's tests, as data.
 //!
-//! A [`Rehearsal`] scripts what each step is told and says what must come of it. Time is simulated: a wait is
-//! over at once. [`Coverage`] tells which ways out of which steps a set of rehearsals never took, and
-//! [`every_way`] walks them all by itself.
+//! A [`Rehearsal`] scripts the answer to each step and the expected result. Time is simulated: a wait is
+//! over at once. [`Coverage`] reports which exits of which steps a set of rehearsals never took, and
+//! [`every_way`] takes them all by itself.
 
 mod exhaustive;
 mod sample;
@@ -18,10 +18,11 @@ use super::log::{Event, ExitIndex, Place};
 use super::{Bundle, Diagnosis, Ending, Finding, NoSuchRunbook};
 use crate::runbook::step::{OnUnknown, StepIndex, StepKind};
 use crate::runbook::{Runbook, RunbookSet};
-use crate::subject::{Scope, Subject, Trigger};
+use crate::subject::{SessionHolder, Subject, Trigger};
+use crate::time::saturating_add;
 
 pub use exhaustive::{EveryWay, every_way};
-pub use script::{Cue, Cues};
+pub use script::{Cue, Cues, TimedCue};
 
 /// One test of a runbook: facts in, steps and conclusion out.
 ///
@@ -33,9 +34,14 @@ pub use script::{Cue, Cues};
 /// | check | a choice, yes or no, a number, a count; a duration as text; an instant by its age (`35m`); `absent`; `{ unknown = "timeout" }`; any of these with the share that it accounts for, `{ value = "normal", accounts_for = 0.3 }` |
 /// | check that asks a person then | the person's answer, named `STEP.person`; without it nobody answers |
 /// | act | `done`, `refused`, `failed`, `expired`, or `declined` by the person who should approve; its recheck is named `STEP.recheck` |
+/// | conclusion | the answer to its `unless`, named `CONCLUSION.unless`; that of the runbook is named `unless` |
 /// | ask | an answer, or nothing |
 ///
-/// What is not told is unknown (`no-adapter`), and nobody answers.
+/// What is not told is unknown (`no-adapter`), and nobody answers. A list of tables `{ from, value }` changes with time:
+/// `power = [{ from = "0s", value = "lost" }, { from = "10m", value = "confirmed" }]`.
+///
+/// The subject names every part unless `names` says otherwise. `news` are facts that are pushed in while it runs, and a
+/// withdrawal.
 ///
 /// ```
 /// # #[cfg(feature = "toml")] {
@@ -65,11 +71,70 @@ pub struct Rehearsal {
     /// What each step is told.
     #[serde(default)]
     pub facts: BTreeMap<String, Cues>,
-    /// The parts that its subject does not name, of `gateway`, `site` and `pipeline`; it names all others.
+    /// The parts that the subject names beside the device: `tag`, `gateway`, `site`, `pipeline`, `period`. Left out: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<Part>>,
+    /// Who holds the session that carries its messages.
+    #[serde(default)]
+    pub session: SessionHolder,
+    /// How long before the rehearsal begins the trigger was raised, such as `10m`. Left out: at its begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triggered: Option<String>,
+    /// What is pushed in while it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unnamed: Vec<Scope>,
+    pub news: Vec<Push>,
     /// What must come of it.
     pub expect: Expected,
+}
+
+/// A part of a subject that it may leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Part {
+    /// A tag of the device.
+    Tag,
+    /// Its gateway.
+    Gateway,
+    /// Its site.
+    Site,
+    /// The pipeline of its messages.
+    Pipeline,
+    /// The past period in question.
+    Period,
+}
+
+/// Something that is pushed in while a rehearsal runs: a fact, `{ after = "10m", check = "device-back", value = true }`,
+/// or a withdrawal, `{ after = "10m", withdrawn = "the alert cleared" }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Push {
+    /// How long after the begin; the diagnosis must still be waiting for something then.
+    pub after: String,
+    /// The check whose value it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// The value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Cue>,
+    /// Why the diagnosis is withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<String>,
+}
+
+impl Push {
+    /// A fact: the value of that check, so long after the begin.
+    #[must_use]
+    pub fn fact(after: impl Into<String>, check: impl Into<String>, value: Cue) -> Self {
+        Self { after: after.into(), check: Some(check.into()), value: Some(value), withdrawn: None }
+    }
+
+    /// A withdrawal for that reason, so long after the begin.
+    #[must_use]
+    pub fn withdrawal(after: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { after: after.into(), check: None, value: None, withdrawn: Some(why.into()) }
+    }
 }
 
 /// What must come of a rehearsal; what is left out is not checked.
@@ -86,6 +151,12 @@ pub struct Expected {
     /// The causes of the hypotheses, the likeliest first, where it must end without a conclusion.
     #[serde(default)]
     pub hypotheses: Option<Vec<String>>,
+    /// The steps whose part nobody asked about, since the subject does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<Vec<String>>,
+    /// The reason for which it must end withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<String>,
 }
 
 /// What came of a rehearsal.
@@ -170,7 +241,10 @@ impl Rehearsal {
             name: name.into(),
             runbook: runbook.into(),
             facts: BTreeMap::new(),
-            unnamed: Vec::new(),
+            names: None,
+            session: SessionHolder::NotKnown,
+            triggered: None,
+            news: Vec::new(),
             expect: Expected::default(),
         }
     }
@@ -179,6 +253,20 @@ impl Rehearsal {
     #[must_use]
     pub fn tell(mut self, step: impl Into<String>, cues: impl Into<Cues>) -> Self {
         self.facts.insert(step.into(), cues.into());
+        self
+    }
+
+    /// The same, of a subject that names only these parts beside the device.
+    #[must_use]
+    pub fn of_parts(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+        self.names = Some(parts.into_iter().collect());
+        self
+    }
+
+    /// The same, with this pushed in.
+    #[must_use]
+    pub fn push(mut self, news: Push) -> Self {
+        self.news.push(news);
         self
     }
 
@@ -215,6 +303,21 @@ impl Rehearsal {
                 return differs("the hypotheses", hypotheses.join(", "), came.join(", "));
             }
         }
+        if let Some(unasked) = &self.expect.unasked {
+            let came: Vec<_> = rehearsed.finding.unasked().iter().map(|unasked| &*unasked.step).collect();
+            if *unasked != came {
+                return differs("what nobody asked", unasked.join(", "), came.join(", "));
+            }
+        }
+        if let Some(why) = &self.expect.withdrawn {
+            let came = match rehearsed.finding.ending() {
+                Ending::Withdrawn { why, .. } => why.into(),
+                other => format!("{other:?}"),
+            };
+            if *why != came {
+                return differs("the withdrawal", why.clone(), came);
+            }
+        }
         Ok(rehearsed)
     }
 
@@ -223,33 +326,53 @@ impl Rehearsal {
     /// # Errors
     /// [`RehearsalError`] where it names what there is not, or tells a step what it can't be told.
     pub fn run(&self, runbooks: &RunbookSet) -> Result<Rehearsed, RehearsalError> {
-        let mut diagnosis = begin(runbooks, &self.runbook, &self.unnamed)?;
+        let ago = self
+            .triggered
+            .as_deref()
+            .map(|text| script::length(&self.name, "triggered", text))
+            .transpose()?;
+        let triggered_at = saturating_add(STAGE_TIME, -ago.unwrap_or_default());
+        let mut diagnosis = begin(runbooks, &self.runbook, self.subject(), triggered_at)?;
         script::Script::new(self, runbooks)?.play(&mut diagnosis)?;
         Ok(Rehearsed::of(&diagnosis))
+    }
+}
+
+impl Rehearsal {
+    fn subject(&self) -> Subject {
+        let mut subject = whole_subject();
+        let names = |part| self.names.as_ref().is_none_or(|names| names.contains(&part));
+        subject.tag = subject.tag.filter(|_| names(Part::Tag));
+        subject.gateway = subject.gateway.filter(|_| names(Part::Gateway));
+        subject.site = subject.site.filter(|_| names(Part::Site));
+        subject.pipeline = subject.pipeline.filter(|_| names(Part::Pipeline));
+        subject.period = subject.period.filter(|_| names(Part::Period));
+        subject.session = self.session;
+        subject
     }
 }
 
 /// When rehearsals take place; any instant would do.
 const STAGE_TIME: DateTime<Utc> = DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap();
 
-/// A diagnosis of a subject that names everything but `unnamed`.
-fn begin(runbooks: &RunbookSet, runbook: &str, unnamed: &[Scope]) -> Result<Diagnosis, NoSuchRunbook> {
+/// A subject that names everything, so that nothing is left out for want of a name.
+fn whole_subject() -> Subject {
     let period = crate::time::Period::ending(STAGE_TIME, TimeDelta::hours(1));
-    let mut subject = Subject::device("device")
+    Subject::device("device")
         .with_tag("tag")
         .with_gateway("gateway")
         .with_site("site")
         .with_pipeline("pipeline")
-        .with_period(period);
-    for scope in unnamed {
-        match scope {
-            Scope::Gateway => subject.gateway = None,
-            Scope::Site => subject.site = None,
-            Scope::Pipeline => subject.pipeline = None,
-            _ => {}
-        }
-    }
-    let trigger = Trigger::new("rehearsal", STAGE_TIME);
+        .with_period(period)
+}
+
+fn begin(
+    runbooks: &RunbookSet,
+    runbook: &str,
+    subject: Subject,
+    triggered_at: DateTime<Utc>,
+) -> Result<Diagnosis, NoSuchRunbook> {
+    let trigger = Trigger::new("rehearsal", triggered_at);
     Diagnosis::new(ulid::Ulid(0), runbooks, runbook, subject, trigger, STAGE_TIME)
 }
 

@@ -8,20 +8,24 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::caught::{Panicked, caught};
+use super::handle::{Handle, Pending};
+use super::registry::{Claim, Settled, Stage};
 use super::timer::{Sleep, Timer};
 use super::{Driver, RunError};
 use crate::check::CheckRequest;
 use crate::diagnosis::{
-    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Finding, Output,
-    ProbeRequest, Reply, RequestId,
+    ActKey, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, DiagnosisId,
+    Finding, Output, ProbeRequest, Reply, RequestId,
 };
-use crate::fact::{Observation, UnknownReason};
-use crate::probe::ProbeErrorKind;
+use crate::fact::{Detail, Observation, UnknownReason};
 
 /// A diagnosis with what is under way for it.
 pub(super) struct Run<'a> {
     driver: &'a Driver,
     diagnosis: &'a mut Diagnosis,
+    news: &'a Handle,
+    /// How often it went on after an undetermined end.
+    second_looks: u32,
     tasks: Vec<Task<'a>>,
 }
 
@@ -51,14 +55,16 @@ enum Done {
     Told(u32),
     /// Nobody answers: what was asked stays open until it expires.
     Nothing,
+    /// Another task has brought news.
+    News(Pending),
     Panicked(Purpose, Panicked),
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(driver: &'a Driver, diagnosis: &'a mut Diagnosis) -> Self {
+    pub(super) fn new(driver: &'a Driver, diagnosis: &'a mut Diagnosis, news: &'a Handle) -> Self {
         // An earlier run may have been dropped with requests under way.
         diagnosis.hand_out_again();
-        Self { driver, diagnosis, tasks: Vec::new() }
+        Self { driver, diagnosis, news, second_looks: 0, tasks: Vec::new() }
     }
 
     pub(super) async fn drive(mut self) -> Result<Finding, RunError> {
@@ -79,24 +85,43 @@ impl<'a> Run<'a> {
                     }
                 }
             }
+            let mut until = until.map(|until| until.signed_duration_since(now).to_std().unwrap_or_default());
+            let mut second_look = None;
             if let Some(finding) = finding {
                 self.finish_telling().await;
-                return Ok(finding);
+                let Some(pause) = self.pause_before_second_look() else {
+                    self.news.refuse_rest(self.diagnosis, driver.clock.now());
+                    return Ok(finding);
+                };
+                (until, second_look) = (Some(pause), Some(pause));
             }
-            let until = until.map(|until| until.signed_duration_since(now).to_std().unwrap_or_default());
             let until = deadline.as_ref().map(Deadline::left).into_iter().chain(until).min();
             let done = self.wait(until).await;
             let before = std::mem::replace(&mut now, driver.clock.now());
             let gained = now.signed_duration_since(before).to_std().unwrap_or_default();
             // What was slept has passed, whatever the clock says of it.
             let passed = if done.is_none() { gained.max(until.unwrap_or_default()) } else { gained };
-            if let Some(done) = done {
-                self.give_back(done, now);
+            match done {
+                Some(done) => self.give_back(done, now),
+                // A deadline may have cut the pause short.
+                None if second_look.is_some() && second_look == until => {
+                    self.second_looks += 1;
+                    // It could go on before the pause, and nothing has happened since.
+                    let _ = self.diagnosis.go_on(now);
+                }
+                None => {}
             }
             if let Some(deadline) = &mut deadline {
                 deadline.pass(passed)?;
             }
         }
+    }
+
+    /// How long to wait before the diagnosis, which has ended, is gone on with; `None` where it is not.
+    fn pause_before_second_look(&self) -> Option<Duration> {
+        let look = self.driver.second_look.filter(|look| self.second_looks < look.most)?;
+        let can = !self.diagnosis.can_go_on().is_empty();
+        can.then(|| look.pause(self.diagnosis.id(), self.second_looks))
     }
 
     /// Takes up everything that the diagnosis wants now. Gives the finding where it has ended, or else until
@@ -141,6 +166,10 @@ impl<'a> Run<'a> {
                 None
             }
             Done::Nothing => None,
+            Done::News(news) => {
+                news.give(self.diagnosis, now);
+                None
+            }
             Done::Panicked(purpose, panicked) => return self.give_back_panic(purpose, &panicked, now),
         };
         #[cfg(feature = "tracing")]
@@ -173,10 +202,13 @@ impl<'a> Run<'a> {
     /// Waits until something comes back, or for so long.
     async fn wait(&mut self, length: Option<Duration>) -> Option<Done> {
         let driver = self.driver;
-        let tasks = &mut self.tasks;
+        let (tasks, news) = (&mut self.tasks, self.news);
         // Made only when nothing is ready at once: most probes of a cache are.
         let mut sleep: Option<Sleep> = None;
         poll_fn(move |context| {
+            if let Some(news) = news.next(context.waker()) {
+                return Poll::Ready(Some(Done::News(news)));
+            }
             if let Some(done) = poll_any(tasks, context) {
                 return Poll::Ready(Some(done));
             }
@@ -201,7 +233,7 @@ impl<'a> Run<'a> {
             }
             if tasks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = within(&*self.driver.timer, self.driver.retry.attempt, all).await;
+        let _ = within(&*self.driver.timer, self.driver.time_limit, all).await;
     }
 }
 
@@ -272,12 +304,78 @@ fn poll_any(tasks: &mut Vec<Task<'_>>, context: &mut Context<'_>) -> Option<Done
     None
 }
 
+/// The word of a person, or that which another diagnosis got for the same act.
 async fn approve(driver: &Driver, request: ApprovalRequest) -> Done {
-    driver.operator.approve(&request).await.map_or(Done::Nothing, Done::Approval)
+    // What has no name is no target that two diagnoses could share.
+    let Some(key) = request.act_key() else {
+        return driver.operator.approve(&request).await.map_or(Done::Nothing, Done::Approval);
+    };
+    match driver.acts.claim(&key, Stage::Approval, request.diagnosis(), driver.clock.now()).await {
+        Claim::Settled { settled, .. } => match settled {
+            Settled::Approved { by } => Done::Approval(request.grant(by)),
+            Settled::Declined { by, reason } => Done::Approval(request.decline(by, reason)),
+            Settled::Reported(_) | Settled::Nobody => Done::Nothing,
+        },
+        Claim::Mine => {
+            let claimed = Claimed::new(driver, &key, Stage::Approval, request.diagnosis());
+            let approval = driver.operator.approve(&request).await;
+            let settled = approval.as_ref().map_or(Settled::Nobody, |approval| match approval.declined() {
+                None => Settled::Approved { by: approval.by().clone() },
+                Some(reason) => Settled::Declined { by: approval.by().clone(), reason: reason.into() },
+            });
+            claimed.settle(settled).await;
+            approval.map_or(Done::Nothing, Done::Approval)
+        }
+    }
 }
 
+/// The report of the actuator, or that of the same act for another diagnosis.
 async fn act(driver: &Driver, request: ActRequest) -> Done {
-    Done::Acted(request.id, driver.actuator.act(&request).await)
+    let Some(key) = request.act_key() else {
+        return Done::Acted(request.id, driver.actuator.act(&request).await);
+    };
+    match driver.acts.claim(&key, Stage::Execution, request.diagnosis(), driver.clock.now()).await {
+        Claim::Settled { settled: Settled::Reported(report), of } => {
+            let shared = Detail::new("done for diagnosis", of.to_string());
+            Done::Acted(request.id, report.with_details([shared]))
+        }
+        Claim::Settled { .. } => Done::Nothing,
+        Claim::Mine => {
+            let claimed = Claimed::new(driver, &key, Stage::Execution, request.diagnosis());
+            let report = driver.actuator.act(&request).await;
+            claimed.settle(Settled::Reported(report.clone())).await;
+            Done::Acted(request.id, report)
+        }
+    }
+}
+
+/// An act that this run has claimed. Dropped before it is settled, it is free for another.
+struct Claimed<'a> {
+    driver: &'a Driver,
+    key: &'a ActKey,
+    stage: Stage,
+    diagnosis: DiagnosisId,
+    is_settled: bool,
+}
+
+impl<'a> Claimed<'a> {
+    const fn new(driver: &'a Driver, key: &'a ActKey, stage: Stage, diagnosis: DiagnosisId) -> Self {
+        Self { driver, key, stage, diagnosis, is_settled: false }
+    }
+
+    async fn settle(mut self, settled: Settled) {
+        let now = self.driver.clock.now();
+        self.driver.acts.settle(self.key, self.stage, self.diagnosis, settled, now).await;
+        self.is_settled = true;
+    }
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.driver.acts.release(self.key, self.stage, self.diagnosis);
+        }
+    }
 }
 
 async fn ask(driver: &Driver, request: AskRequest) -> Done {
@@ -312,39 +410,21 @@ async fn probe(driver: &Driver, request: ProbeRequest, asked_at: Option<DateTime
     Done::Observed(request.id, observe(driver, &request, asked_at).await)
 }
 
-/// Asks until there is an answer, or trying again no longer helps; the first time at `asked_at`, where that is known.
-async fn observe(
-    driver: &Driver,
-    request: &ProbeRequest,
-    mut asked_at: Option<DateTime<Utc>>,
-) -> Observation {
+/// Asks once, at `asked_at` where that is known.
+async fn observe(driver: &Driver, request: &ProbeRequest, asked_at: Option<DateTime<Utc>>) -> Observation {
     let query = request.query();
-    let retry = &driver.retry;
-    let mut attempt = 1;
-    loop {
-        let (since, triggered_at) = (request.since(), request.trigger().at);
-        let now = asked_at.take().unwrap_or_else(|| driver.clock.now());
-        let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now)
-            .with_clock_tolerance(request.clock_tolerance());
-        let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
-        let failure = match within(&*driver.timer, retry.attempt, asked).await {
-            Some(Ok(observation)) => return observation,
-            Some(Err(error)) => error,
-            None => {
-                return Observation::unknown(
-                    UnknownReason::Timeout,
-                    &*query.check,
-                    format!("no answer within {:?}", retry.attempt),
-                );
-            }
-        };
-        let named = match failure.kind() {
-            ProbeErrorKind::Transient { retry_after } if attempt < retry.attempts => retry_after,
-            _ => return failure.into_observation(&*query.check),
-        };
-        let named = named.and_then(|pause| pause.to_std().ok());
-        driver.timer.sleep(retry.pause_after(attempt, named)).await;
-        attempt += 1;
+    let (since, triggered_at) = (request.since(), request.trigger().at);
+    let now = asked_at.unwrap_or_else(|| driver.clock.now());
+    let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now)
+        .with_clock_tolerance(request.clock_tolerance());
+    let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
+    match within(&*driver.timer, driver.time_limit, asked).await {
+        Some(Ok(observation)) => observation,
+        Some(Err(error)) => error.into_observation(&*query.check),
+        None => {
+            let text = format!("no answer within {:?}", driver.time_limit);
+            Observation::unknown(UnknownReason::Timeout, &*query.check, text)
+        }
     }
 }
 

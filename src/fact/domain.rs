@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Choice;
 
 /// Which values a check can come to: a kind, and whether "looked, and there is none" is one of them.
@@ -14,10 +16,60 @@ use super::Choice;
 /// assert!(!Value::Absent.is_of(&power));
 /// # Ok::<(), iot_runbook::fact::ChoicesError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Form", into = "Form")]
 pub struct Domain {
     kind: Kind,
     optional: bool,
+}
+
+/// A domain as it is written: `{ "kind": "flag" }`, `{ "kind": { "choice": ["up", "down"] }, "optional": true }`.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    kind: KindForm,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    optional: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KindForm {
+    Duration,
+    Instant,
+    Number,
+    Count,
+    Flag,
+    Choice(Vec<Box<str>>),
+}
+
+impl From<Domain> for Form {
+    fn from(Domain { kind, optional }: Domain) -> Self {
+        let kind = match kind {
+            Kind::Duration => KindForm::Duration,
+            Kind::Instant => KindForm::Instant,
+            Kind::Number => KindForm::Number,
+            Kind::Count => KindForm::Count,
+            Kind::Flag => KindForm::Flag,
+            Kind::Choice(choices) => KindForm::Choice(choices.0.to_vec()),
+        };
+        Self { kind, optional }
+    }
+}
+
+impl TryFrom<Form> for Domain {
+    type Error = ChoicesError;
+
+    fn try_from(Form { kind, optional }: Form) -> Result<Self, ChoicesError> {
+        let kind = match kind {
+            KindForm::Duration => Kind::Duration,
+            KindForm::Instant => Kind::Instant,
+            KindForm::Number => Kind::Number,
+            KindForm::Count => Kind::Count,
+            KindForm::Flag => Kind::Flag,
+            KindForm::Choice(names) => Kind::Choice(Choices::new(names)?),
+        };
+        Ok(Self { kind, optional })
+    }
 }
 
 /// The kind of a domain's values.

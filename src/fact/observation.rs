@@ -3,7 +3,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Value;
@@ -44,6 +44,8 @@ pub struct Unknown {
     pub source: Source,
     /// What they said, or what was missing, in words.
     pub details: Details,
+    /// How long to leave the asked system alone, where it says so.
+    pub retry_after: Option<TimeDelta>,
 }
 
 /// The kinds of reason why a value is unknown.
@@ -59,6 +61,8 @@ pub enum UnknownReason {
     Timeout,
     /// The asked system refused to answer (not authorised, forbidden).
     Refused,
+    /// The asked system failed to answer for the moment; it may well answer when it is asked again.
+    Unavailable,
     /// The asked system failed to answer.
     Failed,
     /// The answer is older than the check allows, or its log does not cover the period in question.
@@ -82,6 +86,7 @@ impl UnknownReason {
             Self::NoSubject => "no-subject",
             Self::Timeout => "timeout",
             Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
             Self::Failed => "failed",
             Self::Stale => "stale",
             Self::Future => "future",
@@ -89,6 +94,14 @@ impl UnknownReason {
             Self::NotInDomain => "not-in-domain",
             Self::NoAnswer => "no-answer",
         }
+    }
+}
+
+impl UnknownReason {
+    /// True if asking again may well help: a timeout, or a failure of the moment.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Self::Timeout | Self::Unavailable)
     }
 }
 
@@ -276,7 +289,16 @@ impl Observation {
     pub fn unknown(reason: UnknownReason, source: impl Into<Source>, text: impl Into<String>) -> Self {
         let text = text.into();
         let details = if text.is_empty() { Details::none() } else { Details::one("why", text) };
-        Self::Unknown(Unknown { reason, source: source.into(), details })
+        Self::Unknown(Unknown { reason, source: source.into(), details, retry_after: None })
+    }
+
+    /// The same unknown value, with how long to leave the asked system alone. A known value stays as it is.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Option<TimeDelta>) -> Self {
+        if let Self::Unknown(unknown) = &mut self {
+            unknown.retry_after = after;
+        }
+        self
     }
 
     /// The same observation with these details beside it.

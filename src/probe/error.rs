@@ -18,7 +18,7 @@ use crate::fact::{Observation, Source, UnknownReason};
 ///
 /// let busy = ProbeError::transient("the broker answers 503").with_retry_after(TimeDelta::seconds(2));
 /// assert!(busy.is_transient());
-/// assert_eq!(busy.unknown_reason(), UnknownReason::Failed);
+/// assert_eq!(busy.unknown_reason(), UnknownReason::Unavailable);
 /// ```
 #[derive(Clone, Debug)]
 pub struct ProbeError {
@@ -33,14 +33,13 @@ pub struct ProbeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProbeErrorKind {
-    /// It may well answer when it is asked again: retry, not before `retry_after` where that is given. Where
-    /// the retries are used up the value is unknown (`failed`).
+    /// It may well answer when it is asked again: the diagnosis does so, not before `retry_after` where that is given.
+    /// Where it stays so the value is unknown (`unavailable`).
     Transient {
         /// How long to leave it alone; never negative.
         retry_after: Option<TimeDelta>,
     },
-    /// The asked system did not answer within the adapter's own time limit (`timeout`). Asking again at once
-    /// rarely helps.
+    /// The asked system did not answer within the adapter's own time limit (`timeout`): the diagnosis asks again later.
     Timeout,
     /// The asked system does not let this adapter ask (not authorised, forbidden): give up (`refused`).
     Refused,
@@ -139,7 +138,8 @@ impl ProbeError {
     #[must_use]
     pub const fn unknown_reason(&self) -> UnknownReason {
         match self.kind {
-            ProbeErrorKind::Transient { .. } | ProbeErrorKind::Failed => UnknownReason::Failed,
+            ProbeErrorKind::Transient { .. } => UnknownReason::Unavailable,
+            ProbeErrorKind::Failed => UnknownReason::Failed,
             ProbeErrorKind::Timeout => UnknownReason::Timeout,
             ProbeErrorKind::Refused => UnknownReason::Refused,
             ProbeErrorKind::Unsupported => UnknownReason::NoAdapter,
@@ -151,7 +151,12 @@ impl ProbeError {
     #[must_use]
     pub fn into_observation(self, source: impl Into<Source>) -> Observation {
         let reason = self.unknown_reason();
+        let after = match self.kind {
+            ProbeErrorKind::Transient { retry_after } => retry_after,
+            _ => None,
+        };
         Observation::unknown(reason, self.source.unwrap_or_else(|| source.into()), self.text.into_owned())
+            .with_retry_after(after)
     }
 
     /// The same error of that adapter.
@@ -190,7 +195,7 @@ mod tests {
     #[test]
     fn each_kind_has_its_reason() {
         for (error, reason) in [
-            (ProbeError::transient("x"), UnknownReason::Failed),
+            (ProbeError::transient("x"), UnknownReason::Unavailable),
             (ProbeError::timeout("x"), UnknownReason::Timeout),
             (ProbeError::refused("x"), UnknownReason::Refused),
             (ProbeError::failed("x"), UnknownReason::Failed),

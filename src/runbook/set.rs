@@ -1,6 +1,5 @@
 //! Runbooks that hand over to each other, linked.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -13,21 +12,25 @@ use super::{Fingerprint, Runbook};
 
 /// Runbooks with every handover among them linked. Cheap to clone.
 ///
-/// A set that exists is valid: names are unique, every handover leads to a runbook of the set and answers each
-/// of its conclusions once, and no runbook comes to call itself.
+/// A set that exists is valid: every handover leads to a runbook of the set and has an exit for each of its conclusions,
+/// and no runbook calls itself, directly or through others.
+///
+/// It may hold several versions of one runbook. The newest is started and called; the others are there for diagnoses that
+/// were saved while they were the newest, and that end on what they began with.
 #[derive(Clone, Debug)]
 pub struct RunbookSet(Arc<Linked>);
 
 #[derive(Debug)]
 struct Linked {
+    /// Those that were given, in that order, each with the newest runbooks to call. After them the same with older ones.
     members: Box<[Member]>,
-    /// In the [order](by_length) that names are sought in.
-    by_name: Box<[(Box<str>, u32)]>,
+    /// How many were given.
+    given: usize,
     /// The queries of all members; two that ask the same thing are one.
     queries: Box<[Query]>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     runbook: Runbook,
     /// The set-wide query of each query of the runbook.
@@ -38,7 +41,7 @@ struct Member {
 }
 
 /// A handover, linked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) callee: u32,
     /// The exit of the handover step for each conclusion of the callee.
@@ -63,11 +66,11 @@ pub struct SetErrors(pub Vec<SetError>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetError {
-    /// Two runbooks of one name.
-    #[error("two runbooks are named \"{0}\": give each its own name")]
+    /// Two runbooks of one name and version.
+    #[error("two runbooks are named \"{0}\" and have the same version: give each its own name or version")]
     NameTwice(String),
-    /// More runbooks than are counted.
-    #[error("{0} runbooks are more than the 1000 that a set may have")]
+    /// More runbooks than are counted, or more ways to link their versions.
+    #[error("{0} runbooks, older versions to call among them, are more than the 1000 that a set may have")]
     TooMany(usize),
     /// A handover leads nowhere.
     #[error(
@@ -131,46 +134,54 @@ impl RunbookSet {
             return Err(SetErrors(vec![SetError::TooMany(runbooks.len())]));
         }
         let mut faults = Vec::new();
-        let mut by_name: Vec<(Box<str>, u32)> =
-            runbooks.iter().map(|runbook| runbook.name().into()).zip(0_u32..).collect();
-        by_name.sort_unstable_by(|(a, _), (b, _)| by_length(a, b));
-        for pair in by_name.windows(2) {
-            if let [(one, _), (other, _)] = pair
-                && one == other
+        // The versions of each name, the newest first.
+        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, runbook) in runbooks.iter().enumerate() {
+            by_name.entry(runbook.name()).or_default().push(at);
+        }
+        let version = |at: &usize| runbooks.get(*at).map_or(0, Runbook::version);
+        for (name, versions) in &mut by_name {
+            versions.sort_by_key(|at| std::cmp::Reverse(version(at)));
+            if versions.windows(2).any(|pair| matches!(pair, [one, other] if version(one) == version(other)))
             {
-                faults.push(SetError::NameTwice(one.to_string()));
+                faults.push(SetError::NameTwice((*name).to_owned()));
             }
         }
-        let mut links = Vec::with_capacity(runbooks.len());
-        for runbook in &runbooks {
-            links.push(link(runbook, &runbooks, &by_name, &mut faults));
-        }
-        let order = callees_first(&links).unwrap_or_else(|at| {
-            let name = runbooks.get(at).map_or_else(String::new, |runbook| runbook.name().to_owned());
-            faults.push(SetError::Circle(name));
+        let order = callees_first(&runbooks, &by_name).unwrap_or_else(|circle| {
+            faults.push(SetError::Circle(circle));
             Vec::new()
         });
+        let (queries, query_maps) = share_queries(&runbooks);
+        let mut linker = Linker {
+            members: runbooks
+                .iter()
+                .zip(query_maps)
+                .map(|(runbook, map)| Member::unlinked(runbook, map))
+                .collect(),
+            by_name: HashMap::new(),
+        };
+        for name in order {
+            let versions = by_name.get(name).map_or(&[][..], Vec::as_slice);
+            for (age, at) in versions.iter().enumerate() {
+                linker.link(*at, age == 0, &mut faults);
+                if linker.members.len() > Self::MOST {
+                    faults.push(SetError::TooMany(linker.members.len()));
+                    return Err(SetErrors(faults));
+                }
+            }
+        }
         if !faults.is_empty() {
             return Err(SetErrors(faults));
         }
-        let (queries, query_maps) = share_queries(&runbooks);
-        let fingerprints = fingerprints(&runbooks, &links, &order);
-        let members = runbooks
-            .into_iter()
-            .zip(query_maps)
-            .zip(links)
-            .zip(fingerprints)
-            .map(|(((runbook, queries), links), fingerprint)| Member { runbook, queries, links, fingerprint })
-            .collect();
-        Ok(Self(Arc::new(Linked { members, by_name: by_name.into(), queries })))
+        Ok(Self(Arc::new(Linked { members: linker.members.into(), given: runbooks.len(), queries })))
     }
 
     /// Its runbooks, in the order in which they were given.
     pub fn runbooks(&self) -> impl ExactSizeIterator<Item = &Runbook> {
-        self.0.members.iter().map(|member| &member.runbook)
+        self.given().iter().map(|member| &member.runbook)
     }
 
-    /// The runbook of that name.
+    /// The runbook of that name, the newest of several versions.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Runbook> {
         self.position(name).and_then(|position| self.member(position)).map(|member| &member.runbook)
@@ -186,7 +197,7 @@ impl RunbookSet {
     /// The steps of its runbooks that ask the query at that position of [`RunbookSet::queries`], or wait for its
     /// instant.
     pub fn asking(&self, query: usize) -> impl Iterator<Item = (&Runbook, &Step)> {
-        self.0.members.iter().flat_map(move |member| {
+        self.given().iter().flat_map(move |member| {
             let asks = move |step: &&Step| {
                 let own = step.kind.query().and_then(|own| member.queries.get(own.position()));
                 own.is_some_and(|own| *own as usize == query)
@@ -207,8 +218,29 @@ impl RunbookSet {
         Arc::ptr_eq(&self.0, &other.0) || self.queries() == other.queries()
     }
 
+    /// The position of the newest runbook of that name.
     pub(crate) fn position(&self, name: &str) -> Option<u32> {
-        position(&self.0.by_name, name)
+        let named = self.given().iter().zip(0_u32..).filter(|(member, _)| member.runbook.name() == name);
+        named.max_by_key(|(member, _)| member.runbook.version()).map(|(_, at)| at)
+    }
+
+    /// The position of the runbook that a diagnosis was saved with.
+    ///
+    /// # Errors
+    /// The fingerprint of the newest runbook of that name, where none has the saved one; `None` where none has the name.
+    pub(crate) fn saved(&self, name: &str, fingerprint: Fingerprint) -> Result<u32, Option<Fingerprint>> {
+        let same = |member: &Member| member.runbook.name() == name && member.fingerprint == fingerprint;
+        let found = self.0.members.iter().zip(0_u32..).find(|(member, _)| same(member));
+        found.map(|(_, at)| at).ok_or_else(|| self.fingerprint(name))
+    }
+
+    /// The fingerprint of the runbook at that position, together with all that it can hand over to.
+    pub(crate) fn fingerprint_at(&self, position: u32) -> Option<Fingerprint> {
+        self.member(position).map(|member| member.fingerprint)
+    }
+
+    fn given(&self) -> &[Member] {
+        self.0.members.get(..self.0.given).unwrap_or_default()
     }
 
     pub(crate) fn runbook(&self, position: u32) -> Option<&Runbook> {
@@ -229,82 +261,172 @@ impl RunbookSet {
     }
 }
 
-fn link(
-    runbook: &Runbook,
-    all: &[Runbook],
-    by_name: &[(Box<str>, u32)],
-    faults: &mut Vec<SetError>,
-) -> HashMap<StepIndex, Link> {
-    let mut links = HashMap::new();
-    for (at, step) in (0_u32..).zip(runbook.steps()) {
-        let StepKind::Handover(handover) = &step.kind else { continue };
-        let place = || (runbook.name().to_owned(), step.id.to_string(), handover.runbook.to_string());
-        let found = position(by_name, &handover.runbook).and_then(|at| Some((at, all.get(at as usize)?)));
-        let Some((callee, callee_runbook)) = found else {
-            let (runbook, step, callee) = place();
-            faults.push(SetError::NoSuchRunbook { runbook, step, callee });
-            continue;
-        };
-        let mut conclusions: BTreeMap<&str, StepIndex> = callee_runbook.conclusions().collect();
-        let mut exits = HashMap::new();
-        for (exit, branch) in (0_u16..).zip(&handover.branches) {
-            for name in &branch.conclusions {
-                match conclusions.remove(&**name) {
-                    Some(conclusion) => {
+/// Links runbooks, those that are called first.
+struct Linker {
+    members: Vec<Member>,
+    /// The members of each name that are linked, the preferred first.
+    by_name: HashMap<Box<str>, Vec<u32>>,
+}
+
+impl Linker {
+    /// Links the runbook at that position with each choice of versions that it can call, the newest first.
+    fn link(&mut self, at: usize, is_newest: bool, faults: &mut Vec<SetError>) {
+        let Some(unlinked) = self.members.get(at).cloned() else { return };
+        let mut names: Vec<&str> = callees(&unlinked.runbook).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut choices: Vec<HashMap<&str, u32>> = vec![HashMap::new()];
+        for name in names {
+            let versions = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
+            if versions.is_empty() || choices.len() * versions.len() > RunbookSet::MOST {
+                // One that is not there is reported where its handover is linked.
+                continue;
+            }
+            let with = |version: &u32| {
+                let version = *version;
+                choices.iter().cloned().map(move |mut choice| {
+                    choice.insert(name, version);
+                    choice
+                })
+            };
+            choices = versions.iter().flat_map(with).collect();
+        }
+        let mut first_faults = None;
+        let mut is_linked = false;
+        for choice in &choices {
+            let mut found = Vec::new();
+            let links = self.links(&unlinked.runbook, choice, &mut found);
+            if !found.is_empty() {
+                first_faults.get_or_insert(found);
+                // The newest runbooks must fit together; older ones that do not were never together.
+                if is_newest && !is_linked {
+                    break;
+                }
+                continue;
+            }
+            let fingerprint = self.fingerprint(&unlinked.runbook, &links);
+            let member = Member { links, fingerprint, ..unlinked.clone() };
+            let position = if is_linked { self.members.len() } else { at };
+            match self.members.get_mut(position) {
+                Some(slot) => *slot = member,
+                None => self.members.push(member),
+            }
+            is_linked = true;
+            let versions = self.by_name.entry(unlinked.runbook.name().into()).or_default();
+            versions.extend(u32::try_from(position));
+        }
+        if !is_linked {
+            faults.extend(first_faults.unwrap_or_default());
+        }
+    }
+
+    fn links(
+        &self,
+        runbook: &Runbook,
+        choice: &HashMap<&str, u32>,
+        faults: &mut Vec<SetError>,
+    ) -> HashMap<StepIndex, Link> {
+        let mut links = HashMap::new();
+        for (at, step) in (0_u32..).zip(runbook.steps()) {
+            let StepKind::Handover(handover) = &step.kind else { continue };
+            let place = || (runbook.name().to_owned(), step.id.to_string(), handover.runbook.to_string());
+            let found = choice.get(&*handover.runbook);
+            let found = found.and_then(|at| Some((*at, &self.members.get(*at as usize)?.runbook)));
+            let Some((callee, callee_runbook)) = found else {
+                let (runbook, step, callee) = place();
+                faults.push(SetError::NoSuchRunbook { runbook, step, callee });
+                continue;
+            };
+            let mut conclusions: BTreeMap<&str, StepIndex> = callee_runbook.conclusions().collect();
+            let mut exits = HashMap::new();
+            for (exit, branch) in (0_u16..).zip(&handover.branches) {
+                for name in &branch.conclusions {
+                    match conclusions.remove(&**name) {
+                        Some(conclusion) => {
+                            exits.insert(conclusion, exit);
+                        }
+                        None => {
+                            let (runbook, step, callee) = place();
+                            let conclusion = name.to_string();
+                            faults.push(SetError::NoSuchConclusion { runbook, step, callee, conclusion });
+                        }
+                    }
+                }
+            }
+            let otherwise = handover.otherwise.as_ref();
+            let otherwise = otherwise.and_then(|_| u16::try_from(handover.branches.len()).ok());
+            for (name, conclusion) in conclusions {
+                match otherwise {
+                    Some(exit) => {
                         exits.insert(conclusion, exit);
                     }
                     None => {
                         let (runbook, step, callee) = place();
-                        let conclusion = name.to_string();
-                        faults.push(SetError::NoSuchConclusion { runbook, step, callee, conclusion });
+                        let conclusion = name.to_owned();
+                        faults.push(SetError::Unanswered { runbook, step, callee, conclusion });
                     }
                 }
             }
+            links.insert(StepIndex(at), Link { callee, exits });
         }
-        let otherwise = handover.otherwise.as_ref().and_then(|_| u16::try_from(handover.branches.len()).ok());
-        for (name, conclusion) in conclusions {
-            match otherwise {
-                Some(exit) => {
-                    exits.insert(conclusion, exit);
-                }
-                None => {
-                    let (runbook, step, callee) = place();
-                    faults.push(SetError::Unanswered { runbook, step, callee, conclusion: name.to_owned() });
-                }
+        links
+    }
+
+    /// The runbook's own, and over those of the runbooks that it calls, where it calls any.
+    fn fingerprint(&self, runbook: &Runbook, links: &HashMap<StepIndex, Link>) -> Fingerprint {
+        let callees: HashSet<u32> = links.values().map(|link| link.callee).collect();
+        if callees.is_empty() {
+            return runbook.fingerprint();
+        }
+        let of = |callee: &u32| self.members.get(*callee as usize).map(|member| member.fingerprint);
+        let mut parts: Vec<Fingerprint> = callees.iter().filter_map(of).collect();
+        parts.sort_unstable();
+        let mut hash = Sha256::new_with_prefix(b"iot-runbook/runbook-with-callees/1");
+        hash.update(runbook.fingerprint().as_bytes());
+        for part in &parts {
+            hash.update(part.as_bytes());
+        }
+        Fingerprint::from_bytes(hash.finalize().into())
+    }
+}
+
+impl Member {
+    fn unlinked(runbook: &Runbook, queries: Box<[u32]>) -> Self {
+        let (runbook, fingerprint) = (runbook.clone(), runbook.fingerprint());
+        Self { runbook, queries, links: HashMap::new(), fingerprint }
+    }
+}
+
+/// The names of the runbooks that it hands over to.
+fn callees(runbook: &Runbook) -> impl Iterator<Item = &str> {
+    runbook.steps().iter().filter_map(|step| match &step.kind {
+        StepKind::Handover(handover) => Some(&*handover.runbook),
+        _ => None,
+    })
+}
+
+/// The names so ordered that whoever is called comes before the caller.
+///
+/// # Errors
+/// A name that is in a circle.
+fn callees_first<'r>(
+    runbooks: &'r [Runbook],
+    by_name: &BTreeMap<&'r str, Vec<usize>>,
+) -> Result<Vec<&'r str>, String> {
+    let mut calls = DiGraph::<&str, ()>::new();
+    let nodes: HashMap<&str, _> = by_name.keys().map(|name| (*name, calls.add_node(name))).collect();
+    for runbook in runbooks {
+        for callee in callees(runbook) {
+            if let (Some(callee), Some(caller)) = (nodes.get(callee), nodes.get(runbook.name())) {
+                calls.add_edge(*callee, *caller, ());
             }
-        }
-        links.insert(StepIndex(at), Link { callee, exits });
-    }
-    links
-}
-
-fn position(by_name: &[(Box<str>, u32)], name: &str) -> Option<u32> {
-    /// As many names are looked through sooner than sought.
-    const FEW: usize = 8;
-    if by_name.len() <= FEW {
-        return by_name.iter().find(|(known, _)| **known == *name).map(|(_, position)| *position);
-    }
-    let at = by_name.binary_search_by(|(known, _)| by_length(known, name)).ok()?;
-    by_name.get(at).map(|(_, position)| *position)
-}
-
-/// Lengths first: names of different lengths are not read to be told apart.
-fn by_length(a: &str, b: &str) -> Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
-}
-
-/// The members so ordered that whoever is called comes before the caller, or one that is in a circle.
-fn callees_first(links: &[HashMap<StepIndex, Link>]) -> Result<Vec<usize>, usize> {
-    let mut calls = DiGraph::<(), ()>::new();
-    let nodes: Vec<_> = links.iter().map(|_| calls.add_node(())).collect();
-    for (caller, links) in nodes.iter().zip(links) {
-        for callee in links.values().filter_map(|link| nodes.get(link.callee as usize)) {
-            calls.add_edge(*callee, *caller, ());
         }
     }
     match toposort(&calls, None) {
-        Ok(order) => Ok(order.into_iter().map(petgraph::graph::NodeIndex::index).collect()),
-        Err(circle) => Err(circle.node_id().index()),
+        Ok(order) => Ok(order.into_iter().filter_map(|node| calls.node_weight(node).copied()).collect()),
+        Err(circle) => {
+            Err(calls.node_weight(circle.node_id()).map_or_else(String::new, |name| (*name).to_owned()))
+        }
     }
 }
 
@@ -332,31 +454,4 @@ fn share_queries(runbooks: &[Runbook]) -> (Box<[Query]>, Vec<Box<[u32]>>) {
         maps.push(map.into());
     }
     (shared.into(), maps)
-}
-
-fn fingerprints(
-    runbooks: &[Runbook],
-    links: &[HashMap<StepIndex, Link>],
-    order: &[usize],
-) -> Vec<Fingerprint> {
-    let mut closed: Vec<Fingerprint> = runbooks.iter().map(Runbook::fingerprint).collect();
-    for &at in order {
-        let (Some(runbook), Some(links)) = (runbooks.get(at), links.get(at)) else { continue };
-        let callees: HashSet<u32> = links.values().map(|link| link.callee).collect();
-        if callees.is_empty() {
-            continue;
-        }
-        let mut parts: Vec<_> =
-            callees.iter().filter_map(|callee| closed.get(*callee as usize)).copied().collect();
-        parts.sort_unstable();
-        let mut hash = Sha256::new_with_prefix(b"iot-runbook/runbook-with-callees/1");
-        hash.update(runbook.fingerprint().as_bytes());
-        for part in &parts {
-            hash.update(part.as_bytes());
-        }
-        if let Some(slot) = closed.get_mut(at) {
-            *slot = Fingerprint::from_bytes(hash.finalize().into());
-        }
-    }
-    closed
 }

@@ -80,7 +80,7 @@ proptest! {
         ago in 0..4_000_i64,
     ) {
         let set = &*SET;
-        let world = World { seed, unknowns };
+        let world = World { seed, unknowns, news: 0 };
         let triggered_at = NOW - TimeDelta::seconds(ago);
         let expected = Model::walk(set, runbook, player::subject(), world, triggered_at, NOW);
         let diagnosis = player::play(player::begin(set, runbook, triggered_at), world, |same| same);
@@ -98,7 +98,7 @@ proptest! {
         unknowns in 0..4_u64,
     ) {
         let set = &*SET;
-        let world = World { seed, unknowns };
+        let world = World { seed, unknowns, news: 0 };
         let straight = player::play(player::begin(set, runbook, NOW), world, |same| same);
         let stopped = player::play(player::begin(set, runbook, NOW), world, |diagnosis| {
             let text = serde_json::to_string(&diagnosis.bundle()).unwrap();

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod panics;
+mod shared;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -18,9 +19,7 @@ use iot_runbook::diagnosis::{
     ActReport, ActRequest, Alert, AnswerError, Approval, ApprovalRequest, AskRequest, Bundle, Diagnosis,
     Ending, Finding, Output, Reply,
 };
-use iot_runbook::driver::{
-    Actuator, Driver, Journal, Operator, RetryPolicy, RunError, SimulatedTimer, Sleep, Timer,
-};
+use iot_runbook::driver::{Actuator, Driver, Journal, Operator, RunError, SimulatedTimer, Sleep, Timer};
 use iot_runbook::fact::UnknownReason;
 use iot_runbook::probe::{ConnectionEvent, ProcessState, SessionState};
 use iot_runbook::runbook::RunbookSet;
@@ -241,21 +240,25 @@ fn an_error_that_says_so_is_tried_again() {
     service.memory.behave("power", Manner::Stumbles(2));
     assert_eq!(service.conclusion().as_deref(), Some("dispatch-technician"));
     assert_eq!(service.memory.asked("power"), 3);
-    assert_eq!(service.clock.now() - NOW, TimeDelta::milliseconds(200 + 400));
+    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(1 + 2));
 }
 
 #[test]
-fn an_error_is_not_tried_more_often_than_allowed_nor_one_that_is_final() {
+fn errors_are_retried_until_stale_and_final_ones_never() {
     let service = Service::new();
     service.memory.behave("ot-paths", Manner::Stumbles(100));
     service.memory.behave("certificate", Manner::Refuses);
     let (diagnosis, finding) = service.run();
     assert_eq!(finding.ending(), Ending::Undetermined);
     // The trace says whose word it was.
-    let last_word =
-        diagnosis.trace().map(|record| record.to_string()).find(|line| line.contains("ot-network = "));
-    assert!(last_word.is_some_and(|line| line.contains("unknown (failed) by memory")));
-    assert_eq!(service.memory.asked("ot-paths"), 3);
+    let last_word = diagnosis.trace().map(|record| record.to_string()).find(|line| {
+        line.contains("explored: ot-network = ")
+            || line.contains("ot-network = ") && !line.contains("asked again")
+    });
+    assert!(last_word.is_some_and(|line| line.contains("unknown (unavailable) by memory")));
+    // After 1, 2, 4, 8, 16, 32, 60, 60, 60 s, and for the last time when its `stale_after` of 5 min is over.
+    assert_eq!(service.memory.asked("ot-paths"), 11);
+    assert_eq!(service.clock.now() - NOW, TimeDelta::minutes(5));
     assert_eq!(service.memory.asked("certificate"), 1);
 }
 
@@ -333,7 +336,7 @@ mod acting {
         let (_, finding) = service.run();
         assert_eq!(finding.conclusion(), Some("gateway-recovered"));
         let acted = service.people.acted.lock().unwrap().clone();
-        assert_eq!(acted, ["00000000000000000000000001/device-offline/restart-gateway/0"]);
+        assert_eq!(acted, ["restart-gateway/gateway:gw-2/00000000000000000000000001/0"]);
     }
 
     #[test]
@@ -534,14 +537,14 @@ fn a_diagnosis_of_other_runbooks_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn one_hanging_attempt_takes_as_long_as_it_may() {
+fn hanging_probe_is_asked_until_its_answer_would_be_stale() {
     let service = Service::new();
     service.memory.behave("service-state", Manner::Hangs);
-    let retry = RetryPolicy::default().with_attempt(Duration::from_secs(7));
-    let driver = service.driver.clone().with_retry(retry);
+    let driver = service.driver.clone().with_time_limit(Duration::from_secs(7));
     let mut diagnosis = service.diagnosis();
     let _ = block_on(driver.run(&mut diagnosis)).unwrap();
-    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(7));
+    // The last of its attempts begins when the hour is over.
+    assert_eq!(service.clock.now() - NOW, TimeDelta::hours(1) + TimeDelta::seconds(7));
 }
 
 #[test]

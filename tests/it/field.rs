@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use iot_runbook::catalog;
-use iot_runbook::diagnosis::rehearsal::{Cues, Rehearsal};
+use iot_runbook::diagnosis::rehearsal::{Cues, Part, Rehearsal};
 use iot_runbook::runbook::step::StepKind;
 use iot_runbook::runbook::{Runbook, RunbookSet};
-use iot_runbook::subject::Scope;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -26,8 +25,8 @@ struct Case {
     runbook: String,
     accept: Vec<String>,
     facts: BTreeMap<String, Cues>,
-    #[serde(default)]
-    unnamed: Vec<Scope>,
+    /// What the subject names beside the device; everything where it is not said.
+    names: Option<Vec<Part>>,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +49,7 @@ impl Case {
     fn judge(&self, set: &RunbookSet) -> (Judged, String) {
         let mut rehearsal = Rehearsal::new(&self.name, &self.runbook);
         rehearsal.facts.clone_from(&self.facts);
-        rehearsal.unnamed.clone_from(&self.unnamed);
+        rehearsal.names.clone_from(&self.names);
         let finding = rehearsal.run(set).unwrap().finding;
         if let Some(conclusion) = finding.conclusion() {
             let right = self.accept.iter().any(|accepted| accepted == conclusion);

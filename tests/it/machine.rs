@@ -1,5 +1,9 @@
 //! The machine over a runbook that has everything a document can say, held against the model.
 
+mod news;
+mod rehearsals;
+mod versions;
+
 use std::sync::LazyLock;
 
 use chrono::TimeDelta;
@@ -38,10 +42,11 @@ proptest! {
         runbook in prop::sample::select(&["press", "feed"][..]),
         parts in 0..16_u8,
         seed: u64,
-        unknowns in 0..8_u64,
+        unknowns in 0..10_u64,
+        news in 0..5_usize,
         ago in 0..4_000_i64,
     ) {
-        let world = World { seed, unknowns };
+        let world = World { seed, unknowns, news };
         let triggered_at = NOW - TimeDelta::seconds(ago);
         let subject = player::subject_with(parts);
         let expected = Model::walk(&SET, runbook, subject.clone(), world, triggered_at, NOW);
@@ -54,8 +59,13 @@ proptest! {
     }
 
     #[test]
-    fn saved_at_each_step_it_walks_the_same_way(parts in 0..16_u8, seed: u64, unknowns in 0..8_u64) {
-        let world = World { seed, unknowns };
+    fn saved_at_each_step_it_walks_the_same_way(
+        parts in 0..16_u8,
+        seed: u64,
+        unknowns in 0..8_u64,
+        news in 0..4_usize,
+    ) {
+        let world = World { seed, unknowns, news };
         let begin = || player::begin_of(&SET, "press", player::subject_with(parts), NOW);
         let straight = player::play(begin(), world, |same| same);
         let stopped = player::play(begin(), world, |diagnosis| saved(&diagnosis));

@@ -172,7 +172,7 @@ mod answers {
             tell(&mut diagnosis, choice, NOW);
         }
         let request = probe(&mut diagnosis, NOW);
-        let unknown = Observation::unknown(UnknownReason::Timeout, "test", "");
+        let unknown = Observation::unknown(UnknownReason::NoAdapter, "test", "");
         diagnosis.answer(request.id, unknown, NOW).unwrap();
         diagnosis
     }
@@ -289,7 +289,7 @@ mod clocks {
         let mut diagnosis = waiting(&set);
         let forward = NOW + TimeDelta::days(3653);
         let request = probe(&mut diagnosis, forward);
-        assert_eq!(anomalies(&diagnosis), [Anomaly::ClockForward]);
+        assert_eq!(anomalies(&diagnosis), [Anomaly::ClockForward, Anomaly::LongWait]);
         // The adapter's clock is right: what it observed now is ten years old by the diagnosis's.
         let value = request.query().domain.find_choice("steady").unwrap();
         diagnosis.answer(request.id, Observation::known(value, NOW, "test"), forward).unwrap();
@@ -568,7 +568,7 @@ mod scale {
 
         let mut diagnosis = start(&set, "chain");
         while let Output::Probe(request) = diagnosis.poll(NOW) {
-            let unknown = Observation::unknown(UnknownReason::Timeout, "test", "");
+            let unknown = Observation::unknown(UnknownReason::NoAdapter, "test", "");
             diagnosis.answer(request.id, unknown, NOW).unwrap();
         }
         let finding = diagnosis.finding().unwrap();
@@ -616,8 +616,8 @@ mod saved {
         swapped.records.swap(0, 1);
         assert!(Diagnosis::resume(&swapped, &set).is_err());
         let mut newer = bundle;
-        newer.format = 2;
-        assert_eq!(Diagnosis::resume(&newer, &set).unwrap_err(), ResumeError::Format { found: 2 });
+        newer.format = 3;
+        assert_eq!(Diagnosis::resume(&newer, &set).unwrap_err(), ResumeError::Format { found: 3 });
     }
 
     #[test]
@@ -649,7 +649,7 @@ mod saved {
         tell_value(&mut diagnosis, Value::Instant(NOW - TimeDelta::hours(1)), NOW);
         assert_eq!(
             diagnosis.bundle().digest,
-            "75951a751728018d1100dd5d980f079fd226feac0ce616ac86182e5060c5588e"
+            "70b74ab207fe3f89b05af26f0b2301082f09de5c4765312e566db4bed5cc3708"
         );
     }
 

@@ -11,7 +11,7 @@ use iot_runbook::time::Period;
 use ulid::Ulid;
 
 use crate::deepest::NOW;
-use crate::model::{End, Reaction, Walk, World};
+use crate::model::{End, News, Reaction, Walk, World};
 
 pub(crate) fn subject() -> Subject {
     Subject::device("press-07")
@@ -64,6 +64,7 @@ pub(crate) fn play(
             *nth - 1
         })
     };
+    let mut news = world.news(diagnosis.runbooks(), NOW).into_iter().peekable();
     // An act's approval and its outcome are drawn under one number.
     let mut acts: HashMap<String, usize> = HashMap::new();
     loop {
@@ -121,7 +122,17 @@ pub(crate) fn play(
                 diagnosis = between(diagnosis);
             }
             Output::Pending { until } => {
-                now = until.expect("nothing is awaited");
+                let until = until.expect("nothing is awaited");
+                match news.next_if(|news| news.at < until) {
+                    Some(News { at, check, value }) => {
+                        now = at;
+                        let told = Observation::known(value, at, "world");
+                        // It may be over by then.
+                        let _ = diagnosis.inform(&check, told, at);
+                        diagnosis = between(diagnosis);
+                    }
+                    None => now = until,
+                }
             }
             Output::Concluded(_) => return diagnosis,
             other => panic!("{other:?}"),

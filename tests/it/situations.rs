@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use iot_runbook::catalog;
-use iot_runbook::diagnosis::rehearsal::{Cues, Rehearsal};
-use iot_runbook::subject::Scope;
+use iot_runbook::diagnosis::rehearsal::{Cues, Part, Rehearsal};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -19,8 +18,8 @@ struct Situation {
     why: String,
     runbook: String,
     facts: BTreeMap<String, Cues>,
-    #[serde(default)]
-    unnamed: Vec<Scope>,
+    /// What the subject names beside the device; everything where it is not said.
+    names: Option<Vec<Part>>,
     /// The cause that leads.
     first: Option<String>,
     /// Causes that remain, each before the next.
@@ -42,7 +41,7 @@ impl Situation {
         let set = catalog::set().unwrap();
         let mut rehearsal = Rehearsal::new(&self.name, &self.runbook);
         rehearsal.facts.clone_from(&self.facts);
-        rehearsal.unnamed.clone_from(&self.unnamed);
+        rehearsal.names.clone_from(&self.names);
         let rehearsed = rehearsal.run(&set).unwrap();
         let finding = &rehearsed.finding;
         if finding.conclusion() != self.conclusion.as_deref() {

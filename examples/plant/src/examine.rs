@@ -13,7 +13,7 @@ use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     check::Checks,
     diagnosis::{Bundle, Diagnosis, Fact, Finding},
-    driver::{Driver, RetryPolicy, TokioTimer},
+    driver::{Driver, TokioTimer},
     gap::Gap,
     subject::Subject,
 };
@@ -36,7 +36,6 @@ use crate::{
 const REPORTING_EVERY: TimeDelta = TimeDelta::milliseconds(300);
 /// How long one attempt at a probe may take: longer than any part's own time limits.
 const ATTEMPT: Duration = Duration::from_secs(4);
-const ATTEMPTS: u32 = 2;
 
 /// A scenario whose diagnosis has ended. Faults of the factory are still in it.
 #[derive(Debug)]
@@ -90,13 +89,12 @@ pub async fn examine(
     let (name, set) = runbooks.set(scenario.people == People::Absent)?;
     let probes = scenario.obstacle.before(Adapters::of(factory));
     let crew = Crew::new(Arc::clone(factory), scenario.people, Arc::clone(&injected), Arc::clone(story));
-    let retry = RetryPolicy::default().with_attempt(ATTEMPT).with_attempts(ATTEMPTS);
     let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
         .map_err(Error::runbook)?
         .with_operator(Arc::new(crew))
         .with_actuator(Arc::new(Restart::of(factory)))
         .with_journal(Arc::<Story>::clone(story))
-        .with_retry(retry);
+        .with_time_limit(ATTEMPT);
     let mut diagnosis =
         Diagnosis::new(new_id(), &set, &name, subject, trigger, Utc::now()).map_err(Error::runbook)?;
     let started = diagnosis.trigger().at;

@@ -38,6 +38,10 @@ impl fmt::Display for Recorded {
                 write!(f, "{} {check} of {of}", if *exploring { "explores: asks" } else { "asks" })
             }
             Self::Explored { check, observation, .. } => write!(f, "explored: {check} = {observation}"),
+            Self::Blipped { check, observation, pause, .. } => {
+                write!(f, "{check} = {observation}; asked again in {pause}")
+            }
+            Self::News { check, observation } => write!(f, "news: {check} = {observation}"),
             Self::Answered { check, observation, took, .. }
             | Self::Rechecked { check, observation, took, .. } => {
                 write!(f, "{check} = {observation}{}", After(took))
@@ -82,6 +86,11 @@ impl fmt::Display for Recorded {
             Self::Returned { conclusion, took } => {
                 write!(f, "it came to {}{}", conclusion.as_deref().unwrap_or("no conclusion"), After(took))
             }
+            Self::Left => f.write_str("the called runbook is left"),
+            Self::WentOn => f.write_str("goes on: what failed for a moment is asked again"),
+            Self::Withdrawn { by, why, acting } => {
+                write!(f, "{by} withdraws it: {why}{}", if *acting { "; an act is under way" } else { "" })
+            }
             Self::Alerted { severity, text } => write!(f, "alert ({severity}): {text}"),
             Self::Anomaly(anomaly) => write!(f, "anomaly: {anomaly}"),
             Self::Concluded => f.write_str("concluded"),
@@ -106,7 +115,7 @@ impl fmt::Display for RecordedObservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known { value, source, details, .. } => write!(f, "{value} by {source}{}", Beside(details)),
-            Self::Unknown { reason, source, details } => {
+            Self::Unknown { reason, source, details, .. } => {
                 write!(f, "unknown ({reason}) by {source}{}", Beside(details))
             }
         }

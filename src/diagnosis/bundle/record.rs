@@ -51,6 +51,13 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
         Event::Explored { request, query, .. } => {
             Recorded::Explored { request: *request, check: check(query), observation: observed(query)? }
         }
+        Event::Blipped { request, query, pause, .. } => Recorded::Blipped {
+            request: *request,
+            check: check(query),
+            observation: observed(query)?,
+            pause: length(pause),
+        },
+        Event::News { query, .. } => Recorded::News { check: check(query), observation: observed(query)? },
         Event::Reused { query, entry, .. } => Recorded::Known { check: check(query), record: *entry, took },
         Event::NotNamed { query: at, .. } => {
             Recorded::NotNamed { check: check(at), part: context.unnamed_part(query(at)?).into(), took }
@@ -103,6 +110,12 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
         Event::Returned { conclusion, .. } => {
             Recorded::Returned { conclusion: conclusion.map(|step| concluded(context, place, step)), took }
         }
+        Event::Left => Recorded::Left,
+        Event::WentOn => Recorded::WentOn,
+        Event::Withdrawn { said, acting } => {
+            let Word::Withdrawn { by, why } = log.word(*said)?.clone() else { return None };
+            Recorded::Withdrawn { by, why, acting: *acting }
+        }
         Event::Alerted { exit } => {
             let alert = context.exit(place, *exit)?.alert.as_ref()?;
             Recorded::Alerted { severity: alert.severity, text: alert.text.clone() }
@@ -150,9 +163,12 @@ impl RecordedObservation {
                     accounts_for: *accounts_for,
                 }
             }
-            Observation::Unknown(Unknown { reason, source, details }) => {
-                Self::Unknown { reason: *reason, source: source.clone(), details: details.clone() }
-            }
+            Observation::Unknown(Unknown { reason, source, details, retry_after }) => Self::Unknown {
+                reason: *reason,
+                source: source.clone(),
+                details: details.clone(),
+                retry_after: retry_after.map(format_duration),
+            },
         }
     }
 
@@ -169,8 +185,11 @@ impl RecordedObservation {
                     None => known,
                 }
             }
-            Self::Unknown { reason, source, details } => {
-                Observation::unknown(*reason, source.clone(), "").with_details(details.iter().cloned())
+            Self::Unknown { reason, source, details, retry_after } => {
+                let after = retry_after.as_deref().map(parse_duration).transpose();
+                Observation::unknown(*reason, source.clone(), "")
+                    .with_details(details.iter().cloned())
+                    .with_retry_after(after.map_err(|error| error.to_string())?)
             }
         })
     }

@@ -52,7 +52,7 @@ impl Diagnosis {
         }
     }
 
-    fn note_future(&mut self, is_future: bool) {
+    pub(super) fn note_future(&mut self, is_future: bool) {
         if is_future {
             self.note_anomaly(Anomaly::Future);
         }

@@ -6,27 +6,44 @@ use super::{EXPIRED, OVER};
 use crate::diagnosis::anomaly::{Anomaly, CLOCK_JUMP, CLOCK_SLACK, MOST_STEPS_BACK};
 use crate::diagnosis::log::{Event, ExitIndex};
 use crate::diagnosis::{Diagnosis, Phase};
+use crate::runbook::Runbook;
 use crate::time::since;
 
 impl Diagnosis {
-    /// Tells it the time: counts what has passed and takes every way out that time alone opens. Whether it may have
-    /// moved: most calls come in one moment, with nothing that could fall due.
-    pub(in crate::diagnosis) fn advance(&mut self, now: DateTime<Utc>) -> bool {
-        let passes = now != self.now || self.phase.falls_due();
-        if passes {
-            self.pass_time(now);
-        }
-        passes
-    }
-
-    fn pass_time(&mut self, now: DateTime<Utc>) {
-        if matches!(self.phase, Phase::Ended) {
+    /// Counts the time that has passed, and takes every exit that time alone opens.
+    pub(in crate::diagnosis) fn advance(&mut self, now: DateTime<Utc>) {
+        if self.is_ended() {
             return;
         }
         self.tick(now);
-        while self.phase.due().is_some_and(|due| due <= self.elapsed) {
-            self.fall_due();
+        while !self.is_ended() {
+            if self.elapsed >= self.longest() {
+                self.abort(Anomaly::TooLong);
+            } else if self
+                .retries
+                .iter()
+                .any(|retry| Some(retry.due) == self.next_due() && retry.due <= self.elapsed)
+            {
+                self.retry();
+            } else if self.phase.due().is_some_and(|due| due <= self.elapsed) {
+                self.fall_due();
+            } else {
+                break;
+            }
         }
+    }
+
+    /// When time alone moves it on next, on its own account.
+    pub(in crate::diagnosis) fn next_due(&self) -> Option<TimeDelta> {
+        let retries = self.retries.iter().map(|retry| retry.due);
+        let next = self.phase.due().into_iter().chain(retries).min()?;
+        Some(next.min(self.longest()))
+    }
+
+    /// When the diagnosis has taken as long as the runbook allows that it began with, on its own account of time.
+    fn longest(&self) -> TimeDelta {
+        let longest = self.context.set.runbook(self.context.entry).map_or(TimeDelta::MAX, Runbook::longest);
+        longest.checked_add(&self.jumped).unwrap_or(TimeDelta::MAX)
     }
 
     /// Time is counted on the diagnosis's own account: what the given clock gained since the last call, and
@@ -53,21 +70,26 @@ impl Diagnosis {
         }
         self.elapsed = self.after(gained);
         self.now = now;
-        let awaited = self.phase.due().map_or(self.logged_elapsed, |due| due.max(self.logged_elapsed));
-        if self.elapsed.checked_sub(&awaited).is_some_and(|late| late > CLOCK_JUMP) {
+        let awaited = self.next_due().map_or(self.logged_elapsed, |due| due.max(self.logged_elapsed));
+        let late = self.elapsed.checked_sub(&awaited).unwrap_or(TimeDelta::MAX);
+        if late > CLOCK_JUMP {
             self.note_anomaly(Anomaly::ClockForward);
+            // Nobody knows whether that time has passed: it does not make the diagnosis too long.
+            self.jumped = self.jumped.checked_add(&late).unwrap_or(TimeDelta::MAX);
         }
     }
 
     /// What was awaited has not come, or the wait is over.
     fn fall_due(&mut self) {
         match self.phase {
-            Phase::Waiting { .. } => {
+            Phase::Waiting { began, due } => {
+                self.note_long_wait(began, due);
                 self.push(Event::WaitEnded { idle: false, exit: Some(OVER) });
                 self.begin_epoch();
                 self.leave(OVER);
             }
-            Phase::Deferred { .. } => {
+            Phase::Deferred { began, due } => {
+                self.note_long_wait(began, due);
                 self.push(Event::WaitEnded { idle: false, exit: None });
                 self.begin_epoch();
                 let source = self.check().map(|check| check.source);
@@ -85,12 +107,21 @@ impl Diagnosis {
             Phase::Approving { request, .. }
             | Phase::Rechecking { request, .. }
             | Phase::Acting { request, .. } => {
-                self.close(request);
+                self.ask_no_more();
                 self.push(Event::Expired { request, exit: Some(EXPIRED) });
                 self.begin_epoch();
                 self.leave(EXPIRED);
             }
             Phase::Probing | Phase::LookingAgain(_) | Phase::Exploring(_) | Phase::Ended => {}
+        }
+    }
+
+    fn note_long_wait(&mut self, began: TimeDelta, due: TimeDelta) {
+        let (asked, took) = (due.checked_sub(&began), self.elapsed.checked_sub(&began));
+        let (Some(asked), Some(took)) = (asked, took) else { return };
+        let late = took.checked_sub(&asked).unwrap_or(TimeDelta::MAX);
+        if late > asked && late > TimeDelta::minutes(1) {
+            self.note_anomaly(Anomaly::LongWait);
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Rehearsed, STAGE_TIME, Way, begin, ways_taken};
+use super::{Rehearsed, STAGE_TIME, Way, begin, ways_taken, whole_subject};
 use crate::diagnosis::log::Place;
 use crate::diagnosis::{ActReport, Diagnosis, NoSuchRunbook, Output, Phase, ProbeRequest, Reply, RequestId};
 use crate::fact::{Observation, UnknownReason, Value};
@@ -43,8 +43,13 @@ const MOST_STATES: usize = 20_000;
 pub fn every_way(runbooks: &RunbookSet, runbook: &str) -> Result<EveryWay, NoSuchRunbook> {
     // A subject that names everything takes no exit for a part that is not named: each part is left out once.
     let mut next = VecDeque::new();
-    for unnamed in [&[][..], &[Scope::Gateway], &[Scope::Site], &[Scope::Pipeline]] {
-        next.push_back((begin(runbooks, runbook, unnamed)?, STAGE_TIME));
+    let whole = whole_subject();
+    let mut unnamed = [whole.clone(), whole.clone(), whole.clone()];
+    unnamed[0].gateway = None;
+    unnamed[1].site = None;
+    unnamed[2].pipeline = None;
+    for subject in std::iter::once(whole).chain(unnamed) {
+        next.push_back((begin(runbooks, runbook, subject, STAGE_TIME)?, STAGE_TIME));
     }
     let all = runbooks.find(runbook).map(Way::all_of).unwrap_or_default();
     let asks = Asks::of(runbooks);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Rehearsal, RehearsalError, STAGE_TIME};
+use super::{Push, Rehearsal, RehearsalError, STAGE_TIME};
 use crate::diagnosis::{ActReport, Diagnosis, Output, Phase, ProbeRequest, Reply};
 use crate::fact::{Domain, Kind, Observation, UnknownReason, Value};
 use crate::runbook::RunbookSet;
@@ -17,10 +17,31 @@ use crate::time::{parse_duration, saturating_add};
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Cues {
+    /// By the time since the begin: the last whose time has come.
+    OverTime(Vec<TimedCue>),
     /// In turn; the last from then on.
     InTurn(Vec<Cue>),
     /// Every time.
     Always(Cue),
+}
+
+/// What a step is told from a time on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TimedCue {
+    /// From when on, counted from the begin, such as `10m`.
+    pub from: String,
+    /// What it is told then.
+    pub value: Cue,
+}
+
+impl TimedCue {
+    /// That from then on.
+    #[must_use]
+    pub fn new(from: impl Into<String>, value: Cue) -> Self {
+        Self { from: from.into(), value }
+    }
 }
 
 /// One thing that a step is told.
@@ -80,10 +101,17 @@ impl From<UnknownReason> for Cues {
     }
 }
 
+impl From<Vec<TimedCue>> for Cues {
+    fn from(cues: Vec<TimedCue>) -> Self {
+        Self::OverTime(cues)
+    }
+}
+
 impl<T: Into<Self>, const N: usize> From<[T; N]> for Cues {
     fn from(turns: [T; N]) -> Self {
         let flat = turns.into_iter().flat_map(|turn| match turn.into() {
             Self::InTurn(cues) => cues,
+            Self::OverTime(cues) => cues.into_iter().map(|cue| cue.value).collect(),
             Self::Always(cue) => vec![cue],
         });
         Self::InTurn(flat.collect())
@@ -95,6 +123,18 @@ pub(super) struct Script<'a> {
     rehearsal: &'a Rehearsal,
     /// How often each was used.
     used: BTreeMap<String, usize>,
+    now: DateTime<Utc>,
+    /// When each news is pushed in, the next last.
+    news: Vec<(DateTime<Utc>, &'a Push)>,
+}
+
+/// A length of time that a rehearsal names.
+pub(super) fn length(rehearsal: &str, key: &str, text: &str) -> Result<TimeDelta, RehearsalError> {
+    parse_duration(text).map_err(|error| RehearsalError::WrongCue {
+        rehearsal: rehearsal.to_owned(),
+        step: key.to_owned(),
+        why: error.to_string(),
+    })
 }
 
 impl<'a> Script<'a> {
@@ -120,13 +160,25 @@ impl<'a> Script<'a> {
                 });
             }
         }
-        Ok(Self { rehearsal, used: BTreeMap::new() })
+        for (key, cues) in &rehearsal.facts {
+            if let Cues::OverTime(cues) = cues {
+                cues.iter().try_for_each(|cue| length(&rehearsal.name, key, &cue.from).map(drop))?;
+            }
+        }
+        let mut news = Vec::new();
+        for push in &rehearsal.news {
+            news.push((saturating_add(STAGE_TIME, length(&rehearsal.name, "news", &push.after)?), push));
+        }
+        // Stable, and taken from the end: of one moment the first that is written comes first.
+        news.reverse();
+        news.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        Ok(Self { rehearsal, used: BTreeMap::new(), now: STAGE_TIME, news })
     }
 
     /// Plays it to the end. Time moves only where the diagnosis waits.
     pub(super) fn play(mut self, diagnosis: &mut Diagnosis) -> Result<(), RehearsalError> {
-        let mut now = STAGE_TIME;
         loop {
+            let now = self.now;
             // An answer to a request that was just handed out is never refused: time does not move between.
             let answered = match diagnosis.poll(now) {
                 Output::Probe(request) => {
@@ -157,7 +209,7 @@ impl<'a> Script<'a> {
                     }
                 }
                 Output::Ask(request) => {
-                    let kind = request.context.step(request.place).map(|step| &step.kind);
+                    let kind = diagnosis.context.step(diagnosis.place).map(|step| &step.kind);
                     let suffix = if matches!(kind, Some(StepKind::Check(_))) { ".person" } else { "" };
                     let key = self.key(request.runbook(), request.step(), suffix);
                     match self.next(&key) {
@@ -172,11 +224,23 @@ impl<'a> Script<'a> {
                     }
                 }
                 Output::Alert(_) => Ok(()),
-                Output::Pending { until: Some(until) } => {
-                    now = now.max(until);
+                Output::Pending { until } => {
+                    match (self.news.pop_if(|(at, _)| until.is_none_or(|until| *at < until)), until) {
+                        (Some((at, push)), _) => {
+                            self.now = now.max(at);
+                            self.push(diagnosis, push)?;
+                        }
+                        (None, Some(until)) => self.now = now.max(until),
+                        (None, None) => return Ok(()),
+                    }
                     Ok(())
                 }
-                Output::Pending { until: None } | Output::Concluded(_) => return Ok(()),
+                Output::Concluded(_) => {
+                    let Some((_, push)) = self.news.pop() else { return Ok(()) };
+                    return Err(
+                        self.wrong("news", format!("it has ended before the news after {}", push.after))
+                    );
+                }
             };
             answered.map_err(|error| RehearsalError::WrongCue {
                 rehearsal: self.rehearsal.name.clone(),
@@ -204,9 +268,31 @@ impl<'a> Script<'a> {
         }
     }
 
+    /// Pushes a fact in, or withdraws the diagnosis.
+    fn push(&self, diagnosis: &mut Diagnosis, push: &Push) -> Result<(), RehearsalError> {
+        let wrong = |why: String| self.wrong("news", why);
+        let pushed = match (&push.check, &push.value, &push.withdrawn) {
+            (Some(check), Some(value), None) => {
+                let queries = diagnosis.context.set.queries();
+                let query = diagnosis.query_of(check).and_then(|query| queries.get(query as usize));
+                let query = query.ok_or_else(|| wrong(format!("no runbook asks a check `{check}`")))?;
+                let value = self.value("news", value, &query.domain, self.now)?;
+                diagnosis.inform(check, Observation::known(value, self.now, "rehearsal"), self.now)
+            }
+            (None, None, Some(why)) => diagnosis.withdraw("rehearsal", why.as_str(), self.now),
+            _ => return Err(wrong("give `check` and `value`, or `withdrawn`".to_owned())),
+        };
+        pushed.map_err(|error| wrong(error.to_string()))
+    }
+
     fn peek(&self, key: &str) -> Option<&Cue> {
         match self.rehearsal.facts.get(key)? {
             Cues::Always(cue) => Some(cue),
+            Cues::OverTime(cues) => {
+                let elapsed = self.now - STAGE_TIME;
+                let has_come = |cue: &&TimedCue| parse_duration(&cue.from).is_ok_and(|from| from <= elapsed);
+                cues.iter().rfind(has_come).map(|cue| &cue.value)
+            }
             Cues::InTurn(cues) => {
                 cues.get(self.used.get(key).copied().unwrap_or_default()).or_else(|| cues.last())
             }

@@ -70,7 +70,7 @@ impl Journal for Lengthy {
 fn each_attempt_is_told_its_own_time() {
     let of =
         |millis: &[i64]| millis.iter().map(|millis| TimeDelta::milliseconds(*millis)).collect::<Vec<_>>();
-    assert_eq!(told(2, None, None), of(&[0, 200, 600]));
+    assert_eq!(told(2, None, None), of(&[0, 1_000, 3_000]));
     // The error names a longer pause.
     assert_eq!(told(1, Some(TimeDelta::seconds(2)), None), of(&[0, 2000]));
     // The journal is waited for before it is asked.

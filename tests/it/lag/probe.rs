@@ -20,7 +20,7 @@ use iot_runbook::probe::{
     LagRequest, Messages, ProbeError, Probes, Rejections, Rows, SessionState, StorageRefusals,
 };
 use iot_runbook::subject::{Subject, Trigger};
-use iot_runbook::time::{ManualClock, Period};
+use iot_runbook::time::{Clock, ManualClock, Period};
 use ulid::Ulid;
 
 use super::streams::at;
@@ -31,7 +31,10 @@ fn period() -> Period {
 
 /// A Kafka whose bridge lost nothing. Its lag is what the windows hold, with so many messages of the device unread; or it
 /// never answers.
-struct Kafka(Option<(Vec<Window>, Option<u64>)>);
+struct Kafka {
+    lag: Option<(Vec<Window>, Option<u64>)>,
+    clock: Arc<ManualClock>,
+}
 
 #[async_trait]
 impl KafkaProbe for Kafka {
@@ -40,10 +43,10 @@ impl KafkaProbe for Kafka {
     }
 
     async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError> {
-        let Some((windows, unread)) = &self.0 else { return pending().await };
+        let Some((windows, unread)) = &self.lag else { return pending().await };
         let partitions =
             windows.iter().zip(0..).map(|(window, number)| partition_lag(number, window, request.period));
-        let facts = LagFacts::new(at(3700), request.period).with_partitions(partitions.collect());
+        let facts = LagFacts::new(self.clock.now(), request.period).with_partitions(partitions.collect());
         Ok(match unread {
             Some(unread) => facts.with_messages_unread(*unread).with_messages_gone(0),
             None => facts,
@@ -51,43 +54,69 @@ impl KafkaProbe for Kafka {
     }
 
     async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError> {
-        Ok(Bridged::new(at(3700), request.period, 100))
+        Ok(Bridged::new(self.clock.now(), request.period, 100))
     }
 }
 
 /// Looked in each place, and found nothing.
-fn nowhere(period: Period) -> Elsewhere {
-    let answer = Elsewhere::new(at(3700), period).with_other_times(0).with_other_name(0);
+fn nowhere(now: DateTime<Utc>, period: Period) -> Elsewhere {
+    let answer = Elsewhere::new(now, period).with_other_times(0).with_other_name(0);
     answer.with_replaced(0).with_retention(0).with_not_applied(0)
 }
 
 /// An hour online in which all 100 messages came to Kafka, and 40 rows came of them. So many were rejected.
-fn run(kafka: Kafka, rejected: u64) -> (Diagnosis, Finding) {
+fn run(lag: Option<(Vec<Window>, Option<u64>)>, rejected: u64) -> (Diagnosis, Finding) {
+    let now: DateTime<Utc> = at(3700);
+    let clock = Arc::new(ManualClock::new(now));
+    let kafka = Kafka { lag, clock: clock.clone() };
+    // What an adapter says holds at the time at which it is asked.
+    let asked = || {
+        let clock = clock.clone();
+        move || clock.now()
+    };
     let source = || Source::from_static("memory");
     let mut broker = MockBrokerProbe::new();
     broker.expect_source().returning(source);
-    broker.expect_connection_log().returning(|request| {
-        Ok(Some(ConnectionLog::new(at(3700), request.period).with_at_start(SessionState::Up)))
+    broker.expect_connection_log().returning({
+        let now = asked();
+        move |request| Ok(Some(ConnectionLog::new(now(), request.period).with_at_start(SessionState::Up)))
     });
-    broker.expect_messages().returning(|request| Ok(Messages::new(at(3700), request.period, 100)));
+    broker.expect_messages().returning({
+        let now = asked();
+        move |request| Ok(Messages::new(now(), request.period, 100))
+    });
     let mut telemetry = MockTelemetryProbe::new();
     telemetry.expect_source().returning(source);
-    telemetry.expect_rows().returning(|_| Ok(Rows::new(at(3700), 100, 40)));
-    telemetry
-        .expect_storage_refusals()
-        .returning(|request| Ok(StorageRefusals::new(at(3700), request.period, 0)));
-    telemetry.expect_elsewhere().returning(|request| Ok(nowhere(request.period)));
+    telemetry.expect_rows().returning({
+        let now = asked();
+        move |_| Ok(Rows::new(now(), 100, 40))
+    });
+    telemetry.expect_storage_refusals().returning({
+        let now = asked();
+        move |request| Ok(StorageRefusals::new(now(), request.period, 0))
+    });
+    telemetry.expect_elsewhere().returning({
+        let now = asked();
+        move |request| Ok(nowhere(now(), request.period))
+    });
     let mut schema = MockSchemaProbe::new();
     schema.expect_source().returning(source);
-    schema
-        .expect_rejections()
-        .returning(move |request| Ok(Rejections::new(at(3700), request.period, rejected)));
+    schema.expect_rejections().returning({
+        let now = asked();
+        move |request| Ok(Rejections::new(now(), request.period, rejected))
+    });
     let mut dedup = MockDedupLogProbe::new();
     dedup.expect_source().returning(source);
-    dedup.expect_dropped().returning(|request| Ok(Dropped::new(at(3700), request.period, 0, 0)));
+    dedup.expect_dropped().returning({
+        let now = asked();
+        move |request| Ok(Dropped::new(now(), request.period, 0, 0))
+    });
     let mut deadband = MockDeadbandProbe::new();
     deadband.expect_source().returning(source);
-    deadband.expect_deadband().returning(|request| Ok(DeadbandFacts::new(at(3700), request.period)));
+    deadband.expect_deadband().returning({
+        let now = asked();
+        move |request| Ok(DeadbandFacts::new(now(), request.period))
+    });
     let probes = Probes::new()
         .with_broker(Arc::new(broker))
         .with_kafka(Arc::new(kafka))
@@ -96,8 +125,6 @@ fn run(kafka: Kafka, rejected: u64) -> (Diagnosis, Finding) {
         .with_dedup_log(Arc::new(dedup))
         .with_deadband(Arc::new(deadband));
     let set = catalog::set().unwrap();
-    let now: DateTime<Utc> = at(3700);
-    let clock = Arc::new(ManualClock::new(now));
     let timer = Arc::new(SimulatedTimer::new(clock.clone()));
     let driver = Driver::new(&set, &Checks::builtin(), probes, timer).unwrap().with_clock(clock);
     let subject =
@@ -115,7 +142,7 @@ fn causes(finding: &Finding) -> Vec<&str> {
 
 #[test]
 fn a_lag_that_times_out_leaves_ranked_hypotheses_and_what_to_ask_next() {
-    let (diagnosis, finding) = run(Kafka(None), 0);
+    let (diagnosis, finding) = run(None, 0);
     assert_eq!(finding.ending(), Ending::Undetermined);
     assert!(diagnosis.trace().any(|record| {
         let line = record.to_string();
@@ -138,7 +165,7 @@ fn a_lag_that_times_out_leaves_ranked_hypotheses_and_what_to_ask_next() {
 
 #[test]
 fn what_another_probe_found_stands_beside_a_lag_that_times_out() {
-    let (_, finding) = run(Kafka(None), 55);
+    let (_, finding) = run(None, 55);
     assert_eq!(finding.ending(), Ending::Undetermined);
     assert_eq!(causes(&finding), ["schema-rejection", "consumer-lag"]);
     assert_eq!(finding.next_probe().map(|next| &*next.step), Some("consumer-lag"));
@@ -168,7 +195,7 @@ fn windows_of_the_engine_answer_the_step() {
         (vec![fine(), Window::default()], None, None),
         (vec![], None, None),
     ] {
-        let (_, finding) = run(Kafka(Some((windows, unread))), 0);
+        let (_, finding) = run(Some((windows, unread)), 0);
         assert_eq!(finding.conclusion(), conclusion, "{finding:?}");
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
     check::{Checks, gap_part_subjects, gap_subject, gap_trigger},
     diagnosis::Diagnosis,
-    driver::{Driver, RetryPolicy, TokioTimer},
+    driver::{Driver, TokioTimer},
     runbook::RunbookSet,
     subject::{Subject, Trigger},
 };
@@ -24,7 +24,6 @@ use crate::{
 };
 
 const ATTEMPT: Duration = Duration::from_secs(3);
-const ATTEMPTS: u32 = 2;
 /// For how long rows are looked at where none should be missing.
 const LOOKED_AT: TimeDelta = TimeDelta::seconds(3);
 
@@ -122,11 +121,10 @@ impl Asks {
     ) -> Result<Self> {
         let (name, set) = runbooks.gap_set()?;
         let probes = obstacle.before_pipeline(PipelineAdapters::of(pipeline));
-        let retry = RetryPolicy::default().with_attempt(ATTEMPT).with_attempts(ATTEMPTS);
         let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
             .map_err(Error::runbook)?
             .with_journal(Arc::<Story>::clone(story))
-            .with_retry(retry);
+            .with_time_limit(ATTEMPT);
         Ok(Self { name, set, driver, story: Arc::clone(story) })
     }
 

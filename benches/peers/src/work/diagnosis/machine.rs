@@ -115,7 +115,7 @@ impl Machine {
                     .reply(request.id, Reply::does_not_know(self.source.clone()), now)
                     .map_err(|error| Error::failed("a reply", error))?,
                 Output::Alert(_) => {}
-                Output::Concluded(finding) => return Ok(End::Concluded(finding)),
+                Output::Concluded(finding) => return Ok(End::Concluded(*finding)),
                 _ => return Ok(End::Stands(diagnosis.step().to_owned())),
             }
         }

@@ -1,0 +1,77 @@
+//! A blip is no answer: what may pass is asked again, each time after a longer pause.
+
+use chrono::TimeDelta;
+
+use super::super::log::Event;
+use super::super::open::{Asking, Wants};
+use crate::diagnosis::{Diagnosis, Phase};
+use crate::fact::Observation;
+
+/// For as long a question is asked again at the most: a failure that lasts longer is no blip, and the walk must not wait
+/// for it.
+const RETRY_FOR: TimeDelta = TimeDelta::seconds(30);
+/// The longest pause, unless an adapter names a longer one.
+const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(60);
+
+/// A question that is asked again later.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::diagnosis) struct Retry {
+    /// As it was asked last.
+    pub(in crate::diagnosis) asking: Asking,
+    /// When it is asked again, on the diagnosis's own account of time.
+    pub(in crate::diagnosis) due: TimeDelta,
+}
+
+impl Diagnosis {
+    /// The pause before the question is asked again; `None` where the answer is final.
+    pub(in crate::diagnosis) fn pause_before_retry(
+        &self,
+        asking: &Asking,
+        observation: &Observation,
+    ) -> Option<TimeDelta> {
+        let Observation::Unknown(unknown) = observation else { return None };
+        if !unknown.reason.is_transient() {
+            return None;
+        }
+        let query = self.context.set.queries().get(asking.query as usize)?;
+        let spent = self.elapsed.checked_sub(&asking.first)?;
+        let left = query.stale_after.unwrap_or(RETRY_FOR).min(RETRY_FOR).checked_sub(&spent)?;
+        if left <= TimeDelta::zero() {
+            return None;
+        }
+        // 1 s, 2 s, 4 s and so on: from the sixth on it would be longer than the longest.
+        let pause = TimeDelta::seconds(1 << asking.attempt.min(6)).min(LONGEST_PAUSE);
+        Some(unknown.retry_after.map_or(pause, |named| named.max(pause)).min(left))
+    }
+
+    pub(in crate::diagnosis) fn ask_again_after(
+        &mut self,
+        asking: Asking,
+        observation: Observation,
+        pause: TimeDelta,
+    ) {
+        self.close(asking.request);
+        let observed = self.log.keep(observation);
+        self.push(Event::Blipped { request: asking.request, query: asking.query, observed, pause });
+        self.retries.push(Retry { asking, due: self.after(pause) });
+    }
+
+    /// Asks the question again whose pause is over first.
+    pub(super) fn retry(&mut self) {
+        let first = self.retries.iter().enumerate().min_by_key(|(_, retry)| retry.due);
+        let Some((at, _)) = first else { return };
+        let Asking { query, place, exploring, attempt, first, .. } = self.retries.remove(at).asking;
+        let request = self.open_at(place, Wants::Answer { query });
+        self.open.count(request, attempt.saturating_add(1), first);
+        self.push_at(place, Event::Asked { request, query, exploring });
+        if let Phase::Rechecking { request: open, .. } = &mut self.phase {
+            *open = request;
+        }
+    }
+
+    /// Drops what is asked: the walk leaves the step, or ends.
+    pub(super) fn ask_no_more(&mut self) {
+        self.open.clear();
+        self.retries.clear();
+    }
+}
