@@ -587,7 +587,8 @@ fn every_answer_has_a_bound_on_its_age_and_each_act_its_last_look() {
 fn data_gap_looks_again_before_it_says_that_rows_are_missing() {
     let runbook = &runbooks()["data-gap"];
     let mut certain = BTreeSet::new();
-    for (id, conclusion) in runbook.conclusions() {
+    for (id, found) in runbook.conclusions() {
+        let StepKind::Conclude(conclusion) = &runbook.step(found).unwrap().kind else { panic!("{id}") };
         let Some(unless) = &conclusion.unless else {
             certain.insert(id);
             continue;

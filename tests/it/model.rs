@@ -8,7 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::fact::{Choice, Domain, Kind, UnknownReason, Value};
 use iot_runbook::runbook::guard::{Branch, Branches};
 use iot_runbook::runbook::step::{
-    About, ApprovalPolicy, CheckSource, CheckStep, Exit, OnFuture, OnUnknown, Query, Recheck, StepIndex, StepKind,
+    About, ApprovalPolicy, CheckSource, CheckStep, Exit, OnFuture, OnUnknown, Query, Recheck, StepIndex,
+    StepKind,
 };
 use iot_runbook::runbook::{Runbook, RunbookSet};
 use iot_runbook::subject::{Scope, Subject};

@@ -149,10 +149,8 @@ pub(crate) fn walk(diagnosis: &Diagnosis) -> Walk {
     let end = match finding.ending() {
         Ending::Concluded => End::Concluded(finding.conclusion().unwrap().to_owned()),
         Ending::Undetermined => {
-            let left = finding
-                .hypotheses()
-                .iter()
-                .map(|left| (left.cause.to_string(), left.blocked_at.is_some()));
+            let left =
+                finding.hypotheses().iter().map(|left| (left.cause.to_string(), left.blocked_at.is_some()));
             End::Undetermined(left.collect::<BTreeMap<_, _>>())
         }
         _ => End::Aborted,

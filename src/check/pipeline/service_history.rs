@@ -76,10 +76,7 @@ pub(super) fn parts(history: &Answer, request: &CheckRequest<'_>, period: Period
     let latest = saturating_add(request.now(), request.clock_tolerance());
     let is_future = |at: DateTime<Utc>| at > latest && at < period.end();
     if let Some((at, _)) = changes.iter().find(|(at, _)| is_future(*at)) {
-        return Err(Judged::future(format!(
-            "a change of its state is dated in the future: {}",
-            moment(*at)
-        )));
+        return Err(Judged::future(format!("a change of its state is dated in the future: {}", moment(*at))));
     }
     let mut service = Service { parts: Vec::new(), out: TimeDelta::zero(), longest: None };
     let (mut from, mut state) = (period.start(), history.at_start);

@@ -16,8 +16,8 @@ use iot_runbook::mock::{
     MockBrokerProbe, MockDeadbandProbe, MockDedupLogProbe, MockSchemaProbe, MockTelemetryProbe,
 };
 use iot_runbook::probe::{
-    Bridged, BridgedRequest, ConnectionLog, DeadbandFacts, Dropped, Elsewhere, KafkaProbe, LagFacts, LagRequest,
-    Messages, ProbeError, Probes, Rejections, Rows, SessionState, StorageRefusals,
+    Bridged, BridgedRequest, ConnectionLog, DeadbandFacts, Dropped, Elsewhere, KafkaProbe, LagFacts,
+    LagRequest, Messages, ProbeError, Probes, Rejections, Rows, SessionState, StorageRefusals,
 };
 use iot_runbook::subject::{Subject, Trigger};
 use iot_runbook::time::{ManualClock, Period};
