@@ -46,6 +46,7 @@ mod credential;
 mod device;
 mod gateway;
 mod pipeline;
+mod platform;
 
 mod window;
 
@@ -72,6 +73,7 @@ use crate::fact::{Domain, Observation};
 use crate::probe::ProbeError;
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::TimeMark;
 
 /// A check of a user's own.
 ///
@@ -94,6 +96,8 @@ pub struct Checks {
     by_id: BTreeMap<Box<str>, Entry>,
     /// By which certificates are judged; `None`: the default.
     policy: Option<Policy>,
+    /// The latest time that the service knows.
+    mark: Option<TimeMark>,
 }
 
 /// What is known of a check before it is asked.
@@ -140,7 +144,7 @@ impl Checks {
     /// No check at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { by_id: BTreeMap::new(), policy: None }
+        Self { by_id: BTreeMap::new(), policy: None, mark: None }
     }
 
     /// Every check of the built-in runbooks.
@@ -149,7 +153,7 @@ impl Checks {
         let by_id = builtin::all()
             .map(|(spec, binder)| (spec.id.clone(), Entry { spec, how: How::Builtin(binder) }))
             .collect();
-        Self { by_id, policy: None }
+        Self { by_id, policy: None, mark: None }
     }
 
     /// With certificates judged by that policy, in place of the [default](Policy::default): give it what your sweep and
@@ -173,6 +177,15 @@ impl Checks {
         policy.validate()?;
         self.policy = Some(policy);
         Ok(self)
+    }
+
+    /// With the latest time that the service knows, kept over restarts: where the clock is set back, certificates are
+    /// judged by it, so that one that has expired is not called valid. The mark of a certificate service's answer counts
+    /// beside it.
+    #[must_use]
+    pub fn with_time_mark(mut self, mark: TimeMark) -> Self {
+        self.mark = Some(mark);
+        self
     }
 
     /// Adds a check of a user's own.

@@ -72,17 +72,21 @@ mocks! {
     BrokerProbe: BrokerProbe {
         connection_log(ConnectionLogRequest) -> [Option<ConnectionLog>],
         messages(MessagesRequest) -> [Messages],
+        publishing(PublishingRequest) -> [ClientPublishing],
+        disconnected_together(TogetherRequest) -> [Together],
+        clock_readings(ClockRequest) -> [ClockReadings],
     }
     /// A mock of [`GatewayProbe`].
     GatewayProbe: GatewayProbe {
         health(HealthRequest) -> [GatewayHealth],
-        publishing(PublishingRequest) -> [PublishingLog],
+        field_polls(FieldPollsRequest) -> [FieldPolls],
         acquisition(AcquisitionRequest) -> [Acquisition],
     }
     /// A mock of [`NetworkProbe`].
     NetworkProbe: NetworkProbe {
         site_paths(SitePathsRequest) -> [PathsTried],
-        ot_paths(OtPathsRequest) -> [PathsTried],
+        device_path(DevicePathRequest) -> [DevicePath],
+        broker_path(BrokerPathRequest) -> [BrokerPath],
     }
     /// A mock of [`CertStoreProbe`].
     CertStoreProbe: CertStoreProbe {
@@ -91,7 +95,16 @@ mocks! {
         provisioning_contact(ProvisioningContactRequest) -> [ProvisioningContact],
     }
     /// A mock of [`PowerProbe`].
-    PowerProbe: PowerProbe { power(PowerRequest) -> [PowerFacts], }
+    PowerProbe: PowerProbe {
+        power(PowerRequest) -> [PowerFacts],
+        site_power(SitePowerRequest) -> [SitePower],
+    }
+    /// A mock of [`PlatformProbe`].
+    PlatformProbe: PlatformProbe {
+        broker_health(PlatformRequest) -> [BrokerHealth],
+        ingestion_health(PlatformRequest) -> [IngestionHealth],
+        silent_peers(PlatformRequest) -> [SilentPeers],
+    }
     /// A mock of [`KafkaProbe`].
     KafkaProbe: KafkaProbe {
         lag(LagRequest) -> [LagFacts],

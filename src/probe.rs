@@ -71,38 +71,47 @@ mod error;
 mod gateway;
 mod kafka;
 mod network;
+mod platform;
 mod power;
 mod probes;
 mod record;
 mod schema;
 mod telemetry;
+pub mod vocabulary;
 
 pub use broker::{
-    BrokerDrop, BrokerDropReason, BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog,
-    ConnectionLogRequest, DisconnectReason, Messages, MessagesRequest, RefusalReason, SessionState,
+    BrokerDrop, BrokerDropReason, BrokerProbe, Client, ClientPublishing, ClockReading, ClockReadings,
+    ClockRequest, ClockSource, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
+    DisconnectReason, MessageCounts, Messages, MessagesRequest, PublishingRequest, RefusalReason,
+    SessionState, Together, TogetherRequest,
 };
 pub use cert_store::{
-    CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ProvisioningContact,
+    Authentication, CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ProvisioningContact,
     ProvisioningContactRequest, Renewal, RenewalAnswer, RenewalRequest, Revocation, WhichCertificate,
 };
 pub use deadband_config::{DeadbandAudit, DeadbandFacts, DeadbandProbe, DeadbandRequest};
 pub use dedup_log::{DedupLogProbe, Dropped, DroppedRequest};
 pub use device::{
-    DeviceProbe, LastSeenAnswer, LastSeenRequest, Receipts, ReceiptsRequest, ServiceChange, ServiceHistory,
-    ServiceHistoryRequest, ServiceState, ServiceStateAnswer, ServiceStateRequest,
+    DeviceProbe, LastSeenAnswer, LastSeenRequest, MessageKind, Receipt, Receipts, ReceiptsRequest,
+    ServiceChange, ServiceHistory, ServiceHistoryRequest, ServiceState, ServiceStateAnswer,
+    ServiceStateRequest,
 };
 pub use edge_buffer::{EdgeBufferProbe, Outbox, OutboxRequest};
 pub use error::{ProbeError, ProbeErrorKind};
 pub use gateway::{
-    Acquisition, AcquisitionRequest, GatewayHealth, GatewayProbe, HealthRequest, ProcessState, PublishingLog,
-    PublishingRequest,
+    Acquisition, AcquisitionRequest, Endpoint, FieldPolls, FieldPollsRequest, GatewayHealth, GatewayProbe,
+    HealthRequest, HeartbeatPath, ProcessState, Subscription,
 };
 pub use kafka::{
     Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, LagSample, OffsetReset, Offsets,
     OffsetsRequest, OpenTransaction, PartitionLag, ResetCause, StuckRecord, StuckState, TransactionState,
 };
-pub use network::{NetworkProbe, OtPathsRequest, PathTried, PathsTried, SitePathsRequest};
-pub use power::{PowerFacts, PowerProbe, PowerRequest};
+pub use network::{
+    BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, NetworkProbe, PathTried, PathsTried,
+    PortReply, Replier, SitePathsRequest, TlsOutcome, Vantage,
+};
+pub use platform::{BrokerHealth, IngestionHealth, PlatformProbe, PlatformRequest, SilentPeers, SilentShare};
+pub use power::{FeedReading, PowerFacts, PowerProbe, PowerRequest, SitePower, SitePowerRequest};
 pub use probes::Probes;
 pub use schema::{Rejections, RejectionsRequest, SchemaProbe};
 pub use telemetry::{

@@ -6,7 +6,7 @@
 mod duration;
 mod period;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 
@@ -32,6 +32,40 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+}
+
+/// The latest time that a service ever knew: a mark that only rises. Clones share it. Keep it over restarts, and a clock
+/// that was set back is found by it.
+///
+/// ```
+/// use chrono::{DateTime, TimeDelta, Utc};
+/// use iot_runbook::time::TimeMark;
+///
+/// let mark = TimeMark::new(DateTime::UNIX_EPOCH + TimeDelta::days(30));
+/// mark.advance(DateTime::UNIX_EPOCH);
+/// assert_eq!(mark.at(), DateTime::UNIX_EPOCH + TimeDelta::days(30));
+/// ```
+#[derive(Clone, Debug)]
+pub struct TimeMark(Arc<Mutex<DateTime<Utc>>>);
+
+impl TimeMark {
+    /// A mark at this time.
+    #[must_use]
+    pub fn new(at: DateTime<Utc>) -> Self {
+        Self(Arc::new(Mutex::new(at)))
+    }
+
+    /// Raises it to `at`; an earlier time changes nothing. Only pass a time that is trusted: the mark never falls.
+    pub fn advance(&self, at: DateTime<Utc>) {
+        let mut mark = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *mark = at.max(*mark);
+    }
+
+    /// The latest time that is known.
+    #[must_use]
+    pub fn at(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -58,7 +58,12 @@ impl Checks {
         match &entry.how {
             How::Custom(check) => Some(Ask::Custom(Arc::clone(check))),
             How::Builtin(bind) => {
-                let bound = bind(&Given { params: &query.params, policy: self.policy.unwrap_or_default() });
+                let given = Given {
+                    params: &query.params,
+                    policy: self.policy.unwrap_or_default(),
+                    mark: self.mark.clone(),
+                };
+                let bound = bind(&given);
                 if bound.is_none() {
                     faults.push(BindError::Unbindable { check: query.check.clone() });
                 }

@@ -1,12 +1,16 @@
 use super::broker::broker_connect::BrokerConnect;
-use super::broker::disconnect_count::DisconnectCount;
-use super::broker::gateway_publishing::GatewayPublishing;
+use super::broker::flap_history::FlapHistory;
+use super::broker::holder::SessionHolder;
+use super::broker::holder_clock::HolderClock;
+use super::broker::publishing::Publishing;
+use super::broker::refusal::Refusal;
 use super::credential::certificate::Certificate;
 use super::credential::certificate_replaced::CertificateReplaced;
 use super::credential::certificate_stage::CertificateStage;
 use super::credential::provisioning_contact::ProvisioningContact;
 use super::credential::reconnected_with::ReconnectedWith;
 use super::credential::renewal_state::RenewalState;
+use super::credential::revocation_known::RevocationKnown;
 use super::device::device_back::DeviceBack;
 use super::device::device_reconnected::DeviceReconnected;
 use super::device::last_seen::LastSeen;
@@ -14,7 +18,13 @@ use super::device::ot_network::OtNetwork;
 use super::device::power::Power;
 use super::device::presence::Presence;
 use super::device::service_state::ServiceState;
+use super::gateway::broker_path::BrokerPath;
+use super::gateway::field_path::FieldPath;
+use super::gateway::field_polls::FieldPolls;
 use super::gateway::gateway_health::GatewayHealth;
+use super::gateway::gateway_went_first::GatewayWentFirst;
+use super::gateway::restart_needed::RestartNeeded;
+use super::gateway::site_power::SitePower;
 use super::gateway::site_uplink::SiteUplink;
 use super::param::{Given, ParamSpec};
 use super::pipeline::acquisition::Acquisition;
@@ -32,9 +42,10 @@ use super::pipeline::schema_rejections::SchemaRejections;
 use super::pipeline::service_history::ServiceHistory;
 use super::pipeline::storage_refusals::StorageRefusals;
 use super::pipeline::stored_elsewhere::StoredElsewhere;
+use super::platform::platform_health::PlatformHealth;
 use super::{CheckRequest, CheckSpec};
 use crate::fact::{ChoicesError, Domain, Observation};
-use crate::probe::{ProbeError, Probes};
+use crate::probe::{ProbeError, ProbeErrorKind, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
@@ -69,9 +80,14 @@ macro_rules! builtins {
                 request: &CheckRequest<'_>,
                 probes: &Probes,
             ) -> Result<Observation, ProbeError> {
-                match self {
+                let observed = match self {
                     $(Self::$check(check) => check.observe(request, probes).await,)*
-                }
+                };
+                // Nobody answers this question: that is an unknown value, and no failure.
+                observed.or_else(|error| match error.kind() {
+                    ProbeErrorKind::Unsupported => Ok(error.into_observation("checks")),
+                    _ => Err(error),
+                })
             }
         }
 
@@ -89,15 +105,25 @@ builtins! {
     ServiceState,
     LastSeen,
     Presence,
-    DisconnectCount,
+    FlapHistory,
+    PlatformHealth,
+    SessionHolder,
     BrokerConnect,
-    GatewayPublishing,
+    Publishing,
+    FieldPath,
+    FieldPolls,
+    Refusal,
+    HolderClock,
     Certificate,
     GatewayHealth,
+    GatewayWentFirst,
+    BrokerPath,
     SiteUplink,
+    SitePower,
     OtNetwork,
     Power,
     DeviceBack,
+    RestartNeeded,
     DeviceReconnected,
     ServiceHistory,
     OnlineDuringGap,
@@ -115,6 +141,7 @@ builtins! {
     Deadband,
     RowsThere,
     CertificateStage,
+    RevocationKnown,
     RenewalState,
     ProvisioningContact,
     ReconnectedWith,
@@ -142,38 +169,58 @@ mod tests {
         let expected = "\
             acquisition gateway period choice of not-acquired | not-passed-on | passed-on; explains\n\
             bridge-lost pipeline period number\n\
-            broker-connect device now choice of session-up | recent-connect | refused | none; recent\n\
+            broker-connect session now choice of session-up | recent-connect | refused | half-open \
+            | none; recent\n\
             broker-messages device period choice of dropped | not-reached | reached; explains\n\
+            broker-path session now choice of open | closed | tls-timeout | tls-alert\n\
             catch-up device period choice of pending | arrived | lost; explains\n\
-            certificate device now choice of none | revoked | not-yet-valid | expired | valid; which\n\
-            certificate-replaced device now flag\n\
-            certificate-stage device now choice of ok | awareness | renewal | follow-up | expired | not-yet-valid \
-            | revoked | clock-suspect\n\
+            certificate session now choice of uses-none | never-connected | missing | revoked | \
+            not-yet-valid | expired | valid; which\n\
+            certificate-replaced session now flag\n\
+            certificate-stage session now choice of ok | awareness | renewal | follow-up | issuer-due | overlap-overdue | expired | not-yet-valid | revoked | clock-suspect\n\
             consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | unread \
             | drained | normal; lag_age lag_messages explains\n\
             consumer-offset pipeline period choice of skipped | held-back | poison-record | none; explains\n\
             deadband device period choice of too-wide | stable | sensor-stuck | fine | too-narrow | little-withheld \
             | none; explains\n\
             dedup-drops device period number\n\
-            device-back device now flag; seen_within\n\
+            device-back device now choice of back | out-of-service | silent; seen_within\n\
             device-reconnected device now flag\n\
-            disconnect-count device now count; within\n\
             edge-buffer gateway period choice of dropped | unsent | neither; full_at explains\n\
-            gateway-health gateway now choice of healthy | degraded | offline | oom | unreachable; \
-            heartbeat_within memory_at cpu_at disk_at\n\
-            gateway-publishing gateway now choice of publishing | silent; within\n\
+            field-path gateway now choice of answers | port-refused | port-silent | segment-only | \
+            segment-unknown | nobody\n\
+            field-polls gateway now choice of withheld | failing | not-made | subscription-lost | \
+            not-passed-on | not-at-broker; within\n\
+            flap-history session now choice of shared | rare | recurring; within recurring_at \
+            together_within\n\
+            gateway-health gateway now choice of healthy | degraded | hung | offline | oom | \
+            unreachable; heartbeat_within memory_at cpu_at disk_at\n\
+            gateway-went-first gateway now flag; margin\n\
+            holder-clock session now choice of right | off | time-zone; off_from\n\
             last-seen device now instant or absent\n\
             online-during-gap device period choice of offline | online | part\n\
-            ot-network gateway now choice of reachable | unreachable\n\
-            power device now choice of confirmed | uncertain\n\
+            ot-network device now choice of carrier-holds | answers | port-refused | port-silent | \
+            segment-only | segment-unknown | nobody\n\
+            platform-health platform now choice of well | broker-down | ingestion-down\n\
+            power device now choice of confirmed | lost | uncertain\n\
             presence device now choice of silent | steady | flapping; flap_window\n\
-            provisioning-contact device now flag; within\n\
-            reconnected-with device now flag\n\
-            renewal-state device now choice of confirmed | running | failed | unsupported\n\
+            provisioning-contact session now flag; within\n\
+            publishing session now choice of refused-by-acl | dropped-by-quota | this-device | \
+            nothing-of-its-own | other-devices | only-itself | nothing | not-even-heartbeats; \
+            within\n\
+            reconnected-with session now flag\n\
+            refusal session now choice of certificate | trust | credentials | not-allowed | \
+            unavailable | unavailable-before | no-reason; recent\n\
+            renewal-state session now choice of confirmed | rolled-back | running | retrying | due \
+            | stalled | failed | unsupported; progress_within\n\
+            restart-needed gateway now choice of needed | device-back | restarted; seen_within\n\
+            revocation-known session now flag\n\
             rows-there device period flag\n\
             schema-rejections device period number\n\
             service-history device period choice of in-service | out-of-service | partly-in-service\n\
             service-state device now choice of in-service | maintenance | decommissioned | never-provisioned\n\
+            session-holder session now choice of device | gateway\n\
+            site-power site now choice of fed | not-fed\n\
             site-uplink site now flag\n\
             storage-refusals pipeline period number\n\
             stored-elsewhere device period choice of other-times | out-of-sight | nowhere; explains\n";

@@ -7,3 +7,4 @@ pub(super) mod provisioning_contact;
 pub(super) mod reconnected_with;
 pub(super) mod renewal_facts;
 pub(super) mod renewal_state;
+pub(super) mod revocation_known;

@@ -1,6 +1,19 @@
+//! What the checks share: asking an adapter, and what a judge comes to.
+
+use std::sync::Arc;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::fact::{Detail, Details, Evidence, Observation, Source, Unknown, UnknownReason, Value};
+use crate::probe::ProbeError;
+
+/// The adapter that a check asks; without one the check is unknown (`no-adapter`).
+pub(super) fn adapter<'a, P: ?Sized>(
+    probe: Option<&'a Arc<P>>,
+    name: &'static str,
+) -> Result<&'a P, ProbeError> {
+    probe.map(AsRef::as_ref).ok_or_else(|| ProbeError::missing(Source::from_static(name)))
+}
 
 /// What a judge comes to; an observation but for who was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +41,33 @@ impl Verdict {
         Self::unknown(UnknownReason::Stale, why)
     }
 
+    /// What decides is dated in the future.
+    pub(super) fn future(why: impl Into<String>) -> Self {
+        Self::unknown(UnknownReason::Future, why)
+    }
+
+    /// The verdict where some facts are dated in the future: `believed` was judged without them, `counted` as if they
+    /// were of now. Where they agree nothing hangs on these facts, and they are named as an anomaly; where they do not,
+    /// the value is unknown.
+    pub(super) fn despite_future(
+        believed: Self,
+        counted: &Self,
+        ahead: impl IntoIterator<Item = (&'static str, DateTime<Utc>)>,
+    ) -> Self {
+        let ahead: Vec<_> = ahead.into_iter().map(|(what, at)| format!("{what} at {}", moment(at))).collect();
+        if ahead.is_empty() {
+            return believed;
+        }
+        let anomaly = Detail::new("dated in the future", ahead.join(", "));
+        match (&believed, counted) {
+            (Self::Known { value: one, .. }, Self::Known { value: other, .. }) if one == other => {
+                believed.with([anomaly])
+            }
+            (Self::Unknown { .. }, Self::Unknown { .. }) => believed.with([anomaly]),
+            _ => Self::future("what would decide is dated in the future: check the clocks").with([anomaly]),
+        }
+    }
+
     fn unknown(reason: UnknownReason, why: impl Into<String>) -> Self {
         Self::Unknown { reason, details: Details::one("why", why) }
     }
@@ -43,9 +83,8 @@ impl Verdict {
         }
     }
 
-    /// Whether it is a flag, and yes.
-    pub(super) const fn is_yes(&self) -> bool {
-        matches!(self, Self::Known { value: Value::Flag(true), .. })
+    pub(super) const fn is_known(&self) -> bool {
+        matches!(self, Self::Known { .. })
     }
 
     pub(super) fn by(self, source: Source) -> Observation {
@@ -104,6 +143,14 @@ pub(super) fn no_period(source: Source) -> Observation {
     no_subject("period", source)
 }
 
+/// A share from 0 to 1; the detail that refuses any other number.
+pub(super) fn share(name: &'static str, share: f64) -> Result<f64, Detail> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(share);
+    }
+    Err(Detail::new(name, format!("a share must be from 0 to 1, got {share}")))
+}
+
 /// A moment as people read it.
 pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
@@ -119,16 +166,16 @@ macro_rules! choices {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum $name { $($variant,)* }
+        pub(in crate::check) enum $name { $($variant,)* }
 
         impl $name {
-            pub(super) const NAMES: &[&str] = &[$($text,)*];
+            pub(in crate::check) const NAMES: &[&str] = &[$($text,)*];
 
-            pub(super) const fn value(self) -> $crate::fact::Value {
+            pub(in crate::check) const fn value(self) -> $crate::fact::Value {
                 $crate::fact::Value::Choice($crate::fact::Choice::new(self as u16))
             }
 
-            pub(super) fn domain() -> Result<$crate::fact::Domain, $crate::fact::ChoicesError> {
+            pub(in crate::check) fn domain() -> Result<$crate::fact::Domain, $crate::fact::ChoicesError> {
                 let names = Self::NAMES.iter().copied();
                 $crate::fact::Choices::new(names).map($crate::fact::Domain::choice)
             }

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use crate::certificate::Policy;
 use crate::runbook::step::{Param, Params};
+use crate::time::TimeMark;
 
 /// A param that a check takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub(super) struct Given<'a> {
     pub(super) params: &'a Params,
     /// By which certificates are judged.
     pub(super) policy: Policy,
+    /// The latest time that the service knows.
+    pub(super) mark: Option<TimeMark>,
 }
 
 impl Given<'_> {

@@ -3,7 +3,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::runbook::CLOCK_TOLERANCE;
 use crate::runbook::step::{About, Params};
 use crate::subject::Subject;
-use crate::time::Period;
+use crate::time::{Period, saturating_add};
 
 /// What a check is asked: of whom, with which params, and at what time. Small and `Copy`.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +32,10 @@ impl<'a> CheckRequest<'a> {
         Self { subject, params, about, since, triggered_at, now, clock_tolerance: CLOCK_TOLERANCE }
     }
 
-    /// The same, with the clock tolerance of the runbook that asks.
+    /// The same, with the clock tolerance of the runbook that asks. A negative one is taken as zero.
     #[must_use]
     pub const fn with_clock_tolerance(mut self, tolerance: TimeDelta) -> Self {
-        self.clock_tolerance = tolerance;
+        self.clock_tolerance = if tolerance.num_milliseconds() < 0 { TimeDelta::zero() } else { tolerance };
         self
     }
 
@@ -80,6 +80,11 @@ impl<'a> CheckRequest<'a> {
     #[must_use]
     pub const fn clock_tolerance(&self) -> TimeDelta {
         self.clock_tolerance
+    }
+
+    /// True if a fact of that time is not of the future.
+    pub(super) fn has_happened(&self, at: DateTime<Utc>) -> bool {
+        at <= saturating_add(self.now, self.clock_tolerance)
     }
 
     /// The last `length` before now.

@@ -16,7 +16,7 @@ pub(super) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
-pub(super) fn secs(seconds: i64) -> TimeDelta {
+pub(super) const fn secs(seconds: i64) -> TimeDelta {
     TimeDelta::seconds(seconds)
 }
 

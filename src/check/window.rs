@@ -1,12 +1,9 @@
-//! How logs and clocks are read with care: what a log covers, and what lies in the future.
+//! How logs are read with care: what a log covers.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::judge::moment;
-use crate::time::{Period, saturating_add};
-
-/// Two clocks of one platform may differ by this much: a fact this far in the future is still "now".
-pub(super) const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(30);
+use crate::time::Period;
 
 /// How far back is asked where nothing says since when.
 pub(super) const ONE_DAY: TimeDelta = TimeDelta::days(1);
@@ -29,11 +26,6 @@ pub(super) fn not_covered(asked: Period, covers: Period) -> Option<String> {
 /// The sum of two lengths of time, held at the longest there is.
 pub(super) fn sum(one: TimeDelta, other: TimeDelta) -> TimeDelta {
     one.checked_add(&other).unwrap_or(TimeDelta::MAX)
-}
-
-/// Whether a fact of that time can be true: not beyond what clocks may differ by.
-pub(super) fn has_happened(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    at <= saturating_add(now, CLOCK_TOLERANCE)
 }
 
 #[cfg(test)]
@@ -60,12 +52,5 @@ mod tests {
             let text = not_covered(asked, covers).unwrap_or_default();
             assert_eq!(text.matches('Z').count(), missing, "{text}");
         }
-    }
-
-    #[test]
-    fn a_clock_may_be_ahead_by_the_tolerance() {
-        let ahead = at(0) + CLOCK_TOLERANCE;
-        assert!(has_happened(ahead, at(0)));
-        assert!(!has_happened(ahead + TimeDelta::nanoseconds(1), at(0)));
     }
 }

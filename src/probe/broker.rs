@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::ProbeError;
 use super::record::record;
 use crate::fact::Source;
-use crate::subject::{DeviceId, GatewayId, TagId};
+use crate::subject::{DeviceId, GatewayId, SiteId, TagId};
 use crate::time::Period;
 
 /// Tells what the broker saw of a client (a device with a session of its own, or a gateway).
@@ -39,6 +39,35 @@ pub trait BrokerProbe: Send + Sync {
     /// # Errors
     /// [`ProbeError`] where the broker does not tell; no message is an answer of zero.
     async fn messages(&self, request: &MessagesRequest) -> Result<Messages, ProbeError>;
+
+    /// What a session holder published in a period, as the broker's own counters of this client show it: what it
+    /// accepted, refused and dropped, of the device in question, of others, and of the holder itself. Ask afresh about a
+    /// period that ends now.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the broker does not count by client; the default does not answer. Nothing published is an
+    /// answer of zero.
+    async fn publishing(&self, _request: &PublishingRequest) -> Result<ClientPublishing, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+
+    /// How many other clients lost their session at about the same time, beyond a gateway and a site. About a time that is
+    /// over an answer may be kept.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where the broker does not keep that; the default does not answer.
+    async fn disconnected_together(&self, _request: &TogetherRequest) -> Result<Together, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+
+    /// What a session holder's own clock showed in a period: in its last live messages, in its tokens, in its requests
+    /// for time. An answer may be shared for a minute.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where nobody reads these times; the default does not answer. Nothing to read is an empty answer.
+    async fn clock_readings(&self, _request: &ClockRequest) -> Result<ClockReadings, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
 }
 
 const _: Option<&dyn BrokerProbe> = None;
@@ -85,6 +114,9 @@ record! {
             at_start: SessionState = with_at_start(state: SessionState) => state,
             /// The keep-alive that the client asked for; `None` where it is not told. Zero: it asked for none.
             keep_alive: Option<TimeDelta> = with_keep_alive(keep_alive: TimeDelta) => Some(keep_alive),
+            /// When the broker last received any packet of the session that is up, a PINGREQ included; `None` where it is
+            /// not told.
+            last_packet: Option<DateTime<Utc>> = with_last_packet(at: DateTime<Utc>) => Some(at),
         }
     }
 }
@@ -115,6 +147,8 @@ record! {
             /// The broker's id of the session that it is about, where it gives one: so a session that ends because
             /// a new one took its place is told from the new one.
             session: Option<Arc<str>> = with_session(session: impl Into<Arc<str>>) => Some(session.into()),
+            /// The broker's own words for the reason, where they say more than the kind.
+            text: Option<Arc<str>> = with_text(text: impl Into<Arc<str>>) => Some(text.into()),
         }
     }
 }
@@ -204,7 +238,21 @@ reasons! {
         CertificateNotYetValid = "certificate-not-yet-valid",
         /// Its certificate is signed by nobody that is trusted.
         UnknownCa = "unknown-ca",
-        /// The log gives no reason.
+        /// The client broke off: it does not trust the broker's certificate.
+        ServerCertificateRejected = "server-certificate-rejected",
+        /// The TLS handshake failed, and the log does not say why.
+        TlsError = "tls-error",
+        /// Its client id is not accepted.
+        ClientIdRejected = "client-id-rejected",
+        /// It speaks a protocol version or uses a feature that the broker does not support.
+        NotSupported = "not-supported",
+        /// Its CONNECT or its will is larger than the broker allows.
+        PacketTooLarge = "packet-too-large",
+        /// A quota of connections or messages is used up.
+        QuotaExceeded = "quota-exceeded",
+        /// It should use another server.
+        ServerMoved = "server-moved",
+        /// The log gives no reason that is known here.
         Unspecified = "unspecified",
     }
 }
@@ -212,7 +260,7 @@ reasons! {
 reasons! {
     /// Why a session ended. Names are kebab-case in documents.
     DisconnectReason {
-        /// The client said goodbye.
+        /// The client sent a DISCONNECT of its own.
         ClientInitiated = "client-initiated",
         /// The connection broke.
         ConnectionLost = "connection-lost",
@@ -224,7 +272,7 @@ reasons! {
         DuplicateClientId = "duplicate-client-id",
         /// It did what it is not allowed to.
         Forbidden = "forbidden",
-        /// The broker ended it (shutdown, rebalancing, an operator).
+        /// The broker ended it, and the log does not say why.
         ServerInitiated = "server-initiated",
         /// It sent too much or too fast.
         Throttled = "throttled",
@@ -236,7 +284,29 @@ reasons! {
         CertificateNotYetValid = "certificate-not-yet-valid",
         /// Its certificate is signed by nobody that is trusted.
         UnknownCa = "unknown-ca",
-        /// The log gives no reason.
+        /// The broker shut down or restarted.
+        ServerShuttingDown = "server-shutting-down",
+        /// The broker was too busy.
+        ServerBusy = "server-busy",
+        /// The broker sent the client to another server (rebalancing).
+        ServerMoved = "server-moved",
+        /// An operator or an API call ended it.
+        Administrative = "administrative-action",
+        /// The client sent what is not proper MQTT.
+        ProtocolError = "protocol-error",
+        /// It sent a packet that is larger than the broker allows.
+        PacketTooLarge = "packet-too-large",
+        /// It used what the broker does not support.
+        NotSupported = "not-supported",
+        /// A quota is used up.
+        QuotaExceeded = "quota-exceeded",
+        /// The client ended it because of an error of its own.
+        ClientError = "client-error",
+        /// It lasted as long as the broker allows, or its session or token expired.
+        Expired = "expired",
+        /// The TLS connection failed.
+        TlsError = "tls-error",
+        /// The log gives no reason that is known here.
         Unspecified = "unspecified",
     }
 }
@@ -309,4 +379,153 @@ reasons! {
         /// The broker gives no reason.
         Unspecified = "unspecified",
     }
+}
+
+record! {
+    /// What did the client publish in the period?
+    PublishingRequest {
+        required {
+            /// Whose session.
+            client: Client,
+            /// The device whose messages are counted apart.
+            device: DeviceId,
+            /// The period in question, by the broker's clock.
+            period: Period,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// What a client published, as the broker counted it. Each that is `None` is not counted apart.
+    ClientPublishing {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+            /// The period that the counts are complete for.
+            covers: Period,
+        }
+        optional {
+            /// All its messages.
+            all: Option<MessageCounts> = with_all(counts: MessageCounts) => Some(counts),
+            /// Live messages of the device in question.
+            device: Option<MessageCounts> = with_device(counts: MessageCounts) => Some(counts),
+            /// Live messages of other devices.
+            others: Option<MessageCounts> = with_others(counts: MessageCounts) => Some(counts),
+            /// What a gateway publishes about itself: heartbeats, its own status.
+            itself: Option<MessageCounts> = with_itself(counts: MessageCounts) => Some(counts),
+            /// Whether a gateway of this kind sends heartbeats over this session when it is well.
+            sends_heartbeats: Option<bool> = with_sends_heartbeats(sends: bool) => Some(sends),
+        }
+    }
+}
+
+record! {
+    /// What became of a client's messages at the broker.
+    MessageCounts {
+        required {
+            /// How many were accepted.
+            accepted: u64,
+        }
+        optional {
+            /// How many were refused because the client may not publish there.
+            refused_by_acl: u64 = with_refused_by_acl(count: u64) => count,
+            /// How many were dropped because a queue or a quota was full.
+            dropped_by_quota: u64 = with_dropped_by_quota(count: u64) => count,
+            /// When the last one was accepted.
+            last_accepted: Option<DateTime<Utc>> = with_last_accepted(at: DateTime<Utc>) => Some(at),
+        }
+    }
+}
+
+record! {
+    /// Which other clients lost their session at about this time?
+    TogetherRequest {
+        required {
+            /// The time in question, by the broker's clock.
+            at: DateTime<Utc>,
+            /// How far from it another end still counts as at the same time.
+            within: TimeDelta,
+            /// Whose session it is.
+            client: Client,
+        }
+        optional {
+            /// Leave out the clients behind this gateway.
+            except_gateway: Option<GatewayId> = with_except_gateway(id: GatewayId) => Some(id),
+            /// Leave out the clients of this site.
+            except_site: Option<SiteId> = with_except_site(id: SiteId) => Some(id),
+        }
+    }
+}
+
+record! {
+    /// How many other clients lost their session at about the same time.
+    Together {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+            /// How many, each client counted once. Those that said goodbye themselves are left out.
+            lost: u64,
+            /// How many there were in all before, on the same broker node where that is known: those that were lost included.
+            connected: u64,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// What did the client's own clock show in the period?
+    ClockRequest {
+        required {
+            /// Whose clock.
+            client: Client,
+            /// The period in question, by the broker's clock.
+            period: Period,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// What a client's own clock showed.
+    ClockReadings {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+        }
+        optional {
+            /// Each reading in the period, in any order.
+            readings: Vec<ClockReading> = with_readings(readings: Vec<ClockReading>) => readings,
+            /// How far the clock may be off for what was refused, such as the lifetime of a token, where that is known.
+            allowed: Option<TimeDelta> = with_allowed(allowed: TimeDelta) => Some(allowed),
+        }
+    }
+}
+
+record! {
+    /// One reading of a client's clock.
+    ClockReading {
+        required {
+            /// When it was received, by the platform's clock.
+            at: DateTime<Utc>,
+            /// What the client's clock showed.
+            shown: DateTime<Utc>,
+            /// Where it was read.
+            from: ClockSource,
+        }
+        optional {}
+    }
+}
+
+/// Where the time of a client's clock is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ClockSource {
+    /// In the time of a live message. A message may use local time.
+    Message,
+    /// In the time at which it issued a token.
+    Token,
+    /// In its request for time (NTP).
+    TimeRequest,
 }

@@ -1,4 +1,4 @@
-//! What the certificate inventory and the provisioning service know of a device.
+//! What the certificate inventory and the provisioning service know of a session holder: a device, or a gateway.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::ProbeError;
 use super::record::record;
+use super::{Client, ProbeError};
 use crate::fact::Source;
-use crate::subject::DeviceId;
 use crate::time::Period;
 
 /// Tells which certificates a device has, how its renewal stands, and whether it reached the provisioning
@@ -20,7 +19,7 @@ pub trait CertStoreProbe: Send + Sync {
     /// Who answers, such as `certificate inventory`. Make it once and clone it.
     fn source(&self) -> Source;
 
-    /// A certificate of the device, with its revocation status. An answer may be shared for as long as the
+    /// A certificate of the session holder, with its revocation status. An answer may be shared for as long as the
     /// revocation list in use is fresh, and never over a renewal.
     ///
     /// # Errors
@@ -50,8 +49,8 @@ record! {
     /// Which certificate does the device have?
     CertificateRequest {
         required {
-            /// The device.
-            device: DeviceId,
+            /// The session holder: the device, or the gateway that carries its messages.
+            holder: Client,
             /// Which of its certificates.
             which: WhichCertificate,
         }
@@ -100,11 +99,28 @@ record! {
         optional {
             /// The certificate; `None`: looked, and there is none.
             certificate: Option<Certificate> = with_certificate(certificate: Certificate) => Some(certificate),
+            /// How it authenticates to the broker.
+            authentication: Authentication = with_authentication(by: Authentication) => by,
+            /// Whether it has ever connected to the broker.
+            has_connected: Option<bool> = with_has_connected(has: bool) => Some(has),
             /// The latest time that the certificate service ever knew, kept over restarts: what a wrong clock is
             /// found by. `None` where it keeps none.
             high_water: Option<DateTime<Utc>> = with_high_water(mark: DateTime<Utc>) => Some(mark),
         }
     }
+}
+
+/// How a session holder authenticates to the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Authentication {
+    /// With an X.509 certificate: where there is none, it should have one.
+    Certificate,
+    /// Without one: with a password, a token or a shared key, or not at all.
+    WithoutCertificate,
+    /// Not known.
+    #[default]
+    NotKnown,
 }
 
 record! {
@@ -151,8 +167,8 @@ record! {
     /// How does the renewal of the device's certificate stand?
     RenewalRequest {
         required {
-            /// The device.
-            device: DeviceId,
+            /// The session holder: the device, or the gateway that carries its messages.
+            holder: Client,
         }
         optional {}
     }
@@ -170,6 +186,11 @@ record! {
         optional {
             /// The latest renewal; `None`: looked, and none was begun.
             latest: Option<Renewal> = with_latest(renewal: Renewal) => Some(renewal),
+            /// When the renewal service means to begin the next renewal; renewals of a fleet are spread. `None`: as soon as
+            /// the policy says that it is due.
+            begins_at: Option<DateTime<Utc>> = with_begins_at(at: DateTime<Utc>) => Some(at),
+            /// Whether the session holder is connected now: a renewal makes no progress while it is not.
+            connected: Option<bool> = with_connected(connected: bool) => Some(connected),
         }
     }
 }
@@ -193,6 +214,14 @@ record! {
             confirmed_at: Option<DateTime<Utc>> = with_confirmed_at(at: DateTime<Utc>) => Some(at),
             /// When an attempt last failed; before `started_at` where it is tried again.
             failed_at: Option<DateTime<Utc>> = with_failed_at(at: DateTime<Utc>) => Some(at),
+            /// When it last made progress: issued, published, reported. Its start, at the least.
+            progress_at: Option<DateTime<Utc>> = with_progress_at(at: DateTime<Utc>) => Some(at),
+            /// When the next try begins, after one that failed; `None`: no further try is due.
+            next_try_at: Option<DateTime<Utc>> = with_next_try_at(at: DateTime<Utc>) => Some(at),
+            /// When the certificate before it must be retired: the end of the overlap.
+            retire_at: Option<DateTime<Utc>> = with_retire_at(at: DateTime<Utc>) => Some(at),
+            /// When the certificate before it was retired; `None`: looked, and it is still accepted.
+            retired_at: Option<DateTime<Utc>> = with_retired_at(at: DateTime<Utc>) => Some(at),
             /// What it failed with.
             failure: Option<Box<str>> = with_failure(failure: impl Into<Box<str>>) => Some(failure.into()),
         }
@@ -203,8 +232,8 @@ record! {
     /// Did the device reach the provisioning service with its manufacturing certificate in the period?
     ProvisioningContactRequest {
         required {
-            /// The device.
-            device: DeviceId,
+            /// The session holder: the device, or the gateway that carries its messages.
+            holder: Client,
             /// The period in question.
             period: Period,
         }

@@ -98,6 +98,12 @@ pub async fn device(
     if let Ok(answer) = probe.last_seen(&LastSeenRequest::new(device.clone())).await {
         found.at("last_seen", "observed_at", answer.observed_at);
         found.all_at("last_seen", "last_receipt", answer.last_receipt);
+        for other in answer.others {
+            found.at("last_seen", "others", other.at);
+            if other.kind == MessageKind::Live {
+                found.add("last_seen", Rule::Contradiction, "a live message is among the others".to_owned());
+            }
+        }
     }
     if let Ok(answer) = probe.service_history(&ServiceHistoryRequest::new(device.clone(), period)).await {
         let method = "service_history";
@@ -109,10 +115,8 @@ pub async fn device(
     if let Ok(answer) = probe.receipts(&ReceiptsRequest::new(device, period)).await {
         let method = "receipts";
         found.log(method, answer.observed_at, answer.covers);
-        found.within(method, "first", answer.first, period);
-        found.within(method, "last", answer.last, period);
-        if answer.first.is_some() != answer.last.is_some() || answer.first > answer.last {
-            found.add(method, Rule::Contradiction, "first and last must both be there, in order".to_owned());
+        for message in answer.messages {
+            found.within(method, "message", Some(message.at), period);
         }
     }
     found.violations
@@ -135,33 +139,43 @@ pub async fn broker(
             found.within(method, "event", Some(event.at), period);
             found.within(method, "event", Some(event.at), log.covers);
         }
+        found.all_at(method, "last_packet", log.last_packet);
         if log.keep_alive.is_some_and(|length| length < TimeDelta::zero()) {
             found.add(method, Rule::Number, "the keep-alive is negative".to_owned());
         }
     }
-    if let Client::Device(device) = client
-        && let Ok(answer) = probe.messages(&MessagesRequest::new(device, period)).await
-    {
-        let method = "messages";
-        found.log(method, answer.observed_at, answer.covers);
-        let dropped = answer.dropped.iter().flatten().map(|drop| drop.messages).fold(0, u64::saturating_add);
-        for (name, part) in [("live", answer.live.unwrap_or_default()), ("dropped", dropped)] {
-            if part > answer.arrived {
-                found.add(
-                    method,
-                    Rule::Contradiction,
-                    format!("{part} {name} of {} arrived", answer.arrived),
-                );
-            }
+    if let Ok(readings) = probe.clock_readings(&ClockRequest::new(client.clone(), period)).await {
+        found.at("clock_readings", "observed_at", readings.observed_at);
+        for reading in readings.readings {
+            found.within("clock_readings", "reading", Some(reading.at), period);
+        }
+    }
+    let asked = TogetherRequest::new(now, TimeDelta::minutes(1), client.clone());
+    if let Ok(together) = probe.disconnected_together(&asked).await {
+        let method = "disconnected_together";
+        found.at(method, "observed_at", together.observed_at);
+        if together.lost > together.connected {
+            let text = format!("{} lost of {} connected", together.lost, together.connected);
+            found.add(method, Rule::Contradiction, text);
+        }
+    }
+    if let Client::Device(device) = &client {
+        if let Ok(answer) = probe.messages(&MessagesRequest::new(device.clone(), period)).await {
+            found.messages(&answer);
+        }
+        let asked = PublishingRequest::new(client.clone(), device.clone(), period);
+        if let Ok(answer) = probe.publishing(&asked).await {
+            found.publishing(&answer, period);
         }
     }
     found.violations
 }
 
-/// Asks `probe` about a gateway, with its publishing in `period`.
+/// Asks `probe` about a gateway, with its polls of `device` in `period`.
 pub async fn gateway(
     probe: &dyn GatewayProbe,
     gateway: impl Into<GatewayId>,
+    device: impl Into<DeviceId>,
     period: Period,
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
@@ -184,18 +198,33 @@ pub async fn gateway(
             }
         }
     }
-    if let Ok(log) = probe.publishing(&PublishingRequest::new(gateway, period)).await {
-        let method = "publishing";
-        found.log(method, log.observed_at, log.covers);
-        found.within(method, "last_publish", log.last_publish, period);
-        if log.published.is_some_and(|count| (count > 0) != log.last_publish.is_some()) {
-            found.add(method, Rule::Contradiction, "published and last_publish do not agree".to_owned());
+    if let Ok(polls) = probe.field_polls(&FieldPollsRequest::new(gateway, device.into(), period)).await {
+        let method = "field_polls";
+        found.log(method, polls.observed_at, polls.covers);
+        for (name, part, of, whole) in [
+            ("answered", polls.answered, "made", polls.made),
+            ("withheld", polls.withheld, "answered", polls.answered),
+            ("passed_on", polls.passed_on, "answered", polls.answered),
+        ] {
+            // Notifications of a subscription are not polled for.
+            if polls.subscription.is_some() && of == "made" {
+                continue;
+            }
+            if let (Some(part), Some(whole)) = (part, whole)
+                && part > whole
+            {
+                found.add(
+                    method,
+                    Rule::Contradiction,
+                    format!("{name} of {part} is more than {of}, {whole}"),
+                );
+            }
         }
     }
     found.violations
 }
 
-/// Asks `probe` for the ways to a site, and from a gateway to a device.
+/// Asks `probe` for the ways to a site, from a gateway to a device, and from it to the broker.
 pub async fn network(
     probe: &dyn NetworkProbe,
     site: impl Into<SiteId>,
@@ -208,24 +237,42 @@ pub async fn network(
     if let Ok(tried) = probe.site_paths(&SitePathsRequest::new(site.into())).await {
         found.at("site_paths", "observed_at", tried.observed_at);
     }
-    if let Ok(tried) = probe.ot_paths(&OtPathsRequest::new(gateway.into(), device.into())).await {
-        found.at("ot_paths", "observed_at", tried.observed_at);
+    let gateway = gateway.into();
+    let asked = DevicePathRequest::new(Vantage::Gateway(gateway.clone()), device.into());
+    if let Ok(path) = probe.device_path(&asked).await {
+        let method = "device_path";
+        found.at(method, "observed_at", path.observed_at);
+        let replied =
+            matches!(path.port, PortReply::Answered | PortReply::Refused) || path.otherwise == Some(true);
+        if !replied && path.replier != Replier::NotKnown {
+            found.add(method, Rule::Contradiction, "a replier is named, and nobody replied".to_owned());
+        }
+    }
+    if let Ok(path) = probe.broker_path(&BrokerPathRequest::new(Client::Gateway(gateway))).await {
+        let method = "broker_path";
+        found.at(method, "observed_at", path.observed_at);
+        if path.tls == TlsOutcome::Completed && path.name == Some(false) {
+            found.add(
+                method,
+                Rule::Contradiction,
+                "TLS was completed, and the name did not resolve".to_owned(),
+            );
+        }
     }
     found.violations
 }
 
-/// Asks `probe` for the certificates of a device, its renewal, and its contact in `period`.
+/// Asks `probe` for the certificates of a session holder, its renewal, and its contact in `period`.
 pub async fn cert_store(
     probe: &dyn CertStoreProbe,
-    device: impl Into<DeviceId>,
+    holder: Client,
     period: Period,
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
-    let device = device.into();
     let mut found = Found::new(now);
     found.source(&probe.source(), &probe.source());
     for which in [WhichCertificate::InUse, WhichCertificate::Presented, WhichCertificate::NewlyIssued] {
-        let Ok(answer) = probe.certificate(&CertificateRequest::new(device.clone(), which)).await else {
+        let Ok(answer) = probe.certificate(&CertificateRequest::new(holder.clone(), which)).await else {
             continue;
         };
         let method = "certificate";
@@ -239,18 +286,56 @@ pub async fn cert_store(
             found.add(method, Rule::Contradiction, format!("{which}: the fingerprint is empty"));
         }
     }
-    if let Ok(answer) = probe.renewal(&RenewalRequest::new(device.clone())).await {
+    if let Ok(answer) = probe.renewal(&RenewalRequest::new(holder.clone())).await {
         found.at("renewal", "observed_at", answer.observed_at);
         let latest = answer.latest.iter();
-        for at in
-            latest.flat_map(|one| [Some(one.started_at), one.reported_at, one.confirmed_at, one.failed_at])
-        {
+        for at in latest.flat_map(|one| {
+            [
+                Some(one.started_at),
+                one.reported_at,
+                one.confirmed_at,
+                one.failed_at,
+                one.progress_at,
+                one.retired_at,
+            ]
+        }) {
             found.all_at("renewal", "latest", at);
         }
     }
-    if let Ok(answer) = probe.provisioning_contact(&ProvisioningContactRequest::new(device, period)).await {
+    if let Ok(answer) = probe.provisioning_contact(&ProvisioningContactRequest::new(holder, period)).await {
         found.log("provisioning_contact", answer.observed_at, answer.covers);
         found.within("provisioning_contact", "last", answer.last, period);
+    }
+    found.violations
+}
+
+/// Asks `probe` whether the platform's parts that serve a device are well.
+pub async fn platform(
+    probe: &dyn PlatformProbe,
+    device: impl Into<DeviceId>,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    let asked = PlatformRequest::new(device.into());
+    if let Ok(broker) = probe.broker_health(&asked).await {
+        found.at("broker_health", "observed_at", broker.observed_at);
+    }
+    if let Ok(ingestion) = probe.ingestion_health(&asked).await {
+        found.at("ingestion_health", "observed_at", ingestion.observed_at);
+        if ingestion.takes_messages == Some(false) && ingestion.stores_rows == Some(true) {
+            let text = "rows are stored, and no message is taken".to_owned();
+            found.add("ingestion_health", Rule::Contradiction, text);
+        }
+    }
+    if let Ok(peers) = probe.silent_peers(&asked).await {
+        found.at("silent_peers", "observed_at", peers.observed_at);
+        for share in peers.gateway.into_iter().chain(peers.site) {
+            if share.silent > share.of {
+                let text = format!("{} silent of {}", share.silent, share.of);
+                found.add("silent_peers", Rule::Contradiction, text);
+            }
+        }
     }
     found.violations
 }

@@ -43,7 +43,7 @@ record! {
 
 record! {
     /// A tag's deadband and its signal's movement, each in the unit of the tag (turn a deadband in percent
-    /// into that unit). Each that is `None` is not told.
+    /// into that unit). Each that is `None` is not known.
     DeadbandFacts {
         required {
             /// When this was looked up.

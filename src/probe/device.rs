@@ -28,7 +28,7 @@ pub trait DeviceProbe: Send + Sync {
     /// [`state`](ServiceStateAnswer::state).
     async fn service_state(&self, request: &ServiceStateRequest) -> Result<ServiceStateAnswer, ProbeError>;
 
-    /// When the last message of the device was received. Ask afresh each time: the answer is the fact that a
+    /// When the last live message of the device was received. Ask afresh each time: the answer is the fact that a
     /// recovery shows in.
     ///
     /// # Errors
@@ -36,11 +36,11 @@ pub trait DeviceProbe: Send + Sync {
     /// [`last_receipt`](LastSeenAnswer::last_receipt).
     async fn last_seen(&self, request: &LastSeenRequest) -> Result<LastSeenAnswer, ProbeError>;
 
-    /// The messages of the device that were received within a period: the first and the last. About a period
+    /// The messages of the device that were received within a period, each with its kind. About a period
     /// that is over an answer may be kept; ask afresh about one that ends now.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell. No message in the period is an answer without a first and a last.
+    /// [`ProbeError`] where nobody can tell. No message in the period is an empty answer.
     async fn receipts(&self, request: &ReceiptsRequest) -> Result<Receipts, ProbeError>;
 
     /// The states that the registry had for the device over a period. About a period that is over an answer may be kept
@@ -177,8 +177,12 @@ record! {
             observed_at: DateTime<Utc>,
         }
         optional {
-            /// The receipt time of the last message; `None`: looked, and none was ever received.
+            /// The receipt time of the last [live](MessageKind::Live) message; `None`: looked, and none was ever
+            /// received.
             last_receipt: Option<DateTime<Utc>> = with_last_receipt(at: DateTime<Utc>) => Some(at),
+            /// The last message of each other kind, where the platform keeps them apart: shown to the reader, and never
+            /// counted.
+            others: Vec<Receipt> = with_others(others: Vec<Receipt>) => others,
         }
     }
 }
@@ -197,7 +201,7 @@ record! {
 }
 
 record! {
-    /// The first and the last message that were received within a period.
+    /// The messages of a device that were received within a period.
     Receipts {
         required {
             /// When this was looked up.
@@ -206,10 +210,79 @@ record! {
             covers: Period,
         }
         optional {
-            /// The receipt time of the first; `None`: looked, and there is none.
-            first: Option<DateTime<Utc>> = with_first(at: DateTime<Utc>) => Some(at),
-            /// The receipt time of the last; `None`: looked, and there is none.
-            last: Option<DateTime<Utc>> = with_last(at: DateTime<Utc>) => Some(at),
+            /// The messages in the period, in any order; one that is delivered twice may be listed twice. An adapter
+            /// of a fast device may thin them out: of the live messages the first and the last of each minute are
+            /// enough.
+            messages: Vec<Receipt> = with_messages(messages: Vec<Receipt>) => messages,
         }
+    }
+}
+
+impl Receipts {
+    /// The same with one more live message, received at `at`.
+    #[must_use]
+    pub fn with_live(mut self, at: DateTime<Utc>) -> Self {
+        self.messages.push(Receipt::new(at, MessageKind::Live));
+        self
+    }
+}
+
+record! {
+    /// One message that the platform received, under the name of a device.
+    Receipt {
+        required {
+            /// When it was received, by the platform's clock.
+            at: DateTime<Utc>,
+            /// What kind of message it is.
+            kind: MessageKind,
+        }
+        optional {
+            /// The time of its newest sample, by the device's clock, where it carries one. It never makes a message live;
+            /// it may show that a message which looks live was kept in a buffer.
+            made_at: Option<DateTime<Utc>> = with_made_at(at: DateTime<Utc>) => Some(at),
+        }
+    }
+}
+
+/// What a message shows of the device. Only a live one shows that the device is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum MessageKind {
+    /// The device made it now: none of the kinds below. A Sparkplug B birth (NBIRTH, DBIRTH) is live.
+    Live,
+    /// A buffer kept it and sent it later: it carries a historical flag.
+    Replayed,
+    /// The broker kept it and delivered it again (MQTT retain flag on delivery).
+    Retained,
+    /// The broker sent it in the client's place: its will.
+    Will,
+    /// A gateway or a broker says that the device is gone: Sparkplug B NDEATH or DDEATH.
+    Death,
+    /// The gateway made it about itself: a heartbeat, its own status.
+    GatewayHeartbeat,
+    /// It repeats a value with bad or stale quality: the gateway made it because the device did not answer.
+    BadQuality,
+}
+
+impl MessageKind {
+    /// Its name in documents, such as `live`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Replayed => "replayed",
+            Self::Retained => "retained",
+            Self::Will => "will",
+            Self::Death => "death",
+            Self::GatewayHeartbeat => "gateway-heartbeat",
+            Self::BadQuality => "bad-quality",
+        }
+    }
+}
+
+impl fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -86,6 +86,16 @@ impl ProbeError {
         }
     }
 
+    /// No adapter is supplied that could be asked.
+    pub(crate) const fn missing(source: Source) -> Self {
+        Self {
+            kind: ProbeErrorKind::Unsupported,
+            text: Cow::Borrowed("no adapter is supplied"),
+            cause: None,
+            source: Some(source),
+        }
+    }
+
     fn of(kind: ProbeErrorKind, text: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, text: text.into(), cause: None, source: None }
     }

@@ -1,4 +1,4 @@
-//! What a gateway tells of its health, and what it publishes.
+//! What is known of a gateway's health, and of its polls in the field.
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +10,7 @@ use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, TagId};
 use crate::time::Period;
 
-/// Tells facts about a gateway: its process and resources, and the log of what it publishes.
+/// Reports facts about a gateway: its process, its resources, and what it reads from the devices behind it.
 #[async_trait]
 pub trait GatewayProbe: Send + Sync {
     /// Who answers, such as `gateway agent`. Make it once and clone it.
@@ -24,11 +24,15 @@ pub trait GatewayProbe: Send + Sync {
     /// [`ProbeError`] where the adapter itself could not ask.
     async fn health(&self, request: &HealthRequest) -> Result<GatewayHealth, ProbeError>;
 
-    /// What the gateway's MQTT log shows of its publishing in a period. Ask afresh about a period that ends now.
+    /// What the gateway's polls or its subscription of one device returned in a period: made, answered, withheld,
+    /// passed on. Ask afresh about a period that ends now.
     ///
     /// # Errors
-    /// [`ProbeError`] where the log cannot be read; nothing published is an answer.
-    async fn publishing(&self, request: &PublishingRequest) -> Result<PublishingLog, ProbeError>;
+    /// [`ProbeError`] where the gateway does not know; the default does not answer. A device that the gateway does not
+    /// poll is an answer of zero.
+    async fn field_polls(&self, _request: &FieldPollsRequest) -> Result<FieldPolls, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
 
     /// What the gateway got of a device over a period: its polls, or its subscription, and what it passed on. About a
     /// period that is over an answer may be kept.
@@ -75,6 +79,10 @@ record! {
             last_oom_kill: Option<DateTime<Utc>> = with_last_oom_kill(at: DateTime<Utc>) => Some(at),
             /// When its last heartbeat was received, by the platform's clock.
             last_heartbeat: Option<DateTime<Utc>> = with_last_heartbeat(at: DateTime<Utc>) => Some(at),
+            /// How that heartbeat travels.
+            heartbeat_path: HeartbeatPath = with_heartbeat_path(path: HeartbeatPath) => path,
+            /// Its health endpoint.
+            endpoint: Endpoint = with_endpoint(endpoint: Endpoint) => endpoint,
             /// The ways on which it was tried to be reached for this answer, such as its agent or SSH.
             paths: Vec<PathTried> = with_paths(paths: Vec<PathTried>) => paths,
         }
@@ -94,12 +102,42 @@ pub enum ProcessState {
     NotTold,
 }
 
+/// The health endpoint of a gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// It answered when this was looked up.
+    Answers,
+    /// It has answered nothing since this time; where it never did, since it was first asked.
+    SilentSince(DateTime<Utc>),
+    /// The gateway has no health endpoint.
+    Absent,
+    /// Not known.
+    #[default]
+    NotKnown,
+}
+
+/// How a gateway's heartbeat reaches whoever reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeartbeatPath {
+    /// Over the MQTT session that is in question: where the session is down, no heartbeat says nothing of the gateway.
+    Session,
+    /// To its supervisor, by another way than the session.
+    Supervisor,
+    /// Not known.
+    #[default]
+    NotKnown,
+}
+
 record! {
-    /// What did the gateway publish in the period?
-    PublishingRequest {
+    /// What do the gateway's polls or its subscription of a device return?
+    FieldPollsRequest {
         required {
             /// The gateway.
             gateway: GatewayId,
+            /// The device behind it.
+            device: DeviceId,
             /// The period in question.
             period: Period,
         }
@@ -108,19 +146,29 @@ record! {
 }
 
 record! {
-    /// What a gateway's MQTT log shows of its publishing.
-    PublishingLog {
+    /// What the gateway's polls or its subscription of a device returned in a period. Each that is `None` is not known.
+    FieldPolls {
         required {
             /// When this was looked up.
             observed_at: DateTime<Utc>,
-            /// The period that the log is complete for.
+            /// The period that the counts are complete for.
             covers: Period,
         }
         optional {
-            /// When it last published in the period; `None`: looked, and it did not.
-            last_publish: Option<DateTime<Utc>> = with_last_publish(at: DateTime<Utc>) => Some(at),
-            /// How many messages it published in the period, where the log counts them.
-            published: Option<u64> = with_published(count: u64) => Some(count),
+            /// False: the connection or session to the device cannot be opened.
+            connected: Option<bool> = with_connected(connected: bool) => Some(connected),
+            /// The state of the subscription of this device, where it is not polled.
+            subscription: Option<Subscription> = with_subscription(state: Subscription) => Some(state),
+            /// How many polls were made.
+            made: Option<u64> = with_made(count: u64) => Some(count),
+            /// How many of them were answered; with a subscription how many notifications came.
+            answered: Option<u64> = with_answered(count: u64) => Some(count),
+            /// How many of the answers a deadband or a report-by-exception rule withheld.
+            withheld: Option<u64> = with_withheld(count: u64) => Some(count),
+            /// How many were passed on to the MQTT client or the outbox.
+            passed_on: Option<u64> = with_passed_on(count: u64) => Some(count),
+            /// The last error, for the person who reads the trace.
+            error: Option<Box<str>> = with_error(error: impl Into<Box<str>>) => Some(error.into()),
         }
     }
 }
@@ -172,4 +220,14 @@ record! {
             error: Option<Box<str>> = with_error(error: impl Into<Box<str>>) => Some(error.into()),
         }
     }
+}
+
+/// The state of a subscription in the field, such as an OPC UA subscription or a LoRaWAN session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Subscription {
+    /// Its keep-alives arrive.
+    Alive,
+    /// The device or its server does not have it any more.
+    Lost,
 }

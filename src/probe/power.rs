@@ -1,4 +1,4 @@
-//! Whether a device has power.
+//! Whether a device, or its site, has power.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::ProbeError;
 use super::record::record;
 use crate::fact::Source;
-use crate::subject::DeviceId;
+use crate::subject::{DeviceId, SiteId};
 
 /// Tells what is known of a device's power supply, such as from a UPS, a breaker's contact or a smart feed.
 #[async_trait]
@@ -19,6 +19,15 @@ pub trait PowerProbe: Send + Sync {
     /// # Errors
     /// [`ProbeError`] where the power unit does not answer; a fact that it does not tell is `None`.
     async fn power(&self, request: &PowerRequest) -> Result<PowerFacts, ProbeError>;
+
+    /// What is known of a site's feeds now, from meters that do not depend on the site's network. Devices of one site may
+    /// share an answer for a minute.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where nobody can tell; the default does not answer.
+    async fn site_power(&self, _request: &SitePowerRequest) -> Result<SitePower, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
 }
 
 const _: Option<&dyn PowerProbe> = None;
@@ -51,5 +60,45 @@ record! {
             /// Whether its UPS runs on its battery; that is still power.
             on_battery: Option<bool> = with_on_battery(on_battery: bool) => Some(on_battery),
         }
+    }
+}
+
+record! {
+    /// Does the site have power?
+    SitePowerRequest {
+        required {
+            /// The site.
+            site: SiteId,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// What is known of a site's feeds.
+    SitePower {
+        required {
+            /// When these facts held.
+            observed_at: DateTime<Utc>,
+        }
+        optional {
+            /// Each feed that somebody measures; empty: nobody does.
+            feeds: Vec<FeedReading> = with_feeds(feeds: Vec<FeedReading>) => feeds,
+        }
+    }
+}
+
+record! {
+    /// One feed of a site.
+    FeedReading {
+        required {
+            /// Its name for a person, such as `utility meter`.
+            name: Box<str>,
+            /// Whether it is live.
+            live: bool,
+            /// True if the reading needs the site's own network: where the site is silent, it shows nothing.
+            needs_site_network: bool,
+        }
+        optional {}
     }
 }

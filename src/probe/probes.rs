@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::{
     BrokerProbe, CertStoreProbe, DeadbandProbe, DedupLogProbe, DeviceProbe, EdgeBufferProbe, GatewayProbe,
-    KafkaProbe, NetworkProbe, PowerProbe, SchemaProbe, TelemetryProbe,
+    KafkaProbe, NetworkProbe, PlatformProbe, PowerProbe, SchemaProbe, TelemetryProbe,
 };
 
 macro_rules! probes {
@@ -64,6 +64,8 @@ probes! {
     gateway: GatewayProbe = with_gateway,
     /// Who tries ways to sites and devices.
     network: NetworkProbe = with_network,
+    /// Who reports on the platform itself.
+    platform: PlatformProbe = with_platform,
     /// Who tells of certificates.
     cert_store: CertStoreProbe = with_cert_store,
     /// Who tells of power.

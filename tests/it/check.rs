@@ -13,14 +13,15 @@ use iot_runbook::deadband::audit::Audit;
 use iot_runbook::deadband::sample::Sample;
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
 use iot_runbook::mock::{
-    MockBrokerProbe, MockCustomCheck, MockDeadbandProbe, MockDeviceProbe, MockGatewayProbe, MockNetworkProbe,
-    MockPowerProbe,
+    MockBrokerProbe, MockCertStoreProbe, MockCustomCheck, MockDeadbandProbe, MockDeviceProbe,
+    MockGatewayProbe, MockNetworkProbe, MockPowerProbe,
 };
 use iot_runbook::probe::conformance::{self, Rule};
 use iot_runbook::probe::{
-    Client, ConnectionEvent, ConnectionLog, DeadbandAudit, DeadbandFacts, GatewayHealth, LastSeenAnswer,
-    PathTried, PathsTried, ProbeError, ProbeErrorKind, Probes, PublishingLog, Receipts, RefusalReason,
-    SessionState,
+    Authentication, Certificate, CertificateAnswer, Client, ClientPublishing, ConnectionEvent, ConnectionLog,
+    DeadbandAudit, DeadbandFacts, DevicePath, FieldPolls, GatewayHealth, LastSeenAnswer, MessageCounts,
+    PathTried, PathsTried, PortReply, ProbeError, ProbeErrorKind, Probes, RefusalReason, Replier, Revocation,
+    SessionState, Together,
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -122,7 +123,7 @@ async fn the_documented_checks_are_the_built_in_ones() {
 }
 
 #[tokio::test]
-async fn where_the_device_has_no_session_of_its_own_its_gateways_log_is_read() {
+async fn without_a_session_of_its_own_its_gateways_log_is_read() {
     let mut device = MockDeviceProbe::new();
     device.expect_source().return_const(Source::new("registry"));
     device.expect_last_seen().returning(|_| Ok(LastSeenAnswer::new(at(0)).with_last_receipt(at(-4000))));
@@ -147,24 +148,76 @@ async fn where_the_device_has_no_session_of_its_own_its_gateways_log_is_read() {
     assert_eq!(observation.source().as_str(), "broker eu-1");
 }
 
-/// An adapter may tell the last message there is, though it lies before the act.
 #[tokio::test]
-async fn its_session_is_asked_for_where_no_message_came_since_the_act_and_is_named_then() {
-    let mut device = MockDeviceProbe::new();
-    device.expect_source().return_const(Source::new("registry"));
-    device.expect_receipts().returning(|request| Ok(Receipts::new(at(0), request.period).with_last(at(-61))));
+async fn the_session_holder_that_the_subject_names_is_asked_and_no_other() {
     let mut broker = MockBrokerProbe::new();
     broker.expect_source().return_const(Source::new("broker eu-1"));
-    broker.expect_connection_log().times(1).returning(|request| {
-        let log = ConnectionLog::new(at(0), request.period).with_now(SessionState::Up);
-        Ok(Some(log.with_events(vec![ConnectionEvent::accepted(at(-50))])))
+    broker.expect_connection_log().times(3).returning(|request| match &request.client {
+        Client::Gateway(_) => Ok(Some(ConnectionLog::new(at(0), request.period).with_now(SessionState::Up))),
+        _ => Ok(None),
     });
-    let probes = Probes::new().with_device(Arc::new(device)).with_broker(Arc::new(broker));
+    let probes = Probes::new().with_broker(Arc::new(broker));
     let set = catalog::set().unwrap();
-    let observation =
-        observe(&set, "device-reconnected", &probes, &Subject::device("press-07")).await.unwrap();
-    assert_eq!(observation.value(), Some(Value::Flag(true)));
-    assert_eq!(observation.source().as_str(), "broker eu-1");
+    let domain = &set.queries()[position(&set, "broker-connect")].domain;
+    let device = || Subject::device("press-07").with_gateway("gw-2");
+    // One question where the topology knows; two where the broker decides.
+    let gateways = observe(&set, "broker-connect", &probes, &device().with_gateway_session()).await.unwrap();
+    assert_eq!(gateways.value(), domain.find_choice("session-up"));
+    assert_eq!(gateways.details().find("session of"), Some("its gateway"));
+    let broker_decides = observe(&set, "session-holder", &probes, &device()).await.unwrap();
+    assert_eq!(broker_decides.details().find("session of"), Some("its gateway gw-2"));
+    // Topology and broker contradict each other: the gateway's session is not judged as the device's.
+    let mut broker = MockBrokerProbe::new();
+    broker.expect_source().return_const(Source::new("broker eu-1"));
+    broker.expect_connection_log().times(1).returning(|_| Ok(None));
+    let probes = Probes::new().with_broker(Arc::new(broker));
+    let own = observe(&set, "broker-connect", &probes, &device().with_own_session()).await.unwrap();
+    assert_eq!(reason(&own), Some(UnknownReason::Undetermined));
+}
+
+#[tokio::test]
+async fn the_gateways_certificate_is_judged_where_the_gateway_holds_the_session() {
+    let mut store = MockCertStoreProbe::new();
+    store.expect_source().return_const(Source::new("inventory"));
+    store.expect_certificate().times(2).returning(|request| match &request.holder {
+        Client::Gateway(_) => {
+            let expired = Certificate::new("ab".into(), at(-9000), at(-5), Revocation::NotRevoked);
+            Ok(CertificateAnswer::new(at(0)).with_certificate(expired))
+        }
+        _ => Ok(CertificateAnswer::new(at(0)).with_authentication(Authentication::WithoutCertificate)),
+    });
+    let probes = Probes::new().with_cert_store(Arc::new(store));
+    let set = catalog::set().unwrap();
+    let domain = &set.queries()[position(&set, "certificate")].domain;
+    let device = Subject::device("press-07").with_gateway("gw-2");
+    for (subject, state) in
+        [(device.clone().with_gateway_session(), "expired"), (device.clone().with_own_session(), "uses-none")]
+    {
+        let observation = observe(&set, "certificate", &probes, &subject).await.unwrap();
+        assert_eq!(observation.value(), domain.find_choice(state));
+    }
+    // Nobody knows whose session it is: nobody's certificate is judged.
+    let observation = observe(&set, "certificate", &probes, &device).await.unwrap();
+    assert_eq!(reason(&observation), Some(UnknownReason::NoAdapter));
+}
+
+#[tokio::test]
+async fn a_reply_of_the_device_itself_proves_its_power() {
+    let set = catalog::set().unwrap();
+    let domain = &set.queries()[position(&set, "power")].domain;
+    for (replier, known) in
+        [(Replier::Device, true), (Replier::FedOtherwise, false), (Replier::NotKnown, false)]
+    {
+        let mut network = MockNetworkProbe::new();
+        network.expect_source().return_const(Source::new("router"));
+        network.expect_device_path().returning(move |_| {
+            Ok(DevicePath::new(at(0)).with_port(PortReply::Answered).with_replier(replier))
+        });
+        let probes = Probes::new().with_network(Arc::new(network));
+        let observation = observe(&set, "power", &probes, &Subject::device("press-07")).await.unwrap();
+        assert_eq!(observation.value(), domain.find_choice("confirmed").filter(|_| known), "{replier:?}");
+        assert_eq!(reason(&observation), (!known).then_some(UnknownReason::NoAdapter));
+    }
 }
 
 #[tokio::test]
@@ -221,10 +274,10 @@ fn a_check_that_is_not_known_is_named_with_every_step_that_asks_it() {
         "runbook \"device-offline\", step \"last-seen\" and one more: check `last-seen` is not known: register it, \
          or ask another"
     );
-    let (steps, text) = of(position(&set, "ot-network"));
-    assert_eq!(steps, [("device-offline", "ot-network")]);
+    let (steps, text) = of(position(&set, "site-uplink"));
+    assert_eq!(steps, [("device-offline", "site-uplink")]);
     assert!(
-        text.starts_with("runbook \"device-offline\", step \"ot-network\": check `ot-network` is"),
+        text.starts_with("runbook \"device-offline\", step \"site-uplink\": check `site-uplink` is"),
         "{text}"
     );
     // What is looked at again before something is done.
@@ -289,18 +342,13 @@ async fn conformance_names_what_an_adapter_does_wrong() {
         Ok(GatewayHealth::new(at(31)).with_memory(1.5).with_last_heartbeat(at(-5)).with_cpu(0.5))
     });
     gateway
-        .expect_publishing()
-        .returning(move |_| Ok(PublishingLog::new(at(0), period).with_last_publish(at(0)).with_published(0)));
-    let violations = conformance::gateway(&gateway, "gw-2", period, at(0)).await;
+        .expect_field_polls()
+        .returning(move |_| Ok(FieldPolls::new(at(0), period).with_made(1).with_answered(2)));
+    let violations = conformance::gateway(&gateway, "gw-2", "press-07", period, at(0)).await;
     let rules: Vec<_> = violations.iter().map(|violation| (violation.method, violation.rule)).collect();
     assert_eq!(
         rules,
-        [
-            ("health", Rule::Future),
-            ("health", Rule::Number),
-            ("publishing", Rule::Outside),
-            ("publishing", Rule::Contradiction),
-        ]
+        [("health", Rule::Future), ("health", Rule::Number), ("field_polls", Rule::Contradiction),]
     );
 }
 
@@ -313,6 +361,12 @@ async fn conformance_finds_nothing_wrong_with_a_good_adapter() {
         Ok(Some(log.with_events(vec![ConnectionEvent::accepted(at(-100))])))
     });
     broker.expect_messages().returning(|_| Err(ProbeError::unsupported()));
+    broker.expect_clock_readings().returning(|_| Err(ProbeError::unsupported()));
+    broker.expect_disconnected_together().returning(|_| Ok(Together::new(at(0), 3, 40)));
+    broker.expect_publishing().returning(|request| {
+        let counts = MessageCounts::new(5).with_last_accepted(at(-1));
+        Ok(ClientPublishing::new(at(0), request.period).with_all(counts.clone()).with_device(counts))
+    });
     let period = Period::new(at(-100), at(0)).unwrap();
     let violations = conformance::broker(&broker, Client::Device("press-07".into()), period, at(0)).await;
     assert_eq!(violations, []);

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::fact::Source;
 use iot_runbook::probe::{
-    BrokerProbe, CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ConnectionEvent,
-    ConnectionLog, ConnectionLogRequest, DeviceProbe, GatewayHealth, GatewayProbe, HealthRequest,
-    LastSeenAnswer, LastSeenRequest, Messages, MessagesRequest, NetworkProbe, OtPathsRequest, PathTried,
-    PathsTried, PowerFacts, PowerProbe, PowerRequest, ProbeError, Probes, ProcessState, ProvisioningContact,
-    ProvisioningContactRequest, PublishingLog, PublishingRequest, Receipts, ReceiptsRequest, RenewalAnswer,
-    RenewalRequest, Revocation, ServiceState, ServiceStateAnswer, ServiceStateRequest, SessionState,
-    SitePathsRequest,
+    BrokerHealth, BrokerPath, BrokerPathRequest, BrokerProbe, CertStoreProbe, Certificate, CertificateAnswer,
+    CertificateRequest, ClientPublishing, ConnectionEvent, ConnectionLog, ConnectionLogRequest, DevicePath,
+    DevicePathRequest, DeviceProbe, GatewayHealth, GatewayProbe, HealthRequest, IngestionHealth,
+    LastSeenAnswer, LastSeenRequest, MessageCounts, Messages, MessagesRequest, NetworkProbe, PathTried,
+    PathsTried, PlatformProbe, PlatformRequest, PortReply, PowerFacts, PowerProbe, PowerRequest, ProbeError,
+    Probes, ProcessState, ProvisioningContact, ProvisioningContactRequest, PublishingRequest, Receipts,
+    ReceiptsRequest, RenewalAnswer, RenewalRequest, Replier, Revocation, ServiceState, ServiceStateAnswer,
+    ServiceStateRequest, SessionState, SitePathsRequest, TlsOutcome,
 };
 use iot_runbook::time::{Clock, ManualClock};
 
@@ -99,6 +100,7 @@ impl Memory {
             .with_network(self.clone())
             .with_cert_store(self.clone())
             .with_power(self.clone())
+            .with_platform(self.clone())
     }
 
     async fn answer<T>(
@@ -179,7 +181,7 @@ impl DeviceProbe for Memory {
         self.answer("receipts", move |facts, now| {
             let answer = Receipts::new(now, period);
             match facts.last_seen.filter(|at| period.contains(*at)) {
-                Some(at) => answer.with_first(at).with_last(at),
+                Some(at) => answer.with_live(at),
                 None => answer,
             }
         })
@@ -209,6 +211,15 @@ impl BrokerProbe for Memory {
         let period = request.period;
         self.answer("messages", move |_, now| Messages::new(now, period, 0)).await
     }
+
+    async fn publishing(&self, request: &PublishingRequest) -> Result<ClientPublishing, ProbeError> {
+        let period = request.period;
+        self.answer("publishing", move |_, now| {
+            let none = || MessageCounts::new(0);
+            ClientPublishing::new(now, period).with_device(none()).with_others(none()).with_itself(none())
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -229,11 +240,6 @@ impl GatewayProbe for Memory {
         })
         .await
     }
-
-    async fn publishing(&self, request: &PublishingRequest) -> Result<PublishingLog, ProbeError> {
-        let period = request.period;
-        self.answer("publishing", move |_, now| PublishingLog::new(now, period).with_last_publish(now)).await
-    }
 }
 
 #[async_trait]
@@ -249,9 +255,41 @@ impl NetworkProbe for Memory {
         .await
     }
 
-    async fn ot_paths(&self, _: &OtPathsRequest) -> Result<PathsTried, ProbeError> {
-        self.answer("ot-paths", |facts, now| {
-            PathsTried::new(now).with_paths(vec![PathTried::new("gateway".into(), facts.ot_reachable)])
+    async fn device_path(&self, _: &DevicePathRequest) -> Result<DevicePath, ProbeError> {
+        self.answer("device-path", |facts, now| match facts.ot_reachable {
+            true => DevicePath::new(now).with_port(PortReply::Answered).with_replier(Replier::Device),
+            false => {
+                DevicePath::new(now).with_port(PortReply::Silent).with_otherwise(false).with_segment(false)
+            }
+        })
+        .await
+    }
+
+    async fn broker_path(&self, _: &BrokerPathRequest) -> Result<BrokerPath, ProbeError> {
+        self.answer("broker-path", |_, now| {
+            let path = BrokerPath::new(now, true).with_name(true).with_port(PortReply::Answered);
+            path.with_tls(TlsOutcome::Completed)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl PlatformProbe for Memory {
+    fn source(&self) -> Source {
+        memory()
+    }
+
+    async fn broker_health(&self, _: &PlatformRequest) -> Result<BrokerHealth, ProbeError> {
+        self.answer("broker-health", |_, now| {
+            BrokerHealth::new(now).with_takes_connections(true).with_takes_messages(true)
+        })
+        .await
+    }
+
+    async fn ingestion_health(&self, _: &PlatformRequest) -> Result<IngestionHealth, ProbeError> {
+        self.answer("ingestion-health", |_, now| {
+            IngestionHealth::new(now).with_takes_messages(true).with_stores_rows(true)
         })
         .await
     }

@@ -3,32 +3,35 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::sessions::{self, Events, SessionLog};
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, choices, moment, no_adapter, no_subject, when};
+use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::window::{ONE_DAY, has_happened, not_covered};
+use crate::check::window::{ONE_DAY, not_covered, sum};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{ConnectionEventKind, LastSeenAnswer, LastSeenRequest, ProbeError, Probes, SessionState};
+use crate::probe::{
+    ConnectionEventKind, ConnectionLog, LastSeenAnswer, LastSeenRequest, ProbeError, Probes, SessionState,
+};
 use crate::runbook::step::About;
 use crate::subject::Scope;
-use crate::time::Period;
+use crate::time::{Period, format_duration};
 
 choices! {
     Reach {
         SessionUp = "session-up",
         RecentConnect = "recent-connect",
         Refused = "refused",
+        HalfOpen = "half-open",
         None = "none",
     }
 }
 
-/// Does the device still reach the broker?
+/// Does the session holder still reach the broker?
 pub(in crate::check) struct BrokerConnect {
     recent: TimeDelta,
 }
 
 impl Builtin for BrokerConnect {
     const ID: &'static str = "broker-connect";
-    const SCOPE: Scope = Scope::Device;
+    const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
     const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("recent", ParamKind::Duration)];
 
@@ -41,40 +44,64 @@ impl Builtin for BrokerConnect {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
-        let last_seen = match probes.device() {
-            Some(device) => {
-                let asked = LastSeenRequest::new(request.subject().device.clone());
-                Some(device.last_seen(&asked).await.map_err(|error| error.by(device.source()))?)
-            }
-            None => None,
-        };
+        let broker = adapter(probes.broker(), "broker probe")?;
+        let last_seen = last_seen(request, probes).await?;
         let asked = asked_period(last_receipt(last_seen.as_ref()), self.recent, request);
-        let Some(sessions) = sessions::read(broker.as_ref(), request, asked).await? else {
-            return Ok(no_subject("gateway, and the device has no session of its own", broker.source()));
+        let Some(sessions) = sessions::read(broker, request, asked).await? else {
+            return Ok(sessions::nobody(request, broker.source()));
         };
         Ok(judge(&sessions, last_seen.as_ref(), self.recent, request).by(sessions.source.clone()))
     }
 }
 
+/// When the device was last seen; `None` where no adapter can say.
+pub(in crate::check) async fn last_seen(
+    request: &CheckRequest<'_>,
+    probes: &Probes,
+) -> Result<Option<LastSeenAnswer>, ProbeError> {
+    let Some(device) = probes.device() else { return Ok(None) };
+    let asked = LastSeenRequest::new(request.subject().device.clone());
+    device.last_seen(&asked).await.map(Some).map_err(|error| error.by(device.source()))
+}
+
 /// `None`: never, or nobody can say.
-fn last_receipt(last_seen: Option<&LastSeenAnswer>) -> Option<DateTime<Utc>> {
+pub(in crate::check) fn last_receipt(last_seen: Option<&LastSeenAnswer>) -> Option<DateTime<Utc>> {
     last_seen.and_then(|answer| answer.last_receipt)
 }
 
 /// Since the device was last seen, and at least `recent`; a day where nobody can say when it was seen, or says that
 /// it was in the future.
-fn asked_period(last_seen: Option<DateTime<Utc>>, recent: TimeDelta, request: &CheckRequest<'_>) -> Period {
-    let unseen = match last_seen.filter(|last| has_happened(*last, request.now())) {
+pub(in crate::check) fn asked_period(
+    last_seen: Option<DateTime<Utc>>,
+    recent: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Period {
+    let unseen = match last_seen.filter(|last| request.has_happened(*last)) {
         Some(last) => request.now().signed_duration_since(last),
         None => ONE_DAY,
     };
     request.last(unseen.max(recent))
 }
 
-/// In this order: the session is up now; an accepted CONNECT at most `recent` ago; refused since last seen; none.
-/// The last two are as old as the older of the log and the last-seen.
+/// In this order: the session is up, or a CONNECT was accepted at most `recent` ago, and it is not half-open; refused
+/// since last seen; half-open; none. Refused and none are as old as the older of the log and the last-seen.
+///
+/// A session is half-open where it counts as up and the broker has received nothing of it for over one and a half
+/// keep-alives: the broker must have ended it by then (MQTT 5, 3.1.2.10).
 fn judge(
+    sessions: &SessionLog,
+    last_seen: Option<&LastSeenAnswer>,
+    recent: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let of = |events: &Events<'_>| judge_events(events, sessions, last_seen, recent, request);
+    let believed = of(&Events::of(&sessions.log, request));
+    let counted = of(&Events::with_future_as_now(&sessions.log, request));
+    Verdict::despite_future(believed, &counted, sessions::ahead(&sessions.log, request))
+}
+
+fn judge_events(
+    events: &Events<'_>,
     sessions: &SessionLog,
     last_seen: Option<&LastSeenAnswer>,
     recent: TimeDelta,
@@ -84,11 +111,7 @@ fn judge(
     let now = request.now();
     let seen_at = last_receipt(last_seen);
     let asked = asked_period(seen_at, recent, request);
-    let events = Events::of(log, now);
-    let mut details = Vec::with_capacity(4);
-    if !sessions.own {
-        details.push(Detail::new("session of", "its gateway"));
-    }
+    let mut details = vec![sessions.holder()];
     let accepted =
         events.iter().rev().find(|event| event.kind == ConnectionEventKind::Accepted).map(|event| event.at);
     details.extend(accepted.map(|at| when("last connect", at)));
@@ -101,15 +124,16 @@ fn judge(
         SessionState::NotTold if log.covers.end() >= now => events.state_at_end(log.at_start),
         told => told,
     };
-    if up == SessionState::Up {
+    let half_open = up == SessionState::Up && is_half_open(log, &mut details);
+    if up == SessionState::Up && !half_open {
         return as_of(log.observed_at, Reach::SessionUp, details);
     }
     let recent = request.last(recent);
-    if accepted.is_some_and(|at| at >= recent.start()) {
+    if !half_open && accepted.is_some_and(|at| at >= recent.start()) {
         return as_of(log.observed_at, Reach::RecentConnect, details);
     }
     // From here on it must be certain that no CONNECT was accepted lately.
-    if let Some(missing) = not_covered(recent, log.covers) {
+    if !half_open && let Some(missing) = not_covered(recent, log.covers) {
         return Verdict::stale(missing).with(details);
     }
     let ended = events.iter().rev().find_map(|event| match event.kind {
@@ -120,22 +144,37 @@ fn judge(
         details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(at))));
     }
     let older = last_seen.map_or(log.observed_at, |seen| seen.observed_at.min(log.observed_at));
-    let seen = seen_at.filter(|last| has_happened(*last, now));
+    let seen = seen_at.filter(|last| request.has_happened(*last));
     let refused = events.iter().rev().find_map(|event| match event.kind {
         ConnectionEventKind::Refused(reason) if seen.is_none_or(|seen| event.at > seen) => {
-            Some((event.at, reason))
+            Some((event, reason))
         }
         _ => None,
     });
-    if let Some((at, reason)) = refused {
+    // A client whose old session is half-open tries again: what it was refused with says more than the old session.
+    if let Some((event, reason)) = refused {
         details.push(Detail::new("refused with", reason.name()));
-        details.push(when("last refused", at));
+        details.extend(event.text.as_deref().map(|text| Detail::new("broker's words", text)));
+        details.push(when("last refused", event.at));
         return as_of(older, Reach::Refused, details);
+    }
+    if half_open {
+        return as_of(log.observed_at, Reach::HalfOpen, details);
     }
     match not_covered(asked, log.covers) {
         Some(missing) => Verdict::stale(missing).with(details),
         None => as_of(older, Reach::None, details),
     }
+}
+
+/// True if the session that counts as up has been silent for over one and a half keep-alives, as of the log.
+fn is_half_open(log: &ConnectionLog, details: &mut Vec<Detail>) -> bool {
+    details.extend(log.last_packet.map(|at| when("last packet", at)));
+    let Some(keep_alive) = log.keep_alive.filter(|length| *length > TimeDelta::zero()) else { return false };
+    details.push(Detail::new("keep-alive", format_duration(keep_alive)));
+    let Some(last) = log.last_packet else { return false };
+    let bound = sum(keep_alive, keep_alive / 2);
+    log.observed_at.signed_duration_since(last) > bound
 }
 
 #[cfg(test)]
@@ -279,5 +318,65 @@ mod tests {
         let verdict = judge(&sessions, Some(&seen(NOW + 31)), secs(1800), &asked.request());
         assert_eq!(verdict.value(), Some(Reach::Refused.value()));
         assert_eq!(verdict.details().find("session of"), Some("its gateway"));
+    }
+
+    #[test]
+    fn a_connect_dated_ahead_is_never_dropped() {
+        for (ahead, reach) in [(30, Some(Reach::RecentConnect)), (31, None), (60, None), (86_400, None)] {
+            let verdict = judged(log(vec![ConnectionEvent::accepted(at(NOW + ahead))]));
+            assert_eq!(verdict.value(), reach.map(Reach::value), "{ahead}");
+            if reach.is_none() {
+                assert_eq!(verdict.reason(), Some(UnknownReason::Future));
+                let told = verdict.details().find("dated in the future").unwrap();
+                assert!(
+                    told.contains("accepted CONNECT") && told.contains(&moment(at(NOW + ahead))),
+                    "{told}"
+                );
+            }
+        }
+        // Where something else decides, it is only named.
+        let events = vec![ConnectionEvent::accepted(at(NOW - 5)), refused(at(NOW + 60))];
+        let verdict = judged(log(events));
+        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+        assert!(verdict.details().find("dated in the future").is_some());
+    }
+
+    #[test]
+    fn a_wider_tolerance_takes_a_clock_that_is_ahead() {
+        let asked = Asked::new();
+        let request = asked.request().with_clock_tolerance(secs(60));
+        let log = log(vec![ConnectionEvent::accepted(at(NOW + 60))]);
+        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
+        let verdict = judge(&sessions, Some(&seen(SEEN)), secs(1800), &request);
+        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+    }
+
+    /// The keep-alive is 60 s: the broker must end the session after 90 s.
+    #[test]
+    fn a_session_that_is_silent_for_over_one_and_a_half_keep_alives_is_half_open() {
+        let up = |packet: DateTime<Utc>, events| {
+            log(events).with_now(SessionState::Up).with_keep_alive(secs(60)).with_last_packet(packet)
+        };
+        let recent = || vec![ConnectionEvent::accepted(at(NOW - 900))];
+        for (log, reach) in [
+            (up(at(NOW - 90), vec![]), Reach::SessionUp),
+            (up(at(NOW - 90) - NANO, vec![]), Reach::HalfOpen),
+            (up(at(NOW - 91), recent()), Reach::HalfOpen),
+            (up(at(NOW - 91), vec![refused(at(NOW - 5))]), Reach::Refused),
+            (up(at(NOW - 91), vec![refused(at(SEEN - 5))]), Reach::HalfOpen),
+            (up(at(NOW - 91), recent()).with_now(SessionState::Down), Reach::RecentConnect),
+            // No keep-alive: it may be silent for ever.
+            (up(at(NOW - 9000), vec![]).with_keep_alive(secs(0)), Reach::SessionUp),
+        ] {
+            assert_eq!(judged(log.clone()).value(), Some(reach.value()), "{log:?}");
+        }
+        let mut untold = up(at(NOW - 91), vec![]);
+        untold.last_packet = None;
+        assert_eq!(judged(untold).value(), Some(Reach::SessionUp.value()));
+        let old = up(at(NOW - 91), vec![]);
+        assert_eq!(
+            judged(ConnectionLog { observed_at: at(NOW - 5), ..old }).value(),
+            Some(Reach::SessionUp.value())
+        );
     }
 }

@@ -1,20 +1,22 @@
 //! The log of a client's connections, read once so that duplicates and disorder do not matter.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use crate::check::CheckRequest;
-use crate::check::window::has_happened;
-use crate::fact::{Detail, Source};
+use crate::check::judge::no_subject;
+use crate::fact::{Detail, Observation, Source, UnknownReason};
 use crate::probe::{
     BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
     DisconnectReason, ProbeError, SessionState,
 };
+use crate::subject::SessionHolder;
 use crate::time::Period;
 
-/// The log of the device's own session, or of its gateway's where it has none of its own.
+/// The log of the session that carries the device's messages: its own, or its gateway's.
 pub(in crate::check) struct SessionLog {
     pub(in crate::check) log: ConnectionLog,
     /// Whether the session is the device's own.
@@ -27,32 +29,91 @@ impl SessionLog {
     pub(in crate::check) fn whose(&self) -> Option<Detail> {
         (!self.own).then(|| Detail::new("session of", "its gateway"))
     }
+
+    /// Whose session it is.
+    pub(in crate::check) fn holder(&self) -> Detail {
+        Detail::new("session of", if self.own { "the device itself" } else { "its gateway" })
+    }
 }
 
-/// Asks for the log of the device's session, then for that of its gateway. `None`: the device has no session of
-/// its own, and the subject names no gateway or the gateway has none either.
+/// Asks for the log of the session holder. Where the subject does not say who that is, the broker's answer decides: the
+/// device, and where it has no session of its own, its gateway. `None`: there is no such session; see [`nobody`].
 pub(in crate::check) async fn read(
     broker: &dyn BrokerProbe,
     request: &CheckRequest<'_>,
     period: Period,
 ) -> Result<Option<SessionLog>, ProbeError> {
     let subject = request.subject();
-    let own = ConnectionLogRequest::new(Client::Device(subject.device.clone()), period);
-    if let Some(log) = broker.connection_log(&own).await.map_err(|error| error.by(broker.source()))? {
-        return Ok(Some(SessionLog { log, own: true, source: broker.source() }));
+    let log_of = async |client: Client, own: bool| {
+        let asked = ConnectionLogRequest::new(client, period);
+        let log = broker.connection_log(&asked).await.map_err(|error| error.by(broker.source()))?;
+        Ok::<_, ProbeError>(log.map(|log| SessionLog { log, own, source: broker.source() }))
+    };
+    if subject.session != SessionHolder::Gateway {
+        let own = log_of(Client::Device(subject.device.clone()), true).await?;
+        if own.is_some() || subject.session == SessionHolder::Own {
+            return Ok(own);
+        }
     }
-    let Some(gateway) = &subject.gateway else { return Ok(None) };
-    let shared = ConnectionLogRequest::new(Client::Gateway(gateway.clone()), period);
-    let log = broker.connection_log(&shared).await.map_err(|error| error.by(broker.source()))?;
-    Ok(log.map(|log| SessionLog { log, own: false, source: broker.source() }))
+    match &subject.gateway {
+        Some(gateway) => log_of(Client::Gateway(gateway.clone()), false).await,
+        None => Ok(None),
+    }
 }
 
-/// The events of a log in order, each once, without those of the future.
-pub(in crate::check) struct Events<'a>(Vec<&'a ConnectionEvent>);
+/// Why [`read`] found no session.
+pub(in crate::check) fn nobody(request: &CheckRequest<'_>, source: Source) -> Observation {
+    let subject = request.subject();
+    match (subject.session, &subject.gateway) {
+        (SessionHolder::Own, _) => Observation::unknown(
+            UnknownReason::Undetermined,
+            source,
+            "the topology says that the device has a session of its own, and the broker says that it has none",
+        ),
+        (SessionHolder::Gateway, Some(_)) => Observation::unknown(
+            UnknownReason::Undetermined,
+            source,
+            "the topology says that the gateway holds the session, and the broker says that it has none",
+        ),
+        (_, None) => no_subject("gateway, and the device has no session of its own", source),
+        (_, Some(_)) => Observation::unknown(
+            UnknownReason::Undetermined,
+            source,
+            "neither the device nor its gateway has a session at the broker",
+        ),
+    }
+}
+
+/// The events of a log in order, each once.
+pub(in crate::check) struct Events<'a>(Vec<Cow<'a, ConnectionEvent>>);
 
 impl<'a> Events<'a> {
-    pub(in crate::check) fn of(log: &'a ConnectionLog, now: DateTime<Utc>) -> Self {
-        let mut events: Vec<_> = log.events.iter().filter(|event| has_happened(event.at, now)).collect();
+    /// Those that have happened.
+    pub(in crate::check) fn of(log: &'a ConnectionLog, request: &CheckRequest<'_>) -> Self {
+        let events = log.events.iter().filter(|event| request.has_happened(event.at));
+        Self::in_their_order(events.map(Cow::Borrowed).collect())
+    }
+
+    /// Those up to `end`, that instant included.
+    pub(in crate::check) fn until(log: &'a ConnectionLog, end: DateTime<Utc>) -> Self {
+        let events = log.events.iter().filter(|event| event.at <= end);
+        Self::in_their_order(events.map(Cow::Borrowed).collect())
+    }
+
+    /// All of them, those of the future taken as of now.
+    pub(in crate::check) fn with_future_as_now(log: &'a ConnectionLog, request: &CheckRequest<'_>) -> Self {
+        let events = log.events.iter().map(|event| {
+            if request.has_happened(event.at) {
+                return Cow::Borrowed(event);
+            }
+            let mut event = event.clone();
+            event.at = request.now();
+            Cow::Owned(event)
+        });
+        Self::in_their_order(events.collect())
+    }
+
+    fn in_their_order(mut events: Vec<Cow<'a, ConnectionEvent>>) -> Self {
         events.sort_unstable_by(|one, other| in_order(one, other));
         events.dedup();
         for instant in events.chunk_by_mut(|one, other| one.at == other.at) {
@@ -61,14 +122,14 @@ impl<'a> Events<'a> {
         Self(events)
     }
 
-    pub(in crate::check) fn iter(&self) -> impl DoubleEndedIterator<Item = &'a ConnectionEvent> {
-        self.0.iter().copied()
+    pub(in crate::check) fn iter(&self) -> impl DoubleEndedIterator<Item = &ConnectionEvent> {
+        self.0.iter().map(AsRef::as_ref)
     }
 
     pub(in crate::check) fn since(
         &self,
         from: DateTime<Utc>,
-    ) -> impl DoubleEndedIterator<Item = &'a ConnectionEvent> {
+    ) -> impl DoubleEndedIterator<Item = &ConnectionEvent> {
         self.iter().filter(move |event| event.at >= from)
     }
 
@@ -83,7 +144,7 @@ impl<'a> Events<'a> {
         by_reason
     }
 
-    /// When the session went up or down, in turn: the moment, and whether it is up from then on. It may be told
+    /// When the session went up or down, in turn: the moment, and whether it is up from then on. The log may say
     /// that it is up, or down, where it was so before.
     ///
     /// A new session that took the place of an old one stays up when the end of the old one is logged after it.
@@ -107,13 +168,21 @@ impl<'a> Events<'a> {
         changes
     }
 
-    /// Whether the session was up after the last event, as far as the log tells.
+    /// Whether the session was up after the last event, as far as the log shows.
     pub(in crate::check) fn state_at_end(&self, at_start: SessionState) -> SessionState {
         match self.changes().last() {
             Some((_, true)) => SessionState::Up,
             Some((_, false)) => SessionState::Down,
             None => at_start,
         }
+    }
+
+    /// True if the session that `end` ends began in the log, and so is known from an older one.
+    pub(in crate::check) fn began_and_ended(&self, end: &ConnectionEvent) -> bool {
+        end.session.is_some()
+            && self
+                .iter()
+                .any(|event| event.kind == ConnectionEventKind::Accepted && event.session == end.session)
     }
 
     /// Whether a disconnect is that of an old session whose place a new one took: its session began before the log.
@@ -126,14 +195,40 @@ impl<'a> Events<'a> {
     }
 }
 
+/// What of a log is dated in the future.
+pub(in crate::check) fn ahead<'a>(
+    log: &'a ConnectionLog,
+    request: &'a CheckRequest<'_>,
+) -> impl Iterator<Item = (&'static str, DateTime<Utc>)> + 'a {
+    log.events.iter().filter(|event| !request.has_happened(event.at)).map(|event| {
+        let what = match event.kind {
+            ConnectionEventKind::Accepted => "accepted CONNECT",
+            ConnectionEventKind::Refused(_) => "refused CONNECT",
+            ConnectionEventKind::Disconnected(_) => "disconnect",
+        };
+        (what, event.at)
+    })
+}
+
+/// True if a session that ended for this reason shows a fault: not where the client said goodbye, as a battery device does
+/// after each report, nor where the broker restarted or moved its clients.
+pub(in crate::check) const fn is_flap(reason: DisconnectReason) -> bool {
+    !matches!(
+        reason,
+        DisconnectReason::ClientInitiated
+            | DisconnectReason::ServerShuttingDown
+            | DisconnectReason::ServerMoved
+    )
+}
+
 /// The reasons for the person who reads them, each with its count.
-pub(in crate::check) fn told(by_reason: &BTreeMap<DisconnectReason, u64>) -> Option<Detail> {
+pub(in crate::check) fn reasons(by_reason: &BTreeMap<DisconnectReason, u64>) -> Option<Detail> {
     let reasons: Vec<_> = by_reason.iter().map(|(reason, count)| format!("{reason}: {count}")).collect();
     (!reasons.is_empty()).then(|| Detail::new("disconnects", reasons.join(", ")))
 }
 
 /// Whether what ended is an older session than the latest of those that `began` before: it began among them, or it
-/// made room for one. Nothing else is believed to be older, as where the broker tells no ids.
+/// made room for one. Nothing else is believed to be older, as where the broker gives no ids.
 fn is_of_an_older(end: &ConnectionEvent, reason: DisconnectReason, began: &[Option<&str>]) -> bool {
     let Some(latest) = began.last() else { return false };
     let ended = end.session.as_deref();
@@ -149,7 +244,7 @@ fn in_order(one: &ConnectionEvent, other: &ConnectionEvent) -> Ordering {
 
 /// Orders what happened at one instant: what ended, then what was refused, then what began, and last the end of
 /// what began in the same instant. So a new session that takes the place of an old one is up afterwards.
-fn order_instant(instant: &mut [&ConnectionEvent]) {
+fn order_instant(instant: &mut [Cow<'_, ConnectionEvent>]) {
     if instant.len() < 2 {
         return;
     }
@@ -173,7 +268,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::check::testing::{NOW, at, period};
+    use crate::check::testing::{Asked, NOW, at, period};
     use crate::probe::RefusalReason;
 
     fn log(events: Vec<ConnectionEvent>) -> ConnectionLog {
@@ -192,14 +287,14 @@ mod tests {
             lost(20),
             ConnectionEvent::accepted(at(10)),
         ]);
-        let events = Events::of(&log, at(NOW));
+        let events = Events::of(&log, &Asked::new().request());
         assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [at(10), at(20)]);
     }
 
     #[test]
     fn events_of_the_future_are_left_out() {
         let log = log(vec![lost(NOW + 30), lost(NOW + 31)]);
-        assert_eq!(Events::of(&log, at(NOW)).iter().count(), 1);
+        assert_eq!(Events::of(&log, &Asked::new().request()).iter().count(), 1);
     }
 
     #[test]
@@ -207,7 +302,7 @@ mod tests {
         let taken =
             ConnectionEvent::disconnected(at(10), DisconnectReason::DuplicateClientId).with_session("old");
         let log = log(vec![ConnectionEvent::accepted(at(10)).with_session("new"), taken.clone()]);
-        let events = Events::of(&log, at(NOW));
+        let events = Events::of(&log, &Asked::new().request());
         assert_eq!(events.state_at_end(SessionState::Up), SessionState::Up);
         assert!(events.is_replaced(&taken));
     }
@@ -217,7 +312,8 @@ mod tests {
         let began =
             |seconds, session: &'static str| ConnectionEvent::accepted(at(seconds)).with_session(session);
         let thrown = ConnectionEvent::disconnected(at(12), DisconnectReason::DuplicateClientId);
-        let state = |events| Events::of(&log(events), at(NOW)).state_at_end(SessionState::NotTold);
+        let state =
+            |events| Events::of(&log(events), &Asked::new().request()).state_at_end(SessionState::NotTold);
         use SessionState::{Down, Up};
         for (events, expected) in [
             // Its beginning is in the log, whatever ended it.
@@ -253,7 +349,10 @@ mod tests {
             lost(10).with_session("short"),
             ConnectionEvent::accepted(at(10)).with_session("short"),
         ]);
-        assert_eq!(Events::of(&log, at(NOW)).state_at_end(SessionState::NotTold), SessionState::Down);
+        assert_eq!(
+            Events::of(&log, &Asked::new().request()).state_at_end(SessionState::NotTold),
+            SessionState::Down
+        );
     }
 
     fn any_event() -> impl Strategy<Value = ConnectionEvent> {
@@ -284,7 +383,9 @@ mod tests {
             keyed.sort_by_key(|(key, _)| *key);
             let once = log(events);
             let shuffled = log(keyed.into_iter().map(|(_, event)| event).collect());
-            let (one, other) = (Events::of(&once, at(NOW)), Events::of(&shuffled, at(NOW)));
+            let asked = Asked::new();
+            let one = Events::of(&once, &asked.request());
+            let other = Events::of(&shuffled, &asked.request());
             prop_assert_eq!(one.iter().collect::<Vec<_>>(), other.iter().collect::<Vec<_>>());
         }
     }

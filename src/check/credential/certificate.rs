@@ -1,19 +1,25 @@
+use chrono::{DateTime, Utc};
+
 use crate::certificate;
 use crate::check::CheckRequest;
+use crate::check::broker::holder::{Holder, holder};
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, choices, moment, no_adapter, when};
+use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::WhichCertificate;
 use crate::probe::{
-    Certificate as Facts, CertificateAnswer, CertificateRequest, ProbeError, Probes, Revocation,
+    Authentication, CertStoreProbe, Certificate as Facts, CertificateAnswer, CertificateRequest, ProbeError,
+    Probes, Revocation, WhichCertificate,
 };
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::TimeMark;
 
 choices! {
     State {
-        None = "none",
+        UsesNone = "uses-none",
+        NeverConnected = "never-connected",
+        Missing = "missing",
         Revoked = "revoked",
         NotYetValid = "not-yet-valid",
         Expired = "expired",
@@ -21,14 +27,15 @@ choices! {
     }
 }
 
-/// How is the certificate that the device uses, or presented?
+/// How is the certificate that the session holder uses, or presented?
 pub(in crate::check) struct Certificate {
     which: WhichCertificate,
+    mark: Option<TimeMark>,
 }
 
 impl Builtin for Certificate {
     const ID: &'static str = "certificate";
-    const SCOPE: Scope = Scope::Device;
+    const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
     const PARAMS: &'static [ParamSpec] =
         &[ParamSpec::required("which", ParamKind::OneOf(&["in-use", "presented"]))];
@@ -37,56 +44,108 @@ impl Builtin for Certificate {
         State::domain()
     }
 
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        let which = match params.word("which")? {
+    fn bind(given: &Given<'_>) -> Option<Self> {
+        let which = match given.word("which")? {
             "in-use" => WhichCertificate::InUse,
             "presented" => WhichCertificate::Presented,
             _ => return None,
         };
-        Some(Self { which })
+        Some(Self { which, mark: given.mark.clone() })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
-        let asked = CertificateRequest::new(request.subject().device.clone(), self.which);
-        Ok(judge(&probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))?, request)
-            .by(probe.source()))
+        let probe = adapter(probes.cert_store(), "certificate probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let answer = certificate_of(probe, &holder, self.which).await?;
+        Ok(judge(&answer, &holder, self.mark.as_ref().map(TimeMark::at), request).by(probe.source()))
     }
 }
 
-/// In this order: none, revoked, not yet valid, expired, valid. Where nobody knows whether it is revoked, nothing
-/// that comes after that is known either.
-fn judge(answer: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
+/// Asks for one of the holder's certificates.
+pub(in crate::check) async fn certificate_of(
+    probe: &dyn CertStoreProbe,
+    holder: &Holder,
+    which: WhichCertificate,
+) -> Result<CertificateAnswer, ProbeError> {
+    let asked = CertificateRequest::new(holder.client.clone(), which);
+    probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))
+}
+
+/// The time that certificates are judged by: now, or the latest time that is known where the clock is behind that by more
+/// than the tolerance.
+fn judged_at(
+    answer: &CertificateAnswer,
+    mark: Option<DateTime<Utc>>,
+    request: &CheckRequest<'_>,
+) -> DateTime<Utc> {
+    let mark = answer.high_water.max(mark).filter(|mark| !request.has_happened(*mark));
+    mark.unwrap_or_else(|| request.now())
+}
+
+/// In this order: revoked, not yet valid, expired, valid. Expired is known by the dates alone, whether or not anybody
+/// looked for its revocation; the other two are not. Where there is no certificate: it uses none, it never connected, or
+/// it has lost the one that it should have.
+fn judge(
+    answer: &CertificateAnswer,
+    holder: &Holder,
+    mark: Option<DateTime<Utc>>,
+    request: &CheckRequest<'_>,
+) -> Verdict {
     let Some(facts) = &answer.certificate else {
-        return Verdict::known(State::None.value(), answer.observed_at, Details::none());
+        return without_certificate(answer).with([holder.detail()]);
     };
+    let now = judged_at(answer, mark, request);
+    let mut details = vec![named_by(facts), holder.detail()];
+    if now != request.now() {
+        details.push(when("the clock is behind: judged by the latest known time", now));
+    }
     let known = |state: State, detail: Detail| {
-        Verdict::known(state.value(), answer.observed_at, Details::from_iter([detail, named_by(facts)]))
+        let details = [detail].into_iter().chain(details.iter().cloned());
+        Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
     };
-    let now = request.now();
-    let by_dates = || {
-        if now < facts.not_before {
-            return (State::NotYetValid, when("not before", facts.not_before));
-        }
-        let Some(end) = certificate::effective_end(facts.not_after, facts.issuer_not_after) else {
-            return (State::Valid, Detail::new("not after", "never"));
-        };
-        let state = if now > end { State::Expired } else { State::Valid };
-        let issuer = if end < facts.not_after { " (of its issuer)" } else { "" };
-        (state, Detail::new("not after", moment(end) + issuer))
-    };
-    match facts.revocation {
-        Revocation::Revoked(at) => known(
+    if let Revocation::Revoked(at) = facts.revocation {
+        return known(
             State::Revoked,
-            Detail::new("revoked", at.map_or_else(|| "time not told".to_owned(), moment)),
-        ),
-        Revocation::NotChecked => {
-            let (_, detail) = by_dates();
-            Verdict::undetermined("whether it is revoked was not checked").with([detail, named_by(facts)])
+            Detail::new("revoked", at.map_or_else(|| "time not known".to_owned(), moment)),
+        );
+    }
+    let not_checked = facts.revocation == Revocation::NotChecked;
+    let end = certificate::effective_end(facts.not_after, facts.issuer_not_after);
+    let (state, detail) = if now < facts.not_before {
+        (State::NotYetValid, when("not before", facts.not_before))
+    } else {
+        match end {
+            None => (State::Valid, Detail::new("not after", "never")),
+            Some(end) => {
+                let issuer = if end < facts.not_after { " (of its issuer)" } else { "" };
+                let state = if now > end { State::Expired } else { State::Valid };
+                (state, Detail::new("not after", moment(end) + issuer))
+            }
         }
-        Revocation::NotRevoked | Revocation::NoRevocation => {
-            let (state, detail) = by_dates();
-            known(state, detail)
+    };
+    let unchecked = not_checked.then(|| Detail::new("revocation", "not checked: judged by its dates alone"));
+    match state {
+        State::Valid | State::NotYetValid if not_checked => {
+            Verdict::undetermined("whether it is revoked was not checked").with([detail]).with(details)
+        }
+        _ => known(state, detail).with(unchecked),
+    }
+}
+
+fn without_certificate(answer: &CertificateAnswer) -> Verdict {
+    let known = |state: State| Verdict::known(state.value(), answer.observed_at, Details::none());
+    match (answer.authentication, answer.has_connected) {
+        (Authentication::WithoutCertificate, _) => known(State::UsesNone),
+        (Authentication::Certificate, Some(false)) => known(State::NeverConnected),
+        (Authentication::Certificate, Some(true)) => known(State::Missing),
+        (Authentication::Certificate, None) => {
+            Verdict::undetermined("it has no certificate, and nobody knows whether it ever connected")
+        }
+        (Authentication::NotKnown, _) => {
+            Verdict::undetermined("it has no certificate, and nobody knows whether it should have one")
         }
     }
 }
@@ -110,14 +169,36 @@ mod tests {
         Facts::new("ab:cd".into(), at(from), at(to), revocation)
     }
 
+    fn answer(facts: Facts) -> CertificateAnswer {
+        CertificateAnswer::new(at(NOW)).with_certificate(facts)
+    }
+
+    fn judged_by(answer: &CertificateAnswer, mark: Option<i64>) -> Verdict {
+        judge(answer, &Holder::of_test(true), mark.map(at), &Asked::new().request())
+    }
+
     fn judged(facts: Facts) -> Verdict {
-        judge(&CertificateAnswer::new(at(NOW)).with_certificate(facts), &Asked::new().request())
+        judged_by(&answer(facts), None)
     }
 
     #[test]
-    fn no_certificate_is_none() {
-        let verdict = judge(&CertificateAnswer::new(at(NOW)), &Asked::new().request());
-        assert_eq!(verdict.value(), Some(State::None.value()));
+    fn no_certificate_has_its_reasons() {
+        use Authentication::{Certificate, NotKnown, WithoutCertificate};
+        for (authentication, connected, state) in [
+            (WithoutCertificate, None, Some(State::UsesNone)),
+            (WithoutCertificate, Some(false), Some(State::UsesNone)),
+            (Certificate, Some(false), Some(State::NeverConnected)),
+            (Certificate, Some(true), Some(State::Missing)),
+            (Certificate, None, None),
+            (NotKnown, Some(false), None),
+            (NotKnown, Some(true), None),
+        ] {
+            let mut answer = CertificateAnswer::new(at(NOW)).with_authentication(authentication);
+            answer.has_connected = connected;
+            let verdict = judged_by(&answer, None);
+            assert_eq!(verdict.value(), state.map(State::value), "{answer:?}");
+            assert!(verdict.details().find("session of").is_some());
+        }
     }
 
     #[test]
@@ -150,12 +231,39 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_not_checked_for_revocation_is_neither_valid_nor_expired() {
-        for end in [NOW - 1, NOW + 1] {
-            let verdict = judged(facts(0, end, Revocation::NotChecked));
-            assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
-            assert!(verdict.details().find("not after").is_some());
+    fn without_a_look_at_its_revocation_only_expired_is_known() {
+        let unchecked = |from, to| judged(facts(from, to, Revocation::NotChecked));
+        let expired = unchecked(0, NOW - 1);
+        assert_eq!(expired.value(), Some(State::Expired.value()));
+        assert!(expired.details().find("revocation").is_some_and(|text| text.contains("not checked")));
+        for (from, to) in [(0, NOW), (NOW + 1, NOW + 9)] {
+            assert_eq!(unchecked(from, to).reason(), Some(UnknownReason::Undetermined));
         }
+    }
+
+    #[test]
+    fn a_clock_set_back_calls_no_expired_certificate_valid() {
+        const MONTH: i64 = 30 * 86_400;
+        let ended = || facts(0, NOW + MONTH - 5, Revocation::NotRevoked);
+        assert_eq!(judged(ended()).value(), Some(State::Valid.value()));
+        for verdict in [
+            judged_by(&answer(ended()), Some(NOW + MONTH)),
+            judged_by(&answer(ended()).with_high_water(at(NOW + MONTH)), None),
+            judged_by(&answer(ended()).with_high_water(at(NOW - 5)), Some(NOW + MONTH)),
+        ] {
+            assert_eq!(verdict.value(), Some(State::Expired.value()));
+            assert!(verdict.details().iter().any(|detail| detail.name.starts_with("the clock is behind")));
+        }
+        // A mark that two clocks may differ by, or one that is past, changes nothing.
+        let near = || facts(0, NOW + 10, Revocation::NotRevoked);
+        for (mark, state) in
+            [(NOW + 30, State::Valid), (NOW + 31, State::Expired), (NOW - MONTH, State::Valid)]
+        {
+            assert_eq!(judged_by(&answer(near()), Some(mark)).value(), Some(state.value()), "{mark}");
+        }
+        // Nor is one that began since then called not yet valid.
+        let began = facts(NOW + 60, NOW + 2 * MONTH, Revocation::NotRevoked);
+        assert_eq!(judged_by(&answer(began), Some(NOW + MONTH)).value(), Some(State::Valid.value()));
     }
 
     #[test]

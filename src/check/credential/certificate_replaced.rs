@@ -1,25 +1,31 @@
-use super::certificate_stage::{facts, mark};
-use super::reconnected_with::issued_and_in_use;
-use crate::certificate::{Policy, Stage, effective_end};
+use chrono::{DateTime, Utc};
+
+use super::certificate::certificate_of;
+use super::certificate_stage::{State, by_dates, name};
+use crate::certificate::Policy;
 use crate::check::CheckRequest;
+use crate::check::broker::holder::holder;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, moment, no_adapter, when};
+use crate::check::judge::{Verdict, adapter, when};
 use crate::check::param::{Given, ParamSpec};
-use crate::check::window::has_happened;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{CertificateAnswer, ProbeError, Probes, Revocation};
+use crate::probe::{
+    CertificateAnswer, ProbeError, ProbeErrorKind, Probes, RenewalAnswer, RenewalRequest, Revocation,
+    WhichCertificate,
+};
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::TimeMark;
 
-/// Is the device on a connection with the newest certificate that was issued, and is that one good? However long ago
-/// the connection began.
+/// Is the session holder on an accepted connection with a valid certificate of which nothing is due?
 pub(in crate::check) struct CertificateReplaced {
     policy: Policy,
+    mark: Option<TimeMark>,
 }
 
 impl Builtin for CertificateReplaced {
     const ID: &'static str = "certificate-replaced";
-    const SCOPE: Scope = Scope::Device;
+    const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
     const PARAMS: &'static [ParamSpec] = &[];
 
@@ -28,60 +34,65 @@ impl Builtin for CertificateReplaced {
     }
 
     fn bind(given: &Given<'_>) -> Option<Self> {
-        Some(Self { policy: given.policy })
+        Some(Self { policy: given.policy, mark: given.mark.clone() })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
-        let (issued, in_use) = issued_and_in_use(&**probe, request).await?;
-        Ok(judge(&issued, &in_use, &self.policy, request).by(probe.source()))
+        let probe = adapter(probes.cert_store(), "certificate probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
+        let renewal = match probe.renewal(&RenewalRequest::new(holder.client.clone())).await {
+            Ok(renewal) => Some(renewal),
+            Err(error) if error.kind() == ProbeErrorKind::Unsupported => None,
+            Err(error) => return Err(error.by(probe.source())),
+        };
+        let mark = self.mark.as_ref().map(TimeMark::at);
+        let verdict = judge(&in_use, renewal.as_ref(), &self.policy, mark, request);
+        Ok(verdict.with([holder.detail()]).by(probe.source()))
     }
 }
 
-/// Yes: the one in use is the newest issued, was seen on a connection, and is good. One that is due for renewal, or
-/// beyond, is the old one still, though none was issued after it; one that was issued due replaces nothing. A connection
-/// of the future is neither one nor none.
+/// Yes: the certificate in use was seen on an accepted connection, and its stage is `ok` or `awareness`. One that is due,
+/// ends with its issuer, or has left an old one behind past its overlap has still something to be done, though it is
+/// valid. Who issued it, and when, does not matter.
 fn judge(
-    issued: &CertificateAnswer,
     in_use: &CertificateAnswer,
+    renewal: Option<&RenewalAnswer>,
     policy: &Policy,
+    mark: Option<DateTime<Utc>>,
     request: &CheckRequest<'_>,
 ) -> Verdict {
-    let observed_at = issued.observed_at.min(in_use.observed_at);
-    let no =
-        |why: &'static str| Verdict::known(Value::Flag(false), observed_at, Details::one("certificate", why));
-    let Some(newest) = &issued.certificate else { return no("none was issued") };
-    let Some(used) = &in_use.certificate else { return no("none is in use") };
-    let seen = used.last_used.filter(|at| has_happened(*at, request.now()));
-    let revoked = [newest.revocation, used.revocation]
-        .into_iter()
-        .any(|revocation| matches!(revocation, Revocation::Revoked(_)));
-    let end = effective_end(used.not_after, used.issuer_not_after);
-    let mark = mark(in_use.high_water.max(issued.high_water), request.now());
-    let stage = policy.stage(&facts(used).with_revoked(revoked), request.now(), mark);
-    let mut details = vec![
-        Detail::new("issued", &*newest.fingerprint),
-        Detail::new("in use", &*used.fingerprint),
-        Detail::new("not after", end.map_or_else(|| "never".to_owned(), moment)),
-        Detail::new("stage", stage.name()),
-    ];
-    details.extend(used.last_used.map(|at| when("last connection", at)));
-    let is_newest = newest.fingerprint == used.fingerprint;
-    let replaced = match stage {
-        _ if !is_newest || used.last_used.is_none() => false,
-        Stage::ClockSuspect => {
-            return Verdict::undetermined("the clock that judges it cannot be trusted").with(details);
-        }
-        Stage::Ok | Stage::Awareness if used.revocation == Revocation::NotChecked => {
-            return Verdict::undetermined("whether it is revoked was not checked").with(details);
-        }
-        Stage::Ok | Stage::Awareness if seen.is_none() => {
-            return Verdict::undetermined("its last connection is of the future").with(details);
-        }
-        Stage::Ok | Stage::Awareness => true,
-        _ => false,
+    let no = |details: Details| Verdict::known(Value::Flag(false), in_use.observed_at, details);
+    let Some(certificate) = &in_use.certificate else {
+        return no(Details::one("certificate", "none is in use"));
     };
-    Verdict::known(Value::Flag(replaced), observed_at, Details::from_iter(details))
+    let Some(used) = certificate.last_used else {
+        return no(Details::one("last connection", "none with this certificate"));
+    };
+    let not_checked = certificate.revocation == Revocation::NotChecked;
+    let (state, mut details) = by_dates(certificate, renewal, policy, in_use.high_water.max(mark), request);
+    details.push(Detail::new("in use", &*certificate.fingerprint));
+    details.push(when("last connection", used));
+    details.push(Detail::new("stage", name(state)));
+    match state {
+        State::ClockSuspect => {
+            Verdict::undetermined("the clock that judges it cannot be trusted").with(details)
+        }
+        // Whether it is revoked matters only where all else is well.
+        State::Ok | State::Awareness if not_checked => {
+            Verdict::undetermined("whether it is revoked was not checked").with(details)
+        }
+        State::Ok | State::Awareness if !request.has_happened(used) => {
+            Verdict::future("its last connection is dated in the future").with(details)
+        }
+        State::Ok | State::Awareness => {
+            Verdict::known(Value::Flag(true), in_use.observed_at, Details::from_iter(details))
+        }
+        _ => no(Details::from_iter(details)),
+    }
 }
 
 #[cfg(test)]
@@ -89,14 +100,14 @@ mod tests {
     use super::*;
     use crate::check::testing::{Asked, NANO, NOW, at};
     use crate::fact::UnknownReason;
-    use crate::probe::Certificate;
+    use crate::probe::{Certificate, Renewal};
 
     const DAY: i64 = 86_400;
 
-    fn certificate(print: &'static str, used: Option<i64>) -> Certificate {
+    fn certificate(used: Option<i64>) -> Certificate {
         let ends = at(NOW + 350 * DAY);
         let mut certificate =
-            Certificate::new(print.into(), at(NOW - 10 * DAY), ends, Revocation::NotRevoked);
+            Certificate::new("one".into(), at(NOW - 10 * DAY), ends, Revocation::NotRevoked);
         certificate.last_used = used.map(at);
         certificate
     }
@@ -105,45 +116,33 @@ mod tests {
         CertificateAnswer::new(at(NOW)).with_certificate(certificate)
     }
 
-    fn judged(issued: &CertificateAnswer, in_use: &CertificateAnswer) -> Verdict {
-        judge(issued, in_use, &Policy::default(), &Asked::new().request())
+    fn judged(in_use: &CertificateAnswer) -> Verdict {
+        judge(in_use, None, &Policy::default(), None, &Asked::new().request())
     }
 
     #[test]
-    fn the_newest_fingerprint_must_be_on_a_connection_however_old() {
-        let issued = answer(certificate("new", None));
-        let none = CertificateAnswer::new(at(NOW));
-        for (issued, in_use, replaced) in [
-            (&issued, answer(certificate("new", Some(NOW - 5))), true),
-            // The approval was asked at NOW - 600: it was back before, and is replaced all the same.
-            (&issued, answer(certificate("new", Some(NOW - 9 * DAY))), true),
-            (&issued, answer(certificate("new", Some(NOW + 30))), true),
-            (&issued, answer(certificate("new", None)), false),
-            (&issued, answer(certificate("old", Some(NOW - 5))), false),
-            (&none, answer(certificate("old", Some(NOW - 5))), false),
-            (&issued, none.clone(), false),
-        ] {
-            let verdict = judged(issued, &in_use);
-            assert_eq!(verdict.value(), Some(Value::Flag(replaced)), "{issued:?} {in_use:?}");
+    fn a_valid_certificate_on_a_connection_however_old_is_enough() {
+        for (used, replaced) in
+            [(Some(NOW - 5), true), (Some(NOW - 9 * DAY), true), (Some(NOW + 30), true), (None, false)]
+        {
+            let verdict = judged(&answer(certificate(used)));
+            assert_eq!(verdict.value(), Some(Value::Flag(replaced)), "{used:?}");
         }
+        assert_eq!(judged(&CertificateAnswer::new(at(NOW))).value(), Some(Value::Flag(false)));
     }
 
     #[test]
     fn a_connection_of_the_future_is_neither_one_nor_none() {
-        let issued = answer(certificate("new", None));
-        let ahead = |print| answer(certificate(print, Some(NOW + 31)));
-        assert_eq!(judged(&issued, &ahead("new")).reason(), Some(UnknownReason::Undetermined));
-        assert_eq!(judged(&issued, &ahead("old")).value(), Some(Value::Flag(false)));
-        let mut due = ahead("new");
-        due.certificate.as_mut().unwrap().not_after = at(NOW + DAY);
-        assert_eq!(judged(&issued, &due).value(), Some(Value::Flag(false)), "it is due whenever it was used");
+        let mut ahead = answer(certificate(Some(NOW + 31)));
+        assert_eq!(judged(&ahead).reason(), Some(UnknownReason::Future));
+        ahead.certificate.as_mut().unwrap().not_after = at(NOW + DAY);
+        assert_eq!(judged(&ahead).value(), Some(Value::Flag(false)), "it is due whenever it was used");
     }
 
-    /// The newest issued is the one that is due where no renewal was begun: nothing is replaced by that.
     #[test]
-    fn only_a_certificate_that_is_good_and_not_due_replaces_another() {
+    fn only_a_certificate_of_which_nothing_is_due_replaces_another() {
         let of = |from: i64, left: i64| {
-            let mut one = certificate("one", Some(NOW - 5));
+            let mut one = certificate(Some(NOW - 5));
             (one.not_before, one.not_after) = (at(NOW + from * DAY), at(NOW + left * DAY));
             one
         };
@@ -166,33 +165,38 @@ mod tests {
             (revoked(of(-10, 350)), false),
         ] {
             let answer = answer(one);
-            assert_eq!(judged(&answer, &answer).value(), Some(Value::Flag(replaced)), "{answer:?}");
+            assert_eq!(judged(&answer).value(), Some(Value::Flag(replaced)), "{answer:?}");
         }
         let mut end = answer(of(-360, 0));
         end.certificate.as_mut().unwrap().not_after = at(NOW) - NANO;
-        assert_eq!(judged(&end, &end).value(), Some(Value::Flag(false)));
+        assert_eq!(judged(&end).value(), Some(Value::Flag(false)));
+    }
+
+    /// What is left to do is the old certificate, not the one in use.
+    #[test]
+    fn an_old_certificate_past_its_overlap_is_still_to_be_retired() {
+        let renewal =
+            Renewal::new(2, at(NOW - DAY)).with_confirmed_at(at(NOW - DAY)).with_retire_at(at(NOW - 5));
+        for (retired, replaced) in [(None, false), (Some(at(NOW - 5)), true)] {
+            let mut renewal = renewal.clone();
+            renewal.retired_at = retired;
+            let renewal = RenewalAnswer::new(at(NOW), true).with_latest(renewal);
+            let in_use = answer(certificate(Some(NOW - 5)));
+            let verdict = judge(&in_use, Some(&renewal), &Policy::default(), None, &Asked::new().request());
+            assert_eq!(verdict.value(), Some(Value::Flag(replaced)));
+        }
     }
 
     #[test]
     fn one_that_was_not_checked_or_is_judged_by_a_wrong_clock_is_undetermined() {
-        let mut unchecked = certificate("new", Some(NOW - 5));
+        let mut unchecked = certificate(Some(NOW - 5));
         unchecked.revocation = Revocation::NotChecked;
-        let unchecked = answer(unchecked);
-        assert_eq!(judged(&unchecked, &unchecked).reason(), Some(UnknownReason::Undetermined));
-        // What is not in use is not replaced, checked or not.
-        let issued = answer(certificate("newer", None));
-        assert_eq!(judged(&issued, &unchecked).value(), Some(Value::Flag(false)));
-        let near = answer(certificate("new", Some(NOW - 5))).with_high_water(at(NOW + 30));
-        assert_eq!(judged(&near, &near).value(), Some(Value::Flag(true)));
-        let behind = answer(certificate("new", Some(NOW - 5))).with_high_water(at(NOW + 31));
-        assert_eq!(judged(&behind, &behind).reason(), Some(UnknownReason::Undetermined));
-    }
-
-    #[test]
-    fn the_older_of_the_two_answers_dates_the_verdict() {
-        let mut issued = answer(certificate("new", None));
-        issued.observed_at = at(NOW - 50);
-        let verdict = judged(&issued, &answer(certificate("new", Some(NOW - 5))));
-        assert!(matches!(verdict, Verdict::Known { observed_at, .. } if observed_at == at(NOW - 50)));
+        assert_eq!(judged(&answer(unchecked)).reason(), Some(UnknownReason::Undetermined));
+        let good = || answer(certificate(Some(NOW - 5)));
+        assert_eq!(judged(&good().with_high_water(at(NOW + 30))).value(), Some(Value::Flag(true)));
+        let behind = judged(&good().with_high_water(at(NOW + 31)));
+        assert_eq!(behind.reason(), Some(UnknownReason::Undetermined));
+        let marked = judge(&good(), None, &Policy::default(), Some(at(NOW + 31)), &Asked::new().request());
+        assert_eq!(marked.reason(), Some(UnknownReason::Undetermined));
     }
 }

@@ -1,95 +1,151 @@
 use chrono::{DateTime, Utc};
 
-use super::certificate::named_by;
+use super::certificate::{certificate_of, named_by};
 use crate::certificate::{Facts, Policy, Stage, effective_end};
 use crate::check::CheckRequest;
+use crate::check::broker::holder::holder;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, moment, no_adapter};
+use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{Given, ParamSpec};
-use crate::check::window::has_happened;
-use crate::fact::{Choice, Choices, ChoicesError, Detail, Details, Domain, Observation, Value};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
-    Certificate, CertificateAnswer, CertificateRequest, ProbeError, ProbeErrorKind, Probes, RenewalAnswer,
-    RenewalRequest, Revocation, WhichCertificate,
+    Certificate, CertificateAnswer, ProbeError, ProbeErrorKind, Probes, RenewalAnswer, RenewalRequest,
+    Revocation, WhichCertificate,
 };
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::TimeMark;
 
-/// In the order of the domain.
-const STAGES: [Stage; 8] = [
-    Stage::Ok,
-    Stage::Awareness,
-    Stage::Renewal,
-    Stage::FollowUp,
-    Stage::Expired,
-    Stage::NotYetValid,
-    Stage::Revoked,
-    Stage::ClockSuspect,
-];
+choices! {
+    /// What the policy's stage asks for.
+    State {
+        Ok = "ok",
+        Awareness = "awareness",
+        Renewal = "renewal",
+        FollowUp = "follow-up",
+        IssuerDue = "issuer-due",
+        OverlapOverdue = "overlap-overdue",
+        Expired = "expired",
+        NotYetValid = "not-yet-valid",
+        Revoked = "revoked",
+        ClockSuspect = "clock-suspect",
+    }
+}
 
 /// In which stage of its life is the certificate in use?
 pub(in crate::check) struct CertificateStage {
     policy: Policy,
+    mark: Option<TimeMark>,
 }
 
 impl Builtin for CertificateStage {
     const ID: &'static str = "certificate-stage";
-    const SCOPE: Scope = Scope::Device;
+    const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
     const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
-        Choices::new(STAGES.map(Stage::name)).map(Domain::choice)
+        State::domain()
     }
 
     fn bind(given: &Given<'_>) -> Option<Self> {
-        Some(Self { policy: given.policy })
+        Some(Self { policy: given.policy, mark: given.mark.clone() })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
-        let device = &request.subject().device;
-        let asked = CertificateRequest::new(device.clone(), WhichCertificate::InUse);
-        let answer = probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))?;
-        let verdict = judge(&answer, None, &self.policy, request);
-        if !is(&verdict, Stage::FollowUp) {
-            return Ok(verdict.by(probe.source()));
-        }
-        // Only here does it matter whether a successor is confirmed. Where nobody renews, none is.
-        match probe.renewal(&RenewalRequest::new(device.clone())).await {
-            Ok(renewal) => Ok(judge(&answer, Some(&renewal), &self.policy, request).by(probe.source())),
-            Err(error) if error.kind() == ProbeErrorKind::Unsupported => Ok(verdict.by(probe.source())),
-            Err(error) => Err(error),
-        }
+        let probe = adapter(probes.cert_store(), "certificate probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let answer = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
+        // Where nobody renews, no successor is confirmed and no old one is left.
+        let renewal = match probe.renewal(&RenewalRequest::new(holder.client.clone())).await {
+            Ok(renewal) => Some(renewal),
+            Err(error) if error.kind() == ProbeErrorKind::Unsupported => None,
+            Err(error) => return Err(error.by(probe.source())),
+        };
+        let mark = self.mark.as_ref().map(TimeMark::at);
+        let verdict = judge(&answer, renewal.as_ref(), &self.policy, mark, request);
+        Ok(verdict.with([holder.detail()]).by(probe.source()))
     }
 }
 
+/// Expired is known by the dates alone, whether or not anybody looked for its revocation; nothing else is.
 fn judge(
     answer: &CertificateAnswer,
     renewal: Option<&RenewalAnswer>,
     policy: &Policy,
+    mark: Option<DateTime<Utc>>,
     request: &CheckRequest<'_>,
 ) -> Verdict {
     let Some(certificate) = &answer.certificate else {
-        return Verdict::undetermined("the device has no certificate in use");
+        return Verdict::undetermined("the session holder has no certificate in use");
     };
+    let mark = answer.high_water.max(mark);
+    let (state, mut details) = by_dates(certificate, renewal, policy, mark, request);
+    if certificate.revocation == Revocation::NotChecked {
+        details.push(Detail::new("revocation", "not checked"));
+        if !matches!(state, State::Expired | State::ClockSuspect) {
+            let text =
+                format!("whether it is revoked was not checked; by its dates it is in `{}`", name(state));
+            return Verdict::undetermined(text).with(details);
+        }
+    }
+    Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
+}
+
+/// The policy's stage, and between follow-up and renewal: its issuer ends first and is due; an old certificate is still
+/// accepted past its overlap. One that nobody looked up counts as not revoked.
+pub(in crate::check) fn by_dates(
+    certificate: &Certificate,
+    renewal: Option<&RenewalAnswer>,
+    policy: &Policy,
+    mark: Option<DateTime<Utc>>,
+    request: &CheckRequest<'_>,
+) -> (State, Vec<Detail>) {
+    let now = request.now();
+    let mark = known_time(mark, request);
     let revoked = matches!(certificate.revocation, Revocation::Revoked(_));
     let facts = facts(certificate).with_revoked(revoked).with_confirmed(is_succeeded(certificate, renewal));
-    let stage = policy.stage(&facts, request.now(), mark(answer.high_water, request.now()));
+    let stage = policy.stage(&facts, now, mark);
     let end = effective_end(certificate.not_after, certificate.issuer_not_after);
+    let issuer_binds = end.is_some_and(|end| end < certificate.not_after);
     let mut details =
         vec![named_by(certificate), Detail::new("not after", end.map_or_else(|| "never".to_owned(), moment))];
-    if end.is_some_and(|end| end < certificate.not_after) {
+    if issuer_binds {
         details.push(Detail::new("ends with", "its issuer"));
     }
-    if let (Stage::ClockSuspect, Some(mark)) = (stage, answer.high_water) {
-        details.push(Detail::new("latest known time", moment(mark)));
+    if let (Stage::ClockSuspect, Some(mark)) = (stage, mark) {
+        details.push(when("latest known time", mark));
     }
-    if certificate.revocation == Revocation::NotChecked {
-        let text = format!("whether it is revoked was not checked; by its dates it is in `{stage}`");
-        return Verdict::undetermined(text).with(details);
-    }
-    Verdict::known(value(stage), answer.observed_at, Details::from_iter(details))
+    let overdue = renewal.and_then(|renewal| overlap_ended(renewal, request));
+    details.extend(overdue.map(|at| when("old certificate should be retired since", at)));
+    let alone = policy.stage(&facts.with_issuer_not_after(None), now, mark);
+    let state = match stage {
+        Stage::ClockSuspect => State::ClockSuspect,
+        Stage::Revoked => State::Revoked,
+        Stage::NotYetValid => State::NotYetValid,
+        Stage::Expired => State::Expired,
+        Stage::Renewal | Stage::FollowUp if issuer_binds && alone != Stage::FollowUp => State::IssuerDue,
+        Stage::FollowUp => State::FollowUp,
+        _ if overdue.is_some() => State::OverlapOverdue,
+        Stage::Renewal => State::Renewal,
+        Stage::Awareness => State::Awareness,
+        Stage::Ok => State::Ok,
+    };
+    (state, details)
+}
+
+pub(in crate::check) fn name(state: State) -> &'static str {
+    State::NAMES.get(state as usize).copied().unwrap_or_default()
+}
+
+/// When the overlap of the latest renewal ended, where the old certificate is still accepted past it.
+fn overlap_ended(renewal: &RenewalAnswer, request: &CheckRequest<'_>) -> Option<DateTime<Utc>> {
+    let latest = renewal.latest.as_ref()?;
+    latest.confirmed_at?;
+    latest.retire_at.filter(|at| *at < request.now() && latest.retired_at.is_none())
 }
 
 /// The dates of a certificate as the policy takes them.
@@ -99,8 +155,8 @@ pub(in crate::check) fn facts(certificate: &Certificate) -> Facts {
 }
 
 /// The latest time that is known, as the policy takes it: one that two clocks may differ by is now.
-pub(in crate::check) fn mark(high_water: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    high_water.map(|mark| if has_happened(mark, now) { mark.min(now) } else { mark })
+fn known_time(mark: Option<DateTime<Utc>>, request: &CheckRequest<'_>) -> Option<DateTime<Utc>> {
+    mark.map(|mark| if request.has_happened(mark) { mark.min(request.now()) } else { mark })
 }
 
 /// Whether another certificate than this one was issued by the latest renewal and seen on a connection.
@@ -109,15 +165,6 @@ fn is_succeeded(certificate: &Certificate, renewal: Option<&RenewalAnswer>) -> b
         latest.confirmed_at.is_some()
             && latest.fingerprint.as_ref().is_some_and(|fingerprint| *fingerprint != certificate.fingerprint)
     })
-}
-
-fn value(stage: Stage) -> Value {
-    let position = STAGES.iter().position(|known| *known == stage).unwrap_or(STAGES.len());
-    Value::Choice(Choice::new(u16::try_from(position).unwrap_or(u16::MAX)))
-}
-
-fn is(verdict: &Verdict, stage: Stage) -> bool {
-    matches!(verdict, Verdict::Known { value: known, .. } if *known == value(stage))
 }
 
 #[cfg(test)]
@@ -137,42 +184,46 @@ mod tests {
         CertificateAnswer::new(at(NOW)).with_certificate(certificate)
     }
 
+    fn is(verdict: &Verdict, state: State) -> bool {
+        verdict.value() == Some(state.value())
+    }
+
     fn judged(answer: &CertificateAnswer) -> Verdict {
-        judge(answer, None, &Policy::default(), &Asked::new().request())
+        judge(answer, None, &Policy::default(), None, &Asked::new().request())
     }
 
     #[test]
     fn the_stage_is_that_of_the_policy() {
         for (left, stage) in [
-            (361, Stage::NotYetValid),
-            (90, Stage::Ok),
-            (89, Stage::Awareness),
-            (59, Stage::Renewal),
-            (29, Stage::FollowUp),
-            (-1, Stage::Expired),
+            (361, State::NotYetValid),
+            (90, State::Ok),
+            (89, State::Awareness),
+            (59, State::Renewal),
+            (29, State::FollowUp),
+            (-1, State::Expired),
         ] {
             assert!(is(&judged(&answer(left, Revocation::NotRevoked)), stage), "{left}");
-            assert!(is(&judged(&answer(left, Revocation::Revoked(None))), Stage::Revoked), "{left}");
+            assert!(is(&judged(&answer(left, Revocation::Revoked(None))), State::Revoked), "{left}");
         }
         for (mark, stage) in [
-            (NOW - 1, Stage::Ok),
-            (NOW + 1, Stage::Ok),
-            (NOW + 30, Stage::Ok),
-            (NOW + 31, Stage::ClockSuspect),
+            (NOW - 1, State::Ok),
+            (NOW + 1, State::Ok),
+            (NOW + 30, State::Ok),
+            (NOW + 31, State::ClockSuspect),
         ] {
             let told = answer(90, Revocation::NoRevocation).with_high_water(at(mark));
             assert!(is(&judged(&told), stage), "{mark}");
         }
         let ahead = answer(90, Revocation::NotRevoked).with_high_water(at(NOW - 31 * DAY));
-        assert!(is(&judged(&ahead), Stage::ClockSuspect), "by more than it may jump");
+        assert!(is(&judged(&ahead), State::ClockSuspect), "by more than it may jump");
     }
 
     #[test]
     fn a_policy_of_ones_own_is_gone_by() {
         let policy = Policy { renewal: TimeDelta::days(45), ..Policy::default() };
         let told = answer(50, Revocation::NotRevoked);
-        assert!(is(&judged(&told), Stage::Renewal));
-        assert!(is(&judge(&told, None, &policy, &Asked::new().request()), Stage::Awareness));
+        assert!(is(&judged(&told), State::Renewal));
+        assert!(is(&judge(&told, None, &policy, None, &Asked::new().request()), State::Awareness));
     }
 
     #[test]
@@ -191,9 +242,64 @@ mod tests {
             RenewalAnswer::new(at(NOW), true).with_latest(renewal)
         };
         let asked = Asked::new();
-        for (print, stage) in [("cd", Stage::Renewal), ("ab", Stage::FollowUp)] {
-            let verdict = judge(&answer, Some(&renewal(print)), &Policy::default(), &asked.request());
+        for (print, stage) in [("cd", State::Renewal), ("ab", State::FollowUp)] {
+            let verdict = judge(&answer, Some(&renewal(print)), &Policy::default(), None, &asked.request());
             assert!(is(&verdict, stage), "{print}");
+        }
+    }
+
+    #[test]
+    fn expired_is_known_by_the_dates_alone() {
+        let verdict = judged(&answer(-1, Revocation::NotChecked));
+        assert!(is(&verdict, State::Expired));
+        assert_eq!(verdict.details().find("revocation"), Some("not checked"));
+    }
+
+    /// The certificate itself ends in 200 days.
+    #[test]
+    fn an_issuer_that_ends_first_is_due_before_the_leaf() {
+        let bound = |own: i64, issuer: i64| {
+            let mut answer = answer(own, Revocation::NotRevoked);
+            answer.certificate.as_mut().unwrap().issuer_not_after = Some(at(NOW) + TimeDelta::days(issuer));
+            answer
+        };
+        for (own, issuer, state) in [
+            (200, 90, State::Ok),
+            (200, 89, State::Awareness),
+            (200, 59, State::IssuerDue),
+            (200, 29, State::IssuerDue),
+            (50, 29, State::IssuerDue),
+            (50, 49, State::IssuerDue),
+            (29, 28, State::FollowUp),
+            (200, -1, State::Expired),
+            (59, 300, State::Renewal),
+        ] {
+            assert!(is(&judged(&bound(own, issuer)), state), "{own} {issuer}");
+        }
+    }
+
+    #[test]
+    fn an_old_certificate_past_its_overlap_is_overdue() {
+        let renewal = |retire: i64, retired: Option<i64>, confirmed: bool| {
+            let mut renewal =
+                Renewal::new(2, at(NOW - DAY)).with_fingerprint("ab").with_retire_at(at(retire));
+            renewal.retired_at = retired.map(at);
+            renewal.confirmed_at = confirmed.then(|| at(NOW - 9));
+            RenewalAnswer::new(at(NOW), true).with_latest(renewal)
+        };
+        let asked = Asked::new();
+        for (renewal, left, state) in [
+            (renewal(NOW - 1, None, true), 300, State::OverlapOverdue),
+            (renewal(NOW, None, true), 300, State::Ok),
+            (renewal(NOW - 1, Some(NOW - 1), true), 300, State::Ok),
+            (renewal(NOW - 1, None, false), 300, State::Ok),
+            (renewal(NOW - 1, None, true), 50, State::OverlapOverdue),
+            (renewal(NOW - 1, None, true), 20, State::FollowUp),
+            (renewal(NOW - 1, None, true), -1, State::Expired),
+        ] {
+            let answer = answer(left, Revocation::NotRevoked);
+            let verdict = judge(&answer, Some(&renewal), &Policy::default(), None, &asked.request());
+            assert!(is(&verdict, state), "{renewal:?} {left}: {verdict:?}");
         }
     }
 }

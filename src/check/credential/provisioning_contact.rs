@@ -1,23 +1,24 @@
 use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
+use crate::check::broker::holder::holder;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, moment, no_adapter, when};
+use crate::check::judge::{Verdict, adapter, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::window::{has_happened, not_covered};
+use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
 use crate::probe::{ProbeError, Probes, ProvisioningContact as Answer, ProvisioningContactRequest};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
-/// Did the device reach the provisioning service with its manufacturing certificate lately?
+/// Did the session holder reach the provisioning service with its manufacturing certificate lately?
 pub(in crate::check) struct ProvisioningContact {
     within: TimeDelta,
 }
 
 impl Builtin for ProvisioningContact {
     const ID: &'static str = "provisioning-contact";
-    const SCOPE: Scope = Scope::Device;
+    const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
     const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
 
@@ -30,11 +31,14 @@ impl Builtin for ProvisioningContact {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
-        let device = request.subject().device.clone();
-        let asked = ProvisioningContactRequest::new(device, request.last(self.within));
+        let probe = adapter(probes.cert_store(), "certificate probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let asked = ProvisioningContactRequest::new(holder.client.clone(), request.last(self.within));
         let answer = probe.provisioning_contact(&asked).await.map_err(|error| error.by(probe.source()))?;
-        Ok(judge(&answer, self.within, request).by(probe.source()))
+        Ok(judge(&answer, self.within, request).with([holder.detail()]).by(probe.source()))
     }
 }
 
@@ -42,7 +46,7 @@ impl Builtin for ProvisioningContact {
 /// neither: nobody can tell when it was.
 fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
     let asked = request.last(within);
-    let contact = answer.last.filter(|at| *at >= asked.start() && has_happened(*at, request.now()));
+    let contact = answer.last.filter(|at| *at >= asked.start() && request.has_happened(*at));
     if let Some(at) = contact {
         let details = Details::from_iter([when("last contact", at)]);
         return Verdict::known(Value::Flag(true), answer.observed_at, details);
@@ -50,8 +54,8 @@ fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verd
     if let Some(missing) = not_covered(asked, answer.covers) {
         return Verdict::stale(missing);
     }
-    if let Some(last) = answer.last.filter(|at| !has_happened(*at, request.now())) {
-        return Verdict::undetermined(format!("the last contact is of the future: {}", moment(last)));
+    if let Some(last) = answer.last.filter(|at| !request.has_happened(*at)) {
+        return Verdict::future(format!("the last contact is dated in the future: {}", moment(last)));
     }
     let details = Details::one("last contact", "none in the period");
     Verdict::known(Value::Flag(false), answer.observed_at, details)
@@ -72,7 +76,7 @@ mod tests {
         }
         let ahead = Answer::new(at(NOW), period(NOW - 900, NOW)).with_last(at(NOW + 31));
         let verdict = judge(&ahead, secs(900), &Asked::new().request());
-        assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(verdict.reason(), Some(UnknownReason::Future));
     }
 
     #[test]

@@ -1,21 +1,20 @@
+use super::certificate::certificate_of;
 use crate::check::CheckRequest;
+use crate::check::broker::holder::holder;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, no_adapter, when};
+use crate::check::judge::{Verdict, adapter, when};
 use crate::check::param::{Given, ParamSpec};
-use crate::check::window::has_happened;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{
-    CertStoreProbe, CertificateAnswer, CertificateRequest, ProbeError, Probes, WhichCertificate,
-};
+use crate::probe::{CertificateAnswer, ProbeError, Probes, WhichCertificate};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
-/// Has the device reconnected with the newly issued certificate since the act?
+/// Has the session holder reconnected with the newly issued certificate since the act?
 pub(in crate::check) struct ReconnectedWith;
 
 impl Builtin for ReconnectedWith {
     const ID: &'static str = "reconnected-with";
-    const SCOPE: Scope = Scope::Device;
+    const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
     const PARAMS: &'static [ParamSpec] = &[];
 
@@ -28,22 +27,15 @@ impl Builtin for ReconnectedWith {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
-        let (issued, in_use) = issued_and_in_use(&**probe, request).await?;
-        Ok(judge(&issued, &in_use, request).by(probe.source()))
+        let probe = adapter(probes.cert_store(), "certificate probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let issued = certificate_of(probe, &holder, WhichCertificate::NewlyIssued).await?;
+        let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
+        Ok(judge(&issued, &in_use, request).with([holder.detail()]).by(probe.source()))
     }
-}
-
-/// The newest certificate that was issued, and the one in use.
-pub(in crate::check) async fn issued_and_in_use(
-    probe: &dyn CertStoreProbe,
-    request: &CheckRequest<'_>,
-) -> Result<(CertificateAnswer, CertificateAnswer), ProbeError> {
-    let asked = |which| CertificateRequest::new(request.subject().device.clone(), which);
-    let of_the_store = |error: ProbeError| error.by(probe.source());
-    let issued = probe.certificate(&asked(WhichCertificate::NewlyIssued)).await.map_err(of_the_store)?;
-    let in_use = probe.certificate(&asked(WhichCertificate::InUse)).await.map_err(of_the_store)?;
-    Ok((issued, in_use))
 }
 
 /// Yes: the certificate of its last accepted connection is the one that was issued, and that connection came since. Where
@@ -59,8 +51,8 @@ fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &Check
     let used = in_use.last_used.filter(|at| *at >= since);
     let reconnected = used.is_some() && issued.fingerprint == in_use.fingerprint;
     let details = details.into_iter().chain(in_use.last_used.map(|at| when("last connection", at)));
-    if reconnected && used.is_some_and(|at| !has_happened(at, request.now())) {
-        return Verdict::undetermined("its last connection is of the future").with(details);
+    if reconnected && used.is_some_and(|at| !request.has_happened(at)) {
+        return Verdict::future("its last connection is dated in the future").with(details);
     }
     Verdict::known(Value::Flag(reconnected), observed_at, details.collect())
 }
@@ -95,6 +87,6 @@ mod tests {
             assert_eq!(verdict.value(), Some(Value::Flag(reconnected)), "{issued:?} {in_use:?}");
         }
         let ahead = judge(&answer("new", None), &answer("new", Some(at(NOW + 31))), &Asked::new().request());
-        assert_eq!(ahead.reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(ahead.reason(), Some(UnknownReason::Future));
     }
 }

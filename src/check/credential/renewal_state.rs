@@ -1,159 +1,314 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::certificate::certificate_of;
 use super::certificate_stage::facts;
 use crate::certificate::{Policy, Stage};
 use crate::check::CheckRequest;
+use crate::check::broker::holder::holder;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, choices, no_adapter, when};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::judge::{Verdict, adapter, choices, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
-    Certificate, CertificateRequest, ProbeError, Probes, RenewalAnswer, RenewalRequest, WhichCertificate,
+    Certificate, ProbeError, Probes, Renewal, RenewalAnswer, RenewalRequest, WhichCertificate,
 };
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::saturating_add;
 
 choices! {
     State {
         Confirmed = "confirmed",
+        RolledBack = "rolled-back",
         Running = "running",
+        Retrying = "retrying",
+        Due = "due",
+        Stalled = "stalled",
         Failed = "failed",
         Unsupported = "unsupported",
     }
 }
 
-/// How does the renewal of the certificate in use stand?
+/// How far is the renewal of the certificate in use?
 pub(in crate::check) struct RenewalState {
     policy: Policy,
+    progress_within: TimeDelta,
 }
 
 impl Builtin for RenewalState {
     const ID: &'static str = "renewal-state";
-    const SCOPE: Scope = Scope::Device;
+    const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("progress_within", ParamKind::Duration)];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()
     }
 
     fn bind(given: &Given<'_>) -> Option<Self> {
-        Some(Self { policy: given.policy })
+        Some(Self { policy: given.policy, progress_within: given.duration("progress_within")? })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.cert_store() else { return Ok(no_adapter("certificate probe")) };
-        let device = &request.subject().device;
-        let renewal = probe
-            .renewal(&RenewalRequest::new(device.clone()))
-            .await
-            .map_err(|error| error.by(probe.source()))?;
-        let in_use = match &renewal.latest {
-            Some(latest) if latest.confirmed_at.is_some() => {
-                let asked = CertificateRequest::new(device.clone(), WhichCertificate::InUse);
-                probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))?.certificate
-            }
-            _ => None,
+        let probe = adapter(probes.cert_store(), "certificate probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
         };
-        Ok(judge(&renewal, in_use.as_ref(), &self.policy, request).by(probe.source()))
+        let asked = RenewalRequest::new(holder.client.clone());
+        let renewal = probe.renewal(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?.certificate;
+        let verdict = self.judge(&renewal, in_use.as_ref(), request);
+        Ok(verdict.with([holder.detail()]).by(probe.source()))
     }
 }
 
-/// In this order: confirmed, running (an attempt later than the last failure), failed, unsupported. A renewal that
-/// brought the certificate which is due again is over and counts as none.
-fn judge(
-    answer: &RenewalAnswer,
-    in_use: Option<&Certificate>,
-    policy: &Policy,
-    request: &CheckRequest<'_>,
-) -> Verdict {
-    let latest = answer.latest.as_ref().filter(|latest| {
-        let of_in_use = in_use.filter(|in_use| latest.fingerprint.as_ref() == Some(&in_use.fingerprint));
-        !of_in_use.is_some_and(|in_use| is_due(in_use, policy, request))
-    });
-    let Some(latest) = latest else {
-        if answer.supported {
-            return Verdict::undetermined("no renewal of the certificate in use was begun");
+impl RenewalState {
+    /// In this order: confirmed, or rolled back where the old certificate is in use again; failed, or retrying where the
+    /// next try begins before follow-up does; running, or stalled where it has made no progress for longer than
+    /// `progress_within` though the holder is connected. Where none was begun: unsupported, due, or stalled where it has been
+    /// due for longer. A renewal that brought the certificate which is due again is over and counts as none.
+    fn judge(
+        &self,
+        answer: &RenewalAnswer,
+        in_use: Option<&Certificate>,
+        request: &CheckRequest<'_>,
+    ) -> Verdict {
+        let is_over = |latest: &&Renewal| {
+            let of_in_use = in_use.filter(|in_use| latest.fingerprint.as_ref() == Some(&in_use.fingerprint));
+            latest.confirmed_at.is_some()
+                && of_in_use.is_some_and(|in_use| self.is_due(in_use, request.now()))
+        };
+        match answer.latest.as_ref().filter(|latest| !is_over(latest)) {
+            Some(latest) => self.begun(latest, answer, in_use, request),
+            None => self.not_begun(answer, in_use, request),
         }
-        let details = Details::one("renewal", "this type of device does not renew by itself");
-        return Verdict::known(State::Unsupported.value(), answer.observed_at, details);
-    };
-    let mut details = vec![
-        Detail::new("generation", latest.generation.to_string()),
-        when("latest attempt", latest.started_at),
-    ];
-    details.extend(latest.reported_at.map(|at| when("reported", at)));
-    let state = if let Some(at) = latest.confirmed_at {
-        details.push(when("confirmed", at));
-        State::Confirmed
-    } else if let Some(at) = latest.failed_at.filter(|at| *at >= latest.started_at) {
-        details.push(when("failed", at));
-        details.extend(latest.failure.as_deref().map(|text| Detail::new("failure", text)));
-        State::Failed
-    } else {
-        State::Running
-    };
-    Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
-}
+    }
 
-fn is_due(certificate: &Certificate, policy: &Policy, request: &CheckRequest<'_>) -> bool {
-    let stage = policy.stage(&facts(certificate), request.now(), None);
-    matches!(stage, Stage::Renewal | Stage::FollowUp | Stage::Expired)
+    fn begun(
+        &self,
+        latest: &Renewal,
+        answer: &RenewalAnswer,
+        in_use: Option<&Certificate>,
+        request: &CheckRequest<'_>,
+    ) -> Verdict {
+        let mut details = vec![
+            Detail::new("generation", latest.generation.to_string()),
+            when("latest attempt", latest.started_at),
+        ];
+        details.extend(latest.reported_at.map(|at| when("reported", at)));
+        details.extend(in_use.map(|in_use| Detail::new("in use", &*in_use.fingerprint)));
+        let known = |state: State, details: Vec<Detail>| {
+            Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
+        };
+        if let Some(confirmed) = latest.confirmed_at {
+            details.push(when("confirmed", confirmed));
+            let (Some(in_use), Some(issued)) = (in_use, &latest.fingerprint) else {
+                let why = "the renewal is confirmed, and nobody knows which certificate is in use";
+                return Verdict::undetermined(why).with(details);
+            };
+            let state = if in_use.fingerprint == *issued { State::Confirmed } else { State::RolledBack };
+            return known(state, details);
+        }
+        if let Some(failed) = latest.failed_at.filter(|at| *at >= latest.started_at) {
+            details.push(when("failed", failed));
+            details.extend(latest.failure.as_deref().map(|text| Detail::new("failure", text)));
+            details.extend(latest.next_try_at.map(|at| when("next try", at)));
+            let Some(next) = latest.next_try_at else { return known(State::Failed, details) };
+            let Some(in_use) = in_use else {
+                let why =
+                    "a further try is due, and nobody knows when follow-up of the certificate in use begins";
+                return Verdict::undetermined(why).with(details);
+            };
+            // A try that should have begun long ago is none to wait for.
+            let is_missed = saturating_add(next, self.progress_within) < request.now();
+            let state = match self.is_in_follow_up(in_use, next.max(request.now())) {
+                _ if is_missed => State::Stalled,
+                true => State::Failed,
+                false => State::Retrying,
+            };
+            return known(state, details);
+        }
+        let progress =
+            [Some(latest.started_at), latest.reported_at, latest.progress_at].into_iter().flatten().max();
+        let progress = progress.unwrap_or(latest.started_at);
+        details.push(when("last progress", progress));
+        if !request.has_happened(progress) {
+            return Verdict::future("its last progress is dated in the future").with(details);
+        }
+        if request.now().signed_duration_since(progress) <= self.progress_within {
+            return known(State::Running, details);
+        }
+        match answer.connected {
+            Some(true) => known(State::Stalled, details),
+            Some(false) => {
+                details.push(Detail::new("connected", "no"));
+                known(State::Running, details)
+            }
+            None => {
+                let why = "it makes no progress, and nobody knows whether the holder is connected";
+                Verdict::undetermined(why).with(details)
+            }
+        }
+    }
+
+    fn not_begun(
+        &self,
+        answer: &RenewalAnswer,
+        in_use: Option<&Certificate>,
+        request: &CheckRequest<'_>,
+    ) -> Verdict {
+        if !answer.supported {
+            let details = Details::one("renewal", "this type of device does not renew by itself");
+            return Verdict::known(State::Unsupported.value(), answer.observed_at, details);
+        }
+        let Some(in_use) = in_use else {
+            return Verdict::undetermined("no renewal was begun, and nobody knows the certificate in use");
+        };
+        let long_ago =
+            request.now().checked_sub_signed(self.progress_within).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let begins = answer.begins_at.map(|at| when("begins", at));
+        if !self.is_due(in_use, request.now()) {
+            return Verdict::undetermined("no renewal of the certificate in use is due or was begun")
+                .with(begins);
+        }
+        let due_long_ago = match answer.begins_at {
+            Some(begins) => begins < long_ago,
+            None => self.is_due(in_use, long_ago),
+        };
+        let state = if due_long_ago { State::Stalled } else { State::Due };
+        Verdict::known(state.value(), answer.observed_at, begins.into_iter().collect())
+    }
+
+    fn is_due(&self, certificate: &Certificate, at: DateTime<Utc>) -> bool {
+        matches!(
+            self.policy.stage(&facts(certificate), at, None),
+            Stage::Renewal | Stage::FollowUp | Stage::Expired
+        )
+    }
+
+    fn is_in_follow_up(&self, certificate: &Certificate, at: DateTime<Utc>) -> bool {
+        matches!(self.policy.stage(&facts(certificate), at, None), Stage::FollowUp | Stage::Expired)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at};
+    use crate::check::testing::{Asked, NANO, NOW, at, secs};
     use crate::fact::UnknownReason;
-    use crate::probe::{Renewal, Revocation};
+    use crate::probe::Revocation;
+
+    const DAY: i64 = 86_400;
+
+    /// Of a life of 360 days: due with less than 60 left, in follow-up with less than 30.
+    fn in_use(left: i64) -> Certificate {
+        Certificate::new(
+            "old".into(),
+            at(NOW + (left - 360) * DAY),
+            at(NOW + left * DAY),
+            Revocation::NotRevoked,
+        )
+    }
 
     fn renewal() -> Renewal {
-        Renewal::new(2, at(NOW - 500))
+        Renewal::new(2, at(NOW - 500)).with_fingerprint("new")
     }
 
-    fn judged(supported: bool, latest: Option<Renewal>) -> Verdict {
-        let mut answer = RenewalAnswer::new(at(NOW), supported);
+    fn answer(latest: Option<Renewal>) -> RenewalAnswer {
+        let mut answer = RenewalAnswer::new(at(NOW), true).with_connected(true);
         answer.latest = latest;
-        judge(&answer, None, &Policy::default(), &Asked::new().request())
+        answer
+    }
+
+    fn judged(answer: &RenewalAnswer, in_use: Option<&Certificate>) -> Verdict {
+        let check = RenewalState { policy: Policy::default(), progress_within: secs(DAY) };
+        check.judge(answer, in_use, &Asked::new().request())
     }
 
     #[test]
-    fn each_state_has_its_facts() {
-        for (supported, latest, state) in [
-            (true, renewal(), State::Running),
-            (false, renewal(), State::Running),
-            (true, renewal().with_reported_at(at(NOW)), State::Running),
-            (true, renewal().with_failed_at(at(NOW - 500) - NANO), State::Running),
-            (true, renewal().with_failed_at(at(NOW - 500)), State::Failed),
-            (true, renewal().with_failed_at(at(NOW)).with_confirmed_at(at(NOW)), State::Confirmed),
+    fn each_state_of_a_renewal_that_was_begun_has_its_facts() {
+        let failed = |at| renewal().with_failed_at(at);
+        for (latest, state) in [
+            (renewal(), State::Running),
+            (renewal().with_reported_at(at(NOW)), State::Running),
+            (failed(at(NOW - 500) - NANO), State::Running),
+            (failed(at(NOW - 500)), State::Failed),
+            (failed(at(NOW - 400)).with_next_try_at(at(NOW + 5)), State::Retrying),
+            // 45 days are left: follow-up begins in 15 days.
+            (failed(at(NOW - 400)).with_next_try_at(at(NOW + 15 * DAY)), State::Retrying),
+            (failed(at(NOW - 400)).with_next_try_at(at(NOW + 15 * DAY) + NANO), State::Failed),
+            (failed(at(NOW - 400)).with_next_try_at(at(NOW - DAY)), State::Retrying),
+            (failed(at(NOW - 400)).with_next_try_at(at(NOW - DAY) - NANO), State::Stalled),
+            (failed(at(NOW)).with_confirmed_at(at(NOW)), State::RolledBack),
         ] {
-            assert_eq!(judged(supported, Some(latest.clone())).value(), Some(state.value()), "{latest:?}");
+            let verdict = judged(&answer(Some(latest.clone())), Some(&in_use(45)));
+            assert_eq!(verdict.value(), Some(state.value()), "{latest:?}");
         }
-        assert_eq!(judged(false, None).value(), Some(State::Unsupported.value()));
-        assert_eq!(judged(true, None).reason(), Some(UnknownReason::Undetermined));
     }
 
     #[test]
-    fn the_renewal_that_brought_the_certificate_which_is_due_again_is_over() {
-        let latest = renewal().with_fingerprint("ab").with_confirmed_at(at(NOW - 400));
-        let answer = RenewalAnswer::new(at(NOW), true).with_latest(latest);
-        let asked = Asked::new();
-        let early = Policy {
-            awareness: TimeDelta::days(340),
-            renewal: TimeDelta::days(330),
-            awareness_share: 0,
-            renewal_share: 0,
-            ..Policy::default()
-        };
-        for (left, policy, confirmed) in
-            [(300, Policy::default(), true), (20, Policy::default(), false), (300, early, false)]
-        {
-            let end = at(NOW) + TimeDelta::days(left);
-            let from = end - TimeDelta::days(360);
-            let in_use = Certificate::new("ab".into(), from, end, Revocation::NotRevoked);
-            let verdict = judge(&answer, Some(&in_use), &policy, &asked.request());
-            assert_eq!(verdict.value(), confirmed.then(|| State::Confirmed.value()), "{left}");
+    fn confirmed_needs_the_new_certificate_in_use() {
+        let confirmed = answer(Some(renewal().with_confirmed_at(at(NOW - 9))));
+        let mut new = in_use(350);
+        new.fingerprint = "new".into();
+        assert_eq!(judged(&confirmed, Some(&new)).value(), Some(State::Confirmed.value()));
+        let back = judged(&confirmed, Some(&in_use(45)));
+        assert_eq!(back.value(), Some(State::RolledBack.value()));
+        assert_eq!(judged(&confirmed, None).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn a_renewal_without_progress_for_over_a_day_is_stalled_if_the_holder_is_connected() {
+        let mut old = renewal();
+        for (progress, connected, state) in [
+            (at(NOW - DAY), Some(true), Some(State::Running)),
+            (at(NOW - DAY) - NANO, Some(true), Some(State::Stalled)),
+            (at(NOW - 9 * DAY), Some(false), Some(State::Running)),
+            (at(NOW - 9 * DAY), None, None),
+        ] {
+            old.started_at = at(NOW - 20 * DAY);
+            old.progress_at = Some(progress);
+            let mut answer = answer(Some(old.clone()));
+            answer.connected = connected;
+            let verdict = judged(&answer, Some(&in_use(45)));
+            assert_eq!(verdict.value(), state.map(State::value), "{progress} {connected:?}");
         }
+        let ahead = renewal().with_progress_at(at(NOW + 31));
+        assert_eq!(judged(&answer(Some(ahead)), None).reason(), Some(UnknownReason::Future));
+    }
+
+    #[test]
+    fn one_that_was_not_begun_is_due_and_after_a_day_stalled() {
+        let mut edge = in_use(59);
+        // It has been due for exactly a day.
+        edge.not_after = at(NOW + 59 * DAY);
+        for (certificate, begins, state) in [
+            (in_use(59), None, Some(State::Due)),
+            (edge, None, Some(State::Due)),
+            (in_use(58), None, Some(State::Stalled)),
+            (in_use(45), Some(NOW + 5), Some(State::Due)),
+            (in_use(45), Some(NOW - DAY), Some(State::Due)),
+            (in_use(45), Some(NOW - DAY - 1), Some(State::Stalled)),
+            (in_use(90), None, None),
+        ] {
+            let mut answer = answer(None);
+            answer.begins_at = begins.map(at);
+            let verdict = judged(&answer, Some(&certificate));
+            assert_eq!(verdict.value(), state.map(State::value), "{certificate:?} {begins:?}");
+        }
+        let mut unsupported = answer(None);
+        unsupported.supported = false;
+        assert_eq!(judged(&unsupported, None).value(), Some(State::Unsupported.value()));
+        assert_eq!(judged(&answer(None), None).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn a_renewal_that_brought_the_certificate_that_is_due_again_is_over() {
+        let last = Renewal::new(2, at(NOW - 300 * DAY))
+            .with_fingerprint("old")
+            .with_confirmed_at(at(NOW - 299 * DAY));
+        let verdict = judged(&answer(Some(last)), Some(&in_use(59)));
+        assert_eq!(verdict.value(), Some(State::Due.value()));
     }
 }

@@ -1,16 +1,28 @@
 use chrono::TimeDelta;
 
+use super::messages::{LiveMessages, bound};
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, moment, no_adapter, when};
+use crate::check::judge::{Verdict, adapter, choices, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::window::{has_happened, sum};
-use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
-use crate::probe::{LastSeenAnswer, LastSeenRequest, ProbeError, Probes};
+use crate::check::window::not_covered;
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{
+    DeviceProbe, ProbeError, Probes, Receipts, ReceiptsRequest, ServiceState, ServiceStateAnswer,
+    ServiceStateRequest,
+};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
-/// Is the device back, so that nothing is left to do?
+choices! {
+    State {
+        Back = "back",
+        OutOfService = "out-of-service",
+        Silent = "silent",
+    }
+}
+
+/// Is the device back, or taken out of service, so that nothing is left to do?
 pub(in crate::check) struct DeviceBack {
     seen_within: TimeDelta,
 }
@@ -22,7 +34,7 @@ impl Builtin for DeviceBack {
     const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("seen_within", ParamKind::Duration)];
 
     fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
+        State::domain()
     }
 
     fn bind(params: &Given<'_>) -> Option<Self> {
@@ -30,67 +42,183 @@ impl Builtin for DeviceBack {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
-        let asked = LastSeenRequest::new(request.subject().device.clone());
-        Ok(judge(
-            &probe.last_seen(&asked).await.map_err(|error| error.by(probe.source()))?,
-            self.seen_within,
-            request,
-        )
-        .by(probe.source()))
+        let probe = adapter(probes.device(), "device probe")?;
+        let receipts = since_alert(probe, request).await?;
+        let asked = ServiceStateRequest::new(request.subject().device.clone());
+        // A registry that does not answer takes nothing from what the messages show.
+        let service = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()));
+        Ok(judge(&receipts, service.as_ref(), self.seen_within, request).by(probe.source()))
     }
 }
 
-/// Back: its last message is less than `seen_within` old, or came after the alert and is less than that past its
-/// due time. The interval alone must not bring back a device that has not been heard since the alert.
-fn judge(answer: &LastSeenAnswer, seen_within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
-    let Some(last) = answer.last_receipt else {
-        return Verdict::known(Value::Flag(false), answer.observed_at, Details::one("last message", "never"));
+/// The messages since the alert: only such show that the device came back.
+pub(in crate::check) async fn since_alert(
+    probe: &dyn DeviceProbe,
+    request: &CheckRequest<'_>,
+) -> Result<Receipts, ProbeError> {
+    let period = request.period_from(request.triggered_at());
+    let asked = ReceiptsRequest::new(request.subject().device.clone(), period);
+    probe.receipts(&asked).await.map_err(|error| error.by(probe.source()))
+}
+
+/// Back: a live message came after the alert, and the next one is at most `seen_within` late. The verdict without the
+/// registry.
+pub(in crate::check) fn messages_are_back(
+    receipts: &Receipts,
+    seen_within: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> BackByMessages {
+    let live = LiveMessages::of(receipts, request.triggered_at(), request);
+    let details = |live: &LiveMessages| {
+        let last = live.last().map_or_else(
+            || Detail::new("last message", "none since the alert"),
+            |last| when("last message", last),
+        );
+        [last].into_iter().chain(live.not_counted()).collect::<Vec<_>>()
     };
-    if !has_happened(last, request.now()) {
-        return Verdict::undetermined(format!("the last message is of the future: {}", moment(last)));
+    // A message in the instant of the alert is the one that it was raised after.
+    let is_back = |live: &LiveMessages| {
+        live.last().is_some_and(|last| {
+            last > request.triggered_at()
+                && request.now().signed_duration_since(last) <= bound(seen_within, request)
+        })
+    };
+    BackByMessages {
+        believed: is_back(&live),
+        counted: is_back(&live.with_future_as_now(request.now())),
+        ahead: live.ahead().collect(),
+        details: details(&live),
+        missing: not_covered(request.period_from(request.triggered_at()), receipts.covers),
     }
-    let age = request.now().signed_duration_since(last);
-    let heard_since = last > request.triggered_at();
-    let back =
-        age < seen_within || heard_since && age < sum(seen_within, request.subject().reporting_interval());
-    Verdict::known(Value::Flag(back), answer.observed_at, Details::from_iter([when("last message", last)]))
+}
+
+/// Whether messages show that the device is back.
+pub(in crate::check) struct BackByMessages {
+    pub(in crate::check) believed: bool,
+    /// The same with messages of the future counted as of now.
+    pub(in crate::check) counted: bool,
+    pub(in crate::check) ahead: Vec<(&'static str, chrono::DateTime<chrono::Utc>)>,
+    pub(in crate::check) details: Vec<Detail>,
+    /// What the receipts do not cover.
+    pub(in crate::check) missing: Option<String>,
+}
+
+/// In this order: back by its messages; out of service by the registry; silent.
+fn judge(
+    receipts: &Receipts,
+    service: Result<&ServiceStateAnswer, &ProbeError>,
+    seen_within: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let messages = messages_are_back(receipts, seen_within, request);
+    let of = |is_back: bool| {
+        let mut details = messages.details.clone();
+        let known = |state: State, observed_at, details: Vec<Detail>| {
+            Verdict::known(state.value(), observed_at, Details::from_iter(details))
+        };
+        if is_back {
+            return known(State::Back, receipts.observed_at, details);
+        }
+        match service {
+            Ok(answer) => {
+                details.extend(answer.state.map(|state| Detail::new("registry", state.name())));
+                if matches!(answer.state, Some(ServiceState::Maintenance | ServiceState::Decommissioned)) {
+                    return known(State::OutOfService, answer.observed_at, details);
+                }
+            }
+            Err(error) => details.push(Detail::new("registry", error.to_string())),
+        }
+        match &messages.missing {
+            Some(missing) => Verdict::stale(missing.clone()).with(details),
+            None => known(State::Silent, receipts.observed_at, details),
+        }
+    };
+    Verdict::despite_future(of(messages.believed), &of(messages.counted), messages.ahead.iter().copied())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, secs};
-    use crate::fact::UnknownReason;
+    use chrono::{DateTime, Utc};
 
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::UnknownReason;
+    use crate::probe::{MessageKind, Receipt};
+
+    fn receipts(messages: &[DateTime<Utc>]) -> Receipts {
+        let none = Receipts::new(at(NOW), period(NOW - 900, NOW));
+        messages.iter().fold(none, |receipts, at| receipts.with_live(*at))
+    }
+
+    fn service(state: ServiceState) -> ServiceStateAnswer {
+        ServiceStateAnswer::new(at(NOW)).with_state(state)
+    }
+
+    fn judged(receipts: &Receipts, state: ServiceState, interval: i64) -> Verdict {
+        let mut asked = Asked::new();
+        asked.subject = asked.subject.with_reporting_interval(secs(interval));
+        judge(receipts, Ok(&service(state)), secs(300), &asked.request())
+    }
+
+    /// The alert is 900 s old.
     #[test]
-    fn the_bound_is_judged_to_the_nanosecond_and_the_interval_counts_only_after_the_alert() {
-        // The alert is 900 s old.
-        for (last, interval, back) in [
-            (at(NOW - 300) - NANO, 0, false),
-            (at(NOW - 300), 0, false),
-            (at(NOW - 300) + NANO, 0, true),
-            (at(NOW - 360) + NANO, 60, true),
-            (at(NOW - 360), 60, false),
-            (at(NOW - 900) + NANO, 3600, true),
-            (at(NOW - 900), 3600, false),
-            (at(NOW + 30), 0, true),
+    fn a_message_after_the_alert_and_no_silence_since_is_back() {
+        for (last, interval, state) in [
+            (at(NOW - 300) - NANO, 0, State::Silent),
+            (at(NOW - 300), 0, State::Back),
+            (at(NOW - 360), 60, State::Back),
+            (at(NOW - 360) - NANO, 60, State::Silent),
+            (at(NOW - 900) + NANO, 3600, State::Back),
+            (at(NOW - 900), 3600, State::Silent),
+            (at(NOW + 30), 0, State::Back),
         ] {
-            let mut asked = Asked::new();
-            asked.subject = asked.subject.with_reporting_interval(secs(interval));
-            let answer = LastSeenAnswer::new(at(NOW)).with_last_receipt(last);
-            let verdict = judge(&answer, secs(300), &asked.request());
-            assert_eq!(verdict.value(), Some(Value::Flag(back)), "{last} {interval}");
+            let verdict = judged(&receipts(&[last]), ServiceState::InService, interval);
+            assert_eq!(verdict.value(), Some(state.value()), "{last} {interval}");
         }
     }
 
     #[test]
-    fn never_seen_is_not_back_and_the_future_is_undetermined() {
+    fn the_registry_is_asked_where_no_message_shows_it() {
+        use ServiceState::{Decommissioned, InService, Maintenance, NeverProvisioned};
+        for (service, state) in [
+            (InService, State::Silent),
+            (NeverProvisioned, State::Silent),
+            (Maintenance, State::OutOfService),
+            (Decommissioned, State::OutOfService),
+        ] {
+            assert_eq!(judged(&receipts(&[]), service, 0).value(), Some(state.value()), "{service}");
+            let back = judged(&receipts(&[at(NOW - 5)]), service, 0);
+            assert_eq!(back.value(), Some(State::Back.value()));
+        }
+        let error = ProbeError::failed("no registry");
         let asked = Asked::new();
-        let never = judge(&LastSeenAnswer::new(at(NOW)), secs(300), &asked.request());
-        assert_eq!(never.value(), Some(Value::Flag(false)));
-        let future = LastSeenAnswer::new(at(NOW)).with_last_receipt(at(NOW + 30) + NANO);
-        let verdict = judge(&future, secs(300), &asked.request());
-        assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
+        let verdict = judge(&receipts(&[]), Err(&error), secs(300), &asked.request());
+        assert_eq!(verdict.value(), Some(State::Silent.value()));
+        assert!(verdict.details().find("registry").is_some());
+    }
+
+    #[test]
+    fn a_will_or_a_replay_is_no_return() {
+        let kept = Receipt::new(at(NOW - 5), MessageKind::Live).with_made_at(at(NOW - 2000));
+        for message in [Receipt::new(at(NOW - 5), MessageKind::Will), kept] {
+            let receipts = receipts(&[]).with_messages(vec![message]);
+            let verdict = judged(&receipts, ServiceState::InService, 0);
+            assert_eq!(verdict.value(), Some(State::Silent.value()));
+            assert!(verdict.details().find("not counted").is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_not_covered_or_of_the_future_is_unknown_where_it_decides() {
+        let mut short = receipts(&[]);
+        short.covers = period(NOW - 899, NOW);
+        assert_eq!(judged(&short, ServiceState::InService, 0).reason(), Some(UnknownReason::Stale));
+        let verdict = judged(&short, ServiceState::Maintenance, 0);
+        assert_eq!(verdict.value(), Some(State::OutOfService.value()));
+        let ahead = judged(&receipts(&[at(NOW + 31)]), ServiceState::InService, 0);
+        assert_eq!(ahead.reason(), Some(UnknownReason::Future));
+        let back = judged(&receipts(&[at(NOW - 5), at(NOW + 31)]), ServiceState::InService, 0);
+        assert_eq!(back.value(), Some(State::Back.value()));
+        assert!(back.details().find("dated in the future").is_some());
     }
 }

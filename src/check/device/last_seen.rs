@@ -1,6 +1,6 @@
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, no_adapter, when};
+use crate::check::judge::{Verdict, adapter, moment, when};
 use crate::check::param::{Given, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{LastSeenAnswer, LastSeenRequest, ProbeError, Probes};
@@ -8,7 +8,7 @@ use crate::runbook::step::About;
 use crate::subject::Scope;
 use crate::time::{format_duration, saturating_add};
 
-/// When was the device last seen: the receipt of its last message and its reporting interval, so that its age is
+/// When was the device last seen: the receipt of its last live message and its reporting interval, so that its age is
 /// counted from when the next message was due.
 pub(in crate::check) struct LastSeen;
 
@@ -27,34 +27,38 @@ impl Builtin for LastSeen {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
+        let probe = adapter(probes.device(), "device probe")?;
         let asked = LastSeenRequest::new(request.subject().device.clone());
-        Ok(judge(&probe.last_seen(&asked).await.map_err(|error| error.by(probe.source()))?, request)
-            .by(probe.source()))
+        let answer = probe.last_seen(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&answer, request).by(probe.source()))
     }
 }
 
 fn judge(answer: &LastSeenAnswer, request: &CheckRequest<'_>) -> Verdict {
+    let others = answer.others.iter().max_by_key(|other| other.at);
+    let other =
+        others.map(|other| Detail::new("not counted", format!("{} at {}", other.kind, moment(other.at))));
     let Some(last) = answer.last_receipt else {
-        return Verdict::known(Value::Absent, answer.observed_at, Details::one("last message", "never"));
+        let never = Detail::new("last message", "never");
+        return Verdict::known(Value::Absent, answer.observed_at, [never].into_iter().chain(other).collect());
     };
     let interval = request.subject().reporting_interval();
-    // A receipt in the future stands as it is: an anomaly. Of one that is not, the interval must not make one, as
+    // A receipt in the future is kept as it is: an anomaly. Of one that is not, the interval must not make one, as
     // it would while the next message is not due yet.
     let due = saturating_add(last, interval).min(request.now()).max(last);
-    let seen = when("last message", last);
-    let details = if interval.is_zero() {
-        Details::from_iter([seen])
-    } else {
-        Details::from_iter([seen, Detail::new("reports every", format_duration(interval))])
-    };
-    Verdict::known(Value::Instant(due), answer.observed_at, details)
+    let mut details = vec![when("last message", last)];
+    if !interval.is_zero() {
+        details.push(Detail::new("reports every", format_duration(interval)));
+    }
+    details.extend(other);
+    Verdict::known(Value::Instant(due), answer.observed_at, Details::from_iter(details))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::testing::{Asked, NANO, NOW, at, secs};
+    use crate::probe::{MessageKind, Receipt};
 
     #[test]
     fn the_age_is_counted_from_when_the_next_message_was_due() {
@@ -66,7 +70,7 @@ mod tests {
             (at(NOW - 60), 60, at(NOW)),
             (at(NOW - 10), 60, at(NOW)),
             (at(NOW), 60, at(NOW)),
-            // In the future: as it stands.
+            // In the future: kept as it is.
             (at(NOW) + NANO, 60, at(NOW) + NANO),
             (at(NOW + 3600), 60, at(NOW + 3600)),
         ] {
@@ -74,10 +78,7 @@ mod tests {
             asked.subject = asked.subject.with_reporting_interval(secs(interval));
             let verdict = judge(&LastSeenAnswer::new(at(NOW)).with_last_receipt(last), &asked.request());
             assert_eq!(verdict.value(), Some(Value::Instant(seen)), "{last} {interval}");
-            assert_eq!(
-                verdict.details().find("last message"),
-                Some(crate::check::judge::moment(last).as_str())
-            );
+            assert_eq!(verdict.details().find("last message"), Some(moment(last).as_str()));
         }
     }
 
@@ -85,5 +86,18 @@ mod tests {
     fn a_device_that_was_never_seen_is_absent() {
         let verdict = judge(&LastSeenAnswer::new(at(NOW)), &Asked::new().request());
         assert_eq!(verdict.value(), Some(Value::Absent));
+    }
+
+    #[test]
+    fn a_will_or_a_heartbeat_is_shown_and_not_counted() {
+        let others = vec![
+            Receipt::new(at(NOW - 9), MessageKind::Will),
+            Receipt::new(at(NOW - 5), MessageKind::GatewayHeartbeat),
+        ];
+        let answer = LastSeenAnswer::new(at(NOW)).with_others(others);
+        let verdict = judge(&answer.clone().with_last_receipt(at(NOW - 300)), &Asked::new().request());
+        assert_eq!(verdict.value(), Some(Value::Instant(at(NOW - 300))));
+        assert!(verdict.details().find("not counted").unwrap().starts_with("gateway-heartbeat at "));
+        assert_eq!(judge(&answer, &Asked::new().request()).value(), Some(Value::Absent));
     }
 }

@@ -1,26 +1,31 @@
+use super::path::{self, Reach};
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
-use crate::check::gateway::site_uplink::paths;
-use crate::check::judge::{Verdict, choices, no_adapter, no_subject};
+use crate::check::judge::{Verdict, adapter, choices};
 use crate::check::param::{Given, ParamSpec};
-use crate::fact::{ChoicesError, Domain, Observation};
-use crate::probe::{OtPathsRequest, PathsTried, ProbeError, Probes};
+use crate::fact::{ChoicesError, Details, Domain, Observation};
+use crate::probe::{DevicePath, PortReply, ProbeError, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
 choices! {
     State {
-        Reachable = "reachable",
-        Unreachable = "unreachable",
+        CarrierHolds = "carrier-holds",
+        Answers = "answers",
+        PortRefused = "port-refused",
+        PortSilent = "port-silent",
+        SegmentOnly = "segment-only",
+        SegmentUnknown = "segment-unknown",
+        Nobody = "nobody",
     }
 }
 
-/// Does the device answer its gateway over the OT network?
+/// Does the device answer on its network, from its gateway, its site's router, or whoever can reach it?
 pub(in crate::check) struct OtNetwork;
 
 impl Builtin for OtNetwork {
     const ID: &'static str = "ot-network";
-    const SCOPE: Scope = Scope::Gateway;
+    const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Now;
     const PARAMS: &'static [ParamSpec] = &[];
 
@@ -33,22 +38,33 @@ impl Builtin for OtNetwork {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.network() else { return Ok(no_adapter("network probe")) };
-        let Some(gateway) = &request.subject().gateway else {
-            return Ok(no_subject("gateway", probe.source()));
-        };
-        let asked = OtPathsRequest::new(gateway.clone(), request.subject().device.clone());
-        Ok(judge(&probe.ot_paths(&asked).await.map_err(|error| error.by(probe.source()))?).by(probe.source()))
+        let probe = adapter(probes.network(), "network probe")?;
+        let path = path::device_path(probe, path::vantage(request), request).await?;
+        Ok(judge(&path).by(probe.source()))
     }
 }
 
-fn judge(tried: &PathsTried) -> Verdict {
-    if tried.paths.is_empty() {
-        return Verdict::undetermined("the gateway has no way to the device that could be tried");
+/// The carrier's word comes first: it holds back a device that would answer otherwise. Any reply of the device shows that
+/// its network works, whether or not the port of its protocol was tried.
+fn judge(path: &DevicePath) -> Verdict {
+    let known = |state: State| {
+        Verdict::known(state.value(), path.observed_at, Details::from_iter(path::details(path)))
+    };
+    if path.held_by_carrier == Some(true) {
+        return known(State::CarrierHolds);
     }
-    let state =
-        if tried.paths.iter().any(|path| path.answered) { State::Reachable } else { State::Unreachable };
-    Verdict::known(state.value(), tried.observed_at, paths(&tried.paths).into_iter().collect())
+    if path.port == PortReply::NotTried && path.otherwise == Some(true) {
+        return known(State::Answers);
+    }
+    match path::reach(path) {
+        Ok(Reach::Answers) => known(State::Answers),
+        Ok(Reach::PortRefused) => known(State::PortRefused),
+        Ok(Reach::PortSilent) => known(State::PortSilent),
+        Ok(Reach::SegmentOnly) => known(State::SegmentOnly),
+        Ok(Reach::SegmentUnknown) => known(State::SegmentUnknown),
+        Ok(Reach::Nobody) => known(State::Nobody),
+        Err(why) => Verdict::undetermined(why).with(path::details(path)),
+    }
 }
 
 #[cfg(test)]
@@ -56,16 +72,24 @@ mod tests {
     use super::*;
     use crate::check::testing::{NOW, at};
     use crate::fact::UnknownReason;
-    use crate::probe::PathTried;
 
     #[test]
-    fn a_device_that_answers_on_one_way_is_reachable() {
-        let tried = |answers: &[bool]| {
-            let paths = answers.iter().map(|answered| PathTried::new("tcp 502".into(), *answered)).collect();
-            judge(&PathsTried::new(at(NOW)).with_paths(paths))
-        };
-        assert_eq!(tried(&[true, false]).value(), Some(State::Reachable.value()));
-        assert_eq!(tried(&[false]).value(), Some(State::Unreachable.value()));
-        assert_eq!(tried(&[]).reason(), Some(UnknownReason::Undetermined));
+    fn the_carrier_decides_and_then_the_reach() {
+        let path = || DevicePath::new(at(NOW));
+        for (path, state) in [
+            (path().with_held_by_carrier(true).with_port(PortReply::Answered), State::CarrierHolds),
+            (path().with_held_by_carrier(false).with_port(PortReply::Answered), State::Answers),
+            (path().with_otherwise(true), State::Answers),
+            (path().with_port(PortReply::Refused), State::PortRefused),
+            (path().with_port(PortReply::Silent).with_otherwise(true), State::PortSilent),
+            (path().with_otherwise(false).with_segment(true), State::SegmentOnly),
+            (path().with_otherwise(false), State::SegmentUnknown),
+            (path().with_otherwise(false).with_segment(false), State::Nobody),
+        ] {
+            assert_eq!(judge(&path).value(), Some(state.value()), "{path:?}");
+        }
+        for path in [path(), path().with_port(PortReply::Silent), path().with_held_by_carrier(false)] {
+            assert_eq!(judge(&path).reason(), Some(UnknownReason::Undetermined), "{path:?}");
+        }
     }
 }

@@ -1,15 +1,17 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::messages::{LiveMessages, bound};
 use crate::check::CheckRequest;
-use crate::check::broker::sessions::{self, Events, SessionLog};
+use crate::check::broker::sessions::{self, Events, SessionLog, is_flap};
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, choices, no_adapter, when};
+use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::window::{has_happened, not_covered, sum};
+use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{ConnectionEventKind, DisconnectReason, ProbeError, Probes, Receipts, ReceiptsRequest};
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::format_duration;
 
 choices! {
     State {
@@ -39,100 +41,106 @@ impl Builtin for Presence {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(device) = probes.device() else { return Ok(no_adapter("device probe")) };
-        let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
+        let device = adapter(probes.device(), "device probe")?;
+        let broker = adapter(probes.broker(), "broker probe")?;
         let period = request.period_from(request.since());
-        let receipts = device
-            .receipts(&ReceiptsRequest::new(request.subject().device.clone(), period))
-            .await
-            .map_err(|error| error.by(device.source()))?;
-        let sessions = sessions::read(broker.as_ref(), request, period).await?;
+        let asked = ReceiptsRequest::new(request.subject().device.clone(), period);
+        let receipts = device.receipts(&asked).await.map_err(|error| error.by(device.source()))?;
+        let sessions = sessions::read(broker, request, period).await?;
         Ok(judge(&receipts, sessions.as_ref(), self.flap_window, request).by(device.source()))
     }
 }
 
-/// - silent: no message, and no session of its own that began and ended;
-/// - steady: its last message is less than `flap_window` past its due time, and no disconnect after it came back;
-/// - flapping: anything else.
+/// - silent: no live message, and no session of its own that began and broke;
+/// - steady: live messages came again, none later than `flap_window` after it was due, the next one included, and no
+///   session broke after it came back;
+/// - flapping: it came back and went again, by a broken session or by a gap in its messages.
 ///
-/// It came back with its first message, or with the first CONNECT that was accepted in a session of its own.
+/// It came back with its first live message, or with the first CONNECT that was accepted in a session of its own. A
+/// client's own DISCONNECT and a broker's restart break no session.
 fn judge(
     receipts: &Receipts,
     sessions: Option<&SessionLog>,
     flap_window: TimeDelta,
     request: &CheckRequest<'_>,
 ) -> Verdict {
-    let (since, now) = (request.since(), request.now());
-    let asked = request.period_from(since);
+    let asked = request.period_from(request.since());
     let missing = not_covered(asked, receipts.covers)
         .or_else(|| sessions.and_then(|sessions| not_covered(asked, sessions.log.covers)));
     if let Some(missing) = missing {
         return Verdict::stale(missing);
     }
-    let within = |at: &DateTime<Utc>| *at >= since && has_happened(*at, now);
-    let last = receipts.last.max(receipts.first).filter(within);
-    let first = receipts.first.filter(within).or(last);
+    let of = |live: &LiveMessages, events: Option<&Events<'_>>| {
+        judge_facts(live, events, receipts, sessions, flap_window, request)
+    };
+    let live = LiveMessages::of(receipts, request.since(), request);
+    let log = sessions.map(|sessions| &sessions.log);
+    let believed = of(&live, log.map(|log| Events::of(log, request)).as_ref());
+    let counted = of(
+        &live.with_future_as_now(request.now()),
+        log.map(|log| Events::with_future_as_now(log, request)).as_ref(),
+    );
+    let ahead = live.ahead().chain(log.into_iter().flat_map(|log| sessions::ahead(log, request)));
+    Verdict::despite_future(believed, &counted, ahead)
+}
 
-    let mut connected = None;
-    let mut reasons = None;
-    let mut disconnects = 0u32;
-    let mut last_disconnect: Option<(DateTime<Utc>, DisconnectReason)> = None;
-    if let Some(sessions) = sessions {
-        let events = Events::of(&sessions.log, now);
-        // All of them, those before its return too: that two clients share one id shows in any.
-        reasons = sessions::told(&events.disconnects(since));
-        if sessions.own {
-            connected = events
-                .since(since)
-                .find(|event| event.kind == ConnectionEventKind::Accepted)
-                .map(|event| event.at);
-        }
-        if let Some(back) = first.into_iter().chain(connected).min() {
-            for event in events.since(back) {
-                let ConnectionEventKind::Disconnected(reason) = event.kind else { continue };
-                // An old session that ends in the instant of its return is not the return's end.
-                let ends_return =
-                    event.at > back || Some(event.at) == connected && began_and_ended(&events, event);
-                if ends_return && !events.is_replaced(event) {
-                    disconnects += 1;
-                    last_disconnect = Some((event.at, reason));
-                }
-            }
-        }
-    }
-
-    let state = match last {
-        None if disconnects == 0 => State::Silent,
-        Some(last)
-            if disconnects == 0
-                && now.signed_duration_since(last)
-                    < sum(flap_window, request.subject().reporting_interval()) =>
-        {
-            State::Steady
-        }
+fn judge_facts(
+    live: &LiveMessages,
+    events: Option<&Events<'_>>,
+    receipts: &Receipts,
+    sessions: Option<&SessionLog>,
+    flap_window: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let since = request.since();
+    let own = sessions.is_some_and(|sessions| sessions.own);
+    let connected = events.filter(|_| own).and_then(|events| {
+        events.since(since).find(|event| event.kind == ConnectionEventKind::Accepted).map(|event| event.at)
+    });
+    let back = live.first().into_iter().chain(connected).min();
+    let breaks = match (events, back) {
+        (Some(events), Some(back)) => breaks_after(back, connected, events),
+        _ => Vec::new(),
+    };
+    let silence = live.longest_silence(request.now());
+    let state = match silence {
+        None if breaks.is_empty() => State::Silent,
+        Some(silence) if breaks.is_empty() && silence <= bound(flap_window, request) => State::Steady,
         _ => State::Flapping,
     };
-    let mut details = Vec::with_capacity(3);
-    details.push(
+    let last = live.last();
+    let mut details = vec![
         last.map_or_else(|| Detail::new("last message", "none since then"), |at| when("last message", at)),
-    );
-    details.extend(reasons);
-    details.extend(sessions.and_then(SessionLog::whose));
-    if let Some((at, reason)) = last_disconnect {
-        details
-            .push(Detail::new("last disconnect", format!("{reason} at {}", crate::check::judge::moment(at))));
+    ];
+    details.extend(silence.map(|silence| Detail::new("longest silence", format_duration(silence))));
+    details.extend(live.not_counted());
+    // All of them, those before its return too: that two clients share one id shows in any.
+    details.extend(events.and_then(|events| sessions::reasons(&events.disconnects(since))));
+    details.extend(sessions.map(SessionLog::holder));
+    if let Some((at, reason)) = breaks.last() {
+        details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(*at))));
     }
-    // Both say it together: it is as old as the older of them.
+    // Both decide together: the verdict is as old as the older of them.
     let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
     Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
 }
 
-/// Whether the session that `end` ends began in the log, and so is told from an older one.
-fn began_and_ended(events: &Events<'_>, end: &crate::probe::ConnectionEvent) -> bool {
-    end.session.is_some()
-        && events
-            .iter()
-            .any(|event| event.kind == ConnectionEventKind::Accepted && event.session == end.session)
+/// The sessions that broke after its return.
+fn breaks_after(
+    back: DateTime<Utc>,
+    connected: Option<DateTime<Utc>>,
+    events: &Events<'_>,
+) -> Vec<(DateTime<Utc>, DisconnectReason)> {
+    let mut breaks = Vec::new();
+    for event in events.since(back) {
+        let ConnectionEventKind::Disconnected(reason) = event.kind else { continue };
+        // An old session that ends in the instant of its return is not the return's end.
+        let ends_return = event.at > back || Some(event.at) == connected && events.began_and_ended(event);
+        if ends_return && is_flap(reason) && !events.is_replaced(event) {
+            breaks.push((event.at, reason));
+        }
+    }
+    breaks
 }
 
 #[cfg(test)]
@@ -142,13 +150,19 @@ mod tests {
     use super::*;
     use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
     use crate::fact::{Source, UnknownReason};
-    use crate::probe::{ConnectionEvent, ConnectionLog};
+    use crate::probe::{ConnectionEvent, ConnectionLog, MessageKind, Receipt};
 
+    fn of(messages: impl IntoIterator<Item = DateTime<Utc>>) -> Receipts {
+        let none = Receipts::new(at(NOW), period(NOW - 600, NOW));
+        messages.into_iter().fold(none, Receipts::with_live)
+    }
+
+    /// A message every minute from the first to the last.
     fn receipts(first: Option<i64>, last: Option<i64>) -> Receipts {
-        let mut receipts = Receipts::new(at(NOW), period(NOW - 600, NOW));
-        receipts.first = first.map(at);
-        receipts.last = last.map(at);
-        receipts
+        let (Some(first), Some(last)) = (first, last) else {
+            return of(first.into_iter().chain(last).map(at));
+        };
+        of((first..last).step_by(60).chain([last]).map(at))
     }
 
     fn sessions(own: bool, events: Vec<ConnectionEvent>) -> SessionLog {
@@ -215,9 +229,40 @@ mod tests {
     }
 
     #[test]
-    fn an_adapter_may_tell_the_first_message_alone() {
-        expect(State::Steady, &receipts(Some(NOW - 5), None), None);
-        expect(State::Flapping, &receipts(Some(NOW - 300), None), None);
+    fn a_gap_in_its_messages_is_flapping_however_fresh_the_last_is() {
+        expect(State::Flapping, &of([at(NOW - 500), at(NOW - 199), at(NOW - 5)]), None);
+        expect(State::Steady, &of([at(NOW - 500), at(NOW - 200), at(NOW - 5)]), None);
+        let mut asked = Asked::new();
+        asked.subject = asked.subject.with_reporting_interval(secs(1));
+        let verdict = judge(&of([at(NOW - 500), at(NOW - 199)]), None, secs(300), &asked.request());
+        assert_eq!(verdict.value(), Some(State::Steady.value()));
+        assert_eq!(verdict.details().find("longest silence"), Some("5m1s"));
+    }
+
+    #[test]
+    fn a_battery_device_that_says_goodbye_after_each_report_is_steady() {
+        let goodbye = |seconds, reason| ConnectionEvent::disconnected(at(seconds), reason);
+        let with = |reason| {
+            vec![up(NOW - 400), goodbye(NOW - 395, reason), up(NOW - 200), goodbye(NOW - 195, reason)]
+        };
+        for (reason, state) in [
+            (DisconnectReason::ClientInitiated, State::Steady),
+            (DisconnectReason::ServerShuttingDown, State::Steady),
+            (DisconnectReason::ServerMoved, State::Steady),
+            (DisconnectReason::KeepAliveTimeout, State::Flapping),
+            (DisconnectReason::Administrative, State::Flapping),
+        ] {
+            let log = sessions(true, with(reason));
+            expect(state, &of([at(NOW - 399), at(NOW - 199)]), Some(&log));
+        }
+    }
+
+    #[test]
+    fn what_is_no_live_message_does_not_bring_it_back() {
+        for kind in [MessageKind::Will, MessageKind::Replayed, MessageKind::Retained] {
+            let seen = of([]).with_messages(vec![Receipt::new(at(NOW - 5), kind)]);
+            expect(State::Silent, &seen, None);
+        }
     }
 
     #[test]
@@ -242,19 +287,17 @@ mod tests {
         expect(State::Flapping, &receipts(Some(NOW - 400), Some(NOW - 1)), Some(&log));
         let log = sessions(true, vec![up(NOW - 400), down(NOW - 300)]);
         expect(State::Flapping, &receipts(None, None), Some(&log));
-        expect(State::Flapping, &receipts(Some(NOW - 600), Some(NOW - 300)), None);
+        expect(State::Flapping, &receipts(Some(NOW - 600), Some(NOW - 301)), None);
     }
 
     #[test]
     fn the_flap_window_is_judged_to_the_nanosecond() {
-        let mut seen = receipts(Some(NOW - 600), None);
         for (last, state) in [
             (at(NOW - 300) - NANO, State::Flapping),
-            (at(NOW - 300), State::Flapping),
+            (at(NOW - 300), State::Steady),
             (at(NOW - 300) + NANO, State::Steady),
         ] {
-            seen.last = Some(last);
-            expect(state, &seen, None);
+            expect(state, &of([last]), None);
         }
     }
 
@@ -272,7 +315,7 @@ mod tests {
     fn the_window_begins_when_the_next_message_was_due() {
         let mut asked = Asked::new();
         asked.subject = asked.subject.with_reporting_interval(secs(60));
-        for (last, state) in [(NOW - 360, State::Flapping), (NOW - 359, State::Steady)] {
+        for (last, state) in [(NOW - 361, State::Flapping), (NOW - 360, State::Steady)] {
             let verdict = judge(&receipts(Some(NOW - 600), Some(last)), None, secs(300), &asked.request());
             assert_eq!(verdict.value(), Some(state.value()), "{last}");
         }
@@ -280,10 +323,8 @@ mod tests {
 
     #[test]
     fn a_message_in_the_instant_the_wait_began_counts() {
-        let mut seen = receipts(None, None);
         for (heard, state) in [(at(NOW - 600), State::Steady), (at(NOW - 600) - NANO, State::Silent)] {
-            (seen.first, seen.last) = (Some(heard), Some(heard));
-            let verdict = judge(&seen, None, secs(601), &Asked::new().request());
+            let verdict = judge(&of([heard]), None, secs(601), &Asked::new().request());
             assert_eq!(verdict.value(), Some(state.value()), "{heard}");
         }
     }
@@ -294,7 +335,7 @@ mod tests {
             |seconds| ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId);
         let events =
             vec![thrown(NOW - 590), up(NOW - 500), thrown(NOW - 400), up(NOW - 390), down(NOW - 300)];
-        for (own, whose) in [(true, None), (false, Some("its gateway"))] {
+        for (own, whose) in [(true, "the device itself"), (false, "its gateway")] {
             let log = sessions(own, events.clone());
             let seen = receipts(Some(NOW - 450), Some(NOW - 1));
             let verdict = judge(&seen, Some(&log), secs(300), &Asked::new().request());
@@ -303,7 +344,7 @@ mod tests {
             assert_eq!(told, Some("connection-lost: 1, duplicate-client-id: 2"));
             let last = verdict.details().find("last disconnect");
             assert!(last.is_some_and(|last| last.starts_with("connection-lost at ")), "{last:?}");
-            assert_eq!(verdict.details().find("session of"), whose);
+            assert_eq!(verdict.details().find("session of"), Some(whose));
         }
     }
 
@@ -324,8 +365,22 @@ mod tests {
     #[test]
     fn messages_outside_the_wait_do_not_count() {
         expect(State::Silent, &receipts(Some(NOW - 700), Some(NOW - 601)), None);
-        expect(State::Silent, &receipts(Some(NOW + 31), Some(NOW + 31)), None);
         expect(State::Steady, &receipts(Some(NOW + 30), Some(NOW + 30)), None);
+    }
+
+    #[test]
+    fn a_fact_of_the_future_is_unknown_where_it_decides() {
+        let judged =
+            |seen: &Receipts, log: Option<&SessionLog>| judge(seen, log, secs(300), &Asked::new().request());
+        let ahead = judged(&of([at(NOW + 31)]), None);
+        assert_eq!(ahead.reason(), Some(UnknownReason::Future));
+        let beside = judged(&of([at(NOW - 5), at(NOW + 31)]), None);
+        assert_eq!(beside.value(), Some(State::Steady.value()));
+        assert!(
+            beside.details().find("dated in the future").is_some_and(|told| told.starts_with("message at"))
+        );
+        let broken = judged(&of([at(NOW - 5)]), Some(&sessions(true, vec![down(NOW + 31)])));
+        assert_eq!(broken.reason(), Some(UnknownReason::Future));
     }
 
     proptest! {
@@ -337,13 +392,14 @@ mod tests {
             downs in prop::collection::btree_set(0i64..600, 0..4),
             window in 1i64..700,
         ) {
-            let (mut back, mut heard, mut broken) = (false, None, false);
+            let (mut back, mut heard, mut broken, mut gap) = (false, None, false, false);
             for second in 0..600 {
                 // At one instant what ends comes first.
                 if downs.contains(&second) && back {
                     broken = true;
                 }
                 if messages.contains(&second) {
+                    gap |= heard.is_some_and(|heard| second - heard > window);
                     (back, heard) = (true, Some(second));
                 }
                 if ups.contains(&second) {
@@ -352,11 +408,11 @@ mod tests {
             }
             let state = match heard {
                 None if !broken => State::Silent,
-                Some(second) if !broken && 600 - second < window => State::Steady,
+                Some(second) if !broken && !gap && 600 - second <= window => State::Steady,
                 _ => State::Flapping,
             };
             let begin = NOW - 600;
-            let seen = receipts(messages.first().map(|s| begin + s), messages.last().map(|s| begin + s));
+            let seen = of(messages.iter().map(|s| at(begin + s)));
             let events = downs.iter().map(|s| down(begin + s)).chain(ups.iter().map(|s| up(begin + s))).collect();
             let asked = Asked::new();
             let verdict = judge(&seen, Some(&sessions(true, events)), secs(window), &asked.request());

@@ -1,6 +1,6 @@
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, choices, no_adapter};
+use crate::check::judge::{Verdict, adapter, choices};
 use crate::check::param::{Given, ParamSpec};
 use crate::fact::{ChoicesError, Details, Domain, Observation};
 use crate::probe::{self, ProbeError, Probes, ServiceStateAnswer, ServiceStateRequest};
@@ -34,10 +34,10 @@ impl Builtin for ServiceState {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
+        let probe = adapter(probes.device(), "device probe")?;
         let asked = ServiceStateRequest::new(request.subject().device.clone());
-        Ok(judge(&probe.service_state(&asked).await.map_err(|error| error.by(probe.source()))?)
-            .by(probe.source()))
+        let answer = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&answer).by(probe.source()))
     }
 }
 

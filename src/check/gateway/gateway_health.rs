@@ -1,13 +1,15 @@
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::site_uplink::paths;
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, choices, no_adapter, no_subject, when};
+use crate::check::device::path::paths;
+use crate::check::judge::{Verdict, adapter, choices, no_subject, share, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::window::{ONE_DAY, has_happened};
+use crate::check::window::{ONE_DAY, sum};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{GatewayHealth as Facts, HealthRequest, ProbeError, Probes, ProcessState};
+use crate::probe::{
+    Endpoint, GatewayHealth as Facts, HealthRequest, HeartbeatPath, ProbeError, Probes, ProcessState,
+};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
@@ -15,6 +17,7 @@ choices! {
     Health {
         Healthy = "healthy",
         Degraded = "degraded",
+        Hung = "hung",
         Offline = "offline",
         Oom = "oom",
         Unreachable = "unreachable",
@@ -54,28 +57,54 @@ impl Builtin for GatewayHealth {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.gateway() else { return Ok(no_adapter("gateway probe")) };
+        let probe = adapter(probes.gateway(), "gateway probe")?;
         let Some(gateway) = &request.subject().gateway else {
             return Ok(no_subject("gateway", probe.source()));
         };
         let asked = HealthRequest::new(gateway.clone());
-        Ok(judge(&probe.health(&asked).await.map_err(|error| error.by(probe.source()))?, self, request)
-            .by(probe.source()))
+        let facts = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&facts, self, request).by(probe.source()))
     }
 }
 
 /// - oom, offline: its process is known not to run; oom where memory ran out since it last started;
-/// - degraded: it lives, and a resource is at its bound, or memory ran out within a day, or its heartbeat is late;
-/// - healthy: it lives (its process runs, or its heartbeat is in time), and none of that;
-/// - unreachable: nothing tells that it lives, and every way to it was tried in vain, or its heartbeat is late;
-/// - undetermined: nothing is told that says one or the other.
+/// - hung: its process runs and answers nothing: its endpoint has been silent for two bounds, or it has none and the
+///   heartbeat that its supervisor receives is that old;
+/// - degraded: it works, and a resource is at its bound, or memory ran out within a day, or its heartbeat is late;
+/// - healthy: it works (its endpoint or a way to it answers while its process runs, or its heartbeat is in time), and
+///   none of that;
+/// - unreachable: nothing shows that it lives, and every way to it was tried in vain;
+/// - undetermined: nothing shows one or the other. A process that is listed exists; that it works is another thing.
 ///
-/// Resources that are told are no sign of life: a supervisor tells those of a gateway that is cut off, too.
+/// Resources are no sign of life: a supervisor reports those of a gateway that is cut off, too. A heartbeat over the
+/// session in question is none of death: it ends with the session.
 fn judge(facts: &Facts, bounds: &GatewayHealth, request: &CheckRequest<'_>) -> Verdict {
     let now = request.now();
-    let oom = facts.last_oom_kill.filter(|at| has_happened(*at, now));
-    let heartbeat = facts.last_heartbeat.filter(|at| has_happened(*at, now));
-    let in_time = heartbeat.is_some_and(|at| now.signed_duration_since(at) <= bounds.heartbeat_within);
+    let of =
+        |believe: &dyn Fn(DateTime<Utc>) -> Option<DateTime<Utc>>| judge_at(facts, bounds, believe, request);
+    let believed = of(&|at| request.has_happened(at).then_some(at));
+    let counted = of(&|at| Some(if request.has_happened(at) { at } else { now }));
+    let ahead = [
+        ("last heartbeat", facts.last_heartbeat),
+        ("last OOM kill", facts.last_oom_kill),
+        ("start", facts.started_at),
+    ];
+    let ahead = ahead.into_iter().filter_map(|(name, at)| Some((name, at?)));
+    Verdict::despite_future(believed, &counted, ahead.filter(|(_, at)| !request.has_happened(*at)))
+}
+
+fn judge_at(
+    facts: &Facts,
+    bounds: &GatewayHealth,
+    believe: &dyn Fn(DateTime<Utc>) -> Option<DateTime<Utc>>,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let now = request.now();
+    let age = |at: DateTime<Utc>| now.signed_duration_since(at);
+    let oom = facts.last_oom_kill.and_then(believe);
+    let heartbeat = facts.last_heartbeat.and_then(believe);
+    let in_time = heartbeat.is_some_and(|at| age(at) <= bounds.heartbeat_within);
+    let late = heartbeat.is_some() && !in_time && facts.heartbeat_path != HeartbeatPath::Session;
     let mut details = Vec::new();
     details.extend(heartbeat.map(|at| when("last heartbeat", at)));
     details.extend(oom.map(|at| when("last OOM kill", at)));
@@ -85,50 +114,66 @@ fn judge(facts: &Facts, bounds: &GatewayHealth, request: &CheckRequest<'_>) -> V
 
     if facts.process == ProcessState::NotRunning {
         details.push(Detail::new("process", "does not run"));
-        let by_oom = oom.is_some_and(|at| facts.started_at.is_none_or(|started| at >= started));
+        let started = facts.started_at.and_then(believe);
+        let by_oom = oom.is_some_and(|at| started.is_none_or(|started| at >= started));
         return known(if by_oom { Health::Oom } else { Health::Offline }, details);
     }
 
-    let mut over = false;
-    let mut told = false;
-    for (name, share, bound) in [
+    let runs = facts.process == ProcessState::Running;
+    let two_bounds = sum(bounds.heartbeat_within, bounds.heartbeat_within);
+    let silent = match facts.endpoint {
+        Endpoint::SilentSince(since) => {
+            details.push(when("endpoint silent since", since));
+            age(since) >= two_bounds
+        }
+        Endpoint::Absent if facts.heartbeat_path == HeartbeatPath::Supervisor => {
+            heartbeat.is_some_and(|at| age(at) >= two_bounds)
+        }
+        _ => false,
+    };
+    if runs && silent {
+        details.push(Detail::new("process", "runs, and answers nothing"));
+        return known(Health::Hung, details);
+    }
+
+    let (mut over, mut told) = (false, false);
+    for (name, used, bound) in [
         ("memory", facts.memory, bounds.memory_at),
         ("cpu", facts.cpu, bounds.cpu_at),
         ("disk", facts.disk, bounds.disk_at),
     ] {
-        let Some(share) = share else { continue };
-        if !(0.0..=1.0).contains(&share) {
-            details.push(Detail::new(name, format!("{share} is no share: not believed")));
-            continue;
-        }
-        told = true;
-        if share >= bound {
-            over = true;
-            details.push(Detail::new(
-                name,
-                format!("{:.1} % used, bound {:.1} %", share * 100.0, bound * 100.0),
-            ));
+        match used.map(|used| share(name, used)) {
+            None => {}
+            Some(Err(refused)) => details.push(refused),
+            Some(Ok(used)) => {
+                told = true;
+                if used >= bound {
+                    over = true;
+                    let text = format!("{:.1} % used, bound {:.1} %", used * 100.0, bound * 100.0);
+                    details.push(Detail::new(name, text));
+                }
+            }
         }
     }
     details.extend(paths(&facts.paths));
 
-    let runs = facts.process == ProcessState::Running;
-    if runs || in_time {
-        let ran_out = oom.is_some_and(|at| now.signed_duration_since(at) <= ONE_DAY);
-        let late = heartbeat.is_some() && !in_time;
-        if over || ran_out || late {
-            return known(Health::Degraded, details);
-        }
-        return known(Health::Healthy, details);
+    let answers = facts.endpoint == Endpoint::Answers || runs && facts.paths.iter().any(|path| path.answered);
+    if answers || in_time {
+        let ran_out = oom.is_some_and(|at| age(at) <= ONE_DAY);
+        let health = if over || ran_out || late { Health::Degraded } else { Health::Healthy };
+        return known(health, details);
+    }
+    if runs {
+        return Verdict::undetermined("its process runs, and nothing shows that it works").with(details);
     }
     if facts.paths.iter().any(|path| path.answered) {
-        return Verdict::undetermined("it answers, and tells nothing of its process").with(details);
+        return Verdict::undetermined("it answers, and nothing is known of its process").with(details);
     }
-    if !facts.paths.is_empty() || heartbeat.is_some() {
+    if !facts.paths.is_empty() || late {
         return known(Health::Unreachable, details);
     }
     let why = if told {
-        "its resources are told, and not whether its process runs"
+        "its resources are known, and not whether its process runs"
     } else {
         "nothing is known of the gateway"
     };
@@ -146,7 +191,12 @@ mod tests {
         Facts::new(at(NOW))
     }
 
+    /// It runs, and a way to it answers.
     fn running() -> Facts {
+        facts().with_process(ProcessState::Running).with_paths(paths(&[true]))
+    }
+
+    fn listed() -> Facts {
         facts().with_process(ProcessState::Running)
     }
 
@@ -170,8 +220,6 @@ mod tests {
             (facts().with_last_heartbeat(at(NOW - 60)), Health::Healthy),
             (running().with_memory(0.9 - f64::EPSILON).with_cpu(0.0).with_disk(0.5), Health::Healthy),
             (running().with_last_oom_kill(at(NOW - 86_400) - NANO), Health::Healthy),
-            (running().with_last_oom_kill(at(NOW + 31)), Health::Healthy),
-            (stopped().with_last_oom_kill(at(NOW + 31)), Health::Offline),
             (running().with_memory(0.9), Health::Degraded),
             (running().with_cpu(1.0), Health::Degraded),
             (facts().with_last_heartbeat(at(NOW - 60)).with_disk(0.95), Health::Degraded),
@@ -200,7 +248,14 @@ mod tests {
             facts().with_memory(0.99).with_last_oom_kill(at(NOW - 5)),
             facts().with_memory(0.5).with_last_heartbeat(at(NOW - 61)).with_paths(paths(&[false, true])),
             facts().with_last_oom_kill(at(NOW - 5)),
-            facts().with_last_heartbeat(at(NOW + 31)),
+            // It exists; that it works nobody has seen.
+            listed(),
+            listed().with_memory(0.5),
+            listed().with_paths(paths(&[false])),
+            listed().with_last_heartbeat(at(NOW - 61)),
+            listed().with_endpoint(Endpoint::SilentSince(at(NOW - 119))),
+            // Its heartbeat ends with the session.
+            facts().with_last_heartbeat(at(NOW - 9000)).with_heartbeat_path(HeartbeatPath::Session),
         ] {
             assert_eq!(judged(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
         }
@@ -222,7 +277,7 @@ mod tests {
         ] {
             let verdict = judged(&facts);
             assert_eq!(verdict.value(), Some(Health::Unreachable.value()), "{facts:?}");
-            // Whether its process runs is not told: the kill is told to the reader, and no verdict.
+            // Whether its process runs is not known: the kill is shown to the reader, and decides nothing.
             assert_eq!(verdict.details().find("last OOM kill").is_some(), facts.last_oom_kill.is_some());
         }
     }
@@ -232,8 +287,54 @@ mod tests {
         for lie in [f64::NAN, -0.1, 1.1, f64::INFINITY, f64::NEG_INFINITY] {
             let verdict = judged(&running().with_memory(lie));
             assert_eq!(verdict.value(), Some(Health::Healthy.value()));
-            assert!(verdict.details().find("memory").is_some_and(|text| text.contains("not believed")));
+            let told = verdict.details().find("memory").map(str::to_owned);
+            assert_eq!(told, Some(format!("a share must be from 0 to 1, got {lie}")));
             assert_eq!(judged(&facts().with_cpu(lie)).reason(), Some(UnknownReason::Undetermined));
         }
+    }
+
+    /// The bound of a heartbeat is 60 s.
+    #[test]
+    fn a_process_that_answers_nothing_for_two_bounds_is_hung() {
+        let silent = |since| listed().with_endpoint(Endpoint::SilentSince(since));
+        let beat = |at, path| {
+            listed().with_endpoint(Endpoint::Absent).with_last_heartbeat(at).with_heartbeat_path(path)
+        };
+        for (facts, health) in [
+            (silent(at(NOW - 120)), Some(Health::Hung)),
+            (silent(at(NOW - 120) + NANO), None),
+            // Its supervisor lists it, and SSH answers: the gateway's own software does not.
+            (silent(at(NOW - 120)).with_paths(paths(&[true])), Some(Health::Hung)),
+            (beat(at(NOW - 120), HeartbeatPath::Supervisor), Some(Health::Hung)),
+            (beat(at(NOW - 120) + NANO, HeartbeatPath::Supervisor), None),
+            // Over the session in question: it ends with the session.
+            (beat(at(NOW - 9000), HeartbeatPath::Session), None),
+            (beat(at(NOW - 9000), HeartbeatPath::NotKnown), None),
+            (listed().with_endpoint(Endpoint::Answers), Some(Health::Healthy)),
+            (
+                listed().with_endpoint(Endpoint::Answers).with_last_heartbeat(at(NOW - 9000)),
+                Some(Health::Degraded),
+            ),
+            (
+                listed()
+                    .with_endpoint(Endpoint::Answers)
+                    .with_last_heartbeat(at(NOW - 9000))
+                    .with_heartbeat_path(HeartbeatPath::Session),
+                Some(Health::Healthy),
+            ),
+            (stopped().with_endpoint(Endpoint::SilentSince(at(NOW - 500))), Some(Health::Offline)),
+        ] {
+            assert_eq!(judged(&facts).value(), health.map(Health::value), "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_fact_of_the_future_is_unknown_where_it_decides() {
+        let beat = |path| facts().with_last_heartbeat(at(NOW + 31)).with_heartbeat_path(path);
+        assert_eq!(judged(&beat(HeartbeatPath::NotKnown)).reason(), Some(UnknownReason::Future));
+        assert_eq!(judged(&stopped().with_last_oom_kill(at(NOW + 31))).reason(), Some(UnknownReason::Future));
+        let beside = judged(&stopped().with_last_heartbeat(at(NOW + 31)));
+        assert_eq!(beside.value(), Some(Health::Offline.value()));
+        assert!(beside.details().find("dated in the future").is_some());
     }
 }

@@ -1,9 +1,10 @@
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
-use crate::check::judge::{Verdict, no_adapter, no_subject};
+use crate::check::device::path::paths;
+use crate::check::judge::{Verdict, adapter, no_subject};
 use crate::check::param::{Given, ParamSpec};
-use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation, Value};
-use crate::probe::{PathTried, PathsTried, ProbeError, Probes, SitePathsRequest};
+use crate::fact::{ChoicesError, Domain, Kind, Observation, Value};
+use crate::probe::{PathsTried, ProbeError, Probes, SitePathsRequest};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 
@@ -25,12 +26,12 @@ impl Builtin for SiteUplink {
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.network() else { return Ok(no_adapter("network probe")) };
+        let probe = adapter(probes.network(), "network probe")?;
         let Some(site) = &request.subject().site else { return Ok(no_subject("site", probe.source())) };
         let mut asked = SitePathsRequest::new(site.clone());
         asked.except.clone_from(&request.subject().gateway);
-        Ok(judge(&probe.site_paths(&asked).await.map_err(|error| error.by(probe.source()))?)
-            .by(probe.source()))
+        let tried = probe.site_paths(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&tried).by(probe.source()))
     }
 }
 
@@ -42,30 +43,12 @@ fn judge(tried: &PathsTried) -> Verdict {
     Verdict::known(Value::Flag(answered), tried.observed_at, paths(&tried.paths).into_iter().collect())
 }
 
-/// The ways that answered and those that did not, by name.
-pub(in crate::check) fn paths(tried: &[PathTried]) -> Vec<Detail> {
-    let names = |answered: bool| {
-        let mut names = String::new();
-        for path in tried.iter().filter(|path| path.answered == answered) {
-            if !names.is_empty() {
-                names += ", ";
-            }
-            names += &path.name;
-        }
-        names
-    };
-    [("answered", names(true)), ("no answer", names(false))]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(name, names)| Detail::new(name, names))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::testing::{NOW, at};
     use crate::fact::UnknownReason;
+    use crate::probe::PathTried;
 
     #[test]
     fn one_way_that_answers_is_enough_and_none_tried_is_undetermined() {

@@ -157,7 +157,7 @@ fn parts(sessions: &SessionLog, asked: Period) -> Vec<Part> {
     if start > asked.start() {
         parts.push(Part::new(State::NotKnown, asked.start(), start));
     }
-    let events = Events::of(log, asked.end());
+    let events = Events::until(log, asked.end());
     let changes = events.changes();
     let within = |at: DateTime<Utc>| start < at && at < end;
     // The last change before the period, what the broker says of its log's start, an old session that made room for

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Rule, Violation};
 use crate::fact::Source;
+use crate::probe::{ClientPublishing, Messages};
 use crate::time::{Period, saturating_add};
 
 /// Two clocks may differ by this much before a fact counts as one of the future.
@@ -71,6 +72,38 @@ impl Found {
         self.at(method, "observed_at", observed_at);
         if covers.end() > self.latest {
             self.add(method, Rule::Covers, format!("no log covers the future: {}", covers.end()));
+        }
+    }
+
+    /// The counts of a device's messages: not more in a part than arrived.
+    pub(super) fn messages(&mut self, answer: &Messages) {
+        let method = "messages";
+        self.log(method, answer.observed_at, answer.covers);
+        let dropped = answer.dropped.iter().flatten().map(|drop| drop.messages).fold(0, u64::saturating_add);
+        for (name, part) in [("live", answer.live.unwrap_or_default()), ("dropped", dropped)] {
+            if part > answer.arrived {
+                let text = format!("{part} {name} of {} arrived", answer.arrived);
+                self.add(method, Rule::Contradiction, text);
+            }
+        }
+    }
+
+    /// The counts of a client's messages: inside the period, and not more in the parts than in all.
+    pub(super) fn publishing(&mut self, answer: &ClientPublishing, period: Period) {
+        let method = "publishing";
+        self.log(method, answer.observed_at, answer.covers);
+        let parts = [&answer.device, &answer.others, &answer.itself];
+        for counts in parts.iter().copied().chain([&answer.all]).flatten() {
+            self.within(method, "last_accepted", counts.last_accepted, period);
+            if counts.accepted == 0 && counts.last_accepted.is_some() {
+                let text = "last_accepted is there, and nothing was accepted".to_owned();
+                self.add(method, Rule::Contradiction, text);
+            }
+        }
+        let sum = parts.iter().copied().flatten().fold(0u64, |sum, part| sum.saturating_add(part.accepted));
+        if let Some(all) = answer.all.as_ref().filter(|all| sum > all.accepted) {
+            let text = format!("{sum} accepted in parts, and {} in all", all.accepted);
+            self.add(method, Rule::Contradiction, text);
         }
     }
 }

@@ -204,10 +204,6 @@ impl GatewayProbe for Adapters {
         Err(ProbeError::unsupported())
     }
 
-    async fn publishing(&self, _: &PublishingRequest) -> Result<PublishingLog, ProbeError> {
-        Err(ProbeError::unsupported())
-    }
-
     async fn acquisition(&self, _: &AcquisitionRequest) -> Result<Acquisition, ProbeError> {
         Ok(self.world.acquisition.clone())
     }

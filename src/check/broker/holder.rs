@@ -1,0 +1,113 @@
+//! Whose session carries the device's messages, where a question is asked of that holder alone.
+
+use chrono::TimeDelta;
+
+use crate::check::CheckRequest;
+use crate::check::broker::sessions;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, choices, no_subject};
+use crate::check::param::{Given, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation, Source, UnknownReason};
+use crate::probe::{Client, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::{Scope, SessionHolder as Named};
+
+/// The session holder that a question is asked about.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::check) struct Holder {
+    pub(in crate::check) client: Client,
+    /// True if the device has a session of its own.
+    pub(in crate::check) own: bool,
+    /// Who said whose session it is.
+    said_by: Source,
+}
+
+impl Holder {
+    fn device(request: &CheckRequest<'_>, said_by: Source) -> Self {
+        Self { client: Client::Device(request.subject().device.clone()), own: true, said_by }
+    }
+
+    #[cfg(test)]
+    pub(in crate::check) fn of_test(own: bool) -> Self {
+        let client = if own { Client::Device("press-07".into()) } else { Client::Gateway("gw-2".into()) };
+        Self { client, own, said_by: Source::from_static("test") }
+    }
+
+    /// The holder, for the person who reads the trace.
+    pub(in crate::check) fn detail(&self) -> Detail {
+        let text = match &self.client {
+            Client::Device(_) => "the device itself".to_owned(),
+            Client::Gateway(gateway) => format!("its gateway {gateway}"),
+        };
+        Detail::new("session of", text)
+    }
+}
+
+/// The session holder: as the subject says; where it does not say, as the broker's log shows. The unknown observation
+/// where nobody can tell.
+pub(in crate::check) async fn holder(
+    request: &CheckRequest<'_>,
+    probes: &Probes,
+) -> Result<Result<Holder, Observation>, ProbeError> {
+    const TOPOLOGY: Source = Source::from_static("topology");
+    let subject = request.subject();
+    let gateways = |said_by: Source| match &subject.gateway {
+        Some(gateway) => Ok(Holder { client: Client::Gateway(gateway.clone()), own: false, said_by }),
+        None => Err(no_subject("gateway, and its gateway holds the session", said_by)),
+    };
+    match (subject.session, probes.broker()) {
+        (Named::Own, _) => Ok(Ok(Holder::device(request, TOPOLOGY))),
+        (Named::Gateway, _) => Ok(gateways(TOPOLOGY)),
+        // Without a gateway there is nobody else whose session it could be.
+        (Named::NotKnown, None) if subject.gateway.is_none() => Ok(Ok(Holder::device(request, TOPOLOGY))),
+        (Named::NotKnown, None) => Ok(Err(Observation::unknown(
+            UnknownReason::NoAdapter,
+            "broker probe",
+            "whose session carries the device is not known: the subject does not say, and no broker can be asked",
+        ))),
+        (Named::NotKnown, Some(broker)) => {
+            let found = sessions::read(broker.as_ref(), request, request.last(TimeDelta::minutes(1))).await?;
+            Ok(match found {
+                Some(log) if log.own => Ok(Holder::device(request, log.source)),
+                Some(log) => gateways(log.source),
+                None => Err(sessions::nobody(request, broker.source())),
+            })
+        }
+    }
+}
+
+choices! {
+    Whose {
+        Device = "device",
+        Gateway = "gateway",
+    }
+}
+
+/// Whose session carries the device's messages?
+pub(in crate::check) struct SessionHolder;
+
+impl Builtin for SessionHolder {
+    const ID: &'static str = "session-holder";
+    const SCOPE: Scope = Scope::Session;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Whose::domain()
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        Ok(match holder(request, probes).await? {
+            Ok(holder) => {
+                let whose = if holder.own { Whose::Device } else { Whose::Gateway };
+                let details = Details::from_iter([holder.detail()]);
+                Verdict::known(whose.value(), request.now(), details).by(holder.said_by)
+            }
+            Err(unknown) => unknown,
+        })
+    }
+}

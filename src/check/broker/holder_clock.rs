@@ -1,0 +1,211 @@
+use chrono::TimeDelta;
+
+use crate::check::CheckRequest;
+use crate::check::broker::holder::{Holder, holder};
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::ONE_DAY;
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{ClockReading, ClockReadings, ClockRequest, ClockSource, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::format_duration;
+
+/// The widest that local time is away from UTC.
+const WIDEST_ZONE: TimeDelta = TimeDelta::hours(14);
+/// Local times differ from UTC by a multiple of this.
+const ZONE_STEP: i64 = 15 * 60;
+
+choices! {
+    State {
+        Right = "right",
+        Off = "off",
+        TimeZone = "time-zone",
+    }
+}
+
+/// Is the session holder's own clock right?
+pub(in crate::check) struct HolderClock {
+    off_from: TimeDelta,
+}
+
+impl Builtin for HolderClock {
+    const ID: &'static str = "holder-clock";
+    const SCOPE: Scope = Scope::Session;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("off_from", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { off_from: params.duration("off_from")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let broker = adapter(probes.broker(), "broker probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let asked = ClockRequest::new(holder.client.clone(), request.last(ONE_DAY));
+        let readings = broker.clock_readings(&asked).await.map_err(|error| error.by(broker.source()))?;
+        Ok(judge(&readings, &holder, self.off_from, request).by(broker.source()))
+    }
+}
+
+/// The newest request for time or token decides; where there is none, the newest message. It is off from `off_from` on,
+/// or beyond what was allowed for what was refused. A message alone that is off by a time zone, up to 14 hours in steps of
+/// 15 minutes, shows local time and no wrong clock. A clock of the future is evidence here, not an anomaly.
+fn judge(
+    readings: &ClockReadings,
+    holder: &Holder,
+    off_from: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    // Only the platform's own time of receipt must be believed.
+    let (received, ahead): (Vec<_>, Vec<_>) =
+        readings.readings.iter().partition(|reading| request.has_happened(reading.at));
+    let newest = |is: fn(ClockSource) -> bool| {
+        received
+            .iter()
+            .copied()
+            .filter(|reading| is(reading.from))
+            .max_by_key(|reading| (reading.at, reading.from))
+    };
+    let exact = newest(|from| from != ClockSource::Message);
+    let mut details = vec![holder.detail()];
+    let Some(reading) = exact.or_else(|| newest(|from| from == ClockSource::Message)) else {
+        if let Some(reading) = ahead.first() {
+            return Verdict::future("every reading of its clock was received in the future")
+                .with(details.into_iter().chain([when("received", reading.at)]));
+        }
+        return Verdict::undetermined("nobody read a time of its clock").with(details);
+    };
+    let off = offset(reading);
+    details.push(Detail::new(
+        "read in",
+        match reading.from {
+            ClockSource::Message => "a message",
+            ClockSource::Token => "a token",
+            ClockSource::TimeRequest => "a request for time",
+        },
+    ));
+    details.push(when("its clock showed", reading.shown));
+    details.push(when("at", reading.at));
+    details.push(Detail::new("off by", format_duration(off)));
+    let bound = match readings.allowed {
+        Some(allowed) if allowed >= TimeDelta::zero() && allowed < off_from => {
+            details.push(Detail::new("allowed", format_duration(allowed)));
+            off.abs() > allowed
+        }
+        _ => off.abs() >= off_from,
+    };
+    let state = match (bound, exact) {
+        (false, _) => State::Right,
+        (true, None) if is_time_zone(off, request.clock_tolerance()) => State::TimeZone,
+        (true, _) => State::Off,
+    };
+    Verdict::known(state.value(), readings.observed_at, Details::from_iter(details))
+}
+
+fn offset(reading: &ClockReading) -> TimeDelta {
+    reading.shown.signed_duration_since(reading.at)
+}
+
+/// True if it is a multiple of a quarter of an hour, give or take the tolerance, from one hour up to the widest zone.
+fn is_time_zone(off: TimeDelta, tolerance: TimeDelta) -> bool {
+    let seconds = off.abs().num_seconds();
+    let steps = (seconds + ZONE_STEP / 2) / ZONE_STEP;
+    let zone = TimeDelta::seconds(steps.saturating_mul(ZONE_STEP));
+    steps >= 4 && zone <= WIDEST_ZONE && (off.abs() - zone).abs() <= tolerance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, secs};
+    use crate::fact::UnknownReason;
+
+    const HOUR: i64 = 3600;
+
+    fn reading(from: ClockSource, received: i64, off: i64) -> ClockReading {
+        ClockReading::new(at(received), at(received + off), from)
+    }
+
+    fn judged(readings: Vec<ClockReading>, allowed: Option<i64>) -> Verdict {
+        let mut answer = ClockReadings::new(at(NOW)).with_readings(readings);
+        answer.allowed = allowed.map(secs);
+        judge(&answer, &Holder::of_test(true), secs(HOUR), &Asked::new().request())
+    }
+
+    #[test]
+    fn it_is_off_from_its_bound_on_to_either_side() {
+        use ClockSource::{TimeRequest, Token};
+        for (from, off, state) in [
+            (Token, 0, State::Right),
+            (Token, HOUR - 1, State::Right),
+            (Token, HOUR, State::Off),
+            (Token, -HOUR, State::Off),
+            (Token, 1 - HOUR, State::Right),
+            (TimeRequest, 9000, State::Off),
+            (TimeRequest, -86_400 * 365, State::Off),
+        ] {
+            let verdict = judged(vec![reading(from, NOW - 60, off)], None);
+            assert_eq!(verdict.value(), Some(state.value()), "{from:?} {off}");
+        }
+        let mut short = reading(Token, NOW - 60, HOUR);
+        short.shown -= NANO;
+        assert_eq!(judged(vec![short], None).value(), Some(State::Right.value()));
+    }
+
+    #[test]
+    fn what_was_refused_may_allow_less() {
+        for (off, allowed, state) in [
+            (300, Some(300), State::Right),
+            (301, Some(300), State::Off),
+            (-301, Some(300), State::Off),
+            (HOUR, Some(2 * HOUR), State::Off),
+            (301, Some(-5), State::Right),
+        ] {
+            let verdict = judged(vec![reading(ClockSource::Token, NOW - 60, off)], allowed);
+            assert_eq!(verdict.value(), Some(state.value()), "{off} {allowed:?}");
+        }
+    }
+
+    #[test]
+    fn whole_hours_in_messages_alone_are_a_time_zone() {
+        use ClockSource::{Message, TimeRequest, Token};
+        let message = |off| vec![reading(Message, NOW - 60, off)];
+        for (readings, state) in [
+            (message(2 * HOUR), State::TimeZone),
+            (message(2 * HOUR + 30), State::TimeZone),
+            (message(2 * HOUR + 31), State::Off),
+            (message(-5 * HOUR - 29), State::TimeZone),
+            // India and Nepal.
+            (message(5 * HOUR + 1800), State::TimeZone),
+            (message(5 * HOUR + 2700), State::TimeZone),
+            (message(14 * HOUR), State::TimeZone),
+            (message(15 * HOUR), State::Off),
+            (message(5 * HOUR + 600), State::Off),
+            // A token or a request for time is in UTC: it decides.
+            (vec![reading(Message, NOW - 5, 2 * HOUR), reading(Token, NOW - 60, 0)], State::Right),
+            (vec![reading(Message, NOW - 5, 0), reading(Token, NOW - 60, 2 * HOUR)], State::Off),
+            (vec![reading(TimeRequest, NOW - 5, 0), reading(Token, NOW - 60, 2 * HOUR)], State::Right),
+        ] {
+            assert_eq!(judged(readings.clone(), None).value(), Some(state.value()), "{readings:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_read_is_undetermined_and_a_receipt_of_the_future_is_not_believed() {
+        assert_eq!(judged(vec![], None).reason(), Some(UnknownReason::Undetermined));
+        let ahead = reading(ClockSource::Token, NOW + 31, 0);
+        assert_eq!(judged(vec![ahead], None).reason(), Some(UnknownReason::Future));
+        // What the clock showed may lie in the future: that is the evidence.
+        let shown = reading(ClockSource::Token, NOW + 30, 86_400);
+        assert_eq!(judged(vec![shown], None).value(), Some(State::Off.value()));
+    }
+}

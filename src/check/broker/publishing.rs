@@ -1,0 +1,235 @@
+use chrono::TimeDelta;
+
+use crate::check::CheckRequest;
+use crate::check::broker::holder::{Holder, holder};
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::window::not_covered;
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{ClientPublishing, MessageCounts, ProbeError, Probes, PublishingRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        RefusedByAcl = "refused-by-acl",
+        DroppedByQuota = "dropped-by-quota",
+        ThisDevice = "this-device",
+        NothingOfItsOwn = "nothing-of-its-own",
+        OtherDevices = "other-devices",
+        OnlyItself = "only-itself",
+        Nothing = "nothing",
+        NotEvenHeartbeats = "not-even-heartbeats",
+    }
+}
+
+/// What does the session holder publish, as the broker counts it?
+pub(in crate::check) struct Publishing {
+    within: TimeDelta,
+}
+
+impl Builtin for Publishing {
+    const ID: &'static str = "publishing";
+    const SCOPE: Scope = Scope::Session;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { within: params.duration("within")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let broker = adapter(probes.broker(), "broker probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let device = request.subject().device.clone();
+        let asked = PublishingRequest::new(holder.client.clone(), device, request.last(self.within));
+        let counts = broker.publishing(&asked).await.map_err(|error| error.by(broker.source()))?;
+        Ok(judge(&counts, &holder, self.within, request).by(broker.source()))
+    }
+}
+
+/// In this order: messages of this device are refused, dropped, or accepted; then of a device's own session: nothing; of
+/// a gateway's: others, only itself, nothing though it sends heartbeats when well, nothing.
+///
+/// What was refused or dropped counts only where it is of this device: of its own session all is; of a gateway's where
+/// the broker counts the device apart, or nothing of the whole session was accepted.
+fn judge(
+    counts: &ClientPublishing,
+    holder: &Holder,
+    within: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let mut details = vec![holder.detail()];
+    for (name, part) in [
+        ("of this device", &counts.device),
+        ("of other devices", &counts.others),
+        ("about itself", &counts.itself),
+        ("in all", &counts.all),
+    ] {
+        details.extend(part.as_ref().map(|part| Detail::new(name, written(part))));
+    }
+    let of_device = match (&counts.device, &counts.all) {
+        (Some(device), _) => Some(device),
+        (None, Some(all)) if holder.own || all.accepted == 0 => Some(all),
+        _ => None,
+    };
+    details.extend(of_device.and_then(|device| device.last_accepted).map(|at| when("last accepted", at)));
+    let known = |state: State, details: Vec<Detail>| {
+        Verdict::known(state.value(), counts.observed_at, Details::from_iter(details))
+    };
+    let Some(device) = of_device else {
+        return Verdict::undetermined("the broker does not count the messages of this device apart")
+            .with(details);
+    };
+    if device.refused_by_acl > 0 {
+        return known(State::RefusedByAcl, details);
+    }
+    if device.dropped_by_quota > 0 {
+        return known(State::DroppedByQuota, details);
+    }
+    if device.accepted > 0 {
+        if let Some(last) = device.last_accepted.filter(|last| !request.has_happened(*last)) {
+            return Verdict::future(format!("its last message at the broker is dated in the future: {last}"))
+                .with(details);
+        }
+        return known(State::ThisDevice, details);
+    }
+    // From here on it must be certain that nothing came.
+    let asked = request.last(within);
+    if let Some(missing) = not_covered(asked, counts.covers) {
+        return Verdict::stale(missing).with(details);
+    }
+    if holder.own {
+        return known(State::NothingOfItsOwn, details);
+    }
+    let accepted = |part: &Option<MessageCounts>| part.as_ref().map(|part| part.accepted);
+    let (all, itself) = (accepted(&counts.all), accepted(&counts.itself));
+    let others = accepted(&counts.others).or_else(|| all?.checked_sub(itself?));
+    let state = match (others, itself, all) {
+        (Some(1..), _, _) => State::OtherDevices,
+        (_, _, Some(0)) | (Some(0), Some(0), _) => match counts.sends_heartbeats {
+            Some(true) => State::NotEvenHeartbeats,
+            _ => State::Nothing,
+        },
+        (Some(0), Some(1..), _) => State::OnlyItself,
+        _ => {
+            let why =
+                "the broker does not tell messages of other devices from those of the gateway about itself";
+            return Verdict::undetermined(why).with(details);
+        }
+    };
+    known(state, details)
+}
+
+fn written(counts: &MessageCounts) -> String {
+    let mut text = format!("{} accepted", counts.accepted);
+    for (count, what) in [(counts.refused_by_acl, "refused by ACL"), (counts.dropped_by_quota, "dropped")] {
+        if count > 0 {
+            text += &format!(", {count} {what}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NOW, at, period, secs};
+    use crate::fact::UnknownReason;
+
+    fn answer() -> ClientPublishing {
+        ClientPublishing::new(at(NOW), period(NOW - 300, NOW))
+    }
+
+    fn some(accepted: u64) -> MessageCounts {
+        MessageCounts::new(accepted)
+    }
+
+    fn judged(counts: &ClientPublishing, own: bool) -> Verdict {
+        judge(counts, &Holder::of_test(own), secs(300), &Asked::new().request())
+    }
+
+    #[test]
+    fn the_counts_of_a_gateway_decide_in_their_order() {
+        let refused = || some(0).with_refused_by_acl(1);
+        let dropped = || some(0).with_dropped_by_quota(1);
+        for (counts, state) in [
+            (answer().with_device(refused().with_dropped_by_quota(5)), State::RefusedByAcl),
+            (answer().with_device(some(9).with_refused_by_acl(1)), State::RefusedByAcl),
+            (answer().with_device(dropped()).with_others(some(40)), State::DroppedByQuota),
+            (answer().with_device(some(1)).with_others(some(40)), State::ThisDevice),
+            (answer().with_device(some(0)).with_others(some(1)), State::OtherDevices),
+            (answer().with_device(some(0)).with_all(some(9)).with_itself(some(8)), State::OtherDevices),
+            (answer().with_device(some(0)).with_all(some(9)).with_itself(some(9)), State::OnlyItself),
+            (answer().with_device(some(0)).with_others(some(0)).with_itself(some(3)), State::OnlyItself),
+            (answer().with_device(some(0)).with_others(some(0)).with_itself(some(0)), State::Nothing),
+            (answer().with_all(some(0)), State::Nothing),
+            (answer().with_all(some(0)).with_sends_heartbeats(false), State::Nothing),
+            (answer().with_all(some(0)).with_sends_heartbeats(true), State::NotEvenHeartbeats),
+            // Everything of the session is refused: so is what is of this device.
+            (answer().with_all(refused()), State::RefusedByAcl),
+            (answer().with_all(dropped()), State::DroppedByQuota),
+            // What is refused of others says nothing of this device.
+            (answer().with_device(some(0)).with_others(some(5).with_refused_by_acl(3)), State::OtherDevices),
+        ] {
+            assert_eq!(judged(&counts, false).value(), Some(state.value()), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn all_of_an_own_session_is_of_the_device() {
+        for (counts, state) in [
+            (answer().with_all(some(0)), State::NothingOfItsOwn),
+            (answer().with_device(some(0)), State::NothingOfItsOwn),
+            (answer().with_all(some(1)), State::ThisDevice),
+            (answer().with_all(some(1).with_refused_by_acl(1)), State::RefusedByAcl),
+            (answer().with_all(some(7)).with_device(some(0)), State::NothingOfItsOwn),
+        ] {
+            assert_eq!(judged(&counts, true).value(), Some(state.value()), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_counted_apart_is_undetermined() {
+        for counts in [
+            answer(),
+            answer().with_others(some(40)),
+            answer().with_all(some(40)),
+            answer().with_all(some(40).with_refused_by_acl(3)),
+            answer().with_device(some(0)),
+            answer().with_device(some(0)).with_all(some(9)),
+            answer().with_device(some(0)).with_others(some(0)),
+            answer().with_device(some(0)).with_all(some(3)).with_itself(some(4)),
+        ] {
+            assert_eq!(judged(&counts, false).reason(), Some(UnknownReason::Undetermined), "{counts:?}");
+        }
+        assert_eq!(judged(&answer(), true).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn nothing_needs_counts_that_cover() {
+        let mut counts = answer().with_all(some(0));
+        counts.covers = period(NOW - 299, NOW);
+        assert_eq!(judged(&counts, true).reason(), Some(UnknownReason::Stale));
+        let mut counts = answer().with_all(some(1));
+        counts.covers = period(NOW - 299, NOW);
+        assert_eq!(judged(&counts, true).value(), Some(State::ThisDevice.value()));
+    }
+
+    #[test]
+    fn a_message_of_the_future_is_not_fresh() {
+        for (last, known) in [(NOW + 30, true), (NOW + 31, false)] {
+            let verdict = judged(&answer().with_device(some(1).with_last_accepted(at(last))), false);
+            assert_eq!(verdict.value().is_some(), known);
+            assert_eq!(verdict.reason(), (!known).then_some(UnknownReason::Future));
+        }
+    }
+}

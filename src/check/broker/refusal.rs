@@ -1,0 +1,245 @@
+use chrono::TimeDelta;
+
+use super::broker_connect::{asked_period, last_receipt, last_seen};
+use super::sessions::{self, Events, SessionLog};
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{
+    BrokerHealth, ConnectionEvent, ConnectionEventKind, PlatformRequest, ProbeError, Probes, RefusalReason,
+};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    Why {
+        Certificate = "certificate",
+        Trust = "trust",
+        Credentials = "credentials",
+        NotAllowed = "not-allowed",
+        Unavailable = "unavailable",
+        UnavailableBefore = "unavailable-before",
+        NoReason = "no-reason",
+    }
+}
+
+/// Why did the broker refuse the session holder?
+pub(in crate::check) struct Refusal {
+    recent: TimeDelta,
+}
+
+impl Builtin for Refusal {
+    const ID: &'static str = "refusal";
+    const SCOPE: Scope = Scope::Session;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("recent", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Why::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { recent: params.duration("recent")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let broker = adapter(probes.broker(), "broker probe")?;
+        let last_seen = last_seen(request, probes).await?;
+        // The period of `broker-connect`, which found the refusal.
+        let asked = asked_period(last_receipt(last_seen.as_ref()), self.recent, request);
+        let Some(sessions) = sessions::read(broker, request, asked).await? else {
+            return Ok(sessions::nobody(request, broker.source()));
+        };
+        let health = match probes.platform() {
+            Some(platform) if is_for_want_of_capacity(&sessions, request) => {
+                let subject = request.subject();
+                let mut asked = PlatformRequest::new(subject.device.clone());
+                asked.gateway.clone_from(&subject.gateway);
+                asked.site.clone_from(&subject.site);
+                Some(platform.broker_health(&asked).await.map_err(|error| error.by(platform.source()))?)
+            }
+            _ => None,
+        };
+        Ok(judge(&sessions, health.as_ref(), request).by(sessions.source.clone()))
+    }
+}
+
+/// What a refusal is about; `None`: it gives no reason.
+const fn about(reason: RefusalReason) -> Option<Why> {
+    use RefusalReason as R;
+    Some(match reason {
+        R::NoCertificate | R::CertificateExpired | R::CertificateRevoked | R::CertificateNotYetValid => {
+            Why::Certificate
+        }
+        R::UnknownCa | R::ServerCertificateRejected => Why::Trust,
+        R::AuthError => Why::Credentials,
+        R::Forbidden
+        | R::DuplicateClientId
+        | R::ClientIdRejected
+        | R::ProtocolError
+        | R::NotSupported
+        | R::PacketTooLarge => Why::NotAllowed,
+        R::Throttled | R::ServerUnavailable | R::QuotaExceeded | R::ServerMoved => Why::Unavailable,
+        R::TlsError | R::Unspecified => return None,
+    })
+}
+
+/// The refusals since the last accepted CONNECT, the newest first.
+fn refusals<'a>(events: &'a Events<'_>) -> impl Iterator<Item = (&'a ConnectionEvent, RefusalReason)> {
+    events.iter().rev().take_while(|event| event.kind != ConnectionEventKind::Accepted).filter_map(|event| {
+        match event.kind {
+            ConnectionEventKind::Refused(reason) => Some((event, reason)),
+            _ => None,
+        }
+    })
+}
+
+fn is_for_want_of_capacity(sessions: &SessionLog, request: &CheckRequest<'_>) -> bool {
+    let events = Events::with_future_as_now(&sessions.log, request);
+    refusals(&events).find_map(|(_, reason)| about(reason)) == Some(Why::Unavailable)
+}
+
+/// The newest refusal that gives a reason decides: the TLS endpoint in front of a broker often knows it, and the broker
+/// itself does not. Where the broker had no capacity, it is asked whether it takes connections now.
+fn judge(sessions: &SessionLog, health: Option<&BrokerHealth>, request: &CheckRequest<'_>) -> Verdict {
+    let of = |events: &Events<'_>| judge_events(events, sessions, health);
+    let believed = of(&Events::of(&sessions.log, request));
+    let counted = of(&Events::with_future_as_now(&sessions.log, request));
+    Verdict::despite_future(believed, &counted, sessions::ahead(&sessions.log, request))
+}
+
+fn judge_events(events: &Events<'_>, sessions: &SessionLog, health: Option<&BrokerHealth>) -> Verdict {
+    let mut details = vec![sessions.holder()];
+    let Some((newest, _)) = refusals(events).next() else {
+        return Verdict::undetermined("no CONNECT was refused since the last that was accepted")
+            .with(details);
+    };
+    details.push(when("last refused", newest.at));
+    let told = refusals(events).find_map(|(event, reason)| Some((event, reason, about(reason)?)));
+    let (reason, why) = match told {
+        Some((event, reason, why)) => {
+            details.extend(event.text.as_deref().map(|text| Detail::new("broker's words", text)));
+            (reason, why)
+        }
+        None => {
+            details.extend(newest.text.as_deref().map(|text| Detail::new("broker's words", text)));
+            (RefusalReason::Unspecified, Why::NoReason)
+        }
+    };
+    details.push(Detail::new("refused with", reason.name()));
+    let log_at = sessions.log.observed_at;
+    let known = |why: Why, observed_at, details: Vec<Detail>| {
+        Verdict::known(why.value(), observed_at, Details::from_iter(details))
+    };
+    if why != Why::Unavailable {
+        return known(why, log_at, details);
+    }
+    match health.and_then(|health| Some((health.observed_at, health.takes_connections?))) {
+        Some((at, takes)) => {
+            details.push(Detail::new("takes connections now", if takes { "yes" } else { "no" }));
+            let why = if takes { Why::UnavailableBefore } else { Why::Unavailable };
+            known(why, log_at.min(at), details)
+        }
+        None => {
+            Verdict::undetermined("nobody could say whether the broker takes connections now").with(details)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NOW, at, period};
+    use crate::fact::{Source, UnknownReason};
+    use crate::probe::ConnectionLog;
+
+    fn refused(seconds: i64, reason: RefusalReason) -> ConnectionEvent {
+        ConnectionEvent::refused(at(seconds), reason)
+    }
+
+    fn judged(events: Vec<ConnectionEvent>, takes: Option<bool>) -> Verdict {
+        let log = ConnectionLog::new(at(NOW), period(NOW - 9000, NOW)).with_events(events);
+        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
+        let mut health = BrokerHealth::new(at(NOW));
+        health.takes_connections = takes;
+        judge(&sessions, Some(&health), &Asked::new().request())
+    }
+
+    #[test]
+    fn each_reason_is_about_one_thing() {
+        use RefusalReason as R;
+        for (reason, why) in [
+            (R::NoCertificate, Why::Certificate),
+            (R::CertificateExpired, Why::Certificate),
+            (R::CertificateRevoked, Why::Certificate),
+            (R::CertificateNotYetValid, Why::Certificate),
+            (R::UnknownCa, Why::Trust),
+            (R::ServerCertificateRejected, Why::Trust),
+            (R::AuthError, Why::Credentials),
+            (R::Forbidden, Why::NotAllowed),
+            (R::DuplicateClientId, Why::NotAllowed),
+            (R::ClientIdRejected, Why::NotAllowed),
+            (R::ProtocolError, Why::NotAllowed),
+            (R::NotSupported, Why::NotAllowed),
+            (R::PacketTooLarge, Why::NotAllowed),
+            (R::Throttled, Why::Unavailable),
+            (R::ServerUnavailable, Why::Unavailable),
+            (R::QuotaExceeded, Why::Unavailable),
+            (R::ServerMoved, Why::Unavailable),
+            (R::TlsError, Why::NoReason),
+            (R::Unspecified, Why::NoReason),
+        ] {
+            let verdict = judged(vec![refused(NOW - 5, reason)], Some(false));
+            assert_eq!(verdict.value(), Some(why.value()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_takes_connections_now_was_unavailable_before() {
+        let busy = || vec![refused(NOW - 5, RefusalReason::ServerUnavailable)];
+        assert_eq!(judged(busy(), Some(true)).value(), Some(Why::UnavailableBefore.value()));
+        assert_eq!(judged(busy(), Some(false)).value(), Some(Why::Unavailable.value()));
+        assert_eq!(judged(busy(), None).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn the_newest_refusal_with_a_reason_since_the_last_connect_decides() {
+        use RefusalReason::{AuthError, CertificateExpired, Unspecified};
+        for (events, why) in [
+            (
+                vec![refused(NOW - 5, Unspecified), refused(NOW - 6, CertificateExpired)],
+                Some(Why::Certificate),
+            ),
+            (vec![refused(NOW - 6, AuthError), refused(NOW - 5, CertificateExpired)], Some(Why::Certificate)),
+            (vec![refused(NOW - 5, AuthError), refused(NOW - 6, CertificateExpired)], Some(Why::Credentials)),
+            (
+                vec![
+                    refused(NOW - 9, AuthError),
+                    ConnectionEvent::accepted(at(NOW - 7)),
+                    refused(NOW - 5, Unspecified),
+                ],
+                Some(Why::NoReason),
+            ),
+            (vec![refused(NOW - 9, AuthError), ConnectionEvent::accepted(at(NOW - 7))], None),
+            (vec![], None),
+        ] {
+            let verdict = judged(events.clone(), None);
+            assert_eq!(verdict.value(), why.map(Why::value), "{events:?}");
+        }
+    }
+
+    #[test]
+    fn the_brokers_own_words_are_kept() {
+        let event = refused(NOW - 5, RefusalReason::AuthError).with_text("bad_username_or_password");
+        let verdict = judged(vec![event], None);
+        assert_eq!(verdict.details().find("broker's words"), Some("bad_username_or_password"));
+    }
+
+    #[test]
+    fn a_refusal_of_the_future_is_not_dropped() {
+        let verdict = judged(vec![refused(NOW + 31, RefusalReason::AuthError)], None);
+        assert_eq!(verdict.reason(), Some(UnknownReason::Future));
+    }
+}

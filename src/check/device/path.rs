@@ -1,0 +1,175 @@
+//! What a try of the way to a device shows.
+
+use crate::check::CheckRequest;
+use crate::check::judge::{Verdict, choices};
+use crate::fact::{Detail, Details};
+use crate::probe::{
+    DevicePath, DevicePathRequest, NetworkProbe, PathTried, PortReply, ProbeError, Replier, Vantage,
+};
+
+choices! {
+    /// How far a try of the way to a device came.
+    Reach {
+        Answers = "answers",
+        PortRefused = "port-refused",
+        PortSilent = "port-silent",
+        SegmentOnly = "segment-only",
+        SegmentUnknown = "segment-unknown",
+        Nobody = "nobody",
+    }
+}
+
+/// Tries the way to the device from there.
+pub(in crate::check) async fn device_path(
+    probe: &dyn NetworkProbe,
+    from: Vantage,
+    request: &CheckRequest<'_>,
+) -> Result<DevicePath, ProbeError> {
+    let asked = DevicePathRequest::new(from, request.subject().device.clone());
+    probe.device_path(&asked).await.map_err(|error| error.by(probe.source()))
+}
+
+/// From where the way to the device is tried: its gateway, else its site, else from anywhere.
+pub(in crate::check) fn vantage(request: &CheckRequest<'_>) -> Vantage {
+    let subject = request.subject();
+    match (&subject.gateway, &subject.site) {
+        (Some(gateway), _) => Vantage::Gateway(gateway.clone()),
+        (None, Some(site)) => Vantage::Site(site.clone()),
+        (None, None) => Vantage::Anywhere,
+    }
+}
+
+/// How far it came; the reason where that does not show.
+///
+/// - answers: the port of its protocol took the connection; of a device that listens nowhere: it answers at all;
+/// - port refused, port silent: it answers otherwise;
+/// - segment only, segment unknown, nobody: it does not answer at all.
+pub(in crate::check) fn reach(path: &DevicePath) -> Result<Reach, &'static str> {
+    use PortReply::{Answered, ListensNowhere, NotTried, Refused, Silent};
+    match (path.port, path.otherwise) {
+        (Answered, _) | (ListensNowhere, Some(true)) => Ok(Reach::Answers),
+        (Refused, _) => Ok(Reach::PortRefused),
+        (Silent, Some(true)) => Ok(Reach::PortSilent),
+        (NotTried, Some(true)) => Err("it answers a ping, and nobody tried the port of its protocol"),
+        (Silent | ListensNowhere | NotTried, Some(false)) => Ok(match path.segment {
+            Some(true) => Reach::SegmentOnly,
+            Some(false) => Reach::Nobody,
+            None => Reach::SegmentUnknown,
+        }),
+        (Silent, None) => Err("its port is silent, and nobody tried whether it answers otherwise"),
+        (ListensNowhere | NotTried, None) => Err("nobody tried whether it answers"),
+    }
+}
+
+/// True if the device itself replied, and so has power.
+pub(in crate::check) fn proves_power(path: &DevicePath) -> bool {
+    let replied =
+        matches!(path.port, PortReply::Answered | PortReply::Refused) || path.otherwise == Some(true);
+    replied && path.replier == Replier::Device
+}
+
+/// What was tried, for the person who reads the trace.
+pub(in crate::check) fn details(path: &DevicePath) -> Vec<Detail> {
+    let mut details = vec![Detail::new(
+        "port",
+        match path.port {
+            PortReply::Answered => "answered",
+            PortReply::Refused => "refused",
+            PortReply::Silent => "silent",
+            PortReply::ListensNowhere => "it listens on none",
+            PortReply::NotTried => "not tried",
+        },
+    )];
+    let yes_no = |name: &'static str, fact: Option<bool>, yes: &'static str, no: &'static str| {
+        fact.map(|fact| Detail::new(name, if fact { yes } else { no }))
+    };
+    details.extend(yes_no("otherwise", path.otherwise, "answered", "no answer"));
+    details.extend(yes_no("segment", path.segment, "works", "silent"));
+    details.extend(yes_no("carrier", path.held_by_carrier, "holds it back", "does not hold it back"));
+    details.extend(match path.replier {
+        Replier::Device => Some(Detail::new("replied", "the device itself")),
+        Replier::FedOtherwise => Some(Detail::new("replied", "a module that is fed otherwise")),
+        Replier::NotKnown => None,
+    });
+    details.extend(paths(&path.tried));
+    details
+}
+
+/// The verdict of a reach.
+pub(in crate::check) fn verdict(path: &DevicePath) -> Verdict {
+    match reach(path) {
+        Ok(reach) => Verdict::known(reach.value(), path.observed_at, Details::from_iter(details(path))),
+        Err(why) => Verdict::undetermined(why).with(details(path)),
+    }
+}
+
+/// The ways that answered and those that did not, by name.
+pub(in crate::check) fn paths(tried: &[PathTried]) -> Vec<Detail> {
+    let names = |answered: bool| {
+        let names: Vec<_> =
+            tried.iter().filter(|path| path.answered == answered).map(|path| &*path.name).collect();
+        names.join(", ")
+    };
+    [("answered", names(true)), ("no answer", names(false))]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(name, names)| Detail::new(name, names))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{NOW, at};
+
+    fn path(port: PortReply, otherwise: Option<bool>, segment: Option<bool>) -> DevicePath {
+        let mut path = DevicePath::new(at(NOW)).with_port(port);
+        (path.otherwise, path.segment) = (otherwise, segment);
+        path
+    }
+
+    #[test]
+    fn each_reply_leads_to_its_reach() {
+        use PortReply::{Answered, ListensNowhere, NotTried, Refused, Silent};
+        let (yes, no) = (Some(true), Some(false));
+        for (port, otherwise, segment, expected) in [
+            (Answered, None, None, Some(Reach::Answers)),
+            (Answered, no, no, Some(Reach::Answers)),
+            (ListensNowhere, yes, None, Some(Reach::Answers)),
+            (Refused, None, None, Some(Reach::PortRefused)),
+            (Refused, no, no, Some(Reach::PortRefused)),
+            (Silent, yes, None, Some(Reach::PortSilent)),
+            (Silent, yes, no, Some(Reach::PortSilent)),
+            (Silent, no, yes, Some(Reach::SegmentOnly)),
+            (Silent, no, None, Some(Reach::SegmentUnknown)),
+            (Silent, no, no, Some(Reach::Nobody)),
+            (NotTried, no, no, Some(Reach::Nobody)),
+            (ListensNowhere, no, yes, Some(Reach::SegmentOnly)),
+            (ListensNowhere, no, None, Some(Reach::SegmentUnknown)),
+            (NotTried, yes, None, None),
+            (Silent, None, yes, None),
+            (Silent, None, no, None),
+            (NotTried, None, None, None),
+            (ListensNowhere, None, yes, None),
+        ] {
+            let path = path(port, otherwise, segment);
+            assert_eq!(reach(&path).ok(), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_reply_of_the_device_itself_proves_power() {
+        use PortReply::{Answered, Refused, Silent};
+        for (port, otherwise, replier, proof) in [
+            (Answered, None, Replier::Device, true),
+            (Refused, None, Replier::Device, true),
+            (Silent, Some(true), Replier::Device, true),
+            (Silent, Some(false), Replier::Device, false),
+            (Answered, None, Replier::FedOtherwise, false),
+            (Answered, None, Replier::NotKnown, false),
+        ] {
+            let path = path(port, otherwise, None).with_replier(replier);
+            assert_eq!(proves_power(&path), proof, "{path:?}");
+        }
+    }
+}

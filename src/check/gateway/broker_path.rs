@@ -1,0 +1,120 @@
+use crate::check::CheckRequest;
+use crate::check::broker::holder::{Holder, holder};
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices};
+use crate::check::param::{Given, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{BrokerPath as Facts, BrokerPathRequest, PortReply, ProbeError, Probes, TlsOutcome};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        Open = "open",
+        Closed = "closed",
+        TlsTimeout = "tls-timeout",
+        TlsAlert = "tls-alert",
+    }
+}
+
+/// Can the session holder reach the broker: name, port, TLS?
+pub(in crate::check) struct BrokerPath;
+
+impl Builtin for BrokerPath {
+    const ID: &'static str = "broker-path";
+    const SCOPE: Scope = Scope::Session;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.network(), "network probe")?;
+        let holder = match holder(request, probes).await? {
+            Ok(holder) => holder,
+            Err(unknown) => return Ok(unknown),
+        };
+        let asked = BrokerPathRequest::new(holder.client.clone());
+        let facts = probe.broker_path(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&facts, &holder).by(probe.source()))
+    }
+}
+
+/// The furthest that the try came decides. One that did not go the way of the holder's messages shows nothing, whatever
+/// it found.
+fn judge(facts: &Facts, holder: &Holder) -> Verdict {
+    let mut details = vec![holder.detail()];
+    details.extend(
+        facts.name.map(|name| Detail::new("name", if name { "resolves" } else { "does not resolve" })),
+    );
+    details.extend(facts.error.as_deref().map(|error| Detail::new("error", error)));
+    if !facts.same_way {
+        let why = "the broker was tried over another way than the holder's messages take";
+        return Verdict::undetermined(why).with(details);
+    }
+    let state = match (facts.name, facts.port, facts.tls) {
+        (_, _, TlsOutcome::Completed) => State::Open,
+        (_, _, TlsOutcome::TimedOut) => State::TlsTimeout,
+        (_, _, TlsOutcome::Alert) => State::TlsAlert,
+        (_, PortReply::Answered, TlsOutcome::NotUsed) => State::Open,
+        (_, PortReply::Refused | PortReply::Silent, _) | (Some(false), _, _) => State::Closed,
+        (_, PortReply::Answered, TlsOutcome::NotTried) => {
+            return Verdict::undetermined("the broker's port answers, and nobody tried TLS").with(details);
+        }
+        _ => return Verdict::undetermined("nobody tried the broker's port").with(details),
+    };
+    Verdict::known(state.value(), facts.observed_at, Details::from_iter(details))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{NOW, at};
+    use crate::fact::UnknownReason;
+
+    fn facts() -> Facts {
+        Facts::new(at(NOW), true)
+    }
+
+    fn judged(facts: &Facts) -> Verdict {
+        judge(facts, &Holder::of_test(false))
+    }
+
+    #[test]
+    fn the_furthest_step_decides() {
+        use PortReply::{Answered, Refused, Silent};
+        use TlsOutcome::{Alert, Completed, NotUsed, TimedOut};
+        for (facts, state) in [
+            (facts().with_name(true).with_port(Answered).with_tls(Completed), State::Open),
+            (facts().with_port(Answered).with_tls(NotUsed), State::Open),
+            (facts().with_name(false), State::Closed),
+            (facts().with_name(true).with_port(Refused), State::Closed),
+            (facts().with_name(true).with_port(Silent), State::Closed),
+            (facts().with_port(Answered).with_tls(TimedOut), State::TlsTimeout),
+            (facts().with_port(Answered).with_tls(Alert), State::TlsAlert),
+        ] {
+            assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_try_over_another_way_or_an_unfinished_one_shows_nothing() {
+        let another = Facts::new(at(NOW), false);
+        for facts in [
+            facts(),
+            facts().with_name(true),
+            facts().with_port(PortReply::Answered),
+            facts().with_tls(TlsOutcome::NotUsed),
+            another.clone().with_tls(TlsOutcome::Completed),
+            another.with_port(PortReply::Silent),
+        ] {
+            assert_eq!(judged(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::check::CheckRequest;
+use crate::check::broker::broker_connect::last_seen;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, moment, no_subject, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
+use crate::probe::{Endpoint, GatewayHealth, HealthRequest, LastSeenAnswer, ProbeError, Probes};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+use crate::time::saturating_add;
+
+/// Did the gateway go away before the device fell silent? A gateway that was alive after the device's next message was due
+/// did not cause the silence by going away.
+pub(in crate::check) struct GatewayWentFirst {
+    margin: TimeDelta,
+}
+
+impl Builtin for GatewayWentFirst {
+    const ID: &'static str = "gateway-went-first";
+    const SCOPE: Scope = Scope::Gateway;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("margin", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { margin: params.duration("margin")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.gateway(), "gateway probe")?;
+        let Some(gateway) = &request.subject().gateway else {
+            return Ok(no_subject("gateway", probe.source()));
+        };
+        adapter(probes.device(), "device probe")?;
+        let seen = last_seen(request, probes).await?;
+        let asked = HealthRequest::new(gateway.clone());
+        let health = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&health, seen.as_ref(), self.margin, request).by(probe.source()))
+    }
+}
+
+/// Yes: its last sign of life is at most `margin` later than the device's next message was due. Without an interval, as of
+/// a device that reports by exception, nobody knows when that was. Signs of life after a restart say nothing of before.
+fn judge(
+    health: &GatewayHealth,
+    seen: Option<&LastSeenAnswer>,
+    margin: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let interval = request.subject().reporting_interval();
+    if interval.is_zero() {
+        return Verdict::undetermined(
+            "the device has no reporting interval: nobody knows when its message was due",
+        );
+    }
+    let Some(last) = seen.and_then(|seen| seen.last_receipt) else {
+        return Verdict::undetermined("the device was never seen");
+    };
+    let due = saturating_add(last, interval);
+    let mut details = vec![when("next message due", due)];
+    if !request.has_happened(last) {
+        return Verdict::future(format!("the last message is dated in the future: {}", moment(last)));
+    }
+    if let Some(at) = health.started_at.filter(|at| *at > due) {
+        details.push(when("started", at));
+        return Verdict::undetermined(
+            "the gateway was started since: what was seen of it later says nothing of before",
+        )
+        .with(details);
+    }
+    let Some((sign, at)) = last_sign_of_life(health) else {
+        return Verdict::undetermined("nobody knows when the gateway was last alive").with(details);
+    };
+    details.push(Detail::new("gateway last alive", format!("{sign} at {}", moment(at))));
+    if !request.has_happened(at) {
+        return Verdict::future("its last sign of life is dated in the future").with(details);
+    }
+    let went_first = at <= saturating_add(due, margin);
+    // Without its start, a sign of life since the act may be one after a restart.
+    if !went_first && health.started_at.is_none() && at >= request.since() && request.since() > due {
+        return Verdict::undetermined("the gateway may have been restarted since").with(details);
+    }
+    Verdict::known(Value::Flag(went_first), health.observed_at, Details::from_iter(details))
+}
+
+fn last_sign_of_life(health: &GatewayHealth) -> Option<(&'static str, DateTime<Utc>)> {
+    let answered = health.endpoint == Endpoint::Answers || health.paths.iter().any(|path| path.answered);
+    let answer = answered.then_some(("answer", health.observed_at));
+    let heartbeat = health.last_heartbeat.map(|at| ("heartbeat", at));
+    answer.into_iter().chain(heartbeat).max_by_key(|(_, at)| *at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, secs};
+    use crate::fact::UnknownReason;
+
+    /// It was last seen an hour ago and reports every minute.
+    const DUE: i64 = NOW - 3540;
+
+    fn judged(health: &GatewayHealth, interval: i64) -> Verdict {
+        let mut asked = Asked::new();
+        asked.subject = asked.subject.with_reporting_interval(secs(interval));
+        let seen = LastSeenAnswer::new(at(NOW)).with_last_receipt(at(NOW - 3600));
+        judge(health, Some(&seen), secs(60), &asked.request())
+    }
+
+    fn beat(at: DateTime<Utc>) -> GatewayHealth {
+        GatewayHealth::new(crate::check::testing::at(NOW))
+            .with_last_heartbeat(at)
+            .with_started_at(crate::check::testing::at(0))
+    }
+
+    #[test]
+    fn the_margin_is_judged_to_the_nanosecond() {
+        for (last, first) in [
+            (at(NOW - 9000), true),
+            (at(DUE), true),
+            (at(DUE + 60), true),
+            (at(DUE + 60) + NANO, false),
+            (at(NOW), false),
+        ] {
+            assert_eq!(judged(&beat(last), 60).value(), Some(Value::Flag(first)), "{last}");
+        }
+        let answers = GatewayHealth::new(at(NOW)).with_started_at(at(0)).with_endpoint(Endpoint::Answers);
+        assert_eq!(judged(&answers, 60).value(), Some(Value::Flag(false)));
+    }
+
+    #[test]
+    fn what_does_not_show_it_is_undetermined() {
+        let none = GatewayHealth::new(at(NOW));
+        assert_eq!(judged(&none, 60).reason(), Some(UnknownReason::Undetermined));
+        // Without an interval the rule says nothing.
+        assert_eq!(judged(&beat(at(NOW - 5)), 0).reason(), Some(UnknownReason::Undetermined));
+        // It was restarted since: that it lives now says nothing of before.
+        let restarted = beat(at(NOW - 5)).with_started_at(at(NOW - 900));
+        assert_eq!(judged(&restarted, 60).reason(), Some(UnknownReason::Undetermined));
+        // The act was at NOW - 600, and nobody knows when it was started.
+        let untold = GatewayHealth::new(at(NOW)).with_last_heartbeat(at(NOW - 500));
+        assert_eq!(judged(&untold, 60).reason(), Some(UnknownReason::Undetermined));
+        let before = GatewayHealth::new(at(NOW)).with_last_heartbeat(at(NOW - 601));
+        assert_eq!(judged(&before, 60).value(), Some(Value::Flag(false)));
+        assert_eq!(judged(&beat(at(NOW + 31)), 60).reason(), Some(UnknownReason::Future));
+    }
+}

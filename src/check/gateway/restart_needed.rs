@@ -1,0 +1,134 @@
+use chrono::TimeDelta;
+
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::device::device_back::{messages_are_back, since_alert};
+use crate::check::judge::{Verdict, adapter, choices, no_subject, when};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{GatewayHealth, HealthRequest, ProbeError, Probes, Receipts};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        Needed = "needed",
+        DeviceBack = "device-back",
+        Restarted = "restarted",
+    }
+}
+
+/// Is the restart of the gateway still needed?
+pub(in crate::check) struct RestartNeeded {
+    seen_within: TimeDelta,
+}
+
+impl Builtin for RestartNeeded {
+    const ID: &'static str = "restart-needed";
+    const SCOPE: Scope = Scope::Gateway;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("seen_within", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { seen_within: params.duration("seen_within")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.gateway(), "gateway probe")?;
+        let Some(gateway) = &request.subject().gateway else {
+            return Ok(no_subject("gateway", probe.source()));
+        };
+        let device = adapter(probes.device(), "device probe")?;
+        let receipts = since_alert(device, request).await?;
+        let asked = HealthRequest::new(gateway.clone());
+        let health = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&receipts, &health, self.seen_within, request).by(probe.source()))
+    }
+}
+
+/// In this order: the device is back; the gateway was started since it was last asked about (since the last wait or act,
+/// else since the diagnosis began); needed.
+fn judge(
+    receipts: &Receipts,
+    health: &GatewayHealth,
+    seen_within: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Verdict {
+    let messages = messages_are_back(receipts, seen_within, request);
+    let started = health.started_at.filter(|at| *at >= request.since());
+    let older = receipts.observed_at.min(health.observed_at);
+    let of = |is_back: bool, counts_start: bool| {
+        let mut details = messages.details.clone();
+        details.extend(health.started_at.map(|at| when("gateway started", at)));
+        let known = |state: State, observed_at, details: Vec<Detail>| {
+            Verdict::known(state.value(), observed_at, Details::from_iter(details))
+        };
+        if is_back {
+            return known(State::DeviceBack, receipts.observed_at, details);
+        }
+        if started.is_some() && counts_start {
+            return known(State::Restarted, health.observed_at, details);
+        }
+        match (&messages.missing, health.started_at) {
+            (Some(missing), _) => Verdict::stale(missing.clone()).with(details),
+            (None, None) => {
+                Verdict::undetermined("nobody knows when the gateway was last started").with(details)
+            }
+            (None, Some(_)) => known(State::Needed, older, details),
+        }
+    };
+    let ahead = started.filter(|at| !request.has_happened(*at)).map(|at| ("gateway start", at));
+    let believed = of(messages.believed, ahead.is_none());
+    let counted = of(messages.counted, true);
+    Verdict::despite_future(believed, &counted, messages.ahead.iter().copied().chain(ahead))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
+    use crate::fact::UnknownReason;
+
+    fn receipts(last: Option<i64>) -> Receipts {
+        let none = Receipts::new(at(NOW), period(NOW - 900, NOW));
+        last.map(at).into_iter().fold(none, Receipts::with_live)
+    }
+
+    fn started(at: chrono::DateTime<chrono::Utc>) -> GatewayHealth {
+        GatewayHealth::new(crate::check::testing::at(NOW)).with_started_at(at)
+    }
+
+    fn judged(receipts: &Receipts, health: &GatewayHealth) -> Verdict {
+        judge(receipts, health, secs(300), &Asked::new().request())
+    }
+
+    /// The last wait or act was at NOW - 600.
+    #[test]
+    fn the_device_comes_before_a_restart_and_that_before_the_need() {
+        for (last, start, state) in [
+            (Some(NOW - 5), at(NOW - 100), State::DeviceBack),
+            (Some(NOW - 301), at(NOW - 100), State::Restarted),
+            (None, at(NOW - 600), State::Restarted),
+            (None, at(NOW - 600) - NANO, State::Needed),
+        ] {
+            let verdict = judged(&receipts(last), &started(start));
+            assert_eq!(verdict.value(), Some(state.value()), "{last:?} {start}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_say_is_unknown() {
+        let untold = GatewayHealth::new(at(NOW));
+        assert_eq!(judged(&receipts(None), &untold).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(judged(&receipts(Some(NOW - 5)), &untold).value(), Some(State::DeviceBack.value()));
+        let ahead = started(at(NOW + 31));
+        assert_eq!(judged(&receipts(None), &ahead).reason(), Some(UnknownReason::Future));
+        let mut short = receipts(None);
+        short.covers = period(NOW - 899, NOW);
+        assert_eq!(judged(&short, &started(at(0))).reason(), Some(UnknownReason::Stale));
+    }
+}

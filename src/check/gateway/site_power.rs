@@ -1,0 +1,82 @@
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, no_subject};
+use crate::check::param::{Given, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::probe::{ProbeError, Probes, SitePower as Facts, SitePowerRequest};
+use crate::runbook::step::About;
+use crate::subject::Scope;
+
+choices! {
+    State {
+        Fed = "fed",
+        NotFed = "not-fed",
+    }
+}
+
+/// Does the site have power, as measured by something that does not depend on its network?
+pub(in crate::check) struct SitePower;
+
+impl Builtin for SitePower {
+    const ID: &'static str = "site-power";
+    const SCOPE: Scope = Scope::Site;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        State::domain()
+    }
+
+    fn bind(_: &Given<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.power(), "power probe")?;
+        let Some(site) = &request.subject().site else { return Ok(no_subject("site", probe.source())) };
+        let asked = SitePowerRequest::new(site.clone());
+        let facts = probe.site_power(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&facts).by(probe.source()))
+    }
+}
+
+/// Fed where one feed is live, not fed where all are dead. A reading that needs the site's own network shows nothing.
+fn judge(facts: &Facts) -> Verdict {
+    let details = facts.feeds.iter().map(|feed| {
+        let state = if feed.live { "live" } else { "dead" };
+        let not_counted =
+            if feed.needs_site_network { " (not counted: it needs the site's network)" } else { "" };
+        Detail::new(String::from(&*feed.name), format!("{state}{not_counted}"))
+    });
+    let details = Details::from_iter(details);
+    let mut feeds = facts.feeds.iter().filter(|feed| !feed.needs_site_network).peekable();
+    if feeds.peek().is_none() {
+        return Verdict::undetermined("nobody measures the site's feeds without its network")
+            .with(details.iter().cloned());
+    }
+    let state = if feeds.any(|feed| feed.live) { State::Fed } else { State::NotFed };
+    Verdict::known(state.value(), facts.observed_at, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{NOW, at};
+    use crate::probe::FeedReading;
+
+    #[test]
+    fn one_live_feed_is_enough_and_a_reading_over_the_sites_network_is_none() {
+        let judged = |feeds: &[(bool, bool)]| {
+            let feeds =
+                feeds.iter().map(|(live, needs)| FeedReading::new("meter".into(), *live, *needs)).collect();
+            judge(&Facts::new(at(NOW)).with_feeds(feeds)).value()
+        };
+        let (fed, not_fed) = (Some(State::Fed.value()), Some(State::NotFed.value()));
+        assert_eq!(judged(&[(true, false)]), fed);
+        assert_eq!(judged(&[(false, false), (true, false)]), fed);
+        assert_eq!(judged(&[(false, false), (false, false)]), not_fed);
+        assert_eq!(judged(&[(false, false), (true, true)]), not_fed);
+        assert_eq!(judged(&[(true, true), (false, true)]), None);
+        assert_eq!(judged(&[]), None);
+    }
+}

@@ -1,0 +1,3 @@
+//! The check that asks about the platform itself.
+
+pub(super) mod platform_health;
