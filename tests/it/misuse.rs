@@ -160,6 +160,8 @@ mod answers {
         let value = request.domain().find_choice("confirmed").unwrap();
         let reply = iot_runbook::diagnosis::Reply::new(value, "operator");
         diagnosis.reply(request.id, reply, NOW).unwrap();
+        // It is asked again before somebody is sent.
+        tell(&mut diagnosis, "silent", NOW);
         assert_eq!(diagnosis.finding().unwrap().conclusion(), Some("dispatch-technician"));
     }
 
@@ -168,7 +170,7 @@ mod answers {
         let mut diagnosis = begin(set, "device-offline", NOW);
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
-        for choice in ["none", "healthy", "reachable", "valid"] {
+        for choice in ["well", "none", "healthy", "open", "device", "segment-only", "valid"] {
             tell(&mut diagnosis, choice, NOW);
         }
         let request = probe(&mut diagnosis, NOW);
@@ -217,6 +219,7 @@ mod names {
         let mut diagnosis = Diagnosis::new(Ulid(1), &set, "device-offline", only, trigger, NOW).unwrap();
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
+        tell(&mut diagnosis, "well", NOW);
         tell(&mut diagnosis, "none", NOW);
         // `gateway-health` is of the gateway, and so is `ot-network`: what is left to ask is asked of the device.
         while let Output::Probe(request) = diagnosis.poll(NOW) {
@@ -408,6 +411,7 @@ mod approvals {
         let mut diagnosis = Diagnosis::new(Ulid(id), set, "device-offline", subject(), trigger, NOW).unwrap();
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
+        tell(&mut diagnosis, "well", NOW);
         tell(&mut diagnosis, "none", NOW);
         tell(&mut diagnosis, "offline", NOW);
         let Output::Approve(request) = diagnosis.poll(NOW) else { panic!() };
@@ -583,6 +587,7 @@ mod saved {
         let mut diagnosis = begin(set, "device-offline", NOW);
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
+        tell(&mut diagnosis, "well", NOW);
         tell(&mut diagnosis, "none", NOW);
         diagnosis.bundle()
     }

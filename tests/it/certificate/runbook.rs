@@ -326,21 +326,18 @@ fn what_no_renewal_mends_has_conclusions_of_its_own() {
     assert_eq!(jumped.concludes().as_deref(), Some("nothing-due"));
 }
 
-/// Nobody has told the lifecycle to look: no renewal has begun, and the runbook guesses nothing.
+/// Nobody ran the lifecycle: the renewal has been due for weeks, and none was begun.
 #[test]
-fn a_renewal_that_was_never_begun_leaves_hypotheses() {
+fn a_renewal_that_was_never_begun_is_stalled() {
     let site = Site::new(&with_left(50));
     site.with(|state, now| {
-        // The certificate in use is due, though the machine was not asked since.
-        state.machine = Lifecycle::new("pump-7", *with_left(19).credential(), now).unwrap();
         state.while_the_renewal_is_asked = Some(Box::new(|state, now| {
             state.machine = Lifecycle::new("pump-7", *with_left(19).credential(), now).unwrap();
         }));
+        state.machine = Lifecycle::new("pump-7", *with_left(50).credential(), now).unwrap();
     });
     let finding = site.walk("certificate-expiry", Probes::new());
-    assert_eq!((finding.conclusion(), finding.ending()), (None, Ending::Undetermined));
-    let left: BTreeSet<_> = finding.hypotheses().iter().map(|one| &*one.cause).collect();
-    assert!(left.contains("renewal-in-progress") && left.contains("follow-up-required"), "{left:?}");
+    assert_eq!((finding.conclusion(), finding.ending()), (Some("renewal-stalled"), Ending::Concluded));
 }
 
 /// The tests above bring about every conclusion that the runbook has.
@@ -352,6 +349,7 @@ fn there_is_no_conclusion_that_a_live_lifecycle_does_not_reach() {
         "nothing-due",
         "renewed",
         "renewal-in-progress",
+        "renewal-stalled",
         "follow-up-required",
         "recovered-meanwhile",
         "re-provisioned",

@@ -317,6 +317,8 @@ impl Operator for Site {
                 meanwhile(state, now);
             }
             let how = match request.action() {
+                // Nobody reaches the device another way.
+                "restart-holder" => Act::Declined,
                 "re-provision" => state.re_provisioning,
                 _ => state.visit,
             };
