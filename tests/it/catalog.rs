@@ -590,7 +590,7 @@ gateway-fault: system logs, memory, CPU, disk, restart, safe
 verify-reconnect: reconnect, within five minutes
 ot-network: check, connectivity, OT network
 ot-network-fault: contact, IT/OT team, firewall rules, VLAN configuration
-certificate: check, expires
+certificate: check, expire, issuers, revoked
 renew-certificate: execute, renewal runbook, stays offline until
 certificate-expired: stays offline until
 power: check, power, connectivity
