@@ -18,7 +18,7 @@ fn now() -> DateTime<Utc> {
     SystemClock.now()
 }
 
-/// What this platform knows. Yours asks its registry, its broker and its gateways here.
+/// What this platform knows. Yours asks its registry, its broker and its network here.
 struct Platform;
 
 #[async_trait]
@@ -48,18 +48,22 @@ impl BrokerProbe for Platform {
     async fn messages(&self, _: &MessagesRequest) -> Result<Messages, ProbeError> {
         Err(ProbeError::unsupported())
     }
+    async fn publishing(&self, ask: &PublishingRequest) -> Result<ClientPublishing, ProbeError> {
+        let (none, others) = (MessageCounts::new(0), MessageCounts::new(40));
+        Ok(ClientPublishing::new(now(), ask.period).with_device(none).with_others(others))
+    }
 }
 
 #[async_trait]
-impl GatewayProbe for Platform {
+impl NetworkProbe for Platform {
     fn source(&self) -> Source {
         Source::from_static("gateway agent")
     }
-    async fn health(&self, _: &HealthRequest) -> Result<GatewayHealth, ProbeError> {
-        Ok(GatewayHealth::new(now()).with_process(ProcessState::Running))
+    async fn site_paths(&self, _: &SitePathsRequest) -> Result<PathsTried, ProbeError> {
+        Err(ProbeError::unsupported())
     }
-    async fn publishing(&self, ask: &PublishingRequest) -> Result<PublishingLog, ProbeError> {
-        Ok(PublishingLog::new(now(), ask.period).with_last_publish(now() - TimeDelta::seconds(9)))
+    async fn device_path(&self, _: &DevicePathRequest) -> Result<DevicePath, ProbeError> {
+        Ok(DevicePath::new(now()).with_port(PortReply::Refused).with_replier(Replier::Device))
     }
 }
 
@@ -68,10 +72,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let runbooks = catalog::set()?;
     let platform = Arc::new(Platform);
     let probes =
-        Probes::new().with_device(platform.clone()).with_broker(platform.clone()).with_gateway(platform);
+        Probes::new().with_device(platform.clone()).with_broker(platform.clone()).with_network(platform);
     let driver = Driver::new(&runbooks, &Checks::builtin(), probes, Arc::new(TokioTimer))?;
 
-    let subject = Subject::device("press-07").with_gateway("gw-2").with_site("plant-north");
+    let subject = Subject::device("press-07").with_gateway("gw-2").with_gateway_session();
     let trigger = Trigger::new("offline alert 4711", now());
     let id = Ulid::from_parts(now().timestamp_millis().unsigned_abs(), 4711);
     let mut diagnosis = Diagnosis::new(id, &runbooks, "device-offline", subject, trigger, now())?;

@@ -51,7 +51,7 @@ fn flapping_once(clock: &Arc<ManualClock>) -> Probes {
     let at = Arc::clone(clock);
     device
         .expect_receipts()
-        .returning(move |request| Ok(Receipts::new(at.now(), request.period).with_last(at.now())));
+        .returning(move |request| Ok(Receipts::new(at.now(), request.period).with_live(at.now())));
 
     let mut broker = MockBrokerProbe::new();
     broker.expect_source().return_const(Source::new("broker"));
@@ -63,6 +63,8 @@ fn flapping_once(clock: &Arc<ManualClock>) -> Probes {
         let log = ConnectionLog::new(at.now(), request.period).with_events(events);
         Ok(Some(log.with_now(SessionState::Up)))
     });
+    // This broker does not say who else was disconnected.
+    broker.expect_disconnected_together().returning(|_| Err(ProbeError::unsupported()));
     Probes::new().with_device(Arc::new(device)).with_broker(Arc::new(broker))
 }
 
@@ -71,9 +73,10 @@ fn nobody_tells() -> Probes {
     let mut device = MockDeviceProbe::new();
     device.expect_source().return_const(Source::new("registry"));
     let down = || ProbeError::transient("the registry is down");
-    // The error says that trying again may help: it is asked until the answer would be stale.
+    // Asked three times at least: the error says that trying again may help.
     device.expect_service_state().times(3..).returning(move |_| Err(down()));
     device.expect_last_seen().times(3..).returning(move |_| Err(down()));
+    device.expect_receipts().times(3..).returning(move |_| Err(down()));
     Probes::new().with_device(Arc::new(device))
 }
 

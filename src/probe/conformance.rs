@@ -161,16 +161,7 @@ pub async fn broker(
     }
     if let Client::Device(device) = &client {
         if let Ok(answer) = probe.messages(&MessagesRequest::new(device.clone(), period)).await {
-            let method = "messages";
-            found.log(method, answer.observed_at, answer.covers);
-            let dropped =
-                answer.dropped.iter().flatten().map(|drop| drop.messages).fold(0, u64::saturating_add);
-            for (name, part) in [("live", answer.live.unwrap_or_default()), ("dropped", dropped)] {
-                if part > answer.arrived {
-                    let text = format!("{part} {name} of {} arrived", answer.arrived);
-                    found.add(method, Rule::Contradiction, text);
-                }
-            }
+            found.messages(&answer);
         }
         let asked = PublishingRequest::new(client.clone(), device.clone(), period);
         if let Ok(answer) = probe.publishing(&asked).await {

@@ -17,70 +17,213 @@ service-state: maintenance → expected-offline
 service-state: decommissioned → expected-offline
 service-state: never-provisioned → never-provisioned
 service-state: unknown → last-seen
-last-seen: -30s1ns → broker-connect
+last-seen: -30s1ns → platform-health
 last-seen: -30s → flap
 last-seen: 0s → flap
 last-seen: 4m59s → flap
 last-seen: 5m → watch
 last-seen: 29m59s → watch
-last-seen: 30m → broker-connect !
-last-seen: 400d → broker-connect !
-last-seen: absent → broker-connect
+last-seen: 30m → platform-health !
+last-seen: 400d → platform-health !
+last-seen: absent → platform-health
+last-seen: unknown → platform-health
 flap: over → recheck
 watch: over → recheck
-recheck: silent → last-seen
+recheck: silent → silent-for
 recheck: steady → flap-history
 recheck: flapping → flapping-for
+recheck: unknown → silent-for
+silent-for: 0s → last-seen
+silent-for: 29m59s → last-seen
+silent-for: 30m → still-fresh !
+still-fresh: -30s1ns → platform-health
+still-fresh: -30s → platform-health
+still-fresh: 29m59s → platform-health
+still-fresh: 30m → platform-health
+still-fresh: absent → platform-health
+still-fresh: unknown → platform-health
 flapping-for: 0s → flap
 flapping-for: 29m59s → flap
 flapping-for: 30m → persistent-flapping !
-flap-history: 0 → connectivity-flap
-flap-history: 9 → connectivity-flap
-flap-history: 10 → persistent-flapping
+flap-history: shared → broker-fault
+flap-history: rare → connectivity-flap
+flap-history: recurring → persistent-flapping
+flap-history: unknown → connectivity-flap
+platform-health: well → broker-connect
+platform-health: broker-down → broker-fault
+platform-health: ingestion-down → ingestion-fault
+platform-health: unknown → broker-connect
 broker-connect: session-up → gateway-publishing
 broker-connect: recent-connect → gateway-publishing
-broker-connect: refused → refused-certificate
+broker-connect: refused → refusal
+broker-connect: half-open → gateway-health
 broker-connect: none → gateway-health
-gateway-publishing: publishing → field-protocol-fault
-gateway-publishing: silent → gateway-client-fault
-refused-certificate: none → never-provisioned
+gateway-publishing: refused-by-acl → connection-refused
+gateway-publishing: dropped-by-quota → broker-fault
+gateway-publishing: this-device → ingestion-fault
+gateway-publishing: nothing-of-its-own → device-client-fault
+gateway-publishing: other-devices → field-path
+gateway-publishing: only-itself → collector-path
+gateway-publishing: nothing → collector-path
+gateway-publishing: not-even-heartbeats → gateway-client-fault
+field-path: answers → field-polls
+field-path: port-refused → field-protocol-fault
+field-path: port-silent → ot-network-fault
+field-path: segment-only → power
+field-path: segment-unknown → power
+field-path: nobody → segment-power
+field-path: unknown → power
+field-path: not named → power
+field-polls: withheld → expected-offline
+field-polls: failing → field-protocol-fault
+field-polls: not-made → gateway-collector-fault
+field-polls: subscription-lost → gateway-collector-fault
+field-polls: not-passed-on → gateway-collector-fault
+field-polls: not-at-broker → gateway-collector-fault
+field-polls: unknown → field-protocol-fault
+collector-path: answers → collector-or-client
+collector-path: port-refused → field-protocol-fault
+collector-path: port-silent → ot-network-fault
+collector-path: segment-only → power
+collector-path: segment-unknown → power
+collector-path: nobody → segment-power
+collector-path: not named → power
+segment-power: lost → power-fault
+segment-power: confirmed → ot-network-fault
+segment-power: uncertain → ot-network-fault
+segment-power: unknown → ot-network-fault
+collector-or-client: nothing → gateway-client-fault
+collector-or-client: not-even-heartbeats → gateway-client-fault
+collector-or-client: only-itself → gateway-collector-fault
+collector-or-client: other-devices → gateway-collector-fault
+collector-or-client: nothing-of-its-own → gateway-collector-fault
+collector-or-client: this-device → ingestion-fault
+collector-or-client: refused-by-acl → connection-refused
+collector-or-client: dropped-by-quota → broker-fault
+collector-or-client: unknown → gateway-collector-fault
+refusal: certificate → refused-certificate
+refusal: trust → holder-clock
+refusal: credentials → holder-clock
+refusal: not-allowed → connection-refused
+refusal: unavailable → broker-fault
+refusal: unavailable-before → gateway-health
+refusal: no-reason → refused-certificate
+refusal: unknown → refused-certificate
+holder-clock: right → refused-for
+holder-clock: time-zone → refused-for
+holder-clock: off → clock-wrong
+holder-clock: unknown → refused-for
+refused-for: credentials → connection-refused
+refused-for: trust → trust-chain-fault
+refused-for: certificate → trust-chain-fault
+refused-for: not-allowed → trust-chain-fault
+refused-for: unavailable → trust-chain-fault
+refused-for: unavailable-before → trust-chain-fault
+refused-for: no-reason → trust-chain-fault
+refused-for: unknown → trust-chain-fault
+refused-certificate: never-connected → never-provisioned
+refused-certificate: missing → certificate-missing
 refused-certificate: revoked → certificate-revoked
 refused-certificate: not-yet-valid → certificate-not-yet-valid
 refused-certificate: expired → renew-certificate !
 refused-certificate: valid → connection-refused
-gateway-health: healthy → ot-network
-gateway-health: degraded → ot-network
+refused-certificate: uses-none → connection-refused
+gateway-health: healthy → broker-path
+gateway-health: degraded → broker-path
+gateway-health: hung → restart-gateway
 gateway-health: offline → restart-gateway
 gateway-health: oom → restart-gateway
 gateway-health: unreachable → site-uplink
+gateway-health: not named → broker-path
+broker-path: open → holder-of-open-path
+broker-path: closed → broker-path-fault
+broker-path: tls-timeout → broker-path-fault
+broker-path: tls-alert → certificate-after-tls
+broker-path: unknown → holder-of-untried-path
+holder-of-open-path: gateway → gateway-client-fault
+holder-of-open-path: device → ot-network
+holder-of-open-path: unknown → ot-network
+holder-of-untried-path: gateway → certificate
+holder-of-untried-path: device → ot-network
+holder-of-untried-path: unknown → ot-network
+certificate-after-tls: never-connected → never-provisioned
+certificate-after-tls: missing → certificate-missing
+certificate-after-tls: revoked → certificate-revoked
+certificate-after-tls: not-yet-valid → certificate-not-yet-valid
+certificate-after-tls: expired → renew-certificate !
+certificate-after-tls: valid → holder-clock
+certificate-after-tls: uses-none → holder-clock
 site-uplink: yes → restart-gateway
-site-uplink: no → ot-network-fault
+site-uplink: no → site-power
+site-uplink: not named → restart-gateway
+site-power: fed → site-uplink-fault
+site-power: not-fed → site-power-fault
+site-power: nobody knows → site-offline
 restart-gateway: done → verify-reconnect
 restart-gateway: refused → restarted-by-hand
 restart-gateway: failed → restarted-by-hand
 restart-gateway: expired → restarted-by-hand
-restart-gateway: recheck yes → recovered-meanwhile
+restart-gateway: recheck device-back → recovered-meanwhile
+restart-gateway: recheck restarted → verify-reconnect
 restarted-by-hand: yes → verify-reconnect
-restarted-by-hand: no → gateway-fault
-restarted-by-hand: expired → gateway-fault
+restarted-by-hand: no → gateway-went-first
+restarted-by-hand: expired → gateway-went-first
 verify-reconnect: yes → gateway-recovered
 verify-reconnect: no → gateway-after-restart
-gateway-after-restart: healthy → ot-network
-gateway-after-restart: degraded → ot-network
-gateway-after-restart: offline → gateway-fault
-gateway-after-restart: oom → gateway-fault
-gateway-after-restart: unreachable → gateway-fault
-ot-network: reachable → certificate
-ot-network: unreachable → ot-network-fault
-certificate: none → never-provisioned
+gateway-after-restart: healthy → broker-path
+gateway-after-restart: degraded → broker-path
+gateway-after-restart: hung → gateway-went-first
+gateway-after-restart: offline → gateway-went-first
+gateway-after-restart: oom → gateway-went-first
+gateway-after-restart: unreachable → gateway-went-first
+gateway-went-first: yes → gateway-fault
+gateway-went-first: no → power
+gateway-went-first: unknown → gateway-fault
+gateway-went-first: not named → gateway-fault
+ot-network: carrier-holds → carrier-fault
+ot-network: answers → certificate
+ot-network: port-refused → certificate
+ot-network: segment-only → certificate
+ot-network: segment-unknown → certificate
+ot-network: port-silent → ot-network-fault
+ot-network: nobody → segment-power
+ot-network: unknown → certificate
+certificate: never-connected → never-provisioned
+certificate: missing → certificate-missing
 certificate: revoked → certificate-revoked
 certificate: not-yet-valid → certificate-not-yet-valid
 certificate: expired → renew-certificate !
-certificate: valid → power
+certificate: valid → holder-of-certificate
+certificate: uses-none → holder-of-certificate
+holder-of-certificate: gateway → gateway-uplink-fault
+holder-of-certificate: device → answered-on-network
+holder-of-certificate: unknown → power
+answered-on-network: answers → device-client-fault
+answered-on-network: port-refused → device-client-fault
+answered-on-network: segment-only → power
+answered-on-network: segment-unknown → power
+answered-on-network: nobody → power
+answered-on-network: port-silent → power
+answered-on-network: carrier-holds → power
+answered-on-network: unknown → power
+renew-certificate: renewed → certificate-renewed
+renew-certificate: re-provisioned → certificate-renewed
+renew-certificate: emergency-certificate-installed → certificate-renewed
+renew-certificate: recovered-meanwhile → certificate-renewed
 renew-certificate: any → certificate-expired
 renew-certificate: unknown → certificate-expired
-power: confirmed → dispatch-technician
-power: uncertain → power-fault
+power: confirmed → network-known
+power: lost → power-fault
+power: uncertain → power-uncertain
+power: nobody knows → power-uncertain
+network-known: answers → dispatch-technician
+network-known: port-refused → dispatch-technician
+network-known: segment-only → dispatch-technician
+network-known: segment-unknown → not-reachable
+network-known: port-silent → ot-network-fault
+network-known: nobody → ot-network-fault
+network-known: carrier-holds → carrier-fault
+network-known: unknown → not-reachable
 ";
 
 const DATA_GAP: &str = "
@@ -159,12 +302,21 @@ stage: ok → nothing-due
 stage: awareness → nothing-due
 stage: renewal → renewal-state
 stage: follow-up → follow-up
-stage: expired → provisioning-contact
+stage: issuer-due → follow-up
+stage: overlap-overdue → follow-up
+stage: expired → revocation
 stage: not-yet-valid → not-yet-valid
 stage: revoked → revoked
 stage: clock-suspect → clock-suspect
+revocation: yes → provisioning-contact
+revocation: no → provisioning-contact
+revocation: unknown → provisioning-contact
 renewal-state: confirmed → renewed
+renewal-state: rolled-back → follow-up
 renewal-state: running → renewal-in-progress
+renewal-state: retrying → renewal-in-progress
+renewal-state: due → renewal-in-progress
+renewal-state: stalled → renewal-stalled !
 renewal-state: failed → follow-up
 renewal-state: unsupported → follow-up
 follow-up: done → follow-up-required
@@ -173,19 +325,25 @@ follow-up: failed → follow-up-required !
 follow-up: expired → follow-up-required !
 follow-up: recheck yes → recovered-meanwhile
 provisioning-contact: yes → re-provision
-provisioning-contact: no → physical-access
+provisioning-contact: no → restart-holder
+provisioning-contact: unknown → re-provision
+restart-holder: done → verify-re-provisioned
+restart-holder: refused → physical-access
+restart-holder: failed → physical-access
+restart-holder: expired → physical-access
+restart-holder: recheck yes → recovered-meanwhile
 re-provision: done → verify-re-provisioned
 re-provision: refused → physical-access
 re-provision: failed → physical-access
 re-provision: expired → physical-access
 re-provision: recheck yes → recovered-meanwhile
-verify-re-provisioned: yes → re-provisioned
-verify-re-provisioned: no → physical-access
 physical-access: done → verify-emergency
 physical-access: refused → recovery-failed
 physical-access: failed → recovery-failed
 physical-access: expired → recovery-failed
 physical-access: recheck yes → recovered-meanwhile
+verify-re-provisioned: yes → re-provisioned
+verify-re-provisioned: no → physical-access
 verify-emergency: yes → emergency-certificate-installed
 verify-emergency: no → recovery-failed
 ";
@@ -195,22 +353,38 @@ const CONCLUSIONS: [(&str, &str); 3] = [
     (
         "device-offline",
         "
-expected-offline - info
+expected-offline not-in-service info
 never-provisioned not-provisioned warning
 connectivity-flap unstable-connectivity info recovered
 persistent-flapping unstable-connectivity warning
+broker-fault broker-outage critical
+ingestion-fault ingestion-outage critical
 field-protocol-fault plc-communication warning
-gateway-client-fault gateway-client warning
-connection-refused connection-refused warning
+gateway-collector-fault gateway-software warning
+gateway-client-fault gateway-software warning
+gateway-uplink-fault gateway-software warning
+device-client-fault device-software warning
+connection-refused credentials warning
+clock-wrong clock critical
+trust-chain-fault trust-chain critical
+broker-path-fault network-change critical
+site-uplink-fault network-change critical
+site-power-fault power-loss critical
+site-offline network-change critical
 gateway-fault gateway-crash-or-oom critical
 gateway-recovered gateway-crash-or-oom warning recovered
 recovered-meanwhile - info recovered
 ot-network-fault network-change critical
+carrier-fault network-change critical
+not-reachable network-change warning
 certificate-expired certificate-expiry critical
-certificate-revoked certificate-revoked critical
-certificate-not-yet-valid certificate-not-yet-valid warning
+certificate-renewed certificate-expiry warning recovered
+certificate-missing not-provisioned critical
+certificate-revoked certificate-other critical
+certificate-not-yet-valid certificate-other warning
 dispatch-technician device-fault warning
 power-fault power-loss critical
+power-uncertain power-loss critical
 ",
     ),
     (
@@ -250,6 +424,7 @@ recovered-meanwhile - info recovered
 nothing-due - info
 renewed - info recovered
 renewal-in-progress - info
+renewal-stalled renewal-stalled critical
 follow-up-required renewal-not-confirmed critical
 recovered-meanwhile - info recovered
 re-provisioned renewal-failed warning recovered
@@ -299,6 +474,10 @@ fn way_out<'r>(kind: &'r StepKind, written: &str) -> (String, &'r Exit) {
             OnUnknown::Go(exit) => named(exit),
             other => panic!("{other:?}"),
         },
+        (StepKind::Check(step), "nobody knows") => match &step.unknown {
+            OnUnknown::Ask { expired: Some(exit), .. } => named(exit),
+            other => panic!("{other:?}"),
+        },
         (StepKind::Check(step), "not named") => named(step.not_named.as_ref().unwrap()),
         (StepKind::Check(step), _) => branch(&step.branches, written),
         (StepKind::Wait(step), "over") => named(&step.exit),
@@ -313,6 +492,11 @@ fn way_out<'r>(kind: &'r StepKind, written: &str) -> (String, &'r Exit) {
         (StepKind::Ask(step), _) => branch(&step.branches, written),
         (StepKind::Handover(step), "any") => named(step.otherwise.as_ref().unwrap()),
         (StepKind::Handover(step), "unknown") => named(&step.unknown),
+        (StepKind::Handover(step), conclusion) => {
+            let takes = |ids: &[Box<str>]| ids.iter().any(|id| &**id == conclusion);
+            let at = step.branches.iter().position(|branch| takes(&branch.conclusions)).unwrap();
+            (format!("branch {at}"), &step.branches[at].exit)
+        }
         (other, _) => panic!("{written}: {other:?}"),
     }
 }
@@ -322,7 +506,10 @@ fn ways_out(kind: &StepKind) -> usize {
     match kind {
         StepKind::Check(step) => {
             step.branches.as_slice().len()
-                + usize::from(matches!(step.unknown, OnUnknown::Go(_)))
+                + usize::from(matches!(
+                    step.unknown,
+                    OnUnknown::Go(_) | OnUnknown::Ask { expired: Some(_), .. }
+                ))
                 + usize::from(step.not_named.is_some())
         }
         StepKind::Wait(_) => 1,
@@ -392,23 +579,30 @@ const INSTRUCTIONS: [(&str, &str); 2] = [
         "device-offline",
         "
 last-seen: check, timestamp
-flap: monitor, before escalating, alert
+flap: monitor, before you escalate, alert
 watch: alert
 broker-connect: check, connection log, CONNECT
 gateway-publishing: protocol layer, MQTT log
-field-protocol-fault: protocol layer
+field-protocol-fault: field protocol
 gateway-health: check, memory, CPU, disk
 restart-gateway: system logs, memory, CPU, disk, safe
 gateway-fault: system logs, memory, CPU, disk, restart, safe
-verify-reconnect: reconnecting, within
+verify-reconnect: reconnect, within five minutes
 ot-network: check, connectivity, OT network
 ot-network-fault: contact, IT/OT team, firewall rules, VLAN configuration
-certificate: check, expires
+certificate: check, expire, issuers, revoked
 renew-certificate: execute, renewal runbook, stays offline until
 certificate-expired: stays offline until
 power: check, power, connectivity
 dispatch-technician: dispatch, technician, physical inspection, sensor wiring, status LEDs, local HMI
-power-fault: UPS, power feed, circuit breaker, fuse, cycle its power remotely
+power-fault: UPS, power feed, circuit breaker, fuse
+power-uncertain: UPS, power feed, circuit breaker, fuse, cycle its power remotely
+broker-path-fault: contact, IT/OT team, firewall rules, VLAN configuration, DNS, proxy, packet size
+trust-chain-fault: CA, whole chain, TLS inspection
+clock-wrong: clock, NTP
+carrier-fault: SIM, plan, access point
+not-reachable: network first, technician
+certificate-renewed: post-mortem, alert earlier
 ",
     ),
     (
@@ -470,7 +664,10 @@ fn every_instruction_of_the_reference_is_in_the_advice_of_its_step() {
         }
         for step in runbook.steps() {
             let silent = step.advice.is_empty() && !matches!(step.kind, StepKind::Ask(_));
-            assert!(!silent || &*step.id == "service-state", "{name}: {} says not how", step.id);
+            // Its title says all: in service? whose session? is it known?
+            let is_plain = step.id.starts_with("holder-of-") || &*step.id == "service-state";
+            let is_plain = is_plain || &*step.id == "answered-on-network";
+            assert!(!silent || is_plain, "{name}: {} gives no advice", step.id);
         }
     }
 }
@@ -500,9 +697,10 @@ fn acts_wait_for_a_person_but_for_the_one_that_only_tells_people() {
     }
     let expected = [
         ("restart-gateway", ("gateway", ApprovalPolicy::Required)),
-        ("open-follow-up", ("device", ApprovalPolicy::Automatic)),
-        ("re-provision", ("device", ApprovalPolicy::Required)),
-        ("load-emergency-certificate", ("device", ApprovalPolicy::Required)),
+        ("restart-holder", ("session", ApprovalPolicy::Required)),
+        ("open-follow-up", ("session", ApprovalPolicy::Automatic)),
+        ("re-provision", ("session", ApprovalPolicy::Required)),
+        ("load-emergency-certificate", ("session", ApprovalPolicy::Required)),
     ];
     assert_eq!(found, expected.map(|(action, policy)| (action.to_owned(), policy)).into());
 }
@@ -520,6 +718,8 @@ fn thresholds_have_the_defaults_of_the_contract() {
                 ("reconnect_within", "5m"),
                 ("clock_tolerance", "30s"),
                 ("recurring_flaps", "10"),
+                ("silence_margin", "1m"),
+                ("holder_clock_off", "1h"),
             ][..],
         ),
         (
@@ -548,15 +748,47 @@ fn what_is_unknown_is_explored_or_asked() {
         for step in runbook.steps() {
             let StepKind::Check(check) = &step.kind else { continue };
             match (&*step.id, &check.unknown) {
+                // The conclusion itself says what nobody could tell, or the step after it asks again.
                 (
-                    "service-state" | "acquisition" | "consumer-offset" | "stored-elsewhere",
-                    OnUnknown::Go(exit),
-                ) => assert!(exit.note.is_some()),
-                ("power", OnUnknown::Ask { .. }) => {}
+                    "collector-or-client" | "refused-for" | "gateway-went-first" | "answered-on-network",
+                    OnUnknown::Go(_),
+                ) => {}
+                ("power" | "site-power", OnUnknown::Ask { .. }) => {}
+                (id, OnUnknown::Go(exit)) => assert!(exit.note.is_some(), "{name}: {id}"),
                 (id, unknown) => assert_eq!(*unknown, OnUnknown::Explore, "{name}: {id}"),
             }
         }
     }
+}
+
+/// What says that something is still wrong is asked again right before it; what is over or meant to be is not.
+#[test]
+fn device_offline_looks_again_before_it_says_that_something_is_wrong() {
+    let runbook = &runbooks()["device-offline"];
+    let mut certain = BTreeSet::new();
+    for (id, found) in runbook.conclusions() {
+        let StepKind::Conclude(conclusion) = &runbook.step(found).unwrap().kind else { panic!("{id}") };
+        let Some(unless) = &conclusion.unless else {
+            certain.insert(id);
+            continue;
+        };
+        assert_eq!(&*runbook.queries()[unless.query.position()].check, "device-back", "{id}");
+        for (value, target) in [("back", "recovered-meanwhile"), ("out-of-service", "expected-offline")] {
+            let (_, exit) = branch(&unless.branches, value);
+            assert_eq!(&*runbook.step(exit.to).unwrap().id, target, "{id}");
+        }
+        let silent = unless.branches.domain().find_choice("silent").unwrap();
+        assert_eq!(unless.branches.select(silent, now()), None, "{id}");
+    }
+    let expected = [
+        "expected-offline",
+        "connectivity-flap",
+        "persistent-flapping",
+        "gateway-recovered",
+        "recovered-meanwhile",
+        "certificate-renewed",
+    ];
+    assert_eq!(certain, BTreeSet::from(expected));
 }
 
 #[test]
@@ -574,7 +806,8 @@ fn every_answer_has_a_bound_on_its_age_and_each_act_its_last_look() {
         }
     }
     let expected = [
-        ("restart-gateway", "device-back"),
+        ("restart-gateway", "restart-needed"),
+        ("restart-holder", "certificate-replaced"),
         ("open-follow-up", "certificate-replaced"),
         ("re-provision", "certificate-replaced"),
         ("load-emergency-certificate", "certificate-replaced"),
@@ -587,7 +820,8 @@ fn every_answer_has_a_bound_on_its_age_and_each_act_its_last_look() {
 fn data_gap_looks_again_before_it_says_that_rows_are_missing() {
     let runbook = &runbooks()["data-gap"];
     let mut certain = BTreeSet::new();
-    for (id, conclusion) in runbook.conclusions() {
+    for (id, found) in runbook.conclusions() {
+        let StepKind::Conclude(conclusion) = &runbook.step(found).unwrap().kind else { panic!("{id}") };
         let Some(unless) = &conclusion.unless else {
             certain.insert(id);
             continue;

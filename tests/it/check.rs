@@ -61,7 +61,7 @@ fn reason(observation: &Observation) -> Option<UnknownReason> {
 async fn every_query_of_the_catalog_binds_and_without_adapters_is_unknown() {
     let set = catalog::set().unwrap();
     let bound = Checks::builtin().bind(&set).unwrap();
-    let subject = Subject::device("press-07");
+    let subject = Subject::device("press-07").with_gateway("gw-2");
     for (position, query) in set.queries().iter().enumerate() {
         let request = CheckRequest::new(&subject, &query.params, query.about, at(-60), at(-900), at(0));
         let observation = bound.observe(position, &request, &Probes::new()).await.unwrap();
@@ -112,7 +112,7 @@ async fn the_documented_checks_are_the_built_in_ones() {
     let set = catalog::set().unwrap();
     let bound = checks.bind(&set).unwrap();
     for (position, query) in set.queries().iter().enumerate() {
-        let subject = Subject::device("press-07");
+        let subject = Subject::device("press-07").with_gateway("gw-2");
         let request = CheckRequest::new(&subject, &query.params, query.about, at(-60), at(-900), at(0));
         let missed = bound.observe(position, &request, &Probes::new()).await.unwrap();
         let row = include_str!("../../src/check/builtin.md").lines();
@@ -268,10 +268,11 @@ fn a_check_that_is_not_known_is_named_with_every_step_that_asks_it() {
     };
     // A check step, and a wait for the instant that it gives.
     let (steps, text) = of(position(&set, "last-seen"));
-    assert_eq!(steps, [("device-offline", "last-seen"), ("device-offline", "watch")]);
+    let asking = ["last-seen", "still-fresh", "watch"].map(|step| ("device-offline", step));
+    assert_eq!(steps, asking);
     assert_eq!(
         text,
-        "runbook \"device-offline\", step \"last-seen\" and one more: check `last-seen` is not known: register it, \
+        "runbook \"device-offline\", step \"last-seen\" and 2 more: check `last-seen` is not known: register it, \
          or ask another"
     );
     let (steps, text) = of(position(&set, "site-uplink"));
@@ -281,7 +282,7 @@ fn a_check_that_is_not_known_is_named_with_every_step_that_asks_it() {
         "{text}"
     );
     // What is looked at again before something is done.
-    let (steps, _) = of(position(&set, "device-back"));
+    let (steps, _) = of(position(&set, "restart-needed"));
     assert_eq!(steps, [("device-offline", "restart-gateway")]);
 }
 

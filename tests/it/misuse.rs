@@ -160,6 +160,9 @@ mod answers {
         let value = request.domain().find_choice("confirmed").unwrap();
         let reply = iot_runbook::diagnosis::Reply::new(value, "operator");
         diagnosis.reply(request.id, reply, NOW).unwrap();
+        // It is asked again before somebody is sent.
+        tell(&mut diagnosis, "segment-only", NOW);
+        tell(&mut diagnosis, "silent", NOW);
         assert_eq!(diagnosis.finding().unwrap().conclusion(), Some("dispatch-technician"));
     }
 
@@ -168,7 +171,7 @@ mod answers {
         let mut diagnosis = begin(set, "device-offline", NOW);
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
-        for choice in ["none", "healthy", "reachable", "valid"] {
+        for choice in ["well", "none", "healthy", "open", "device", "segment-only", "valid"] {
             tell(&mut diagnosis, choice, NOW);
         }
         let request = probe(&mut diagnosis, NOW);
@@ -217,10 +220,11 @@ mod names {
         let mut diagnosis = Diagnosis::new(Ulid(1), &set, "device-offline", only, trigger, NOW).unwrap();
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
+        tell(&mut diagnosis, "well", NOW);
         tell(&mut diagnosis, "none", NOW);
-        // `gateway-health` is of the gateway, and so is `ot-network`: what is left to ask is asked of the device.
+        // `gateway-health` is of the gateway: what is left to ask is asked of the device and its session.
         while let Output::Probe(request) = diagnosis.poll(NOW) {
-            assert_eq!(request.query().scope, iot_runbook::subject::Scope::Device);
+            assert!(request.query().scope.is_always_named(), "{}", request.query().check);
             let unknown = Observation::unknown(UnknownReason::NoAdapter, "test", "");
             diagnosis.answer(request.id, unknown, NOW).unwrap();
         }
@@ -408,6 +412,7 @@ mod approvals {
         let mut diagnosis = Diagnosis::new(Ulid(id), set, "device-offline", subject(), trigger, NOW).unwrap();
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
+        tell(&mut diagnosis, "well", NOW);
         tell(&mut diagnosis, "none", NOW);
         tell(&mut diagnosis, "offline", NOW);
         let Output::Approve(request) = diagnosis.poll(NOW) else { panic!() };
@@ -429,7 +434,7 @@ mod approvals {
         let (mut diagnosis, request) = asked(&set, 1);
         diagnosis.approve(request.grant("operator"), NOW).unwrap();
         let recheck = probe(&mut diagnosis, NOW);
-        assert_eq!(recheck.query().check.as_ref(), "device-back");
+        assert_eq!(recheck.query().check.as_ref(), "restart-needed");
         let Output::Pending { until: Some(until) } = diagnosis.poll(NOW) else { panic!() };
         assert_eq!(until, NOW + TimeDelta::minutes(15));
         let mut resumed = Diagnosis::resume(&diagnosis.bundle(), &set).unwrap();
@@ -583,6 +588,7 @@ mod saved {
         let mut diagnosis = begin(set, "device-offline", NOW);
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
+        tell(&mut diagnosis, "well", NOW);
         tell(&mut diagnosis, "none", NOW);
         diagnosis.bundle()
     }

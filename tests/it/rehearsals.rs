@@ -35,7 +35,7 @@ fn every_conclusion_of_device_offline_is_rehearsed() {
     assert_eq!(reached, all);
     // The coverage knows what a set of rehearsals leaves out.
     let coverage = Coverage::of(&set, &rehearsed);
-    assert!(coverage.share() > 0.3 && coverage.share() < 1.0, "{}", coverage.share());
+    assert!(coverage.share() > 0.25 && coverage.share() < 1.0, "{}", coverage.share());
     assert!(coverage.untaken.iter().all(|way| !coverage.taken.contains(way)));
     assert!(coverage.untaken.iter().any(|way| way.to_string() == "data-gap/bridge [unknown]"));
     assert!(coverage.taken.iter().any(|way| way.to_string() == "device-offline/power [unknown]"));

@@ -23,9 +23,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::service_history::{self, Service};
 use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, no_adapter, no_period};
+use crate::check::judge::{self, Verdict, no_adapter, no_period};
 use crate::check::window::not_covered;
-use crate::fact::{Detail, Details, Observation, Source, UnknownReason, Value};
+use crate::fact::{Detail, Details, Observation, Source, Value};
 use crate::probe::{
     Acquisition, Bridged, Dropped, Elsewhere, LagFacts, Messages, Offsets, Outbox, ProbeError, Probes,
     Rejections, Rows, RowsRequest, ServiceHistoryRequest, StorageRefusals,
@@ -356,7 +356,7 @@ impl Judged {
 
     /// What it is judged from is dated in the future.
     pub(super) fn future(why: impl Into<String>) -> Self {
-        Verdict::Unknown { reason: UnknownReason::Future, details: Details::one("why", why) }.into()
+        Verdict::future(why).into()
     }
 
     pub(super) fn by(self, source: Source) -> Observation {
@@ -373,7 +373,7 @@ impl Judged {
     }
 
     #[cfg(test)]
-    pub(super) fn reason(&self) -> Option<UnknownReason> {
+    pub(super) fn reason(&self) -> Option<crate::fact::UnknownReason> {
         self.verdict.reason()
     }
 
@@ -390,11 +390,8 @@ impl From<Verdict> for Judged {
 }
 
 /// A share that an adapter gave, if it is one.
-pub(super) fn believed(name: &str, share: f64) -> Result<f64, String> {
-    match (0.0..=1.0).contains(&share) {
-        true => Ok(share),
-        false => Err(format!("{name}: a share must be from 0 to 1, got {share}")),
-    }
+pub(super) fn believed(name: &'static str, share: f64) -> Result<f64, String> {
+    judge::share(name, share).map_err(|refused| format!("{}: {}", refused.name, refused.text))
 }
 
 /// A share for the person who reads it.
@@ -437,6 +434,7 @@ mod tests {
     use super::testing::{gap, gap_of, whole};
     use super::*;
     use crate::check::testing::{NOW, at, period};
+    use crate::fact::UnknownReason;
 
     #[test]
     fn missing_rows_are_the_expected_less_the_stored() {

@@ -102,7 +102,7 @@ fn an_expired_certificate_is_handed_over_and_the_device_is_back_when_the_recover
         state.tell(Event::ProvisioningContact { last: state.contact }, now);
     });
     let finding = plant.walk();
-    assert_eq!(finding.conclusion(), Some("certificate-expired"));
+    assert_eq!(finding.conclusion(), Some("certificate-renewed"));
     assert_eq!(called(&finding), Some("re-provisioned"));
     assert_eq!(finding.root_cause(), Some("certificate-expiry"));
     plant.site.with(|state, _| {
@@ -154,6 +154,6 @@ fn without_a_refusal_in_the_log_the_certificate_is_found_behind_the_network() {
     let plant = Plant::new();
     plant.memory.set(|facts| facts.events.clear());
     let finding = plant.walk();
-    assert_eq!(finding.conclusion(), Some("certificate-expired"));
+    assert_eq!(finding.conclusion(), Some("certificate-renewed"));
     assert_eq!(called(&finding), Some("emergency-certificate-installed"));
 }

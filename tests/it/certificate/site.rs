@@ -254,7 +254,7 @@ impl Site {
             .with_clock(self.clock.clone())
             .with_operator(self.clone())
             .with_actuator(self.clone());
-        let subject = Subject::device("pump-7").with_gateway("gw-2").with_site("north");
+        let subject = Subject::device("pump-7").with_gateway("gw-2").with_site("north").with_own_session();
         let now = self.clock.now();
         let trigger = Trigger::new("daily sweep", now);
         let mut diagnosis = Diagnosis::new(Ulid(1), &set, runbook, subject, trigger, now).unwrap();
@@ -317,6 +317,8 @@ impl Operator for Site {
                 meanwhile(state, now);
             }
             let how = match request.action() {
+                // Nobody reaches the device another way.
+                "restart-holder" => Act::Declined,
                 "re-provision" => state.re_provisioning,
                 _ => state.visit,
             };

@@ -23,9 +23,9 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "fef7a7df2ef9d583c066b5cb0c6c701796c5d2004f8db390eb92228c933f96cc"),
-        ("data-gap", "0bbe2bd644498cc63ee684748d96b26c835c27da5c71cfd4857b6bdd90477a66"),
-        ("certificate-expiry", "f1c75bbb83cd4d53e2fc66f8775a7658cf79b84785b94bbc2e6165db16eec0fe"),
+        ("device-offline", "32177176a09b917197528efc57f9d6675ed13571c9cbb93bec72c8bfbcd75f1d"),
+        ("data-gap", "0c75c6e5d3a4188e6b648bce40ba7932e14e922904a5d6744e0f2fff187b9907"),
+        ("certificate-expiry", "44285a817b342174cc5c84292f2a0b037d0c24b18ca44c326fc8e217d0877e20"),
     ]
     .map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));
     assert_eq!(found, expected);
