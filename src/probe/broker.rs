@@ -365,22 +365,6 @@ record! {
     }
 }
 
-reasons! {
-    /// Why a broker dropped or refused a message that came to it. Names are kebab-case in documents.
-    BrokerDropReason {
-        /// A queue was full: of a session, a subscriber or the broker.
-        QueueFull = "queue-full",
-        /// A quota of the client or the tenant was used up, or the message was too large.
-        Quota = "quota",
-        /// The client is not allowed to publish on this topic.
-        Acl = "acl",
-        /// Nobody was subscribed to its topic: the fault of whoever should be, such as the bridge.
-        NoSubscriber = "no-subscriber",
-        /// The broker gives no reason.
-        Unspecified = "unspecified",
-    }
-}
-
 record! {
     /// What did the client publish in the period?
     PublishingRequest {
@@ -528,4 +512,20 @@ pub enum ClockSource {
     Token,
     /// In its request for time (NTP).
     TimeRequest,
+}
+
+reasons! {
+    /// Why a broker dropped or refused a message that came to it. Names are kebab-case in documents.
+    BrokerDropReason {
+        /// A queue was full: of a session, a subscriber or the broker.
+        QueueFull = "queue-full",
+        /// A quota of the client or the tenant was used up, or the message was too large.
+        Quota = "quota",
+        /// The client is not allowed to publish on this topic.
+        Acl = "acl",
+        /// Nobody was subscribed to its topic: the fault of whoever should be, such as the bridge.
+        NoSubscriber = "no-subscriber",
+        /// The broker gives no reason.
+        Unspecified = "unspecified",
+    }
 }

@@ -161,7 +161,16 @@ pub async fn broker(
     }
     if let Client::Device(device) = &client {
         if let Ok(answer) = probe.messages(&MessagesRequest::new(device.clone(), period)).await {
-            found.messages(&answer);
+            let method = "messages";
+            found.log(method, answer.observed_at, answer.covers);
+            let dropped =
+                answer.dropped.iter().flatten().map(|drop| drop.messages).fold(0, u64::saturating_add);
+            for (name, part) in [("live", answer.live.unwrap_or_default()), ("dropped", dropped)] {
+                if part > answer.arrived {
+                    let text = format!("{part} {name} of {} arrived", answer.arrived);
+                    found.add(method, Rule::Contradiction, text);
+                }
+            }
         }
         let asked = PublishingRequest::new(client.clone(), device.clone(), period);
         if let Ok(answer) = probe.publishing(&asked).await {

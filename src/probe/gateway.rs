@@ -173,6 +173,16 @@ record! {
     }
 }
 
+/// The state of a subscription in the field, such as an OPC UA subscription or a LoRaWAN session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Subscription {
+    /// Its keep-alives arrive.
+    Alive,
+    /// The device or its server does not have it any more.
+    Lost,
+}
+
 record! {
     /// What did the gateway get of the device in the period?
     AcquisitionRequest {
@@ -220,14 +230,4 @@ record! {
             error: Option<Box<str>> = with_error(error: impl Into<Box<str>>) => Some(error.into()),
         }
     }
-}
-
-/// The state of a subscription in the field, such as an OPC UA subscription or a LoRaWAN session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Subscription {
-    /// Its keep-alives arrive.
-    Alive,
-    /// The device or its server does not have it any more.
-    Lost,
 }

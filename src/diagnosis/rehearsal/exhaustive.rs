@@ -1,6 +1,6 @@
 //! Every way out of every step, walked.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,9 +9,10 @@ use super::{Rehearsed, STAGE_TIME, Way, begin, ways_taken};
 use crate::diagnosis::log::Place;
 use crate::diagnosis::{ActReport, Diagnosis, NoSuchRunbook, Output, Phase, ProbeRequest, Reply, RequestId};
 use crate::fact::{Observation, UnknownReason, Value};
-use crate::runbook::RunbookSet;
 use crate::runbook::guard::{Branches, Values};
 use crate::runbook::step::{CheckSource, StepIndex, StepKind};
+use crate::runbook::{Runbook, RunbookSet};
+use crate::subject::Scope;
 
 /// What walking every way came to.
 #[derive(Clone, Debug)]
@@ -35,12 +36,16 @@ const MOST_STATES: usize = 20_000;
 /// unknown among them, every way an act and a question can go, with time simulated.
 ///
 /// It visits the states of the diagnosis breadth first, two being the same where they stand at the same step,
-/// know the same of what is asked again later, and have run for as long, as far as any guard can tell.
+/// know the same of what is asked again later, and have run for as many minutes, as far as any guard distinguishes them.
 ///
 /// # Errors
 /// [`NoSuchRunbook`].
 pub fn every_way(runbooks: &RunbookSet, runbook: &str) -> Result<EveryWay, NoSuchRunbook> {
-    let mut next = VecDeque::from([(begin(runbooks, runbook, &[])?, STAGE_TIME)]);
+    // A subject that names everything takes no exit for a part that is not named: each part is left out once.
+    let mut next = VecDeque::new();
+    for unnamed in [&[][..], &[Scope::Gateway], &[Scope::Site], &[Scope::Pipeline]] {
+        next.push_back((begin(runbooks, runbook, unnamed)?, STAGE_TIME));
+    }
     let all = runbooks.find(runbook).map(Way::all_of).unwrap_or_default();
     let asks = Asks::of(runbooks);
     let mut seen = HashSet::new();
@@ -82,8 +87,10 @@ impl EveryWay {
 
 /// What later steps can ask about earlier ones.
 struct Asks {
-    /// The queries that more than one step asks.
-    again: HashSet<u32>,
+    /// For each step the queries that more than one step asks and that may still be asked from there on.
+    again: HashMap<(u32, StepIndex), Vec<u32>>,
+    /// The steps from which on the time since the trigger may still be asked.
+    timed: HashSet<(u32, StepIndex)>,
     /// The longest time since the trigger that a guard tells from a longer one.
     longest: TimeDelta,
     /// Whether a step adds the shares that the answers account for.
@@ -93,7 +100,13 @@ struct Asks {
 impl Asks {
     fn of(runbooks: &RunbookSet) -> Self {
         let mut once = HashSet::new();
-        let mut asks = Self { again: HashSet::new(), longest: TimeDelta::zero(), adds_shares: false };
+        let mut twice = HashSet::new();
+        let mut asks = Self {
+            again: HashMap::new(),
+            timed: HashSet::new(),
+            longest: TimeDelta::zero(),
+            adds_shares: false,
+        };
         for (at, runbook) in (0_u32..).zip(runbooks.runbooks()) {
             let checks = runbook.steps().iter().filter_map(|step| match &step.kind {
                 StepKind::Check(check) => Some(check),
@@ -102,15 +115,45 @@ impl Asks {
             for check in checks {
                 match check.source {
                     CheckSource::Query(query) => {
-                        asks.again.extend(runbooks.query(at, query).filter(|query| !once.insert(*query)));
+                        twice.extend(runbooks.query(at, query).filter(|query| !once.insert(*query)));
                     }
                     CheckSource::Elapsed => asks.longest = asks.longest.max(longest(&check.branches)),
                     CheckSource::Accounted => asks.adds_shares = true,
                 }
             }
         }
+        for (at, runbook) in (0_u32..).zip(runbooks.runbooks()) {
+            for step in (0_u32..).map(StepIndex).take(runbook.steps().len()) {
+                let ahead = ahead(runbook, step);
+                let mut kinds = ahead.iter().filter_map(|step| Some(&runbook.step(*step)?.kind));
+                if kinds.any(
+                    |kind| matches!(kind, StepKind::Check(check) if check.source == CheckSource::Elapsed),
+                ) {
+                    asks.timed.insert((at, step));
+                }
+                let queries = ahead.into_iter().filter_map(|step| runbook.step(step)?.kind.query());
+                let again =
+                    queries.filter_map(|query| runbooks.query(at, query)).filter(|at| twice.contains(at));
+                let again: BTreeSet<u32> = again.collect();
+                asks.again.insert((at, step), again.into_iter().collect());
+            }
+        }
         asks
     }
+}
+
+/// Every step that may come from `from` on, this one included.
+fn ahead(runbook: &Runbook, from: StepIndex) -> HashSet<StepIndex> {
+    let mut seen = HashSet::new();
+    let mut next = vec![from];
+    while let Some(at) = next.pop() {
+        if seen.insert(at)
+            && let Some(step) = runbook.step(at)
+        {
+            next.extend(step.kind.exits().map(|(_, exit)| exit.to));
+        }
+    }
+    seen
 }
 
 fn longest(branches: &Branches) -> TimeDelta {
@@ -128,13 +171,15 @@ fn longest(branches: &Branches) -> TimeDelta {
 /// What tells two states apart.
 #[derive(PartialEq, Eq, Hash)]
 struct Signature {
+    named: [bool; 3],
     place: (u32, StepIndex),
     callers: Vec<(u32, StepIndex)>,
     phase: std::mem::Discriminant<Phase>,
     /// What is known in this epoch, by the text of its value.
     facts: Vec<(u32, String)>,
-    /// The time since the trigger, as far as any step tells it apart.
-    elapsed: TimeDelta,
+    /// The minutes since the trigger, up to the longest that any step distinguishes. Finer, a wait that ends a nanosecond
+    /// later would be a state of its own, and there would be no end of them.
+    minutes: i64,
     /// Whether anything is accounted for.
     accounted: bool,
 }
@@ -143,22 +188,27 @@ impl Signature {
     fn of(diagnosis: &Diagnosis, asks: &Asks) -> Self {
         let set = &diagnosis.context.set;
         let pair = |place: &Place| (place.runbook, place.step);
-        let mut facts: Vec<(u32, String)> = asks
-            .again
-            .iter()
+        let places = diagnosis.callers.iter().chain([&diagnosis.place]).map(pair);
+        let places: Vec<_> = places.collect();
+        let again: BTreeSet<u32> =
+            places.iter().filter_map(|place| asks.again.get(place)).flatten().copied().collect();
+        let is_timed = places.iter().any(|place| asks.timed.contains(place));
+        let facts: Vec<(u32, String)> = again
+            .into_iter()
             .filter_map(|query| {
-                let (_, observation) = diagnosis.fact(*query)?;
-                let domain = &set.queries().get(*query as usize)?.domain;
-                Some((*query, crate::diagnosis::bundle::render(observation, domain)))
+                let (_, observation) = diagnosis.fact(query)?;
+                let domain = &set.queries().get(query as usize)?.domain;
+                Some((query, crate::diagnosis::bundle::render(observation, domain)))
             })
             .collect();
-        facts.sort();
+        let names = |scope: &Scope| diagnosis.context.subject.name_of(*scope).is_some();
         Self {
+            named: [Scope::Gateway, Scope::Site, Scope::Pipeline].map(|scope| names(&scope)),
             place: pair(&diagnosis.place),
             callers: diagnosis.callers.iter().map(pair).collect(),
             phase: std::mem::discriminant(&diagnosis.phase),
             facts,
-            elapsed: diagnosis.since_trigger().min(asks.longest),
+            minutes: if is_timed { diagnosis.since_trigger().min(asks.longest).num_minutes() } else { 0 },
             accounted: asks.adds_shares && diagnosis.accounted() > 0.0,
         }
     }
