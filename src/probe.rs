@@ -80,7 +80,10 @@ mod telemetry;
 pub mod vocabulary;
 
 pub use broker::{
-    BrokerDrop, BrokerDropReason, BrokerProbe, Client, ClientPublishing, ClockReading, ClockReadings, ClockRequest, ClockSource, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest, DisconnectReason, MessageCounts, Messages, MessagesRequest, PublishingRequest, RefusalReason, SessionState, Together, TogetherRequest,
+    BrokerDrop, BrokerDropReason, BrokerProbe, Client, ClientPublishing, ClockReading, ClockReadings,
+    ClockRequest, ClockSource, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
+    DisconnectReason, MessageCounts, Messages, MessagesRequest, PublishingRequest, RefusalReason,
+    SessionState, Together, TogetherRequest,
 };
 pub use cert_store::{
     Authentication, CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, ProvisioningContact,
@@ -89,14 +92,15 @@ pub use cert_store::{
 pub use deadband_config::{DeadbandAudit, DeadbandFacts, DeadbandProbe, DeadbandRequest};
 pub use dedup_log::{DedupLogProbe, Dropped, DroppedRequest};
 pub use device::{
-    DeviceProbe, LastSeenAnswer, LastSeenRequest, MessageKind, Receipt, Receipts, ReceiptsRequest, ServiceChange, ServiceHistory, ServiceHistoryRequest, ServiceState, ServiceStateAnswer, ServiceStateRequest,
+    DeviceProbe, LastSeenAnswer, LastSeenRequest, MessageKind, Receipt, Receipts, ReceiptsRequest,
+    ServiceChange, ServiceHistory, ServiceHistoryRequest, ServiceState, ServiceStateAnswer,
+    ServiceStateRequest,
 };
 pub use edge_buffer::{EdgeBufferProbe, Outbox, OutboxRequest};
 pub use error::{ProbeError, ProbeErrorKind};
 pub use gateway::{
-    Acquisition, AcquisitionRequest,
-    Endpoint, FieldPolls, FieldPollsRequest, GatewayHealth, GatewayProbe, HealthRequest, HeartbeatPath,
-    ProcessState, Subscription,
+    Acquisition, AcquisitionRequest, Endpoint, FieldPolls, FieldPollsRequest, GatewayHealth, GatewayProbe,
+    HealthRequest, HeartbeatPath, ProcessState, Subscription,
 };
 pub use kafka::{
     Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, LagSample, OffsetReset, Offsets,

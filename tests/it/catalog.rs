@@ -193,27 +193,6 @@ verify-emergency: no → recovery-failed
 /// Conclusion, root cause (`-`: none), severity, whether it means that the subject has recovered.
 const CONCLUSIONS: [(&str, &str); 3] = [
     (
-        "device-offline",
-        "
-expected-offline - info
-never-provisioned not-provisioned warning
-connectivity-flap unstable-connectivity info recovered
-persistent-flapping unstable-connectivity warning
-field-protocol-fault plc-communication warning
-gateway-client-fault gateway-client warning
-connection-refused connection-refused warning
-gateway-fault gateway-crash-or-oom critical
-gateway-recovered gateway-crash-or-oom warning recovered
-recovered-meanwhile - info recovered
-ot-network-fault network-change critical
-certificate-expired certificate-expiry critical
-certificate-revoked certificate-revoked critical
-certificate-not-yet-valid certificate-not-yet-valid warning
-dispatch-technician device-fault warning
-power-fault power-loss critical
-",
-    ),
-    (
         "data-gap",
         "
 expected-offline not-in-service info
@@ -242,6 +221,27 @@ sensor-stuck sensor-stuck warning
 several-causes several-causes critical
 unexplained-gap - warning
 recovered-meanwhile - info recovered
+",
+    ),
+    (
+        "device-offline",
+        "
+expected-offline - info
+never-provisioned not-provisioned warning
+connectivity-flap unstable-connectivity info recovered
+persistent-flapping unstable-connectivity warning
+field-protocol-fault plc-communication warning
+gateway-client-fault gateway-client warning
+connection-refused connection-refused warning
+gateway-fault gateway-crash-or-oom critical
+gateway-recovered gateway-crash-or-oom warning recovered
+recovered-meanwhile - info recovered
+ot-network-fault network-change critical
+certificate-expired certificate-expiry critical
+certificate-revoked certificate-revoked critical
+certificate-not-yet-valid certificate-not-yet-valid warning
+dispatch-technician device-fault warning
+power-fault power-loss critical
 ",
     ),
     (
@@ -337,8 +337,8 @@ fn ways_out(kind: &StepKind) -> usize {
 fn every_way_is_that_of_the_contract() {
     let runbooks = runbooks();
     for (name, table) in [
-        ("device-offline", DEVICE_OFFLINE),
         ("data-gap", DATA_GAP),
+        ("device-offline", DEVICE_OFFLINE),
         ("certificate-expiry", CERTIFICATE_EXPIRY),
     ] {
         let runbook = &runbooks[name];
@@ -389,29 +389,6 @@ fn every_conclusion_is_that_of_the_contract() {
 /// the words by which it is known.
 const INSTRUCTIONS: [(&str, &str); 2] = [
     (
-        "device-offline",
-        "
-last-seen: check, timestamp
-flap: monitor, before escalating, alert
-watch: alert
-broker-connect: check, connection log, CONNECT
-gateway-publishing: protocol layer, MQTT log
-field-protocol-fault: protocol layer
-gateway-health: check, memory, CPU, disk
-restart-gateway: system logs, memory, CPU, disk, safe
-gateway-fault: system logs, memory, CPU, disk, restart, safe
-verify-reconnect: reconnecting, within
-ot-network: check, connectivity, OT network
-ot-network-fault: contact, IT/OT team, firewall rules, VLAN configuration
-certificate: check, expires
-renew-certificate: execute, renewal runbook, stays offline until
-certificate-expired: stays offline until
-power: check, power, connectivity
-dispatch-technician: dispatch, technician, physical inspection, sensor wiring, status LEDs, local HMI
-power-fault: UPS, power feed, circuit breaker, fuse, cycle its power remotely
-",
-    ),
-    (
         "data-gap",
         "
 online-during-gap: check, sessions, messages, one and a half keep-alives
@@ -448,6 +425,29 @@ sensor-stuck: sensor, wiring
 several-causes: share of each
 unexplained-gap: every share
 process-stable: review the deadband, process engineer
+",
+    ),
+    (
+        "device-offline",
+        "
+last-seen: check, timestamp
+flap: monitor, before escalating, alert
+watch: alert
+broker-connect: check, connection log, CONNECT
+gateway-publishing: protocol layer, MQTT log
+field-protocol-fault: protocol layer
+gateway-health: check, memory, CPU, disk
+restart-gateway: system logs, memory, CPU, disk, safe
+gateway-fault: system logs, memory, CPU, disk, restart, safe
+verify-reconnect: reconnecting, within
+ot-network: check, connectivity, OT network
+ot-network-fault: contact, IT/OT team, firewall rules, VLAN configuration
+certificate: check, expires
+renew-certificate: execute, renewal runbook, stays offline until
+certificate-expired: stays offline until
+power: check, power, connectivity
+dispatch-technician: dispatch, technician, physical inspection, sensor wiring, status LEDs, local HMI
+power-fault: UPS, power feed, circuit breaker, fuse, cycle its power remotely
 ",
     ),
 ];
