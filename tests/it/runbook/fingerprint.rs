@@ -24,7 +24,7 @@ fn those_of_the_catalog_are_pinned() {
         .collect();
     let expected = [
         ("device-offline", "fef7a7df2ef9d583c066b5cb0c6c701796c5d2004f8db390eb92228c933f96cc"),
-        ("data-gap", "0bbe2bd644498cc63ee684748d96b26c835c27da5c71cfd4857b6bdd90477a66"),
+        ("data-gap", "0c75c6e5d3a4188e6b648bce40ba7932e14e922904a5d6744e0f2fff187b9907"),
         ("certificate-expiry", "f1c75bbb83cd4d53e2fc66f8775a7658cf79b84785b94bbc2e6165db16eec0fe"),
     ]
     .map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));
