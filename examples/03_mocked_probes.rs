@@ -51,7 +51,7 @@ fn flapping_once(clock: &Arc<ManualClock>) -> Probes {
     let at = Arc::clone(clock);
     device
         .expect_receipts()
-        .returning(move |request| Ok(Receipts::new(at.now(), request.period).with_last(at.now())));
+        .returning(move |request| Ok(Receipts::new(at.now(), request.period).with_live(at.now())));
 
     let mut broker = MockBrokerProbe::new();
     broker.expect_source().return_const(Source::new("broker"));
