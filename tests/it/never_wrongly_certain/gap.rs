@@ -28,6 +28,9 @@ fn period() -> Period {
 /// When the diagnosis runs.
 const NOW: i64 = 3700;
 
+/// What goes wrong in a world.
+type Fault = fn(&mut World);
+
 /// All that the adapters answer: at first, every part between device and database is well.
 #[derive(Clone)]
 struct World {
@@ -273,7 +276,7 @@ fn violations(world: World) -> Vec<(&'static str, conformance::Rule)> {
 fn counts_that_cannot_be_are_named_by_conformance() {
     use conformance::Rule::{Contradiction, Number, Outside};
     assert_eq!(violations(World::new()), []);
-    let cases: [(&str, conformance::Rule, fn(&mut World)); 13] = [
+    let cases: [(&str, conformance::Rule, Fault); 13] = [
         ("service_history", Outside, |world| {
             world.service.changes = vec![ServiceChange::new(at(-1), Some(ServiceState::Maintenance))];
         }),
@@ -453,7 +456,7 @@ fn a_gateway_that_is_not_named_is_not_asked_and_is_no_cause() {
 
 #[test]
 fn every_stage_that_lost_all_is_the_conclusion() {
-    let cases: [(&str, fn(&mut World)); 14] = [
+    let cases: [(&str, Fault); 14] = [
         ("expected-offline", |world| world.service.at_start = Some(ServiceState::Maintenance)),
         ("disconnected-data-lost", |world| world.session.at_start = SessionState::Down),
         ("broker-dropped", |world| {
