@@ -198,7 +198,31 @@ pub async fn gateway(
             }
         }
     }
-    if let Ok(polls) = probe.field_polls(&FieldPollsRequest::new(gateway, device.into(), period)).await {
+    let device = device.into();
+    if let Ok(got) =
+        probe.acquisition(&AcquisitionRequest::new(gateway.clone(), device.clone(), period)).await
+    {
+        let method = "acquisition";
+        found.log(method, got.observed_at, got.covers);
+        let given = got.withheld.unwrap_or_default().saturating_add(got.passed_on.unwrap_or_default());
+        for (name, part, whole) in [
+            ("failed", got.failed, got.made),
+            // What is not polled has notifications, and no polls.
+            ("answered", got.answered, got.made),
+            ("withheld and passed on", Some(given), got.answered),
+        ] {
+            if let (Some(part), Some(whole)) = (part, whole)
+                && part > whole
+            {
+                found.add(method, Rule::Contradiction, format!("{part} {name} of {whole}"));
+            }
+        }
+        if got.subscription_down.is_some_and(|down| down < TimeDelta::zero() || down > period.length()) {
+            let text = "subscription_down must be a length of time within the period".to_owned();
+            found.add(method, Rule::Number, text);
+        }
+    }
+    if let Ok(polls) = probe.field_polls(&FieldPollsRequest::new(gateway, device, period)).await {
         let method = "field_polls";
         found.log(method, polls.observed_at, polls.covers);
         for (name, part, of, whole) in [

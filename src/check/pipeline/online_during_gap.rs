@@ -137,7 +137,7 @@ fn timeline(sessions: Option<&SessionLog>, asked: Period) -> Vec<Part> {
         state = if counts(&part) { part.state } else { state };
         match joined.last_mut() {
             Some(last) if last.state == state => {
-                *last = Part::new(state, last.period.start(), part.period.end())
+                *last = Part::new(state, last.period.start(), part.period.end());
             }
             _ => joined.push(Part::new(state, part.period.start(), part.period.end())),
         }

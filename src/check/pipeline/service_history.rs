@@ -14,9 +14,9 @@ use crate::time::{Period, format_duration, saturating_add};
 
 choices! {
     State {
-        InService = "in-service",
-        OutOfService = "out-of-service",
-        PartlyInService = "partly-in-service",
+        In = "in-service",
+        Out = "out-of-service",
+        Partly = "partly-in-service",
     }
 }
 
@@ -124,11 +124,11 @@ fn judge(history: &Answer, request: &CheckRequest<'_>, period: Period) -> Judged
     };
     let rest = period.length().checked_sub(&service.out).unwrap_or_default();
     let state = if service.out.is_zero() {
-        State::InService
+        State::In
     } else if rest < period.length() / 10 {
-        State::OutOfService
+        State::Out
     } else {
-        State::PartlyInService
+        State::Partly
     };
     let longest = service.longest.iter().map(|(part, state)| {
         Detail::new(
@@ -163,20 +163,20 @@ mod tests {
     #[test]
     fn nine_tenths_out_of_service_are_still_a_part() {
         for (history, state) in [
-            (history(IN, &[]), State::InService),
-            (history(OUT, &[]), State::OutOfService),
-            (history(None, &[]), State::OutOfService),
-            (history(Some(ServiceState::Decommissioned), &[]), State::OutOfService),
-            (history(Some(ServiceState::NeverProvisioned), &[]), State::OutOfService),
-            (history(OUT, &[(900, IN)]), State::PartlyInService),
-            (history(OUT, &[(901, IN)]), State::OutOfService),
-            (history(IN, &[(999, OUT)]), State::PartlyInService),
+            (history(IN, &[]), State::In),
+            (history(OUT, &[]), State::Out),
+            (history(None, &[]), State::Out),
+            (history(Some(ServiceState::Decommissioned), &[]), State::Out),
+            (history(Some(ServiceState::NeverProvisioned), &[]), State::Out),
+            (history(OUT, &[(900, IN)]), State::Partly),
+            (history(OUT, &[(901, IN)]), State::Out),
+            (history(IN, &[(999, OUT)]), State::Partly),
             // Changes at the ends change nothing within.
-            (history(IN, &[(1000, OUT)]), State::InService),
-            (history(OUT, &[(0, IN)]), State::InService),
+            (history(IN, &[(1000, OUT)]), State::In),
+            (history(OUT, &[(0, IN)]), State::In),
             // Out of order, twice, and by way of another state out of service.
-            (history(IN, &[(600, IN), (500, OUT), (500, OUT)]), State::PartlyInService),
-            (history(OUT, &[(500, Some(ServiceState::Decommissioned))]), State::OutOfService),
+            (history(IN, &[(600, IN), (500, OUT), (500, OUT)]), State::Partly),
+            (history(OUT, &[(500, Some(ServiceState::Decommissioned))]), State::Out),
         ] {
             assert_eq!(judged(&history).value(), Some(state.value()), "{history:?}");
         }
@@ -200,9 +200,9 @@ mod tests {
             history.covers = about;
             judge(&history, &asked.request(), about)
         };
-        assert_eq!(with(NOW + 30).value(), Some(State::PartlyInService.value()));
+        assert_eq!(with(NOW + 30).value(), Some(State::Partly.value()));
         assert_eq!(with(NOW + 31).reason(), Some(UnknownReason::Future));
-        assert_eq!(with(NOW + 100).value(), Some(State::InService.value()), "after the period");
+        assert_eq!(with(NOW + 100).value(), Some(State::In.value()), "after the period");
     }
 
     #[test]

@@ -28,6 +28,9 @@ fn period() -> Period {
 /// When the diagnosis runs.
 const NOW: i64 = 3700;
 
+/// What goes wrong in a world.
+type Fault = fn(&mut World);
+
 /// All that the adapters answer: at first, every part between device and database is well.
 #[derive(Clone)]
 struct World {
@@ -249,6 +252,62 @@ impl TelemetryProbe for Adapters {
     }
 }
 
+/// What the conformance functions find wrong with a world, by method.
+fn violations(world: World) -> Vec<(&'static str, conformance::Rule)> {
+    let adapters = Adapters { world, questions: AtomicU64::new(0) };
+    let found = async {
+        let (now, period) = (at(NOW), period());
+        let press = || Client::Device("press-07".into());
+        let mut found = conformance::device(&adapters, "press-07", period, now).await;
+        found.extend(conformance::broker(&adapters, press(), period, now).await);
+        found.extend(conformance::gateway(&adapters, "gw-2", "press-07", period, now).await);
+        found.extend(conformance::edge_buffer(&adapters, "gw-2", "press-07", period, now).await);
+        found.extend(conformance::kafka(&adapters, "ingest", "press-07", period, now).await);
+        found.extend(conformance::dedup_log(&adapters, "press-07", period, now).await);
+        found.extend(conformance::telemetry(&adapters, "ingest", "press-07", period, now).await);
+        found.extend(conformance::deadband(&adapters, "press-07", period, now).await);
+        found
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(found).into_iter().map(|violation| (violation.method, violation.rule)).collect()
+}
+
+#[test]
+fn counts_that_cannot_be_are_named_by_conformance() {
+    use conformance::Rule::{Contradiction, Number, Outside};
+    assert_eq!(violations(World::new()), []);
+    let cases: [(&str, conformance::Rule, Fault); 13] = [
+        ("service_history", Outside, |world| {
+            world.service.changes = vec![ServiceChange::new(at(-1), Some(ServiceState::Maintenance))];
+        }),
+        ("messages", Contradiction, |world| world.messages.live = Some(101)),
+        ("messages", Contradiction, |world| {
+            world.messages.dropped = Some(vec![BrokerDrop::new(BrokerDropReason::Acl, 101)]);
+        }),
+        ("acquisition", Contradiction, |world| world.acquisition.passed_on = Some(101)),
+        ("acquisition", Number, |world| world.acquisition.subscription_down = Some(TimeDelta::seconds(-1))),
+        ("outbox", Contradiction, |world| {
+            (world.outbox.device_dropped, world.outbox.dropped_in_all) = (Some(1), Some(0));
+        }),
+        ("outbox", Number, |world| world.outbox.usual_part = Some(97.0)),
+        ("offsets", Contradiction, |world| {
+            world.offsets.resets = Some(vec![OffsetReset::new(at(5), 10, 20, 11)]);
+        }),
+        ("offsets", Contradiction, |world| {
+            world.offsets.transaction = TransactionState::Open(OpenTransaction::new(91, 90, 1));
+        }),
+        ("dropped", Contradiction, |world| world.dropped.unstored = Some(1)),
+        ("rows", Contradiction, |world| world.stored = 101),
+        ("elsewhere", Contradiction, |world| world.elsewhere.backfill = 1),
+        ("deadband", Number, |world| world.deadband.resolution = Some(f64::NAN)),
+    ];
+    for (method, rule, fault) in cases {
+        let mut world = World::new();
+        fault(&mut world);
+        assert_eq!(violations(world), [(method, rule)]);
+    }
+}
+
 fn causes(finding: &Finding) -> Vec<&str> {
     finding.hypotheses().iter().map(|left| &*left.cause).collect()
 }
@@ -397,7 +456,7 @@ fn a_gateway_that_is_not_named_is_not_asked_and_is_no_cause() {
 
 #[test]
 fn every_stage_that_lost_all_is_the_conclusion() {
-    let cases: [(&str, fn(&mut World)); 14] = [
+    let cases: [(&str, Fault); 14] = [
         ("expected-offline", |world| world.service.at_start = Some(ServiceState::Maintenance)),
         ("disconnected-data-lost", |world| world.session.at_start = SessionState::Down),
         ("broker-dropped", |world| {
