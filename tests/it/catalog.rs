@@ -419,27 +419,6 @@ recovered-meanwhile - info recovered
 ",
     ),
     (
-        "device-offline",
-        "
-expected-offline - info
-never-provisioned not-provisioned warning
-connectivity-flap unstable-connectivity info recovered
-persistent-flapping unstable-connectivity warning
-field-protocol-fault plc-communication warning
-gateway-client-fault gateway-client warning
-connection-refused connection-refused warning
-gateway-fault gateway-crash-or-oom critical
-gateway-recovered gateway-crash-or-oom warning recovered
-recovered-meanwhile - info recovered
-ot-network-fault network-change critical
-certificate-expired certificate-expiry critical
-certificate-revoked certificate-revoked critical
-certificate-not-yet-valid certificate-not-yet-valid warning
-dispatch-technician device-fault warning
-power-fault power-loss critical
-",
-    ),
-    (
         "certificate-expiry",
         "
 nothing-due - info
@@ -545,8 +524,8 @@ fn ways_out(kind: &StepKind) -> usize {
 fn every_way_is_that_of_the_contract() {
     let runbooks = runbooks();
     for (name, table) in [
-        ("data-gap", DATA_GAP),
         ("device-offline", DEVICE_OFFLINE),
+        ("data-gap", DATA_GAP),
         ("certificate-expiry", CERTIFICATE_EXPIRY),
     ] {
         let runbook = &runbooks[name];
@@ -663,29 +642,6 @@ sensor-stuck: sensor, wiring
 several-causes: share of each
 unexplained-gap: every share
 process-stable: review the deadband, process engineer
-",
-    ),
-    (
-        "device-offline",
-        "
-last-seen: check, timestamp
-flap: monitor, before escalating, alert
-watch: alert
-broker-connect: check, connection log, CONNECT
-gateway-publishing: protocol layer, MQTT log
-field-protocol-fault: protocol layer
-gateway-health: check, memory, CPU, disk
-restart-gateway: system logs, memory, CPU, disk, safe
-gateway-fault: system logs, memory, CPU, disk, restart, safe
-verify-reconnect: reconnecting, within
-ot-network: check, connectivity, OT network
-ot-network-fault: contact, IT/OT team, firewall rules, VLAN configuration
-certificate: check, expires
-renew-certificate: execute, renewal runbook, stays offline until
-certificate-expired: stays offline until
-power: check, power, connectivity
-dispatch-technician: dispatch, technician, physical inspection, sensor wiring, status LEDs, local HMI
-power-fault: UPS, power feed, circuit breaker, fuse, cycle its power remotely
 ",
     ),
 ];

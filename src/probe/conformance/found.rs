@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Rule, Violation};
 use crate::fact::Source;
-use crate::probe::ClientPublishing;
+use crate::probe::{ClientPublishing, Messages};
 use crate::time::{Period, saturating_add};
 
 /// Two clocks may differ by this much before a fact counts as one of the future.
@@ -72,6 +72,19 @@ impl Found {
         self.at(method, "observed_at", observed_at);
         if covers.end() > self.latest {
             self.add(method, Rule::Covers, format!("no log covers the future: {}", covers.end()));
+        }
+    }
+
+    /// The counts of a device's messages: not more in a part than arrived.
+    pub(super) fn messages(&mut self, answer: &Messages) {
+        let method = "messages";
+        self.log(method, answer.observed_at, answer.covers);
+        let dropped = answer.dropped.iter().flatten().map(|drop| drop.messages).fold(0, u64::saturating_add);
+        for (name, part) in [("live", answer.live.unwrap_or_default()), ("dropped", dropped)] {
+            if part > answer.arrived {
+                let text = format!("{part} {name} of {} arrived", answer.arrived);
+                self.add(method, Rule::Contradiction, text);
+            }
         }
     }
 
