@@ -76,14 +76,19 @@
 //! nothing; a window holds what it may and no more.
 
 mod age;
+mod backlog;
+pub mod burrow;
 mod group;
+mod history;
 mod judge;
+mod pace;
 mod ring;
 mod rule;
 mod sample;
 mod settings;
+mod state;
 #[cfg(test)]
-mod table;
+mod tests;
 mod trend;
 mod window;
 
@@ -93,5 +98,6 @@ pub use judge::{Judge, Report};
 pub use rule::{Rule, Verdict};
 pub use sample::Sample;
 pub use settings::{Settings, SettingsError};
+pub use state::{GroupState, GroupStateError};
 pub use trend::{Course, Trend};
 pub use window::{Window, WindowError};

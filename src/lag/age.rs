@@ -1,13 +1,14 @@
 use std::fmt;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::sample::{Sample, ago};
 use crate::time::format_duration;
 
 /// How far behind a group is in time: the age of the oldest message that it has not read, at the last sample.
 ///
-/// `at_least` and `at_most` are sure as far as the samples are right, `estimate` lies between them.
+/// `at_least` and `at_most` are sure as far as the samples are right; `estimate` lies between them. For a group that
+/// reads committed messages it counts from when the message could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Age {
@@ -27,8 +28,8 @@ pub struct Age {
 pub enum Basis {
     /// The group has read all: the age is zero.
     CaughtUp,
-    /// The message's own timestamp. As good as the clock that wrote it: the producer's, or the broker's where the
-    /// topic has `message.timestamp.type=LogAppendTime`.
+    /// The message's own timestamp, where the heads do not contradict it. As good as the clock that wrote it: the
+    /// producer's, or the broker's where the topic has `message.timestamp.type=LogAppendTime`.
     Timestamp,
     /// The head passed the message between two samples; the guess takes it that the head moved evenly.
     Interpolated,
@@ -37,44 +38,59 @@ pub enum Basis {
 }
 
 impl Age {
-    /// Of a group that committed an offset; `samples` in the order of time, heads never falling.
-    pub(super) fn of<'a>(mut samples: impl DoubleEndedIterator<Item = &'a Sample>) -> Option<Self> {
-        let last = samples.next_back()?;
+    /// Of a group that committed an offset; `samples` in the order of time. `seen_by`: when a look, perhaps before the
+    /// samples, showed that the offset after it had come.
+    pub(super) fn of<'a>(
+        mut samples: impl DoubleEndedIterator<Item = &'a Sample> + Clone,
+        seen_by: Option<DateTime<Utc>>,
+    ) -> Option<Self> {
+        let last = *samples.clone().next_back()?;
         let committed = last.committed?;
-        if last.high_watermark <= committed {
+        if last.lag() == Some(0) {
             return Some(Self::exactly(TimeDelta::zero(), Basis::CaughtUp));
         }
-        if let Some(written) = last.oldest_at {
-            return Some(Self::exactly(ago(last.at, written), Basis::Timestamp));
-        }
+        // A single offset may be a marker, and the message the one after it.
+        let message_came = |sample: &&Sample| sample.end() > committed.saturating_add(1);
+        let came_by = samples.clone().rev().take_while(message_came).last().map(|sample| sample.at);
+        let at_least = came_by.into_iter().chain(seen_by).min().map_or_else(TimeDelta::zero, |by| ago(last.at, by));
         let mut after = last;
-        while let Some(before) = samples.next_back() {
-            if before.high_watermark <= committed {
-                return Some(Self::between(before, after, last, committed));
+        let before = loop {
+            match samples.next_back() {
+                Some(sample) if sample.end() <= committed => break Some(*sample),
+                Some(sample) => after = *sample,
+                None => break None,
             }
-            after = before;
+        };
+        let at_most = before.map(|before| ago(last.at, before.at).max(at_least));
+        if let Some(written) = last.message_at() {
+            let age = ago(last.at, written);
+            if age >= at_least && at_most.is_none_or(|most| age <= most) {
+                return Some(Self::exactly(age, Basis::Timestamp));
+            }
         }
-        let at_least = ago(last.at, after.at);
-        Some(Self { estimate: at_least, at_least, at_most: None, basis: Basis::BeforeWindow })
+        Some(match before.zip(at_most) {
+            Some((before, at_most)) => {
+                let estimate = Self::between(&before, &after, &last, committed).max(at_least).min(at_most);
+                Self { estimate, at_least, at_most: Some(at_most), basis: Basis::Interpolated }
+            }
+            None => Self { estimate: at_least, at_least, at_most: None, basis: Basis::BeforeWindow },
+        })
     }
 
     const fn exactly(age: TimeDelta, basis: Basis) -> Self {
         Self { estimate: age, at_least: age, at_most: Some(age), basis }
     }
 
-    /// The head passed the message after `before`, and no later than at `after`.
-    fn between(before: &Sample, after: &Sample, last: &Sample, committed: u64) -> Self {
-        let (at_least, at_most) = (ago(last.at, after.at), ago(last.at, before.at));
-        let moved = u128::from(after.high_watermark) - u128::from(before.high_watermark);
-        // What of it came after the message: the head is one beyond the last message that it has.
-        let beyond = u128::from(after.high_watermark) - u128::from(committed) - 1;
+    /// How old the message is if the head moved evenly: it passed the message after `before` and by `after`.
+    fn between(before: &Sample, after: &Sample, last: &Sample, committed: u64) -> TimeDelta {
+        let moved = u128::from(after.end().saturating_sub(before.end()));
+        // Those that came after the message: the head is one beyond the last message that it has.
+        let beyond = u128::from(after.end().saturating_sub(committed).saturating_sub(1));
         let apart = ago(after.at, before.at).num_milliseconds().unsigned_abs();
         // At most 2⁶⁴ · 2⁶⁴ / 1, and no more than `apart`.
         let since = u128::from(apart) * beyond / moved.max(1);
         let since = i64::try_from(since).ok().and_then(TimeDelta::try_milliseconds).unwrap_or(TimeDelta::MAX);
-        // Lengths do not quite add up over a leap second.
-        let estimate = at_least.checked_add(&since).unwrap_or(at_most).min(at_most);
-        Self { estimate, at_least, at_most: Some(at_most), basis: Basis::Interpolated }
+        ago(last.at, after.at).checked_add(&since).unwrap_or(TimeDelta::MAX)
     }
 }
 
@@ -110,7 +126,7 @@ mod tests {
             .iter()
             .map(|(second, head)| Sample::new(at(*second), 0, *head).with_committed(Some(committed)))
             .collect();
-        Age::of(samples.iter()).unwrap()
+        Age::of(samples.iter(), None).unwrap()
     }
 
     #[test]
@@ -142,7 +158,7 @@ mod tests {
         let sample = Sample::new(at(60), 0, 10).with_committed(Some(9));
         for (written, expected) in [(20, 40), (60, 0), (70, 0)] {
             let told = sample.with_oldest_at(at(written));
-            let age = Age::of([&told].into_iter()).unwrap();
+            let age = Age::of([&told].into_iter(), None).unwrap();
             assert_eq!((age.estimate, age.basis), (secs(expected), Basis::Timestamp));
         }
     }
@@ -151,10 +167,10 @@ mod tests {
     fn who_has_read_all_waits_for_nothing_whatever_a_timestamp_says() {
         for committed in [10, 11] {
             let sample = Sample::new(at(60), 0, 10).with_committed(Some(committed)).with_oldest_at(at(0));
-            let age = Age::of([&sample].into_iter()).unwrap();
+            let age = Age::of([&sample].into_iter(), None).unwrap();
             assert_eq!((age.estimate, age.basis), (secs(0), Basis::CaughtUp));
         }
-        assert_eq!(Age::of([&Sample::new(at(60), 0, 10)].into_iter()), None);
+        assert_eq!(Age::of([&Sample::new(at(60), 0, 10)].into_iter(), None), None);
     }
 
     #[test]
@@ -164,7 +180,7 @@ mod tests {
             Sample::new(first, 0, 0).with_committed(Some(0)),
             Sample::new(last, 0, u64::MAX).with_committed(Some(0)),
         ];
-        let age = Age::of(samples.iter()).unwrap();
+        let age = Age::of(samples.iter(), None).unwrap();
         assert!(age.at_least <= age.estimate && Some(age.estimate) <= age.at_most, "{age:?}");
     }
 }

@@ -52,10 +52,10 @@ impl Trend {
             return None;
         }
         let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
-        let produced = rate(first.high_watermark, last.high_watermark);
+        let produced = rate(first.end(), last.end());
         let consumed = rate(before, after);
         let trimmed = rate(first.log_start, last.log_start);
-        let lag = last.high_watermark.saturating_sub(after);
+        let lag = last.lag()?;
         let course = match () {
             () if lag == 0 => Course::CaughtUp,
             () if consumed > produced => {

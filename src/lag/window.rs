@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::burrow;
+use super::history::History;
 use super::ring::Ring;
 use super::sample::{Commit, Sample};
 
@@ -44,6 +46,8 @@ pub enum WindowError {
 pub struct Window {
     samples: Ring<Sample>,
     commits: Ring<Commit>,
+    /// What the samples that have left showed.
+    past: History,
 }
 
 impl Window {
@@ -56,19 +60,33 @@ impl Window {
     ///
     /// # Errors
     /// [`WindowError`] where that is below [`FEWEST`](Self::FEWEST) or above [`MOST`](Self::MOST).
-    pub const fn new(capacity: usize) -> Result<Self, WindowError> {
+    pub fn new(capacity: usize) -> Result<Self, WindowError> {
         if capacity < Self::FEWEST || capacity > Self::MOST {
             return Err(WindowError::Capacity { given: capacity });
         }
-        Ok(Self { samples: Ring::new(capacity), commits: Ring::new(capacity) })
+        Ok(Self::empty(capacity))
+    }
+
+    fn empty(capacity: usize) -> Self {
+        Self { samples: Ring::new(capacity), commits: Ring::new(capacity), past: History::default() }
     }
 
     /// Takes a sample.
     pub fn observe(&mut self, sample: Sample) {
-        self.samples.insert(sample);
+        self.insert(sample);
         if let Some(commit) = sample.commit() {
             self.commits.insert(commit);
         }
+    }
+
+    fn insert(&mut self, sample: Sample) {
+        let Some(left) = self.samples.insert(sample) else { return };
+        let is_before = |at| Some(at) <= self.past.until();
+        // One that came late is passed over. If all are earlier, the clock was set back.
+        if self.samples.iter().next_back().is_some_and(|last| is_before(last.at)) {
+            self.past.restart_clock();
+        }
+        self.past.observe(&left);
     }
 
     /// How many samples it holds.
@@ -94,6 +112,17 @@ impl Window {
         self.samples.iter()
     }
 
+    /// The commits it knows of, in the order of their times, as [`burrow`] takes them. A look without the time of the
+    /// commit counts as one.
+    #[must_use]
+    pub fn commits(&self) -> Vec<burrow::Commit> {
+        self.commits.iter().map(|commit| burrow::Commit::new(commit.at, commit.offset, commit.lag())).collect()
+    }
+
+    pub(super) const fn past(&self) -> &History {
+        &self.past
+    }
+
     pub(super) const fn sample_ring(&self) -> &Ring<Sample> {
         &self.samples
     }
@@ -106,7 +135,7 @@ impl Window {
 impl Default for Window {
     /// A window of ten samples, as Burrow has by default (`intervals`).
     fn default() -> Self {
-        Self { samples: Ring::new(10), commits: Ring::new(10) }
+        Self::empty(10)
     }
 }
 
@@ -116,6 +145,9 @@ struct Saved {
     capacity: usize,
     samples: Vec<Sample>,
     commits: Vec<Commit>,
+    /// Version 0.1.0 had none.
+    #[serde(default)]
+    past: History,
 }
 
 impl From<Window> for Saved {
@@ -124,6 +156,7 @@ impl From<Window> for Saved {
             capacity: window.capacity(),
             samples: window.samples.by_arrival(),
             commits: window.commits.by_arrival(),
+            past: window.past,
         }
     }
 }
@@ -133,8 +166,11 @@ impl TryFrom<Saved> for Window {
 
     fn try_from(saved: Saved) -> Result<Self, WindowError> {
         let mut window = Self::new(saved.capacity)?;
-        saved.samples.into_iter().for_each(|sample| window.samples.insert(sample));
-        saved.commits.into_iter().for_each(|commit| window.commits.insert(commit));
+        window.past = saved.past;
+        saved.samples.into_iter().for_each(|sample| window.insert(sample));
+        saved.commits.into_iter().for_each(|commit| {
+            window.commits.insert(commit);
+        });
         Ok(window)
     }
 }

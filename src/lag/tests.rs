@@ -1,4 +1,4 @@
-//! The table of cases: each rule from both sides of its bound, and the order in which they are asked.
+//! Each rule from both sides of its bound, and the order in which they are asked.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
