@@ -203,8 +203,8 @@ impl History {
     }
 
     /// Whether the offset was seen to change.
-    pub(super) const fn has_moved(&self) -> bool {
-        self.moved.is_some()
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved.is_some() || self.moves.seen() > 0
     }
 
     /// Since when more than `allowed` offsets are unread under the last committed one, as a look showed it.

@@ -50,7 +50,7 @@ impl<T: Timed> Ring<T> {
     }
 
     /// Puts an item in its place by time. Of two of one time [one is kept](Timed::kept), at the arrival of the first.
-    /// Returns the item that left for it, if that was the earliest.
+    /// Returns the item that left for it.
     pub(super) fn insert(&mut self, item: T) -> Option<T> {
         let at = item.at();
         let mut place = self.items.len();
@@ -67,16 +67,15 @@ impl<T: Timed> Ring<T> {
             *same = same.kept(item);
             return None;
         }
-        let mut earliest = None;
+        let mut left = None;
         if self.items.len() >= self.capacity {
-            let left = self.first_arrived();
-            let item = self.items.remove(left).map(|(_, item)| item);
-            earliest = item.filter(|_| left == 0);
-            place -= usize::from(left < place);
+            let first = self.first_arrived();
+            left = self.items.remove(first).map(|(_, item)| item);
+            place -= usize::from(first < place);
         }
         self.items.insert(place, (self.next, item));
         self.next += 1;
-        earliest
+        left
     }
 
     /// The place of the one that came first.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Judge, Report, Rule, Sample, Settings, Verdict, Window};
+use super::{Basis, GroupState, Judge, Report, Rule, Sample, Settings, Verdict, Window};
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
@@ -14,7 +14,7 @@ fn secs(seconds: i64) -> TimeDelta {
 
 /// Four samples are a whole window.
 fn settings() -> Settings {
-    Settings::default().with_min_samples(4)
+    Settings::default().with_min_samples(4).with_slowest_commit(secs(30)).with_stop_after(secs(30))
 }
 
 fn window(samples: impl IntoIterator<Item = Sample>) -> Window {
@@ -33,7 +33,7 @@ fn sample(second: i64, committed: u64, head: u64) -> Sample {
     Sample::new(at(second), 0, head).with_committed(Some(committed))
 }
 
-fn judged_by(settings: Settings, now: i64, members: Option<u32>, window: &Window) -> Report {
+fn judged_by(settings: Settings, now: i64, members: impl Into<GroupState>, window: &Window) -> Report {
     Judge::new(settings).unwrap().partition(at(now), members, window)
 }
 
@@ -58,7 +58,7 @@ mod what_cannot_be_judged {
         assert_eq!(judged_by(settings(), 99, None, &one).rule, Rule::FromTheFuture);
         let mut both = each_ten(&STALLED);
         both.observe(sample(10_000_000, 99, 99));
-        assert!(matches!(judged(&both), Rule::Unmoved { .. }));
+        assert_eq!(judged(&both), Rule::Unmoved { waiting: secs(30) });
     }
 
     #[test]
@@ -89,11 +89,28 @@ mod what_cannot_be_judged {
     }
 
     #[test]
-    fn a_commit_that_vanished_is_not_never_committed() {
-        let gone = Sample::new(at(50), 0, 40);
-        let rule = judged(&window([sample(0, 5, 10), gone]));
-        assert_eq!(rule, Rule::CommitVanished { seen: at(0) });
-        assert_eq!(rule.verdict(), Verdict::Unknown);
+    fn share_groups_are_refused() {
+        let caught_up = each_ten(&[(10, 10)]);
+        let report = judged_by(settings(), 0, GroupState::Share, &caught_up);
+        assert_eq!((report.rule, report.verdict()), (Rule::ShareGroup, Verdict::Unknown));
+        for state in [GroupState::Rebalancing, GroupState::Stable, GroupState::NotAsked] {
+            assert_eq!(judged_by(settings(), 0, state, &caught_up).verdict(), Verdict::Ok);
+        }
+        assert_eq!(judged_by(settings(), 0, GroupState::Empty, &each_ten(&[(9, 11)])).rule, Rule::NoConsumer);
+    }
+
+    #[test]
+    fn an_offset_that_is_gone_is_not_never_committed() {
+        let mut window = Window::new(2).unwrap();
+        window.observe(sample(0, 5, 10));
+        for second in [50, 60, 70, 80] {
+            window.observe(Sample::new(at(second), 0, 40));
+            let rule = judged(&window);
+            assert_eq!((rule, rule.verdict()), (Rule::OffsetGone { seen: at(0) }, Verdict::OffsetGone));
+        }
+        // It comes back below where it was.
+        window.observe(sample(90, 4, 40));
+        assert_eq!(judged(&window), Rule::Rewound { from: 5, to: 4 });
     }
 }
 
@@ -172,50 +189,168 @@ mod what_is_wrong_at_once {
     }
 }
 
-mod burrow {
+/// `(committed, head)` each ten seconds, from a group that was seen to commit each ten seconds before.
+fn paced(looks: &[(u64, u64)]) -> Window {
+    let mut window = Window::new(64).unwrap();
+    for turn in 0..5_u64 {
+        let second = 10 * i64::try_from(turn).unwrap() - 50;
+        window.observe(sample(second, 1_000 + 10 * turn, 1_008 + 10 * turn));
+    }
+    looks.iter().zip(0..).for_each(|((committed, head), i)| {
+        window.observe(sample(10 * i, 1_050 + committed, 1_050 + head));
+    });
+    window
+}
+
+mod a_stop {
     use super::*;
 
     #[test]
-    fn a_stop_is_a_silence_longer_than_all_commits_took() {
-        let told = |second, committed_at| sample(second, 5, 100).with_committed_at(at(committed_at));
-        let first = sample(0, 1, 90).with_committed_at(at(0));
-        // The commits took 40 s.
-        let looks = |last| window([first, told(40, 40), told(60, 40), told(last, 40)]);
-        assert_ne!(judged(&looks(80)).verdict(), Verdict::Stop);
-        assert_eq!(judged(&looks(81)), Rule::CommitsStopped { silent: secs(41), span: secs(40) });
-        // Not by a window that is not whole.
-        let three = window([first, told(40, 40), told(90, 40)]);
-        assert_eq!(judged(&three), Rule::Incomplete { what: "samples", have: 3, need: 4 });
-    }
-
-    #[test]
-    fn who_was_at_the_head_of_late_has_not_stopped() {
-        let of = |head| {
-            let told = |second, head| sample(second, 50, head).with_committed_at(at(10));
-            let first = sample(0, 40, head).with_committed_at(at(0));
-            window([first, told(10, head), told(40, 60), told(50, 60)])
+    fn is_a_wait_of_over_twice_the_longest_interval() {
+        // Looks each ten seconds see commits from ten seconds to twenty apart, at most.
+        let stopped = |looks: usize| {
+            let looks: Vec<_> = (0..looks).map(|turn| (0, 8 + 10 * turn as u64)).collect();
+            judged(&paced(&looks))
         };
-        assert_eq!(judged(&of(51)), Rule::CommitsStopped { silent: secs(40), span: secs(10) });
-        assert_eq!(judged(&of(50)), Rule::WasCaughtUp);
+        assert_ne!(stopped(5).verdict(), Verdict::Stop);
+        assert_eq!(stopped(6), Rule::Stopped { waiting: secs(50), usual: Some(secs(20)) });
+        assert_eq!(stopped(6).verdict(), Verdict::Stop);
+        assert_eq!(stopped(60).verdict(), Verdict::Stop);
     }
 
     #[test]
-    fn one_commit_alone_is_measured_by_the_samples() {
-        let looks = |committed_at| {
-            [0, 10, 20, 30].map(|second| sample(second, 5, 9).with_committed_at(at(committed_at)))
+    fn is_no_pause_that_is_allowed() {
+        let looks: Vec<_> = (0..7).map(|turn| (0, 8 + 10 * turn)).collect();
+        let by = |pause| judged_by(settings().with_stop_after(secs(pause)), 100, None, &paced(&looks)).rule;
+        assert_eq!(by(60).verdict(), Verdict::Stop);
+        assert_ne!(by(61).verdict(), Verdict::Stop);
+    }
+
+    #[test]
+    fn counts_from_when_messages_waited() {
+        let looks = |waiting: u64| {
+            let idle = (0..20).map(|_| (0, 0));
+            let looks: Vec<_> = idle.chain((0..waiting).map(|turn| (0, 5 + turn))).collect();
+            judged_by(settings(), 400, None, &paced(&looks)).rule
         };
-        assert_eq!(judged(&window(looks(-1))), Rule::CommitsStopped { silent: secs(31), span: secs(30) });
-        assert_eq!(judged(&window(looks(0))), Rule::Incomplete { what: "commits", have: 1, need: 2 });
+        assert_ne!(looks(5).verdict(), Verdict::Stop);
+        assert_eq!(looks(6), Rule::Stopped { waiting: secs(50), usual: Some(secs(20)) });
     }
 
     #[test]
-    fn no_commit_is_later_than_the_look_that_saw_it() {
-        let told = [0, 10, 20, 30].map(|second| sample(second, 5, 9).with_committed_at(at(1_000)));
-        assert_eq!(judged(&window(told)), Rule::Unmoved { span: secs(30) });
+    fn outlives_the_samples_of_the_last_commit() {
+        let mut window = Window::new(3).unwrap();
+        for turn in 0..6_u64 {
+            window.observe(sample(10 * i64::try_from(turn).unwrap(), 10 * turn, 10 * turn + 5));
+        }
+        for second in (60..900).step_by(10) {
+            window.observe(sample(second, 50, second.unsigned_abs()));
+            let verdict = judged_by(settings(), second, None, &window).verdict();
+            assert_eq!(verdict == Verdict::Stop, second >= 100, "{second}: {verdict}");
+        }
+        window.observe(sample(900, 51, 900));
+        assert_ne!(judged_by(settings(), 900, None, &window).verdict(), Verdict::Stop);
     }
 
     #[test]
-    fn a_rewind_that_is_made_good_is_none() {
+    fn is_measured_by_whole_intervals_only() {
+        // A commit each 300 s, looked at each 30 s with ten samples: a window sees no two of them.
+        let mut window = Window::default();
+        for turn in 0..200_i64 {
+            let second = 30 * turn;
+            let committed = (second / 300 * 300).unsigned_abs();
+            window.observe(sample(second, committed, second.unsigned_abs() + 20));
+            let settings = Settings::default();
+            let verdict = judged_by(settings, second, None, &window).verdict();
+            assert!(!matches!(verdict, Verdict::Stop | Verdict::Stall), "{second}: {verdict}");
+        }
+    }
+
+    #[test]
+    fn of_an_unknown_pace_takes_the_slowest() {
+        // Two intervals were seen, and three are needed.
+        let mut window = each_ten(&[(10, 15), (20, 25), (30, 35), (40, 45)]);
+        for second in [40, 50, 60] {
+            window.observe(sample(second, 40, 50 + second.unsigned_abs()));
+        }
+        let by = |slowest| judged_by(settings().with_slowest_commit(secs(slowest)), 60, None, &window).rule;
+        assert_eq!(by(30), Rule::Stopped { waiting: secs(30), usual: None });
+        assert_eq!(by(31), Rule::Undecided { waiting: secs(30), have: 2, need: 3 });
+        assert_eq!(by(31).verdict(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn differs_from_a_stall_where_commits_have_times() {
+        let told = |second: i64, offset, committed_at| {
+            sample(second, offset, 200 + second.unsigned_abs()).with_committed_at(at(committed_at))
+        };
+        let mut window = Window::new(64).unwrap();
+        for turn in 0..6_u32 {
+            let second = 10 * i64::from(turn);
+            window.observe(told(second, 10 * u64::from(turn), second));
+        }
+        let (mut stalled, mut stopped) = (window.clone(), window);
+        for second in (60..=200).step_by(10) {
+            stalled.observe(told(second, 50, second));
+            stopped.observe(told(second, 50, 50));
+        }
+        let by = |window| judged_by(settings(), 200, None, window).rule;
+        assert_eq!(by(&stalled), Rule::Unmoved { waiting: secs(150) });
+        assert_eq!(by(&stalled).verdict(), Verdict::Stall);
+        assert_eq!(by(&stopped), Rule::Stopped { waiting: secs(150), usual: Some(secs(20)) });
+        // The stalled group stops as well.
+        stalled.observe(told(240, 50, 200));
+        assert_eq!(judged_by(settings(), 240, None, &stalled).verdict(), Verdict::Stall);
+        stalled.observe(told(241, 50, 200));
+        assert_eq!(judged_by(settings(), 241, None, &stalled).verdict(), Verdict::Stop);
+    }
+
+    #[test]
+    fn is_told_above_the_allowed_lag_from_when_it_was_passed() {
+        // Three markers of transactions stay unread for long, then messages come.
+        let mut looks = vec![(0, 3); 40];
+        looks.extend((0..7).map(|turn| (0, 8 + turn)));
+        let by = |looks: &[(u64, u64)]| {
+            judged_by(settings().with_allowed_lag(3), 400 + 100, None, &paced(looks)).rule.verdict()
+        };
+        assert_ne!(by(&looks[..45]), Verdict::Stop);
+        assert_eq!(by(&looks), Verdict::Stop);
+    }
+}
+
+mod a_stall {
+    use super::*;
+
+    #[test]
+    fn is_an_offset_that_never_moved_for_the_slowest_interval() {
+        assert_eq!(judged(&each_ten(&STALLED)), Rule::Unmoved { waiting: secs(30) });
+        assert_eq!(
+            judged(&each_ten(&STALLED[..3])),
+            Rule::Undecided { waiting: secs(20), have: 0, need: 3 }
+        );
+        let caught_up_before = each_ten(&[(10, 10), (10, 20), (10, 30), (10, 40)]);
+        assert_eq!(judged(&caught_up_before), Rule::WasCaughtUp);
+    }
+
+    #[test]
+    fn is_not_told_of_one_offset_that_may_be_a_marker() {
+        let idle = |sample: fn(Sample) -> Sample| {
+            let mut window = paced(&[]);
+            (0..100).for_each(|turn| window.observe(sample(super::sample(10 * turn, 1_050, 1_051))));
+            judged_by(settings(), 1_000, None, &window)
+        };
+        let marker = idle(|sample| sample);
+        assert_eq!((marker.rule, marker.verdict()), (Rule::LoneOffset { waiting: secs(990) }, Verdict::Unknown));
+        assert_eq!(idle(Sample::with_nothing_unread).rule, Rule::CaughtUp);
+        assert_eq!(idle(|sample| sample.with_oldest_at(at(0))).verdict(), Verdict::Stop);
+    }
+}
+
+mod a_rewind {
+    use super::*;
+
+    #[test]
+    fn lasts_until_it_is_made_good() {
         let growing = |offsets: [u64; 4]| {
             let heads = [100, 110, 120, 130];
             let looks: Vec<_> = offsets.into_iter().zip(heads).collect();
@@ -226,28 +361,30 @@ mod burrow {
         // Burrow passes over the second step back.
         assert_eq!(growing([10, 5, 10, 3]), Rule::Rewound { from: 10, to: 3 });
         assert_eq!(growing([10, 9, 8, 8]), Rule::Rewound { from: 10, to: 8 });
-        // Two commits show it.
-        assert_eq!(judged(&each_ten(&[(6, 10), (5, 10)])), Rule::Rewound { from: 6, to: 5 });
         // Even where all was read before.
         assert_eq!(judged(&each_ten(&[(10, 10), (0, 10)])), Rule::Rewound { from: 10, to: 0 });
     }
 
     #[test]
-    fn a_stall_is_one_offset_in_a_whole_window_that_was_never_caught_up() {
-        assert_eq!(judged(&each_ten(&STALLED)), Rule::Unmoved { span: secs(30) });
-        assert_eq!(judged(&each_ten(&STALLED[..3])), Rule::Incomplete { what: "samples", have: 3, need: 4 });
-        let moved = each_ten(&[(5, 10), (5, 20), (5, 30), (6, 40)]);
-        assert_eq!(judged(&moved), Rule::NotDecreasing);
-        let was_there = each_ten(&[(10, 10), (10, 20), (10, 30), (10, 40)]);
-        assert_eq!(judged(&was_there), Rule::WasCaughtUp);
-        let nearly =
-            |allowed| judged_by(settings().with_allowed_lag(allowed), 100, None, &each_ten(&STALLED));
-        assert_eq!(nearly(4).rule, Rule::Unmoved { span: secs(30) });
-        assert_eq!(nearly(5).rule, Rule::WasCaughtUp);
+    fn does_not_fade_with_the_samples() {
+        let mut window = Window::new(3).unwrap();
+        window.observe(sample(0, 900, 1_000));
+        for turn in 1..90_i64 {
+            let committed = 10 * turn.unsigned_abs();
+            window.observe(sample(10 * turn, committed, 1_000 + committed));
+            let rule = judged_by(settings(), 10 * turn, None, &window).rule;
+            assert_eq!(rule, Rule::Rewound { from: 900, to: committed });
+        }
+        window.observe(sample(900, 900, 1_900));
+        assert_ne!(judged_by(settings(), 900, None, &window).verdict(), Verdict::Rewind);
     }
+}
+
+mod a_course {
+    use super::*;
 
     #[test]
-    fn a_lag_that_never_falls_is_a_warning() {
+    fn that_never_falls_is_a_warning() {
         for (looks, rule) in [
             ([(1, 10), (2, 11), (3, 12), (4, 13)], Rule::NotDecreasing),
             ([(1, 10), (2, 12), (3, 13), (4, 15)], Rule::NotDecreasing),
@@ -260,106 +397,85 @@ mod burrow {
     }
 
     #[test]
-    fn a_small_window_is_whole_when_it_is_full() {
+    fn is_unknown_with_too_few_samples() {
+        assert_eq!(judged(&each_ten(&[(1, 10), (2, 20)])), Rule::Incomplete { have: 2, need: 4 });
         let mut two = Window::new(2).unwrap();
         two.observe(sample(0, 5, 10));
-        assert_eq!(judged(&two), Rule::Incomplete { what: "samples", have: 1, need: 2 });
-        two.observe(sample(10, 5, 20));
-        assert_eq!(judged(&two), Rule::Unmoved { span: secs(10) });
+        two.observe(sample(10, 6, 20));
+        assert_eq!(judged(&two), Rule::NotDecreasing);
     }
 
     #[test]
-    fn a_slow_committer_is_measured_by_its_own_pace() {
-        // A commit each 100 s and a look each 10 s: the samples see one commit, the window keeps more.
+    fn that_grows_without_end_is_a_verdict_of_its_own() {
+        // It reads half of what comes. The topic keeps a message for 2 000 s.
         let mut window = Window::default();
-        for second in (0..=390_i64).step_by(10) {
-            let turn = second / 100;
-            let (done, head) = ((turn * 100).unsigned_abs(), second.unsigned_abs() + 50);
-            window.observe(sample(second, done, head).with_committed_at(at(turn * 100)));
+        let settings = settings().with_retention(secs(2_000));
+        for turn in 0..60_u64 {
+            let second = 10 * i64::try_from(turn).unwrap();
+            window.observe(sample(second, 500 * turn, 1_000 * turn + 10));
         }
-        let report = judged_by(settings(), 390, None, &window);
-        assert_eq!(report.verdict(), Verdict::Warn, "{report}");
-        // When it stops, the last three hundred seconds are its measure.
-        for second in (400..=620_i64).step_by(10) {
-            let late = sample(second, 300, second.unsigned_abs() + 50).with_committed_at(at(300));
-            window.observe(late);
-        }
-        let by = |settings| judged_by(settings, 620, None, &window).rule;
-        assert_eq!(by(settings()), Rule::CommitsStopped { silent: secs(320), span: secs(300) });
+        let report = judged_by(settings, 590, None, &window);
+        let Rule::Growing { lost_in: Some(left), over, .. } = report.rule else { panic!("{report}") };
+        assert_eq!(report.verdict(), Verdict::Growing);
+        assert!(over > secs(400), "{report}");
+        // The message that is read next is 300 s old, and this grows by half a second a second.
+        assert!((left - secs(3_400)).abs() < secs(200), "{report}");
+        let unbounded = judged_by(super::settings(), 590, None, &window).rule;
+        assert!(matches!(unbounded, Rule::Growing { lost_in: None, .. }));
     }
 }
 
-mod a_head_left_behind {
+mod an_open_transaction {
     use super::*;
 
-    /// It moved each ten seconds up to second 20, then stopped; the head went on to second `last`.
-    fn stops(last: i64, head: u64) -> Window {
-        let mut window = each_ten(&[(10, 12), (20, 22), (30, 32)]);
-        window.observe(sample(last - 1, 30, 40));
-        window.observe(sample(last, 30, head));
-        window
-    }
-
-    fn judged(window: &Window) -> Rule {
-        judged_by(settings().with_stop_after(secs(30)), 100, None, window).rule
+    fn held(second: i64, committed: u64, stable: u64, head: u64) -> Sample {
+        sample(second, committed, head).with_last_stable_offset(stable)
     }
 
     #[test]
-    fn is_told_before_the_window_has_passed() {
-        let told = Rule::HeadLeftBehind { waiting: secs(30), usual: secs(10) };
-        assert_eq!(judged(&stops(50, 41)), told);
-        assert_eq!(told.verdict(), Verdict::Stop);
-        assert_ne!(judged(&stops(49, 41)).verdict(), Verdict::Stop);
+    fn is_reported_when_the_stable_offset_does_not_move() {
+        let settings = settings().with_transaction_after(secs(60));
+        let mut window = Window::new(2).unwrap();
+        for (second, head) in [(0, 10), (10, 20), (20, 30), (30, 40), (70, 80)] {
+            window.observe(held(second, 10, 10, head));
+        }
+        // It was below the head from second 10 on.
+        let report = judged_by(settings, 70, None, &window);
+        assert_eq!((report.rule, report.lag, report.held_back), (Rule::CaughtUp, Some(0), Some(70)));
+        window.observe(held(71, 10, 10, 80));
+        let report = judged_by(settings, 71, None, &window);
+        assert_eq!(report.rule, Rule::TransactionOpen { open: secs(61), held_back: 70 });
+        assert_eq!(report.verdict(), Verdict::TransactionOpen);
+        // It moved, and another is open.
+        window.observe(held(80, 10, 11, 80));
+        assert_ne!(judged_by(settings, 80, None, &window).verdict(), Verdict::TransactionOpen);
     }
 
     #[test]
-    fn is_told_only_while_the_head_moves() {
-        let mut window = each_ten(&[(10, 12), (20, 22), (30, 40)]);
-        window.observe(sample(60, 30, 40));
-        assert_ne!(judged(&window).verdict(), Verdict::Stop);
-        window.observe(sample(61, 30, 41));
-        assert_eq!(judged(&window), Rule::HeadLeftBehind { waiting: secs(41), usual: secs(10) });
+    fn hides_no_stop_of_the_group() {
+        let settings = settings().with_transaction_after(secs(10));
+        let mut window = Window::new(4).unwrap();
+        (0..9).for_each(|turn| window.observe(held(10 * turn, 5, 10, 20)));
+        assert_eq!(judged_by(settings, 80, None, &window).verdict(), Verdict::Stall);
     }
 
     #[test]
-    fn is_told_of_who_had_been_moving_and_after_twice_the_usual_time() {
-        let idle = each_ten(&[(5, 10), (5, 11), (5, 12), (5, 13), (5, 14)]);
-        assert_eq!(judged(&idle), Rule::Unmoved { span: secs(40) });
-        let slow = |last| {
-            let looks = [sample(0, 5, 10), sample(20, 6, 11), sample(last - 1, 6, 12), sample(last, 6, 13)];
-            judged(&window(looks))
-        };
-        assert_ne!(slow(60).verdict(), Verdict::Stop);
-        assert_eq!(slow(61), Rule::HeadLeftBehind { waiting: secs(41), usual: secs(20) });
-    }
-
-    #[test]
-    fn counts_from_when_messages_waited_and_not_from_the_last_commit() {
-        // It had read all until second 50.
-        let mut window = each_ten(&[(10, 12), (20, 22), (30, 30), (30, 30), (30, 30)]);
-        window.observe(sample(50, 30, 35));
-        window.observe(sample(79, 30, 36));
-        assert_ne!(judged(&window).verdict(), Verdict::Stop);
-        window.observe(sample(80, 30, 37));
-        assert_eq!(judged(&window), Rule::HeadLeftBehind { waiting: secs(30), usual: secs(10) });
-    }
-
-    #[test]
-    fn is_no_stop_while_it_commits_the_same_offset_again() {
-        let told = |second, offset, head| sample(second, offset, head).with_committed_at(at(second));
-        let looks = [told(0, 10, 12), told(10, 20, 22), told(30, 20, 30), told(60, 20, 40), told(90, 20, 50)];
-        assert_ne!(judged(&window(looks)).verdict(), Verdict::Stop);
+    fn a_group_that_reads_committed_is_judged_up_to_it() {
+        let window = window([held(0, 10, 10, 30), held(10, 12, 12, 40)]);
+        assert_eq!(judged_by(settings(), 10, Some(0), &window).rule, Rule::CaughtUp);
+        let beyond = super::window([held(0, 10, 31, 30)]);
+        assert!(matches!(judged(&beyond), Rule::Contradiction { .. }));
     }
 }
 
 mod thresholds {
     use super::*;
 
-    /// Behind by 100, and its lag falls; the oldest unread message is 40 s old at the last look.
+    /// Behind by 100, and its lag falls; the oldest unread message is 25 s old at the last look.
     fn behind() -> Window {
         let looks = [(0, 150), (50, 190), (100, 220), (150, 250)];
         let mut window = each_ten(&looks);
-        window.observe(sample(40, 200, 300).with_oldest_at(at(0)));
+        window.observe(sample(40, 200, 300).with_oldest_at(at(15)));
         window
     }
 
@@ -369,10 +485,10 @@ mod thresholds {
         assert_eq!(by(settings()), Rule::Decreasing);
         assert_eq!(by(settings().with_max_lag(100)), Rule::Decreasing);
         assert_eq!(by(settings().with_max_lag(99)), Rule::OverMessages { lag: 100, max: 99 });
-        assert_eq!(by(settings().with_max_age(secs(40))), Rule::Decreasing);
-        let over = Rule::OverAge { at_least: secs(40), max: secs(39) };
-        assert_eq!(by(settings().with_max_age(secs(39))), over);
-        assert_eq!(by(settings().with_max_age(secs(39)).with_max_lag(99)).verdict(), over.verdict());
+        assert_eq!(by(settings().with_max_age(secs(25))), Rule::Decreasing);
+        let over = Rule::OverAge { at_least: secs(25), max: secs(24) };
+        assert_eq!(by(settings().with_max_age(secs(24))), over);
+        assert_eq!(by(settings().with_max_age(secs(24)).with_max_lag(99)).verdict(), over.verdict());
         assert_eq!(over.verdict(), Verdict::OverThreshold);
     }
 
@@ -393,6 +509,32 @@ mod thresholds {
     }
 
     #[test]
+    fn count_no_offset_that_may_be_a_marker() {
+        // Offset 10 came before second 0 and may be a marker; offset 11 came by second 30.
+        let window = each_ten(&[(10, 11), (10, 11), (10, 11), (10, 13), (10, 14)]);
+        let report = judged_by(settings().with_max_age(secs(10)), 40, None, &window);
+        assert_eq!(report.age.map(|age| age.at_least), Some(secs(10)));
+        assert_ne!(report.verdict(), Verdict::OverThreshold);
+    }
+
+    #[test]
+    fn take_no_timestamp_that_the_heads_exclude() {
+        // The message came between second 10 and second 20.
+        let aged = |written: DateTime<Utc>| {
+            let mut window = each_ten(&[(10, 10), (10, 10), (10, 30)]);
+            window.observe(sample(40, 10, 40).with_oldest_at(written));
+            judged_by(settings().with_max_age(secs(35)), 40, None, &window)
+        };
+        for written in [DateTime::UNIX_EPOCH, at(-50_000), DateTime::<Utc>::MIN_UTC, at(39)] {
+            let report = aged(written);
+            let age = report.age.unwrap();
+            assert_eq!((age.at_least, age.at_most, age.basis), (secs(20), Some(secs(30)), Basis::Interpolated));
+            assert_ne!(report.verdict(), Verdict::OverThreshold, "{report}");
+        }
+        assert_eq!(aged(at(15)).age.map(|age| (age.estimate, age.basis)), Some((secs(25), Basis::Timestamp)));
+    }
+
+    #[test]
     fn give_way_to_a_stall_and_come_before_a_warning() {
         let stalled = judged_by(settings().with_max_lag(1), 100, None, &each_ten(&STALLED));
         assert_eq!(stalled.verdict(), Verdict::Stall);
@@ -408,54 +550,84 @@ mod another_log {
     fn what_was_before_the_head_fell_does_not_count() {
         let mut window = each_ten(&[(500, 900), (600, 900), (700, 900), (5, 10)]);
         let report = judged_by(settings(), 100, None, &window);
-        assert_eq!(
-            (report.rule, report.samples),
-            (Rule::Incomplete { what: "samples", have: 1, need: 4 }, 1)
-        );
+        assert_eq!((report.rule, report.samples), (Rule::Incomplete { have: 1, need: 4 }, 1));
         window.observe(sample(40, 10, 10));
         assert_eq!(judged(&window), Rule::CaughtUp);
-        // Where the group's offset is still that of the old log, nothing can be said.
+        // Where the group's offset is beyond the head, nothing can be said.
         window.observe(sample(50, 700, 20));
         assert!(matches!(judged(&window), Rule::Contradiction { .. }));
     }
 
     #[test]
-    fn commits_of_the_old_log_do_not_count_when_its_samples_have_left() {
-        let mut window = Window::new(4).unwrap();
-        window.observe(sample(0, 800, 900).with_committed_at(at(0)));
-        for second in [10, 20, 30, 40] {
-            window.observe(sample(second, 5, 50).with_committed_at(at(second)));
+    fn an_offset_of_the_old_log_is_not_judged_in_the_new_one() {
+        let mut window = each_ten(&[(500, 520), (510, 520), (510, 100)]);
+        assert!(matches!(judged(&window), Rule::Contradiction { .. }));
+        // The new log has grown beyond it, and the group has yet to commit.
+        window.observe(sample(30, 510, 515));
+        let report = judged_by(settings(), 30, None, &window);
+        assert_eq!((report.rule, report.lag), (Rule::OldLog { committed: 510 }, None));
+        assert_eq!(report.verdict(), Verdict::Unknown);
+        // It begins at the start: no rewind.
+        for (second, committed) in [(40, 300), (50, 400), (60, 450)] {
+            window.observe(sample(second, committed, 520));
+            assert_ne!(judged(&window).verdict(), Verdict::Rewind);
         }
-        // Five commits came and four are kept: the first of the old log stays if the others were told once.
-        assert_eq!(judged(&window), Rule::Unmoved { span: secs(30) });
-        let mut told_once = Window::new(4).unwrap();
-        told_once.observe(sample(0, 800, 900).with_committed_at(at(0)));
-        for (second, committed_at) in [(10, 10), (20, 10), (30, 30), (40, 40)] {
-            told_once.observe(sample(second, 5, 50).with_committed_at(at(committed_at)));
-        }
-        assert_eq!(judged(&told_once), Rule::Unmoved { span: secs(30) });
+        window.observe(sample(70, 440, 520));
+        assert_eq!(judged(&window), Rule::Rewound { from: 450, to: 440 });
     }
 
     #[test]
-    fn commits_lead_up_to_the_log_one_by_one() {
-        let mut window = Window::new(4).unwrap();
-        window.observe(sample(0, 90, 100).with_committed_at(at(0)));
-        // Another log, which has grown beyond the old one by the time of the samples that are left.
-        window.observe(sample(10, 5, 60).with_committed_at(at(10)));
-        for (second, committed_at) in [(20, 15), (30, 15), (40, 40), (50, 40)] {
-            window.observe(sample(second, 5, 200).with_committed_at(at(committed_at)));
+    fn commits_that_contradict_the_head_are_no_measure_of_a_rewind() {
+        let mut window = each_ten(&[(700, 90), (700, 95), (700, 99)]);
+        window.observe(sample(30, 98, 100));
+        assert_ne!(judged(&window).verdict(), Verdict::Rewind);
+    }
+}
+
+mod a_clock_that_was_set_back {
+    use super::*;
+
+    #[test]
+    fn is_outlived_and_the_pace_is_kept() {
+        let mut window = Window::new(3).unwrap();
+        for turn in 0..8_u64 {
+            let second = 1_000_000 + 10 * i64::try_from(turn).unwrap();
+            window.observe(sample(second, 10 * turn, 10 * turn + 5));
         }
-        assert_eq!(judged(&window), Rule::Unmoved { span: secs(30) });
+        for second in (0..200).step_by(10) {
+            window.observe(sample(second, 70, 100 + second.unsigned_abs()));
+        }
+        let report = judged_by(settings(), 190, None, &window);
+        assert_eq!(report.verdict(), Verdict::Stop, "{report}");
     }
 
     #[test]
-    fn commits_of_the_same_log_count_though_their_samples_have_left() {
-        let mut window = Window::new(2).unwrap();
-        window.observe(sample(0, 40, 50).with_committed_at(at(0)));
-        window.observe(sample(10, 5, 50).with_committed_at(at(10)));
-        window.observe(sample(20, 5, 50).with_committed_at(at(10)));
-        assert_eq!(judged(&window), Rule::Rewound { from: 40, to: 5 });
+    fn one_late_sample_changes_nothing() {
+        let mut window = Window::new(4).unwrap();
+        for turn in 0..12_u64 {
+            window.observe(sample(10 * i64::try_from(turn).unwrap(), 10 * turn, 10 * turn + 5));
+        }
+        let mut late = window.clone();
+        late.observe(sample(3, 0, 5));
+        for second in (120..=180).step_by(10) {
+            late.observe(sample(second, 110, 120 + second.unsigned_abs()));
+            window.observe(sample(second, 110, 120 + second.unsigned_abs()));
+        }
+        let by = |window| judged_by(settings(), 180, None, window).rule;
+        assert_eq!(by(&late), by(&window));
+        assert_eq!(by(&late).verdict(), Verdict::Stop);
     }
+}
+
+#[test]
+fn rules_of_burrow_are_a_mode_of_their_own() {
+    use super::burrow::Status;
+    let judge = Judge::new(settings()).unwrap();
+    assert_eq!(judge.burrow(at(30), &each_ten(&STALLED)), Status::Stall);
+    assert_eq!(judge.burrow(at(61), &each_ten(&STALLED)), Status::Stop);
+    assert_eq!(judge.burrow(at(30), &each_ten(&STALLED[..3])), Status::Ok);
+    assert_eq!(judge.burrow(at(30), &each_ten(&[(1, 10), (2, 11), (3, 12), (4, 13)])), Status::Warning);
+    assert_eq!(judge.burrow(at(0), &Window::default()), Status::Ok);
 }
 
 #[test]
@@ -465,7 +637,7 @@ fn the_report_says_what_it_is_from() {
     assert!(report.is_complete() && report.trend.is_some());
     assert_eq!(
         report.to_string(),
-        "stall: messages wait, and the committed offset stood still for 30s; 35 behind (30s at least)"
+        "stall: messages have waited 30s, and the committed offset does not move; 35 behind (30s at least)"
     );
     let none = judged_by(settings(), 100, None, &Window::default());
     assert_eq!(none.to_string(), "unknown: there is no sample");
@@ -477,6 +649,8 @@ fn each_setting_that_cannot_be_is_named() {
         (settings().with_min_samples(1), "`min_samples` is 1"),
         (settings().with_min_samples(Window::MOST + 1), "`min_samples` is 65537"),
         (settings().with_stop_after(secs(0)), "`stop_after` is 0s"),
+        (settings().with_slowest_commit(secs(0)), "`slowest_commit` is 0s"),
+        (settings().with_transaction_after(secs(0)), "`transaction_after` is 0s"),
         (settings().with_stale_after(secs(-1)), "`stale_after` is -1s"),
         (settings().with_max_age(secs(0)), "`max_age` is 0s"),
         (settings().with_retention(secs(0)), "`retention` is 0s"),
@@ -493,7 +667,7 @@ fn each_setting_that_cannot_be_is_named() {
 mod a_group {
     use super::*;
 
-    fn of(windows: &[Window]) -> crate::lag::GroupReport<usize> {
+    fn of(windows: &[Window]) -> super::super::GroupReport<usize> {
         Judge::new(settings()).unwrap().group(at(100), None, windows.iter().enumerate())
     }
 
@@ -524,7 +698,7 @@ mod a_group {
     fn without_a_partition_is_not_ok() {
         let none = of(&[]);
         assert_eq!((none.verdict(), none.rule()), (Verdict::Unknown, Rule::NoPartition));
-        assert_eq!(none.to_string(), "unknown: no partition is told of");
+        assert_eq!(none.to_string(), "unknown: there is no partition");
         let empty = window([Sample::new(at(0), 0, 0)]);
         assert_eq!(of(std::slice::from_ref(&empty)).verdict(), Verdict::Empty);
         assert_eq!(of(&[empty, each_ten(&[(1, 1)])]).verdict(), Verdict::Ok);

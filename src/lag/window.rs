@@ -81,12 +81,16 @@ impl Window {
 
     fn insert(&mut self, sample: Sample) {
         let Some(left) = self.samples.insert(sample) else { return };
-        let is_before = |at| Some(at) <= self.past.until();
-        // One that came late is passed over. If all are earlier, the clock was set back.
-        if self.samples.iter().next_back().is_some_and(|last| is_before(last.at)) {
+        if self.samples.iter().next_back().is_some_and(|last| Some(last.at) <= self.past.until()) {
+            // All are earlier than what was seen before: the clock was set back.
             self.past.restart_clock();
         }
-        self.past.observe(&left);
+        let until = self.past.until();
+        let has_earlier = self.samples.iter().any(|sample| Some(sample.at) > until && sample.at < left.at);
+        // A sample from a clock that runs ahead leaves before those that are earlier: it is no part of the history.
+        if !has_earlier {
+            self.past.observe(&left);
+        }
     }
 
     /// How many samples it holds.

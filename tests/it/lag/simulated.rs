@@ -95,7 +95,7 @@ fn setting(seed: u64) -> Setting {
         has_times: random.one_in(3),
         look,
         looks_vary: random.one_in(2),
-        capacity: random.between(4, 30) as usize,
+        capacity: random.between(4, 12) as usize,
         rate,
         bursts,
         // A group that keeps up reads more than comes in a burst; a slow one half of what comes over all.
@@ -184,6 +184,9 @@ fn run(number: usize, setting: &Setting, judge: &Judge, tally: &mut Tally) {
             if verdict != Verdict::TransactionOpen && sample.last_stable_offset < Some(sample.high_watermark) {
                 add("open transaction not reported");
             }
+        }
+        if !is_slow && verdict == Verdict::Growing {
+            add("growing though it keeps up");
         }
         if is_slow && truth.second > slow_after {
             add("slow looks");
