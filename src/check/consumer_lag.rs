@@ -394,9 +394,8 @@ mod tests {
 
     #[test]
     fn what_a_transaction_holds_back_is_not_normal() {
-        let held = |second, stable| {
-            sample(second, 10, 10 + second.unsigned_abs()).with_last_stable_offset(stable)
-        };
+        let held =
+            |second, stable| sample(second, 10, 10 + second.unsigned_abs()).with_last_stable_offset(stable);
         let open = judged(&facts(vec![held(1, 10), held(950, 10)]));
         assert_eq!(open.reason(), Some(UnknownReason::Undetermined));
         assert!(open.details().find("why").is_some_and(|why| why.contains("open transaction")));

@@ -18,11 +18,11 @@ pub struct Age {
     pub at_least: TimeDelta,
     /// It is not older; `None` where nothing bounds it.
     pub at_most: Option<TimeDelta>,
-    /// What it is from.
+    /// How it is known.
     pub basis: Basis,
 }
 
-/// What an age is from, the surest first.
+/// How an age is known, the surest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Basis {
@@ -52,7 +52,8 @@ impl Age {
         // A single offset may be a marker, and the message the one after it.
         let message_came = |sample: &&Sample| sample.end() > committed.saturating_add(1);
         let came_by = samples.clone().rev().take_while(message_came).last().map(|sample| sample.at);
-        let at_least = came_by.into_iter().chain(seen_by).min().map_or_else(TimeDelta::zero, |by| ago(last.at, by));
+        let at_least =
+            came_by.into_iter().chain(seen_by).min().map_or_else(TimeDelta::zero, |by| ago(last.at, by));
         let mut after = last;
         let before = loop {
             match samples.next_back() {
@@ -156,8 +157,8 @@ mod tests {
     fn a_timestamp_is_taken_and_never_from_the_future() {
         let sample = Sample::new(at(60), 0, 10).with_committed(Some(9));
         for (written, expected) in [(20, 40), (60, 0), (70, 0)] {
-            let told = sample.with_oldest_at(at(written));
-            let age = Age::of([&told].into_iter(), None).unwrap();
+            let stamped = sample.with_oldest_at(at(written));
+            let age = Age::of([&stamped].into_iter(), None).unwrap();
             assert_eq!((age.estimate, age.basis), (secs(expected), Basis::Timestamp));
         }
     }

@@ -119,7 +119,10 @@ pub fn is_always_behind(commits: &[Commit], allowed_lag: u64) -> bool {
 /// The place of the first commit whose offset is below that of the one before.
 #[must_use]
 pub fn rewind(commits: &[Commit]) -> Option<usize> {
-    commits.windows(2).position(|pair| matches!(pair, [before, after] if after.offset < before.offset)).map(|before| before + 1)
+    commits
+        .windows(2)
+        .position(|pair| matches!(pair, [before, after] if after.offset < before.offset))
+        .map(|before| before + 1)
 }
 
 /// True if some commit from `place` on reached the offset of the one before it.
@@ -149,7 +152,10 @@ pub fn is_unmoved(commits: &[Commit]) -> bool {
 #[must_use]
 pub fn never_gains(commits: &[Commit]) -> bool {
     let mut before = None;
-    commits.iter().filter_map(|commit| commit.lag).all(|lag| before.replace(lag).is_none_or(|before| lag >= before))
+    commits
+        .iter()
+        .filter_map(|commit| commit.lag)
+        .all(|lag| before.replace(lag).is_none_or(|before| lag >= before))
 }
 
 /// True if one of the heads was no further than the last commit. False without a commit.
@@ -168,7 +174,10 @@ mod tests {
 
     /// `(offset, lag)` each minute.
     fn commits(seen: &[(u64, u64)]) -> Vec<Commit> {
-        seen.iter().zip(0..).map(|((offset, lag), minute)| Commit::new(at(60 * minute), *offset, *lag)).collect()
+        seen.iter()
+            .zip(0..)
+            .map(|((offset, lag), minute)| Commit::new(at(60 * minute), *offset, *lag))
+            .collect()
     }
 
     #[test]
@@ -212,7 +221,8 @@ mod tests {
     #[test]
     fn without_a_commit_nothing_is_wrong() {
         assert_eq!(evaluate(&[], &[], 9, DateTime::<Utc>::MAX_UTC, 0), Status::Ok);
-        let ends = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC].map(|at| Commit::new(at, u64::MAX, 1));
+        let ends =
+            [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC].map(|at| Commit::new(at, u64::MAX, 1));
         assert_eq!(evaluate(&ends, &[], 1, DateTime::<Utc>::MAX_UTC, 0), Status::Stall);
         assert!(!has_recovered(&ends, 0) && !has_recovered(&ends, 9));
     }

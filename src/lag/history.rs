@@ -59,12 +59,15 @@ struct Event {
     leaves_unread: bool,
 }
 
+/// Lags that a setting may allow; one between two of them is taken for the larger.
+const LAGS: [u64; 10] = [0, 1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536];
+
 /// Messages that wait under one committed offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Wait {
     after: DateTime<Utc>,
-    /// The first look at which the lag was above each of [`Wait::LAGS`].
-    above: [Option<DateTime<Utc>>; Wait::LAGS.len()],
+    /// The first look at which the lag was above each of [`LAGS`].
+    above: [Option<DateTime<Utc>>; LAGS.len()],
 }
 
 /// A stable offset below the head.
@@ -264,11 +267,8 @@ fn observe_event(pace: &mut Pace, last: &mut Option<Event>, event: Event) {
 }
 
 impl Wait {
-    /// Lags that a setting may allow; one between two of them is taken for the larger.
-    const LAGS: [u64; 10] = [0, 1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536];
-
     fn observe(&mut self, lag: u64, at: DateTime<Utc>) {
-        for (above, slot) in Self::LAGS.into_iter().zip(&mut self.above) {
+        for (above, slot) in LAGS.into_iter().zip(&mut self.above) {
             if lag > above {
                 slot.get_or_insert(at);
             }
@@ -276,7 +276,7 @@ impl Wait {
     }
 
     fn since(&self, allowed: u64) -> Option<DateTime<Utc>> {
-        Self::LAGS.into_iter().zip(self.above).find(|(above, _)| *above >= allowed).and_then(|(_, since)| since)
+        LAGS.into_iter().zip(self.above).find(|(above, _)| *above >= allowed).and_then(|(_, since)| since)
     }
 
     fn until(&self, event: &Event) -> Interval {

@@ -257,12 +257,19 @@ impl Judge {
     }
 
     /// How a group does that is behind and not found at fault.
-    fn course(&self, view: &View<'_>, history: &History, waiting: Option<TimeDelta>, report: &Report) -> Rule {
+    fn course(
+        &self,
+        view: &View<'_>,
+        history: &History,
+        waiting: Option<TimeDelta>,
+        report: &Report,
+    ) -> Rule {
         let commits = Commits::of(view, self.settings.allowed_lag);
         let waiting = waiting.unwrap_or_default();
         let have = history.intervals_seen(Of::Moves);
         let has_been_idle = !history.has_moved() && !commits.was_caught_up;
-        if have < INTERVALS_NEEDED && (waiting >= self.settings.stop_after || has_been_idle && waiting > TimeDelta::zero())
+        if have < INTERVALS_NEEDED
+            && (waiting >= self.settings.stop_after || has_been_idle && waiting > TimeDelta::zero())
         {
             return Rule::Undecided { waiting, have, need: INTERVALS_NEEDED };
         }

@@ -1,4 +1,4 @@
-//! So many items in the order of their times, the one that came first leaving first.
+//! A bounded buffer of items in the order of their times; the one that came first leaves first.
 
 use std::collections::VecDeque;
 

@@ -48,12 +48,17 @@ impl FromStr for GroupState {
     /// Kafka writes the names in several ways (`PreparingRebalance`, `PREPARING_REBALANCE`): case, `_` and spaces do
     /// not matter. `Share` is a type of groups and no state; give it yourself.
     fn from_str(name: &str) -> Result<Self, GroupStateError> {
-        let plain: String =
-            name.chars().filter(|letter| !matches!(letter, '_' | ' ')).map(|letter| letter.to_ascii_lowercase()).collect();
+        let plain: String = name
+            .chars()
+            .filter(|letter| !matches!(letter, '_' | ' '))
+            .map(|letter| letter.to_ascii_lowercase())
+            .collect();
         match plain.as_str() {
             "stable" => Ok(Self::Stable),
             "empty" | "dead" => Ok(Self::Empty),
-            "preparingrebalance" | "completingrebalance" | "assigning" | "reconciling" => Ok(Self::Rebalancing),
+            "preparingrebalance" | "completingrebalance" | "assigning" | "reconciling" => {
+                Ok(Self::Rebalancing)
+            }
             "unknown" => Ok(Self::NotAsked),
             _ => Err(GroupStateError(name.to_owned())),
         }

@@ -324,10 +324,7 @@ mod a_stall {
     #[test]
     fn is_an_offset_that_never_moved_for_the_slowest_interval() {
         assert_eq!(judged(&each_ten(&STALLED)), Rule::Unmoved { waiting: secs(30) });
-        assert_eq!(
-            judged(&each_ten(&STALLED[..3])),
-            Rule::Undecided { waiting: secs(20), have: 0, need: 3 }
-        );
+        assert_eq!(judged(&each_ten(&STALLED[..3])), Rule::Undecided { waiting: secs(20), have: 0, need: 3 });
         let caught_up_before = each_ten(&[(10, 10), (10, 20), (10, 30), (10, 40)]);
         assert_eq!(judged(&caught_up_before), Rule::WasCaughtUp);
     }
@@ -340,7 +337,10 @@ mod a_stall {
             judged_by(settings(), 1_000, None, &window)
         };
         let marker = idle(|sample| sample);
-        assert_eq!((marker.rule, marker.verdict()), (Rule::LoneOffset { waiting: secs(990) }, Verdict::Unknown));
+        assert_eq!(
+            (marker.rule, marker.verdict()),
+            (Rule::LoneOffset { waiting: secs(990) }, Verdict::Unknown)
+        );
         assert_eq!(idle(Sample::with_nothing_unread).rule, Rule::CaughtUp);
         assert_eq!(idle(|sample| sample.with_oldest_at(at(0))).verdict(), Verdict::Stop);
     }
@@ -528,7 +528,10 @@ mod thresholds {
         for written in [DateTime::UNIX_EPOCH, at(-50_000), DateTime::<Utc>::MIN_UTC, at(39)] {
             let report = aged(written);
             let age = report.age.unwrap();
-            assert_eq!((age.at_least, age.at_most, age.basis), (secs(20), Some(secs(30)), Basis::Interpolated));
+            assert_eq!(
+                (age.at_least, age.at_most, age.basis),
+                (secs(20), Some(secs(30)), Basis::Interpolated)
+            );
             assert_ne!(report.verdict(), Verdict::OverThreshold, "{report}");
         }
         assert_eq!(aged(at(15)).age.map(|age| (age.estimate, age.basis)), Some((secs(25), Basis::Timestamp)));

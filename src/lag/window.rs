@@ -6,28 +6,31 @@ use super::history::History;
 use super::ring::Ring;
 use super::sample::{Commit, Sample};
 
-/// A window of another size than it may have.
+/// A window cannot have this size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WindowError {
     /// It would hold too few samples, or too many.
     #[error("`capacity` is {given}: a window holds from {} to {} samples", Window::FEWEST, Window::MOST)]
     Capacity {
-        /// What was given.
+        /// The size that was given.
         given: usize,
     },
 }
 
-/// The last samples of one partition, and the last commits that they told of: so many of each, whatever comes.
+/// The last samples of one partition and its last commits, and what those that left have shown.
 ///
 /// Samples may come twice, out of order, and from a clock that was set. Each takes its place by its time; where the
 /// window is full, the one that *came* first leaves, so that a sample from a wrong clock leaves as every other does.
 /// Of two samples of one time the one that is further behind is kept.
 ///
-/// Memory: at most some 160 bytes for each of `capacity`, taken as it fills.
+/// What leaves is not forgotten: the interval between commits, since when messages wait under the last one, how far the
+/// group once was, and whether the lag grows are kept in constant space.
 ///
-/// Saved by serde and read back it goes on as if nothing had been; a saved one that holds more than it may is read
-/// as far as it may.
+/// Memory: at most some 180 bytes for each of `capacity`, taken as it fills, and some 800 bytes.
+///
+/// Saved by serde and read back it goes on as if nothing had been; of a saved one that holds more than it may, the last
+/// are read. One that was saved by an earlier version is read, with no memory beyond its samples.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc};
@@ -61,7 +64,7 @@ impl Window {
     /// # Errors
     /// [`WindowError`] where that is below [`FEWEST`](Self::FEWEST) or above [`MOST`](Self::MOST).
     pub fn new(capacity: usize) -> Result<Self, WindowError> {
-        if capacity < Self::FEWEST || capacity > Self::MOST {
+        if !(Self::FEWEST..=Self::MOST).contains(&capacity) {
             return Err(WindowError::Capacity { given: capacity });
         }
         Ok(Self::empty(capacity))
@@ -120,7 +123,10 @@ impl Window {
     /// commit counts as one.
     #[must_use]
     pub fn commits(&self) -> Vec<burrow::Commit> {
-        self.commits.iter().map(|commit| burrow::Commit::new(commit.at, commit.offset, commit.lag())).collect()
+        self.commits
+            .iter()
+            .map(|commit| burrow::Commit::new(commit.at, commit.offset, commit.lag()))
+            .collect()
     }
 
     pub(super) const fn past(&self) -> &History {
@@ -149,7 +155,7 @@ struct Saved {
     capacity: usize,
     samples: Vec<Sample>,
     commits: Vec<Commit>,
-    /// Version 0.1.0 had none.
+    /// Earlier versions saved none.
     #[serde(default)]
     past: History,
 }

@@ -134,7 +134,8 @@ fn age(samples: &[Sample], committed: u64) -> (TimeDelta, Option<TimeDelta>) {
     let at_least = by.map_or(TimeDelta::zero(), |by| length(by.at, last.at));
     let before = samples.iter().rev().find(|sample| sample.high_watermark <= committed);
     let at_most = before.map(|before| length(before.at, last.at));
-    let written = last.oldest_at.filter(|written| written.timestamp() > 0 || written.timestamp_subsec_nanos() > 0);
+    let written =
+        last.oldest_at.filter(|written| written.timestamp() > 0 || written.timestamp_subsec_nanos() > 0);
     match written.map(|written| length(written, last.at)) {
         Some(age) if age >= at_least && at_most.is_none_or(|most| age <= most) => (age, Some(age)),
         _ => (at_least, at_most),

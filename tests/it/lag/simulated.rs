@@ -151,13 +151,19 @@ fn run(number: usize, setting: &Setting, judge: &Judge, tally: &mut Tally) {
         if is_healthy && verdict == Verdict::Stall {
             add("false stall");
         }
-        if truth.oldest.is_none_or(|oldest| oldest <= MAX_AGE) && matches!(report.rule, Rule::OverAge { .. }) {
+        if truth.oldest.is_none_or(|oldest| oldest <= MAX_AGE) && matches!(report.rule, Rule::OverAge { .. })
+        {
             add("false over-age");
         }
         if truth.is_alive && !truth.is_back && verdict == Verdict::Rewind {
             add("false rewind");
         }
-        if truth.is_alive && truth.is_back && truth.has_moved_since_event && verdict == Verdict::Ok && report.lag > Some(0) {
+        if truth.is_alive
+            && truth.is_back
+            && truth.has_moved_since_event
+            && verdict == Verdict::Ok
+            && report.lag > Some(0)
+        {
             add("rewind faded");
         }
         if truth.has_moved_since_event {
@@ -168,7 +174,11 @@ fn run(number: usize, setting: &Setting, judge: &Judge, tally: &mut Tally) {
             if is_told && verdict == Verdict::Ok {
                 add("ok after a stop");
             }
-            if truth.moves >= 8 && truth.waits_since.is_some_and(|since| truth.second - since.max(truth.moved_at) > deadline(setting, &truth)) {
+            if truth.moves >= 8
+                && truth
+                    .waits_since
+                    .is_some_and(|since| truth.second - since.max(truth.moved_at) > deadline(setting, &truth))
+            {
                 add("looks after the deadline");
                 if !matches!(verdict, Verdict::Stop | Verdict::Stall) {
                     add("late stop");
@@ -176,12 +186,15 @@ fn run(number: usize, setting: &Setting, judge: &Judge, tally: &mut Tally) {
             }
         }
         let hangs_for = truth.hangs_since.map_or(0, |since| truth.second - since);
-        if verdict == Verdict::TransactionOpen && hangs_for + setting.transaction.unwrap_or(0) <= TRANSACTION_AFTER {
+        if verdict == Verdict::TransactionOpen
+            && hangs_for + setting.transaction.unwrap_or(0) <= TRANSACTION_AFTER
+        {
             add("false open transaction");
         }
         if setting.read_committed && hangs_for > TRANSACTION_AFTER + 20 * pace {
             add("looks at an open transaction");
-            if verdict != Verdict::TransactionOpen && sample.last_stable_offset < Some(sample.high_watermark) {
+            if verdict != Verdict::TransactionOpen && sample.last_stable_offset < Some(sample.high_watermark)
+            {
                 add("open transaction not reported");
             }
         }
@@ -218,6 +231,7 @@ fn promises_hold_in_every_simulated_group() {
         "ok after a stop",
         "late stop",
         "ok though the lag grows",
+        "growing though it keeps up",
         "false open transaction",
         "open transaction not reported",
     ] {

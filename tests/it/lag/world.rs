@@ -257,8 +257,13 @@ impl World {
     }
 
     fn happen(&mut self) {
-        let events: Vec<_> =
-            self.setting.events.iter().filter(|(when, _)| *when == self.second).map(|(_, event)| *event).collect();
+        let events: Vec<_> = self
+            .setting
+            .events
+            .iter()
+            .filter(|(when, _)| *when == self.second)
+            .map(|(_, event)| *event)
+            .collect();
         for event in events {
             self.has_moved_since_event = false;
             match event {
@@ -385,9 +390,12 @@ impl World {
     /// The offset that the group commits where it is.
     fn to_commit(&self) -> u64 {
         let is_after_marker = self.setting.stops_at_marker
-            && self.written.iter().rev().find(|written| written.to <= self.position).is_some_and(|written| {
-                written.is_marker && written.to == self.position
-            });
+            && self
+                .written
+                .iter()
+                .rev()
+                .find(|written| written.to <= self.position)
+                .is_some_and(|written| written.is_marker && written.to == self.position);
         self.position - u64::from(is_after_marker)
     }
 
