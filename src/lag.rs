@@ -13,7 +13,7 @@
 //! for i in 0..20_u64 {
 //!     // A look each half minute; one group commits each time, and the other does until the sixth.
 //!     let (at, head) = (start + TimeDelta::seconds(30) * i32::try_from(i)?, 1_000 + 50 * i);
-//!     healthy.observe(Sample::new(at, 0, head).with_committed(Some(head - 20)));
+//!     healthy.observe(Sample::new(at, 0, head).with_committed(Some(head - 5)));
 //!     stopped.observe(Sample::new(at, 0, head).with_committed(Some(980 + 50 * i.min(5))));
 //! }
 //! let now = start + TimeDelta::minutes(10);
