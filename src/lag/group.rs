@@ -4,23 +4,24 @@ use chrono::{DateTime, Utc};
 
 use super::judge::{Judge, Report};
 use super::rule::{Rule, Verdict};
+use super::state::GroupState;
 use super::window::Window;
 
-/// What the partitions of a group come to. `K` names a partition: its number, or topic and number.
+/// The verdict of a group, from those of its partitions. `K` names a partition: its number, or topic and number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GroupReport<K> {
     /// The worst partition, with why: by verdict, then by lag, then the first; `None` where there is no partition.
     pub worst: Option<(K, Report)>,
-    /// The partition with the largest lag, and that lag; `None` where no lag is told.
+    /// The partition with the largest lag, and that lag; `None` where no lag is known.
     pub most_lag: Option<(K, u64)>,
-    /// The lag of all whose lag is told, held at the largest number.
+    /// The lag of all whose lag is known together, held at the largest number.
     pub total_lag: u64,
     /// How many partitions there are.
     pub partitions: usize,
-    /// Of how many it was known how they are.
+    /// How many have another verdict than unknown.
     pub known: usize,
-    /// Of how many the window was whole.
+    /// How many had samples enough.
     pub complete: usize,
 }
 
@@ -31,7 +32,7 @@ impl<K> GroupReport<K> {
         self.worst.as_ref().map_or(Rule::NoPartition, |(_, report)| report.rule)
     }
 
-    /// That of the worst partition. A group without a partition is unknown.
+    /// The verdict of the worst partition. A group without a partition is unknown.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.rule().verdict()
@@ -55,13 +56,14 @@ impl Judge {
     pub fn group<'a, K: Clone>(
         &self,
         now: DateTime<Utc>,
-        members: Option<u32>,
+        group: impl Into<GroupState>,
         partitions: impl IntoIterator<Item = (K, &'a Window)>,
     ) -> GroupReport<K> {
+        let state = group.into();
         let mut group =
             GroupReport { worst: None, most_lag: None, total_lag: 0, partitions: 0, known: 0, complete: 0 };
         for (name, window) in partitions {
-            let report = self.partition(now, members, window);
+            let report = self.partition(now, state, window);
             group.partitions += 1;
             group.known += usize::from(report.verdict() != Verdict::Unknown);
             group.complete += usize::from(report.is_complete());

@@ -3,10 +3,14 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::age::Age;
+use super::burrow;
+use super::history::{History, Of};
+use super::pace::{INTERVALS_NEEDED, twice};
 use super::ring::Ring;
 use super::rule::{Rule, Verdict};
 use super::sample::{Commit, Sample, ago};
 use super::settings::{Settings, SettingsError};
+use super::state::GroupState;
 use super::trend::Trend;
 use super::window::Window;
 use crate::time::saturating_add;
@@ -14,16 +18,13 @@ use crate::time::saturating_add;
 /// Two clocks of one platform may differ by this much: a sample further in the future is passed over.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(30);
 
-/// One commit alone shows no movement.
-const FEWEST_COMMITS: usize = 2;
-
-/// Judges windows by settings. [The module](super) says how.
+/// Judges windows by settings. [The module](super) has the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judge {
     settings: Settings,
 }
 
-/// What a window comes to, and why.
+/// The verdict of a window, with its reason and figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
@@ -31,8 +32,11 @@ pub struct Report {
     pub rule: Rule,
     /// The time of the last sample; `None` where none counts.
     pub at: Option<DateTime<Utc>>,
-    /// How many offsets the group is behind, at the last sample; `None` where that cannot be told.
+    /// How many offsets the group is behind, at the last sample; `None` where that is not known.
     pub lag: Option<u64>,
+    /// How many offsets behind the last stable one exist, which the group cannot read yet; `None` where the last
+    /// stable offset is not given.
+    pub held_back: Option<u64>,
     /// How far it is behind in time.
     pub age: Option<Age>,
     /// Where the lag goes.
@@ -44,7 +48,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// What the rule comes to.
+    /// The verdict of the rule.
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
         self.rule.verdict()
@@ -87,22 +91,47 @@ impl Judge {
         &self.settings
     }
 
-    /// Judges one partition at a time. `members` is how many consumers the group has, where that is known.
+    /// Judges one partition. `group` is what the coordinator says of the group: a [`GroupState`], or `Some(members)`,
+    /// or `None` where it was not asked.
     ///
     /// It takes time in proportion to the samples, and allocates nothing.
     #[must_use]
-    pub fn partition(&self, now: DateTime<Utc>, members: Option<u32>, window: &Window) -> Report {
+    pub fn partition(&self, now: DateTime<Utc>, group: impl Into<GroupState>, window: &Window) -> Report {
+        self.report(now, group.into(), window)
+    }
+
+    /// Judges one partition by the rules of Burrow alone, as [`burrow`] has them. With fewer samples than
+    /// [`min_samples`](Settings::min_samples) it is OK there.
+    #[must_use]
+    pub fn burrow(&self, now: DateTime<Utc>, window: &Window) -> burrow::Status {
+        let Some(lag) = window.samples().next_back().and_then(Sample::lag) else { return burrow::Status::Ok };
+        if window.len() < self.needed(window) {
+            return burrow::Status::Ok;
+        }
+        let heads: Vec<_> = window.samples().map(Sample::end).collect();
+        burrow::evaluate(&window.commits(), &heads, lag, now, self.settings.allowed_lag)
+    }
+
+    fn needed(&self, window: &Window) -> usize {
+        self.settings.min_samples.min(window.capacity())
+    }
+
+    fn report(&self, now: DateTime<Utc>, group: GroupState, window: &Window) -> Report {
         let view = View::new(window, now);
-        let needed = self.settings.min_samples.min(window.capacity());
         let mut report = Report {
             rule: Rule::NoSample,
             at: None,
             lag: None,
+            held_back: None,
             age: None,
             trend: None,
             samples: view.len(),
-            needed,
+            needed: self.needed(window),
         };
+        if group == GroupState::Share {
+            report.rule = Rule::ShareGroup;
+            return report;
+        }
         let (Some(first), Some(last)) = (view.samples().next(), view.samples().next_back()) else {
             if !window.is_empty() {
                 report.rule = Rule::FromTheFuture;
@@ -120,41 +149,56 @@ impl Judge {
             report.rule = Rule::Contradiction { committed, high_watermark, log_start };
             return report;
         }
+        let history = view.history(window.past(), last.at);
+        report.held_back = last.last_stable_offset.map(|stable| last.high_watermark.saturating_sub(stable));
+        if let Some(committed) = last.committed.filter(|_| history.is_foreign()) {
+            report.rule = Rule::OldLog { committed };
+            return report;
+        }
         report.lag = last.lag();
-        report.age = Age::of(view.samples());
+        report.age = Age::of(view.samples(), last.committed.and_then(|committed| history.came_by(committed)));
         report.trend = report.age.and_then(|age| Trend::of(first, last, &age, self.settings.retention));
-        report.rule = self.first_rule(&view, last, members, &report);
+        report.rule = self.first_rule(&view, &history, last, group, &report);
         report
     }
 
     /// The rules in their order, of a last sample that can be believed.
-    fn first_rule(&self, view: &View<'_>, last: &Sample, members: Option<u32>, report: &Report) -> Rule {
+    fn first_rule(
+        &self,
+        view: &View<'_>,
+        history: &History,
+        last: &Sample,
+        group: GroupState,
+        report: &Report,
+    ) -> Rule {
         let lost = view.lost();
         if lost > 0 {
             return Rule::PastRetention { lost };
         }
-        let (Some(lag), Some(age)) = (report.lag, report.age) else { return view.uncommitted(last) };
+        let (Some(lag), Some(age), Some(committed)) = (report.lag, report.age, last.committed) else {
+            return match history.seen() {
+                Some(seen) => Rule::OffsetGone { seen },
+                None if last.high_watermark == 0 => Rule::NothingWritten,
+                None => Rule::NeverCommitted { waiting: last.high_watermark.saturating_sub(last.log_start) },
+            };
+        };
         let allowed = self.settings.allowed_lag;
+        let open = self.open_transaction(history, last, report);
         if lag <= allowed {
-            return Rule::CaughtUp;
+            return open.unwrap_or(Rule::CaughtUp);
         }
-        if members == Some(0) {
+        if group == GroupState::Empty {
             return Rule::NoConsumer;
         }
-        let is_complete = report.is_complete();
-        if let Some(rule) = view.commits_stopped(last).filter(|_| is_complete) {
+        let waiting = view.waiting(history, last, allowed);
+        if let Some(rule) = waiting.and_then(|waiting| self.standstill(history, last, waiting)) {
             return rule;
         }
-        if let Some(rule) = view.head_left_behind(last, allowed, self.settings.stop_after) {
-            return rule;
+        if committed < history.furthest() {
+            return Rule::Rewound { from: history.furthest(), to: committed };
         }
-        if let Some(rule) = view.rewound() {
-            return rule;
-        }
-        let commits = Commits::of(view, allowed);
-        let is_complete = is_complete && commits.count >= FEWEST_COMMITS;
-        if is_complete && !commits.was_caught_up && commits.is_unmoved {
-            return Rule::Unmoved { span: commits.span };
+        if let Some(open) = open {
+            return open;
         }
         if let Some(max) = self.settings.max_lag.filter(|max| lag > *max) {
             return Rule::OverMessages { lag, max };
@@ -162,13 +206,82 @@ impl Judge {
         if let Some(max) = self.settings.max_age.filter(|max| age.at_least > *max) {
             return Rule::OverAge { at_least: age.at_least, max };
         }
+        if let Some(rule) = self.growing(history, last, &age) {
+            return rule;
+        }
+        self.course(view, history, waiting, report)
+    }
+
+    fn open_transaction(&self, history: &History, last: &Sample, report: &Report) -> Option<Rule> {
+        let open = ago(last.at, history.open_since()?);
+        let held_back = report.held_back?;
+        (open > self.settings.transaction_after).then_some(Rule::TransactionOpen { open, held_back })
+    }
+
+    /// Messages wait for too long under one offset: a stop, or a stall where the group still commits.
+    fn standstill(&self, history: &History, last: &Sample, waiting: TimeDelta) -> Option<Rule> {
+        if let Some(committed_at) = last.committed_at {
+            let waiting = waiting.min(ago(last.at, committed_at));
+            if self.is_too_long(waiting, history, Of::Commits) {
+                return Some(Rule::Stopped { waiting, usual: history.longest_interval(Of::Commits) });
+            }
+        }
+        if !self.is_too_long(waiting, history, Of::Moves) {
+            return None;
+        }
+        // Without the times of commits, a group that had been moving is taken for stopped.
+        Some(if last.committed_at.is_none() && history.has_moved() {
+            Rule::Stopped { waiting, usual: history.longest_interval(Of::Moves) }
+        } else {
+            Rule::Unmoved { waiting }
+        })
+    }
+
+    /// Over twice the longest interval, and over any pause that is allowed.
+    fn is_too_long(&self, waiting: TimeDelta, history: &History, of: Of) -> bool {
+        waiting >= self.settings.stop_after
+            && match history.longest_interval(of) {
+                Some(usual) => waiting > twice(usual),
+                None => waiting >= self.settings.slowest_commit,
+            }
+    }
+
+    fn growing(&self, history: &History, last: &Sample, age: &Age) -> Option<Rule> {
+        let since = history.grows_since()?;
+        let trend = Trend::of(since, last, age, self.settings.retention);
+        Some(Rule::Growing {
+            from: since.lag().unwrap_or_default(),
+            over: ago(last.at, since.at),
+            lost_in: trend.and_then(|trend| trend.overrun_in),
+        })
+    }
+
+    /// How a group does that is behind and not found at fault.
+    fn course(
+        &self,
+        view: &View<'_>,
+        history: &History,
+        waiting: Option<TimeDelta>,
+        report: &Report,
+    ) -> Rule {
+        let commits = Commits::of(view, self.settings.allowed_lag);
+        let waiting = waiting.unwrap_or_default();
+        let have = history.intervals_seen(Of::Moves);
+        let has_been_idle = !history.has_moved() && !commits.was_caught_up;
+        if have < INTERVALS_NEEDED
+            && (waiting >= self.settings.stop_after || has_been_idle && waiting > TimeDelta::zero())
+        {
+            return Rule::Undecided { waiting, have, need: INTERVALS_NEEDED };
+        }
+        if let (Some(since), Some(at)) = (history.lone_since(), report.at) {
+            let waiting = ago(at, since);
+            let patience = history.longest_interval(Of::Moves).map_or(TimeDelta::zero(), twice);
+            if waiting > patience.max(self.settings.stop_after) {
+                return Rule::LoneOffset { waiting };
+            }
+        }
         match () {
-            () if !report.is_complete() => {
-                Rule::Incomplete { what: "samples", have: report.samples, need: report.needed }
-            }
-            () if !is_complete => {
-                Rule::Incomplete { what: "commits", have: commits.count, need: FEWEST_COMMITS }
-            }
+            () if !report.is_complete() => Rule::Incomplete { have: report.samples, need: report.needed },
             () if commits.was_caught_up => Rule::WasCaughtUp,
             () if commits.never_fell => Rule::NotDecreasing,
             () => Rule::Decreasing,
@@ -252,99 +365,43 @@ impl<'a> View<'a> {
         lost
     }
 
-    /// Of a last sample without a commit.
-    fn uncommitted(&self, last: &Sample) -> Rule {
-        let seen = self.samples().rev().find(|sample| sample.committed.is_some());
-        match seen {
-            Some(sample) => Rule::CommitVanished { seen: sample.at },
-            None if last.high_watermark == 0 => Rule::NothingWritten,
-            None => Rule::NeverCommitted { waiting: last.high_watermark.saturating_sub(last.log_start) },
+    /// All that is known: of the samples that have left, and of these.
+    fn history(&self, past: &History, last: DateTime<Utc>) -> History {
+        let mut history = *past;
+        if history.until().is_some_and(|until| until >= last) {
+            history.restart_clock();
         }
+        self.samples.range(0, self.to).for_each(|sample| history.observe(sample));
+        history
     }
 
-    /// Burrow's stop. A single commit has no span of its own: it is measured by that of the samples.
-    fn commits_stopped(&self, last: &Sample) -> Option<Rule> {
-        let (from, to) = (self.commits().next()?, self.commits().next_back()?);
-        let begin = if from == to { self.samples().next()?.at } else { from.at };
-        let end = if from == to { last.at } else { to.at };
-        let (silent, span) = (ago(last.at, to.at), ago(end, begin));
-        if silent <= span || self.samples().any(|sample| sample.high_watermark <= to.offset) {
-            return None;
-        }
-        Some(Rule::CommitsStopped { silent, span })
-    }
-
-    fn head_left_behind(&self, last: &Sample, allowed: u64, stop_after: TimeDelta) -> Option<Rule> {
-        let waited = self
-            .samples()
-            .rev()
-            .take_while(|sample| {
-                sample.is_of_one_commit(last) && sample.lag().is_some_and(|lag| lag > allowed)
-            })
-            .last()?;
-        let waiting = ago(last.at, waited.at);
-        if last.high_watermark <= waited.high_watermark || waiting < stop_after {
-            return None;
-        }
-        let usual = self.longest_between_moves()?;
-        let patience = usual.checked_mul(2).unwrap_or(TimeDelta::MAX);
-        (waiting > patience).then_some(Rule::HeadLeftBehind { waiting, usual })
-    }
-
-    /// The longest time between two commits that moved the offset, the first of the window taken for one; `None`
-    /// where none moved it.
-    fn longest_between_moves(&self) -> Option<TimeDelta> {
-        let mut commits = self.commits();
-        let mut moved = commits.next()?;
-        let mut longest = None;
-        for commit in commits {
-            if commit.offset != moved.offset {
-                longest = longest.max(Some(ago(commit.at, moved.at)));
-                moved = commit;
-            }
-        }
-        longest
-    }
-
-    /// The group went back if it stands below where it was.
-    fn rewound(&self) -> Option<Rule> {
-        let to = self.commits().next_back()?.offset;
-        let from = self.commits().map(|commit| commit.offset).max()?;
-        (to < from).then_some(Rule::Rewound { from, to })
+    /// For how long more than `allowed` offsets have been unread under the last commit, at least.
+    fn waiting(&self, history: &History, last: &Sample, allowed: u64) -> Option<TimeDelta> {
+        let is_same = |sample: &&Sample| {
+            sample.committed == last.committed
+                && sample.has_unread()
+                && sample.lag().is_some_and(|lag| lag > allowed)
+        };
+        let seen = self.samples().rev().take_while(is_same).last().map(|sample| sample.at);
+        let since = seen.into_iter().chain(history.waits_since(allowed)).min()?;
+        Some(ago(last.at, since))
     }
 }
 
 /// What one pass over the commits shows.
 struct Commits {
-    count: usize,
-    span: TimeDelta,
     was_caught_up: bool,
-    is_unmoved: bool,
     never_fell: bool,
 }
 
 impl Commits {
     fn of(view: &View<'_>, allowed: u64) -> Self {
-        let mut commits = view.commits();
-        let mut shown = Self {
-            count: 0,
-            span: TimeDelta::zero(),
-            was_caught_up: false,
-            is_unmoved: true,
-            never_fell: true,
-        };
-        let Some(first) = commits.next() else { return shown };
-        let mut before = first;
-        shown.count = 1;
-        shown.was_caught_up = first.lag() <= allowed;
-        for commit in commits {
-            shown.count += 1;
-            shown.was_caught_up |= commit.lag() <= allowed;
-            shown.is_unmoved &= commit.offset == before.offset;
-            shown.never_fell &= commit.lag() >= before.lag();
-            before = commit;
+        let mut shown = Self { was_caught_up: false, never_fell: true };
+        let mut before = None;
+        for lag in view.commits().map(Commit::lag) {
+            shown.was_caught_up |= lag <= allowed;
+            shown.never_fell &= before.replace(lag).is_none_or(|before| lag >= before);
         }
-        shown.span = ago(before.at, first.at);
         shown
     }
 }

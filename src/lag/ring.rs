@@ -1,4 +1,4 @@
-//! So many items in the order of their times, the one that came first leaving first.
+//! A bounded buffer of items in the order of their times; the one that came first leaves first.
 
 use std::collections::VecDeque;
 
@@ -49,8 +49,9 @@ impl<T: Timed> Ring<T> {
         numbered.into_iter().map(|(_, item)| item).collect()
     }
 
-    /// Takes an item to its place. Of two of one time [one is kept](Timed::kept), at the arrival of the first.
-    pub(super) fn insert(&mut self, item: T) {
+    /// Puts an item in its place by time. Of two of one time [one is kept](Timed::kept), at the arrival of the first.
+    /// Returns the item that left for it.
+    pub(super) fn insert(&mut self, item: T) -> Option<T> {
         let at = item.at();
         let mut place = self.items.len();
         // From the back: an item is nearly always the latest.
@@ -64,25 +65,26 @@ impl<T: Timed> Ring<T> {
             && same.at() == at
         {
             *same = same.kept(item);
-            return;
+            return None;
         }
-        if self.items.len() >= self.capacity && self.leave() < place {
-            place -= 1;
+        let mut left = None;
+        if self.items.len() >= self.capacity {
+            let first = self.first_arrived();
+            left = self.items.remove(first).map(|(_, item)| item);
+            place -= usize::from(first < place);
         }
         self.items.insert(place, (self.next, item));
         self.next += 1;
+        left
     }
 
-    /// Takes out the one that came first, and says from where.
-    fn leave(&mut self) -> usize {
+    /// The place of the one that came first.
+    fn first_arrived(&self) -> usize {
         if self.items.front().is_some_and(|(number, _)| self.is_first(*number)) {
-            self.items.pop_front();
             return 0;
         }
         let first = self.items.iter().enumerate().min_by_key(|(_, (number, _))| *number);
-        let place = first.map_or(0, |(place, _)| place);
-        self.items.remove(place);
-        place
+        first.map_or(0, |(place, _)| place)
     }
 
     fn is_first(&self, number: u64) -> bool {

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::time::format_duration;
 
-/// How a partition is, or a group; a later one is worse. Those of Burrow stand in Burrow's order.
+/// How a partition is, or a group; a later one is worse. Those that Burrow has are in Burrow's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -12,17 +12,24 @@ pub enum Verdict {
     Empty,
     /// The group keeps up.
     Ok,
-    /// Nobody can tell.
+    /// The samples do not show how it is; the rule says why.
     Unknown,
-    /// The group has never committed an offset.
+    /// The group has never committed an offset, as far as the window reaches.
     NeverCommitted,
+    /// The group had committed an offset, and it is gone: it expired, or the group was deleted. When the group starts
+    /// again, `auto.offset.reset` decides whether it skips messages or reads them again.
+    OffsetGone,
     /// The group reads, and gets no nearer to the head.
     Warn,
+    /// The group reads less than what comes: its lag grows without bound.
+    Growing,
     /// It is further behind than it may be.
     OverThreshold,
+    /// A transaction is open for too long: what is behind it cannot be read.
+    TransactionOpen,
     /// The group has stopped to commit.
     Stop,
-    /// The group commits, and its offset stands still.
+    /// The group commits, and its offset does not move.
     Stall,
     /// The group went back, and has not been where it was since.
     Rewind,
@@ -39,8 +46,11 @@ impl Verdict {
             Self::Ok => "ok",
             Self::Unknown => "unknown",
             Self::NeverCommitted => "never-committed",
+            Self::OffsetGone => "offset-gone",
             Self::Warn => "warn",
+            Self::Growing => "growing",
             Self::OverThreshold => "over-threshold",
+            Self::TransactionOpen => "transaction-open",
             Self::Stop => "stop",
             Self::Stall => "stall",
             Self::Rewind => "rewind",
@@ -60,6 +70,8 @@ impl fmt::Display for Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
+    /// It is a share group.
+    ShareGroup,
     /// There is no sample.
     NoSample,
     /// Every sample is from the future.
@@ -69,8 +81,8 @@ pub enum Rule {
         /// How old it is.
         age: TimeDelta,
     },
-    /// The offsets of the last sample cannot stand beside each other: the log starts beyond its head, or the group
-    /// is beyond it, as after a topic was made anew.
+    /// The offsets of the last sample contradict each other: the log starts beyond its head, or the group is beyond
+    /// it, as after a topic was made anew.
     Contradiction {
         /// The offset that the group committed.
         committed: Option<u64>,
@@ -78,6 +90,11 @@ pub enum Rule {
         high_watermark: u64,
         /// The log's start.
         log_start: u64,
+    },
+    /// The topic was made anew, and the group's offset is that of the old log.
+    OldLog {
+        /// The offset.
+        committed: u64,
     },
     /// The group's offset was below the log's start.
     PastRetention {
@@ -88,31 +105,31 @@ pub enum Rule {
     NothingWritten,
     /// No offset was ever committed.
     NeverCommitted {
-        /// How many offsets stand in the log.
+        /// How many offsets the log has.
         waiting: u64,
     },
-    /// An offset was committed, and is gone: the group was deleted, or its offsets ran out.
-    CommitVanished {
+    /// An offset was committed, and is gone: it expired, or the group was deleted.
+    OffsetGone {
         /// When it was seen last.
         seen: DateTime<Utc>,
+    },
+    /// The last stable offset has not moved for too long, and is below the head.
+    TransactionOpen {
+        /// For how long it has not moved, at least.
+        open: TimeDelta,
+        /// How many offsets cannot be read.
+        held_back: u64,
     },
     /// The lag is no more than is allowed.
     CaughtUp,
     /// The group is behind, and has no consumer.
     NoConsumer,
-    /// The last commit is longer ago than all commits of the window took, and the group was not at the head since.
-    CommitsStopped {
-        /// How long ago the last commit was at the last look.
-        silent: TimeDelta,
-        /// How long it may be.
-        span: TimeDelta,
-    },
-    /// The head moved on, the commits, which had been moving, did not.
-    HeadLeftBehind {
-        /// For how long messages have waited without a commit.
+    /// Messages wait, and the commits, which had been coming, have stopped.
+    Stopped {
+        /// For how long messages have waited without a commit, at least.
         waiting: TimeDelta,
-        /// The longest time between two moves before.
-        usual: TimeDelta,
+        /// The longest interval between two commits before, at most; `None` where too few were seen.
+        usual: Option<TimeDelta>,
     },
     /// The group is below where it was.
     Rewound {
@@ -121,10 +138,10 @@ pub enum Rule {
         /// Where it is.
         to: u64,
     },
-    /// Every commit of the window is of one offset.
+    /// Messages wait, and the committed offset does not move.
     Unmoved {
-        /// How long they took.
-        span: TimeDelta,
+        /// For how long messages have waited under it, at least.
+        waiting: TimeDelta,
     },
     /// More messages behind than may be.
     OverMessages {
@@ -140,10 +157,32 @@ pub enum Rule {
         /// How old it may be.
         max: TimeDelta,
     },
-    /// Too few samples, or commits, to say more.
+    /// The group reads less than what comes, over all the time since it last kept up.
+    Growing {
+        /// The lag when that began.
+        from: u64,
+        /// How long ago that was.
+        over: TimeDelta,
+        /// When the topic begins to delete what is not read; `None` where that is not in sight: give
+        /// [`retention`](super::Settings::retention).
+        lost_in: Option<TimeDelta>,
+    },
+    /// Messages wait, and too few intervals between commits were seen to say whether the group has stopped.
+    Undecided {
+        /// For how long messages have waited, at least.
+        waiting: TimeDelta,
+        /// How many intervals were seen.
+        have: usize,
+        /// How many it takes.
+        need: usize,
+    },
+    /// A single offset has been unread for longer than the group takes: a message, or the marker of a transaction.
+    LoneOffset {
+        /// For how long.
+        waiting: TimeDelta,
+    },
+    /// Too few samples to say more.
     Incomplete {
-        /// `samples` or `commits`.
-        what: &'static str,
         /// How many there are.
         have: usize,
         /// How many it takes.
@@ -155,30 +194,36 @@ pub enum Rule {
     NotDecreasing,
     /// The lag fell somewhere.
     Decreasing,
-    /// No partition was told of.
+    /// There is no partition.
     NoPartition,
 }
 
 impl Rule {
-    /// What it comes to.
+    /// The verdict that it leads to.
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
         match self {
-            Self::NoSample
+            Self::ShareGroup
+            | Self::NoSample
             | Self::FromTheFuture
             | Self::Stale { .. }
             | Self::Contradiction { .. }
-            | Self::CommitVanished { .. }
+            | Self::OldLog { .. }
+            | Self::Undecided { .. }
+            | Self::LoneOffset { .. }
             | Self::Incomplete { .. }
             | Self::NoPartition => Verdict::Unknown,
             Self::PastRetention { .. } => Verdict::DataLoss,
             Self::NothingWritten => Verdict::Empty,
             Self::NeverCommitted { .. } => Verdict::NeverCommitted,
+            Self::OffsetGone { .. } => Verdict::OffsetGone,
+            Self::TransactionOpen { .. } => Verdict::TransactionOpen,
             Self::CaughtUp | Self::WasCaughtUp | Self::Decreasing => Verdict::Ok,
-            Self::NoConsumer | Self::CommitsStopped { .. } | Self::HeadLeftBehind { .. } => Verdict::Stop,
+            Self::NoConsumer | Self::Stopped { .. } => Verdict::Stop,
             Self::Rewound { .. } => Verdict::Rewind,
             Self::Unmoved { .. } => Verdict::Stall,
             Self::OverMessages { .. } | Self::OverAge { .. } => Verdict::OverThreshold,
+            Self::Growing { .. } => Verdict::Growing,
             Self::NotDecreasing => Verdict::Warn,
         }
     }
@@ -188,6 +233,10 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |time: &TimeDelta| format_duration(*time);
         match self {
+            Self::ShareGroup => f.write_str(
+                "share groups commit no offset, so that lag and progress cannot be judged; use the metrics of the \
+                 share partitions",
+            ),
             Self::NoSample => f.write_str("there is no sample"),
             Self::FromTheFuture => f.write_str("every sample is from the future: a clock is wrong"),
             Self::Stale { age } => write!(f, "the last sample is {} old", shown(age)),
@@ -199,33 +248,40 @@ impl fmt::Display for Rule {
             Self::Contradiction { committed: None, high_watermark, log_start } => {
                 write!(f, "offsets contradict each other: a log from {log_start} to {high_watermark}")
             }
+            Self::OldLog { committed } => write!(
+                f,
+                "the topic was made anew, and the committed offset {committed} is of the old log; wait for the \
+                 group's next commit"
+            ),
             Self::PastRetention { lost } => write!(f, "{lost} messages were deleted before they were read"),
             Self::NothingWritten => f.write_str("nothing was ever written to it"),
             Self::NeverCommitted { waiting } => {
                 write!(f, "the group never committed, and {waiting} messages wait")
             }
-            Self::CommitVanished { seen } => {
-                write!(f, "the group's offset is gone; it was last seen at {}", seen.to_rfc3339())
-            }
+            Self::OffsetGone { seen } => write!(
+                f,
+                "the committed offset is gone (expired, or the group was deleted); it was last seen at {}",
+                seen.to_rfc3339()
+            ),
+            Self::TransactionOpen { open, held_back } => write!(
+                f,
+                "the last stable offset has not moved for {}: an open transaction holds back {held_back} offsets",
+                shown(open)
+            ),
             Self::CaughtUp => f.write_str("the group has read all, or all but what may wait"),
             Self::NoConsumer => f.write_str("messages wait, and the group has no consumer"),
-            Self::CommitsStopped { silent, span } => write!(
+            Self::Stopped { waiting, usual: Some(usual) } => write!(
                 f,
-                "the last commit is {} ago, and the window of commits before it took {}",
-                shown(silent),
-                shown(span)
-            ),
-            Self::HeadLeftBehind { waiting, usual } => write!(
-                f,
-                "messages came and waited {} without a commit; the longest time between commits that moved was {}",
+                "messages have waited {} without a commit; the longest interval between commits was {}",
                 shown(waiting),
                 shown(usual)
             ),
-            Self::Rewound { from, to } => {
-                write!(f, "the group went back from {from}, and stands at {to}")
+            Self::Stopped { waiting, usual: None } => {
+                write!(f, "messages have waited {} without a commit", shown(waiting))
             }
-            Self::Unmoved { span } => {
-                write!(f, "messages wait, and the committed offset stood still for {}", shown(span))
+            Self::Rewound { from, to } => write!(f, "the group went back from {from}, and is at {to}"),
+            Self::Unmoved { waiting } => {
+                write!(f, "messages have waited {}, and the committed offset does not move", shown(waiting))
             }
             Self::OverMessages { lag, max } => write!(f, "{lag} messages behind, and {max} are allowed"),
             Self::OverAge { at_least, max } => write!(
@@ -234,16 +290,33 @@ impl fmt::Display for Rule {
                 shown(at_least),
                 shown(max)
             ),
-            Self::Incomplete { what, have, need } => {
-                write!(
-                    f,
-                    "messages wait, and {have} {what} where it takes {need} cannot say whether the group moves"
-                )
+            Self::Growing { from, over, lost_in } => {
+                write!(f, "the group reads less than what comes: {} ago it was {from} behind", shown(over))?;
+                match lost_in {
+                    Some(left) => write!(f, "; unread messages are deleted in {}", shown(left)),
+                    None => Ok(()),
+                }
             }
+            Self::Undecided { waiting, have, need } => write!(
+                f,
+                "messages have waited {} at least, and {have} intervals between commits where it takes {need} cannot \
+                 say whether the group has stopped",
+                shown(waiting)
+            ),
+            Self::LoneOffset { waiting } => write!(
+                f,
+                "one offset has been unread for {}: a message, or the marker of a transaction; read what is there, or \
+                 allow a lag of 1",
+                shown(waiting)
+            ),
+            Self::Incomplete { have, need } => write!(
+                f,
+                "messages wait, and {have} samples where it takes {need} cannot say whether the group keeps up"
+            ),
             Self::WasCaughtUp => f.write_str("the group had read all at some time in the window"),
             Self::NotDecreasing => f.write_str("the group reads, and its lag never fell in the window"),
             Self::Decreasing => f.write_str("the lag fell in the window"),
-            Self::NoPartition => f.write_str("no partition is told of"),
+            Self::NoPartition => f.write_str("there is no partition"),
         }
     }
 }

@@ -7,9 +7,9 @@ use crate::time::since;
 
 /// One look at one partition: the broker's offsets, and the offset that the group committed.
 ///
-/// Ask for the committed offset first and for the watermarks after it: then the committed offset cannot be beyond
-/// the head. Offsets are counts from zero. librdkafka tells "none" by a negative number (`-1001`), so
-/// `u64::try_from(raw).ok()` is what [`with_committed`](Self::with_committed) takes.
+/// Ask for the committed offset first, then for the last stable offset, then for the watermarks: so none is beyond the
+/// next. Offsets count from zero. librdkafka returns a negative number (`-1001`) for "none", so
+/// [`with_committed`](Self::with_committed) takes `u64::try_from(raw).ok()`.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc};
@@ -24,26 +24,44 @@ use crate::time::since;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sample {
-    /// When it was looked.
+    /// When the offsets were read.
     pub at: DateTime<Utc>,
-    /// The offset that the group committed: the next it will read. `None`: looked, and there is none.
+    /// The offset that the group committed: the next it will read. `None`: there is none.
     pub committed: Option<u64>,
     /// The high watermark: the offset that the next message will get.
     pub high_watermark: u64,
     /// The log's start, or low watermark: the oldest offset that is still kept.
     pub log_start: u64,
-    /// When the group committed it. `None`: not told, and then each look counts as a commit of its own, as if the
-    /// group committed when it was looked.
+    /// When the group committed it, as `__consumer_offsets` has it; Kafka's request for offsets returns no time. With
+    /// it a group that commits one offset again and again (a stall) differs from one that commits no more (a stop).
     pub committed_at: Option<DateTime<Utc>>,
-    /// The timestamp of the message at the committed offset, the oldest that the group has not read.
+    /// The timestamp of the first message at or after the committed offset, the oldest that the group has not read. A
+    /// timestamp of zero or less is none. What the heads say of the same message bounds it.
     pub oldest_at: Option<DateTime<Utc>>,
+    /// The last stable offset: the first that a group with `isolation.level=read_committed` cannot read, because a
+    /// transaction is open there. Give it for such a group and for no other: its lag and its age count up to here.
+    #[serde(default)]
+    pub last_stable_offset: Option<u64>,
+    /// True if a fetch from the committed offset on found no message: what is there are markers of transactions, or
+    /// offsets that compaction emptied. The lag is zero then.
+    #[serde(default)]
+    pub nothing_unread: bool,
 }
 
 impl Sample {
     /// The broker's offsets at a time; nothing is committed yet.
     #[must_use]
     pub const fn new(at: DateTime<Utc>, log_start: u64, high_watermark: u64) -> Self {
-        Self { at, committed: None, high_watermark, log_start, committed_at: None, oldest_at: None }
+        Self {
+            at,
+            committed: None,
+            high_watermark,
+            log_start,
+            committed_at: None,
+            oldest_at: None,
+            last_stable_offset: None,
+            nothing_unread: false,
+        }
     }
 
     /// With the offset that the group committed.
@@ -53,7 +71,7 @@ impl Sample {
         self
     }
 
-    /// With the time of the commit, as `__consumer_offsets` tells it. A commit that is told again is no new one.
+    /// With the time of the commit. The same offset with the same time is the same commit.
     #[must_use]
     pub const fn with_committed_at(mut self, at: DateTime<Utc>) -> Self {
         self.committed_at = Some(at);
@@ -67,28 +85,54 @@ impl Sample {
         self
     }
 
-    /// How many offsets lie between the committed one and the head; zero where it is beyond the head. An upper
-    /// bound of the messages: compaction and transactions leave offsets without one.
+    /// With the last stable offset, for a group that reads committed messages alone.
     #[must_use]
-    pub fn lag(&self) -> Option<u64> {
-        self.committed.map(|committed| self.high_watermark.saturating_sub(committed))
+    pub const fn with_last_stable_offset(mut self, offset: u64) -> Self {
+        self.last_stable_offset = Some(offset);
+        self
     }
 
-    /// Whether its offsets cannot stand beside each other.
+    /// With the finding that no message is unread, whatever the offsets say.
+    #[must_use]
+    pub const fn with_nothing_unread(mut self) -> Self {
+        self.nothing_unread = true;
+        self
+    }
+
+    /// How many offsets lie between the committed one and [`end`](Self::end); zero where it is beyond. An upper bound
+    /// of the messages: compaction and transactions leave offsets without one.
+    #[must_use]
+    pub fn lag(&self) -> Option<u64> {
+        let behind = self.committed.map(|committed| self.end().saturating_sub(committed));
+        if self.nothing_unread { behind.and(Some(0)) } else { behind }
+    }
+
+    /// Where what the group can read ends: the last stable offset where it is given, else the head.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.last_stable_offset.unwrap_or(self.high_watermark)
+    }
+
+    /// The timestamp of the oldest unread message. Kafka writes 0 or -1 where a message has none.
+    pub(super) fn message_at(&self) -> Option<DateTime<Utc>> {
+        self.oldest_at.filter(|at| *at > DateTime::UNIX_EPOCH)
+    }
+
+    /// Whether a message is unread for sure. A single offset may be the marker at the end of a transaction.
+    pub(super) fn has_unread(&self) -> bool {
+        let fewest = if self.message_at().is_some() { 1 } else { 2 };
+        self.lag().is_some_and(|lag| lag >= fewest)
+    }
+
+    /// Whether its offsets contradict each other.
     pub(super) fn contradicts(&self) -> bool {
-        self.log_start > self.high_watermark
-            || self.committed.is_some_and(|committed| committed > self.high_watermark)
+        let beyond = |offset: Option<u64>| offset.is_some_and(|offset| offset > self.high_watermark);
+        self.log_start > self.high_watermark || beyond(self.committed) || beyond(self.last_stable_offset)
     }
 
     pub(super) fn commit(&self) -> Option<Commit> {
-        let at = self.committed_at.map_or(self.at, |told| told.min(self.at));
-        self.committed.map(|offset| Commit { at, offset, seen: self.at, head: self.high_watermark })
-    }
-
-    /// Whether it tells of the same commit as another. Where the time of commits is not told, an offset that
-    /// stands still is one.
-    pub(super) fn is_of_one_commit(&self, other: &Self) -> bool {
-        (self.committed, self.committed_at) == (other.committed, other.committed_at)
+        let at = self.committed_at.map_or(self.at, |at| at.min(self.at));
+        self.committed.map(|offset| Commit { at, offset, seen: self.at, head: self.end() })
     }
 }
 
@@ -108,7 +152,7 @@ impl Commit {
     }
 }
 
-/// What has a place in time.
+/// An item that a ring sorts by time.
 pub(super) trait Timed: Copy + Ord {
     fn at(&self) -> DateTime<Utc>;
 

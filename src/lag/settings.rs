@@ -38,14 +38,22 @@ pub enum SettingsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// A lag of so many messages or fewer is no lag; zero unless set. (Burrow: `allowed-lag`.)
+    /// A lag of so many messages or fewer is no lag; zero unless set. Where several producers write a topic in
+    /// transactions, allow at least one for each: the marker of its last transaction may stay unread.
+    /// (Burrow: `allowed-lag`.)
     pub allowed_lag: u64,
-    /// With fewer samples than this, or than the window holds where that is fewer, no rule that needs a whole window
-    /// is asked; ten unless set. From 2 to [`Window::MOST`]. (Burrow: `minimum-complete`, a share.)
+    /// With fewer samples than this, or than the window holds where that is fewer, a group that is behind and not
+    /// stopped is unknown; ten unless set. From 2 to [`Window::MOST`]. (Burrow: `minimum-complete`, a share.)
     pub min_samples: usize,
-    /// For how long messages must wait, and none of them be read, before a group that had been moving counts as
-    /// stopped; a minute unless set. Above zero.
+    /// The longest pause that is no stop, such as a rebalance or a long batch; a minute unless set. A group that
+    /// commits after each batch may take `max.poll.interval.ms` for one (five minutes unless set there). Above zero.
     pub stop_after: TimeDelta,
+    /// The longest interval between commits of a healthy group, for as long as its own is not known; half an hour
+    /// unless set. A group that was dead before the first sample is reported after this time. Above zero.
+    pub slowest_commit: TimeDelta,
+    /// A transaction that is open for longer is reported; a quarter of an hour unless set, as brokers have by default
+    /// (`transaction.max.timeout.ms`): no transaction that they let live is older. Above zero.
+    pub transaction_after: TimeDelta,
     /// A last sample older than this says nothing of now; five minutes unless set. Above zero.
     pub stale_after: TimeDelta,
     /// The most messages that the group may be behind; no bound unless set.
@@ -53,7 +61,7 @@ pub struct Settings {
     /// How old the oldest message may be that the group has not read; no bound unless set. Above zero.
     pub max_age: Option<TimeDelta>,
     /// For how long the topic keeps a message (`retention.ms`), for the time that is left until it deletes what the
-    /// group has not read; unless set that is told from how the log's start moves. Above zero.
+    /// group has not read; unless set, only the movement of the log's start counts. Above zero.
     pub retention: Option<TimeDelta>,
 }
 
@@ -63,6 +71,8 @@ impl Default for Settings {
             allowed_lag: 0,
             min_samples: 10,
             stop_after: TimeDelta::minutes(1),
+            slowest_commit: TimeDelta::minutes(30),
+            transaction_after: TimeDelta::minutes(15),
             stale_after: TimeDelta::minutes(5),
             max_lag: None,
             max_age: None,
@@ -86,10 +96,24 @@ impl Settings {
         self
     }
 
-    /// With that time before a group counts as stopped.
+    /// With that pause allowed.
     #[must_use]
     pub const fn with_stop_after(mut self, time: TimeDelta) -> Self {
         self.stop_after = time;
+        self
+    }
+
+    /// With that interval between commits until the group's own is known.
+    #[must_use]
+    pub const fn with_slowest_commit(mut self, time: TimeDelta) -> Self {
+        self.slowest_commit = time;
+        self
+    }
+
+    /// With that age from which on an open transaction is reported.
+    #[must_use]
+    pub const fn with_transaction_after(mut self, time: TimeDelta) -> Self {
+        self.transaction_after = time;
         self
     }
 
@@ -127,6 +151,8 @@ impl Settings {
         }
         let times = [
             ("stop_after", Some(self.stop_after)),
+            ("slowest_commit", Some(self.slowest_commit)),
+            ("transaction_after", Some(self.transaction_after)),
             ("stale_after", Some(self.stale_after)),
             ("max_age", self.max_age),
             ("retention", self.retention),

@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::age::Age;
 use super::sample::{Sample, ago};
 
-/// Where the lag goes, if all goes on as it did over the window: rates from its first sample to its last.
+/// A forecast of the lag, from the rates between the first and the last sample of the window.
 ///
 /// Rates are means over the window, in offsets a second. A forecast from them is as good as the window is long; it
 /// says nothing of a group that pauses.
@@ -16,7 +16,7 @@ pub struct Trend {
     pub produced: f64,
     /// How fast the group reads them; zero where it went back.
     pub consumed: f64,
-    /// What becomes of the lag.
+    /// Where the lag goes.
     pub course: Course,
     /// When the topic deletes what the group has not read, from the last sample on; `None` where that is not in
     /// sight. The sooner of two: by how the log's start moves, and by the [retention](super::Settings::retention)
@@ -25,11 +25,11 @@ pub struct Trend {
     pub overrun_in: Option<TimeDelta>,
 }
 
-/// What becomes of a lag.
+/// Where a lag goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Course {
-    /// There is none.
+    /// There is no lag.
     CaughtUp,
     /// It is gone after this time from the last sample on.
     Drains {
@@ -52,10 +52,10 @@ impl Trend {
             return None;
         }
         let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
-        let produced = rate(first.high_watermark, last.high_watermark);
+        let produced = rate(first.end(), last.end());
         let consumed = rate(before, after);
         let trimmed = rate(first.log_start, last.log_start);
-        let lag = last.high_watermark.saturating_sub(after);
+        let lag = last.lag()?;
         let course = match () {
             () if lag == 0 => Course::CaughtUp,
             () if consumed > produced => {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overrun_is_told_by_the_start_that_comes_nearer() {
+    fn an_overrun_is_seen_by_the_start_that_comes_nearer() {
         // The start moves by 10 a second and the group by 5; 50 are between them.
         let near = trend(sample(0, 0, 100, 200), sample(10, 100, 150, 250));
         assert_eq!((near.course, near.overrun_in), (Course::Holds, Some(secs(10))));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overrun_is_told_by_the_retention() {
+    fn an_overrun_is_seen_by_the_retention() {
         // The age, now 100 s of 300, grows by half a second a second.
         let slow = trend(sample(0, 0, 100, 200), sample(10, 0, 150, 300));
         assert_eq!(slow.overrun_in, Some(secs(400)));

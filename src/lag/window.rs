@@ -1,31 +1,36 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::burrow;
+use super::history::History;
 use super::ring::Ring;
 use super::sample::{Commit, Sample};
 
-/// A window of another size than it may have.
+/// A window cannot have this size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WindowError {
     /// It would hold too few samples, or too many.
     #[error("`capacity` is {given}: a window holds from {} to {} samples", Window::FEWEST, Window::MOST)]
     Capacity {
-        /// What was given.
+        /// The size that was given.
         given: usize,
     },
 }
 
-/// The last samples of one partition, and the last commits that they told of: so many of each, whatever comes.
+/// The last samples of one partition and its last commits, and what those that left have shown.
 ///
 /// Samples may come twice, out of order, and from a clock that was set. Each takes its place by its time; where the
 /// window is full, the one that *came* first leaves, so that a sample from a wrong clock leaves as every other does.
 /// Of two samples of one time the one that is further behind is kept.
 ///
-/// Memory: at most some 160 bytes for each of `capacity`, taken as it fills.
+/// What leaves is not forgotten: the interval between commits, since when messages wait under the last one, how far the
+/// group once was, and whether the lag grows are kept in constant space.
 ///
-/// Saved by serde and read back it goes on as if nothing had been; a saved one that holds more than it may is read
-/// as far as it may.
+/// Memory: at most some 180 bytes for each of `capacity`, taken as it fills, and some 800 bytes.
+///
+/// Saved by serde and read back it goes on as if nothing had been; of a saved one that holds more than it may, the last
+/// are read. One that was saved by an earlier version is read, with no memory beyond its samples.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc};
@@ -44,6 +49,8 @@ pub enum WindowError {
 pub struct Window {
     samples: Ring<Sample>,
     commits: Ring<Commit>,
+    /// What the samples that have left showed.
+    past: History,
 }
 
 impl Window {
@@ -56,18 +63,36 @@ impl Window {
     ///
     /// # Errors
     /// [`WindowError`] where that is below [`FEWEST`](Self::FEWEST) or above [`MOST`](Self::MOST).
-    pub const fn new(capacity: usize) -> Result<Self, WindowError> {
-        if capacity < Self::FEWEST || capacity > Self::MOST {
+    pub fn new(capacity: usize) -> Result<Self, WindowError> {
+        if !(Self::FEWEST..=Self::MOST).contains(&capacity) {
             return Err(WindowError::Capacity { given: capacity });
         }
-        Ok(Self { samples: Ring::new(capacity), commits: Ring::new(capacity) })
+        Ok(Self::empty(capacity))
+    }
+
+    fn empty(capacity: usize) -> Self {
+        Self { samples: Ring::new(capacity), commits: Ring::new(capacity), past: History::default() }
     }
 
     /// Takes a sample.
     pub fn observe(&mut self, sample: Sample) {
-        self.samples.insert(sample);
+        self.insert(sample);
         if let Some(commit) = sample.commit() {
             self.commits.insert(commit);
+        }
+    }
+
+    fn insert(&mut self, sample: Sample) {
+        let Some(left) = self.samples.insert(sample) else { return };
+        if self.samples.iter().next_back().is_some_and(|last| Some(last.at) <= self.past.until()) {
+            // All are earlier than what was seen before: the clock was set back.
+            self.past.restart_clock();
+        }
+        let until = self.past.until();
+        let has_earlier = self.samples.iter().any(|sample| Some(sample.at) > until && sample.at < left.at);
+        // A sample from a clock that runs ahead leaves before those that are earlier: it is no part of the history.
+        if !has_earlier {
+            self.past.observe(&left);
         }
     }
 
@@ -94,6 +119,20 @@ impl Window {
         self.samples.iter()
     }
 
+    /// The commits it knows of, in the order of their times, as [`burrow`] takes them. A look without the time of the
+    /// commit counts as one.
+    #[must_use]
+    pub fn commits(&self) -> Vec<burrow::Commit> {
+        self.commits
+            .iter()
+            .map(|commit| burrow::Commit::new(commit.at, commit.offset, commit.lag()))
+            .collect()
+    }
+
+    pub(super) const fn past(&self) -> &History {
+        &self.past
+    }
+
     pub(super) const fn sample_ring(&self) -> &Ring<Sample> {
         &self.samples
     }
@@ -106,7 +145,7 @@ impl Window {
 impl Default for Window {
     /// A window of ten samples, as Burrow has by default (`intervals`).
     fn default() -> Self {
-        Self { samples: Ring::new(10), commits: Ring::new(10) }
+        Self::empty(10)
     }
 }
 
@@ -116,6 +155,9 @@ struct Saved {
     capacity: usize,
     samples: Vec<Sample>,
     commits: Vec<Commit>,
+    /// Earlier versions saved none.
+    #[serde(default)]
+    past: History,
 }
 
 impl From<Window> for Saved {
@@ -124,6 +166,7 @@ impl From<Window> for Saved {
             capacity: window.capacity(),
             samples: window.samples.by_arrival(),
             commits: window.commits.by_arrival(),
+            past: window.past,
         }
     }
 }
@@ -133,8 +176,11 @@ impl TryFrom<Saved> for Window {
 
     fn try_from(saved: Saved) -> Result<Self, WindowError> {
         let mut window = Self::new(saved.capacity)?;
-        saved.samples.into_iter().for_each(|sample| window.samples.insert(sample));
-        saved.commits.into_iter().for_each(|commit| window.commits.insert(commit));
+        window.past = saved.past;
+        saved.samples.into_iter().for_each(|sample| window.insert(sample));
+        saved.commits.into_iter().for_each(|commit| {
+            window.commits.insert(commit);
+        });
         Ok(window)
     }
 }

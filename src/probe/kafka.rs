@@ -19,7 +19,8 @@ pub trait KafkaProbe: Send + Sync {
     /// a period that is over an answer may be kept.
     ///
     /// # Errors
-    /// [`ProbeError`] where Kafka does not tell. A partition on which the group never committed is an answer.
+    /// [`ProbeError`] where Kafka does not answer. A partition on which the group never committed is an answer. A share
+    /// group (KIP-932) commits no offset and has no lag: refuse.
     async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError>;
 
     /// How many messages of a device whose sample times lie in a period came into Kafka, in the period or later. Ask
@@ -113,12 +114,18 @@ record! {
         optional {
             /// The offset that the group committed: the next it will read. `None`: looked, and it never committed.
             committed: Option<u64> = with_committed(offset: u64) => Some(offset),
-            /// When the group committed it. `None` where it is not told: an offset that stands still is then told as
-            /// a stall, whether the group commits it again or not.
+            /// When the group committed it. `None` where that is not known: a group that commits one offset again
+            /// and again then looks like one that commits no more.
             committed_at: Option<DateTime<Utc>> = with_committed_at(at: DateTime<Utc>) => Some(at),
             /// How old the message at the committed offset is; zero where the group has read all. `None` where it
             /// is not told.
             age: Option<TimeDelta> = with_age(age: TimeDelta) => Some(age),
+            /// The last stable offset, for a group that reads committed messages (`isolation.level=read_committed`)
+            /// and for no other: it cannot read further while a transaction is open.
+            last_stable_offset: Option<u64> = with_last_stable_offset(offset: u64) => Some(offset),
+            /// True if a fetch from the committed offset on found no message: only markers of transactions, or
+            /// offsets that compaction emptied.
+            nothing_unread: bool = with_nothing_unread(is_so: bool) => is_so,
         }
     }
 }

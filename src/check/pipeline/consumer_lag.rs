@@ -100,6 +100,7 @@ pub fn partition_lag(partition: i32, window: &Window, period: Period) -> Partiti
         let mut told = LagSample::new(sample.at, sample.log_start, sample.high_watermark);
         (told.committed, told.committed_at) = (sample.committed, sample.committed_at);
         told.age = sample.oldest_at.map(|oldest| (sample.at - oldest).max(TimeDelta::zero()));
+        (told.last_stable_offset, told.nothing_unread) = (sample.last_stable_offset, sample.nothing_unread);
         told
     };
     // The end of a period is no part of it, but a sample of that moment tells how it ended.
@@ -165,7 +166,7 @@ fn judge(answers: &Answers<LagFacts>, gap: &Gap, bounds: &ConsumerLag) -> Judged
 fn behind_at_end(facts: &LagFacts) -> u64 {
     let behind = facts.partitions.iter().map(|partition| {
         let last = partition.samples.iter().max_by_key(|sample| sample.at);
-        last.map_or(0, |last| {
+        last.filter(|last| !last.nothing_unread).map_or(0, |last| {
             last.high_watermark.saturating_sub(last.committed.unwrap_or(last.low_watermark))
         })
     });
@@ -263,8 +264,12 @@ fn of_partition(
     }
     match report.verdict() {
         lag::Verdict::OverThreshold => Ok((Lag::OverThreshold, told())),
-        lag::Verdict::Unknown | lag::Verdict::NeverCommitted => Err(told()),
-        lag::Verdict::Warn | lag::Verdict::Rewind => Ok((Lag::Normal, told())),
+        // What an open transaction holds back is not read, and that is not the group's doing.
+        lag::Verdict::Unknown
+        | lag::Verdict::NeverCommitted
+        | lag::Verdict::OffsetGone
+        | lag::Verdict::TransactionOpen => Err(told()),
+        lag::Verdict::Warn | lag::Verdict::Growing | lag::Verdict::Rewind => Ok((Lag::Normal, told())),
         _ => Ok((Lag::Normal, String::new())),
     }
 }
@@ -274,7 +279,8 @@ fn of_partition(
 fn by_engine(samples: &[LagSample], members: Option<u32>, bounds: &ConsumerLag) -> Result<Report, String> {
     let mut settings = Settings::default().with_min_samples(Window::FEWEST).with_stale_after(TimeDelta::MAX);
     if bounds.age > TimeDelta::zero() {
-        settings = settings.with_stop_after(bounds.age).with_max_age(bounds.age);
+        settings =
+            settings.with_stop_after(bounds.age).with_slowest_commit(bounds.age).with_max_age(bounds.age);
     }
     let judge = Judge::new(settings).map_err(|error| error.to_string())?;
     let capacity = samples.len().clamp(Window::FEWEST, Window::MOST);
@@ -290,6 +296,7 @@ fn sampled(told: &LagSample) -> Sample {
     let mut sample = Sample::new(told.at, told.low_watermark, told.high_watermark);
     (sample.committed, sample.committed_at) = (told.committed, told.committed_at);
     sample.oldest_at = told.age.map(|age| saturating_add(told.at, -age));
+    (sample.last_stable_offset, sample.nothing_unread) = (told.last_stable_offset, told.nothing_unread);
     sample
 }
 
@@ -298,8 +305,10 @@ fn unread(why: &str) -> String {
 }
 
 fn contradicts(sample: &LagSample) -> bool {
+    let beyond = |offset: Option<u64>| offset.is_some_and(|offset| offset > sample.high_watermark);
     sample.low_watermark > sample.high_watermark
-        || sample.committed.is_some_and(|committed| committed > sample.high_watermark)
+        || beyond(sample.committed)
+        || beyond(sample.last_stable_offset)
 }
 
 /// Whether messages came between two samples.
@@ -310,7 +319,7 @@ fn has_moved(samples: &[LagSample]) -> bool {
 
 /// At any time of the period: in time where that is told, else in messages.
 fn over_threshold(sample: &LagSample, bounds: &ConsumerLag) -> Option<String> {
-    let behind = sample.high_watermark.saturating_sub(sample.committed?);
+    let behind = sampled(sample).lag()?;
     match sample.age {
         Some(age) if age > bounds.age => Some(format!("{} behind ({behind} messages)", format_duration(age))),
         None if behind > bounds.messages => Some(format!("{behind} messages behind")),
@@ -356,7 +365,7 @@ mod tests {
     fn a_lag_explains_the_rows_that_wait_and_no_others() {
         let drained = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 60_000, 60_000)]);
         let steady = facts(vec![sample(0, 10, 10), sample(90, 20, 20)]);
-        let stalled = facts(vec![sample(0, 5, 10), sample(90, 5, 20)]);
+        let stalled = facts(vec![sample(0, 5, 10), sample(300, 5, 20)]);
         for (facts, unread, gone, lag, share) in [
             (&drained, 0, 0, Lag::Drained, 0.0),
             (&drained, 4, 0, Lag::Drained, 0.4),
@@ -400,7 +409,7 @@ mod tests {
             (facts(vec![sample(0, 5, 5), sample(90, 5, 10)]), Lag::Unread),
             (facts(vec![deleted]), Lag::PastRetention),
             (facts(vec![kept, sample(90, 50, 50)]), Lag::Unread),
-            (facts(vec![sample(0, 5, 10), sample(90, 5, 20)]), Lag::Stalled),
+            (facts(vec![sample(0, 5, 10), sample(300, 5, 20)]), Lag::Stalled),
             (facts(vec![sample(0, 5, 10)]).with_members(0), Lag::Stopped),
             (facts(vec![LagSample::new(at(0), 0, 9)]).with_members(0), Lag::Stopped),
             (facts(vec![LagSample::new(at(0), 9, 9)]), Lag::Unread),
@@ -428,6 +437,8 @@ mod tests {
             facts(vec![sample(0, 11, 10), sample(90, 20, 20)]),
             facts(vec![contradicting, sample(90, 20, 20)]),
             facts(vec![sample(0, 5, 10)]),
+            // A group that commits each five minutes looks like this.
+            facts(vec![sample(0, 5, 10), sample(299, 5, 20)]),
             facts(vec![LagSample::new(at(0), 0, 9)]),
             LagFacts::new(at(NOW), period(0, 100)),
         ] {
@@ -469,7 +480,7 @@ mod tests {
         let mut two = facts(vec![sample(0, 10, 10)]);
         two.partitions.push(PartitionLag::new(4));
         assert_eq!(uncounted(&two).reason(), Some(UnknownReason::Undetermined));
-        let stalled = vec![sample(0, 5, 10), sample(90, 5, 20)];
+        let stalled = vec![sample(0, 5, 10), sample(300, 5, 20)];
         two.partitions.push(PartitionLag::new(5).with_samples(stalled));
         let judged = judged(&two);
         assert_eq!(judged.value(), Some(Lag::Stalled.value()));
@@ -489,27 +500,44 @@ mod tests {
         let committing = |second, at_second| {
             sample(second, 5, 40 + second.unsigned_abs()).with_committed_at(at(at_second))
         };
-        let silent = vec![sample(0, 1, 39).with_committed_at(at(0)), committing(5, 5), committing(90, 5)];
+        let silent = vec![sample(0, 1, 39).with_committed_at(at(0)), committing(5, 5), committing(305, 5)];
         for (facts, lag, word) in [
-            (left(320), Lag::Stopped, "partition 3: stop: messages came and waited 5m"),
+            (left(320), Lag::Stopped, "partition 3: stop: messages have waited 5m"),
             (left(319), Lag::Unread, ""),
             (left(320).with_members(2), Lag::Stalled, "stop"),
             (left(320).with_members(0), Lag::Stopped, "no consumer"),
-            (facts(silent), Lag::Stopped, "the last commit is 1m25s ago"),
+            (facts(silent), Lag::Stopped, "waited 5m without a commit"),
             (facts(vec![sample(0, 9, 10), sample(90, 8, 10)]), Lag::Unread, "rewind"),
             (facts(vec![sample(0, 8, 10), sample(90, 9, 11)]), Lag::Unread, "warn"),
-            // The message at offset 20 came between second 10 and 20.
+            // The messages at offsets 28 and 29 came between second 10 and 20.
             (
-                facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(321, 29, 30)]),
+                facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(321, 28, 30)]),
                 Lag::OverThreshold,
                 "5m1s",
             ),
-            (facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(320, 29, 30)]), Lag::Unread, ""),
+            (facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(320, 28, 30)]), Lag::Unread, ""),
         ] {
             let (value, text) = told(&facts);
             assert_eq!(value, Some(lag.value()), "{text} {facts:?}");
             assert!(text.contains(word), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_transaction_holds_back_is_not_normal() {
+        let held =
+            |second, stable| sample(second, 10, 10 + second.unsigned_abs()).with_last_stable_offset(stable);
+        let open = uncounted(&facts(vec![held(1, 10), held(950, 10)]));
+        assert_eq!(open.reason(), Some(UnknownReason::Undetermined));
+        assert!(open.detail("why").is_some_and(|why| why.contains("open transaction")));
+        // The messages behind it may be those that are missing.
+        assert_eq!(
+            uncounted(&facts(vec![held(1, 10), held(60, 10)])).reason(),
+            Some(UnknownReason::Undetermined)
+        );
+        assert_eq!(uncounted(&facts(vec![held(0, 11)])).reason(), Some(UnknownReason::Undetermined));
+        let markers = vec![sample(0, 5, 7), sample(300, 5, 7).with_nothing_unread(true)];
+        assert_eq!(uncounted(&facts(markers)).value(), Some(Lag::Normal.value()));
     }
 
     #[test]
@@ -523,7 +551,7 @@ mod tests {
             let why = judged.detail("why").unwrap();
             assert!(why.ends_with("its lag could not be read: not leader for partition"), "{why}");
         }
-        let stalled = PartitionLag::new(5).with_samples(vec![sample(0, 5, 10), sample(90, 5, 20)]);
+        let stalled = PartitionLag::new(5).with_samples(vec![sample(0, 5, 10), sample(300, 5, 20)]);
         let judged = judged(&facts(vec![unread, stalled]));
         assert_eq!(judged.value(), Some(Lag::Stalled.value()));
         assert!(judged.detail("lag not known").is_some_and(|text| text.starts_with("partition 2")));

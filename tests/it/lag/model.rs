@@ -1,4 +1,6 @@
 //! The rules again, slow and obvious: everything that ever came is kept, and looked through afresh each time.
+//!
+//! Those that go by the interval between commits are left out: [`super::simulated`] holds them against the truth.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::lag::{Sample, Settings, Verdict};
@@ -11,9 +13,9 @@ struct Commit {
     head: u64,
 }
 
-/// What the model comes to: verdict, lag, and the bounds of the age.
+/// What the model finds: verdict, lag, and the bounds of the age.
 #[derive(Debug, PartialEq)]
-pub(super) struct Told {
+pub(super) struct Expected {
     pub(super) verdict: Verdict,
     pub(super) lag: Option<u64>,
     pub(super) age: Option<(TimeDelta, Option<TimeDelta>)>,
@@ -54,8 +56,8 @@ pub(super) fn judge(
     now: DateTime<Utc>,
     members: Option<u32>,
     came: &[Sample],
-) -> Told {
-    let told = |verdict| Told { verdict, lag: None, age: None, lost: None };
+) -> Expected {
+    let only = |verdict| Expected { verdict, lag: None, age: None, lost: None };
     let furthest_behind = |one: &Sample, other: &Sample| {
         let key = |sample: &Sample| {
             let Sample { committed, high_watermark, log_start, committed_at, oldest_at, .. } = *sample;
@@ -69,7 +71,7 @@ pub(super) fn judge(
     };
     let mut samples = kept(came.iter().copied(), capacity, |sample| sample.at, furthest_behind);
     let committed = came.iter().filter_map(|sample| {
-        let at = sample.committed_at.filter(|told| *told < sample.at).unwrap_or(sample.at);
+        let at = sample.committed_at.filter(|at| *at < sample.at).unwrap_or(sample.at);
         Some(Commit { at, offset: sample.committed?, seen: sample.at, head: sample.high_watermark })
     });
     let earliest = |one: &Commit, other: &Commit| {
@@ -87,7 +89,7 @@ pub(super) fn judge(
             break;
         }
     }
-    let Some(last) = samples.last().copied() else { return told(Verdict::Unknown) };
+    let Some(last) = samples.last().copied() else { return only(Verdict::Unknown) };
     let first = samples[0];
     // Commits that were seen before this log began are of another.
     let mut head = first.high_watermark;
@@ -103,7 +105,7 @@ pub(super) fn judge(
     commits.retain(|commit| is_past(commit.seen));
 
     if length(last.at, now) > settings.stale_after || contradicts(&last) {
-        return told(Verdict::Unknown);
+        return only(Verdict::Unknown);
     }
     let lag = last.committed.map(|committed| last.high_watermark - committed);
     let age = last.committed.map(|committed| age(&samples, committed));
@@ -114,7 +116,7 @@ pub(super) fn judge(
         .or_else(|| (lag? <= settings.allowed_lag).then_some(Verdict::Ok))
         .or_else(|| (members == Some(0)).then_some(Verdict::Stop))
         .unwrap_or_else(|| behind(settings, capacity, &samples, &commits, lag.unwrap(), age.unwrap().0));
-    Told { verdict, lag, age, lost: (lost > 0).then_some(lost) }
+    Expected { verdict, lag, age, lost: (lost > 0).then_some(lost) }
 }
 
 fn contradicts(sample: &Sample) -> bool {
@@ -127,13 +129,17 @@ fn age(samples: &[Sample], committed: u64) -> (TimeDelta, Option<TimeDelta>) {
     if committed >= last.high_watermark {
         return (TimeDelta::zero(), Some(TimeDelta::zero()));
     }
-    if let Some(written) = last.oldest_at {
-        let age = length(written, last.at);
-        return (age, Some(age));
-    }
-    let after = samples.iter().find(|sample| sample.high_watermark > committed).unwrap();
+    // The first offset may be a marker.
+    let by = samples.iter().find(|sample| u128::from(sample.high_watermark) > u128::from(committed) + 1);
+    let at_least = by.map_or(TimeDelta::zero(), |by| length(by.at, last.at));
     let before = samples.iter().rev().find(|sample| sample.high_watermark <= committed);
-    (length(after.at, last.at), before.map(|before| length(before.at, last.at)))
+    let at_most = before.map(|before| length(before.at, last.at));
+    let written =
+        last.oldest_at.filter(|written| written.timestamp() > 0 || written.timestamp_subsec_nanos() > 0);
+    match written.map(|written| length(written, last.at)) {
+        Some(age) if age >= at_least && at_most.is_none_or(|most| age <= most) => (age, Some(age)),
+        _ => (at_least, at_most),
+    }
 }
 
 /// By the ranges of offsets: of each that was lost, what no range before it reached.
@@ -154,8 +160,8 @@ fn lost(samples: &[Sample]) -> u64 {
 }
 
 fn never(samples: &[Sample]) -> Verdict {
-    if samples.iter().any(|sample| sample.committed.is_some()) {
-        Verdict::Unknown
+    if samples.iter().any(|sample| sample.committed.is_some() && !contradicts(sample)) {
+        Verdict::OffsetGone
     } else if samples.last().unwrap().high_watermark == 0 {
         Verdict::Empty
     } else {
@@ -163,7 +169,7 @@ fn never(samples: &[Sample]) -> Verdict {
     }
 }
 
-/// Of a group with consumers, perhaps, and a lag that counts.
+/// Of a group with consumers, perhaps, and a lag that counts, if it has neither stopped nor stalled.
 fn behind(
     settings: &Settings,
     capacity: usize,
@@ -173,56 +179,18 @@ fn behind(
     at_least: TimeDelta,
 ) -> Verdict {
     let last = samples.last().unwrap();
-    let is_whole = samples.len() >= settings.min_samples.min(capacity);
-    let is_small = |commit: &Commit| commit.head.saturating_sub(commit.offset) <= settings.allowed_lag;
-    let lag_of = |commit: &Commit| commit.head.saturating_sub(commit.offset);
-    if let (Some(from), Some(to)) = (commits.first(), commits.last()) {
-        let span = if commits.len() == 1 { length(samples[0].at, last.at) } else { length(from.at, to.at) };
-        let was_there = samples.iter().any(|sample| sample.high_watermark <= to.offset);
-        if is_whole && length(to.at, last.at) > span && !was_there {
-            return Verdict::Stop;
-        }
-        if left_behind(settings, samples, commits) {
-            return Verdict::Stop;
-        }
-        if commits.iter().any(|commit| commit.offset > to.offset) {
-            return Verdict::Rewind;
-        }
-    }
-    let is_whole = is_whole && commits.len() >= 2;
-    let was_small = commits.iter().any(is_small);
-    if is_whole && !was_small && commits.iter().all(|commit| commit.offset == commits[0].offset) {
-        return Verdict::Stall;
+    let offsets = samples.iter().filter(|sample| !contradicts(sample)).filter_map(|sample| sample.committed);
+    if offsets.max() > last.committed {
+        return Verdict::Rewind;
     }
     if settings.max_lag.is_some_and(|max| lag > max) || settings.max_age.is_some_and(|max| at_least > max) {
         return Verdict::OverThreshold;
     }
-    if !is_whole {
+    if samples.len() < settings.min_samples.min(capacity) {
         return Verdict::Unknown;
     }
+    let lag_of = |commit: &Commit| commit.head.saturating_sub(commit.offset);
+    let was_small = commits.iter().any(|commit| lag_of(commit) <= settings.allowed_lag);
     let falls = commits.windows(2).any(|pair| lag_of(&pair[1]) < lag_of(&pair[0]));
     if was_small || falls { Verdict::Ok } else { Verdict::Warn }
-}
-
-/// Whether the head went on, and the commits, which had moved before, did not.
-fn left_behind(settings: &Settings, samples: &[Sample], commits: &[Commit]) -> bool {
-    let last = samples.last().unwrap();
-    // Every suffix of the samples that stands under one commit, with a lag that counts.
-    let stands = |sample: &Sample| {
-        sample.committed == last.committed
-            && sample.committed_at == last.committed_at
-            && sample.lag().is_some_and(|lag| lag > settings.allowed_lag)
-    };
-    let Some(from) = (0..samples.len()).find(|from| samples[*from..].iter().all(stands)) else {
-        return false;
-    };
-    let moves: Vec<_> = (0..commits.len())
-        .filter(|i| *i == 0 || commits[*i].offset != commits[*i - 1].offset)
-        .map(|i| commits[i].at)
-        .collect();
-    let Some(usual) = moves.windows(2).map(|pair| length(pair[0], pair[1])).max() else { return false };
-    let waiting = length(samples[from].at, last.at);
-    last.high_watermark > samples[from].high_watermark
-        && waiting >= settings.stop_after
-        && usual.checked_mul(2).is_some_and(|patience| waiting > patience)
 }

@@ -70,6 +70,11 @@ fn life() -> impl Strategy<Value = Vec<Sample>> {
     })
 }
 
+/// A life with one sample at least, in order.
+pub(super) fn lives() -> impl Strategy<Value = Vec<Sample>> {
+    life().prop_filter("one sample at least", |samples| !samples.is_empty())
+}
+
 pub(super) fn streams() -> impl Strategy<Value = Vec<Sample>> {
     prop_oneof![
         4 => life(),
@@ -89,6 +94,7 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
                 .with_allowed_lag(allowed)
                 .with_min_samples(samples)
                 .with_stop_after(secs(stop))
+                .with_slowest_commit(secs(2 * stop))
                 .with_stale_after(secs(stale));
             settings.max_lag = lag;
             settings.max_age = age.map(secs);

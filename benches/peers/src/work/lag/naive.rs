@@ -1,9 +1,10 @@
-//! The rules as one would write them first: of samples in order, by the clock of the looks, from a vector each time.
+//! The rules as one would write them first: of samples in order, by the clock of the looks, from vectors each time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::lag::{Sample, Settings, Verdict};
 
-/// Judges samples that come in order, all of one log, with no commit's time and no message's timestamp told.
+/// Judges samples that come in order, all of one log, without the times of commits and of messages, of a group that has
+/// not kept up since the first.
 pub(super) fn judge(settings: &Settings, now: DateTime<Utc>, samples: &[Sample]) -> Verdict {
     let Some(last) = samples.last() else { return Verdict::Unknown };
     if now - last.at > settings.stale_after {
@@ -19,47 +20,80 @@ pub(super) fn judge(settings: &Settings, now: DateTime<Utc>, samples: &[Sample])
     if lag <= settings.allowed_lag {
         return Verdict::Ok;
     }
-    if left_behind(settings, samples, last) {
-        return Verdict::Stop;
+    let pace = Pace::of(samples);
+    let waiting = waiting(samples, last, settings.allowed_lag);
+    let patience =
+        pace.usual().map_or(settings.slowest_commit, |usual| usual * 2 + TimeDelta::nanoseconds(1));
+    if waiting >= settings.stop_after && waiting >= patience {
+        return if pace.moves == 0 { Verdict::Stall } else { Verdict::Stop };
     }
     if offsets.iter().any(|offset| *offset > committed) {
         return Verdict::Rewind;
     }
-    let is_whole = samples.len() >= settings.min_samples;
-    let was_small = lags.iter().any(|lag| *lag <= settings.allowed_lag);
-    if is_whole && !was_small && offsets.iter().all(|offset| *offset == committed) {
-        return Verdict::Stall;
-    }
-    let waiting = samples.iter().find(|sample| sample.high_watermark > committed);
-    let is_old = waiting.is_some_and(|first| settings.max_age.is_some_and(|max| last.at - first.at > max));
+    let came = samples.iter().find(|sample| sample.high_watermark > committed + 1);
+    let is_old = came.is_some_and(|first| settings.max_age.is_some_and(|max| last.at - first.at > max));
     if settings.max_lag.is_some_and(|max| lag > max) || is_old {
         return Verdict::OverThreshold;
     }
-    if !is_whole {
+    let was_small = lags.iter().any(|lag| *lag <= settings.allowed_lag);
+    if grows(samples) && !was_small {
+        return Verdict::Growing;
+    }
+    let is_idle = pace.moves == 0 && !was_small && waiting > TimeDelta::zero();
+    if pace.all.len() < 3 && (waiting >= settings.stop_after || is_idle)
+        || samples.len() < settings.min_samples
+    {
         return Verdict::Unknown;
     }
     let fell = lags.windows(2).any(|pair| pair.last() < pair.first());
     if was_small || fell { Verdict::Ok } else { Verdict::Warn }
 }
 
-/// Whether the head went on and the commits, which had moved, did not.
-fn left_behind(settings: &Settings, samples: &[Sample], last: &Sample) -> bool {
-    let stands: Vec<&Sample> = samples
+/// The looks at which the offset had changed, with the ones before.
+fn moves(samples: &[Sample]) -> Vec<(&Sample, &Sample)> {
+    let pairs = samples.windows(2).filter_map(|pair| Some((pair.first()?, pair.last()?)));
+    pairs.filter(|(before, after)| before.committed != after.committed).collect()
+}
+
+/// The intervals between commits, as long as they may have been.
+struct Pace {
+    moves: usize,
+    all: Vec<TimeDelta>,
+    busy: Vec<TimeDelta>,
+}
+
+impl Pace {
+    fn of(samples: &[Sample]) -> Self {
+        let moves = moves(samples);
+        let (mut all, mut busy) = (Vec::new(), Vec::new());
+        for pair in moves.windows(2) {
+            let [(before, from), (_, to)] = pair else { continue };
+            all.push(to.at - before.at);
+            if from.lag() > Some(1) {
+                busy.push(to.at - before.at);
+            }
+        }
+        Self { moves: moves.len(), all, busy }
+    }
+
+    fn usual(&self) -> Option<TimeDelta> {
+        let known = [&self.busy, &self.all].into_iter().find(|intervals| intervals.len() >= 3)?;
+        known.iter().max().copied()
+    }
+}
+
+fn waiting(samples: &[Sample], last: &Sample, allowed: u64) -> TimeDelta {
+    let waits: Vec<&Sample> = samples
         .iter()
         .rev()
-        .take_while(|sample| {
-            sample.committed == last.committed && sample.lag().is_some_and(|lag| lag > settings.allowed_lag)
-        })
+        .take_while(|sample| sample.committed == last.committed && sample.lag() > Some(allowed.max(1)))
         .collect();
-    let Some(first) = stands.last() else { return false };
-    let mut moves: Vec<DateTime<Utc>> = samples.first().map(|sample| sample.at).into_iter().collect();
-    moves.extend(samples.windows(2).filter_map(|pair| match pair {
-        [before, after] if before.committed != after.committed => Some(after.at),
-        _ => None,
-    }));
-    let gaps: Vec<TimeDelta> =
-        moves.windows(2).filter_map(|pair| Some(*pair.last()? - *pair.first()?)).collect();
-    let Some(usual) = gaps.into_iter().max() else { return false };
-    let waiting = last.at - first.at;
-    last.high_watermark > first.high_watermark && waiting >= settings.stop_after && waiting > usual * 2
+    waits.last().map_or_else(TimeDelta::zero, |first| last.at - first.at)
+}
+
+/// Whether the lag after commits was never as small in the later half as at its largest in the first.
+fn grows(samples: &[Sample]) -> bool {
+    let lags: Vec<u64> = moves(samples).into_iter().filter_map(|(_, after)| after.lag()).collect();
+    let (earlier, later) = lags.split_at(lags.len() / 2);
+    lags.len() >= 8 && later.iter().min() > earlier.iter().max()
 }
