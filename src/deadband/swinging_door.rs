@@ -210,7 +210,7 @@ impl SwingingDoor {
         if sample.quality != line.newest.quality || class != line.newest.value.class() {
             let reason =
                 if sample.quality == line.newest.quality { Reason::NotFinite } else { Reason::Quality };
-            return Ok(break_off(line, counts, self.mode, sample, dev, reason));
+            return Ok(break_off(line, counts, self.mode, max, sample, dev, reason));
         }
         let mut before = None;
         if line.after_anchor(&sample) > max {
@@ -307,12 +307,16 @@ fn break_off(
     line: &mut Line,
     counts: &mut Counts,
     mode: Mode,
+    max: u64,
     sample: Sample,
     dev: f64,
     reason: Reason,
 ) -> Reports {
     let end = if mode == Mode::Linear && line.newest.value.is_finite() {
         keep_newest(line, counts, Reason::Last)
+    } else if line.after_anchor(&sample) > max {
+        // The break comes too late to end what holds.
+        keep_newest(line, counts, Reason::MaxInterval)
     } else {
         // What holds until the break needs no end.
         line.unbounded += u64::from(is_outside(line, dev));

@@ -8,6 +8,7 @@ use iot_runbook::deadband::filter::Order;
 use iot_runbook::deadband::sample::{Quality, Sample};
 use iot_runbook::deadband::swinging_door::{Mode, Reason, Report, Settings, SwingingDoor, value_at};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use model::Exact;
 
@@ -76,6 +77,40 @@ fn assert_guarantee(settings: &Settings, samples: &[Sample], kept: &[Report], na
     }
     if settings.order != Order::Pass || kept.iter().all(|report| report.reason != Reason::Order) {
         assert!(next.peek().is_none(), "{name}: {:?} is made up, or out of order", next.peek());
+    }
+}
+
+/// No line from one kept sample to the next is longer than `max` nanoseconds, unless no sample came between the two.
+fn assert_max_interval(samples: &[Sample], kept: &[Report], max: i64) {
+    let mut in_order: Vec<i64> = Vec::new();
+    for sample in samples {
+        if in_order.last().is_none_or(|newest| *newest < sample.at) {
+            in_order.push(sample.at);
+        }
+    }
+    let kept: Vec<_> =
+        kept.iter().filter(|report| report.reason != Reason::Order).map(|report| report.sample.at).collect();
+    for ends in kept.windows(2) {
+        let is_between = |at: &&i64| ends[0] < **at && **at < ends[1];
+        if ends[1] - ends[0] > max {
+            assert_eq!(in_order.iter().find(is_between), None, "from {} to {}", ends[0], ends[1]);
+        }
+    }
+}
+
+#[test]
+fn max_interval_holds_at_a_change_of_quality() {
+    let second = |at: i64| at * 1_000_000_000;
+    let samples = [
+        Sample::new(second(0), 1.0),
+        Sample::new(second(50), 1.0),
+        Sample::new(second(3_600), 1.0).with_quality(Quality::BAD),
+    ];
+    for mode in [Mode::Linear, Mode::Step] {
+        let settings = Settings::new(0.5).with_max_interval(TimeDelta::seconds(60)).with_mode(mode);
+        let (kept, _) = run(&settings, &samples);
+        let kept: Vec<_> = kept.iter().map(|report| report.sample.at / 1_000_000_000).collect();
+        assert_eq!(kept, [0, 50, 3_600], "{mode:?}");
     }
 }
 
@@ -176,7 +211,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 800, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
 
     #[test]
     fn on_any_samples_it_keeps_what_the_model_keeps(samples in samples(), settings in settings()) {
@@ -196,6 +231,15 @@ proptest! {
         if settings.order == Order::Pass {
             prop_assert_eq!(counts.out_of_order, 0);
         }
+    }
+
+    /// A line may be longer than the max interval only where no sample came within it.
+    #[test]
+    fn max_interval_holds_across_breaks(samples in samples(), mut settings in settings(), max in 1..30_i64) {
+        settings.max_interval = Some(TimeDelta::nanoseconds(max));
+        settings.min_interval = settings.min_interval.min(TimeDelta::nanoseconds(max));
+        let (kept, _) = run(&settings, &samples);
+        assert_max_interval(&samples, &kept, max);
     }
 
     #[test]

@@ -93,9 +93,11 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> (Vec<Report>, u64)
         };
         let is_held = since.len() > 1;
         if sample.quality != newest.quality || !is_like(sample.value, newest.value) {
-            let has_end = is_held && settings.mode == Mode::Linear && newest.value.is_finite();
+            let is_line = settings.mode == Mode::Linear && newest.value.is_finite();
+            let is_too_long = sample.at - anchor.at > longest;
+            let has_end = is_held && (is_line || is_too_long);
             if has_end {
-                kept.push(report(&newest, Reason::Last));
+                kept.push(report(&newest, if is_line { Reason::Last } else { Reason::MaxInterval }));
             }
             unbounded += dropped(&since, bound, has_end);
             let is_other = sample.quality != newest.quality;
