@@ -78,6 +78,39 @@ pub trait Number:
 
     /// Itself where `keep`, else the other; by bits, so that no compiler makes a branch of it.
     fn or(self, keep: bool, other: Self) -> Self;
+
+    /// The type's name in Rust.
+    const NAME: &'static str;
+
+    /// The difference to another, rounded once to the nearest `f64`.
+    fn rise(self, from: Self) -> f64;
+
+    /// The difference to another as the sum of two `f64`, without rounding: [`rise`](Self::rise) first, and what it
+    /// lost. Both must be finite, and no further apart than `f64` reaches.
+    ///
+    /// ```
+    /// use iot_runbook::deadband::sample::Number as _;
+    ///
+    /// assert_eq!(i64::MAX.exact_rise(0), [9_223_372_036_854_775_808.0, -1.0]);
+    /// assert_eq!(1.0.exact_rise(-1e-30), [1.0, 1e-30]);
+    /// ```
+    fn exact_rise(self, from: Self) -> [f64; 2];
+
+    /// All its bits in the lowest of a word; signed integers are extended by their sign.
+    fn into_bits(self) -> u64;
+
+    /// The number with these bits: the inverse of [`into_bits`](Self::into_bits). `None` for bits that no number of
+    /// the type has.
+    fn of_bits(bits: u64) -> Option<Self>;
+}
+
+/// `a + b` rounded, and what that lost (Knuth's TwoSum).
+#[inline]
+pub(in crate::deadband) fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let of_b = sum - a;
+    let of_a = sum - of_b;
+    (sum, (a - of_a) + (b - of_b))
 }
 
 /// What a number is.
@@ -178,12 +211,33 @@ macro_rules! floats {
                 let mask = $bits::from(keep).wrapping_neg();
                 Self::from_bits((self.to_bits() & mask) | (other.to_bits() & !mask))
             }
+
+            const NAME: &'static str = stringify!($float);
+
+            #[inline]
+            fn rise(self, from: Self) -> f64 {
+                self.to_f64() - from.to_f64()
+            }
+
+            #[inline]
+            fn exact_rise(self, from: Self) -> [f64; 2] {
+                let (rise, lost) = two_sum(self.to_f64(), -from.to_f64());
+                [rise, lost]
+            }
+
+            fn into_bits(self) -> u64 {
+                self.to_bits().into()
+            }
+
+            fn of_bits(bits: u64) -> Option<Self> {
+                $bits::try_from(bits).ok().map(Self::from_bits)
+            }
         }
     )*};
 }
 
 macro_rules! integers {
-    ($($integer:ident: $unsigned:ident),*) => {$(
+    ($($integer:ident: $unsigned:ident, $wide:ident);*) => {$(
         impl sealed::Sealed for $integer {}
 
         impl Number for $integer {
@@ -240,12 +294,41 @@ macro_rules! integers {
                 let mask = Self::from(keep).wrapping_neg();
                 (self & mask) | (other & !mask)
             }
+
+            const NAME: &'static str = stringify!($integer);
+
+            #[inline]
+            fn rise(self, from: Self) -> f64 {
+                ($wide::from(self) - $wide::from(from)) as f64
+            }
+
+            #[inline]
+            fn exact_rise(self, from: Self) -> [f64; 2] {
+                let exact = $wide::from(self) - $wide::from(from);
+                let rounded = exact as f64;
+                [rounded, (exact - rounded as $wide) as f64]
+            }
+
+            #[allow(trivial_numeric_casts, reason = "u64 is cast too")]
+            fn into_bits(self) -> u64 {
+                self as u64
+            }
+
+            #[allow(trivial_numeric_casts, reason = "u64 is cast too")]
+            fn of_bits(bits: u64) -> Option<Self> {
+                let number = bits as Self;
+                (number.into_bits() == bits).then_some(number)
+            }
         }
     )*};
 }
 
 floats!(f64: u64, f32: u32);
-integers!(i8: u8, i16: u16, i32: u32, i64: u64, u8: u8, u16: u16, u32: u32, u64: u64);
+// The last is a type in which no difference of two overflows.
+integers!(
+    i8: u8, i64; i16: u16, i64; i32: u32, i64; i64: u64, i128;
+    u8: u8, i64; u16: u16, i64; u32: u32, i64; u64: u64, i128
+);
 
 #[cfg(test)]
 mod tests {

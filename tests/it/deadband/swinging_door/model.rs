@@ -142,7 +142,9 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> (Vec<Report>, u64)
 /// A report is the library's to make: one like it comes from a door of its own.
 fn report(sample: &Sample, reason: Reason) -> Report {
     let mut door = SwingingDoor::new(&Settings::new(0.0)).unwrap();
-    let mut report = door.push(*sample).unwrap().next().unwrap();
+    let mut report = None;
+    door.observe(*sample, |first| report = Some(first)).unwrap();
+    let mut report: Report = report.unwrap();
     report.reason = reason;
     report
 }
