@@ -1,6 +1,7 @@
 //! The cone from a kept sample: the lines from it that pass every later sample within the deviation.
 
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 
 use super::exact::{Slope, compare};
 use crate::deadband::sample::Number;
@@ -91,6 +92,45 @@ impl<V: Number> Cone<V> {
         let (low, high) = (self.low, self.high);
         let doubt_low = ROUNDING * (size * low.run + low.size * run);
         let doubt_high = ROUNDING * (size * high.run + high.size * run);
+        // Of the sample, of its low edge and of its high edge: how far above the cone's low edge, below its high edge.
+        let (to_low, to_high) = (low.rise * run, high.rise * run);
+        let (in_low, in_high) = (rise * low.run - to_low, to_high - rise * high.run);
+        let (raised, over) = ((rise - dev) * low.run - to_low, to_high - (rise - dev) * high.run);
+        let (lowered, under) = (to_high - (rise + dev) * high.run, (rise + dev) * low.run - to_low);
+        // NaN compares as false throughout.
+        let is_sure = (size <= WIDEST)
+            & (in_low.abs() >= doubt_low)
+            & (in_high.abs() >= doubt_high)
+            & (raised.abs() >= doubt_low)
+            & (over.abs() >= doubt_high)
+            & (lowered.abs() >= doubt_high)
+            & (under.abs() >= doubt_low);
+        if !is_sure {
+            return self.narrow_exactly(origin, dev, value, after);
+        }
+        // Without branches, for which of these holds is at random in noise.
+        let own = |rise| Edge { value, after, rise, size, run };
+        self.low = own(rise - dev).or(raised > 0.0, low);
+        self.high = own(rise + dev).or(lowered > 0.0, high);
+        if (over < 0.0) | (under < 0.0) {
+            Position::Closing
+        } else if (in_low >= 0.0) & (in_high >= 0.0) {
+            // At zero nothing was rounded, or there would be doubt.
+            Position::Inside
+        } else {
+            Position::Outside
+        }
+    }
+
+    /// The same, where rounding may decide one of the comparisons.
+    #[cold]
+    fn narrow_exactly(&mut self, origin: V, dev: f64, value: V, after: u64) -> Position {
+        let run = after as f64;
+        let rise = value.rise(origin);
+        let size = rise.abs() + dev;
+        let (low, high) = (self.low, self.high);
+        let doubt_low = ROUNDING * (size * low.run + low.size * run);
+        let doubt_high = ROUNDING * (size * high.run + high.size * run);
         let in_low = rise * low.run - low.rise * run;
         let in_high = high.rise * run - rise * high.run;
         // NaN compares as false throughout.
@@ -154,6 +194,18 @@ impl<V: Number> Edge<V> {
     #[inline]
     const fn new(value: V, after: u64, rise: f64, size: f64) -> Self {
         Self { value, after, rise, size, run: after as f64 }
+    }
+
+    /// Itself where `keep`, else the other.
+    #[inline]
+    fn or(self, keep: bool, other: Self) -> Self {
+        Self {
+            value: select_unpredictable(keep, self.value, other.value),
+            after: select_unpredictable(keep, self.after, other.after),
+            rise: select_unpredictable(keep, self.rise, other.rise),
+            size: select_unpredictable(keep, self.size, other.size),
+            run: select_unpredictable(keep, self.run, other.run),
+        }
     }
 
     /// Whether the line to its sample, moved by `side`, lies below the line to the other's, moved by `other_side`:
@@ -243,8 +295,7 @@ mod tests {
                     if !narrowed.take(origin, dev, near, other) {
                         continue;
                     }
-                    let order =
-                        compare(slope(origin, near, side * dev, other), edge);
+                    let order = compare(slope(origin, near, side * dev, other), edge);
                     let [low, high] = narrowed.edges().unwrap();
                     let (kept, tighter) =
                         if side < 0.0 { (low, Ordering::Greater) } else { (high, Ordering::Less) };
@@ -311,8 +362,7 @@ mod tests {
                         let later = after * times;
                         let on_edge = origin + ((value - origin) + side * dev) * times as f64;
                         for near in around(on_edge) {
-                            let order =
-                                compare(slope(origin, near, 0.0, later), edge);
+                            let order = compare(slope(origin, near, 0.0, later), edge);
                             let is_in =
                                 if side < 0.0 { order != Ordering::Less } else { order != Ordering::Greater };
                             assert_eq!(

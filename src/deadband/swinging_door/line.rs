@@ -6,11 +6,24 @@ use super::settings::Checked;
 use super::{Counts, Mode, Reason, Report};
 use crate::deadband::sample::{Class, Number, Sample};
 
+/// How many lines the mean length is taken over.
+const LINES: u64 = 16;
+
+/// Lines longer than this count as this long, so that one long line does not make the mean.
+const LONGEST_COUNTED: u64 = 64;
+
+/// The longest mean, times [`LINES`]. Lines are taken for that long at first.
+pub(super) const LONGEST_MEAN: u64 = LINES * LONGEST_COUNTED;
+
+/// Below this mean length, of four samples, a line ends at the last sample it can. There the choice costs most of the time,
+/// and saves a tenth of the samples.
+const SHORT: u64 = LINES * 4;
+
 /// Where kept samples go.
 pub(super) type Out<'a, V> = &'a mut dyn FnMut(Report<V>);
 
 /// The line that is being drawn.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Line<V: Number> {
     /// The last that was kept.
     pub(super) anchor: Sample<V>,
@@ -23,6 +36,9 @@ pub(super) struct Line<V: Number> {
     /// Whether it is drawn straight, from and to finite values. Else the anchor's value holds, and what follows is
     /// empty.
     pub(super) is_straight: bool,
+    /// The mean length of the lines before, in samples, times [`LINES`].
+    pub(super) mean_length: u64,
+    /// Of no meaning before the line's second sample, and from the trials on.
     pub(super) cone: Cone<V>,
     pub(super) candidates: Candidates<V>,
 }
@@ -36,6 +52,7 @@ impl<V: Number> Line<V> {
             held: 0,
             unbounded: 0,
             is_straight: false,
+            mean_length: LONGEST_MEAN,
             cone: Cone::open(),
             candidates: Candidates::new(look_ahead.try_into().unwrap_or(0)),
         }
@@ -46,8 +63,13 @@ impl<V: Number> Line<V> {
         (self.anchor, self.newest) = (anchor, anchor);
         (self.held, self.unbounded) = (0, 0);
         self.is_straight = mode == Mode::Linear && anchor.value.class() == Class::Finite;
-        self.cone = Cone::open();
         self.candidates.clear();
+    }
+
+    /// The samples that bind the cone, where it has a meaning.
+    pub(super) fn cone_edges(&self) -> Option<[(V, u64); 2]> {
+        let is_bound = self.is_straight && self.held > 0 && !self.candidates.has_trials();
+        self.cone.edges().filter(|_| is_bound)
     }
 
     /// How long after the anchor; only of what is no earlier.
@@ -119,9 +141,11 @@ impl<V: Number> Line<V> {
         self.end_where_due(set, counts, out);
     }
 
-    /// Tries the candidates. From now on the cone decides nothing.
+    /// Tries the candidates, if it pays. From now on the cone decides nothing.
     fn try_candidates(&mut self, set: &Checked) {
-        self.cone = Cone::open();
+        if self.mean_length < SHORT {
+            self.candidates.keep_last();
+        }
         self.candidates.try_all(set.deviation);
     }
 
@@ -177,21 +201,23 @@ impl<V: Number> Line<V> {
         out: Out<'_, V>,
     ) {
         let newest = self.candidates.newest();
-        let found = number.and_then(|number| Some((number, self.candidates.get(number)?)));
+        let found = number.and_then(|number| Some((number, self.candidates.from(number).first()?)));
         let (number, end) = match found {
             Some((number, point)) => (number, Sample { at: point.at, value: point.value, ..self.anchor }),
             None => (newest, self.newest),
         };
         let left = newest - number;
-        counts.drop_of((self.held - left).saturating_sub(1), self.unbounded);
+        let length = self.held - left;
+        self.mean_length += length.min(LONGEST_COUNTED);
+        self.mean_length -= self.mean_length / LINES;
+        counts.drop_of(length.saturating_sub(1), self.unbounded);
         out(counts.keep(end, reason));
         self.anchor = end;
         (self.held, self.unbounded) = (left, 0);
-        self.cone = Cone::open();
         self.candidates.begin_at(number);
         for held in 1..=left {
             let number = number + held;
-            let Some(point) = self.candidates.get(number) else { return };
+            let Some(point) = self.candidates.from(number).first().copied() else { return };
             let position = self.narrow(held, point.at, point.value, set);
             let (position, is_candidate) = self.settle(position, held, point.at, point.value, set);
             if is_candidate {
@@ -240,5 +266,15 @@ impl<V: Number> Line<V> {
             // Too far for a line to be computed, but there is nothing between that it could miss.
             None => (Position::Closing, true),
         }
+    }
+}
+
+impl<V: Number> PartialEq for Line<V> {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |line: &Self| (line.anchor, line.newest, line.held, line.unbounded, line.mean_length);
+        parts(self) == parts(other)
+            && self.is_straight == other.is_straight
+            && self.cone_edges() == other.cone_edges()
+            && self.candidates == other.candidates
     }
 }

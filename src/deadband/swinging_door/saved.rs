@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::candidates::{Candidates, MOST, Point};
 use super::cone::Cone;
-use super::line::Line;
+use super::line::{LONGEST_MEAN, Line};
 use super::settings::Checked;
 use super::{Counts, Mode, Settings, SettingsError, SwingingDoor};
 use crate::deadband::filter::Order;
@@ -33,6 +33,7 @@ struct SavedLine {
     newest: SavedSample,
     held: u64,
     unbounded: u64,
+    mean_length: u64,
     /// The samples that bound the cone from below and from above: values, and how long after the anchor.
     cone: Option<[(u64, u64); 2]>,
     /// Times and values of all samples from the first candidate on.
@@ -64,7 +65,9 @@ pub enum SavedError {
         found: u32,
     },
     /// Its values are of another type.
-    #[error("the door was saved for values of type {saved}, not {expected}: restore it as SwingingDoor<{saved}>")]
+    #[error(
+        "the door was saved for values of type {saved}, not {expected}: restore it as SwingingDoor<{saved}>"
+    )]
     Number {
         /// The saved type.
         saved: String,
@@ -142,8 +145,14 @@ impl SavedLine {
             newest: line.newest.into(),
             held: line.held,
             unbounded: line.unbounded,
-            cone: line.cone.edges().map(|edges| edges.map(|(value, after)| (value.into_bits(), after))),
-            points: line.candidates.points().map(|point| (point.at, point.value.into_bits())).collect(),
+            mean_length: line.mean_length,
+            cone: line.cone_edges().map(|edges| edges.map(|(value, after)| (value.into_bits(), after))),
+            points: line
+                .candidates
+                .points()
+                .iter()
+                .map(|point| (point.at, point.value.into_bits()))
+                .collect(),
             candidates: line.candidates.places().collect(),
             has_trials: line.candidates.has_trials(),
         }
@@ -156,8 +165,11 @@ impl SavedLine {
         };
         line.start(anchor, set.mode);
         (line.newest, line.held, line.unbounded) = (newest, self.held, self.unbounded);
-        let is_at_anchor =
-            anchor.at == newest.at && anchor.value.into_bits() == newest.value.into_bits();
+        line.mean_length = self.mean_length;
+        if line.mean_length > LONGEST_MEAN {
+            return Err(wrong("mean_length"));
+        }
+        let is_at_anchor = anchor.at == newest.at && anchor.value.into_bits() == newest.value.into_bits();
         if anchor.at > newest.at
             || anchor.quality != newest.quality
             || anchor.value.class() != newest.value.class()

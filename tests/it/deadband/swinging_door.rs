@@ -1,6 +1,7 @@
 //! The door beside a slow model in whole numbers, and its guarantee on signals of many shapes.
 
 mod model;
+mod numbers;
 mod optimum;
 pub(super) mod signals;
 
