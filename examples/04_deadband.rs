@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut reported: Vec<Report> = Vec::new();
     for sample in &raw {
         let mut is_reported = false;
-        filter.step(*sample, |report| {
+        filter.observe(*sample, |report| {
             is_reported |= report.sample.at == sample.at;
             reported.push(report);
         })?;

@@ -1,31 +1,5 @@
-//! Swinging door: fewer samples, and straight lines between them that miss no dropped one by more than a
-//! deviation.
-//!
-//! # What holds
-//! Between two kept samples, [`value_at`] draws a line (or holds the first, in [`Mode::Step`]). Each sample that
-//! was dropped lies within [`Settings::deviation`] of what is drawn at its moment: exactly, as if the line were
-//! computed without rounding. `value_at` itself rounds to a few units in the last place of the kept values.
-//!
-//! - It emits only samples that came in, untouched, in the order of their times (late ones apart).
-//! - A change of quality ends the line, and the sample that brings it is kept.
-//! - So does a value that is not finite: the first NaN of a run is kept, and the first number after it; until
-//!   then NaN holds. The infinities likewise.
-//! - No line is longer than [`Settings::max_interval`], as long as samples come within it.
-//! - Within [`Settings::min_interval`] after a kept sample none is kept for its value. **Those samples alone may
-//!   be dropped without the guarantee**; [`Counts::unbounded`] counts those that were.
-//! - Samples out of time order take no part: [`Order`] says what becomes of them. A clock that jumps forward makes
-//!   all that follows late, unless [`Settings::ahead`] is set; [flush](SwingingDoor::flush) such a door, and begin a new
-//!   one.
-//!
-//! # How
-//! From the last kept sample opens a cone of the lines that pass every later sample within the deviation. A
-//! sample that the cone can see is held, in place of the one held before, and narrows the cone by its own
-//! deviation; one that it cannot see ends the line at the held sample, from where the next cone opens. So each
-//! line is proven before its end is kept. Bristol's doors (US patent 4 669 097), which most historians run, turn
-//! the doors without that proof, and miss dropped samples by several deviations.
-//!
-//! Slopes are compared by cross multiplication with a bound on the rounding, and exactly where they are within
-//! that bound. A step allocates nothing.
+//! Swinging door: stores few samples, and draws straight lines between them that stay within a deviation of every
+//! sample.
 //!
 //! # Example
 //! ```
@@ -37,12 +11,53 @@
 //! // A ramp up, and a ramp down.
 //! for second in 0..=100_i32 {
 //!     let sample = Sample::new(i64::from(second) * 1_000_000_000, f64::from(50 - (second - 50).abs()));
-//!     kept.extend(door.push(sample)?.map(|report| report.sample.value));
+//!     door.observe(sample, |report| kept.push(report.sample.value))?;
 //! }
-//! kept.extend(door.flush().map(|report| report.sample.value));
+//! door.flush(|report| kept.push(report.sample.value));
 //! assert_eq!(kept, [0.0, 50.0, 0.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # What holds
+//! - **No dropped sample is further than [`Settings::deviation`] from the line drawn at its time.** The line is the one
+//!   between the two kept samples around it, or with [`Mode::Step`] the value of the earlier one. This is exact, as if
+//!   the line were computed without rounding, for floats and for integers up to 64 bits. [`value_at`] draws the line
+//!   and rounds to a few units in the last place.
+//! - Every kept sample is one that came in, unchanged. They leave in the order of their times, except late ones.
+//! - **A kept sample leaves at the latest with the [`look_ahead`](Settings::look_ahead)th sample after it** (64th by
+//!   default), or with the first sample that comes later than [`Settings::max_interval`] after the kept sample before it.
+//!   With `Mode::Step` it leaves at once when it is kept for its value.
+//! - No line is longer than `max_interval`, unless no sample came in between.
+//! - A change of the quality ends the line. The last sample before it and the first after it are kept.
+//! - NaN and the infinities end the line too. The first NaN is kept, and holds until the next number, which is kept.
+//! - For [`Settings::min_interval`] after a kept sample, none is kept for its value. **Only those samples may be dropped
+//!   without the guarantee.** [`Counts::unbounded`] counts them.
+//! - Samples out of time order take no part in any line; [`Order`] says what happens to them. If a clock jumps forward,
+//!   all samples after it are late. Set [`Settings::ahead`] to prevent it; to end it, [flush](SwingingDoor::flush) the
+//!   door and start a new one.
+//! - No sample allocates. A door with a look-ahead of 64 takes about 2.6 KB.
+//!
+//! # How many samples it keeps
+//! The tests compare the door with the fewest samples that any choice could keep, found by a shortest path. On random
+//! walks, noise, daily cycles, quantised, spiky and stepped series it keeps at most 1.3 times as many, and mostly 1.0 to
+//! 1.1 times. Without the look-ahead (a `look_ahead` of 1) it keeps up to 1.9 times as many on random walks, and up to
+//! 279 times as many where noise lies well within the deviation.
+//!
+//! One case needs a longer look-ahead: noise that reaches 95 to 100 % of the deviation. A line can only begin in the
+//! middle of such noise, where few samples lie. Of 5 000 samples, 3 to 24 would do; a look-ahead of 64 kept up to 11.5
+//! times as many, 256 up to 3.7 times, and 1 024 up to 2.4 times.
+//!
+//! # How
+//! From the last kept sample opens a cone: the lines that pass every later sample within the deviation. A sample inside
+//! the cone is a candidate for the end of the line, for the line to it is proven. Every sample narrows the cone, inside
+//! or not. When the cone is empty, the line must end at a candidate. The door tries a line from each of the last six
+//! candidates and ends at the one whose line goes furthest, as soon as only one can go on or the look-ahead is over.
+//! Where lines are shorter than 4.25 samples on average it takes the last candidate, which is as good there.
+//!
+//! The swinging door of Bristol's patent (US 4 669 097), which most historians run, has no such proof: on the same kind of
+//! series, its lines missed dropped samples by up to 1.95 times the deviation.
+//!
+//! Slopes are compared by cross multiplication, with a bound on the rounding, and exactly where the bound does not decide.
 
 mod candidates;
 mod cone;
@@ -61,7 +76,7 @@ use saved::Saved;
 use settings::Checked;
 
 pub use report::{Counts, Reason, Report};
-pub use saved::SavedError;
+pub use saved::RestoreError;
 pub use settings::{Mode, Settings, SettingsError};
 
 /// The door of one tag, whose values may be of any [`Number`]. Serde saves and restores its state, to the last bit in
@@ -220,11 +235,25 @@ impl<V: Number> SwingingDoor<V> {
         report: &mut dyn FnMut(Report<V>),
     ) -> Result<(), OrderError> {
         match self.set.order {
-            Order::Pass => report(self.counts.keep(sample, Reason::Order)),
+            Order::DropDuplicates if self.is_duplicate(&sample) => {
+                self.counts.duplicates = self.counts.duplicates.saturating_add(1);
+            }
+            Order::DropDuplicates | Order::Pass => report(self.counts.keep(sample, Reason::Order)),
             Order::Drop => self.counts.out_of_order = self.counts.out_of_order.saturating_add(1),
             Order::Refuse => return Err(error),
         }
         Ok(())
+    }
+
+    /// Whether it equals the newest sample or the last that was kept.
+    fn is_duplicate(&self, sample: &Sample<V>) -> bool {
+        let equals = |known: &Sample<V>| {
+            let are_nan = [known, sample].iter().all(|sample| sample.value.class() == Class::NotANumber);
+            known.at == sample.at
+                && known.quality == sample.quality
+                && (known.value == sample.value || are_nan)
+        };
+        equals(&self.line.newest) || equals(&self.line.anchor)
     }
 }
 

@@ -47,7 +47,7 @@ pub trait Number:
 
     /// Whether [`is_near`](Self::is_near) and [`is_far`](Self::is_far) of any width say what the same numbers, their
     /// distance and that width would say as `f64`, each rounded to it.
-    const TELLS_AS_F64: bool;
+    const COMPARES_AS_F64: bool;
 
     /// The distance to another, rounded once to the nearest for floats. Not below the true one by more than
     /// that rounding, so that a distance below a width is truly below it.
@@ -167,7 +167,7 @@ macro_rules! floats {
 
             // Rounding keeps order, the width's to this type too. And a distance that `f64` has to round is so near to
             // one of the numbers that this type rounds it, and a width as near, to that number: it tells nothing then.
-            const TELLS_AS_F64: bool = true;
+            const COMPARES_AS_F64: bool = true;
 
             #[inline]
             fn distance(self, from: Self) -> Self {
@@ -263,7 +263,7 @@ macro_rules! integers {
             }
 
             // At the width itself it is near, and large ones are no `f64`.
-            const TELLS_AS_F64: bool = false;
+            const COMPARES_AS_F64: bool = false;
 
             #[inline]
             fn distance(self, from: Self) -> $unsigned {

@@ -15,9 +15,9 @@ const LONGEST_COUNTED: u64 = 64;
 /// The longest mean, times [`LINES`]. Lines are taken for that long at first.
 pub(super) const LONGEST_MEAN: u64 = LINES * LONGEST_COUNTED;
 
-/// Below this mean length, of four samples, a line ends at the last sample it can. There the choice costs most of the time,
-/// and saves a tenth of the samples.
-const SHORT: u64 = LINES * 4;
+/// Below this mean length, 4.25 samples, a line ends at the last sample it can. There the choice costs most of the time
+/// and saves a tenth of the samples: in `benches/peers`, 37 to 63 ns a sample.
+const SHORT: u64 = LINES * 17 / 4;
 
 /// Where kept samples go.
 pub(super) type Out<'a, V> = &'a mut dyn FnMut(Report<V>);

@@ -47,6 +47,8 @@ pub struct Counts {
     pub unbounded: u64,
     /// Dropped as out of time order, by [`Order::Drop`](crate::deadband::filter::Order::Drop).
     pub out_of_order: u64,
+    /// Dropped as [duplicates](crate::deadband::filter::Order): equal to the newest sample or to the last that was kept.
+    pub duplicates: u64,
     /// The latest, which are neither kept nor dropped yet: at most [`look_ahead`](super::Settings::look_ahead).
     pub pending: u64,
 }

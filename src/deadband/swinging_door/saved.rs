@@ -54,7 +54,7 @@ struct SavedSample {
 /// A saved door cannot be restored.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SavedError {
+pub enum RestoreError {
     /// Another version of the library wrote it.
     #[error(
         "the door was saved in version {found}, and this library reads version {}: start a new door",
@@ -108,14 +108,14 @@ impl<V: Number> From<SwingingDoor<V>> for Saved {
 }
 
 impl<V: Number> TryFrom<Saved> for SwingingDoor<V> {
-    type Error = SavedError;
+    type Error = RestoreError;
 
-    fn try_from(saved: Saved) -> Result<Self, SavedError> {
+    fn try_from(saved: Saved) -> Result<Self, RestoreError> {
         if saved.version != VERSION {
-            return Err(SavedError::Version { found: saved.version });
+            return Err(RestoreError::Version { found: saved.version });
         }
         if saved.number != V::NAME {
-            return Err(SavedError::Number { saved: saved.number, expected: V::NAME });
+            return Err(RestoreError::Number { saved: saved.number, expected: V::NAME });
         }
         // The check refuses what is too long.
         let length = |nanos: u64| i64::try_from(nanos).map_or(TimeDelta::MAX, TimeDelta::nanoseconds);
@@ -158,8 +158,8 @@ impl SavedLine {
         }
     }
 
-    fn restore<V: Number>(self, line: &mut Line<V>, set: &Checked) -> Result<(), SavedError> {
-        let wrong = |field| SavedError::Line { field };
+    fn restore<V: Number>(self, line: &mut Line<V>, set: &Checked) -> Result<(), RestoreError> {
+        let wrong = |field| RestoreError::Line { field };
         let (Some(anchor), Some(newest)) = (self.anchor.sample(), self.newest.sample::<V>()) else {
             return Err(wrong("value"));
         };

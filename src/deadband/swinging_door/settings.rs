@@ -21,7 +21,8 @@ pub struct Settings {
     /// How many samples a kept one may wait for those after it, from 1 to [`MOST_AHEAD`](Self::MOST_AHEAD). The more,
     /// the fewer are kept. With [`Mode::Step`] nothing waits.
     pub look_ahead: u16,
-    /// What becomes of samples out of time order. They take no part in any line.
+    /// What becomes of samples out of time order. They take no part in any line. A duplicate equals the newest sample,
+    /// or the last that was kept, in time, value and quality.
     pub order: Order,
     /// A sample further ahead of its reception than this has a wrong clock, and is out of time order. At least
     /// zero, at most 292 years. Only [`push_received`](super::SwingingDoor::push_received) knows the reception.
@@ -32,7 +33,7 @@ impl Settings {
     /// The longest [`look_ahead`](Self::look_ahead).
     pub const MOST_AHEAD: u16 = 4_096;
 
-    /// Lines within `deviation` of each dropped sample, of any length, and samples out of time order pass.
+    /// Lines within `deviation` of each dropped sample, of any length. Late samples pass, and duplicates do not.
     #[must_use]
     pub const fn new(deviation: f64) -> Self {
         Self {
@@ -41,7 +42,7 @@ impl Settings {
             min_interval: TimeDelta::zero(),
             mode: Mode::Linear,
             look_ahead: 64,
-            order: Order::Pass,
+            order: Order::DropDuplicates,
             ahead: None,
         }
     }

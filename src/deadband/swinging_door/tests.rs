@@ -19,7 +19,8 @@ fn kept(settings: &Settings, samples: &[Sample]) -> Vec<(i64, f64, Reason)> {
     door.flush(|report| all.push(report));
     let counts = door.counts();
     assert_eq!(counts.kept, all.len() as u64);
-    assert_eq!(counts.kept + counts.dropped + counts.unbounded + counts.out_of_order, samples.len() as u64);
+    let dropped = counts.dropped + counts.unbounded + counts.out_of_order + counts.duplicates;
+    assert_eq!((counts.kept + dropped, counts.pending), (samples.len() as u64, 0));
     all.iter().map(|report| (report.sample.at / SECOND, report.sample.value, report.reason)).collect()
 }
 
@@ -157,6 +158,34 @@ fn late_samples_are_treated_as_was_chosen() {
 }
 
 #[test]
+fn an_equal_sample_of_the_same_time_is_a_duplicate() {
+    let bad = |sample: Sample| sample.with_quality(Quality::BAD);
+    for mode in [Mode::Linear, Mode::Step] {
+        let mut door = SwingingDoor::new(&Settings::new(1.0).with_mode(mode)).unwrap();
+        for (sample, kept, duplicates) in [
+            (at(5, 1.0), 1, 0),
+            (at(5, 1.0), 1, 1),
+            (at(6, 1.5), 1, 1),
+            (at(6, 1.5), 1, 2),
+            // The last that was kept.
+            (at(5, 1.0), 1, 3),
+            (at(6, 1.25), 2, 3),
+            (bad(at(6, 1.5)), 3, 3),
+            (at(4, 1.0), 4, 3),
+            (at(6, f64::NAN), 5, 3),
+        ] {
+            door.observe(sample, |_| {}).unwrap();
+            assert_eq!((door.counts().kept, door.counts().duplicates), (kept, duplicates), "{sample:?}");
+        }
+        let mut nan = SwingingDoor::new(&Settings::new(1.0).with_mode(mode)).unwrap();
+        for _ in 0..2 {
+            nan.observe(at(5, f64::NAN), |_| {}).unwrap();
+        }
+        assert_eq!(nan.counts().duplicates, 1);
+    }
+}
+
+#[test]
 fn a_clock_that_runs_ahead_does_not_make_the_rest_late() {
     let settings = Settings::new(1.0).with_ahead(TimeDelta::seconds(10));
     for (order, kept, dropped) in [(Order::Pass, 2, 0), (Order::Drop, 1, 1)] {
@@ -208,6 +237,13 @@ fn settings_that_cannot_be_are_named() {
     for longest in [TimeDelta::zero(), TimeDelta::seconds(-1), TimeDelta::MAX] {
         let error = SwingingDoor::<f64>::new(&settings.clone().with_max_interval(longest)).unwrap_err();
         assert!(error.to_string().contains("`max_interval`"), "{error}");
+    }
+    for look_ahead in [0, Settings::MOST_AHEAD + 1] {
+        let error = SwingingDoor::<f64>::new(&settings.clone().with_look_ahead(look_ahead)).unwrap_err();
+        assert_eq!(error.to_string(), format!("`look_ahead` is {look_ahead}: give 1 to 4096 samples"));
+    }
+    for look_ahead in [1, Settings::MOST_AHEAD] {
+        assert!(SwingingDoor::<f64>::new(&settings.clone().with_look_ahead(look_ahead)).is_ok());
     }
     let limited = settings.clone().with_max_interval(TimeDelta::seconds(5));
     assert!(SwingingDoor::<f64>::new(&limited.clone().with_min_interval(TimeDelta::seconds(5))).is_ok());

@@ -1,8 +1,8 @@
 //! Swinging door, a sample at a time, beside the doors that everybody writes.
 //!
 //! The peer is the algorithm of the patent as historians run it: two doors that only open, and a sample kept
-//! when they are past parallel. It is quicker to write and keeps fewer samples, and what it draws misses dropped
-//! samples by more than the deviation: by how much is told below the table.
+//! when they are past parallel. It is shorter, and its lines miss dropped samples by more than the deviation. The remarks
+//! below the table say by how much, and how many samples each side keeps.
 
 use std::hint::black_box;
 
@@ -18,8 +18,8 @@ pub(crate) struct Door;
 
 const NAME: &str = "swinging-door";
 
-/// The target where most samples are dropped, in nanoseconds a sample.
-const TARGET: f64 = 16.0;
+/// The target, in nanoseconds a sample.
+const TARGET: f64 = 40.0;
 
 const SAMPLES: u32 = 65_536;
 const TICK: i64 = 100_000_000;
@@ -77,9 +77,7 @@ impl Work for Door {
                     }),
                 ),
             )?;
-            if kept.len() < samples.len() / 10 {
-                report.target(case, medians, TARGET);
-            }
+            report.target(case, medians, TARGET);
         }
         Ok(())
     }

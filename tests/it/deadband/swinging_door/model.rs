@@ -83,7 +83,12 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> (Vec<Report>, u64)
             continue;
         };
         if sample.at <= newest.at {
-            if settings.order == Order::Pass {
+            let equals = |known: &Sample| {
+                let is_same = known.value == sample.value || known.value.is_nan() && sample.value.is_nan();
+                (known.at, known.quality) == (sample.at, sample.quality) && is_same
+            };
+            let is_duplicate = equals(&newest) || equals(&anchor);
+            if settings.order == Order::Pass || (settings.order == Order::DropDuplicates && !is_duplicate) {
                 kept.push(report(sample, Reason::Order));
             }
             continue;
