@@ -1,4 +1,4 @@
-//! What a filter is told to do, before it is proven to make sense.
+//! The settings of a filter, before [`Rule::new`](super::Rule::new) checks them.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 use super::Band;
 use crate::deadband::profile::Profile;
 
-/// What a filter shall do. [`Rule::new`](super::Rule::new) proves that it makes sense.
+/// The settings of a filter. [`Rule::new`](super::Rule::new) checks them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
     /// How far the value may move without being reported.
     pub band: Band,
-    /// Whose semantics are in force.
+    /// Whose rules apply.
     pub profile: Profile,
     /// The heartbeat: a sample that comes this long after the last reported one passes. Telegraf calls it
     /// `dedup_interval`, PI `ExcMax`.
     pub max_interval: Option<TimeDelta>,
-    /// A value that moves sooner than this after the last reported one is held, and leaves when it is over: of all that
-    /// came by then, the lowest, the highest and the last. What is no number waits for nothing. PI, which calls it
-    /// `ExcMin`, drops what comes sooner.
+    /// A value that leaves the band sooner than this after the last report is held. When the interval is over, the lowest,
+    /// the highest and the last of the held values are reported. NaN and the infinities are not held. PI calls it `ExcMin`,
+    /// and drops what comes sooner.
     pub min_interval: Option<TimeDelta>,
     /// Whether the suppressed sample right before a reported one is reported first. PI always does.
     pub previous: bool,
-    /// What becomes of samples out of time order.
+    /// What happens to samples out of time order.
     pub order: Order,
     /// A sample further ahead of its reception than this has a wrong clock, and is out of time order.
     pub ahead: Option<TimeDelta>,
@@ -81,7 +81,7 @@ impl Settings {
     }
 }
 
-/// What becomes of a sample that is out of time order: older than the newest, of the same time as the newest, or ahead
+/// What happens to a sample that is out of time order: older than the newest, of the same time as the newest, or ahead
 /// of its reception by more than `ahead`. It never changes what later samples are compared with.
 ///
 /// A sample is a **duplicate** if its time is that of the newest sample or of the last report, and it adds nothing to
@@ -109,7 +109,7 @@ pub enum Order {
     Refuse,
 }
 
-/// Why a filter cannot be told that.
+/// Settings that make no sense.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {

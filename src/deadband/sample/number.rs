@@ -54,7 +54,7 @@ pub trait Number:
     fn distance(self, from: Self) -> Self::Width;
 
     /// Whether it is further than `width` from another, exactly: as if without rounding and without overflow.
-    /// Both must be finite; of what is not, [`class`](Self::class) tells more.
+    /// Both must be finite; see [`class`](Self::class) for other values.
     ///
     /// ```
     /// use iot_runbook::deadband::sample::Number as _;
@@ -65,15 +65,14 @@ pub trait Number:
     /// ```
     fn exceeds(self, from: Self, width: Self::Width) -> bool;
 
-    /// A bound for [`is_near`](Self::is_near) and [`is_far`](Self::is_far) that stands for this width.
+    /// The bound with which [`is_near`](Self::is_near) and [`is_far`](Self::is_far) compare for this width.
     fn bound(width: Self::Width) -> Self::Width;
 
-    /// Whether it is not further than the bound's width from another, as far as one subtraction tells: what is near
-    /// is within. Of the rest, [`exceeds`](Self::exceeds) tells more. Any number may be given.
+    /// True if one subtraction proves that it is not further than the bound's width from another. If it is false, ask
+    /// [`exceeds`](Self::exceeds). Any number may be given.
     fn is_near(self, from: Self, bound: Self::Width) -> bool;
 
-    /// Whether both are finite and it is further than the bound's width from the other, as far as one subtraction
-    /// tells: what is far is outside.
+    /// True if one subtraction proves that both are finite and that it is further than the bound's width from the other.
     fn is_far(self, from: Self, bound: Self::Width) -> bool;
 
     /// Itself where `keep`, else the other; by bits, so that no compiler makes a branch of it.
@@ -166,7 +165,7 @@ macro_rules! floats {
             }
 
             // Rounding keeps order, the width's to this type too. And a distance that `f64` has to round is so near to
-            // one of the numbers that this type rounds it, and a width as near, to that number: it tells nothing then.
+            // one of the numbers that this type rounds it, and a width as near, to that number: neither is true then.
             const COMPARES_AS_F64: bool = true;
 
             #[inline]
@@ -180,7 +179,7 @@ macro_rules! floats {
                 let distance = rounded.abs();
                 // Rounding keeps order, and the width needs none: where the two differ, so do the true distance
                 // and the width, and in the same way. Where they are equal, what rounding lost decides: it is
-                // told exactly by Dekker's Fast2Sum (1971).
+                // known exactly by Dekker's Fast2Sum (1971).
                 if distance != width {
                     return distance > width;
                 }
@@ -191,7 +190,7 @@ macro_rules! floats {
             }
 
             fn bound(width: Self) -> Self {
-                // So that a value that stands still is near, though the width is zero.
+                // So that a value that does not move is near, though the width is zero.
                 width.max(Self::from_bits(1))
             }
 

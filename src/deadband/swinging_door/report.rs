@@ -31,7 +31,7 @@ pub enum Reason {
     NotFinite,
     /// It is the last before a break in quality or finiteness, or before a flush.
     Last,
-    /// It is out of time order, and stands apart from the line.
+    /// It is out of time order, and no part of the line.
     Order,
 }
 
