@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut reported: Vec<Report> = Vec::new();
     for sample in &raw {
         let mut is_reported = false;
-        filter.step(*sample, |report| {
+        filter.observe(*sample, |report| {
             is_reported |= report.sample.at == sample.at;
             reported.push(report);
         })?;
@@ -44,9 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut door = SwingingDoor::new(&door)?;
     let mut kept = Vec::new();
     for sample in &raw {
-        kept.extend(door.push(*sample)?.map(|report| report.sample));
+        door.observe(*sample, |report| kept.push(report.sample))?;
     }
-    kept.extend(door.flush().map(|report| report.sample));
+    door.flush(|report| kept.push(report.sample));
 
     let assessment = audit.assess(&Limits::default().with_error_budget(BUDGET));
     println!("{assessment}\n");

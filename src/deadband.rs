@@ -31,7 +31,7 @@
 //!     (63, 82.1, Quality::BAD),
 //! ] {
 //!     let sample = Sample::new(second * 1_000_000_000, celsius).with_quality(quality);
-//!     boiler.step(sample, |report| reports.push((report.sample.time().timestamp(), report.reason)))?;
+//!     boiler.observe(sample, |report| reports.push((report.sample.time().timestamp(), report.reason)))?;
 //! }
 //! assert_eq!(reports, [(0, Reason::First), (2, Reason::Value), (3, Reason::Quality), (63, Reason::Heartbeat)]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,9 +1,9 @@
 //! Many tags at once: the values of a scan in, a bitmask of what to report out.
 //!
 //! # What holds
-//! A [`FilterBank`] gives the verdicts, and moves on, as one [`Filter`](super::filter::Filter) for each tag would. Two
-//! things are the bank's own: its clock is that of its scans (a scan that is not later than the last is out of time
-//! order as a whole; a sparse scan may be of the same moment), and a gap lies between two scans.
+//! A [`FilterBank`] reports what one [`Filter`](super::filter::Filter) for each tag would report. Two things differ: its
+//! clock is that of its scans (a scan that is not later than the last is out of time order as a whole, except its
+//! duplicates; a sparse scan may be of the same moment), and a gap lies between two scans.
 //!
 //! Profiles: [`Exact`](super::profile::Profile::Exact) and [`OpcUa`](super::profile::Profile::OpcUa) for status and
 //! value. Shortest intervals, previous samples and limits on how far ahead a sample may be need a filter of their own.
@@ -25,7 +25,7 @@ pub use scan::ScanError;
 use block::{BLOCK, Block};
 
 use super::filter::{
-    Band, ConfigError, Counts, Hold, Order, Rule, Saved, Settings, State, StateError, Widths, width_at,
+    Band, Counts, Hold, Order, RestoreError, Rule, Saved, Settings, SettingsError, State, Widths, width_at,
 };
 use super::profile::{Anchor, Profile, Trigger};
 use super::sample::{Number, Quality};
@@ -38,7 +38,7 @@ use super::sample::{Number, Quality};
 ///
 /// let mut bank = FilterBank::<f64>::new(Settings::new(Extent::Absolute(0.5)))?;
 /// for band in [0.5, 1.0, 2.0] {
-///     bank.push(Extent::Absolute(band))?;
+///     bank.add_tag(Extent::Absolute(band))?;
 /// }
 /// assert_eq!(bank.scan(1, &[20.0, 20.0, 20.0])?.len(), 3);
 /// let passed = bank.scan(2, &[21.5, 21.5, 21.5])?;
@@ -73,9 +73,9 @@ impl<V: Number> FilterBank<V> {
     /// A bank without tags. The band of the settings is not used: each tag brings its own.
     ///
     /// # Errors
-    /// [`ConfigError`], which names the field: for settings that make no sense, and for those that need a filter of
+    /// [`SettingsError`], which names the field: for settings that make no sense, and for those that need a filter of
     /// their own.
-    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let foreign = match settings.profile {
             Profile::Exact | Profile::OpcUa(Trigger::StatusValue) => None,
             _ => Some("profile"),
@@ -85,7 +85,7 @@ impl<V: Number> FilterBank<V> {
             .or(settings.ahead.map(|_| "ahead"))
             .or(settings.previous.then_some("previous"));
         if let Some(field) = field {
-            return Err(ConfigError::Bank { field });
+            return Err(SettingsError::Bank { field });
         }
         Ok(Self {
             rule: Rule::new(settings)?,
@@ -103,11 +103,11 @@ impl<V: Number> FilterBank<V> {
         })
     }
 
-    /// Adds a tag, and tells its number: they are counted from zero.
+    /// Adds a tag and returns its number. Numbers begin at zero.
     ///
     /// # Errors
-    /// [`ConfigError`] for a band that makes no sense, or that the profile does not have.
-    pub fn push(&mut self, band: impl Into<Band>) -> Result<usize, ConfigError> {
+    /// [`SettingsError`] for a band that makes no sense, or that the profile does not have.
+    pub fn add_tag(&mut self, band: impl Into<Band>) -> Result<usize, SettingsError> {
         // As a rule of its own it would be proven the same way.
         let settings = Settings { band: band.into(), ..self.rule.settings().clone() };
         let widths = Widths::new(settings.band, &settings.profile)?;
@@ -199,7 +199,7 @@ impl<V: Number> FilterBank<V> {
     ///
     /// let bank = || -> Result<_, Box<dyn std::error::Error>> {
     ///     let mut bank = FilterBank::<f64>::new(Settings::new(Extent::Absolute(0.5)))?;
-    ///     bank.push(Extent::Absolute(0.5))?;
+    ///     bank.add_tag(Extent::Absolute(0.5))?;
     ///     Ok(bank)
     /// };
     /// let mut before = bank()?;
@@ -213,9 +213,9 @@ impl<V: Number> FilterBank<V> {
     /// ```
     ///
     /// # Errors
-    /// [`StateError`], which names the field: for a state of another profile or version, for one that no filter could
+    /// [`RestoreError`], which names the field: for a state of another profile or version, for one that no filter could
     /// be in, for one that holds samples back, and for a number that is no tag's. Nothing has changed then.
-    pub fn restore(&mut self, tag: usize, saved: &Saved<V>) -> Result<(), StateError> {
+    pub fn restore(&mut self, tag: usize, saved: &Saved<V>) -> Result<(), RestoreError> {
         let state = saved.open_state(&self.rule)?;
         let tags = self.tags;
         let (true, Some(last), Some(bound), Some(block), Some(widths)) = (
@@ -225,7 +225,7 @@ impl<V: Number> FilterBank<V> {
             self.blocks.get_mut(tag / BLOCK),
             self.widths.get(tag),
         ) else {
-            return Err(StateError::Tag { tag, tags });
+            return Err(RestoreError::Tag { tag, tags });
         };
         *last = state.last;
         *bound = V::bound(width_at(*widths, state.last));
@@ -247,27 +247,27 @@ impl<V: Number> FilterBank<V> {
         Ok(())
     }
 
-    /// Takes back what a clock that ran ahead did to the order of time: a scan after `now`, in nanoseconds since the
-    /// Unix epoch, is in order again. Changes nothing where no scan was later.
+    /// Accepts a clock that was set back: a scan after `now`, in nanoseconds since the Unix epoch, is in order again.
+    /// Changes nothing if no scan was later than `now`.
     ///
-    /// As with [`Filter::turn_back`](super::filter::Filter::turn_back): until then every scan passes or is dropped as a
-    /// whole, and [`Counts::out_of_order`] rises with every value.
+    /// As [`Filter::accept_clock`](super::filter::Filter::accept_clock): until then every scan is late, and
+    /// [`Counts::out_of_order`] rises with every value.
     ///
     /// ```
     /// use iot_runbook::deadband::batch::FilterBank;
     /// use iot_runbook::deadband::filter::{Extent, Settings};
     ///
     /// let mut bank = FilterBank::<f64>::new(Settings::new(Extent::Absolute(0.5)))?;
-    /// bank.push(Extent::Absolute(0.5))?;
+    /// bank.add_tag(Extent::Absolute(0.5))?;
     /// for at in [0, i64::MAX, 1] {
     ///     bank.scan(at, &[20.0])?;
     /// }
     /// assert_eq!(bank.counts().out_of_order(), 1);
-    /// bank.turn_back(1);
+    /// bank.accept_clock(1);
     /// assert!(bank.scan(2, &[20.0])?.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn turn_back(&mut self, now: i64) {
+    pub fn accept_clock(&mut self, now: i64) {
         if self.newest.is_none_or(|newest| newest <= now) {
             return;
         }

@@ -1,20 +1,39 @@
-//! The filter of one tag: a [`Rule`] that many tags share, and the [`State`] of each.
+//! The filter of one tag: reports a value when it leaves the band around the last report.
+//!
+//! # Example
+//! ```
+//! use iot_runbook::deadband::filter::Filter;
+//! use iot_runbook::deadband::sample::Sample;
+//!
+//! let mut filter = Filter::absolute(0.5)?;
+//! let mut reported = Vec::new();
+//! for (second, celsius) in [(0, 20.0), (1, 20.4), (2, 20.6), (3, 20.7)] {
+//!     filter.observe(Sample::new(second * 1_000_000_000, celsius), |report| reported.push(report.sample.value))?;
+//! }
+//! assert_eq!(reported, [20.0, 20.6]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Tags with the same [`Settings`] share one [`Rule`]; each has a [`State`] of at most 48 bytes. A [`Filter`] holds both.
 //!
 //! # What holds
-//! - Every report is a sample that came in, with its own time and quality. Nothing is made up.
-//! - A change of the quality passes at once, whatever else is set.
-//! - NaN and the infinities pass once when a tag enters them and once when it leaves.
-//! - Samples in time order, finite and of one quality: none is further than the band from the last report, unless
-//!   a shortest interval holds it back.
-//! - A heartbeat is counted from the last report, whatever the report's reason. It is due with the first sample that
-//!   comes as late or later, and only then: time alone makes no sample.
-//! - A state that is saved after any sample and restored goes on as if nothing had been.
+//! - Every report is a sample that came in, with its own time and quality.
+//! - Every suppressed sample lies within the band around the last report, exactly: as if without rounding.
+//! - A change of the quality is reported at once, whatever else is set.
+//! - NaN and the infinities are reported once when a tag enters them, and the first value after them.
+//! - A change sooner than the shortest interval is held. When the interval is over, the lowest, the highest and the last
+//!   value of it are reported.
+//! - A heartbeat is due when the longest interval has passed since the last report, for whatever reason that was made. The
+//!   next sample carries it. Time alone reports nothing.
+//! - Late samples are reported as [`Reason::Order`] and change nothing. A sample of the same time that adds nothing is a
+//!   duplicate and is dropped. [`Order`] has the rules, and other policies.
+//! - A state that is saved after any sample and restored continues exactly where it was.
 //!
-//! A profile of a vendor may break some of these; its [table](crate::deadband::profile) says which.
+//! The profile of a vendor may break some of these. Its [table](crate::deadband::profile) says which.
 
 mod band;
 mod counts;
-mod glance;
+mod fast_path;
 mod hold;
 mod report;
 mod rule;
@@ -32,17 +51,18 @@ pub use hold::Hold;
 pub use report::{Disorder, OrderError, Reason, Report, Suppression, Verdict};
 pub use rule::Rule;
 pub(super) use rule::{moved, width_at};
-pub use saved::{Saved, StateError};
-pub use settings::{ConfigError, Order, Settings};
+pub use saved::{RestoreError, Saved};
+pub use settings::{Order, Settings, SettingsError};
 pub use state::State;
 
 use super::sample::{Number, Quality, Sample};
-use glance::Glance;
+use fast_path::FastPath;
 
 /// The filter of one tag: its rule, its state, and its counts.
 ///
-/// Give it each sample as it comes; it hands the ones to report to a closure, in time order. Where a shortest
-/// interval is set, [`poll`](Self::poll) it at [`due`](Self::due) too, and [`flush`](Self::flush) it in the end.
+/// Pass each sample to [`observe`](Self::observe) as it comes. What is to be reported goes to the closure, in the order
+/// of time. With a shortest interval, also call [`poll`](Self::poll) at [`due`](Self::due), and [`flush`](Self::flush)
+/// at the end.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -55,7 +75,7 @@ use glance::Glance;
 /// let mut filter = Filter::new(Arc::clone(&rule));
 /// let mut reported = Vec::new();
 /// for (second, value) in [(0, 20.0), (1, 20.5), (2, 20.6), (3, f64::NAN), (4, f64::NAN), (5, 20.6), (65, 20.6)] {
-///     filter.step(Sample::new(second * 1_000_000_000, value), |report| {
+///     filter.observe(Sample::new(second * 1_000_000_000, value), |report| {
 ///         reported.push((report.sample.at / 1_000_000_000, report.reason));
 ///     })?;
 /// }
@@ -75,53 +95,85 @@ pub struct Filter<V: Number = f64> {
 }
 
 impl<V: Number> Filter<V> {
-    /// A filter that has seen nothing.
+    /// A filter with a band of a fixed width, in the unit of the tag, and the default [`Settings`].
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the width is negative or not finite.
+    pub fn absolute(width: f64) -> Result<Self, SettingsError> {
+        Self::with_band(Extent::Absolute(width))
+    }
+
+    /// A filter with a band in percent of the range from `low` to `high`, and the default [`Settings`].
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the percentage is negative, or the range is empty or not finite.
+    pub fn percent_of_span(percent: f64, low: f64, high: f64) -> Result<Self, SettingsError> {
+        Self::with_band(Extent::PercentOfSpan { percent, low, high })
+    }
+
+    /// A filter with a band in percent of the last reported value, at least `floor`, and the default [`Settings`].
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the percentage or the floor is negative or not finite.
+    pub fn percent_of_last(percent: f64, floor: f64) -> Result<Self, SettingsError> {
+        Self::with_band(Extent::PercentOfLast { percent, floor })
+    }
+
+    fn with_band(band: Extent) -> Result<Self, SettingsError> {
+        Ok(Self::new(Arc::new(Rule::new(Settings::new(band))?)))
+    }
+
+    /// A filter that has seen nothing. Tags with the same settings share the rule.
     #[must_use]
     pub fn new(rule: Arc<Rule<V>>) -> Self {
         Self { rule, state: State::default(), hold: Hold::default(), counts: Counts::default() }
     }
 
-    /// Judges a sample, and hands what is to be reported to `report`, in time order: what was held, the previous
-    /// one, and the sample itself.
+    /// Decides about a sample. What is to be reported goes to `report` in the order of time: samples that were held, the
+    /// previous sample, and the sample itself.
     ///
     /// # Errors
     /// [`OrderError`] for a sample out of time order where [`Order::Refuse`] is set. Nothing has changed then.
     #[inline]
-    pub fn step(&mut self, sample: Sample<V>, report: impl FnMut(Report<V>)) -> Result<Verdict, OrderError> {
-        self.take(sample, None, report)
+    pub fn observe(
+        &mut self,
+        sample: Sample<V>,
+        report: impl FnMut(Report<V>),
+    ) -> Result<Verdict, OrderError> {
+        self.apply(sample, None, report)
     }
 
     /// The same for a sample that was received at this moment, in nanoseconds since the Unix epoch: a sample too
     /// far ahead of it is out of order. Telegraf's heartbeat goes by this moment.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// As [`observe`](Self::observe).
     #[inline]
-    pub fn step_received(
+    pub fn observe_received(
         &mut self,
         sample: Sample<V>,
         received: i64,
         report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
-        self.take(sample, Some(received), report)
+        self.apply(sample, Some(received), report)
     }
 
     #[inline(always)]
-    fn take(
+    fn apply(
         &mut self,
         sample: Sample<V>,
         received: Option<i64>,
         mut report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
         let (rule, state, hold) = (&*self.rule, &mut self.state, &mut self.hold);
-        match rule.glance(state, &sample, received) {
-            Glance::Within => {
-                rule.hold_off(state, hold, sample);
+        match rule.fast_path(state, &sample, received) {
+            FastPath::Within => {
+                rule.suppress(state, hold, sample);
                 self.counts.suppress(Suppression::Band);
                 Ok(Verdict::Suppressed(Suppression::Band))
             }
-            Glance::Outside => {
-                if let Some(sample) = rule.move_on(state, hold, sample) {
+            FastPath::Outside => {
+                if let Some(sample) = rule.report(state, hold, sample) {
                     self.counts.add(Reason::Previous);
                     report(Report { sample, reason: Reason::Previous });
                 }
@@ -129,13 +181,15 @@ impl<V: Number> Filter<V> {
                 report(Report { sample, reason: Reason::Value });
                 Ok(Verdict::Reported(Reason::Value))
             }
-            // By its parts, so that it need not lie in memory for what takes it by a glance.
-            Glance::Unsure => self.take_fully(sample.at, sample.value, sample.quality, received, report),
+            // By its parts, so that the fast path can keep the sample in registers.
+            FastPath::Undecided => {
+                self.apply_fully(sample.at, sample.value, sample.quality, received, report)
+            }
         }
     }
 
     #[inline(never)]
-    fn take_fully(
+    fn apply_fully(
         &mut self,
         at: i64,
         value: V,
@@ -144,7 +198,7 @@ impl<V: Number> Filter<V> {
         mut report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
         let counts = &mut self.counts;
-        let verdict = self.rule.step_fully(
+        let verdict = self.rule.observe_fully(
             &mut self.state,
             &mut self.hold,
             Sample { at, value, quality },
@@ -180,11 +234,11 @@ impl<V: Number> Filter<V> {
         });
     }
 
-    /// Takes back what a clock that ran ahead did to the order of time: what comes after `now`, in nanoseconds since
-    /// the Unix epoch, is in order again. Reports what is held, and changes nothing where no sample was later.
+    /// Accepts a clock that was set back: samples after `now`, in nanoseconds since the Unix epoch, are in order again.
+    /// Reports what is held. Changes nothing if no sample was later than `now`.
     ///
-    /// Under [`Order::Pass`] such a clock loses nothing, but has each sample pass until time catches up with it; under
-    /// [`Order::Drop`] it mutes the tag. [`Counts::out_of_order`] rises with every sample then.
+    /// Until then, after a clock that ran ahead, every sample is late: by default and under [`Order::Pass`] all of them
+    /// pass, under [`Order::Drop`] the tag is mute. [`Counts::out_of_order`] rises with every sample.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -194,15 +248,15 @@ impl<V: Number> Filter<V> {
     /// let mut filter = Filter::new(Arc::new(Rule::new(Settings::new(Extent::Absolute(1.0)))?));
     /// let mut reported = Vec::new();
     /// for at in [0, i64::MAX, 1, 2] {
-    ///     filter.step(Sample::new(at, 20.0), |report| reported.push(report.sample.at))?;
+    ///     filter.observe(Sample::new(at, 20.0), |report| reported.push(report.sample.at))?;
     /// }
     /// assert_eq!((reported.as_slice(), filter.counts().out_of_order()), ([0, 1, 2].as_slice(), 2));
-    /// filter.turn_back(2, |_| {});
-    /// filter.step(Sample::new(3, 20.0), |report| reported.push(report.sample.at))?;
+    /// filter.accept_clock(2, |_| {});
+    /// filter.observe(Sample::new(3, 20.0), |report| reported.push(report.sample.at))?;
     /// assert_eq!(reported, [0, 1, 2]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn turn_back(&mut self, now: i64, report: impl FnMut(Report<V>)) {
+    pub fn accept_clock(&mut self, now: i64, report: impl FnMut(Report<V>)) {
         if self.state.newest().is_none_or(|newest| newest <= now) {
             return;
         }
@@ -213,7 +267,7 @@ impl<V: Number> Filter<V> {
         self.state.reported_at = self.state.reported_at.min(now);
     }
 
-    /// Whether the sample that was suppressed last may still be reported.
+    /// True if the sample that was suppressed last may still be reported.
     pub(super) fn may_send_previous(&self) -> bool {
         self.hold.previous.is_some()
     }
@@ -246,8 +300,8 @@ impl<V: Number> Filter<V> {
     /// the new ones hold.
     ///
     /// # Errors
-    /// [`StateError`] where it was saved under another profile, or is no state that a filter could be in.
-    pub fn restore(rule: Arc<Rule<V>>, saved: &Saved<V>) -> Result<Self, StateError> {
+    /// [`RestoreError`] where it was saved under another profile, or is no state that a filter could be in.
+    pub fn restore(rule: Arc<Rule<V>>, saved: &Saved<V>) -> Result<Self, RestoreError> {
         let (state, hold, counts) = saved.open(&rule)?;
         Ok(Self { rule, state, hold, counts })
     }

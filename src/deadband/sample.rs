@@ -7,6 +7,7 @@ mod number;
 mod quality;
 mod wire;
 
+pub(super) use number::two_sum;
 pub use number::{Class, Number};
 pub use quality::{Quality, Severity};
 pub(super) use wire::exact;

@@ -1,31 +1,5 @@
-//! Swinging door: fewer samples, and straight lines between them that miss no dropped one by more than a
-//! deviation.
-//!
-//! # What holds
-//! Between two kept samples, [`value_at`] draws a line (or holds the first, in [`Mode::Step`]). Each sample that
-//! was dropped lies within [`Settings::deviation`] of what is drawn at its moment: exactly, as if the line were
-//! computed without rounding. `value_at` itself rounds to a few units in the last place of the kept values.
-//!
-//! - It emits only samples that came in, untouched, in the order of their times (late ones apart).
-//! - A change of quality ends the line, and the sample that brings it is kept.
-//! - So does a value that is not finite: the first NaN of a run is kept, and the first number after it; until
-//!   then NaN holds. The infinities likewise.
-//! - No line is longer than [`Settings::max_interval`], as long as samples come within it.
-//! - Within [`Settings::min_interval`] after a kept sample none is kept for its value. **Those samples alone may
-//!   be dropped without the guarantee**; [`Counts::unbounded`] counts those that were.
-//! - Samples out of time order take no part: [`Order`] says what becomes of them. A clock that jumps forward makes
-//!   all that follows late, unless [`Settings::ahead`] is set; [flush](SwingingDoor::flush) such a door, and begin a new
-//!   one.
-//!
-//! # How
-//! From the last kept sample opens a cone of the lines that pass every later sample within the deviation. A
-//! sample that the cone can see is held, in place of the one held before, and narrows the cone by its own
-//! deviation; one that it cannot see ends the line at the held sample, from where the next cone opens. So each
-//! line is proven before its end is kept. Bristol's doors (US patent 4 669 097), which most historians run, turn
-//! the doors without that proof, and miss dropped samples by several deviations.
-//!
-//! Slopes are compared by cross multiplication with a bound on the rounding, and exactly where they are within
-//! that bound. A step allocates nothing.
+//! Swinging door: stores few samples, and draws straight lines between them that stay within a deviation of every
+//! sample.
 //!
 //! # Example
 //! ```
@@ -37,15 +11,58 @@
 //! // A ramp up, and a ramp down.
 //! for second in 0..=100_i32 {
 //!     let sample = Sample::new(i64::from(second) * 1_000_000_000, f64::from(50 - (second - 50).abs()));
-//!     kept.extend(door.push(sample)?.map(|report| report.sample.value));
+//!     door.observe(sample, |report| kept.push(report.sample.value))?;
 //! }
-//! kept.extend(door.flush().map(|report| report.sample.value));
+//! door.flush(|report| kept.push(report.sample.value));
 //! assert_eq!(kept, [0.0, 50.0, 0.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # What holds
+//! - **No dropped sample is further than [`Settings::deviation`] from the line drawn at its time.** The line is the one
+//!   between the two kept samples around it, or with [`Mode::Step`] the value of the earlier one. This is exact, as if
+//!   the line were computed without rounding, for floats and for integers up to 64 bits. [`value_at`] draws the line
+//!   and rounds to a few units in the last place.
+//! - Every kept sample is one that came in, unchanged. They leave in the order of their times, except late ones.
+//! - **A kept sample leaves at the latest with the [`look_ahead`](Settings::look_ahead)th sample after it** (64th by
+//!   default), or with the first sample that comes later than [`Settings::max_interval`] after the kept sample before it.
+//!   With `Mode::Step` it leaves at once when it is kept for its value.
+//! - No line is longer than `max_interval`, unless no sample came in between.
+//! - A change of the quality ends the line. The last sample before it and the first after it are kept.
+//! - NaN and the infinities end the line too. The first NaN is kept, and holds until the next number, which is kept.
+//! - For [`Settings::min_interval`] after a kept sample, none is kept for its value. **Only those samples may be dropped
+//!   without the guarantee.** [`Counts::unbounded`] counts them.
+//! - Samples out of time order take no part in any line; [`Order`] says what happens to them. If a clock jumps forward,
+//!   all samples after it are late. Set [`Settings::ahead`] to prevent it; to end it, [flush](SwingingDoor::flush) the
+//!   door and start a new one.
+//! - No sample allocates. A door with a look-ahead of 64 takes about 2.6 KB.
+//!
+//! # How many samples it keeps
+//! The tests compare the door with the fewest samples that any choice could keep, found by a shortest path. On random
+//! walks, noise, daily cycles, quantised, spiky and stepped series it keeps at most 1.3 times as many, and mostly 1.0 to
+//! 1.1 times. Without the look-ahead (a `look_ahead` of 1) it keeps up to 1.9 times as many on random walks, and up to
+//! 279 times as many where noise lies well within the deviation.
+//!
+//! One case needs a longer look-ahead: noise that reaches 95 to 100 % of the deviation. A line can only begin in the
+//! middle of such noise, where few samples lie. Of 5 000 samples, 3 to 24 would do; a look-ahead of 64 kept up to 11.5
+//! times as many, 256 up to 3.7 times, and 1 024 up to 2.4 times.
+//!
+//! # How
+//! From the last kept sample opens a cone: the lines that pass every later sample within the deviation. A sample inside
+//! the cone is a candidate for the end of the line, for the line to it is proven. Every sample narrows the cone, inside
+//! or not. When the cone is empty, the line must end at a candidate. The door tries a line from each of the last six
+//! candidates and ends at the one whose line goes furthest, as soon as only one can go on or the look-ahead is over.
+//! Where lines are shorter than 4.25 samples on average it takes the last candidate, which is as good there.
+//!
+//! The swinging door of Bristol's patent (US 4 669 097), which most historians run, has no such proof: on the same kind of
+//! series, its lines missed dropped samples by up to 1.95 times the deviation.
+//!
+//! Slopes are compared by cross multiplication, with a bound on the rounding, and exactly where the bound does not decide.
 
+mod candidates;
 mod cone;
 mod exact;
+mod line;
 mod report;
 mod saved;
 mod settings;
@@ -53,287 +70,209 @@ mod settings;
 use serde::{Deserialize, Serialize};
 
 use crate::deadband::filter::{Disorder, Order, OrderError};
-use crate::deadband::sample::{Class, Number as _, Sample};
-use cone::Cone;
+use crate::deadband::sample::{Class, Number, Sample};
+use line::Line;
 use saved::Saved;
+use settings::Checked;
 
-pub use report::{Counts, Reason, Report, Reports};
-pub use saved::SavedError;
+pub use report::{Counts, Reason, Report};
+pub use saved::RestoreError;
 pub use settings::{Mode, Settings, SettingsError};
 
-/// The door of one tag. Its state is saved and restored by serde, to the last bit in every format.
+/// The door of one tag, whose values may be of any [`Number`]. Serde saves and restores its state, to the last bit in
+/// every format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Saved", into = "Saved")]
-pub struct SwingingDoor {
-    deviation: f64,
-    /// In nanoseconds; `u64::MAX` where there is none.
-    max_interval: u64,
-    /// In nanoseconds.
-    min_interval: u64,
-    /// In nanoseconds; `u64::MAX` where there is no limit.
-    ahead: u64,
-    mode: Mode,
-    order: Order,
-    /// None until the first sample.
-    line: Option<Line>,
+#[serde(try_from = "Saved", into = "Saved", bound = "V: Number")]
+pub struct SwingingDoor<V: Number = f64> {
+    set: Checked,
+    is_started: bool,
+    line: Line<V>,
     counts: Counts,
 }
 
-/// The line that is being drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Line {
-    /// The last that was kept.
-    anchor: Sample,
-    /// The last that came in time; the anchor where `held` is zero.
-    newest: Sample,
-    /// How many came since the anchor; all but the newest are dropped.
-    held: u64,
-    /// Of those before the newest, how many are dropped without the guarantee.
-    unbounded: u64,
-    cone: Cone,
-}
-
-impl Line {
-    const fn from(anchor: Sample) -> Self {
-        Self { anchor, newest: anchor, held: 0, unbounded: 0, cone: Cone::OPEN }
-    }
-
-    /// How long after the anchor; only of what is no earlier.
-    #[inline]
-    const fn after_anchor(&self, sample: &Sample) -> u64 {
-        // The difference of two i64 may not fit one, but always fits a u64.
-        sample.at.wrapping_sub(self.anchor.at).cast_unsigned()
-    }
-
-    #[inline]
-    const fn hold(&mut self, sample: Sample) {
-        self.newest = sample;
-        self.held += 1;
-    }
-}
-
-impl SwingingDoor {
+impl<V: Number> SwingingDoor<V> {
     /// A door that has seen nothing yet.
     ///
     /// # Errors
     /// [`SettingsError`], which names the setting.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let checked = settings.check()?;
-        Ok(Self {
-            deviation: settings.deviation,
-            max_interval: checked.max_interval,
-            min_interval: checked.min_interval,
-            ahead: checked.ahead,
-            mode: settings.mode,
-            order: settings.order,
-            line: None,
-            counts: Counts::default(),
-        })
+        let set = settings.check()?;
+        let room = if set.mode == Mode::Linear { set.look_ahead } else { 0 };
+        Ok(Self { set, is_started: false, line: Line::new(room), counts: Counts::default() })
     }
 
-    /// Takes a sample in, and gives what is kept by now: none, one or two, in the order of their times.
+    /// Takes in a sample, and hands those that are kept by now to `report`, in the order of their times.
     ///
     /// # Errors
     /// [`OrderError`] where the sample is no later than the newest and [`Order::Refuse`] is set; nothing has changed
     /// then.
     #[inline]
-    pub fn push(&mut self, sample: Sample) -> Result<Reports, OrderError> {
-        if let Some(line) = &mut self.line
-            && self.mode == Mode::Linear
+    pub fn observe(
+        &mut self,
+        sample: Sample<V>,
+        mut report: impl FnMut(Report<V>),
+    ) -> Result<(), OrderError> {
+        let line = &mut self.line;
+        if line.is_straight
             && sample.at > line.newest.at
             && sample.quality == line.newest.quality
-            && line.after_anchor(&sample) <= self.max_interval
+            && sample.value.class() == Class::Finite
         {
-            // What is not finite the cone does not take.
-            if take(line, &sample, self.deviation) {
-                return Ok(Reports::NONE);
-            }
-            if sample.value.is_finite() && line.anchor.value.is_finite() {
-                let before = end_line(line, &mut self.counts, self.min_interval);
-                return Ok(begin_line(line, &mut self.counts, sample, self.deviation, before));
-            }
+            line.observe(sample, &self.set, &mut self.counts, &mut report);
+            return Ok(());
         }
-        self.push_slowly(sample)
+        self.observe_fully(sample, &mut report)
     }
 
     /// The same for a sample that was received at this moment, in nanoseconds since the Unix epoch: one too far
     /// [`ahead`](Settings::ahead) of it is out of time order.
     ///
     /// # Errors
-    /// As [`push`](Self::push).
+    /// As [`observe`](Self::observe).
     #[inline]
-    pub fn push_received(&mut self, sample: Sample, received: i64) -> Result<Reports, OrderError> {
-        if sample.at > received && sample.at.abs_diff(received) > self.ahead {
+    pub fn observe_received(
+        &mut self,
+        sample: Sample<V>,
+        received: i64,
+        mut report: impl FnMut(Report<V>),
+    ) -> Result<(), OrderError> {
+        if sample.at > received && sample.at.abs_diff(received) > self.set.ahead {
             let error = OrderError { at: sample.at, against: received, disorder: Disorder::Ahead };
-            return out_of_order(&mut self.counts, self.order, sample, error);
+            return self.out_of_order(sample, error, &mut report);
         }
-        self.push(sample)
+        self.observe(sample, report)
     }
 
-    /// Keeps the sample that is held, if any: at the end, or where none is expected for long. The line goes on
-    /// from it.
-    pub fn flush(&mut self) -> Option<Report> {
-        let line = self.line.as_mut()?;
-        keep_newest(line, &mut self.counts, Reason::Last)
+    /// Keeps the newest sample, and those before it that the lines to it need: at the end, or where no sample is
+    /// expected for long. The next line goes on from there.
+    pub fn flush(&mut self, mut report: impl FnMut(Report<V>)) {
+        self.line.finish(Reason::Last, &self.set, &mut self.counts, &mut report);
     }
 
-    /// What became of the samples so far. The held one is among none of them yet.
+    /// What became of the samples so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = self.counts;
-        if let Some(line) = &self.line {
-            counts.drop_of(line.held.saturating_sub(1), line.unbounded);
-        }
+        let pending = self.line.pending(self.set.look_ahead);
+        let mut counts = Counts { pending, ..self.counts };
+        counts.drop_of(self.line.held - pending, self.line.unbounded);
         counts
     }
 
     /// The last sample that came in time, kept or not.
     #[must_use]
-    pub fn newest(&self) -> Option<Sample> {
-        self.line.map(|line| line.newest)
+    pub fn newest(&self) -> Option<Sample<V>> {
+        self.is_started.then_some(self.line.newest)
     }
 
     #[inline(never)]
-    fn push_slowly(&mut self, sample: Sample) -> Result<Reports, OrderError> {
-        let (max, min, dev) = (self.max_interval, self.min_interval, self.deviation);
-        let counts = &mut self.counts;
-        let Some(line) = &mut self.line else {
-            self.line = Some(Line::from(sample));
-            return Ok(Reports::one(counts.keep(sample, Reason::First)));
-        };
-        if sample.at <= line.newest.at {
-            let disorder = if sample.at == line.newest.at { Disorder::Duplicate } else { Disorder::Late };
-            let error = OrderError { at: sample.at, against: line.newest.at, disorder };
-            return out_of_order(counts, self.order, sample, error);
+    fn observe_fully(
+        &mut self,
+        sample: Sample<V>,
+        report: &mut dyn FnMut(Report<V>),
+    ) -> Result<(), OrderError> {
+        if !self.is_started {
+            self.is_started = true;
+            self.start(sample, Reason::First, report);
+            return Ok(());
         }
-        let class = sample.value.class();
-        if sample.quality != line.newest.quality || class != line.newest.value.class() {
-            let reason =
-                if sample.quality == line.newest.quality { Reason::NotFinite } else { Reason::Quality };
-            return Ok(break_off(line, counts, self.mode, sample, dev, reason));
+        let (set, line, counts) = (self.set, &mut self.line, &mut self.counts);
+        let newest = line.newest;
+        if sample.at <= newest.at {
+            let disorder = if sample.at == newest.at { Disorder::Duplicate } else { Disorder::Late };
+            let error = OrderError { at: sample.at, against: newest.at, disorder };
+            return self.out_of_order(sample, error, report);
         }
-        let mut before = None;
-        if line.after_anchor(&sample) > max {
-            before = keep_newest(line, counts, Reason::MaxInterval);
-        }
-        let mut this = None;
-        if class != Class::Finite {
-            line.hold(sample);
-        } else if self.mode == Mode::Step {
-            this = step(line, counts, sample, dev, min);
+        let is_late = line.after_anchor(sample.at) > set.max_interval;
+        let reason = if sample.quality != newest.quality {
+            Some(Reason::Quality)
+        } else if sample.value.class() != newest.value.class() {
+            Some(Reason::NotFinite)
         } else {
-            return Ok(begin_line(line, counts, sample, dev, before));
+            None
+        };
+        if line.is_straight {
+            // A break ends the line: all else was taken before.
+            line.finish(Reason::Last, &set, counts, report);
+        } else if is_late {
+            line.keep_newest(Reason::MaxInterval, &set, counts, report);
+        } else if reason.is_some() {
+            line.unbounded += u64::from(is_outside(line, set.deviation));
         }
-        Ok(Reports::two(before, this))
-    }
-}
-
-/// Treats the sample as was chosen.
-#[cold]
-fn out_of_order(
-    counts: &mut Counts,
-    order: Order,
-    sample: Sample,
-    error: OrderError,
-) -> Result<Reports, OrderError> {
-    match order {
-        Order::Pass => Ok(Reports::one(counts.keep(sample, Reason::Order))),
-        Order::Drop => {
-            counts.out_of_order = counts.out_of_order.saturating_add(1);
-            Ok(Reports::NONE)
-        }
-        Order::Refuse => Err(error),
-    }
-}
-
-/// Holds the sample, where the line can go on to it.
-#[inline]
-fn take(line: &mut Line, sample: &Sample, dev: f64) -> bool {
-    let after = line.after_anchor(sample);
-    let is_taken = line.cone.take(line.anchor.value, dev, sample.value, after);
-    if is_taken {
-        line.hold(*sample);
-    }
-    is_taken
-}
-
-/// Holds the first sample that a line is bound by.
-#[inline]
-fn begin_line(
-    line: &mut Line,
-    counts: &mut Counts,
-    sample: Sample,
-    dev: f64,
-    before: Option<Report>,
-) -> Reports {
-    match Cone::first(line.anchor.value, dev, sample.value, line.after_anchor(&sample)) {
-        Some(cone) => {
-            line.cone = cone;
+        if let Some(reason) = reason {
+            self.start(sample, reason, report);
+        } else if sample.value.class() == Class::Finite {
+            self.step(sample, report);
+        } else {
             line.hold(sample);
-            Reports::two(before, None)
         }
-        // Too far from the anchor for a line to be computed.
-        None => Reports::two(before, Some(start_anew(line, counts, sample, Reason::Line))),
+        Ok(())
     }
-}
 
-/// Ends the line at the held sample, which is kept unless it is too near the anchor: then the line goes on,
-/// bound by nothing that came until then. Either way a new cone is to begin.
-fn end_line(line: &mut Line, counts: &mut Counts, min: u64) -> Option<Report> {
-    if line.after_anchor(&line.newest) >= min {
-        return keep_newest(line, counts, Reason::Line);
+    /// Holds the sample, or keeps it where it is outside the deviation.
+    fn step(&mut self, sample: Sample<V>, report: &mut dyn FnMut(Report<V>)) {
+        let (line, dev) = (&mut self.line, self.set.deviation);
+        line.unbounded += u64::from(is_outside(line, dev));
+        let is_soon = line.after_anchor(sample.at) < self.set.min_interval;
+        if !is_soon && is_further(sample.value, line.anchor.value, dev) {
+            self.start(sample, Reason::Value, report);
+        } else {
+            line.hold(sample);
+        }
     }
-    line.unbounded = line.held;
-    None
-}
 
-/// Holds the sample, or keeps it where it is outside the deviation.
-fn step(line: &mut Line, counts: &mut Counts, sample: Sample, dev: f64, min: u64) -> Option<Report> {
-    line.unbounded += u64::from(is_outside(line, dev));
-    if sample.value.exceeds(line.anchor.value, dev) && line.after_anchor(&sample) >= min {
-        return Some(start_anew(line, counts, sample, Reason::Value));
+    /// Keeps the sample, drops what is held, and starts the next line from it.
+    fn start(&mut self, sample: Sample<V>, reason: Reason, report: &mut dyn FnMut(Report<V>)) {
+        self.counts.drop_of(self.line.held, self.line.unbounded);
+        self.line.start(sample, self.set.mode);
+        report(self.counts.keep(sample, reason));
     }
-    line.hold(sample);
-    None
+
+    #[cold]
+    fn out_of_order(
+        &mut self,
+        sample: Sample<V>,
+        error: OrderError,
+        report: &mut dyn FnMut(Report<V>),
+    ) -> Result<(), OrderError> {
+        match self.set.order {
+            Order::DropDuplicates if self.is_duplicate(&sample) => {
+                self.counts.duplicates = self.counts.duplicates.saturating_add(1);
+            }
+            Order::DropDuplicates | Order::Pass => report(self.counts.keep(sample, Reason::Order)),
+            Order::Drop => self.counts.out_of_order = self.counts.out_of_order.saturating_add(1),
+            Order::Refuse => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether it equals the newest sample or the last that was kept.
+    fn is_duplicate(&self, sample: &Sample<V>) -> bool {
+        let equals = |known: &Sample<V>| {
+            let are_nan = [known, sample].iter().all(|sample| sample.value.class() == Class::NotANumber);
+            known.at == sample.at
+                && known.quality == sample.quality
+                && (known.value == sample.value || are_nan)
+        };
+        equals(&self.line.newest) || equals(&self.line.anchor)
+    }
 }
 
 /// Whether the held sample, if any, is too far from the anchor to be dropped with the guarantee.
-fn is_outside(line: &Line, dev: f64) -> bool {
-    line.held > 0 && line.newest.value.exceeds(line.anchor.value, dev)
+fn is_outside<V: Number>(line: &Line<V>, dev: f64) -> bool {
+    line.held > 0 && is_further(line.newest.value, line.anchor.value, dev)
 }
 
-/// Keeps a sample of another quality or class, and before it the end of the line that it breaks.
-fn break_off(
-    line: &mut Line,
-    counts: &mut Counts,
-    mode: Mode,
-    sample: Sample,
-    dev: f64,
-    reason: Reason,
-) -> Reports {
-    let end = if mode == Mode::Linear && line.newest.value.is_finite() {
-        keep_newest(line, counts, Reason::Last)
-    } else {
-        // What holds until the break needs no end.
-        line.unbounded += u64::from(is_outside(line, dev));
-        None
-    };
-    Reports::two(end, Some(start_anew(line, counts, sample, reason)))
-}
-
-/// Keeps the sample, drops what is held, and starts the next line from it.
-fn start_anew(line: &mut Line, counts: &mut Counts, sample: Sample, reason: Reason) -> Report {
-    counts.drop_of(line.held, line.unbounded);
-    *line = Line::from(sample);
-    counts.keep(sample, reason)
-}
-
-/// Keeps the held sample, if any, and starts the next line from it.
-fn keep_newest(line: &mut Line, counts: &mut Counts, reason: Reason) -> Option<Report> {
-    let dropped = line.held.checked_sub(1)?;
-    counts.drop_of(dropped, line.unbounded);
-    *line = Line::from(line.newest);
-    Some(counts.keep(line.anchor, reason))
+/// Whether a value is further than `dev` from another, exactly. Not of what is not finite.
+fn is_further<V: Number>(value: V, from: V, dev: f64) -> bool {
+    if value.class() != Class::Finite || from.class() != Class::Finite {
+        return false;
+    }
+    let [rise, lost] = value.exact_rise(from);
+    if rise.abs() != dev {
+        return rise.abs() > dev;
+    }
+    // Rounding keeps order: where the rounded distance is the deviation, what rounding lost decides.
+    if rise > 0.0 { lost > 0.0 } else { lost < 0.0 }
 }
 
 /// What two neighbouring kept samples say of the moment `at` between them: the line, or the first where `mode` is
@@ -342,20 +281,19 @@ fn keep_newest(line: &mut Line, counts: &mut Counts, reason: Reason) -> Option<R
 ///
 /// It rounds: to four units in the last place of the larger of the two values.
 #[must_use]
-pub fn value_at(before: &Sample, after: &Sample, at: i64, mode: Mode) -> f64 {
+pub fn value_at<V: Number>(before: &Sample<V>, after: &Sample<V>, at: i64, mode: Mode) -> f64 {
+    let (from, to) = (before.value.to_f64(), after.value.to_f64());
     if at >= after.at {
-        return after.value;
+        return to;
     }
-    let is_line = mode == Mode::Linear
-        && before.quality == after.quality
-        && before.value.is_finite()
-        && after.value.is_finite();
+    let is_line =
+        mode == Mode::Linear && before.quality == after.quality && from.is_finite() && to.is_finite();
     if !is_line || at <= before.at {
-        return before.value;
+        return from;
     }
     let part = at.abs_diff(before.at) as f64 / after.at.abs_diff(before.at) as f64;
     // Each product alone, so that no difference of the values overflows.
-    before.value * (1.0 - part) + after.value * part
+    from * (1.0 - part) + to * part
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use super::svg::{Escaped, wrapped};
 /// let raw: Vec<_> = (0..600).map(|i| Sample::new(i * 1_000_000_000, (i as f64 / 90.0).sin())).collect();
 /// let mut reported = Vec::new();
 /// for sample in &raw {
-///     filter.step(*sample, |report| reported.push(report))?;
+///     filter.observe(*sample, |report| reported.push(report))?;
 /// }
 /// let svg = DeadbandChart::new("Boiler 3 <flow>", &raw, &reported).with_band(0.5).to_string();
 /// assert!(svg.starts_with("<svg ") && svg.contains("Boiler 3 &lt;flow&gt;"));

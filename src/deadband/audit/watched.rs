@@ -45,7 +45,7 @@ impl Watched {
         Self { filter, audit, waiting: VecDeque::new() }
     }
 
-    /// As [`Filter::step`].
+    /// As [`Filter::observe`].
     ///
     /// # Errors
     /// As there. The audit is told of what is refused, as late.
@@ -53,7 +53,7 @@ impl Watched {
         self.take(sample, None, report)
     }
 
-    /// As [`Filter::step_received`].
+    /// As [`Filter::observe_received`].
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -78,11 +78,15 @@ impl Watched {
             report(out);
         };
         let verdict = match received {
-            Some(received) => self.filter.step_received(sample, received, out),
-            None => self.filter.step(sample, out),
+            Some(received) => self.filter.observe_received(sample, received, out),
+            None => self.filter.observe(sample, out),
         };
         match verdict {
-            Err(_) | Ok(Verdict::Reported(Reason::Order) | Verdict::Suppressed(Suppression::Order)) => {
+            Err(_)
+            | Ok(
+                Verdict::Reported(Reason::Order)
+                | Verdict::Suppressed(Suppression::Order | Suppression::Duplicate),
+            ) => {
                 self.audit.pass_over_late();
             }
             Ok(verdict) => {

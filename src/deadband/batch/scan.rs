@@ -3,7 +3,7 @@
 use super::block::{BLOCK, Block, bits, is_dense, requalified, settle, sift, stamp};
 use super::passed::Reasons;
 use super::{FilterBank, Passed};
-use crate::deadband::filter::{Reason, Suppression, moved, width_at};
+use crate::deadband::filter::{Order, Reason, Suppression, moved, width_at};
 use crate::deadband::sample::{Number, Quality};
 
 /// Why a scan is refused. Nothing has changed then.
@@ -21,7 +21,9 @@ pub enum ScanError {
         needed: usize,
     },
     /// A number that is no tag's.
-    #[error("position {position} of the scan is of tag {tag}, and the bank has {tags} tags: push it first")]
+    #[error(
+        "position {position} of the scan is of tag {tag}, and the bank has {tags} tags: add it with `add_tag`"
+    )]
     Tag {
         /// Where in the scan.
         position: usize,
@@ -98,7 +100,7 @@ impl<V: Number> FilterBank<V> {
     ) -> Result<Passed<'_>, ScanError> {
         same("values", values.len(), self.tags)?;
         if !self.in_order(at, false)? {
-            return Ok(self.disordered(values.len()));
+            return Ok(self.disordered(at, None, values, qualities));
         }
         if qualities.is_some() {
             self.need_qualities();
@@ -209,7 +211,7 @@ impl<V: Number> FilterBank<V> {
             return Err(ScanError::Tag { position, tag, tags: self.tags });
         }
         if !self.in_order(at, true)? {
-            return Ok(self.disordered(values.len()));
+            return Ok(self.disordered(at, Some(tags), values, qualities));
         }
         if qualities.is_some() {
             self.need_qualities();
@@ -310,22 +312,49 @@ impl<V: Number> FilterBank<V> {
         }
     }
 
-    /// A scan that is out of time order: all of it passes, or nothing does.
-    fn disordered(&mut self, values: usize) -> Passed<'_> {
-        let passes = self.rule.settings().order == crate::deadband::filter::Order::Pass;
-        let words = values.div_ceil(BLOCK);
+    /// A scan that is out of time order: all of it passes, but for duplicates, or nothing does.
+    fn disordered(
+        &mut self,
+        at: i64,
+        tags: Option<&[u32]>,
+        values: &[V],
+        qualities: Option<&[Quality]>,
+    ) -> Passed<'_> {
+        let order = self.rule.settings().order;
+        let (passes, drops) = (order != Order::Drop, order == Order::DropDuplicates);
+        let words = values.len().div_ceil(BLOCK);
         self.resize(words);
-        for (at, word) in self.passed.iter_mut().take(words).enumerate() {
-            let left = values.saturating_sub(at * BLOCK);
-            let all = if left >= BLOCK { u64::MAX } else { (1 << left) - 1 };
-            *word = if passes { all } else { 0 };
+        self.passed.iter_mut().take(words).for_each(|word| *word = 0);
+        let mut passed = 0;
+        for (position, value) in values.iter().enumerate() {
+            let tag = tags.map_or(Some(position), |tags| tags.get(position).map(|tag| *tag as usize));
+            let quality =
+                qualities.and_then(|qualities| qualities.get(position)).copied().unwrap_or_default();
+            let is_duplicate = drops && tag.is_some_and(|tag| self.is_duplicate(at, tag, *value, quality));
+            if passes
+                && !is_duplicate
+                && let Some(word) = self.passed.get_mut(position / BLOCK)
+            {
+                *word |= 1 << (position % BLOCK);
+                passed += 1;
+            }
         }
-        if passes {
-            self.counts.add_many(Reason::Order, values as u64);
-        } else {
-            self.counts.suppress_many(Suppression::Order, values as u64);
-        }
+        self.counts.add_many(Reason::Order, passed);
+        let dropped = values.len() as u64 - passed;
+        self.counts.suppress_many(if drops { Suppression::Duplicate } else { Suppression::Order }, dropped);
         self.outcome(words, Reason::Heartbeat, true)
+    }
+
+    /// As a filter says it, of a value of the newest scan's moment or of the tag's last report, where that is known.
+    fn is_duplicate(&self, at: i64, tag: usize, value: V, quality: Quality) -> bool {
+        let is_started = self.blocks.get(tag / BLOCK).is_some_and(|block| block.is_started(tag % BLOCK));
+        let is_known = self.newest == Some(at) || self.reported_at.get(tag) == Some(&at);
+        let before = self.qualities.get(tag).copied().unwrap_or_default();
+        let last = self.last.get(tag).zip(self.widths.get(tag));
+        is_started
+            && is_known
+            && quality == before
+            && last.is_some_and(|(last, widths)| !moved(value, *last, width_at(*widths, *last)))
     }
 
     fn count(&mut self, values: usize, reported: u64, others: &Reasons64, timed: Reason) {

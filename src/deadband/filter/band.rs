@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::SettingsError;
 use crate::deadband::profile::Profile;
 
 /// One way to say how wide a band is.
@@ -44,7 +44,7 @@ pub enum Extent {
 /// let rule = Rule::<f64>::new(Settings::new(band))?;
 /// assert_eq!(rule.width_at(1.0), 0.5);
 /// assert_eq!(rule.width_at(-100.0), 7.0);
-/// # Ok::<(), iot_runbook::deadband::filter::ConfigError>(())
+/// # Ok::<(), iot_runbook::deadband::filter::SettingsError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,8 +83,8 @@ pub(in crate::deadband) struct Width {
 
 impl Widths {
     /// # Errors
-    /// [`ConfigError`] for what is negative, not finite, or no range.
-    pub(in crate::deadband) fn new(band: Band, profile: &Profile) -> Result<Self, ConfigError> {
+    /// [`SettingsError`] for what is negative, not finite, or no range.
+    pub(in crate::deadband) fn new(band: Band, profile: &Profile) -> Result<Self, SettingsError> {
         Ok(match band {
             Band::None => Self::One(Width { percent: 0.0, floor: 0.0 }),
             Band::Of(extent) => Self::One(Width::new(extent, profile)?),
@@ -113,7 +113,7 @@ impl Widths {
 }
 
 impl Width {
-    fn new(extent: Extent, profile: &Profile) -> Result<Self, ConfigError> {
+    fn new(extent: Extent, profile: &Profile) -> Result<Self, SettingsError> {
         match extent {
             Extent::Absolute(width) => {
                 Ok(Self { percent: 0.0, floor: at_least_zero("band.absolute", width)? })
@@ -122,7 +122,7 @@ impl Width {
                 let percent = at_least_zero("band.percent", percent)?;
                 let span = high - low;
                 if !(span > 0.0 && span.is_finite()) {
-                    return Err(ConfigError::Range { low, high });
+                    return Err(SettingsError::Range { low, high });
                 }
                 let width = profile.share_of_span(percent, span);
                 Ok(Self { percent: 0.0, floor: at_least_zero("band.percent", width)? })
@@ -146,6 +146,6 @@ impl Width {
     }
 }
 
-fn at_least_zero(field: &'static str, value: f64) -> Result<f64, ConfigError> {
-    if value >= 0.0 && value.is_finite() { Ok(value) } else { Err(ConfigError::NoWidth { field, value }) }
+fn at_least_zero(field: &'static str, value: f64) -> Result<f64, SettingsError> {
+    if value >= 0.0 && value.is_finite() { Ok(value) } else { Err(SettingsError::NoWidth { field, value }) }
 }

@@ -9,7 +9,7 @@ use super::{Reason, Suppression, Verdict};
 #[serde(default, rename_all = "kebab-case")]
 pub struct Counts {
     reported: [u64; 8],
-    suppressed: [u64; 4],
+    suppressed: [u64; 5],
     held: u64,
 }
 
@@ -39,17 +39,18 @@ impl Counts {
     /// Samples suppressed for this reason. One that was reported later, as the previous of another, counts here too.
     #[must_use]
     pub const fn suppressed(&self, why: Suppression) -> u64 {
-        let [band, min_interval, order, ignored] = self.suppressed;
+        let [band, min_interval, order, ignored, duplicate] = self.suppressed;
         match why {
             Suppression::Band => band,
             Suppression::MinInterval => min_interval,
             Suppression::Order => order,
             Suppression::Ignored => ignored,
+            Suppression::Duplicate => duplicate,
         }
     }
 
-    /// Samples out of time order, passed or dropped. Where it rises with every sample, a clock once ran ahead of time:
-    /// see [`Filter::turn_back`](super::Filter::turn_back).
+    /// Samples out of time order, passed or dropped; duplicates that were dropped are apart. Where it rises with every sample, a clock once ran ahead of time:
+    /// see [`Filter::accept_clock`](super::Filter::accept_clock).
     #[must_use]
     pub const fn out_of_order(&self) -> u64 {
         self.reported(Reason::Order).saturating_add(self.suppressed(Suppression::Order))

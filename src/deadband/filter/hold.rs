@@ -20,7 +20,7 @@ impl<V: Number> Default for Hold<V> {
     }
 }
 
-/// The samples that leave when the shortest interval is over. One may stand for two or all of them.
+/// The samples that leave when the shortest interval is over. One sample may be two or all of them.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(bound(serialize = "V: Number", deserialize = "V: Number"))]
 pub(super) struct Held<V: Number> {
@@ -76,7 +76,7 @@ impl<V: Number> Held<V> {
         } else {
             (self.highest, self.lowest)
         };
-        // No two samples in order are of one moment, so a moment tells them apart.
+        // No two samples in order are of one moment, so the moment identifies them.
         let mut reported = None;
         for kept in [earlier, later, self.last] {
             if reported != Some(kept.at) {

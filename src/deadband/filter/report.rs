@@ -51,6 +51,8 @@ pub enum Suppression {
     Order,
     /// The profile ignores it: not a number for Node-RED, the first value of its mode `rbei`.
     Ignored,
+    /// It is a [duplicate](super::Order) of the newest sample or of the last report.
+    Duplicate,
 }
 
 /// What became of a sample.

@@ -2,16 +2,16 @@
 
 use chrono::TimeDelta;
 
-use super::glance::{Glance, Semantics};
+use super::fast_path::{FastPath, Semantics};
 use super::hold::Held;
 use super::{
-    Band, ConfigError, Disorder, Extent, Hold, Order, OrderError, Reason, Report, Settings, State,
+    Band, Disorder, Extent, Hold, Order, OrderError, Reason, Report, Settings, SettingsError, State,
     Suppression, Verdict, Widths, vendor,
 };
 use crate::deadband::profile::{Anchor, Mode, Profile};
 use crate::deadband::sample::{Class, Number, Sample};
 
-/// Settings that are proven to make sense. Tags of the same settings share one.
+/// Checked settings. Tags with the same settings share one rule.
 #[derive(Clone, Debug)]
 pub struct Rule<V: Number = f64> {
     settings: Settings,
@@ -33,17 +33,17 @@ pub struct Rule<V: Number = f64> {
 }
 
 impl<V: Number> Rule<V> {
-    /// Proves that the settings make sense.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// [`ConfigError`], which names the field and what to do about it.
-    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+    /// [`SettingsError`], which names the field and what to do about it.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let profile = settings.profile;
         let widths = Widths::new(settings.band, &profile)?;
         let max = interval("max_interval", settings.max_interval)?;
         let min = interval("min_interval", settings.min_interval)?;
         if min.zip(max).is_some_and(|(min, max)| min >= max) {
-            return Err(ConfigError::Intervals);
+            return Err(SettingsError::Intervals);
         }
         let ahead = interval("ahead", settings.ahead)?;
         fits(&settings)?;
@@ -85,8 +85,7 @@ impl<V: Number> Rule<V> {
         V::width_to_f64(self.width(last))
     }
 
-    /// Judges a sample against the state of its tag, and moves the state on. What is to be reported goes to `out`,
-    /// in time order. `received` is when the sample was received, in nanoseconds since the Unix epoch, where that
+    /// Decides about a sample and updates the state of its tag. What is to be reported goes to `out`, in time order. `received` is when the sample was received, in nanoseconds since the Unix epoch, where that
     /// is known.
     ///
     /// [`Filter`](super::Filter) bundles this with the state, and counts; call this where states lie elsewhere. A state
@@ -95,7 +94,7 @@ impl<V: Number> Rule<V> {
     /// # Errors
     /// [`OrderError`] for a sample out of time order, where such are refused. Nothing has changed then.
     #[inline]
-    pub fn step(
+    pub fn observe(
         &self,
         state: &mut State<V>,
         hold: &mut Hold<V>,
@@ -103,24 +102,24 @@ impl<V: Number> Rule<V> {
         received: Option<i64>,
         out: &mut impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
-        match self.glance(state, &sample, received) {
-            Glance::Within => {
-                self.hold_off(state, hold, sample);
+        match self.fast_path(state, &sample, received) {
+            FastPath::Within => {
+                self.suppress(state, hold, sample);
                 Ok(Verdict::Suppressed(Suppression::Band))
             }
-            Glance::Outside => {
-                if let Some(sample) = self.move_on(state, hold, sample) {
+            FastPath::Outside => {
+                if let Some(sample) = self.report(state, hold, sample) {
                     out(Report { sample, reason: Reason::Previous });
                 }
                 out(Report { sample, reason: Reason::Value });
                 Ok(Verdict::Reported(Reason::Value))
             }
-            Glance::Unsure => self.step_fully(state, hold, sample, received, out),
+            FastPath::Undecided => self.observe_fully(state, hold, sample, received, out),
         }
     }
 
-    /// Every sample of which a glance does not tell enough.
-    pub(super) fn step_fully(
+    /// Decides about every sample that the fast path leaves undecided.
+    pub(super) fn observe_fully(
         &self,
         state: &mut State<V>,
         hold: &mut Hold<V>,
@@ -129,12 +128,12 @@ impl<V: Number> Rule<V> {
         out: &mut impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
         if self.semantics != Semantics::Common {
-            return Ok(vendor::step(self, state, sample, received, out));
+            return Ok(vendor::observe(self, state, sample, received, out));
         }
         if self.is_ordered
             && let Some(error) = self.disorder(state, sample.at, received)
         {
-            return self.out_of_order(sample, error, out);
+            return self.out_of_order(state, hold, sample, error, out);
         }
         let elapsed = sample.at.saturating_sub(state.reported_at);
         if hold.held.is_some() && elapsed >= self.min {
@@ -170,7 +169,7 @@ impl<V: Number> Rule<V> {
         if hold.held.is_some() {
             self.release(state, hold, out);
         }
-        self.report(state, hold, sample, reason, out);
+        self.report_as(state, hold, sample, reason, out);
         Verdict::Reported(reason)
     }
 
@@ -201,12 +200,12 @@ impl<V: Number> Rule<V> {
             Some(held) => held.join(sample),
             none => *none = Some(Held::new(sample)),
         }
-        state.look_closely();
+        state.disable_fast_path();
         Verdict::Held
     }
 
     #[inline]
-    fn report(
+    fn report_as(
         &self,
         state: &mut State<V>,
         hold: &mut Hold<V>,
@@ -221,7 +220,7 @@ impl<V: Number> Rule<V> {
         out(Report { sample, reason });
     }
 
-    /// What follows is held against this sample.
+    /// Makes this sample the one that later ones are compared with.
     #[inline]
     pub(in crate::deadband) fn anchor(&self, state: &mut State<V>, sample: Sample<V>) {
         state.last = sample.value;
@@ -229,16 +228,16 @@ impl<V: Number> Rule<V> {
         state.reported_at = sample.at;
         state.quality = sample.quality;
         state.anchor = Anchor::Value;
-        self.look_again(state);
+        self.enable_fast_path(state);
     }
 
-    /// A glance is enough again, where there is something to hold a sample against, and nothing is held.
+    /// Enables the fast path, if there is a last report and nothing is held.
     #[inline]
-    pub(super) fn look_again(&self, state: &mut State<V>) {
+    pub(super) fn enable_fast_path(&self, state: &mut State<V>) {
         if self.semantics != Semantics::Foreign && state.anchor == Anchor::Value {
-            state.glance_for = self.max.cast_unsigned();
+            state.fast_until = self.max.cast_unsigned();
         } else {
-            state.look_closely();
+            state.disable_fast_path();
         }
     }
 
@@ -273,7 +272,7 @@ impl<V: Number> Rule<V> {
         self.anchor(state, held.last.into());
     }
 
-    /// What is wrong with the time of a sample, if anything.
+    /// Returns how the sample is out of time order, if it is.
     #[inline]
     pub(in crate::deadband) fn disorder(
         &self,
@@ -298,12 +297,17 @@ impl<V: Number> Rule<V> {
     #[cold]
     fn out_of_order(
         &self,
+        state: &State<V>,
+        hold: &Hold<V>,
         sample: Sample<V>,
         error: OrderError,
         out: &mut impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
         match self.settings.order {
-            Order::Pass => {
+            Order::DropDuplicates if is_duplicate(state, hold, &sample) => {
+                Ok(Verdict::Suppressed(Suppression::Duplicate))
+            }
+            Order::DropDuplicates | Order::Pass => {
                 out(Report { sample, reason: Reason::Order });
                 Ok(Verdict::Reported(Reason::Order))
             }
@@ -311,6 +315,18 @@ impl<V: Number> Rule<V> {
             Order::Refuse => Err(error),
         }
     }
+}
+
+/// Whether the sample is of a time that was there already, and adds nothing to what is known of it.
+fn is_duplicate<V: Number>(state: &State<V>, hold: &Hold<V>, sample: &Sample<V>) -> bool {
+    if sample.quality != state.quality {
+        return false;
+    }
+    // All that is held is finite and of that quality.
+    let is_held = hold.held.is_some_and(|held| held.last.at == sample.at && held.last.value == sample.value);
+    is_held
+        || (sample.at == state.newest || sample.at == state.reported_at)
+            && !moved(sample.value, state.last, state.width)
 }
 
 /// Whether a value left the band around another, or is a number where the other is none, or the reverse.
@@ -333,22 +349,22 @@ pub(in crate::deadband) fn width_at<V: Number>(widths: Widths, last: V) -> V::Wi
     V::width(widths.at(last))
 }
 
-fn interval(field: &'static str, length: Option<TimeDelta>) -> Result<Option<i64>, ConfigError> {
+fn interval(field: &'static str, length: Option<TimeDelta>) -> Result<Option<i64>, SettingsError> {
     length
         .map(|length| {
             let nanoseconds = length.num_nanoseconds().filter(|length| (1..i64::MAX).contains(length));
-            nanoseconds.ok_or(ConfigError::Interval { field })
+            nanoseconds.ok_or(SettingsError::Interval { field })
         })
         .transpose()
 }
 
 /// Whether the profile has all that is set.
-fn fits(settings: &Settings) -> Result<(), ConfigError> {
+fn fits(settings: &Settings) -> Result<(), SettingsError> {
     let profile = settings.profile;
-    let refuse = |field, remedy| Err(ConfigError::Profile { field, profile: profile.name(), remedy });
+    let refuse = |field, remedy| Err(SettingsError::Profile { field, profile: profile.name(), remedy });
     let (intervals, ordered) = (
         settings.max_interval.is_some() || settings.min_interval.is_some(),
-        settings.order == Order::Pass && settings.ahead.is_none(),
+        matches!(settings.order, Order::DropDuplicates | Order::Pass) && settings.ahead.is_none(),
     );
     match profile {
         Profile::Exact => return Ok(()),

@@ -49,17 +49,17 @@ impl ProfileSettings {
         }
     }
 
-    fn check(&self, rule: &Self) -> Result<(), StateError> {
+    fn check(&self, rule: &Self) -> Result<(), RestoreError> {
         fn same<T: PartialEq + Debug>(
             field: &'static str,
             saved: Option<T>,
             rule: Option<T>,
-        ) -> Result<(), StateError> {
+        ) -> Result<(), RestoreError> {
             if saved == rule {
                 return Ok(());
             }
             let text = |value: Option<T>| value.map_or("none".to_owned(), |value| format!("{value:?}"));
-            Err(StateError::Setting { field, saved: text(saved), rule: text(rule) })
+            Err(RestoreError::Setting { field, saved: text(saved), rule: text(rule) })
         }
         same("profile.trigger", self.trigger, rule.trigger)?;
         same("profile.mode", self.mode, rule.mode)?;
@@ -85,10 +85,10 @@ impl<V: Number> Saved<V> {
         }
     }
 
-    pub(super) fn open(&self, rule: &Rule<V>) -> Result<(State<V>, Hold<V>, Counts), StateError> {
+    pub(super) fn open(&self, rule: &Rule<V>) -> Result<(State<V>, Hold<V>, Counts), RestoreError> {
         let profile = rule.profile();
         if (self.profile.as_str(), self.version) != (profile.name(), profile.version()) {
-            return Err(StateError::Profile {
+            return Err(RestoreError::Profile {
                 saved: self.profile.clone(),
                 saved_version: self.version,
                 profile: profile.name(),
@@ -101,7 +101,7 @@ impl<V: Number> Saved<V> {
         let mut hold = self.hold;
         hold.check(&state)?;
         if hold.held.is_some() {
-            state.look_closely();
+            state.disable_fast_path();
         }
         if !rule.previous {
             hold.previous = None;
@@ -110,11 +110,11 @@ impl<V: Number> Saved<V> {
     }
 
     /// The state alone, for what holds nothing back.
-    pub(in crate::deadband) fn open_state(&self, rule: &Rule<V>) -> Result<State<V>, StateError> {
+    pub(in crate::deadband) fn open_state(&self, rule: &Rule<V>) -> Result<State<V>, RestoreError> {
         let (state, ..) = self.open(rule)?;
         match self.hold {
-            Hold { held: Some(_), .. } => Err(StateError::Bank { field: "hold.held" }),
-            Hold { previous: Some(_), .. } => Err(StateError::Bank { field: "hold.previous" }),
+            Hold { held: Some(_), .. } => Err(RestoreError::Bank { field: "hold.held" }),
+            Hold { previous: Some(_), .. } => Err(RestoreError::Bank { field: "hold.previous" }),
             _ => Ok(state),
         }
     }
@@ -122,31 +122,31 @@ impl<V: Number> Saved<V> {
 
 impl<V: Number> State<V> {
     /// Proves that it is a state of this rule, and takes the rule's width.
-    fn restore(&mut self, rule: &Rule<V>) -> Result<(), StateError> {
+    fn restore(&mut self, rule: &Rule<V>) -> Result<(), RestoreError> {
         let is_node = matches!(rule.profile(), Profile::NodeRed(_));
         match self.anchor {
             Anchor::Nothing => *self = Self::default(),
             Anchor::Start | Anchor::Below if !is_node => {
-                return Err(StateError::Field { field: "state.anchor" });
+                return Err(RestoreError::Field { field: "state.anchor" });
             }
             _ => {}
         }
         if rule.settings().profile.is_ordered() && self.reported_at > self.newest {
-            return Err(StateError::Field { field: "state.reported_at" });
+            return Err(RestoreError::Field { field: "state.reported_at" });
         }
         self.width = rule.width(self.last);
-        rule.look_again(self);
+        rule.enable_fast_path(self);
         Ok(())
     }
 }
 
 impl<V: Number> Hold<V> {
-    fn check(&self, state: &State<V>) -> Result<(), StateError> {
+    fn check(&self, state: &State<V>) -> Result<(), RestoreError> {
         let within = |kept: &Kept<V>| {
             state.anchor == Anchor::Value && state.reported_at < kept.at && kept.at <= state.newest
         };
         if !self.previous.as_ref().is_none_or(within) {
-            return Err(StateError::Field { field: "hold.previous" });
+            return Err(RestoreError::Field { field: "hold.previous" });
         }
         let Some(Held { lowest, highest, last }) = &self.held else { return Ok(()) };
         let whole = [lowest, highest, last].into_iter().all(|kept| {
@@ -158,14 +158,14 @@ impl<V: Number> Hold<V> {
                 && kept.value <= highest.value
                 && self.previous.is_none_or(|previous| previous.at < kept.at)
         });
-        if whole { Ok(()) } else { Err(StateError::Field { field: "hold.held" }) }
+        if whole { Ok(()) } else { Err(RestoreError::Field { field: "hold.held" }) }
     }
 }
 
 /// Why a saved state cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum StateError {
+pub enum RestoreError {
     /// It was saved under other semantics.
     #[error(
         "the state was saved under the profile {saved}, version {saved_version}, and the rule has {profile}, \
@@ -198,7 +198,7 @@ pub enum StateError {
         field: &'static str,
     },
     /// The bank has no such tag.
-    #[error("the bank has {tags} tags, and none of number {tag}: push it first")]
+    #[error("the bank has {tags} tags, and no tag {tag}: add it with `add_tag`")]
     Tag {
         /// The number.
         tag: usize,

@@ -1,4 +1,4 @@
-//! What a filter is told to do, before it is proven to make sense.
+//! The settings of a filter, before [`Rule::new`](super::Rule::new) checks them.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 use super::Band;
 use crate::deadband::profile::Profile;
 
-/// What a filter shall do. [`Rule::new`](super::Rule::new) proves that it makes sense.
+/// The settings of a filter. [`Rule::new`](super::Rule::new) checks them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
     /// How far the value may move without being reported.
     pub band: Band,
-    /// Whose semantics are in force.
+    /// Whose rules apply.
     pub profile: Profile,
     /// The heartbeat: a sample that comes this long after the last reported one passes. Telegraf calls it
     /// `dedup_interval`, PI `ExcMax`.
     pub max_interval: Option<TimeDelta>,
-    /// A value that moves sooner than this after the last reported one is held, and leaves when it is over: of all that
-    /// came by then, the lowest, the highest and the last. What is no number waits for nothing. PI, which calls it
-    /// `ExcMin`, drops what comes sooner.
+    /// A value that leaves the band sooner than this after the last report is held. When the interval is over, the lowest,
+    /// the highest and the last of the held values are reported. NaN and the infinities are not held. PI calls it `ExcMin`,
+    /// and drops what comes sooner.
     pub min_interval: Option<TimeDelta>,
     /// Whether the suppressed sample right before a reported one is reported first. PI always does.
     pub previous: bool,
-    /// What becomes of samples out of time order.
+    /// What happens to samples out of time order.
     pub order: Order,
     /// A sample further ahead of its reception than this has a wrong clock, and is out of time order.
     pub ahead: Option<TimeDelta>,
 }
 
 impl Settings {
-    /// A band under [`Profile::Exact`], without intervals; what is out of order passes.
+    /// A band under [`Profile::Exact`], without intervals. Late samples pass, and duplicates do not.
     #[must_use]
     pub fn new(band: impl Into<Band>) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Settings {
             max_interval: None,
             min_interval: None,
             previous: false,
-            order: Order::Pass,
+            order: Order::DropDuplicates,
             ahead: None,
         }
     }
@@ -81,17 +81,26 @@ impl Settings {
     }
 }
 
-/// What becomes of a sample that is out of time order: older than the newest, at the very same moment, or ahead of
-/// its reception by more than `ahead`. In no case does it move what later samples are held against.
+/// What happens to a sample that is out of time order: older than the newest, of the same time as the newest, or ahead
+/// of its reception by more than `ahead`. It never changes what later samples are compared with.
+///
+/// A sample is a **duplicate** if its time is that of the newest sample or of the last report, and it adds nothing to
+/// the sample of that time: its quality is that of the last report and its value is within the band around it, or it
+/// equals the sample of that time, which is held. So every equal copy of these samples is a duplicate. A sample of the same time
+/// with another quality, or with a value outside the band, is not: two readings that contradict each other both pass,
+/// for none of them is known to be wrong. A copy of any older sample is late, as its original is no longer known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Order {
-    /// It is reported as it is: late data are data, and nothing is lost. After a clock that once ran ahead, all that
-    /// follows is late, so each sample passes until time catches up: [`Counts::out_of_order`](super::Counts::out_of_order)
-    /// shows it, [`Filter::turn_back`](super::Filter::turn_back) ends it, and `ahead` with
-    /// [`step_received`](super::Filter::step_received) prevents it.
+    /// Duplicates are dropped and counted; all else is reported as it is, so that late data are not lost. After a clock
+    /// that once ran ahead, every sample is late and passes until time catches up:
+    /// [`Counts::out_of_order`](super::Counts::out_of_order) shows it,
+    /// [`Filter::accept_clock`](super::Filter::accept_clock) ends it, and `ahead` with
+    /// [`observe_received`](super::Filter::observe_received) prevents it.
     #[default]
+    DropDuplicates,
+    /// It is reported as it is, duplicates too.
     Pass,
     /// It is dropped and counted. A clock that once ran ahead mutes the tag until time catches up, unless `ahead`
     /// is set.
@@ -100,10 +109,10 @@ pub enum Order {
     Refuse,
 }
 
-/// Why a filter cannot be told that.
+/// Settings that make no sense.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConfigError {
+pub enum SettingsError {
     /// A width or a percentage that is none.
     #[error("`{field}` is {value}: give a finite number that is not negative")]
     NoWidth {

@@ -18,10 +18,10 @@ pub struct State<V: Number = f64> {
     pub(in crate::deadband) width: V::Width,
     /// When the last report was.
     pub(in crate::deadband) reported_at: i64,
-    /// For how long after the last report a glance is enough, in nanoseconds: until a heartbeat is due. Zero while
-    /// something is held, before the first sample, and under what else vendors do. Not saved either.
+    /// For how long after the last report the fast path may decide, in nanoseconds: until a heartbeat is due. Zero while
+    /// something is held, before the first sample, and for semantics that have no fast path. Not saved either.
     #[serde(skip)]
-    pub(in crate::deadband) glance_for: u64,
+    pub(in crate::deadband) fast_until: u64,
     /// When the newest sample in order was.
     pub(in crate::deadband) newest: i64,
     /// The quality of the last report.
@@ -36,7 +36,7 @@ impl<V: Number> Default for State<V> {
             last: V::default(),
             width: V::Width::default(),
             reported_at: 0,
-            glance_for: 0,
+            fast_until: 0,
             newest: 0,
             quality: Quality::GOOD,
             anchor: Anchor::Nothing,
@@ -45,9 +45,9 @@ impl<V: Number> Default for State<V> {
 }
 
 impl<V: Number> State<V> {
-    /// From now on a glance is not enough.
-    pub(super) const fn look_closely(&mut self) {
-        self.glance_for = 0;
+    /// Disables the fast path.
+    pub(super) const fn disable_fast_path(&mut self) {
+        self.fast_until = 0;
     }
 
     /// The last report in time order, if there was any.

@@ -8,7 +8,7 @@ use crate::deadband::sample::{Class, Number, Sample};
 pub(super) const DEDUP_INTERVAL: i64 = 600_000_000_000;
 
 #[cold]
-pub(super) fn step<V: Number>(
+pub(super) fn observe<V: Number>(
     rule: &Rule<V>,
     state: &mut State<V>,
     sample: Sample<V>,
@@ -89,7 +89,7 @@ fn node_red<V: Number>(
     if sends {
         state.reported_at = sample.at;
     }
-    rule.look_again(state);
+    rule.enable_fast_path(state);
     if sends {
         let reason = if first { Reason::First } else { Reason::Value };
         out(Report { sample, reason });

@@ -47,14 +47,14 @@ pub trait Number:
 
     /// Whether [`is_near`](Self::is_near) and [`is_far`](Self::is_far) of any width say what the same numbers, their
     /// distance and that width would say as `f64`, each rounded to it.
-    const TELLS_AS_F64: bool;
+    const COMPARES_AS_F64: bool;
 
     /// The distance to another, rounded once to the nearest for floats. Not below the true one by more than
     /// that rounding, so that a distance below a width is truly below it.
     fn distance(self, from: Self) -> Self::Width;
 
     /// Whether it is further than `width` from another, exactly: as if without rounding and without overflow.
-    /// Both must be finite; of what is not, [`class`](Self::class) tells more.
+    /// Both must be finite; see [`class`](Self::class) for other values.
     ///
     /// ```
     /// use iot_runbook::deadband::sample::Number as _;
@@ -65,19 +65,51 @@ pub trait Number:
     /// ```
     fn exceeds(self, from: Self, width: Self::Width) -> bool;
 
-    /// A bound for [`is_near`](Self::is_near) and [`is_far`](Self::is_far) that stands for this width.
+    /// The bound with which [`is_near`](Self::is_near) and [`is_far`](Self::is_far) compare for this width.
     fn bound(width: Self::Width) -> Self::Width;
 
-    /// Whether it is not further than the bound's width from another, as far as one subtraction tells: what is near
-    /// is within. Of the rest, [`exceeds`](Self::exceeds) tells more. Any number may be given.
+    /// True if one subtraction proves that it is not further than the bound's width from another. If it is false, ask
+    /// [`exceeds`](Self::exceeds). Any number may be given.
     fn is_near(self, from: Self, bound: Self::Width) -> bool;
 
-    /// Whether both are finite and it is further than the bound's width from the other, as far as one subtraction
-    /// tells: what is far is outside.
+    /// True if one subtraction proves that both are finite and that it is further than the bound's width from the other.
     fn is_far(self, from: Self, bound: Self::Width) -> bool;
 
     /// Itself where `keep`, else the other; by bits, so that no compiler makes a branch of it.
     fn or(self, keep: bool, other: Self) -> Self;
+
+    /// The type's name in Rust.
+    const NAME: &'static str;
+
+    /// The difference to another, rounded once to the nearest `f64`.
+    fn rise(self, from: Self) -> f64;
+
+    /// The difference to another as the sum of two `f64`, without rounding: [`rise`](Self::rise) first, and what it
+    /// lost. Both must be finite, and no further apart than `f64` reaches.
+    ///
+    /// ```
+    /// use iot_runbook::deadband::sample::Number as _;
+    ///
+    /// assert_eq!(i64::MAX.exact_rise(0), [9_223_372_036_854_775_808.0, -1.0]);
+    /// assert_eq!(1.0.exact_rise(-1e-30), [1.0, 1e-30]);
+    /// ```
+    fn exact_rise(self, from: Self) -> [f64; 2];
+
+    /// All its bits in the lowest of a word; signed integers are extended by their sign.
+    fn into_bits(self) -> u64;
+
+    /// The number with these bits: the inverse of [`into_bits`](Self::into_bits). `None` for bits that no number of
+    /// the type has.
+    fn of_bits(bits: u64) -> Option<Self>;
+}
+
+/// `a + b` rounded, and what that lost (Knuth's TwoSum).
+#[inline]
+pub(in crate::deadband) fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let of_b = sum - a;
+    let of_a = sum - of_b;
+    (sum, (a - of_a) + (b - of_b))
 }
 
 /// What a number is.
@@ -133,8 +165,8 @@ macro_rules! floats {
             }
 
             // Rounding keeps order, the width's to this type too. And a distance that `f64` has to round is so near to
-            // one of the numbers that this type rounds it, and a width as near, to that number: it tells nothing then.
-            const TELLS_AS_F64: bool = true;
+            // one of the numbers that this type rounds it, and a width as near, to that number: neither is true then.
+            const COMPARES_AS_F64: bool = true;
 
             #[inline]
             fn distance(self, from: Self) -> Self {
@@ -147,7 +179,7 @@ macro_rules! floats {
                 let distance = rounded.abs();
                 // Rounding keeps order, and the width needs none: where the two differ, so do the true distance
                 // and the width, and in the same way. Where they are equal, what rounding lost decides: it is
-                // told exactly by Dekker's Fast2Sum (1971).
+                // known exactly by Dekker's Fast2Sum (1971).
                 if distance != width {
                     return distance > width;
                 }
@@ -158,7 +190,7 @@ macro_rules! floats {
             }
 
             fn bound(width: Self) -> Self {
-                // So that a value that stands still is near, though the width is zero.
+                // So that a value that does not move is near, though the width is zero.
                 width.max(Self::from_bits(1))
             }
 
@@ -178,12 +210,33 @@ macro_rules! floats {
                 let mask = $bits::from(keep).wrapping_neg();
                 Self::from_bits((self.to_bits() & mask) | (other.to_bits() & !mask))
             }
+
+            const NAME: &'static str = stringify!($float);
+
+            #[inline]
+            fn rise(self, from: Self) -> f64 {
+                self.to_f64() - from.to_f64()
+            }
+
+            #[inline]
+            fn exact_rise(self, from: Self) -> [f64; 2] {
+                let (rise, lost) = two_sum(self.to_f64(), -from.to_f64());
+                [rise, lost]
+            }
+
+            fn into_bits(self) -> u64 {
+                self.to_bits().into()
+            }
+
+            fn of_bits(bits: u64) -> Option<Self> {
+                $bits::try_from(bits).ok().map(Self::from_bits)
+            }
         }
     )*};
 }
 
 macro_rules! integers {
-    ($($integer:ident: $unsigned:ident),*) => {$(
+    ($($integer:ident: $unsigned:ident, $wide:ident);*) => {$(
         impl sealed::Sealed for $integer {}
 
         impl Number for $integer {
@@ -209,7 +262,7 @@ macro_rules! integers {
             }
 
             // At the width itself it is near, and large ones are no `f64`.
-            const TELLS_AS_F64: bool = false;
+            const COMPARES_AS_F64: bool = false;
 
             #[inline]
             fn distance(self, from: Self) -> $unsigned {
@@ -240,12 +293,41 @@ macro_rules! integers {
                 let mask = Self::from(keep).wrapping_neg();
                 (self & mask) | (other & !mask)
             }
+
+            const NAME: &'static str = stringify!($integer);
+
+            #[inline]
+            fn rise(self, from: Self) -> f64 {
+                ($wide::from(self) - $wide::from(from)) as f64
+            }
+
+            #[inline]
+            fn exact_rise(self, from: Self) -> [f64; 2] {
+                let exact = $wide::from(self) - $wide::from(from);
+                let rounded = exact as f64;
+                [rounded, (exact - rounded as $wide) as f64]
+            }
+
+            #[allow(trivial_numeric_casts, reason = "u64 is cast too")]
+            fn into_bits(self) -> u64 {
+                self as u64
+            }
+
+            #[allow(trivial_numeric_casts, reason = "u64 is cast too")]
+            fn of_bits(bits: u64) -> Option<Self> {
+                let number = bits as Self;
+                (number.into_bits() == bits).then_some(number)
+            }
         }
     )*};
 }
 
 floats!(f64: u64, f32: u32);
-integers!(i8: u8, i16: u16, i32: u32, i64: u64, u8: u8, u16: u16, u32: u32, u64: u64);
+// The last is a type in which no difference of two overflows.
+integers!(
+    i8: u8, i64; i16: u16, i64; i32: u32, i64; i64: u64, i128;
+    u8: u8, i64; u16: u16, i64; u32: u32, i64; u64: u64, i128
+);
 
 #[cfg(test)]
 mod tests {

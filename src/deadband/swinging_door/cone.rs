@@ -1,8 +1,10 @@
-//! The cone from a kept sample, in which a line must lie to pass every later sample within the deviation.
+//! The cone from a kept sample: the lines from it that pass every later sample within the deviation.
 
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 
 use super::exact::{Slope, compare};
+use crate::deadband::sample::Number;
 
 /// What rounding may cost a comparison of two cross products, relative to the sizes that go in: six roundings of
 /// 2⁻⁵³ and their second order, with room.
@@ -12,16 +14,16 @@ const ROUNDING: f64 = 8.0 * f64::EPSILON / 2.0;
 pub(super) const WIDEST: f64 = 1e270;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Cone {
-    low: Edge,
-    high: Edge,
+pub(super) struct Cone<V> {
+    low: Edge<V>,
+    high: Edge<V>,
 }
 
 /// The line from the origin that passes a sample at just the deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Edge {
+struct Edge<V> {
     /// The sample's value.
-    value: f64,
+    value: V,
     /// How long after the origin it came, in nanoseconds; zero where there is no edge.
     after: u64,
     // The same again as the quick comparison wants it:
@@ -32,26 +34,39 @@ struct Edge {
     run: f64,
 }
 
-impl Cone {
-    /// Every line lies in it.
-    pub(super) const OPEN: Self =
-        Self { low: Edge::none(f64::NEG_INFINITY), high: Edge::none(f64::INFINITY) };
+/// Where a sample lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Position {
+    /// In the cone: a line may end at it.
+    Inside,
+    /// Outside, but some line still passes it within the deviation.
+    Outside,
+    /// No line passes it and all the samples before it within the deviation.
+    Closing,
+}
 
-    /// The cone that these samples, each a value and how long after the origin it came, put edges to. `None`
-    /// where no cone is like that.
-    pub(super) fn of(origin: f64, dev: f64, low: (f64, u64), high: (f64, u64)) -> Option<Self> {
-        let edge = |(value, after): (f64, u64), side: f64| {
-            let (rise, size) = (value - origin, (value - origin).abs() + dev);
+impl<V: Number> Cone<V> {
+    /// The cone of all lines.
+    pub(super) fn open() -> Self {
+        Self { low: Edge::none(f64::NEG_INFINITY), high: Edge::none(f64::INFINITY) }
+    }
+
+    /// The cone whose edges pass these samples, each a value and how long after the origin it came. `None` where no
+    /// cone has such edges.
+    pub(super) fn of(origin: V, dev: f64, low: (V, u64), high: (V, u64)) -> Option<Self> {
+        let edge = |(value, after): (V, u64), side: f64| {
+            let rise = value.rise(origin);
+            let size = rise.abs() + dev;
             (after > 0 && size <= WIDEST).then(|| Edge::new(value, after, rise + side, size))
         };
         let cone = Self { low: edge(low, -dev)?, high: edge(high, dev)? };
-        (compare(origin, cone.low.slope(-dev), cone.high.slope(dev)) != Ordering::Greater).then_some(cone)
+        (!cone.high.is_below(origin, dev, cone.low, -dev)).then_some(cone)
     }
 
     /// The lines from `origin` that pass the first sample after it; `None` where that is not finite or too far.
     #[inline]
-    pub(super) fn first(origin: f64, dev: f64, value: f64, after: u64) -> Option<Self> {
-        let rise = value - origin;
+    pub(super) fn first(origin: V, dev: f64, value: V, after: u64) -> Option<Self> {
+        let rise = value.rise(origin);
         let size = rise.abs() + dev;
         (size <= WIDEST).then(|| Self {
             low: Edge::new(value, after, rise - dev, size),
@@ -60,19 +75,58 @@ impl Cone {
     }
 
     /// The samples that its edges pass: of the low one, and of the high one. `None` where it is open.
-    pub(super) fn edges(&self) -> Option<[(f64, u64); 2]> {
+    pub(super) fn edges(&self) -> Option<[(V, u64); 2]> {
         (self.low.after > 0).then_some([(self.low.value, self.low.after), (self.high.value, self.high.after)])
     }
 
-    /// Whether the line from `origin` to `value`, `after` nanoseconds on, lies in the cone. If so, the cone is
-    /// narrowed to the lines that pass that sample too. Both answers are exact, as if without rounding; values
-    /// that are not finite, further apart than [`WIDEST`], or 292 years on, do not lie in it.
+    /// Narrows the cone to the lines that also pass the sample `value`, `after` nanoseconds after `origin`, and
+    /// returns where the sample lay before. Exact, as if without rounding. Values that are further apart than
+    /// [`WIDEST`] or not finite, and runs of more than 292 years, close the cone.
     #[inline]
-    pub(super) fn take(&mut self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
+    pub(super) fn narrow(&mut self, origin: V, dev: f64, value: V, after: u64) -> Position {
         // A signed number is a float in one instruction, an unsigned one in many.
-        let Ok(signed) = i64::try_from(after) else { return false };
+        let Ok(signed) = i64::try_from(after) else { return Position::Closing };
         let run = signed as f64;
-        let rise = value - origin;
+        let rise = value.rise(origin);
+        let size = rise.abs() + dev;
+        let (low, high) = (self.low, self.high);
+        let doubt_low = ROUNDING * (size * low.run + low.size * run);
+        let doubt_high = ROUNDING * (size * high.run + high.size * run);
+        // Of the sample, of its low edge and of its high edge: how far above the cone's low edge, below its high edge.
+        let (to_low, to_high) = (low.rise * run, high.rise * run);
+        let (in_low, in_high) = (rise * low.run - to_low, to_high - rise * high.run);
+        let (raised, over) = ((rise - dev) * low.run - to_low, to_high - (rise - dev) * high.run);
+        let (lowered, under) = (to_high - (rise + dev) * high.run, (rise + dev) * low.run - to_low);
+        // NaN compares as false throughout.
+        let is_sure = (size <= WIDEST)
+            & (in_low.abs() >= doubt_low)
+            & (in_high.abs() >= doubt_high)
+            & (raised.abs() >= doubt_low)
+            & (over.abs() >= doubt_high)
+            & (lowered.abs() >= doubt_high)
+            & (under.abs() >= doubt_low);
+        if !is_sure {
+            return self.narrow_exactly(origin, dev, value, after);
+        }
+        // Without branches, for which of these holds is at random in noise.
+        let own = |rise| Edge { value, after, rise, size, run };
+        self.low = own(rise - dev).or(raised > 0.0, low);
+        self.high = own(rise + dev).or(lowered > 0.0, high);
+        if (over < 0.0) | (under < 0.0) {
+            Position::Closing
+        } else if (in_low >= 0.0) & (in_high >= 0.0) {
+            // At zero nothing was rounded, or there would be doubt.
+            Position::Inside
+        } else {
+            Position::Outside
+        }
+    }
+
+    /// The same, where rounding may decide one of the comparisons.
+    #[cold]
+    fn narrow_exactly(&mut self, origin: V, dev: f64, value: V, after: u64) -> Position {
+        let run = after as f64;
+        let rise = value.rise(origin);
         let size = rise.abs() + dev;
         let (low, high) = (self.low, self.high);
         let doubt_low = ROUNDING * (size * low.run + low.size * run);
@@ -80,64 +134,87 @@ impl Cone {
         let in_low = rise * low.run - low.rise * run;
         let in_high = high.rise * run - rise * high.run;
         // NaN compares as false throughout.
-        let is_surely_in = in_low >= doubt_low && in_high >= doubt_high && size <= WIDEST;
-        if !is_surely_in {
-            let is_surely_out = in_low < -doubt_low || in_high < -doubt_high;
-            if is_surely_out || !self.holds(origin, dev, value, after, size) {
-                return false;
+        if !(in_low >= doubt_low && in_high >= doubt_high && size <= WIDEST) {
+            if size.is_nan() || size > WIDEST {
+                return Position::Closing;
+            }
+            let new = Edge { value, after, rise, size, run };
+            if in_low < -doubt_low || (in_low < doubt_low && new.is_below(origin, 0.0, low, -dev)) {
+                // Only its high edge can narrow the cone.
+                let above_low = (rise + dev) * low.run - low.rise * run;
+                if above_low < -doubt_low || (above_low < doubt_low && new.is_below(origin, dev, low, -dev)) {
+                    return Position::Closing;
+                }
+                self.lower_high(origin, dev, new, doubt_high);
+                return Position::Outside;
+            }
+            if in_high < -doubt_high || (in_high < doubt_high && high.is_below(origin, dev, new, 0.0)) {
+                let below_high = high.rise * run - (rise - dev) * high.run;
+                if below_high < -doubt_high
+                    || (below_high < doubt_high && high.is_below(origin, dev, new, -dev))
+                {
+                    return Position::Closing;
+                }
+                self.raise_low(origin, dev, new, doubt_low);
+                return Position::Outside;
             }
         }
-        let above_low = (rise - dev) * low.run - low.rise * run;
-        if above_low >= doubt_low || (above_low > -doubt_low && self.rises(origin, dev, value, after)) {
-            self.low = Edge { value, after, rise: rise - dev, size, run };
-        }
-        let below_high = high.rise * run - (rise + dev) * high.run;
-        if below_high >= doubt_high || (below_high > -doubt_high && self.falls(origin, dev, value, after)) {
-            self.high = Edge { value, after, rise: rise + dev, size, run };
-        }
-        true
+        let new = Edge { value, after, rise, size, run };
+        self.raise_low(origin, dev, new, doubt_low);
+        self.lower_high(origin, dev, new, doubt_high);
+        Position::Inside
     }
 
-    // An open cone is infinitely wide, so that the quick comparison decides: what follows is never asked of one.
+    // An open cone is infinitely wide, so that the quick comparison decides: the exact one is never asked of one.
 
-    /// Whether the line lies in the cone, exactly.
-    #[cold]
-    fn holds(&self, origin: f64, dev: f64, value: f64, after: u64, size: f64) -> bool {
-        if size.is_nan() || size > WIDEST {
-            return false;
+    /// The low edge is the sample's own where that is the higher.
+    #[inline]
+    fn raise_low(&mut self, origin: V, dev: f64, new: Edge<V>, doubt: f64) {
+        let above = (new.rise - dev) * self.low.run - self.low.rise * new.run;
+        if above >= doubt || (above > -doubt && self.low.is_below(origin, -dev, new, -dev)) {
+            self.low = Edge { rise: new.rise - dev, ..new };
         }
-        let line = Slope { value, offset: 0.0, after };
-        compare(origin, line, self.low.slope(-dev)) != Ordering::Less
-            && compare(origin, line, self.high.slope(dev)) != Ordering::Greater
     }
 
-    /// Whether the sample's low edge lies above the cone's, exactly.
-    #[cold]
-    fn rises(&self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
-        let own = Slope { value, offset: -dev, after };
-        compare(origin, own, self.low.slope(-dev)) == Ordering::Greater
-    }
-
-    /// Whether the sample's high edge lies below the cone's, exactly.
-    #[cold]
-    fn falls(&self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
-        let own = Slope { value, offset: dev, after };
-        compare(origin, own, self.high.slope(dev)) == Ordering::Less
+    /// The high edge is the sample's own where that is the lower.
+    #[inline]
+    fn lower_high(&mut self, origin: V, dev: f64, new: Edge<V>, doubt: f64) {
+        let below = self.high.rise * new.run - (new.rise + dev) * self.high.run;
+        if below >= doubt || (below > -doubt && new.is_below(origin, dev, self.high, dev)) {
+            self.high = Edge { rise: new.rise + dev, ..new };
+        }
     }
 }
 
-impl Edge {
-    const fn none(rise: f64) -> Self {
-        Self { value: 0.0, after: 0, rise, size: 0.0, run: 1.0 }
+impl<V: Number> Edge<V> {
+    fn none(rise: f64) -> Self {
+        Self { value: V::default(), after: 0, rise, size: 0.0, run: 1.0 }
     }
 
     #[inline]
-    const fn new(value: f64, after: u64, rise: f64, size: f64) -> Self {
+    const fn new(value: V, after: u64, rise: f64, size: f64) -> Self {
         Self { value, after, rise, size, run: after as f64 }
     }
 
-    const fn slope(&self, offset: f64) -> Slope {
-        Slope { value: self.value, offset, after: self.after }
+    /// Itself where `keep`, else the other.
+    #[inline]
+    fn or(self, keep: bool, other: Self) -> Self {
+        Self {
+            value: select_unpredictable(keep, self.value, other.value),
+            after: select_unpredictable(keep, self.after, other.after),
+            rise: select_unpredictable(keep, self.rise, other.rise),
+            size: select_unpredictable(keep, self.size, other.size),
+            run: select_unpredictable(keep, self.run, other.run),
+        }
+    }
+
+    /// Whether the line to its sample, moved by `side`, lies below the line to the other's, moved by `other_side`:
+    /// exactly.
+    #[cold]
+    fn is_below(self, origin: V, side: f64, other: Self, other_side: f64) -> bool {
+        let slope =
+            |edge: Self, offset| Slope { rise: edge.value.exact_rise(origin), offset, after: edge.after };
+        compare(slope(self, side), slope(other, other_side)) == Ordering::Less
     }
 }
 
@@ -145,9 +222,20 @@ impl Edge {
 mod tests {
     use super::*;
 
+    impl Cone<f64> {
+        fn take(&mut self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
+            self.narrow(origin, dev, value, after) == Position::Inside
+        }
+    }
+
+    /// The slope to a value from an origin, with an offset.
+    fn slope(origin: f64, value: f64, offset: f64, after: u64) -> Slope {
+        Slope { rise: value.exact_rise(origin), offset, after }
+    }
+
     #[test]
     fn a_sample_narrows_the_cone_from_both_sides() {
-        let mut cone = Cone::OPEN;
+        let mut cone = Cone::open();
         assert!(cone.take(0.0, 1.0, 0.0, 10));
         // At twice the distance the cone is twice as wide, its edges within.
         assert!(!cone.clone().take(0.0, 1.0, 2.000_000_001, 20));
@@ -160,7 +248,7 @@ mod tests {
 
     #[test]
     fn without_a_deviation_only_what_lies_on_the_line_is_in() {
-        let mut cone = Cone::OPEN;
+        let mut cone = Cone::open();
         for step in 1..1_000_u32 {
             assert!(cone.take(7.0, 0.0, 7.0 + f64::from(step), u64::from(step) * 1_000_000_007));
         }
@@ -189,15 +277,14 @@ mod tests {
             let mut uniform = || (random() >> 11) as f64 / (1_u64 << 53) as f64;
             let (origin, dev, value) = (uniform() * 100.0, uniform(), uniform() * 100.0);
             let (one, other) = ((random() >> 20) + 1, (random() >> 20) + 1);
-            let mut cone = Cone::OPEN;
+            let mut cone = Cone::open();
             assert!(cone.take(origin, dev, value, one));
             let scale = other as f64 / one as f64;
             for (side, first) in [(-1.0, cone.low), (1.0, cone.high)] {
-                let edge = first.slope(side * dev);
+                let edge = slope(origin, first.value, side * dev, first.after);
                 let on_edge = origin + (value + side * dev - origin) * scale;
                 for near in around(on_edge) {
-                    let line = Slope { value: near, offset: 0.0, after: other };
-                    let order = compare(origin, line, edge);
+                    let order = compare(slope(origin, near, 0.0, other), edge);
                     let is_in = if side < 0.0 { order != Ordering::Less } else { order != Ordering::Greater };
                     assert_eq!(cone.clone().take(origin, dev, near, other), is_in, "{origin} {dev} {value}");
                     in_and_out[usize::from(is_in)] += 1;
@@ -208,8 +295,7 @@ mod tests {
                     if !narrowed.take(origin, dev, near, other) {
                         continue;
                     }
-                    let order =
-                        compare(origin, Slope { value: near, offset: side * dev, after: other }, edge);
+                    let order = compare(slope(origin, near, side * dev, other), edge);
                     let [low, high] = narrowed.edges().unwrap();
                     let (kept, tighter) =
                         if side < 0.0 { (low, Ordering::Greater) } else { (high, Ordering::Less) };
@@ -227,22 +313,22 @@ mod tests {
     #[test]
     fn what_is_no_number_or_too_far_is_out() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, -2e270] {
-            assert!(!Cone::OPEN.clone().take(0.0, 1.0, value, 1), "{value}");
-            assert!(!Cone::OPEN.clone().take(value, 1.0, 0.0, 1), "{value}");
+            assert!(!Cone::<f64>::open().take(0.0, 1.0, value, 1), "{value}");
+            assert!(!Cone::<f64>::open().take(value, 1.0, 0.0, 1), "{value}");
         }
-        assert!(Cone::OPEN.clone().take(0.0, 0.0, 9e269, i64::MAX.cast_unsigned()));
-        assert!(!Cone::OPEN.clone().take(0.0, 0.0, 9e269, 1 << 63));
+        assert!(Cone::<f64>::open().take(0.0, 0.0, 9e269, i64::MAX.cast_unsigned()));
+        assert!(!Cone::<f64>::open().take(0.0, 0.0, 9e269, 1 << 63));
         assert!(Cone::first(0.0, 0.0, 9e269, u64::MAX).is_some());
     }
 
     #[test]
     fn the_widest_is_still_a_line() {
-        let mut cone = Cone::OPEN;
+        let mut cone = Cone::open();
         assert!(cone.take(0.0, 0.0, WIDEST, 1));
         assert_eq!(Cone::first(0.0, 0.0, WIDEST, 1), Some(cone));
         assert_eq!(Cone::of(0.0, 0.0, (WIDEST, 1), (WIDEST, 1)), Some(cone));
         let too_wide = WIDEST.next_up();
-        assert!(!Cone::OPEN.clone().take(0.0, 0.0, too_wide, 1));
+        assert!(!Cone::<f64>::open().take(0.0, 0.0, too_wide, 1));
         assert!(Cone::first(0.0, 0.0, too_wide, 1).is_none());
         assert!(Cone::of(0.0, 0.0, (too_wide, 1), (too_wide, 1)).is_none());
         assert!(Cone::of(0.0, 1.0, (0.0, 0), (0.0, 1)).is_none());
@@ -266,9 +352,9 @@ mod tests {
             let after = 1 + (uniform() * 1e3) as u64;
             for side in [-1.0, 1.0] {
                 let value = origin - side * dev;
-                let edge = Slope { value, offset: side * dev, after };
+                let edge = slope(origin, value, side * dev, after);
                 for cone in [Cone::first(origin, dev, value, after).unwrap(), {
-                    let mut cone = Cone::OPEN;
+                    let mut cone = Cone::open();
                     assert!(cone.take(origin, dev, value, after));
                     cone
                 }] {
@@ -276,8 +362,7 @@ mod tests {
                         let later = after * times;
                         let on_edge = origin + ((value - origin) + side * dev) * times as f64;
                         for near in around(on_edge) {
-                            let order =
-                                compare(origin, Slope { value: near, offset: 0.0, after: later }, edge);
+                            let order = compare(slope(origin, near, 0.0, later), edge);
                             let is_in =
                                 if side < 0.0 { order != Ordering::Less } else { order != Ordering::Greater };
                             assert_eq!(

@@ -6,32 +6,35 @@
 
 use std::cmp::Ordering;
 
-/// A rise over a run from the same origin: `value − origin + offset` over `after`.
+use crate::deadband::sample::two_sum;
+
+/// A rise over a run: the sum of `rise` and `offset` over `after`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slope {
-    pub(super) value: f64,
+    /// The difference of two values, without rounding.
+    pub(super) rise: [f64; 2],
     pub(super) offset: f64,
     /// Above zero.
     pub(super) after: u64,
 }
 
-/// Compares the slopes of `one` and `other` from `origin`. The values may be at most 1e271 apart, so that nothing
-/// overflows.
+/// Compares two slopes. Rises and offsets may be up to 1e271, so that nothing overflows.
 #[cold]
-pub(super) fn compare(origin: f64, one: Slope, other: Slope) -> Ordering {
+pub(super) fn compare(one: Slope, other: Slope) -> Ordering {
     let mut difference = Sum::default();
-    for term in one.rise(origin) {
+    for term in one.terms() {
         difference.add_product(term, other.after);
     }
-    for term in other.rise(origin) {
+    for term in other.terms() {
         difference.add_product(-term, one.after);
     }
     difference.sign()
 }
 
 impl Slope {
-    fn rise(self, origin: f64) -> [f64; 3] {
-        let (rise, lost) = two_sum(self.value, -origin);
+    /// The whole rise, as terms that do not overlap.
+    fn terms(self) -> [f64; 3] {
+        let [rise, lost] = self.rise;
         let (low, lowest) = two_sum(lost, self.offset);
         let (high, middle) = two_sum(rise, low);
         [lowest, middle, high]
@@ -90,14 +93,6 @@ impl Sum {
         let largest = self.len.checked_sub(1).and_then(|at| self.terms.get(at));
         largest.map_or(Ordering::Equal, |largest| largest.total_cmp(&0.0))
     }
-}
-
-/// `a + b` rounded, and what that lost (Knuth).
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let of_b = sum - a;
-    let of_a = sum - of_b;
-    (sum, (a - of_a) + (b - of_b))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 use serde::{Deserialize, Serialize};
 
-use crate::deadband::sample::Sample;
+use crate::deadband::sample::{Number, Sample};
 
 /// A sample that is kept, and why.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Report {
+pub struct Report<V = f64> {
     /// The sample as it came in.
-    pub sample: Sample,
+    pub sample: Sample<V>,
     /// Why it is kept.
     pub reason: Reason,
 }
@@ -31,55 +31,9 @@ pub enum Reason {
     NotFinite,
     /// It is the last before a break in quality or finiteness, or before a flush.
     Last,
-    /// It is out of time order, and stands apart from the line.
+    /// It is out of time order, and no part of the line.
     Order,
 }
-
-/// What one sample caused to be kept: an iterator over at most two.
-#[derive(Clone, Debug, PartialEq)]
-#[must_use = "what is kept is handed out once"]
-pub struct Reports {
-    next: Option<Report>,
-    last: Option<Report>,
-}
-
-impl Reports {
-    pub(super) const NONE: Self = Self { next: None, last: None };
-
-    pub(super) const fn one(report: Report) -> Self {
-        Self { next: Some(report), last: None }
-    }
-
-    pub(super) fn two(first: Option<Report>, second: Option<Report>) -> Self {
-        match first {
-            Some(_) => Self { next: first, last: second },
-            None => Self { next: second, last: None },
-        }
-    }
-}
-
-impl Iterator for Reports {
-    type Item = Report;
-
-    #[inline]
-    fn next(&mut self) -> Option<Report> {
-        let report = self.next.take();
-        if report.is_some() {
-            self.next = self.last.take();
-        }
-        report
-    }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = usize::from(self.next.is_some()) + usize::from(self.last.is_some());
-        (len, Some(len))
-    }
-}
-
-impl ExactSizeIterator for Reports {}
-
-impl std::iter::FusedIterator for Reports {}
 
 /// What became of the samples. They hold at the largest `u64`, which no tag reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,10 +47,14 @@ pub struct Counts {
     pub unbounded: u64,
     /// Dropped as out of time order, by [`Order::Drop`](crate::deadband::filter::Order::Drop).
     pub out_of_order: u64,
+    /// Dropped as [duplicates](crate::deadband::filter::Order): equal to the newest sample or to the last that was kept.
+    pub duplicates: u64,
+    /// The latest, which are neither kept nor dropped yet: at most [`look_ahead`](super::Settings::look_ahead).
+    pub pending: u64,
 }
 
 impl Counts {
-    pub(super) fn keep(&mut self, sample: Sample, reason: Reason) -> Report {
+    pub(super) fn keep<V: Number>(&mut self, sample: Sample<V>, reason: Reason) -> Report<V> {
         self.kept = self.kept.saturating_add(1);
         Report { sample, reason }
     }

@@ -18,7 +18,11 @@ pub struct Settings {
     pub min_interval: TimeDelta,
     /// What is drawn between kept samples.
     pub mode: Mode,
-    /// What becomes of samples out of time order. They take no part in any line.
+    /// How many samples a kept one may wait for those after it, from 1 to [`MOST_AHEAD`](Self::MOST_AHEAD). The more,
+    /// the fewer are kept. With [`Mode::Step`] nothing waits.
+    pub look_ahead: u16,
+    /// What becomes of samples out of time order. They take no part in any line. A duplicate equals the newest sample,
+    /// or the last that was kept, in time, value and quality.
     pub order: Order,
     /// A sample further ahead of its reception than this has a wrong clock, and is out of time order. At least
     /// zero, at most 292 years. Only [`push_received`](super::SwingingDoor::push_received) knows the reception.
@@ -26,7 +30,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Lines within `deviation` of each dropped sample, of any length, and samples out of time order pass.
+    /// The longest [`look_ahead`](Self::look_ahead).
+    pub const MOST_AHEAD: u16 = 4_096;
+
+    /// Lines within `deviation` of each dropped sample, of any length. Late samples pass, and duplicates do not.
     #[must_use]
     pub const fn new(deviation: f64) -> Self {
         Self {
@@ -34,7 +41,8 @@ impl Settings {
             max_interval: None,
             min_interval: TimeDelta::zero(),
             mode: Mode::Linear,
-            order: Order::Pass,
+            look_ahead: 64,
+            order: Order::DropDuplicates,
             ahead: None,
         }
     }
@@ -55,6 +63,12 @@ impl Settings {
     #[must_use]
     pub const fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
+    }
+
+    /// The same with [`look_ahead`](Self::look_ahead) set.
+    #[must_use]
+    pub const fn with_look_ahead(self, samples: u16) -> Self {
+        Self { look_ahead: samples, ..self }
     }
 
     /// The same with [`order`](Self::order) set.
@@ -89,14 +103,28 @@ impl Settings {
             None => u64::MAX,
             Some(given) => nanos(given).ok_or(SettingsError::Ahead { ahead: given })?,
         };
-        Ok(Checked { max_interval, min_interval, ahead })
+        let look_ahead = self.look_ahead;
+        if !(1..=Self::MOST_AHEAD).contains(&look_ahead) {
+            return Err(SettingsError::LookAhead { look_ahead });
+        }
+        let (mode, order, look_ahead) = (self.mode, self.order, look_ahead.into());
+        Ok(Checked { deviation, max_interval, min_interval, ahead, mode, order, look_ahead })
     }
 }
 
+/// Settings that are proven to make sense.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Checked {
+    pub(super) deviation: f64,
+    /// In nanoseconds; `u64::MAX` where there is none.
     pub(super) max_interval: u64,
+    /// In nanoseconds.
     pub(super) min_interval: u64,
+    /// In nanoseconds; `u64::MAX` where there is no limit.
     pub(super) ahead: u64,
+    pub(super) mode: Mode,
+    pub(super) order: Order,
+    pub(super) look_ahead: u64,
 }
 
 /// What is drawn between kept samples.
@@ -134,6 +162,12 @@ pub enum SettingsError {
     MinInterval {
         /// What was given.
         min_interval: TimeDelta,
+    },
+    /// The look-ahead is zero or too long.
+    #[error("`look_ahead` is {look_ahead}: give 1 to {} samples", Settings::MOST_AHEAD)]
+    LookAhead {
+        /// What was given.
+        look_ahead: u16,
     },
     /// The limit ahead of the reception is negative or too long.
     #[error("an `ahead` of {ahead} is no limit: give a length from zero up to 292 years")]

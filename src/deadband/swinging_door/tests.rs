@@ -14,12 +14,13 @@ fn kept(settings: &Settings, samples: &[Sample]) -> Vec<(i64, f64, Reason)> {
     let mut door = SwingingDoor::new(settings).unwrap();
     let mut all = Vec::new();
     for sample in samples {
-        all.extend(door.push(*sample).unwrap());
+        door.observe(*sample, |report| all.push(report)).unwrap();
     }
-    all.extend(door.flush());
+    door.flush(|report| all.push(report));
     let counts = door.counts();
     assert_eq!(counts.kept, all.len() as u64);
-    assert_eq!(counts.kept + counts.dropped + counts.unbounded + counts.out_of_order, samples.len() as u64);
+    let dropped = counts.dropped + counts.unbounded + counts.out_of_order + counts.duplicates;
+    assert_eq!((counts.kept + dropped, counts.pending), (samples.len() as u64, 0));
     all.iter().map(|report| (report.sample.at / SECOND, report.sample.value, report.reason)).collect()
 }
 
@@ -148,12 +149,40 @@ fn late_samples_are_treated_as_was_chosen() {
     let dropping = settings.clone().with_order(Order::Drop);
     assert_eq!(kept(&dropping, &samples), [(5, 1.0, Reason::First), (6, 1.0, Reason::Last)]);
     let mut door = SwingingDoor::new(&settings.with_order(Order::Refuse)).unwrap();
-    assert_eq!(door.push(samples[0]).unwrap().len(), 1);
+    door.observe(samples[0], |_| {}).unwrap();
     let before = door.clone();
-    let error = door.push(samples[1]).unwrap_err();
+    let error = door.observe(samples[1], |_| {}).unwrap_err();
     assert_eq!(error, OrderError { at: 5 * SECOND, against: 5 * SECOND, disorder: Disorder::Duplicate });
-    assert_eq!(door.push(samples[2]).unwrap_err().disorder, Disorder::Late);
+    assert_eq!(door.observe(samples[2], |_| {}).unwrap_err().disorder, Disorder::Late);
     assert_eq!(door, before);
+}
+
+#[test]
+fn an_equal_sample_of_the_same_time_is_a_duplicate() {
+    let bad = |sample: Sample| sample.with_quality(Quality::BAD);
+    for mode in [Mode::Linear, Mode::Step] {
+        let mut door = SwingingDoor::new(&Settings::new(1.0).with_mode(mode)).unwrap();
+        for (sample, kept, duplicates) in [
+            (at(5, 1.0), 1, 0),
+            (at(5, 1.0), 1, 1),
+            (at(6, 1.5), 1, 1),
+            (at(6, 1.5), 1, 2),
+            // The last that was kept.
+            (at(5, 1.0), 1, 3),
+            (at(6, 1.25), 2, 3),
+            (bad(at(6, 1.5)), 3, 3),
+            (at(4, 1.0), 4, 3),
+            (at(6, f64::NAN), 5, 3),
+        ] {
+            door.observe(sample, |_| {}).unwrap();
+            assert_eq!((door.counts().kept, door.counts().duplicates), (kept, duplicates), "{sample:?}");
+        }
+        let mut nan = SwingingDoor::new(&Settings::new(1.0).with_mode(mode)).unwrap();
+        for _ in 0..2 {
+            nan.observe(at(5, f64::NAN), |_| {}).unwrap();
+        }
+        assert_eq!(nan.counts().duplicates, 1);
+    }
 }
 
 #[test]
@@ -163,21 +192,22 @@ fn a_clock_that_runs_ahead_does_not_make_the_rest_late() {
         let mut door = SwingingDoor::new(&settings.clone().with_order(order)).unwrap();
         let mut count = 0;
         for (second, received) in [(0, 0), (900, 1), (2, 2), (3, 3)] {
-            count += door.push_received(at(second, 1.0), received * SECOND).unwrap().len();
+            door.observe_received(at(second, 1.0), received * SECOND, |_| count += 1).unwrap();
         }
         assert_eq!((count, door.counts().out_of_order), (kept, dropped), "{order:?}");
         assert_eq!(door.newest(), Some(at(3, 1.0)));
         // Ten ahead is allowed.
-        assert_eq!(door.push_received(at(14, 1.0), 4 * SECOND).unwrap().len(), 0);
+        door.observe_received(at(14, 1.0), 4 * SECOND, |_| panic!("it is held")).unwrap();
         assert_eq!(door.newest(), Some(at(14, 1.0)));
     }
     let mut door = SwingingDoor::new(&settings.clone().with_order(Order::Refuse)).unwrap();
-    let error = door.push_received(at(900, 1.0), 0).unwrap_err();
+    let error = door.observe_received(at(900, 1.0), 0, |_| {}).unwrap_err();
     assert_eq!((error.against, error.disorder), (0, Disorder::Ahead));
     // Nobody tells when it was received.
-    assert_eq!(door.push(at(900, 1.0)).unwrap().len(), 1);
+    door.observe(at(900, 1.0), |_| {}).unwrap();
+    assert_eq!(door.counts().kept, 1);
     for ahead in [TimeDelta::seconds(-1), TimeDelta::MAX] {
-        let error = SwingingDoor::new(&settings.clone().with_ahead(ahead)).unwrap_err();
+        let error = SwingingDoor::<f64>::new(&settings.clone().with_ahead(ahead)).unwrap_err();
         assert!(error.to_string().contains("`ahead`"), "{error}");
     }
 }
@@ -201,21 +231,28 @@ fn the_ends_of_time_and_of_the_floats_are_no_trouble() {
 fn settings_that_cannot_be_are_named() {
     let settings = Settings::new(1.0);
     for deviation in [-1.0, f64::NAN, f64::INFINITY, 1.1e270] {
-        let error = SwingingDoor::new(&Settings::new(deviation)).unwrap_err();
+        let error = SwingingDoor::<f64>::new(&Settings::new(deviation)).unwrap_err();
         assert!(error.to_string().contains("`deviation`"), "{error}");
     }
     for longest in [TimeDelta::zero(), TimeDelta::seconds(-1), TimeDelta::MAX] {
-        let error = SwingingDoor::new(&settings.clone().with_max_interval(longest)).unwrap_err();
+        let error = SwingingDoor::<f64>::new(&settings.clone().with_max_interval(longest)).unwrap_err();
         assert!(error.to_string().contains("`max_interval`"), "{error}");
     }
+    for look_ahead in [0, Settings::MOST_AHEAD + 1] {
+        let error = SwingingDoor::<f64>::new(&settings.clone().with_look_ahead(look_ahead)).unwrap_err();
+        assert_eq!(error.to_string(), format!("`look_ahead` is {look_ahead}: give 1 to 4096 samples"));
+    }
+    for look_ahead in [1, Settings::MOST_AHEAD] {
+        assert!(SwingingDoor::<f64>::new(&settings.clone().with_look_ahead(look_ahead)).is_ok());
+    }
     let limited = settings.clone().with_max_interval(TimeDelta::seconds(5));
-    assert!(SwingingDoor::new(&limited.clone().with_min_interval(TimeDelta::seconds(5))).is_ok());
+    assert!(SwingingDoor::<f64>::new(&limited.clone().with_min_interval(TimeDelta::seconds(5))).is_ok());
     for (settings, shortest) in [
         (&limited, TimeDelta::nanoseconds(5_000_000_001)),
         (&settings, TimeDelta::nanoseconds(-1)),
         (&settings, TimeDelta::MAX),
     ] {
-        let error = SwingingDoor::new(&settings.clone().with_min_interval(shortest)).unwrap_err();
+        let error = SwingingDoor::<f64>::new(&settings.clone().with_min_interval(shortest)).unwrap_err();
         assert!(error.to_string().contains("`min_interval`"), "{error}");
     }
 }

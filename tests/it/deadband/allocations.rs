@@ -19,7 +19,7 @@ fn no_sample_of_a_filter_allocates() {
         for at in 0..10_000_i64 {
             let value = if at % 97 == 0 { f64::NAN } else { (at as f64 / 10.0).sin() };
             let quality = if at % 89 == 0 { Quality::BAD } else { Quality::GOOD };
-            filter.step(Sample::new(at, value).with_quality(quality), |_| reported += 1).unwrap();
+            filter.observe(Sample::new(at, value).with_quality(quality), |_| reported += 1).unwrap();
             filter.poll(at, |_| reported += 1);
         }
     });
@@ -33,7 +33,7 @@ fn no_scan_of_a_bank_allocates() {
     let mut bank = FilterBank::<f64>::new(settings).unwrap();
     for tag in 0..1_000 {
         let percent = if tag % 10 == 0 { 5.0 } else { 0.0 };
-        bank.push(Extent::PercentOfLast { percent, floor: 0.1 }).unwrap();
+        bank.add_tag(Extent::PercentOfLast { percent, floor: 0.1 }).unwrap();
     }
     let mut values = vec![0.0; 1_000];
     let mut qualities = vec![Quality::GOOD; 1_000];

@@ -1,13 +1,14 @@
 use chrono::TimeDelta;
 use iot_runbook::deadband::batch::{FilterBank, ScanError};
 use iot_runbook::deadband::filter::{
-    Band, Extent, Filter, Order, Reason, Rule, Saved, Settings, StateError, Suppression, Verdict,
+    Band, Extent, Filter, Order, Reason, RestoreError, Rule, Saved, Settings, Suppression, Verdict,
 };
 use iot_runbook::deadband::profile::{Profile, Trigger};
 use iot_runbook::deadband::sample::{Number, Quality, Sample};
 use proptest::prelude::*;
 use std::sync::Arc;
 
+use super::filter::filter;
 use super::streams;
 
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl<V: Number> Both<V> {
         let mut bank = FilterBank::new(settings.clone()).unwrap();
         let filters = (0..tags).map(|tag| {
             let band = bands[tag % bands.len()];
-            assert_eq!(bank.push(band).unwrap(), tag);
+            assert_eq!(bank.add_tag(band).unwrap(), tag);
             let mut settings = settings.clone();
             settings.band = band;
             Filter::new(Arc::new(Rule::new(settings).unwrap()))
@@ -81,7 +82,7 @@ impl<V: Number> Both<V> {
         for (position, tag) in tags.iter().enumerate() {
             let quality = if scan.with_quality { qualities[position] } else { Quality::GOOD };
             let sample = Sample::new(self.clock, values[position]).with_quality(quality);
-            let verdict = self.filters[*tag as usize].step(sample, |_| {}).unwrap();
+            let verdict = self.filters[*tag as usize].observe(sample, |_| {}).unwrap();
             if let Verdict::Reported(reason) = verdict {
                 expected.push(position);
                 // A gap lies between two scans, for a bank.
@@ -120,9 +121,9 @@ impl<V: Number> Both<V> {
         self.clock += 1_000_000;
         self.scan(scan, of)?;
         self.clock = before + 1;
-        self.bank.turn_back(self.clock);
+        self.bank.accept_clock(self.clock);
         for filter in &mut self.filters {
-            filter.turn_back(self.clock, |_| unreachable!("nothing is held"));
+            filter.accept_clock(self.clock, |_| unreachable!("nothing is held"));
         }
         Ok(())
     }
@@ -209,7 +210,7 @@ impl<V: Number> Both<V> {
 fn bank(order: Order, tags: usize) -> FilterBank {
     let mut bank = FilterBank::new(Settings::new(Band::None).with_order(order)).unwrap();
     for _ in 0..tags {
-        bank.push(Extent::Absolute(1.0)).unwrap();
+        bank.add_tag(Extent::Absolute(1.0)).unwrap();
     }
     bank
 }
@@ -238,22 +239,54 @@ fn a_scan_out_of_order_passes_or_goes_as_a_whole_and_moves_nothing() {
     assert_eq!(refusing.scan(11, &values).unwrap().len(), 70);
 }
 
+/// Of each value that comes again, with another quality, or with another value, what a filter says.
+#[test]
+fn a_scan_of_the_same_moment_drops_duplicates_only() {
+    let mut bank = bank(Order::DropDuplicates, 70);
+    let mut filters = vec![filter::<f64>(Settings::new(Extent::Absolute(1.0))); 70];
+    let first: Vec<_> = (0..70).map(f64::from).collect();
+    // 64 is within the band, 65 on its edge, 66 outside, and 67 is bad.
+    let (mut values, mut qualities) = (first.clone(), vec![Quality::GOOD; 70]);
+    (values[64], values[65], values[66], qualities[67]) = (64.5, 66.0, 67.5, Quality::BAD);
+    bank.scan(10, &first).unwrap();
+    for (filter, value) in filters.iter_mut().zip(first) {
+        filter.observe(Sample::new(10, value), |_| {}).unwrap();
+    }
+    for (at, expected) in [(10, vec![66, 67]), (9, (0..70).collect())] {
+        let passed = bank.scan_with_quality(at, &values, &qualities).unwrap();
+        assert_eq!(passed.iter().collect::<Vec<_>>(), expected);
+        for (position, filter) in filters.iter_mut().enumerate() {
+            let sample = Sample::new(at, values[position]).with_quality(qualities[position]);
+            let verdict = filter.observe(sample, |_| {}).unwrap();
+            let reason = passed.reason(position);
+            assert_eq!(
+                verdict,
+                reason.map_or(Verdict::Suppressed(Suppression::Duplicate), Verdict::Reported)
+            );
+        }
+    }
+    let counts = bank.counts();
+    assert_eq!((counts.suppressed(Suppression::Duplicate), counts.reported(Reason::Order)), (68, 72));
+    // An older sparse scan: that of a tag alone.
+    assert_eq!(bank.scan_some(9, &[3], &[3.0]).unwrap().reason(0), Some(Reason::Order));
+}
+
 #[test]
 fn after_a_clock_ran_ahead_a_bank_can_be_turned_back() {
     let settings =
         Settings::new(Band::None).with_max_interval(TimeDelta::nanoseconds(10)).with_order(Order::Drop);
     let mut bank = FilterBank::<f64>::new(settings).unwrap();
     for _ in 0..2 {
-        bank.push(Extent::Absolute(1.0)).unwrap();
+        bank.add_tag(Extent::Absolute(1.0)).unwrap();
     }
-    bank.turn_back(5);
+    bank.accept_clock(5);
     bank.scan(0, &[0.0; 2]).unwrap();
     bank.scan_some(i64::MAX, &[1], &[9.0]).unwrap();
     assert!(bank.scan(4, &[5.0; 2]).unwrap().is_empty());
-    bank.turn_back(4);
+    bank.accept_clock(4);
     assert_eq!(bank.state(1).unwrap().last_report(), Some(Sample::new(4, 9.0)));
     // Not later than the last, nor a change.
-    bank.turn_back(6);
+    bank.accept_clock(6);
     assert!(bank.scan(4, &[5.0; 2]).unwrap().is_empty());
     assert_eq!(bank.counts().out_of_order(), 4);
     // The other was reported at zero, and is due first.
@@ -266,12 +299,12 @@ fn after_a_clock_ran_ahead_a_bank_can_be_turned_back() {
 fn a_server_of_opc_ua_does_not_look_at_the_time() {
     let settings = Settings::new(Band::None).with_profile(Profile::OpcUa(Trigger::StatusValue));
     let mut bank = FilterBank::<f64>::new(settings).unwrap();
-    bank.push(Extent::Absolute(1.0)).unwrap();
+    bank.add_tag(Extent::Absolute(1.0)).unwrap();
     assert_eq!(bank.scan(10, &[0.0]).unwrap().len(), 1);
     assert_eq!(bank.scan(9, &[1.0]).unwrap().len(), 0);
     assert_eq!(bank.scan(9, &[1.5]).unwrap().reason(0), Some(Reason::Value));
     assert_eq!(bank.last(), [1.5]);
-    assert!(bank.push(Extent::PercentOfLast { percent: 1.0, floor: 0.0 }).is_err());
+    assert!(bank.add_tag(Extent::PercentOfLast { percent: 1.0, floor: 0.0 }).is_err());
 }
 
 #[test]
@@ -294,7 +327,7 @@ fn a_wrong_scan_is_an_error_and_changes_nothing() {
     let saved = bank.save(2).unwrap();
     assert!(bank.save(3).is_none());
     let error = bank.restore(3, &saved).unwrap_err();
-    assert_eq!(error.to_string(), "the bank has 3 tags, and none of number 3: push it first");
+    assert_eq!(error.to_string(), "the bank has 3 tags, and no tag 3: add it with `add_tag`");
 }
 
 #[test]
@@ -326,7 +359,7 @@ fn a_gap_is_longer_than_the_longest_interval() {
     let settings = Settings::new(Extent::Absolute(1.0)).with_max_interval(TimeDelta::nanoseconds(10));
     for (at, reason) in [(10, Reason::Heartbeat), (11, Reason::Gap)] {
         let mut bank = FilterBank::<f64>::new(settings.clone()).unwrap();
-        bank.push(Extent::Absolute(1.0)).unwrap();
+        bank.add_tag(Extent::Absolute(1.0)).unwrap();
         bank.scan(0, &[5.0]).unwrap();
         assert_eq!(bank.scan(at, &[5.0]).unwrap().reason(0), Some(reason), "{at}");
     }
@@ -337,7 +370,7 @@ fn a_restored_bank_knows_when_its_last_scan_was() {
     let settings = Settings::new(Extent::Absolute(1.0)).with_order(Order::Refuse);
     let new = || {
         let mut bank = FilterBank::<f64>::new(settings.clone()).unwrap();
-        bank.push(Extent::Absolute(1.0)).unwrap();
+        bank.add_tag(Extent::Absolute(1.0)).unwrap();
         bank
     };
     let mut saved = new();
@@ -352,12 +385,12 @@ fn a_restored_bank_knows_when_its_last_scan_was() {
 fn a_state_of_other_semantics_or_with_samples_held_is_refused() {
     let under = |profile| Settings::new(Extent::Absolute(1.0)).with_profile(profile);
     let mut bank = FilterBank::<f64>::new(under(Profile::Exact)).unwrap();
-    bank.push(Extent::Absolute(1.0)).unwrap();
+    bank.add_tag(Extent::Absolute(1.0)).unwrap();
     bank.scan(1, &[5.0]).unwrap();
     let saved_by = |settings: Settings| {
         let mut filter = Filter::<f64>::new(Arc::new(Rule::new(settings).unwrap()));
         for (at, value) in [(2, 7.0), (3, 7.5), (4, 9.0)] {
-            filter.step(Sample::new(at, value), |_| {}).unwrap();
+            filter.observe(Sample::new(at, value), |_| {}).unwrap();
         }
         filter.save()
     };
@@ -373,16 +406,16 @@ fn a_state_of_other_semantics_or_with_samples_held_is_refused() {
     let mut with_previous =
         Filter::<f64>::new(Arc::new(Rule::new(under(Profile::Exact).with_previous()).unwrap()));
     for at in 2..4 {
-        with_previous.step(Sample::new(at, 7.0), |_| {}).unwrap();
+        with_previous.observe(Sample::new(at, 7.0), |_| {}).unwrap();
     }
     let error = bank.restore(0, &with_previous.save()).unwrap_err();
-    assert_eq!(error, StateError::Bank { field: "hold.previous" });
+    assert_eq!(error, RestoreError::Bank { field: "hold.previous" });
     // Nothing has changed.
     assert_eq!(bank.state(0).unwrap().last_report(), Some(Sample::new(1, 5.0)));
     // To the filter of one tag and back.
     let mut filter =
         Filter::restore(Arc::new(Rule::new(under(Profile::Exact)).unwrap()), &bank.save(0).unwrap()).unwrap();
-    filter.step(Sample::new(9, 8.0), |_| {}).unwrap();
+    filter.observe(Sample::new(9, 8.0), |_| {}).unwrap();
     bank.restore(0, &filter.save()).unwrap();
     assert_eq!(bank.last(), [8.0]);
     assert!(bank.scan(9, &[0.0]).unwrap().reason(0) == Some(Reason::Order));

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use iot_runbook::deadband::filter::{
-    Band, ConfigError, Disorder, Extent, Filter, Hold, Order, Reason, Report, Rule, Settings, State,
+    Band, Disorder, Extent, Filter, Hold, Order, Reason, Report, Rule, Settings, SettingsError, State,
     Suppression, Verdict,
 };
 use iot_runbook::deadband::sample::{Number, Quality, Sample};
@@ -24,7 +24,7 @@ fn run(settings: Settings, samples: impl IntoIterator<Item = Sample>) -> Vec<(i6
     let mut filter = filter(settings);
     let mut out = vec![];
     for sample in samples {
-        filter.step(sample, |report| out.push((report.sample.at, report.reason))).unwrap();
+        filter.observe(sample, |report| out.push((report.sample.at, report.reason))).unwrap();
     }
     out
 }
@@ -48,10 +48,10 @@ proptest! {
         for (position, (sample, received)) in samples.into_iter().enumerate() {
             let mut out = vec![];
             let verdict = match received {
-                Some(received) => filter.step_received(sample, received, |report| out.push(report)),
-                None => filter.step(sample, |report| out.push(report)),
+                Some(received) => filter.observe_received(sample, received, |report| out.push(report)),
+                None => filter.observe(sample, |report| out.push(report)),
             };
-            let expected = model.step(sample, received);
+            let expected = model.observe(sample, received);
             prop_assert_eq!(verdict.is_err(), expected.is_none());
             prop_assert_eq!(shown(&out), shown(&expected.unwrap_or_default()));
             if let Ok(Verdict::Reported(reason)) = verdict {
@@ -78,7 +78,7 @@ proptest! {
         let mut left: Vec<String> = samples.iter().map(|(sample, _)| format!("{sample:?}")).collect();
         let mut out = vec![];
         for (sample, _) in samples {
-            let _ = filter.step(sample, |report| out.push(report.sample));
+            let _ = filter.observe(sample, |report| out.push(report.sample));
         }
         filter.flush(|report| out.push(report.sample));
         prop_assert_eq!(filter.counts().all_reported(), out.len() as u64);
@@ -94,7 +94,7 @@ proptest! {
         let mut filter = filter(Settings::new(band));
         let mut last = None;
         for sample in samples {
-            filter.step(sample, |report| last = Some(report.sample.value)).unwrap();
+            filter.observe(sample, |report| last = Some(report.sample.value)).unwrap();
             let last = last.unwrap();
             prop_assert!(!super::exact::exceeds(sample.value, last, width(band, last)));
         }
@@ -107,7 +107,7 @@ proptest! {
         let mut quality = None;
         for (sample, _) in samples {
             let mut out = vec![];
-            let verdict = filter.step(sample, |report| out.push(report));
+            let verdict = filter.observe(sample, |report| out.push(report));
             if let Ok(Verdict::Reported(Reason::Order) | Verdict::Suppressed(Suppression::Order)) | Err(_) = verdict {
                 continue;
             }
@@ -149,7 +149,7 @@ fn the_lowest_the_highest_and_the_last_leave_in_time_order() {
     assert_eq!(run(settings(), samples.iter().copied()), [first, held(3), held(4), held(5)]);
     let mut polled = filter(settings());
     for sample in &samples[..6] {
-        polled.step(*sample, |_| {}).unwrap();
+        polled.observe(*sample, |_| {}).unwrap();
     }
     assert_eq!(polled.due(), Some(10));
     let mut out = vec![];
@@ -214,13 +214,13 @@ fn what_is_out_of_order_moves_nothing() {
     let samples = [(10, 0.0), (5, 9.0), (10, 9.0), (11, 0.5), (12, 9.0)];
     let settings = Settings::new(Extent::Absolute(1.0));
     let (first, value) = ((10, Reason::First), (12, Reason::Value));
-    let pass = run(settings.clone(), at(&samples));
+    let pass = run(settings.clone().with_order(Order::Pass), at(&samples));
     assert_eq!(pass, [first, (5, Reason::Order), (10, Reason::Order), value]);
     assert_eq!(run(settings.clone().with_order(Order::Drop), at(&samples)), [first, value]);
     let mut refusing = filter(settings.with_order(Order::Refuse).with_ahead(TimeDelta::nanoseconds(100)));
     let mut errors = vec![];
     for sample in at(&samples) {
-        errors.extend(refusing.step(sample, |_| {}).err());
+        errors.extend(refusing.observe(sample, |_| {}).err());
     }
     assert_eq!(
         errors.iter().map(|error| error.disorder).collect::<Vec<_>>(),
@@ -230,9 +230,59 @@ fn what_is_out_of_order_moves_nothing() {
         errors[0].to_string(),
         "a sample at 5 ns is older than the newest, at 10 ns: drop it, or set `order` to pass or drop"
     );
-    assert!(refusing.step_received(Sample::new(200, 0.0), 100, |_| {}).is_ok());
-    let error = refusing.step_received(Sample::new(301, 0.0), 200, |_| {}).unwrap_err();
+    assert!(refusing.observe_received(Sample::new(200, 0.0), 100, |_| {}).is_ok());
+    let error = refusing.observe_received(Sample::new(301, 0.0), 200, |_| {}).unwrap_err();
     assert_eq!((error.disorder, error.against), (Disorder::Ahead, 200));
+}
+
+/// A sample of a time that was there already passes only if it adds something.
+#[test]
+fn an_equal_sample_of_the_same_time_is_a_duplicate() {
+    let settings = || Settings::new(Extent::Absolute(1.0));
+    let bad = |sample: Sample| sample.with_quality(Quality::BAD);
+    let duplicate = Verdict::Suppressed(Suppression::Duplicate);
+    let out_of_order = Verdict::Reported(Reason::Order);
+    for (before, sample, verdict) in [
+        // Of the last report, and of a suppressed sample after it.
+        (at(&[(5, 0.0)]), Sample::new(5, 0.0), duplicate),
+        (at(&[(5, 0.0), (6, 0.5)]), Sample::new(6, 0.5), duplicate),
+        (at(&[(5, 0.0), (6, 0.5)]), Sample::new(5, 0.0), duplicate),
+        (at(&[(5, f64::NAN)]), Sample::new(5, f64::NAN), duplicate),
+        (at(&[(5, -0.0)]), Sample::new(5, 0.0), duplicate),
+        // Within the band it would not be reported at any time.
+        (at(&[(5, 0.0)]), Sample::new(5, 1.0), duplicate),
+        // Another value, another quality, and a time of which nothing is known any longer.
+        (at(&[(5, 0.0)]), Sample::new(5, 1.5), out_of_order),
+        (at(&[(5, 0.0)]), Sample::new(5, f64::NAN), out_of_order),
+        (at(&[(5, 0.0)]), bad(Sample::new(5, 0.0)), out_of_order),
+        (at(&[(4, 0.0), (5, 9.0), (6, 9.0)]), Sample::new(4, 0.0), out_of_order),
+        (at(&[(5, 0.0)]), Sample::new(4, 0.0), out_of_order),
+    ] {
+        let mut filter = filter::<f64>(settings());
+        for sample in before {
+            filter.observe(sample, |_| {}).unwrap();
+        }
+        let state = format!("{:?}", filter.state());
+        let mut reported = vec![];
+        assert_eq!(filter.observe(sample, |report| reported.push(report)).unwrap(), verdict, "{sample:?}");
+        assert_eq!(reported.len(), usize::from(verdict == out_of_order));
+        assert_eq!(format!("{:?}", filter.state()), state);
+        let counts = filter.counts();
+        assert_eq!(counts.suppressed(Suppression::Duplicate), u64::from(verdict == duplicate));
+        assert_eq!(counts.out_of_order(), u64::from(verdict == out_of_order));
+    }
+    // Held, and so outside the band.
+    let mut holding = filter::<f64>(settings().with_min_interval(TimeDelta::nanoseconds(50)));
+    for (at, value, verdict) in [
+        (0, 0.0, Verdict::Reported(Reason::First)),
+        (1, 5.0, Verdict::Held),
+        (1, 5.0, duplicate),
+        (1, 6.0, out_of_order),
+        (2, 7.0, Verdict::Held),
+        (1, 5.0, out_of_order),
+    ] {
+        assert_eq!(holding.observe(Sample::new(at, value), |_| {}).unwrap(), verdict, "{at} {value}");
+    }
 }
 
 #[test]
@@ -244,7 +294,7 @@ fn after_a_clock_ran_ahead_nothing_is_lost_and_it_can_be_turned_back() {
     let mut filter = filter::<f64>(settings);
     let mut out = vec![];
     for (at, value) in [(0, 0.0), (900, 0.0), (902, 9.0), (10, 0.0), (11, 0.5), (12, 9.0)] {
-        filter.step(Sample::new(at, value), |report| out.push((report.sample.at, report.reason))).unwrap();
+        filter.observe(Sample::new(at, value), |report| out.push((report.sample.at, report.reason))).unwrap();
     }
     assert_eq!(
         out,
@@ -258,21 +308,15 @@ fn after_a_clock_ran_ahead_nothing_is_lost_and_it_can_be_turned_back() {
     );
     assert_eq!(filter.counts().out_of_order(), 3);
     out.clear();
-    filter.turn_back(902, |_| panic!("902 is the newest"));
-    filter.turn_back(12, |report| out.push((report.sample.at, report.reason)));
+    filter.accept_clock(902, |_| panic!("902 is the newest"));
+    filter.accept_clock(12, |report| out.push((report.sample.at, report.reason)));
     assert_eq!((filter.state().newest(), filter.due()), (Some(12), None));
     for (at, value) in [(12, 9.0), (13, 9.0), (14, 9.5), (18, 20.0), (68, 20.0)] {
-        filter.step(Sample::new(at, value), |report| out.push((report.sample.at, report.reason))).unwrap();
+        filter.observe(Sample::new(at, value), |report| out.push((report.sample.at, report.reason))).unwrap();
     }
     assert_eq!(
         out,
-        [
-            (902, Reason::Held),
-            (12, Reason::Order),
-            (14, Reason::Previous),
-            (18, Reason::Value),
-            (68, Reason::Heartbeat)
-        ]
+        [(902, Reason::Held), (14, Reason::Previous), (18, Reason::Value), (68, Reason::Heartbeat)]
     );
     let saved = serde_json::to_string(&filter.save()).unwrap();
     assert!(Filter::restore(Arc::clone(filter.rule()), &serde_json::from_str(&saved).unwrap()).is_ok());
@@ -285,7 +329,7 @@ fn integers_are_exact_at_the_ends() {
         .into_iter()
         .zip(0..)
         .map(|(value, at)| {
-            matches!(filter.step(Sample::new(at, value), |_| {}).unwrap(), Verdict::Reported(_))
+            matches!(filter.observe(Sample::new(at, value), |_| {}).unwrap(), Verdict::Reported(_))
         });
     assert_eq!(verdicts.collect::<Vec<_>>(), [true, false, true, true, false, true]);
 }
@@ -302,6 +346,21 @@ fn seven_percent_of_a_hundred_is_seven() {
     let huge = Rule::<f64>::new(Settings::new(Extent::PercentOfLast { percent: 50.0, floor: 0.0 })).unwrap();
     assert_eq!(huge.width_at(f64::MAX), f64::MAX / 2.0);
     assert_eq!(huge.width_at(f64::NAN), 0.0);
+}
+
+#[test]
+fn one_line_makes_a_filter_of_each_band() {
+    let width = |filter: Result<Filter, SettingsError>, last| filter.unwrap().rule().width_at(last);
+    assert_eq!(width(Filter::absolute(0.5), 9.0), 0.5);
+    assert_eq!(width(Filter::percent_of_span(1.0, 0.0, 200.0), 9.0), 2.0);
+    assert_eq!(width(Filter::percent_of_last(10.0, 0.5), 90.0), 9.0);
+    assert_eq!(width(Filter::percent_of_last(10.0, 0.5), 0.0), 0.5);
+    let errors = [
+        Filter::<f64>::absolute(-1.0),
+        Filter::percent_of_span(1.0, 2.0, 2.0),
+        Filter::percent_of_last(f64::NAN, 0.0),
+    ];
+    assert!(errors.iter().all(Result::is_err));
 }
 
 #[test]
@@ -335,7 +394,7 @@ fn an_error_names_the_field() {
             "`min_interval` is not shorter than `max_interval`",
         ),
     ] {
-        let error: ConfigError = Rule::<f64>::new(settings).unwrap_err();
+        let error: SettingsError = Rule::<f64>::new(settings).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
 }
@@ -346,17 +405,17 @@ fn at_the_ends_of_time_nothing_wraps() {
     let settings = Settings::new(Extent::Absolute(1.0)).with_min_interval(nanos(10)).with_ahead(nanos(10));
     let mut late = filter::<f64>(settings.clone());
     for (at, value) in [(i64::MAX - 2, 0.0), (i64::MAX - 1, 9.0)] {
-        late.step(Sample::new(at, value), |_| {}).unwrap();
+        late.observe(Sample::new(at, value), |_| {}).unwrap();
     }
     assert_eq!(late.due(), Some(i64::MAX));
     let mut early = filter::<f64>(settings.clone().with_order(Order::Refuse));
     let mut out = vec![];
     for (at, value) in [(i64::MIN, 0.0), (i64::MIN + 1, 9.0), (i64::MAX, 9.0)] {
-        early.step(Sample::new(at, value), |report| out.push(report.sample.at)).unwrap();
+        early.observe(Sample::new(at, value), |report| out.push(report.sample.at)).unwrap();
     }
     assert_eq!(out, [i64::MIN, i64::MIN + 1]);
     let mut fresh = filter::<f64>(settings.with_order(Order::Refuse));
-    let error = fresh.step_received(Sample::new(i64::MAX, 0.0), -10, |_| {}).unwrap_err();
+    let error = fresh.observe_received(Sample::new(i64::MAX, 0.0), -10, |_| {}).unwrap_err();
     assert_eq!(error.disorder, Disorder::Ahead);
 }
 
@@ -366,7 +425,7 @@ fn each_report_is_counted_for_its_reason() {
         Settings::new(Extent::Absolute(1.0)).with_previous().with_max_interval(TimeDelta::nanoseconds(10)),
     );
     for (at, value) in [(0, 0.0), (1, 0.5), (2, 5.0), (3, 5.5), (4, 5.5), (12, 5.5), (40, 5.5), (3, 0.0)] {
-        filter.step(Sample::new(at, value), |_| {}).unwrap();
+        filter.observe(Sample::new(at, value), |_| {}).unwrap();
     }
     let counts = filter.counts();
     for (reason, count) in [
@@ -387,7 +446,7 @@ fn each_report_is_counted_for_its_reason() {
 fn states_may_lie_elsewhere() {
     let rule = Rule::<u8>::new(Settings::new(Extent::Absolute(1.0))).unwrap();
     let (mut state, mut hold) = (State::default(), Hold::default());
-    let verdict = rule.step(&mut state, &mut hold, Sample::new(1, 7), None, &mut |_| {}).unwrap();
+    let verdict = rule.observe(&mut state, &mut hold, Sample::new(1, 7), None, &mut |_| {}).unwrap();
     assert_eq!(verdict, Verdict::Reported(Reason::First));
     assert_eq!((state.last_report(), state.newest()), (Some(Sample::new(1, 7)), Some(1)));
 }

@@ -23,7 +23,7 @@ impl Model {
     }
 
     /// What is reported for it; none where it is refused.
-    pub(super) fn step(&mut self, sample: Sample, received: Option<i64>) -> Option<Vec<Report>> {
+    pub(super) fn observe(&mut self, sample: Sample, received: Option<i64>) -> Option<Vec<Report>> {
         let behind = self.came.iter().any(|before| before.at >= sample.at);
         let ahead = match (received, self.settings.ahead) {
             (Some(received), Some(ahead)) => {
@@ -33,7 +33,8 @@ impl Model {
         };
         if behind || ahead {
             return match self.settings.order {
-                Order::Pass => Some(vec![Report { sample, reason: Reason::Order }]),
+                Order::DropDuplicates if self.is_duplicate(sample) => Some(vec![]),
+                Order::DropDuplicates | Order::Pass => Some(vec![Report { sample, reason: Reason::Order }]),
                 Order::Drop => Some(vec![]),
                 _ => None,
             };
@@ -76,6 +77,15 @@ impl Model {
         self.sent.push(sample);
         out.push(Report { sample, reason });
         Some(out)
+    }
+
+    /// Of the moment of the newest sample or of the last report, and nothing that is not known from it.
+    fn is_duplicate(&self, sample: Sample) -> bool {
+        let Some(last) = self.sent.last() else { return false };
+        let held = self.pending.last();
+        let is_held = held.is_some_and(|held| held.at == sample.at && held.value == sample.value);
+        let is_known = self.came.last().is_some_and(|newest| newest.at == sample.at) || last.at == sample.at;
+        sample.quality == last.quality && (is_held || is_known && !self.moved(last.value, sample.value))
     }
 
     pub(super) fn poll(&mut self, now: i64) -> Vec<Report> {

@@ -17,7 +17,7 @@ fn passes(settings: Settings, values: &[f64]) -> Vec<bool> {
     let mut filter = filter::<f64>(settings);
     let verdicts = values.iter().zip(0..).map(|(value, at)| {
         let mut last = None;
-        let verdict = filter.step(Sample::new(at, *value), |report| last = Some(report.sample)).unwrap();
+        let verdict = filter.observe(Sample::new(at, *value), |report| last = Some(report.sample)).unwrap();
         assert_eq!(matches!(verdict, Verdict::Reported(_)), last.is_some());
         last.is_some()
     });
@@ -114,7 +114,7 @@ fn node_red_may_compare_with_the_last_input_or_a_start_value() {
 fn node_red_tells_what_it_ignores_and_knows_no_quality() {
     let mut filter = filter::<f64>(node(Mode::Deadband, GAP));
     let mut verdict =
-        |value, quality| filter.step(Sample::new(0, value).with_quality(quality), |_| {}).unwrap();
+        |value, quality| filter.observe(Sample::new(0, value).with_quality(quality), |_| {}).unwrap();
     assert_eq!(verdict(NAN, Quality::GOOD), Verdict::Suppressed(Suppression::Ignored));
     assert_eq!(verdict(1.0, Quality::GOOD), Verdict::Reported(Reason::First));
     assert_eq!(verdict(1.0, Quality::BAD), Verdict::Suppressed(Suppression::Band));
@@ -138,7 +138,7 @@ fn telegraf_compares_for_equality_and_goes_by_the_clock() {
         (4, 14, Quality::BAD),
     ] {
         let sample = Sample::new(at, 1.0).with_quality(quality);
-        filter.step_received(sample, received, |report| reports.push((received, report.reason))).unwrap();
+        filter.observe_received(sample, received, |report| reports.push((received, report.reason))).unwrap();
     }
     let expected =
         [(0, Reason::First), (10, Reason::Heartbeat), (11, Reason::Quality), (14, Reason::Heartbeat)];
@@ -151,14 +151,14 @@ fn telegraf_compares_for_equality_and_goes_by_the_clock() {
         (1.0, Quality::GOOD, Reason::Heartbeat),
     ] {
         let mut filter = super::filter::filter::<f64>(dedup());
-        filter.step(Sample::new(0, 1.0), |_| {}).unwrap();
+        filter.observe(Sample::new(0, 1.0), |_| {}).unwrap();
         let sample = Sample::new(i64::MAX, value).with_quality(quality);
-        assert_eq!(filter.step(sample, |_| {}).unwrap(), Verdict::Reported(reason));
+        assert_eq!(filter.observe(sample, |_| {}).unwrap(), Verdict::Reported(reason));
     }
     // Ten minutes unless told otherwise.
     let mut filter = super::filter::filter::<u8>(dedup());
     let minutes =
-        [0, 9, 10].map(|minute| filter.step(Sample::new(minute * 60_000_000_000, 1), |_| {}).unwrap());
+        [0, 9, 10].map(|minute| filter.observe(Sample::new(minute * 60_000_000_000, 1), |_| {}).unwrap());
     assert_eq!(minutes[1..], [Verdict::Suppressed(Suppression::Band), Verdict::Reported(Reason::Heartbeat)]);
 }
 
@@ -172,7 +172,7 @@ fn opc_ua_reports_by_its_trigger() {
     assert_eq!(shown(band(Band::None, Trigger::StatusValueTimestamp), &[0.0, 0.0, 0.0]), "xxx");
     assert_eq!(shown(band(GAP.into(), Trigger::Status), &values), "x........");
     let mut timed = filter::<f64>(band(Band::None, Trigger::StatusValueTimestamp));
-    let verdicts = [5, 5, 6, 6].map(|at| timed.step(Sample::new(at, 0.0), |_| {}).unwrap());
+    let verdicts = [5, 5, 6, 6].map(|at| timed.observe(Sample::new(at, 0.0), |_| {}).unwrap());
     assert_eq!(verdicts.map(|verdict| matches!(verdict, Verdict::Reported(_))), [true, false, true, false]);
     // A whole span is a percentage too.
     let whole = Extent::PercentOfSpan { percent: 100.0, low: 0.0, high: 2.0 };
@@ -182,7 +182,7 @@ fn opc_ua_reports_by_its_trigger() {
         [(5, Quality::GOOD, true), (4, Quality::BAD, true), (6, Quality::BAD, false)]
     {
         let sample = Sample::new(at, 0.0).with_quality(quality);
-        let verdict = filter.step(sample, |_| {}).unwrap();
+        let verdict = filter.observe(sample, |_| {}).unwrap();
         assert_eq!(matches!(verdict, Verdict::Reported(_)), reported);
     }
 }
@@ -194,7 +194,7 @@ fn opc_ua_does_not_look_at_the_order_of_time() {
     let mut reports = vec![];
     for (at, value) in [(10, 0.0), (5, 0.5), (4, 2.0), (10, 2.5)] {
         filter
-            .step(Sample::new(at, value), |report| reports.push((report.sample.at, report.reason)))
+            .observe(Sample::new(at, value), |report| reports.push((report.sample.at, report.reason)))
             .unwrap();
     }
     assert_eq!(reports, [(10, Reason::First), (4, Reason::Value)]);
@@ -221,7 +221,7 @@ fn pi_sends_the_previous_one_and_drops_what_comes_too_soon() {
         [(0, 0.0), (1, 9.0), (2, 0.0), (4, 0.5), (5, 9.0), (8, 8.0), (9, 7.0), (15, 7.0), (29, 7.5)]
     {
         filter
-            .step(Sample::new(at, value), |Report { sample, reason }| reports.push((sample.at, reason)))
+            .observe(Sample::new(at, value), |Report { sample, reason }| reports.push((sample.at, reason)))
             .unwrap();
     }
     let expected = [
@@ -261,15 +261,15 @@ fn pi_does_as_exact_where_nothing_is_stated() {
         ((-1, 9.0, good), Verdict::Reported(Reason::Order)),
     ] {
         let mut filter = filter::<f64>(settings());
-        filter.step(Sample::new(0, 0.0), |_| {}).unwrap();
+        filter.observe(Sample::new(0, 0.0), |_| {}).unwrap();
         let (at, value, quality) = second;
         let sample = Sample::new(at, value).with_quality(quality);
-        assert_eq!(filter.step(sample, |_| {}).unwrap(), verdict, "{second:?}");
+        assert_eq!(filter.observe(sample, |_| {}).unwrap(), verdict, "{second:?}");
     }
     let mut filter = filter::<f64>(settings());
     let verdicts = [0.0, NAN, NAN, INF, INF, 0.0].map(|value| {
         let at = filter.state().newest().map_or(0, |newest| newest + 1);
-        matches!(filter.step(Sample::new(at, value), |_| {}).unwrap(), Verdict::Reported(_))
+        matches!(filter.observe(Sample::new(at, value), |_| {}).unwrap(), Verdict::Reported(_))
     });
     assert_eq!(verdicts, [true, true, false, true, false, true]);
 }

@@ -59,7 +59,7 @@ fn filtered(raw: &[Sample], band: f64) -> Vec<Report> {
     let mut filter = filter::<f64>(Settings::new(Extent::Absolute(band)));
     let mut reported = Vec::new();
     for sample in raw {
-        filter.step(*sample, |report| reported.push(report)).unwrap();
+        filter.observe(*sample, |report| reported.push(report)).unwrap();
     }
     reported
 }

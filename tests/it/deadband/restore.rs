@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use iot_runbook::deadband::filter::{Extent, Filter, Rule, Saved, Settings, StateError};
+use iot_runbook::deadband::filter::{Extent, Filter, RestoreError, Rule, Saved, Settings};
 use iot_runbook::deadband::profile::{Compare, Mode, NodeRed, Profile, Trigger};
 use iot_runbook::deadband::sample::{Quality, Sample};
 use proptest::prelude::*;
@@ -22,8 +22,8 @@ proptest! {
         let mut restarted = Filter::new(Arc::clone(&rule));
         for (sample, _) in samples {
             let (mut expected, mut out) = (vec![], vec![]);
-            let verdict = through.step(sample, |report| expected.push(report));
-            prop_assert_eq!(restarted.step(sample, |report| out.push(report)), verdict);
+            let verdict = through.observe(sample, |report| expected.push(report));
+            prop_assert_eq!(restarted.observe(sample, |report| out.push(report)), verdict);
             prop_assert_eq!(shown(&out), shown(&expected));
             let text = serde_json::to_string(&restarted.save()).unwrap();
             let saved: Saved = serde_json::from_str(&text).unwrap();
@@ -69,7 +69,7 @@ proptest! {
         for (sample, _) in samples {
             let mut moments = vec![];
             let in_order = filter.state().newest().is_none_or(|newest| newest < sample.at);
-            let _ = filter.step(sample, |report| moments.push(report.sample.at));
+            let _ = filter.observe(sample, |report| moments.push(report.sample.at));
             prop_assert!(!in_order || moments.is_sorted(), "{moments:?}");
         }
     }
@@ -82,7 +82,7 @@ fn a_state_under_other_semantics_is_refused() {
     let node = Arc::new(Rule::new(Settings::new(Extent::Absolute(1.0)).with_profile(node)).unwrap());
     let saved = Filter::new(exact).save();
     let error = Filter::restore(node, &saved).unwrap_err();
-    assert!(matches!(error, StateError::Profile { .. }));
+    assert!(matches!(error, RestoreError::Profile { .. }));
     assert!(
         error.to_string().starts_with("the state was saved under the profile exact, version 1"),
         "{error}"
@@ -124,18 +124,18 @@ fn a_state_under_another_setting_of_its_profile_is_refused_by_name() {
             Arc::new(Rule::<f64>::new(settings).unwrap())
         };
         let mut filter = Filter::new(rule(saved));
-        filter.step(Sample::new(0, 0.5), |_| {}).unwrap();
+        filter.observe(Sample::new(0, 0.5), |_| {}).unwrap();
         let text = serde_json::to_string(&filter.save()).unwrap();
         let read: Saved = serde_json::from_str(&text).unwrap();
         assert!(Filter::restore(rule(saved), &read).is_ok(), "{text}");
         let error = Filter::restore(rule(profile), &read).unwrap_err();
-        assert!(matches!(error, StateError::Setting { field: told, .. } if told == field), "{error}");
+        assert!(matches!(error, RestoreError::Setting { field: told, .. } if told == field), "{error}");
         assert!(error.to_string().contains(says), "{error}");
         // One that does not tell its settings is none of this profile.
         let mut bare = serde_json::to_value(filter.save()).unwrap();
         bare.as_object_mut().unwrap().remove("settings");
         let bare: Saved = serde_json::from_value(bare).unwrap();
-        assert!(matches!(Filter::restore(rule(saved), &bare), Err(StateError::Setting { .. })));
+        assert!(matches!(Filter::restore(rule(saved), &bare), Err(RestoreError::Setting { .. })));
     }
 }
 
@@ -146,7 +146,7 @@ fn what_is_held_must_have_come_after_the_report_and_in_order() {
     let rule = Arc::new(Rule::<f64>::new(settings).unwrap());
     let mut filter = Filter::new(Arc::clone(&rule));
     for (at, value) in [(10, 0.0), (11, 0.5), (12, 7.0), (13, 9.0), (14, 5.0), (15, 6.0)] {
-        filter.step(Sample::new(at, value), |_| {}).unwrap();
+        filter.observe(Sample::new(at, value), |_| {}).unwrap();
     }
     let saved = serde_json::to_value(filter.save()).unwrap();
     let restore = |saved| Filter::restore(Arc::clone(&rule), &serde_json::from_value(saved).unwrap());
@@ -170,7 +170,7 @@ fn what_is_held_must_have_come_after_the_report_and_in_order() {
     ] {
         let mut changed: serde_json::Value = saved.clone();
         *changed.pointer_mut(pointer).unwrap() = value;
-        assert_eq!(restore(changed).unwrap_err(), StateError::Field { field }, "{pointer}");
+        assert_eq!(restore(changed).unwrap_err(), RestoreError::Field { field }, "{pointer}");
     }
     // The last may be the lowest or the highest, and one sample all three.
     let mut changed = saved;
@@ -185,12 +185,12 @@ fn a_previous_sample_is_not_sent_where_none_is_wished_any_more() {
     let plain = Settings::new(Extent::Absolute(1.0));
     let mut filter = Filter::new(rule(plain.clone().with_previous()));
     for at in 0..2 {
-        filter.step(Sample::new(at, 0.0), |_| {}).unwrap();
+        filter.observe(Sample::new(at, 0.0), |_| {}).unwrap();
     }
     let mut filter = Filter::restore(rule(plain), &filter.save()).unwrap();
     let mut out = vec![];
     let bad = Sample::new(3, 0.0).with_quality(Quality::BAD);
-    filter.step(bad, |report| out.push(report.sample.at)).unwrap();
+    filter.observe(bad, |report| out.push(report.sample.at)).unwrap();
     assert_eq!(out, [3]);
 }
 
@@ -198,7 +198,7 @@ fn a_previous_sample_is_not_sent_where_none_is_wished_any_more() {
 fn no_text_is_a_state_of_no_number() {
     let rule = Arc::new(Rule::<f64>::new(Settings::new(Extent::Absolute(1.0))).unwrap());
     let mut filter = Filter::new(rule);
-    filter.step(Sample::new(0, f64::NAN), |_| {}).unwrap();
+    filter.observe(Sample::new(0, f64::NAN), |_| {}).unwrap();
     let text = serde_json::to_string(&filter.save()).unwrap();
     assert!(text.contains(r#""last":"NaN""#), "{text}");
     let error = serde_json::from_str::<Saved>(&text.replace("NaN", "much")).unwrap_err();

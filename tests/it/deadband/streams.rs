@@ -41,6 +41,7 @@ pub(super) fn unkind() -> impl Strategy<Value = Vec<(Sample, Option<i64>)>> {
     let step = prop_oneof![
         20 => 1_i64..6,
         2 => -4_i64..1,
+        2 => Just(0_i64),
         1 => 20_i64..60,
         1 => proptest::sample::select(vec![i64::MAX, i64::MIN, 1 << 40]),
     ];
@@ -81,7 +82,8 @@ pub(super) fn band() -> impl Strategy<Value = Band> {
 
 /// Settings of the profile that is ours.
 pub(super) fn settings() -> impl Strategy<Value = Settings> {
-    let order = proptest::sample::select(vec![Order::Pass, Order::Drop, Order::Refuse]);
+    let order =
+        proptest::sample::select(vec![Order::DropDuplicates, Order::Pass, Order::Drop, Order::Refuse]);
     let max = proptest::option::of(10_i64..30);
     let min = proptest::option::of(1_i64..10);
     (band(), max, min, any::<bool>(), order, proptest::option::of(5_i64..50)).prop_map(

@@ -119,7 +119,7 @@ fn ours(mut filter: Filter, values: &[f64]) -> Side<'_> {
         // Where the stream is stays in registers, as in the loop beside it.
         let mut stream = replay;
         for _ in 0..runs {
-            let verdict = filter.step(stream.next(), |_| reported += 1);
+            let verdict = filter.observe(stream.next(), |_| reported += 1);
             black_box(matches!(verdict, Ok(Verdict::Reported(_))));
         }
         replay = stream;
@@ -166,7 +166,7 @@ fn proven(filter: &Filter, values: &[f64]) -> Result<(), Error> {
     let mut filter = filter.clone();
     for ((value, at), passes) in values.iter().zip(1..).zip(passes(values)) {
         let mut reported = false;
-        let _ = filter.step(Sample::new(at, *value), |_| reported = true);
+        let _ = filter.observe(Sample::new(at, *value), |_| reported = true);
         if reported != passes {
             return Err(Error::Differs(format!("sample {at}, {value}: ours {reported}, the loop {passes}")));
         }

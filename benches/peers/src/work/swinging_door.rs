@@ -1,8 +1,8 @@
 //! Swinging door, a sample at a time, beside the doors that everybody writes.
 //!
 //! The peer is the algorithm of the patent as historians run it: two doors that only open, and a sample kept
-//! when they are past parallel. It is quicker to write and keeps fewer samples, and what it draws misses dropped
-//! samples by more than the deviation: by how much is told below the table.
+//! when they are past parallel. It is shorter, and its lines miss dropped samples by more than the deviation. The remarks
+//! below the table say by how much, and how many samples each side keeps.
 
 use std::hint::black_box;
 
@@ -18,8 +18,8 @@ pub(crate) struct Door;
 
 const NAME: &str = "swinging-door";
 
-/// The target where most samples are dropped, in nanoseconds a sample.
-const TARGET: f64 = 16.0;
+/// The target, in nanoseconds a sample.
+const TARGET: f64 = 40.0;
 
 const SAMPLES: u32 = 65_536;
 const TICK: i64 = 100_000_000;
@@ -62,7 +62,9 @@ impl Work for Door {
                 Box::new(|runs| {
                     let mut door = door.clone();
                     for sample in endless(&samples, runs) {
-                        black_box(door.push(black_box(sample)).map(Iterator::count).unwrap_or_default());
+                        let mut count = 0_u32;
+                        let _ = black_box(door.observe(black_box(sample), |_| count += 1));
+                        black_box(count);
                     }
                 }),
                 (
@@ -75,9 +77,7 @@ impl Work for Door {
                     }),
                 ),
             )?;
-            if kept.len() < samples.len() / 10 {
-                report.target(case, medians, TARGET);
-            }
+            report.target(case, medians, TARGET);
         }
         Ok(())
     }
@@ -111,10 +111,10 @@ fn signal() -> Vec<Sample> {
 fn ours(door: &mut SwingingDoor, samples: &[Sample]) -> Result<Vec<Sample>, Error> {
     let mut kept = Vec::new();
     for sample in samples {
-        let reports = door.push(*sample).map_err(|error| Error::failed("a door", error))?;
-        kept.extend(reports.map(|report| report.sample));
+        door.observe(*sample, |report| kept.push(report.sample))
+            .map_err(|error| Error::failed("a door", error))?;
     }
-    kept.extend(door.flush().map(|report| report.sample));
+    door.flush(|report| kept.push(report.sample));
     Ok(kept)
 }
 

@@ -186,7 +186,7 @@ impl State {
                 let mut is_reported = false;
                 if let Ok(sample) = Sample::at_time(at, value) {
                     // Samples come in order of time, and the filter takes any order.
-                    filter.step(sample, |_| is_reported = true).ok();
+                    filter.observe(sample, |_| is_reported = true).ok();
                 }
                 is_reported
             }

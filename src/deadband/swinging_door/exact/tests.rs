@@ -1,6 +1,21 @@
 //! The comparison beside integers wide enough for every `f64`.
 
 use super::*;
+use crate::deadband::sample::Number as _;
+
+/// From an origin to a value, and the offset and the run of it.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    value: f64,
+    offset: f64,
+    after: u64,
+}
+
+fn compare(origin: f64, one: Line, other: Line) -> Ordering {
+    let slope =
+        |line: Line| Slope { rise: line.value.exact_rise(origin), offset: line.offset, after: line.after };
+    super::compare(slope(one), slope(other))
+}
 
 /// A whole number of 2⁻¹⁰⁷⁴, in two's complement, the lowest word first: wide enough for any sum of a few floats,
 /// times any run.
@@ -50,13 +65,13 @@ impl Whole {
 }
 
 /// By integers alone.
-fn model(origin: f64, one: Slope, other: Slope) -> Ordering {
-    let rise = |slope: Slope| Whole::zero().plus(slope.value).plus(-origin).plus(slope.offset);
+fn model(origin: f64, one: Line, other: Line) -> Ordering {
+    let rise = |slope: Line| Whole::zero().plus(slope.value).plus(-origin).plus(slope.offset);
     rise(one).times(other.after).key().cmp(&rise(other).times(one.after).key())
 }
 
-fn slope(value: f64, offset: f64, after: u64) -> Slope {
-    Slope { value, offset, after }
+fn slope(value: f64, offset: f64, after: u64) -> Line {
+    Line { value, offset, after }
 }
 
 #[test]

@@ -113,7 +113,7 @@ proptest! {
             let (before, before_newest) = (script.previous, filter.state().newest());
             let sends = script.input(value);
             let mut out = vec![];
-            let verdict = filter.step(sample, |report| out.push(report)).unwrap();
+            let verdict = filter.observe(sample, |report| out.push(report)).unwrap();
             prop_assert_eq!(matches!(verdict, Verdict::Reported(_)), sends, "{:?} {:?} {}", node, before, value);
             prop_assert_eq!(out.iter().map(|report| report.sample.at).collect::<Vec<_>>(), vec![at; usize::from(sends)]);
             if let Some(before) = before_newest {
@@ -149,7 +149,7 @@ fn both<V: Number>((node, band): (NodeRed, Band), values: &[V]) -> (Vec<bool>, V
     let mut script = Script::new(node, band);
     let mut filter = super::filter::<V>(Settings::new(band).with_profile(Profile::NodeRed(node)));
     let answers = (0..).zip(values).map(|(at, value)| {
-        let verdict = filter.step(Sample::new(at, *value), |_| {}).unwrap();
+        let verdict = filter.observe(Sample::new(at, *value), |_| {}).unwrap();
         (matches!(verdict, Verdict::Reported(_)), script.input(value.to_f64()))
     });
     answers.unzip()
@@ -194,7 +194,7 @@ fn a_quality_goes_with_the_value_that_is_sent() {
     for (at, value, quality) in
         [(5, 0.0, Quality::GOOD), (6, 2.0, Quality::BAD), (2, 4.0, Quality::UNCERTAIN)]
     {
-        filter.step(Sample::new(at, value).with_quality(quality), |_| {}).unwrap();
+        filter.observe(Sample::new(at, value).with_quality(quality), |_| {}).unwrap();
     }
     let state = filter.state();
     assert_eq!(state.last_report(), Some(Sample::new(2, 4.0).with_quality(Quality::UNCERTAIN)));

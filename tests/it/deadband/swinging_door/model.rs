@@ -83,7 +83,12 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> (Vec<Report>, u64)
             continue;
         };
         if sample.at <= newest.at {
-            if settings.order == Order::Pass {
+            let equals = |known: &Sample| {
+                let is_same = known.value == sample.value || known.value.is_nan() && sample.value.is_nan();
+                (known.at, known.quality) == (sample.at, sample.quality) && is_same
+            };
+            let is_duplicate = equals(&newest) || equals(&anchor);
+            if settings.order == Order::Pass || (settings.order == Order::DropDuplicates && !is_duplicate) {
                 kept.push(report(sample, Reason::Order));
             }
             continue;
@@ -93,9 +98,11 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> (Vec<Report>, u64)
         };
         let is_held = since.len() > 1;
         if sample.quality != newest.quality || !is_like(sample.value, newest.value) {
-            let has_end = is_held && settings.mode == Mode::Linear && newest.value.is_finite();
+            let is_line = settings.mode == Mode::Linear && newest.value.is_finite();
+            let is_too_long = sample.at - anchor.at > longest;
+            let has_end = is_held && (is_line || is_too_long);
             if has_end {
-                kept.push(report(&newest, Reason::Last));
+                kept.push(report(&newest, if is_line { Reason::Last } else { Reason::MaxInterval }));
             }
             unbounded += dropped(&since, bound, has_end);
             let is_other = sample.quality != newest.quality;
@@ -140,7 +147,9 @@ pub(super) fn run(settings: &Settings, samples: &[Sample]) -> (Vec<Report>, u64)
 /// A report is the library's to make: one like it comes from a door of its own.
 fn report(sample: &Sample, reason: Reason) -> Report {
     let mut door = SwingingDoor::new(&Settings::new(0.0)).unwrap();
-    let mut report = door.push(*sample).unwrap().next().unwrap();
+    let mut report = None;
+    door.observe(*sample, |first| report = Some(first)).unwrap();
+    let mut report: Report = report.unwrap();
     report.reason = reason;
     report
 }

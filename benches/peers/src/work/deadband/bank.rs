@@ -57,7 +57,7 @@ fn ours(scans: &[Vec<f64>; 2]) -> Result<Side<'_>, Error> {
     let mut bank =
         FilterBank::new(Settings::new(Band::None)).map_err(|error| Error::failed("a bank", error))?;
     for _ in 0..TAGS {
-        bank.push(Extent::Absolute(WIDTH)).map_err(|error| Error::failed("a tag", error))?;
+        bank.add_tag(Extent::Absolute(WIDTH)).map_err(|error| Error::failed("a tag", error))?;
     }
     let mut at = 0;
     Ok(Box::new(move |runs| {
@@ -75,7 +75,7 @@ fn ours_all_on(scans: &[Vec<f64>; 2]) -> Result<Side<'_>, Error> {
     let settings = Settings::new(Band::None).with_max_interval(TimeDelta::hours(1));
     let mut bank = FilterBank::new(settings).map_err(|error| Error::failed("a bank", error))?;
     for _ in 0..TAGS {
-        bank.push(Extent::Absolute(WIDTH)).map_err(|error| Error::failed("a tag", error))?;
+        bank.add_tag(Extent::Absolute(WIDTH)).map_err(|error| Error::failed("a tag", error))?;
     }
     let qualities = qualities();
     let mut at = 0;

@@ -1,33 +1,33 @@
-//! What one subtraction tells of a sample: all there is to decide of nearly every one.
+//! The inlined fast path: one subtraction decides almost every sample; the rest go to `Rule::observe_fully`.
 //!
-//! It stands in the caller's code, and what it does not tell is told elsewhere: so a sample that passes and one that
-//! does not cost about the same, and what a tag does not use costs it next to nothing.
+//! A sample that is reported costs about as much as one that is suppressed. Settings that a tag does not use cost next to
+//! nothing.
 
 use super::{Band, Extent, Hold, Rule, State};
 use crate::deadband::profile::{Compare, Mode, Profile, Trigger};
 use crate::deadband::sample::{Number, Sample};
 
-/// By what a rule decides.
+/// How a rule decides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Semantics {
     /// `|v − last| > d`, decided exactly, in time order.
     Common,
-    /// `deadband` or `deadbandEq` of Node-RED, compared with the last output: of samples in time order and of one
-    /// quality, a glance tells the same as for the common ones.
+    /// `deadband` or `deadbandEq` of Node-RED, compared with the last output: for samples in time order and of one
+    /// quality, the fast path decides as for the common ones.
     NodeDeadband,
     /// Anything else a vendor does.
     Foreign,
 }
 
-/// What there is to be done with a sample.
+/// What the fast path decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Glance {
-    /// It is within the band, and nothing is due.
+pub(super) enum FastPath {
+    /// Within the band, and nothing is due.
     Within,
-    /// It is outside, and may be reported at once.
+    /// Outside the band, and may be reported at once.
     Outside,
-    /// More is to be looked at.
-    Unsure,
+    /// The full path must decide.
+    Undecided,
 }
 
 impl Semantics {
@@ -37,7 +37,7 @@ impl Semantics {
             (Profile::NodeRed(node), Band::Of(Extent::Absolute(_)))
                 if matches!(node.mode, Mode::Deadband | Mode::DeadbandEq)
                     && node.compare == Compare::LastOutput
-                    && V::TELLS_AS_F64 =>
+                    && V::COMPARES_AS_F64 =>
             {
                 Self::NodeDeadband
             }
@@ -47,37 +47,37 @@ impl Semantics {
 }
 
 impl<V: Number> Rule<V> {
-    /// What to do with a sample that came after the first.
+    /// Decides about a sample after the first, where one subtraction is enough.
     #[inline(always)]
-    pub(super) fn glance(&self, state: &State<V>, sample: &Sample<V>, received: Option<i64>) -> Glance {
+    pub(super) fn fast_path(&self, state: &State<V>, sample: &Sample<V>, received: Option<i64>) -> FastPath {
         // Not negative, unless the profile does not look at time; as unsigned, that is longer than any interval.
         let elapsed = sample.at.wrapping_sub(state.reported_at).cast_unsigned();
-        let is_usual = elapsed < state.glance_for
+        let is_usual = elapsed < state.fast_until
             && sample.at > state.newest
             && sample.quality == state.quality
             && received.is_none_or(|received| !self.is_ahead(sample.at, received));
         if !is_usual {
-            Glance::Unsure
+            FastPath::Undecided
         } else if sample.value.is_near(state.last, state.width) {
-            Glance::Within
+            FastPath::Within
         } else if elapsed >= self.min.cast_unsigned() && sample.value.is_far(state.last, state.width) {
-            Glance::Outside
+            FastPath::Outside
         } else {
-            Glance::Unsure
+            FastPath::Undecided
         }
     }
 
-    /// What follows on [`Glance::Within`].
+    /// Suppresses a sample that is [`FastPath::Within`].
     #[inline(always)]
-    pub(super) fn hold_off(&self, state: &mut State<V>, hold: &mut Hold<V>, sample: Sample<V>) {
+    pub(super) fn suppress(&self, state: &mut State<V>, hold: &mut Hold<V>, sample: Sample<V>) {
         state.newest = sample.at;
         self.keep(hold, sample);
     }
 
-    /// What follows on [`Glance::Outside`]: the previous sample, if it is to go first, and the sample is what the
-    /// next is held against.
+    /// Makes a sample that is [`FastPath::Outside`] the last report. Returns the previous sample, if it is to be reported
+    /// first.
     #[inline(always)]
-    pub(super) fn move_on(
+    pub(super) fn report(
         &self,
         state: &mut State<V>,
         hold: &mut Hold<V>,
