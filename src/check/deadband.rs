@@ -293,7 +293,11 @@ mod tests {
 
     /// An hour of noise about a slow wave, and then a silence.
     fn hour_and_silence(silence: impl Fn(i32) -> f64) -> DeadbandFacts {
-        let noise = |second: i32| f64::from((second * second + second / 7) % 23 - 11) / 8.0;
+        let noise = |second: i32| {
+            let mixed = u64::from(second.unsigned_abs()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            (mixed >> 40) as f64 / f64::from(1 << 23) - 1.0
+        };
         let [mut before, mut audit] = [Audit::new(8.0).unwrap(), Audit::new(8.0).unwrap()];
         for second in 0..3_600 {
             before.observe(&Sample::new(i64::from(second) * 1_000_000_000, 20.0 + noise(second)), second == 0);

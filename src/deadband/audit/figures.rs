@@ -146,6 +146,8 @@ impl Audit {
         let normal = 2.0 * erfc_inverse(limits.noise_reports);
         let width = |deviation: f64, scale: f64| (scale * (normal * deviation).max(lone)).max(least);
         let room = 1.0 + reading.uncertainty;
+        // White noise lies within its band. Coloured noise wanders to both sides of it, and stays there.
+        let wander = if reading.quick > 0.0 { (reading.damped / reading.quick).clamp(1.0, 2.0) } else { 1.0 };
         let noise_band_least = width(reading.quick, 1.0 / room);
         let silences = self.silences.whole();
         let (error, error_max) = self.errors.whole();
@@ -168,7 +170,7 @@ impl Audit {
             error_max,
             off: silences.off,
             hidden: silences.most_hidden,
-            hidden_time: silences.share_hidden(width(reading.damped, room)),
+            hidden_time: silences.share_hidden(width(reading.damped, room * wander)),
             hidden_time_most: silences.share_hidden(noise_band_least),
         }
     }

@@ -133,7 +133,12 @@ impl Noise {
         // A damping smears noise over about so many samples, twice that to be on the safe side.
         let reach = 2.0 * damping_nanos / self.intervals.median(0.0).max(1.0);
         let within = |at: &usize| at.checked_sub(1).and_then(|at| LAGS.get(at)).is_some_and(|lag| (*lag as f64) < reach);
-        let damped = (first + 1..LAGS.len()).filter(within).map(deviation).fold(quick, f64::max);
+        // The largest of several medians is too large by about a standard error.
+        let surely = |at: usize| {
+            let moving = self.lags.get(at).map_or(0, |lag| lag.moving);
+            deviation(at) / (1.0 + ERROR / 2.0 / (moving.max(1) as f64).sqrt())
+        };
+        let damped = (first + 1..LAGS.len()).filter(within).map(surely).fold(quick, f64::max);
         let samples = self.lags.get(first).map_or(0, |lag| lag.moving);
         Reading {
             quick,
@@ -156,12 +161,11 @@ impl Noise {
         if hold < 2.0 { 0 } else { (1..LAGS.len()).find(is_seen).unwrap_or(0) }
     }
 
-    /// Noise of one sample and of four apart is the same, and a damping makes the latter larger.
+    /// Noise of neighbours and of samples four apart is the same, and a damping makes the latter larger.
     fn alternates(&self, quantum: f64) -> bool {
         let [near, far, ..] = &self.lags;
-        let quick = near.deviation(quantum).unwrap_or(0.0);
-        far.threes >= 100 && quick > 1.6 * far.bends.median(quantum) / MEDIAN_BEND && quick > 0.0
-            && near.moving >= near.threes / 2
+        let [quick, slow] = [near, far].map(|lag| lag.bends.median(quantum));
+        far.threes >= 100 && near.moving >= near.threes / 2 && near.moving > FEWEST && quick > 1.6 * slow
     }
 
     /// The size that lone samples exceed at this share of the samples.

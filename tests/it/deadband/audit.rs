@@ -2,6 +2,7 @@
 //! right.
 
 mod model;
+mod power;
 mod series;
 mod table;
 mod watched;

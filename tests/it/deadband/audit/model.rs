@@ -87,11 +87,8 @@ fn silences(found: &Figures, points: &[Point], near: impl Fn(&str, f64, f64)) {
         held = Some(point.value);
     }
     ends.push(points.len());
-    let mut longest = 0;
     let last = ends.len() - 2;
-    for pair in ends[1..last.max(1)].windows(2).chain(ends[1..=last].windows(2)) {
-        longest = longest.max(pair[1] - pair[0]);
-    }
+    let longest = ends.get(1..=last).unwrap_or_default().windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
     let (mut all, mut hidden, mut off) = (vec![], 0.0_f64, 0.0_f64);
     for (nth, pair) in ends.windows(2).enumerate() {
         let inside = &points[pair[0]..pair[1]];

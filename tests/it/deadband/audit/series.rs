@@ -175,7 +175,7 @@ fn process(n: usize, of: impl Fn(f64) -> f64) -> Vec<f64> {
     (0..n).map(|i| of(i as f64)).collect()
 }
 
-fn sine(n: usize, level: f64, amplitude: f64, period: f64) -> Vec<f64> {
+pub(super) fn sine(n: usize, level: f64, amplitude: f64, period: f64) -> Vec<f64> {
     process(n, |i| level + amplitude * (TURN * i / period).sin())
 }
 
@@ -228,7 +228,36 @@ pub(super) fn all() -> Vec<Series> {
     all
 }
 
-/// What is no measured quantity, and what moves by itself.
+/// Kinds of noise, four seeds each, and the share of it that the recommended band may let through.
+pub(super) fn noises(n: usize) -> Vec<(&'static str, f64, Vec<Vec<f64>>)> {
+    let each = |of: fn(&mut Random, usize) -> Vec<f64>| (0..4).map(|seed| of(&mut Random::new(seed), n)).collect();
+    vec![
+        ("normal", 0.015, each(|random, n| random.white(n, 1.0))),
+        ("uniform", 0.02, each(|random, n| (0..n).map(|_| random.uniform()).collect())),
+        ("Laplace", 0.025, each(|random, n| random.laplace(n, 1.0))),
+        ("Student, 3 degrees", 0.02, each(|random, n| random.student(n, 1.0))),
+        ("1 % spikes of 10 deviations", 0.02, each(|random, n| random.spikes(n, 1.0, 0.01, 10.0))),
+        ("3 % spikes of 10 deviations", 0.025, each(|random, n| random.spikes(n, 1.0, 0.03, 10.0))),
+        ("quantised at one deviation", 0.02, each(|random, n| {
+            random.white(n, 1.0).iter().map(|value| value.round()).collect()
+        })),
+        ("quantised at five deviations", 0.02, each(|random, n| {
+            random.white(n, 1.0).iter().map(|value| ((value + 1.5) / 5.0).round() * 5.0).collect()
+        })),
+        ("damped, 0.9", 0.02, each(|random, n| random.damped(n, 1.0, 0.9))),
+        ("averages of ten", 0.02, each(|random, n| random.averaged(n, 1.0, 10))),
+        ("each value ten times", 0.02, each(|random, n| {
+            let white = random.white(n.div_ceil(10), 1.0);
+            (0..n).map(|i| white[i / 10]).collect()
+        })),
+        ("stuck for half", 0.02, each(|random, n| {
+            let white = random.white(n, 1.0);
+            (0..n).map(|i| white[i.min(n / 2)]).collect()
+        })),
+    ]
+}
+
+/// What is not a measured quantity, and what moves by itself.
 fn of_state(random: &mut Random) -> Vec<Series> {
     let mut valve = vec![];
     let mut is_open = false;
