@@ -5,7 +5,7 @@ use super::builtin::Builtin;
 use super::param::{Given, ParamSpec};
 use super::verdict::{Verdict, choices, no_adapter, no_period};
 use super::window::not_covered;
-use crate::deadband::audit::{self, Audit, Figures, Limits, Rounded};
+use crate::deadband::audit::{self, Figures, Limits, Rounded};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{DeadbandAudit, DeadbandFacts, DeadbandRequest, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -51,35 +51,31 @@ impl Builtin for Deadband {
     }
 }
 
-/// Returns the answer of a [`DeadbandProbe`](crate::probe::DeadbandProbe) from an audit: its band, how the signal moved,
-/// and the figures that the check `deadband` judges.
+/// Returns the answer of a [`DeadbandProbe`](crate::probe::DeadbandProbe) from the figures of an audit: its band, how the
+/// signal moved, and what the check `deadband` judges.
 ///
-/// `audit` observes the period in question only, such as the silence, and `covers` says from when to when; `before`
-/// observed the samples before it, for as long as they are at hand. Without it, a sensor that is dead for the whole
-/// period is unknown, and not stuck.
+/// The audit observes the period in question only, such as the silence, and `covers` says from when to when. What was
+/// observed before it shows the noise: take [`Audit::figures_after`](crate::deadband::audit::Audit::figures_after).
+/// Without it, a sensor that is dead for the whole period is unknown, and not stuck.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc};
 /// use iot_runbook::check::deadband_facts;
-/// use iot_runbook::deadband::audit::Audit;
+/// use iot_runbook::deadband::audit::{Audit, Limits};
 /// use iot_runbook::deadband::sample::Sample;
 /// use iot_runbook::time::Period;
 ///
 /// let (eight, nine) = (Utc.timestamp_opt(28_800, 0).unwrap(), Utc.timestamp_opt(32_400, 0).unwrap());
-/// let (before, mut audit) = (Audit::new(0.5)?, Audit::new(0.5)?);
-/// audit.observe(&Sample::at_time(eight, 21.5)?, true);
-/// let facts = deadband_facts(&audit, Some(&before), nine, Period::new(eight, nine)?);
+/// let (mut before, mut silence) = (Audit::new(0.5)?, Audit::new(0.5)?);
+/// before.observe(&Sample::new(0, 21.4), true);
+/// silence.observe(&Sample::at_time(eight, 21.5)?, false);
+/// let figures = silence.figures_after(&before, &Limits::default());
+/// let facts = deadband_facts(&figures, nine, Period::new(eight, nine)?);
 /// assert_eq!(facts.width, Some(0.5));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn deadband_facts(
-    audit: &Audit,
-    before: Option<&Audit>,
-    observed_at: DateTime<Utc>,
-    covers: Period,
-) -> DeadbandFacts {
-    let figures = audit.figures_after(before.unwrap_or(audit), &Limits::default());
+pub fn deadband_facts(figures: &Figures, observed_at: DateTime<Utc>, covers: Period) -> DeadbandFacts {
     let answer = DeadbandAudit::new(figures.band, figures.samples, figures.reported)
         .with_constant(figures.constant)
         .with_ties(figures.ties)
@@ -206,6 +202,7 @@ fn by_audit(told: &DeadbandAudit, width: f64, matters: Option<f64>) -> Result<(S
 mod tests {
     use super::*;
     use crate::check::testing::{NOW, at, period};
+    use crate::deadband::audit::Audit;
     use crate::deadband::sample::Sample;
     use crate::fact::UnknownReason;
 
@@ -265,7 +262,16 @@ mod tests {
             (facts(fine().with_movement(1.0)), State::Stable),
             (facts(audited()).with_matters(7.5), State::Fine),
             (facts(audited().with_constant(100)), State::Stuck),
-            (facts(audited().with_constant(100).with_quantum(1.0).with_hidden_time(0.0).with_hidden_time_most(0.0)), State::Fine),
+            (
+                facts(
+                    audited()
+                        .with_constant(100)
+                        .with_quantum(1.0)
+                        .with_hidden_time(0.0)
+                        .with_hidden_time_most(0.0),
+                ),
+                State::Fine,
+            ),
             (facts(busy), State::TooNarrow),
         ] {
             assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?}");
@@ -300,13 +306,14 @@ mod tests {
         };
         let [mut before, mut audit] = [Audit::new(8.0).unwrap(), Audit::new(8.0).unwrap()];
         for second in 0..3_600 {
-            before.observe(&Sample::new(i64::from(second) * 1_000_000_000, 20.0 + noise(second)), second == 0);
+            before
+                .observe(&Sample::new(i64::from(second) * 1_000_000_000, 20.0 + noise(second)), second == 0);
         }
         for second in 3_600..4_200 {
             let value = silence(second) + if silence(second) == 0.0 { 20.5 } else { noise(second) };
             audit.observe(&Sample::new(i64::from(second) * 1_000_000_000, value), false);
         }
-        deadband_facts(&audit, Some(&before), at(NOW), period(0, 100))
+        deadband_facts(&audit.figures_after(&before, &Limits::default()), at(NOW), period(0, 100))
     }
 
     #[test]

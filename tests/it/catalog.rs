@@ -116,11 +116,13 @@ storage-write: 0.49 → deadband
 storage-write: 0.5 → storage-write-fault
 deadband: too-wide → deadband-too-wide
 deadband: stable → process-stable
+deadband: stuck → sensor-stuck
 deadband: fine → unexplained-gap
 deadband: too-narrow → unexplained-gap
 deadband: none → unexplained-gap
 edge-deadband: too-wide → deadband-too-wide
 edge-deadband: stable → process-stable
+edge-deadband: stuck → sensor-stuck
 edge-deadband: fine → unexplained-gap
 edge-deadband: too-narrow → unexplained-gap
 edge-deadband: none → unexplained-gap
@@ -201,6 +203,7 @@ dedup-false-positive dedup-false-positive critical
 storage-write-fault storage-write critical
 deadband-too-wide deadband warning
 process-stable deadband info
+sensor-stuck sensor critical
 unexplained-gap - warning
 ",
     ),
@@ -386,6 +389,7 @@ deadband: check, deadband configuration, edge
 edge-deadband: check, deadband configuration, edge
 deadband-too-wide: review the deadband settings, process engineer
 process-stable: review the deadband, process engineer
+sensor-stuck: check the sensor, wiring, converter
 ",
     ),
 ];

@@ -22,7 +22,9 @@ pub enum AuditError {
     #[error("the two audits have different bands or gaps: assess each by itself")]
     Unlike,
     /// The second audit does not begin after the first ends.
-    #[error("the later audit begins at {begin} ns, but the earlier one ends at {end} ns: join them in order of time")]
+    #[error(
+        "the later audit begins at {begin} ns, but the earlier one ends at {end} ns: join them in order of time"
+    )]
     Overlap {
         /// When the second begins, in nanoseconds since the Unix epoch.
         begin: i64,

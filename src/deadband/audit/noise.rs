@@ -15,9 +15,10 @@ const LAGS: [u64; 4] = [1, 4, 16, 64];
 /// From the median of absolute second differences of white noise to its standard deviation: Φ⁻¹(3/4) √6.
 const MEDIAN_BEND: f64 = 0.674_489_750_196_081_7 * 2.449_489_742_783_178;
 
-/// Noise turns back at two of three samples, a random walk at one of two; a process that is smooth seldom does. Where
-/// fewer than this turn back, there is no noise that could be seen.
-const FEWEST_TURNS: f64 = 0.2;
+/// Noise turns back at two of three samples, a random walk at one of two; a smooth process seldom does. Where fewer than
+/// this share turn back, no noise is seen. Few are asked for between neighbours, where a process that is scanned slowly
+/// moves beneath the noise; more at long lags, where a wave with a period of a few lags looks like noise.
+const FEWEST_TURNS: [f64; 4] = [0.2, 0.35, 0.35, 0.35];
 
 /// Fewer second differences than this give no median.
 const FEWEST: u64 = 10;
@@ -128,11 +129,13 @@ impl Noise {
         let (pairs, ties) = (self.pairs.saturating_sub(run), self.ties.saturating_sub(run));
         let changes = pairs.saturating_sub(ties).max(1);
         let first = self.first_lag(pairs as f64 / changes as f64, quantum);
-        let deviation = |at: usize| self.lags.get(at).and_then(|lag| lag.deviation(quantum)).unwrap_or(0.0);
+        let deviation = |at: usize| self.deviation(at, quantum).unwrap_or(0.0);
         let quick = deviation(first);
         // A damping smears noise over about so many samples, twice that to be on the safe side.
         let reach = 2.0 * damping_nanos / self.intervals.median(0.0).max(1.0);
-        let within = |at: &usize| at.checked_sub(1).and_then(|at| LAGS.get(at)).is_some_and(|lag| (*lag as f64) < reach);
+        let within = |at: &usize| {
+            at.checked_sub(1).and_then(|at| LAGS.get(at)).is_some_and(|lag| (*lag as f64) < reach)
+        };
         // The largest of several medians is too large by about a standard error.
         let surely = |at: usize| {
             let moving = self.lags.get(at).map_or(0, |lag| lag.moving);
@@ -154,7 +157,7 @@ impl Noise {
     /// is written at each scan. Where all changes are a quantum or two, values are repeated for lack of resolution.
     fn first_lag(&self, hold: f64, quantum: f64) -> usize {
         let is_seen = |at: &usize| {
-            let deviation = self.lags.get(*at).and_then(|lag| lag.deviation(quantum));
+            let deviation = self.deviation(*at, quantum);
             LAGS.get(*at).is_some_and(|lag| *lag as f64 >= hold)
                 && deviation.is_some_and(|deviation| deviation > 2.0 * quantum)
         };
@@ -166,6 +169,13 @@ impl Noise {
         let [near, far, ..] = &self.lags;
         let [quick, slow] = [near, far].map(|lag| lag.bends.median(quantum));
         far.threes >= 100 && near.moving >= near.threes / 2 && near.moving > FEWEST && quick > 1.6 * slow
+    }
+
+    /// The standard deviation of the noise at a lag, where there is noise.
+    fn deviation(&self, at: usize, quantum: f64) -> Option<f64> {
+        let (lag, fewest) = (self.lags.get(at)?, FEWEST_TURNS.get(at)?);
+        let turns_back = lag.turns as f64 >= fewest * lag.moving as f64;
+        (lag.moving >= FEWEST && turns_back).then(|| lag.bends.median(quantum) / MEDIAN_BEND)
     }
 
     /// The size that lone samples exceed at this share of the samples.
@@ -212,11 +222,5 @@ impl Lag {
         }
         self.older = self.newer;
         self.newer = Some(Bits(value));
-    }
-
-    /// The standard deviation of the noise at this lag, where there is noise.
-    fn deviation(&self, quantum: f64) -> Option<f64> {
-        let turns_back = self.turns as f64 >= FEWEST_TURNS * self.moving as f64;
-        (self.moving >= FEWEST && turns_back).then(|| self.bends.median(quantum) / MEDIAN_BEND)
     }
 }

@@ -136,7 +136,11 @@ impl Silences {
         if let Some(head) = later.head {
             self.open = self.open.join(head);
             let ended = std::mem::take(&mut self.open);
-            if self.head.is_none() { self.head = Some(ended) } else { self.close(ended) }
+            if self.head.is_none() {
+                self.head = Some(ended)
+            } else {
+                self.close(ended)
+            }
             self.open = later.open;
             self.held = later.held;
         } else {
@@ -190,9 +194,9 @@ impl Whole {
 impl Silence {
     fn hidden(&self) -> f64 {
         let Some(levels) = self.levels else { return 0.0 };
-        let beyond = self.shown.map_or(f64::INFINITY, |shown| {
-            (levels.high - shown.high).max(shown.low - levels.low).max(0.0)
-        });
+        let beyond = self
+            .shown
+            .map_or(f64::INFINITY, |shown| (levels.high - shown.high).max(shown.low - levels.low).max(0.0));
         // A report may itself be an outlier: then the level is far from it, and did not move.
         beyond.min(levels.width())
     }

@@ -204,9 +204,10 @@ impl Figures {
             return Err(Why::Alternating);
         }
         let (hides, may_hide) = match limits.matters {
-            Some(matters) => {
-                (self.hidden >= matters && self.hidden_time > 0.0, self.hidden >= matters && self.hidden_time_most > 0.0)
-            }
+            Some(matters) => (
+                self.hidden >= matters && self.hidden_time > 0.0,
+                self.hidden >= matters && self.hidden_time_most > 0.0,
+            ),
             None => (self.hidden_time > limits.hidden_time, self.hidden_time_most > limits.hidden_time),
         };
         if hides {
@@ -275,7 +276,9 @@ impl Figures {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooWide => f.write_str("too wide: the process moved by more than its noise, and no report shows it"),
+            Self::TooWide => {
+                f.write_str("too wide: the process moved by more than its noise, and no report shows it")
+            }
             Self::ProcessStable => f.write_str("idle: the process is stable, and only noise was kept back"),
             Self::Stuck => f.write_str("not the matter: the sensor is stuck at exactly one value"),
             Self::Fine => f.write_str("fine: the reports show what moved, and the noise was kept back"),
@@ -350,7 +353,8 @@ mod seconds {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeDelta, D::Error> {
         let seconds = i64::deserialize(from)?;
-        TimeDelta::try_seconds(seconds).ok_or_else(|| D::Error::custom(format!("{seconds} s is out of range")))
+        TimeDelta::try_seconds(seconds)
+            .ok_or_else(|| D::Error::custom(format!("{seconds} s is out of range")))
     }
 }
 

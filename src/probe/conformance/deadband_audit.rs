@@ -22,7 +22,11 @@ impl Found {
             ("hidden", audit.hidden),
         ] {
             if let Some(number) = number.filter(|number| !(number.is_finite() && *number >= 0.0)) {
-                self.add(METHOD, Rule::Number, format!("the audit's {name} is {number}: give a length from 0"));
+                self.add(
+                    METHOD,
+                    Rule::Number,
+                    format!("the audit's {name} is {number}: give a length from 0"),
+                );
             }
         }
         let shares = [
@@ -32,7 +36,11 @@ impl Found {
         ];
         for (name, share) in shares {
             if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
-                self.add(METHOD, Rule::Number, format!("the audit's {name} is {share}: give a share from 0 to 1"));
+                self.add(
+                    METHOD,
+                    Rule::Number,
+                    format!("the audit's {name} is {share}: give a share from 0 to 1"),
+                );
             }
         }
         if let Some(constant) = audit.constant.filter(|constant| *constant > audit.samples) {

@@ -34,7 +34,8 @@ fn figures(audit: &Audit) -> Figures {
 /// Each figure with its name.
 fn list(figures: &Figures) -> Vec<(String, f64)> {
     let serde_json::Value::Object(fields) = serde_json::to_value(figures).unwrap() else { panic!() };
-    let number = |value: &serde_json::Value| value.as_f64().unwrap_or_else(|| f64::from(u8::from(*value == true)));
+    let number =
+        |value: &serde_json::Value| value.as_f64().unwrap_or_else(|| f64::from(u8::from(*value == true)));
     fields.iter().map(|(name, value)| (name.clone(), number(value))).collect()
 }
 
@@ -232,7 +233,9 @@ fn a_state_that_contradicts_itself_is_refused() {
 fn counts_stop_at_their_end() {
     let seen: Vec<Seen> = (0..100).map(|at| (Sample::new(at, (at % 7) as f64), at == 0)).collect();
     let mut full = serde_json::to_value(audit(&seen)).unwrap();
-    for count in ["/samples", "/noise/pairs", "/noise/lags/0/threes", "/silences/open/samples", "/constant/samples"] {
+    for count in
+        ["/samples", "/noise/pairs", "/noise/lags/0/threes", "/silences/open/samples", "/constant/samples"]
+    {
         *full.pointer_mut(count).unwrap() = u64::MAX.into();
     }
     let mut full: Audit = serde_json::from_value(full).unwrap();

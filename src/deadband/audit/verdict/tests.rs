@@ -165,7 +165,10 @@ fn the_text_names_verdict_figures_and_what_to_set() {
     let text = hidden().assess(&Limits::default()).to_string();
     assert!(text.contains("band that keeps the noise back is 3.6000, which is 22 % of the range"), "{text}");
     let text = changed(|f| f.constant = 100).assess(&Limits::default()).to_string();
-    assert!(text.contains("stuck") && text.contains("last 100 samples") && text.contains("No band is"), "{text}");
+    assert!(
+        text.contains("stuck") && text.contains("last 100 samples") && text.contains("No band is"),
+        "{text}"
+    );
     let text = Figures::new(1.0, 3, 1).assess(&Limits::default()).to_string();
     assert!(text.contains("there are 3 samples, and 50 are needed"), "{text}");
 }

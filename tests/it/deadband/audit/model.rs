@@ -25,11 +25,16 @@ pub(super) fn compare(found: &Figures, seen: &[Seen], longest_gap: i64) {
     near("range", found.range, (high - low).max(0.0));
     assert_eq!(found.samples, points.len() as u64);
     assert_eq!(found.reported, points.iter().filter(|point| point.is_reported).count() as u64);
-    let constant = points.iter().rev().take_while(|point| point.value == points[points.len() - 1].value).count();
+    let constant =
+        points.iter().rev().take_while(|point| point.value == points[points.len() - 1].value).count();
     assert_eq!(found.constant, constant as u64);
     let steps = points.windows(2).filter(|pair| pair[0].stretch == pair[1].stretch);
     let quantum = steps.map(|pair| (pair[1].value - pair[0].value).abs()).filter(|step| *step > 0.0);
-    near("quantum", found.quantum, Some(quantum.fold(f64::INFINITY, f64::min)).filter(|q| q.is_finite()).unwrap_or(0.0));
+    near(
+        "quantum",
+        found.quantum,
+        Some(quantum.fold(f64::INFINITY, f64::min)).filter(|q| q.is_finite()).unwrap_or(0.0),
+    );
     let (error, most) = errors(&points, &blanks);
     near("error", found.error, error);
     near("error_max", found.error_max, most);
@@ -73,7 +78,10 @@ fn errors(points: &[Point], blanks: &[usize]) -> (f64, f64) {
         }
     }
     let squares = errors.iter().map(|error| error * error).sum::<f64>();
-    ((squares / errors.len().max(1) as f64).sqrt(), errors.iter().fold(0.0, |most, error| error.abs().max(most)))
+    (
+        (squares / errors.len().max(1) as f64).sqrt(),
+        errors.iter().fold(0.0, |most, error| error.abs().max(most)),
+    )
 }
 
 /// A silence is what lies between two reports beyond the band; its blocks are counted anew at each break.
@@ -88,7 +96,8 @@ fn silences(found: &Figures, points: &[Point], near: impl Fn(&str, f64, f64)) {
     }
     ends.push(points.len());
     let last = ends.len() - 2;
-    let longest = ends.get(1..=last).unwrap_or_default().windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    let longest =
+        ends.get(1..=last).unwrap_or_default().windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
     let (mut all, mut hidden, mut off) = (vec![], 0.0_f64, 0.0_f64);
     for (nth, pair) in ends.windows(2).enumerate() {
         let inside = &points[pair[0]..pair[1]];
@@ -98,7 +107,8 @@ fn silences(found: &Figures, points: &[Point], near: impl Fn(&str, f64, f64)) {
                 let mut sorted: Vec<_> = block.iter().map(|point| point.value).collect();
                 sorted.sort_unstable_by(f64::total_cmp);
                 let level = sorted[1..BLOCK - 1].iter().sum::<f64>() / (BLOCK - 2) as f64;
-                let end = points.iter().position(|point| std::ptr::eq(point, &raw const block[BLOCK - 1])).unwrap();
+                let end =
+                    points.iter().position(|point| std::ptr::eq(point, &raw const block[BLOCK - 1])).unwrap();
                 if let Some(shown) = points[..=end].iter().rev().find(|point| point.is_reported) {
                     off = off.max((level - shown.value).abs());
                 }

@@ -45,7 +45,10 @@ fn fifty_samples_are_enough_and_seldom_wrong() {
             }
         }
     }
-    println!("of 1000 at rest: {} too wide, {} not; of 1000 drifting: {} too wide, {} not", rests[0], rests[1], drifts[0], drifts[1]);
+    println!(
+        "of 1000 at rest: {} too wide, {} not; of 1000 drifting: {} too wide, {} not",
+        rests[0], rests[1], drifts[0], drifts[1]
+    );
     assert!(rests[0] <= 2 && rests[1] >= 900, "{rests:?}");
     assert!(drifts[1] <= 2 && drifts[0] >= 900, "{drifts:?}");
 }
@@ -63,7 +66,8 @@ fn verdict_does_not_depend_on_the_length() {
         for length in [500, 1_000, 4_000, 16_000, 64_000] {
             let windows: Vec<_> = values.chunks_exact(length).map(|window| verdict(band, window)).collect();
             let right = windows.iter().filter(|verdict| **verdict == wished).count();
-            let unsure = windows.iter().filter(|verdict| matches!(verdict, Verdict::Undetermined { .. })).count();
+            let unsure =
+                windows.iter().filter(|verdict| matches!(verdict, Verdict::Undetermined { .. })).count();
             println!("{name}, {length} samples: {right} of {} right, {unsure} unsure", windows.len());
             assert_eq!(right + unsure, windows.len(), "{name} {length}: {windows:?}");
             assert!(unsure * 6 <= windows.len(), "{name} {length}");
@@ -84,7 +88,8 @@ fn windows_do_not_contradict_the_record() {
         assert_eq!(verdict(band, &values), wished, "{band}");
         for length in [500, 2_000, 8_000] {
             let windows: Vec<_> = values.chunks_exact(length).map(|window| verdict(band, window)).collect();
-            let share = |verdict| windows.iter().filter(|found| **found == verdict).count() * 100 / windows.len();
+            let share =
+                |verdict| windows.iter().filter(|found| **found == verdict).count() * 100 / windows.len();
             let (wide, fine) = (share(Verdict::TooWide), share(Verdict::Fine));
             println!("band {band}, windows of {length}: {wide} % too wide, {fine} % fine");
             assert!(if wished == Verdict::Fine { wide == 0 } else { fine <= 15 }, "{band} {length}");
@@ -137,7 +142,10 @@ fn alternating_samples_are_not_judged() {
             let values: Vec<_> =
                 (0..).zip(&noise).map(|(i, noise)| 60.0 + 3.0 * (i / period % 2) as f64 + noise).collect();
             let found = verdict(15.0, &values);
-            assert!(matches!(found, Verdict::Undetermined { why: Why::Alternating }), "{period} {scale} {found:?}");
+            assert!(
+                matches!(found, Verdict::Undetermined { why: Why::Alternating }),
+                "{period} {scale} {found:?}"
+            );
         }
     }
 }

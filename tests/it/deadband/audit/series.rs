@@ -181,8 +181,8 @@ pub(super) fn sine(n: usize, level: f64, amplitude: f64, period: f64) -> Vec<f64
 
 const N: usize = 4_000;
 
-pub(super) fn all() -> Vec<Series> {
-    let random = &mut Random::new(14);
+pub(super) fn all(seed: u64) -> Vec<Series> {
+    let random = &mut Random::new(seed);
     let flat = || process(N, |_| 60.0);
     let mut all = vec![
         Series::new("white noise", flat(), &random.white(N, 1.0)),
@@ -193,12 +193,18 @@ pub(super) fn all() -> Vec<Series> {
         Series::new("coloured noise, 0.9", flat(), &random.damped(N, 1.0, 0.9)),
         Series::new("coloured noise, 0.97", flat(), &random.damped(N, 1.0, 0.97)),
         Series::new("noise, quantised at its deviation", flat(), &random.white(N, 1.0)).quantised(1.0),
-        Series::new("noise, quantised at five of it", process(N, |_| 61.0), &random.white(N, 1.0)).quantised(5.0),
+        Series::new("noise, quantised at five of it", process(N, |_| 61.0), &random.white(N, 1.0))
+            .quantised(5.0),
         Series::new("slow wave", sine(N, 60.0, 12.0, 1_300.0), &random.white(N, 1.0)),
         Series::new("slow wave with a heartbeat", sine(N, 60.0, 12.0, 1_300.0), &random.white(N, 1.0))
             .by(Rule::Heartbeat(60)),
-        Series::new("slow wave, quantised", sine(N, 60.0, 12.0, 1_300.0), &random.white(N, 1.0)).quantised(1.0),
-        Series::new("slow wave under spikes", sine(N, 60.0, 60.0, 1_300.0), &random.spikes(N, 1.0, 0.01, 10.0)),
+        Series::new("slow wave, quantised", sine(N, 60.0, 12.0, 1_300.0), &random.white(N, 1.0))
+            .quantised(1.0),
+        Series::new(
+            "slow wave under spikes",
+            sine(N, 60.0, 60.0, 1_300.0),
+            &random.spikes(N, 1.0, 0.01, 10.0),
+        ),
         Series::new("slow wave under Laplace noise", sine(N, 60.0, 30.0, 1_300.0), &random.laplace(N, 1.0)),
         Series::new("slow wave of averages", sine(N, 60.0, 12.0, 1_300.0), &random.averaged(N, 3.0, 10)),
         Series::new("slow wave without noise", sine(N, 60.0, 12.0, 1_300.0), &[0.0; N]),
@@ -211,12 +217,16 @@ pub(super) fn all() -> Vec<Series> {
             .each(3_600 * SECOND),
         Series::new("daily cycle, each minute", sine(N, 20.0, 5.0, 1_440.0), &random.white(N, 0.3))
             .each(60 * SECOND),
-        Series::new("started up, then held", process(N, |i| {
-            if i < 400.0 { 1.25 * i } else { 500.0 + 3.0 * (TURN * i / 600.0).sin() }
-        }), &random.white(N, 0.1)),
-        Series::new("bumps on a flat process", process(N, |i| {
-            60.0 + if i % 1_000.0 > 800.0 { 15.0 } else { 0.0 }
-        }), &random.white(N, 1.0)),
+        Series::new(
+            "started up, then held",
+            process(N, |i| if i < 400.0 { 1.25 * i } else { 500.0 + 3.0 * (TURN * i / 600.0).sin() }),
+            &random.white(N, 0.1),
+        ),
+        Series::new(
+            "bumps on a flat process",
+            process(N, |i| 60.0 + if i % 1_000.0 > 800.0 { 15.0 } else { 0.0 }),
+            &random.white(N, 1.0),
+        ),
         Series::new("hourly, 50 samples, drifting", process(50, |i| 20.0 + 0.5 * i), &random.white(50, 1.0))
             .each(3_600 * SECOND),
         Series::new("hourly, 50 samples, at rest", process(50, |_| 20.0), &random.white(50, 1.0))
@@ -230,7 +240,8 @@ pub(super) fn all() -> Vec<Series> {
 
 /// Kinds of noise, four seeds each, and the share of it that the recommended band may let through.
 pub(super) fn noises(n: usize) -> Vec<(&'static str, f64, Vec<Vec<f64>>)> {
-    let each = |of: fn(&mut Random, usize) -> Vec<f64>| (0..4).map(|seed| of(&mut Random::new(seed), n)).collect();
+    let each =
+        |of: fn(&mut Random, usize) -> Vec<f64>| (0..4).map(|seed| of(&mut Random::new(seed), n)).collect();
     vec![
         ("normal", 0.015, each(|random, n| random.white(n, 1.0))),
         ("uniform", 0.02, each(|random, n| (0..n).map(|_| random.uniform()).collect())),
@@ -238,22 +249,36 @@ pub(super) fn noises(n: usize) -> Vec<(&'static str, f64, Vec<Vec<f64>>)> {
         ("Student, 3 degrees", 0.02, each(|random, n| random.student(n, 1.0))),
         ("1 % spikes of 10 deviations", 0.02, each(|random, n| random.spikes(n, 1.0, 0.01, 10.0))),
         ("3 % spikes of 10 deviations", 0.025, each(|random, n| random.spikes(n, 1.0, 0.03, 10.0))),
-        ("quantised at one deviation", 0.02, each(|random, n| {
-            random.white(n, 1.0).iter().map(|value| value.round()).collect()
-        })),
-        ("quantised at five deviations", 0.02, each(|random, n| {
-            random.white(n, 1.0).iter().map(|value| ((value + 1.5) / 5.0).round() * 5.0).collect()
-        })),
+        (
+            "quantised at one deviation",
+            0.02,
+            each(|random, n| random.white(n, 1.0).iter().map(|value| value.round()).collect()),
+        ),
+        (
+            "quantised at five deviations",
+            0.02,
+            each(|random, n| {
+                random.white(n, 1.0).iter().map(|value| ((value + 1.5) / 5.0).round() * 5.0).collect()
+            }),
+        ),
         ("damped, 0.9", 0.02, each(|random, n| random.damped(n, 1.0, 0.9))),
         ("averages of ten", 0.02, each(|random, n| random.averaged(n, 1.0, 10))),
-        ("each value ten times", 0.02, each(|random, n| {
-            let white = random.white(n.div_ceil(10), 1.0);
-            (0..n).map(|i| white[i / 10]).collect()
-        })),
-        ("stuck for half", 0.02, each(|random, n| {
-            let white = random.white(n, 1.0);
-            (0..n).map(|i| white[i.min(n / 2)]).collect()
-        })),
+        (
+            "each value ten times",
+            0.02,
+            each(|random, n| {
+                let white = random.white(n.div_ceil(10), 1.0);
+                (0..n).map(|i| white[i / 10]).collect()
+            }),
+        ),
+        (
+            "stuck for half",
+            0.02,
+            each(|random, n| {
+                let white = random.white(n, 1.0);
+                (0..n).map(|i| white[i.min(n / 2)]).collect()
+            }),
+        ),
     ]
 }
 
