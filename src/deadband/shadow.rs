@@ -139,7 +139,8 @@ impl<V: Number> Candidate<V> {
             band: self.rule.width_at(value.unwrap_or_default()),
             reports: self.reports,
             reports_a_day: if nanos > 0.0 { self.reports as f64 * DAY / nanos } else { 0.0 },
-            typical: (self.squares / self.errors.max(1) as f64).sqrt(),
+            // Squares of values beyond 1e154 overflow.
+            typical: (self.squares / self.errors.max(1) as f64).sqrt().min(self.worst),
             worst: self.worst,
         }
     }

@@ -24,7 +24,7 @@ fn those_of_the_catalog_are_pinned() {
         .collect();
     let expected = [
         ("device-offline", "8807e693d6b3d58c08948eadeb0b26cad64129f9cb516f9867b2e231d1eb2f0a"),
-        ("data-gap", "1eea33e48e23a964dc293cfb155fb06106efda6c46e4ac7515e79dc296b7c9cb"),
+        ("data-gap", "1fea58334073af942ed12e8e05700746fa606e4701a73180d2649ffd13874922"),
         ("certificate-expiry", "dd1beddf63bd65a5cd6a50e829f489a21b45b6416a3d241a9eb77c842f6eb3e1"),
     ]
     .map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));
