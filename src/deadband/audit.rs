@@ -134,7 +134,8 @@ impl Audit {
         self.first = self.first.or(Some(sample.at));
         self.last = Some(sample.at);
         let value = sample.value.to_f64();
-        if !(value.abs() <= LARGEST) || sample.quality.severity() == Severity::Bad {
+        let is_usable = value.abs() <= LARGEST && sample.quality.severity() != Severity::Bad;
+        if !is_usable {
             self.unusable = self.unusable.saturating_add(1);
             self.errors.observe(None, is_reported);
             self.break_off();

@@ -123,7 +123,11 @@ impl Silences {
         self.block = Block::EMPTY;
         let mut ended = std::mem::take(&mut self.open);
         Span::take(&mut ended.shown, value);
-        if self.head.is_none() { self.head = Some(ended) } else { self.close(ended) }
+        if self.head.is_none() {
+            self.head = Some(ended);
+        } else {
+            self.close(ended);
+        }
     }
 
     fn close(&mut self, ended: Silence) {
@@ -137,9 +141,9 @@ impl Silences {
             self.open = self.open.join(head);
             let ended = std::mem::take(&mut self.open);
             if self.head.is_none() {
-                self.head = Some(ended)
+                self.head = Some(ended);
             } else {
-                self.close(ended)
+                self.close(ended);
             }
             self.open = later.open;
             self.held = later.held;

@@ -92,7 +92,8 @@ fn pieces(seen: &[Seen], cuts: &[prop::sample::Index]) -> Vec<Vec<Seen>> {
         let sample = Sample { at: sample.at + shift, ..*sample };
         let is_usable = sample.value.abs() < 1e140 && sample.quality != Quality::BAD && sample.at > latest;
         latest = latest.max(sample.at);
-        let is_reported = if is_usable { !((sample.value - held).abs() <= 1.0) } else { *is_reported };
+        let is_reported =
+            if is_usable { held.is_nan() || (sample.value - held).abs() > 1.0 } else { *is_reported };
         held = if is_usable && is_reported { sample.value } else { held };
         pieces.last_mut().unwrap().push((sample, is_reported));
     }

@@ -14,7 +14,7 @@ fn observed<V: Number>(band: f64, values: &[V]) -> Audit {
     let mut audit = Audit::new(band).unwrap();
     let mut held = f64::NAN;
     for (at, value) in (0..).zip(values) {
-        let is_reported = !((value.to_f64() - held).abs() <= band);
+        let is_reported = held.is_nan() || (value.to_f64() - held).abs() > band;
         held = if is_reported { value.to_f64() } else { held };
         audit.observe(&Sample::new(at * SECOND, *value), is_reported);
     }
