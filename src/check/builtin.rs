@@ -140,7 +140,7 @@ mod tests {
             | revoked | clock-suspect\n\
             consumer-lag pipeline period choice of past-retention | stopped | stalled | over-threshold | normal; \
             lag_age lag_messages\n\
-            deadband device period choice of too-wide | stable | fine | too-narrow | none\n\
+            deadband device period choice of too-wide | stable | stuck | fine | too-narrow | none\n\
             dedup-collisions device period number\n\
             device-back device now flag; seen_within\n\
             device-reconnected device now flag\n\
