@@ -1,6 +1,6 @@
 //! A live deadband alone, and with a shadow band beside it: `cargo bench --bench shadow`.
 //!
-//! The shadow may cost at most as much again. Without cargo's `--bench`, as `cargo test --benches` runs it, each stream
+//! The aim is twice the time at most. Without cargo's `--bench`, as `cargo test --benches` runs it, each stream
 //! is passed once, and not timed.
 
 use std::hint::black_box;
