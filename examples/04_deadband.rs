@@ -1,5 +1,5 @@
-//! A noisy signal that drifts, filtered by a deadband and by a swinging door; what the audit says of the band, and
-//! a picture of it all.
+//! A noisy signal that drifts, filtered by a deadband and by a swinging door; what the audit says about the band, what
+//! other bands would save and cost, and a picture of it all.
 //!
 //! `cargo run --example 04_deadband --features report [FILE.svg]`; without a path, the picture is in `target/`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta};
 use iot_runbook::deadband::audit::{Audit, Limits};
 use iot_runbook::deadband::filter::{Extent, Filter, Report, Rule, Settings};
 use iot_runbook::deadband::sample::{Quality, Sample};
+use iot_runbook::deadband::shadow::WhatIf;
 use iot_runbook::deadband::swinging_door::{self, SwingingDoor};
 use iot_runbook::report::DeadbandChart;
 
@@ -28,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let raw = boiler();
 
     let settings = Settings::new(Extent::Absolute(BAND)).with_max_interval(TimeDelta::minutes(30));
+    let mut what_if = WhatIf::new(&settings, &[0.5, 1.1, 2.0, BAND, 8.0])?;
     let mut filter = Filter::new(Arc::new(Rule::new(settings)?));
     let mut audit = Audit::new(BAND)?;
     let mut reported: Vec<Report> = Vec::new();
@@ -38,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             reported.push(report);
         })?;
         audit.observe(sample, is_reported);
+        what_if.observe(*sample);
     }
 
     let door = swinging_door::Settings::new(BUDGET).with_max_interval(TimeDelta::minutes(30));
@@ -53,6 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let suppressed = filter.counts().suppressed_in_band();
     println!("The band reported {} of {} samples and suppressed {suppressed}.", reported.len(), raw.len());
     println!("The audit passed over {}, while the wire was broken.", audit.unusable());
+    println!("\nWhat other bands would save and cost:\n{what_if}");
     println!("A swinging door with a deviation of {BUDGET} kept {}, and misses none by more.", kept.len());
 
     let chart = DeadbandChart::new("Boiler 3, flow temperature", &raw, &reported)

@@ -46,10 +46,12 @@
 //! | [`batch`] | many tags at once: the values of a scan in, a bitmask out |
 //! | [`swinging_door`] | straight lines in place of samples, none of which is missed by more than a deviation |
 //! | [`audit`] | is the band too wide? A verdict from the raw samples, and what to set |
+//! | [`shadow`] | what another band would save and cost, run beside the live one |
 
 pub mod audit;
 pub mod batch;
 pub mod filter;
 pub mod profile;
 pub mod sample;
+pub mod shadow;
 pub mod swinging_door;

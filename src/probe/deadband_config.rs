@@ -79,11 +79,11 @@ record! {
 }
 
 record! {
-    /// What an audit of a deadband measured, each length in the unit of the tag; the figures are those of
-    /// [`deadband::audit::Figures`](crate::deadband::audit::Figures), where each is explained. Each that is `None`
-    /// is not told, and the check does without the audit's verdict then.
+    /// What an audit of a deadband measured, each length in the unit of the tag. The figures are those of
+    /// [`deadband::audit::Figures`](crate::deadband::audit::Figures), where each is explained. If the check needs one
+    /// that is `None`, its answer is unknown.
     ///
-    /// Of an audit by this library, [`check::deadband_facts`](crate::check::deadband_facts) makes the whole answer.
+    /// [`check::deadband_facts`](crate::check::deadband_facts) makes the whole answer from an audit of this library.
     DeadbandAudit {
         required {
             /// The width of the band that was audited.
@@ -94,24 +94,36 @@ record! {
             reported: u64,
         }
         optional {
-            /// The standard deviation of the noise.
+            /// How many samples at the end were exactly equal.
+            constant: Option<u64> = with_constant(samples: u64) => Some(samples),
+            /// The share of neighbours that were equal before that.
+            ties: Option<f64> = with_ties(share: f64) => Some(share),
+            /// How many sets of three samples the noise was read from.
+            noise_samples: Option<u64> = with_noise_samples(samples: u64) => Some(samples),
+            /// The standard deviation of the noise between neighbours.
             noise: Option<f64> = with_noise(noise: f64) => Some(noise),
-            /// The standard deviation of the raw signal.
-            spread: Option<f64> = with_spread(spread: f64) => Some(spread),
-            /// The share of the variance that is movement.
-            movement: Option<f64> = with_movement(share: f64) => Some(share),
-            /// How many standard deviations that is from what white noise gives.
-            significance: Option<f64> = with_significance(deviations: f64) => Some(deviations),
-            /// The noise at a lag of two over that of one, squared.
-            colour: Option<f64> = with_colour(ratio: f64) => Some(ratio),
-            /// The variance over that within 32 samples.
-            slowness: Option<f64> = with_slowness(ratio: f64) => Some(ratio),
-            /// The root mean square of raw less held value.
-            error: Option<f64> = with_error(error: f64) => Some(error),
-            /// The widest movement between two reports.
-            hidden_range: Option<f64> = with_hidden_range(range: f64) => Some(range),
-            /// The share of the suppressed variance that is movement.
-            structure: Option<f64> = with_structure(share: f64) => Some(share),
+            /// The standard deviation of the noise with what a damping may have smeared.
+            damped_noise: Option<f64> = with_damped_noise(noise: f64) => Some(noise),
+            /// The smallest change between neighbours.
+            quantum: Option<f64> = with_quantum(quantum: f64) => Some(quantum),
+            /// The narrowest band that keeps the noise back.
+            noise_band: Option<f64> = with_noise_band(width: f64) => Some(width),
+            /// A band that is narrower surely lets noise through.
+            noise_band_least: Option<f64> = with_noise_band_least(width: f64) => Some(width),
+            /// Whether neighbours alternate.
+            alternates: Option<bool> = with_alternates(alternates: bool) => Some(alternates),
+            /// The highest less the lowest raw value.
+            range: Option<f64> = with_range(range: f64) => Some(range),
+            /// How far the process moved, without its noise.
+            movement: Option<f64> = with_movement(movement: f64) => Some(movement),
+            /// How far a level of the process was from the value that was shown.
+            off: Option<f64> = with_off(off: f64) => Some(off),
+            /// The largest excursion that no report shows.
+            hidden: Option<f64> = with_hidden(excursion: f64) => Some(excursion),
+            /// The share of the moving time that surely hid an excursion.
+            hidden_time: Option<f64> = with_hidden_time(share: f64) => Some(share),
+            /// The share of the moving time that may have hidden one.
+            hidden_time_most: Option<f64> = with_hidden_time_most(share: f64) => Some(share),
         }
     }
 }

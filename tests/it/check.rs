@@ -9,7 +9,7 @@ use iot_runbook::catalog;
 use iot_runbook::check::{
     BindError, BindFault, CheckRequest, Checks, ParamKind, RegisterError, deadband_facts,
 };
-use iot_runbook::deadband::audit::Audit;
+use iot_runbook::deadband::audit::{Audit, Limits};
 use iot_runbook::deadband::sample::Sample;
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
 use iot_runbook::mock::{
@@ -391,39 +391,45 @@ async fn conformance_looks_at_each_figure_of_an_audit() {
         |audit| DeadbandFacts::new(at(0), period).with_width(2.0).with_movement(9.0).with_audit(audit);
     let good = || {
         DeadbandAudit::new(2.0, 1_000, 1_000)
+            .with_constant(1_000)
+            .with_ties(1.0)
             .with_noise(0.0)
-            .with_spread(9.0)
-            .with_movement(1.0)
-            .with_significance(-90.0)
-            .with_colour(1.0)
-            .with_slowness(30.0)
-            .with_error(9.0)
-            .with_hidden_range(9.0)
-            .with_structure(-1.0)
+            .with_damped_noise(0.0)
+            .with_quantum(0.0)
+            .with_noise_band(0.0)
+            .with_noise_band_least(0.0)
+            .with_range(9.0)
+            .with_movement(9.0)
+            .with_off(0.0)
+            .with_hidden(9.0)
+            .with_hidden_time(0.0)
+            .with_hidden_time_most(1.0)
     };
     assert_eq!(wrong_with(facts(good())).await, []);
     assert_eq!(wrong_with(facts(DeadbandAudit::new(2.0, 0, 0))).await, []);
     for audit in [
         good().with_noise(-0.1),
         good().with_noise(f64::NAN),
-        good().with_spread(-1.0),
-        good().with_colour(f64::INFINITY),
-        good().with_slowness(-1.0),
-        good().with_error(f64::NAN),
-        good().with_hidden_range(-1.0),
-        good().with_movement(1.1),
+        good().with_damped_noise(-1.0),
+        good().with_quantum(f64::INFINITY),
+        good().with_noise_band(-1.0),
+        good().with_noise_band_least(-1.0),
+        good().with_range(f64::NAN),
         good().with_movement(f64::NEG_INFINITY),
-        good().with_structure(1.1),
-        good().with_significance(f64::NAN),
+        good().with_off(-1.0),
+        good().with_hidden(f64::NAN),
+        good().with_ties(1.1),
+        good().with_hidden_time(-0.1),
+        good().with_hidden_time_most(f64::NAN),
     ] {
         assert_eq!(wrong_with(facts(audit.clone())).await, [Rule::Number], "{audit:?}");
     }
     for audit in [
         DeadbandAudit::new(2.0, 1_000, 1_001),
         DeadbandAudit::new(2.5, 1_000, 1),
-        good().with_spread(9.1),
-        good().with_error(9.1),
-        good().with_hidden_range(9.1),
+        good().with_constant(1_001),
+        good().with_movement(9.1),
+        good().with_hidden(9.1),
     ] {
         assert_eq!(wrong_with(facts(audit.clone())).await, [Rule::Contradiction], "{audit:?}");
     }
@@ -433,5 +439,5 @@ async fn conformance_looks_at_each_figure_of_an_audit() {
     for second in 0..100_i64 {
         audit.observe(&Sample::new(second, (second % 7) as f64), second % 10 == 0);
     }
-    assert_eq!(wrong_with(deadband_facts(&audit, at(0), period)).await, []);
+    assert_eq!(wrong_with(deadband_facts(&audit.figures(&Limits::default()), at(0), period)).await, []);
 }

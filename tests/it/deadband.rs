@@ -10,5 +10,6 @@ mod profile;
 #[cfg(feature = "report")]
 mod report;
 mod restore;
+mod shadow;
 mod streams;
 mod swinging_door;

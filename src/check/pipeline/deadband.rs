@@ -6,7 +6,7 @@ use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, moment, no_adapter, no_period};
 use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::check::window::not_covered;
-use crate::deadband::audit::{self, Audit, Figures, Limits, Measured};
+use crate::deadband::audit::{self, Figures, Limits, Rounded};
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{DeadbandAudit, DeadbandFacts, DeadbandRequest, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -59,44 +59,53 @@ impl Builtin for Deadband {
     }
 }
 
-/// The answer of a [`DeadbandProbe`](crate::probe::DeadbandProbe) that an audit gives: its band, how the signal
-/// moved, and the figures that the check `deadband` judges. `covers` is the period that the audit observed, which
-/// begins before its first sample and ends after its last. Give it the silence itself, and add the
-/// [noise before it](DeadbandFacts::least_noise_before) and the heartbeat from the configuration.
+/// Returns the answer of a [`DeadbandProbe`](crate::probe::DeadbandProbe) from the figures of an audit: its band, how the
+/// signal moved, and what the check `deadband` judges.
+///
+/// The audit observes the period in question only, such as the silence, and `covers` says from when to when. What was
+/// observed before it shows the noise: take [`Audit::figures_after`](crate::deadband::audit::Audit::figures_after).
+/// Without it, a sensor that is dead for the whole period is unknown, and not stuck.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc};
 /// use iot_runbook::check::deadband_facts;
-/// use iot_runbook::deadband::audit::Audit;
+/// use iot_runbook::deadband::audit::{Audit, Limits};
 /// use iot_runbook::deadband::sample::Sample;
 /// use iot_runbook::time::Period;
 ///
 /// let (eight, nine) = (Utc.timestamp_opt(28_800, 0).unwrap(), Utc.timestamp_opt(32_400, 0).unwrap());
-/// let mut audit = Audit::new(0.5)?;
-/// audit.observe(&Sample::at_time(eight, 21.5)?, true);
-/// let facts = deadband_facts(&audit, nine, Period::new(eight, nine)?);
+/// let (mut before, mut silence) = (Audit::new(0.5)?, Audit::new(0.5)?);
+/// before.observe(&Sample::new(0, 21.4), true);
+/// silence.observe(&Sample::at_time(eight, 21.5)?, false);
+/// let figures = silence.figures_after(&before, &Limits::default());
+/// let facts = deadband_facts(&figures, nine, Period::new(eight, nine)?);
 /// assert_eq!(facts.width, Some(0.5));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn deadband_facts(audit: &Audit, observed_at: DateTime<Utc>, covers: Period) -> DeadbandFacts {
-    let figures = audit.figures();
-    let told = DeadbandAudit::new(figures.band, figures.samples, figures.reported)
+pub fn deadband_facts(figures: &Figures, observed_at: DateTime<Utc>, covers: Period) -> DeadbandFacts {
+    let answer = DeadbandAudit::new(figures.band, figures.samples, figures.reported)
+        .with_constant(figures.constant)
+        .with_ties(figures.ties)
+        .with_noise_samples(figures.noise_samples)
         .with_noise(figures.noise)
-        .with_spread(figures.spread)
+        .with_damped_noise(figures.damped_noise)
+        .with_quantum(figures.quantum)
+        .with_noise_band(figures.noise_band)
+        .with_noise_band_least(figures.noise_band_least)
+        .with_alternates(figures.alternates)
+        .with_range(figures.range)
         .with_movement(figures.movement)
-        .with_significance(figures.significance)
-        .with_colour(figures.colour)
-        .with_slowness(figures.slowness)
-        .with_error(figures.error)
-        .with_hidden_range(figures.hidden_range)
-        .with_structure(figures.structure);
+        .with_off(figures.off)
+        .with_hidden(figures.hidden)
+        .with_hidden_time(figures.hidden_time)
+        .with_hidden_time_most(figures.hidden_time_most);
     DeadbandFacts::new(observed_at, covers)
         .with_width(figures.band)
         .with_movement(figures.range)
         .with_noise(figures.noise)
         .with_withheld(figures.samples.saturating_sub(figures.reported))
-        .with_audit(told)
+        .with_audit(answer)
 }
 
 /// First the share of the missing rows that it withheld: below `explains`, how the band is set does not matter. A
@@ -177,18 +186,19 @@ fn state(facts: &DeadbandFacts, width: f64, asked: Period) -> Result<(State, Vec
         ));
     }
     let is_constant = facts.movement == Some(0.0);
-    if is_constant
-        && let (Some(noise), Some(resolution)) = (facts.least_noise_before, facts.resolution)
-        && noise > resolution
-    {
-        return Ok((State::SensorStuck, Vec::new()));
-    }
-    if is_constant {
-        // Nothing moved that could matter: a counter, a closed valve, or a process at rest.
-        return Ok((State::Stable, Vec::new()));
+    let noise_never_rests = facts.least_noise_before.zip(facts.resolution).map(|(least, step)| least > step);
+    match noise_never_rests.filter(|_| is_constant) {
+        Some(true) => return Ok((State::SensorStuck, Vec::new())),
+        // It rested before: a counter, a closed valve.
+        Some(false) => return Ok((State::Stable, Vec::new())),
+        None => {}
     }
     if let Some(figures) = facts.audit.as_ref() {
         return by_audit(figures, width, facts.matters).map(|(state, figures)| (state, figures.into()));
+    }
+    if is_constant {
+        // Nothing moved that could matter: a process at rest.
+        return Ok((State::Stable, Vec::new()));
     }
     let Some(movement) = facts.movement else {
         return Err("nobody knows how the raw signal moved".to_owned());
@@ -210,40 +220,51 @@ fn state(facts: &DeadbandFacts, width: f64, asked: Period) -> Result<(State, Vec
     Ok((state, Vec::new()))
 }
 
-/// What the audit of a band says, and by which figures; or why it says nothing.
-fn by_audit(told: &DeadbandAudit, width: f64, matters: Option<f64>) -> Result<(State, [Detail; 4]), String> {
+/// Returns the verdict of the audit with its details, or why there is none.
+fn by_audit(told: &DeadbandAudit, width: f64, matters: Option<f64>) -> Result<(State, [Detail; 5]), String> {
     if told.band.to_bits() != width.to_bits() {
-        return Err(format!("a band of {} was audited, and {width} is in force", told.band));
+        return Err(format!("the audit is of a band of {}, but the band in force is {width}", told.band));
     }
     let mut figures = Figures::new(told.band, told.samples, told.reported);
-    let lengths = [
+    let missing = |name: &str| format!("the audit has no {name}");
+    for (name, count, figure) in [
+        ("constant", told.constant, &mut figures.constant),
+        ("noise samples", told.noise_samples, &mut figures.noise_samples),
+    ] {
+        *figure = count.ok_or_else(|| missing(name))?;
+    }
+    figures.alternates = told.alternates.ok_or_else(|| missing("alternates"))?;
+    for (name, number, figure) in [
+        ("ties", told.ties, &mut figures.ties),
         ("noise", told.noise, &mut figures.noise),
-        ("spread", told.spread, &mut figures.spread),
+        ("damped noise", told.damped_noise, &mut figures.damped_noise),
+        ("quantum", told.quantum, &mut figures.quantum),
+        ("noise band", told.noise_band, &mut figures.noise_band),
+        ("least noise band", told.noise_band_least, &mut figures.noise_band_least),
+        ("range", told.range, &mut figures.range),
         ("movement", told.movement, &mut figures.movement),
-        ("significance", told.significance, &mut figures.significance),
-        ("colour", told.colour, &mut figures.colour),
-        ("slowness", told.slowness, &mut figures.slowness),
-        ("error", told.error, &mut figures.error),
-        ("hidden range", told.hidden_range, &mut figures.hidden_range),
-        ("structure", told.structure, &mut figures.structure),
-    ];
-    for (name, told, figure) in lengths {
-        *figure = told.ok_or_else(|| format!("the audit does not tell its {name}"))?;
+        ("off", told.off, &mut figures.off),
+        ("hidden excursion", told.hidden, &mut figures.hidden),
+        ("hidden time", told.hidden_time, &mut figures.hidden_time),
+        ("most hidden time", told.hidden_time_most, &mut figures.hidden_time_most),
+    ] {
+        *figure = number.ok_or_else(|| missing(name))?;
     }
     let limits = Limits { matters, ..Limits::default() };
     let state = match figures.judge(&limits) {
         audit::Verdict::TooWide => State::TooWide,
         audit::Verdict::ProcessStable => State::Stable,
+        audit::Verdict::Stuck => State::SensorStuck,
         audit::Verdict::Fine => State::Fine,
         audit::Verdict::TooNarrow => State::TooNarrow,
         audit::Verdict::Undetermined { why } => return Err(why.to_string()),
     };
-    let share = |share: f64| format!("{:.1} %", 100.0 * share);
     let details = [
-        Detail::new("suppressed", share(figures.suppressed())),
-        Detail::new("movement in the signal", share(figures.movement)),
-        Detail::new("movement hidden", share(figures.hidden())),
-        Detail::new("range hidden", Measured(figures.hidden_range).to_string()),
+        Detail::new("suppressed", format!("{:.1} %", 100.0 * figures.suppressed())),
+        Detail::new("movement of the process", Rounded(figures.movement).to_string()),
+        Detail::new("largest hidden excursion", Rounded(figures.hidden).to_string()),
+        Detail::new("noise band", Rounded(figures.noise_band).to_string()),
+        Detail::new("equal samples at the end", figures.constant.to_string()),
     ];
     Ok((state, details))
 }
@@ -253,6 +274,7 @@ mod tests {
     use super::super::share::testing::gap;
     use super::*;
     use crate::check::testing::{NOW, at, period, secs};
+    use crate::deadband::audit::Audit;
     use crate::deadband::sample::Sample;
     use crate::fact::UnknownReason;
 
@@ -347,45 +369,63 @@ mod tests {
         }
     }
 
-    /// Noise of one, and a movement that a band of eight hides.
+    /// Noise of one, and an excursion of seven that a band of eight hides.
     fn audited() -> DeadbandAudit {
         DeadbandAudit::new(8.0, 10_000, 1)
+            .with_constant(1)
+            .with_ties(0.0)
+            .with_noise_samples(9_998)
             .with_noise(1.0)
-            .with_spread(3.0)
-            .with_movement(0.9)
-            .with_significance(90.0)
-            .with_colour(1.0)
-            .with_slowness(9.0)
-            .with_error(3.0)
-            .with_hidden_range(9.0)
-            .with_structure(0.9)
+            .with_damped_noise(1.0)
+            .with_quantum(0.001)
+            .with_noise_band(3.6)
+            .with_noise_band_least(3.5)
+            .with_alternates(false)
+            .with_range(14.0)
+            .with_movement(9.0)
+            .with_off(7.0)
+            .with_hidden(7.0)
+            .with_hidden_time(1.0)
+            .with_hidden_time_most(1.0)
     }
 
     #[test]
-    fn the_audit_decides_where_it_is_told() {
+    fn the_audit_decides_where_there_is_one() {
         let facts = |audit: DeadbandAudit| facts(audit.band, 1e9).with_audit(audit);
-        let mut busy = audited().with_error(0.5);
+        let fine = || audited().with_hidden_time(0.0).with_hidden_time_most(0.0);
+        let mut busy = fine().with_off(0.5);
         (busy.band, busy.reported) = (1.0, 5_000);
         for (facts, state) in [
             (facts(audited()), State::TooWide),
-            (facts(audited().with_movement(0.1)), State::Stable),
-            (facts(audited().with_error(0.5)), State::Fine),
-            (facts(audited()).with_matters(9.5), State::Fine),
+            (facts(fine()), State::Fine),
+            (facts(fine().with_movement(1.0)), State::Stable),
+            (facts(audited()).with_matters(7.5), State::Fine),
+            (facts(audited().with_constant(100)), State::SensorStuck),
+            (
+                facts(
+                    audited()
+                        .with_constant(100)
+                        .with_quantum(1.0)
+                        .with_hidden_time(0.0)
+                        .with_hidden_time_most(0.0),
+                ),
+                State::Fine,
+            ),
             (facts(busy), State::TooNarrow),
         ] {
             assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?}");
         }
-        let mut unsaid = audited();
-        unsaid.colour = None;
+        let mut incomplete = audited();
+        incomplete.damped_noise = None;
         let mut few = audited();
-        few.samples = 499;
-        let coloured = audited().with_colour(2.0).with_slowness(1.0);
+        few.samples = 49;
+        let coloured = audited().with_damped_noise(2.0).with_hidden_time(0.0);
         for (facts, why) in [
-            (facts(unsaid), "does not tell its colour"),
-            (facts(few), "it takes 500"),
+            (facts(incomplete), "has no damped noise"),
+            (facts(few), "50 are needed"),
             (facts(coloured), "damped transmitter"),
-            (facts(audited()).with_width(7.0), "7 is in force"),
-            (facts(audited().with_noise(f64::NAN)), "no number"),
+            (facts(audited()).with_width(7.0), "in force is 7"),
+            (facts(audited().with_noise(f64::NAN)), "not a number"),
         ] {
             let judged = judged(&facts);
             assert_eq!(judged.reason(), Some(UnknownReason::Undetermined), "{facts:?}");
@@ -396,23 +436,34 @@ mod tests {
         assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
     }
 
-    #[test]
-    fn an_audit_makes_the_whole_answer() {
-        let mut audit = Audit::new(8.0).unwrap();
-        for second in 0..600_i32 {
-            let noise = f64::from(second * second % 23 - 11) / 8.0;
-            let value = 20.0 + 3.0 * (f64::from(second) / 100.0).sin() + noise;
-            audit.observe(&Sample::new(i64::from(second), value), second == 0);
+    /// An hour of noise about a slow wave, and then a silence.
+    fn hour_and_silence(silence: impl Fn(i32) -> f64) -> DeadbandFacts {
+        let noise = |second: i32| {
+            let mixed = u64::from(second.unsigned_abs()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            (mixed >> 40) as f64 / f64::from(1 << 23) - 1.0
+        };
+        let [mut before, mut audit] = [Audit::new(8.0).unwrap(), Audit::new(8.0).unwrap()];
+        for second in 0..3_600 {
+            before
+                .observe(&Sample::new(i64::from(second) * 1_000_000_000, 20.0 + noise(second)), second == 0);
         }
-        let answer = deadband_facts(&audit, at(NOW), period(0, 100));
-        assert_eq!((answer.width, answer.noise), (Some(8.0), Some(audit.figures().noise)));
-        assert_eq!(
-            judged(&answer).value(),
-            Some(State::TooWide.value()),
-            "{}",
-            audit.assess(&Limits::default())
-        );
-        assert_eq!(audit.assess(&Limits::default()).verdict, audit::Verdict::TooWide);
+        for second in 3_600..4_200 {
+            let value = silence(second) + if silence(second) == 0.0 { 20.5 } else { noise(second) };
+            audit.observe(&Sample::new(i64::from(second) * 1_000_000_000, value), false);
+        }
+        deadband_facts(&audit.figures_after(&before, &Limits::default()), at(NOW), period(0, 100))
+    }
+
+    #[test]
+    fn a_silence_is_judged_by_the_noise_before_it() {
+        for (facts, state) in [
+            (hour_and_silence(|second| 20.0 + f64::from(second - 3_600) / 80.0), State::TooWide),
+            (hour_and_silence(|_| 20.0), State::Stable),
+            (hour_and_silence(|_| 0.0), State::SensorStuck),
+        ] {
+            assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?} {:?}", judged(&facts));
+        }
     }
 
     #[test]

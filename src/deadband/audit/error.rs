@@ -6,24 +6,24 @@ use super::VERSION;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
-    /// The band is no width.
-    #[error("a `band` of {band} is no width: give a finite one from zero up, in the unit of the tag")]
+    /// The band is not a width.
+    #[error("`band` is {band}: give a finite width from 0 to 1e140, in the unit of the tag")]
     Band {
         /// What was given.
         band: f64,
     },
-    /// The longest gap is no length.
-    #[error("a `longest_gap` of {longest_gap} is no limit: give a length above zero and up to 292 years")]
+    /// The longest gap is not a length of time.
+    #[error("`longest_gap` is {longest_gap}: give a length above zero and up to 292 years")]
     Gap {
         /// What was given.
         longest_gap: TimeDelta,
     },
-    /// Two audits were made with different settings.
-    #[error("audits of different bands or gaps do not join: judge each for itself")]
+    /// Two audits have different settings.
+    #[error("the two audits have different bands or gaps: assess each by itself")]
     Unlike,
-    /// The second does not begin after the first ends.
+    /// The second audit does not begin after the first ends.
     #[error(
-        "an audit that begins at {begin} ns does not follow one that ends at {end} ns: join them in order"
+        "the later audit begins at {begin} ns, but the earlier one ends at {end} ns: join them in order of time"
     )]
     Overlap {
         /// When the second begins, in nanoseconds since the Unix epoch.
@@ -32,17 +32,13 @@ pub enum AuditError {
         end: i64,
     },
     /// Another version of the library saved it.
-    #[error(
-        "an audit was saved in version {found}, and this library reads version {VERSION}: start a new one"
-    )]
+    #[error("saved audit has version {found}, but this library reads version {VERSION}: start a new audit")]
     Version {
-        /// What it says.
+        /// The version that was read.
         found: u32,
     },
-    /// What was saved contradicts itself.
-    #[error(
-        "the saved `{field}` of an audit cannot have come about: it was changed, and a new one must start"
-    )]
+    /// The saved audit contradicts itself.
+    #[error("saved audit is corrupt: invalid `{field}`; start a new audit")]
     Saved {
         /// The field.
         field: &'static str,

@@ -55,14 +55,6 @@ impl Moments {
         self.squares + apart * apart * self.count as f64
     }
 
-    pub(super) fn variance(&self) -> f64 {
-        if self.count < 2 { 0.0 } else { (self.squares / (self.count - 1) as f64).max(0.0) }
-    }
-
-    pub(super) fn range(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.highest - self.lowest }
-    }
-
     /// Whether adding numbers can have led to it.
     pub(super) fn is_possible(&self) -> bool {
         if self.count == 0 {

@@ -1,12 +1,13 @@
 use serde::Deserialize;
 
-use super::edges::Edges;
-use super::holding::Holding;
-use super::moments::Moments;
-use super::sketch::Sketch;
-use super::{Audit, AuditError, Squares, VERSION, bits};
+use super::bits::{self, Bits};
+use super::constant::Constant;
+use super::errors::Errors;
+use super::noise::Noise;
+use super::silence::{Silences, Span};
+use super::{Audit, AuditError, LARGEST, VERSION};
 
-/// An [`Audit`] that is not yet proven to be one that can have come about.
+/// An [`Audit`] as it was read, before its parts are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Unchecked {
@@ -18,14 +19,16 @@ pub(super) struct Unchecked {
     last: Option<i64>,
     unusable: u64,
     late: u64,
+    samples: u64,
     reported: u64,
-    all: Moments,
+    range: Option<Span>,
     #[serde(with = "bits")]
     quantum: f64,
-    steps: [Squares; 2],
-    bends: [Sketch; 2],
-    edges: Edges,
-    holding: Holding,
+    neighbour: Option<Bits>,
+    noise: Noise,
+    silences: Silences,
+    errors: Errors,
+    constant: Constant,
 }
 
 impl TryFrom<Unchecked> for Audit {
@@ -35,28 +38,24 @@ impl TryFrom<Unchecked> for Audit {
         if saved.version != VERSION {
             return Err(AuditError::Version { found: saved.version });
         }
-        let wrong = |field| Err(AuditError::Saved { field });
         let fresh = Self::new(saved.band)?;
-        if saved.longest_gap == 0 {
-            return wrong("longest_gap");
-        }
-        if saved.first.is_some() != saved.last.is_some() || saved.first > saved.last {
-            return wrong("first");
-        }
-        if saved.reported > saved.all.count {
-            return wrong("reported");
-        }
-        if !saved.all.is_possible() || (saved.all.count > 0 && saved.first.is_none()) {
-            return wrong("all");
-        }
-        if saved.quantum.is_nan() || saved.quantum <= 0.0 {
-            return wrong("quantum");
-        }
-        if saved.steps.iter().any(|squares| !(squares.sum >= 0.0 && squares.sum.is_finite())) {
-            return wrong("steps");
-        }
-        if !saved.holding.is_possible() {
-            return wrong("holding");
+        let has_begun = saved.samples > 0;
+        for (field, is_possible) in [
+            ("longest_gap", saved.longest_gap > 0),
+            ("first", saved.first.is_some() == saved.last.is_some() && saved.first <= saved.last),
+            ("samples", !has_begun || saved.first.is_some()),
+            ("reported", saved.reported <= saved.samples),
+            ("range", saved.range.is_some() == has_begun && saved.range.is_none_or(Span::is_possible)),
+            ("quantum", saved.quantum > 0.0),
+            ("neighbour", saved.neighbour.is_none_or(|Bits(value)| value.abs() <= LARGEST)),
+            ("noise", saved.noise.is_possible()),
+            ("silences", saved.silences.is_possible()),
+            ("errors", saved.errors.is_possible()),
+            ("constant", saved.constant.is_possible()),
+        ] {
+            if !is_possible {
+                return Err(AuditError::Saved { field });
+            }
         }
         Ok(Self {
             longest_gap: saved.longest_gap,
@@ -64,13 +63,15 @@ impl TryFrom<Unchecked> for Audit {
             last: saved.last,
             unusable: saved.unusable,
             late: saved.late,
+            samples: saved.samples,
             reported: saved.reported,
-            all: saved.all,
+            range: saved.range,
             quantum: saved.quantum,
-            steps: saved.steps,
-            bends: saved.bends,
-            edges: saved.edges,
-            holding: saved.holding,
+            neighbour: saved.neighbour,
+            noise: saved.noise,
+            silences: saved.silences,
+            errors: saved.errors,
+            constant: saved.constant,
             ..fresh
         })
     }

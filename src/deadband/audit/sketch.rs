@@ -1,15 +1,15 @@
-//! Magnitudes in buckets of constant relative width, for their median.
+//! Magnitudes in buckets of constant relative width, for their quantiles.
 
 use serde::{Deserialize, Serialize};
 
-/// How many buckets there are: 24 powers of two of 16 each.
-const BUCKETS: usize = 384;
+/// How many buckets there are: 24 powers of two of eight each.
+const BUCKETS: usize = 192;
 
-/// What lies below: 16 buckets to each power of two, so that a bucket is at most 1/16 wide and its middle at most
-/// 3.1 % off.
-const SHIFT: u32 = 52 - 4;
+/// What lies below: eight buckets to each power of two, so that a bucket is at most 1/8 wide and its middle at most
+/// 6.3 % off.
+const SHIFT: u32 = 52 - 3;
 
-/// A histogram of magnitudes in 1.5 KiB. What lies more than 24 powers of two below the largest falls into the
+/// A histogram of magnitudes in 768 bytes. What lies more than 24 powers of two below the largest falls into the
 /// lowest bucket. Its state depends on the magnitudes alone, never on their order or on where they were joined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
@@ -23,7 +23,7 @@ pub(super) struct Sketch {
 
 impl Sketch {
     /// The middle of a bucket beside its lower bound, about.
-    const MIDDLE: f64 = 1.0 + 1.0 / 48.0;
+    const MIDDLE: f64 = 1.0 + 1.0 / 24.0;
 
     pub(super) fn new() -> Self {
         Self { zeros: 0, top: None, counts: Box::new([0; BUCKETS]) }
@@ -32,14 +32,19 @@ impl Sketch {
     /// Adds a finite magnitude.
     #[inline]
     pub(super) fn add(&mut self, magnitude: f64) {
+        self.add_many(magnitude, 1);
+    }
+
+    /// Adds a finite magnitude so many times.
+    pub(super) fn add_many(&mut self, magnitude: f64, count: u64) {
         if magnitude > 0.0 {
-            self.add_many(index(magnitude), 1);
+            self.add_to(index(magnitude), u32::try_from(count).unwrap_or(u32::MAX));
         } else {
-            self.zeros = self.zeros.saturating_add(1);
+            self.zeros = self.zeros.saturating_add(count);
         }
     }
 
-    fn add_many(&mut self, index: u16, count: u32) {
+    fn add_to(&mut self, index: u16, count: u32) {
         let top = match self.top {
             Some(top) if top >= index => top,
             Some(top) => {
@@ -68,7 +73,7 @@ impl Sketch {
     pub(super) fn join(&mut self, other: &Self) {
         self.zeros = self.zeros.saturating_add(other.zeros);
         for (index, count) in other.buckets() {
-            self.add_many(index, count);
+            self.add_to(index, count);
         }
     }
 
@@ -81,6 +86,33 @@ impl Sketch {
 
     pub(super) fn count(&self) -> u64 {
         self.counts.iter().fold(self.zeros, |sum, count| sum.saturating_add(u64::from(*count)))
+    }
+
+    /// How many are greater than this, as if each bucket were filled evenly.
+    pub(super) fn above(&self, size: f64) -> f64 {
+        let share = |index: u16| {
+            let (from, to) = (bound(index), bound(index.saturating_add(1)));
+            ((to - size.max(0.0)) / (to - from)).clamp(0.0, 1.0)
+        };
+        self.buckets().map(|(index, count)| share(index) * f64::from(count)).sum()
+    }
+
+    /// The magnitude that this share of all lies below, to within a bucket; zero where there is none.
+    pub(super) fn quantile(&self, share: f64) -> f64 {
+        let wished = share * self.count() as f64;
+        let mut below = self.zeros as f64;
+        if below >= wished {
+            return 0.0;
+        }
+        for (index, count) in self.buckets().rev() {
+            let within = f64::from(count);
+            if below + within >= wished {
+                let (from, to) = (bound(index), bound(index.saturating_add(1)));
+                return (to - from).mul_add((wished - below) / within, from);
+            }
+            below += within;
+        }
+        0.0
     }
 
     /// The median; zero where there is none. Magnitudes that are multiples of `quantum`, as those of a quantised
@@ -150,7 +182,7 @@ impl TryFrom<Saved> for Sketch {
                     "a bucket of index {index} holds no finite magnitude, at most {highest} does"
                 ));
             }
-            sketch.add_many(index, count);
+            sketch.add_to(index, count);
         }
         Ok(sketch)
     }
@@ -168,11 +200,11 @@ mod tests {
                 sketch.add(f64::from(i) * scale);
             }
             let median = sketch.median(0.0);
-            assert!((median / (501.0 * scale) - 1.0).abs() < 0.005, "{scale}: {median}");
+            assert!((median / (501.0 * scale) - 1.0).abs() < 0.01, "{scale}: {median}");
             // At worst, all in one bucket at its end.
             let mut one = Sketch::new();
             one.add(scale);
-            assert!((one.median(0.0) / scale - 1.0).abs() <= 1.0 / 16.0, "{scale}");
+            assert!((one.median(0.0) / scale - 1.0).abs() <= 1.0 / 8.0, "{scale}");
         }
         assert_eq!(Sketch::new().median(1.0), 0.0);
     }

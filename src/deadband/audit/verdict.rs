@@ -1,248 +1,288 @@
 use std::fmt;
 
-use super::{Figures, Measured};
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::Figures;
+use super::fmt::{Exact, Rounded};
 
 /// Is the band right?
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The process moved, and the filter hid it.
+    /// The process moved by more than its noise, and no report shows it.
     TooWide,
-    /// There was nothing but noise, and the filter kept it back.
+    /// Only noise was seen, and the band kept it back.
     ProcessStable,
-    /// What moved was reported, and the noise was not.
+    /// The sensor is stuck: its value is exactly constant, where its noise was above its resolution before.
+    Stuck,
+    /// The process moved, its reports show it, and the noise was kept back.
     Fine,
-    /// It reports noise.
+    /// The band lets noise through.
     TooNarrow,
-    /// It cannot be told.
+    /// The samples do not show whether the band is right.
     Undetermined {
         /// Why not.
         why: Why,
     },
 }
 
-/// Why it cannot be told whether a band is right.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Why the samples do not show whether a band is right.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Why {
-    /// Too few samples.
+    /// There are too few samples.
     TooFew {
         /// How many there are.
         samples: u64,
         /// How many are needed.
         needed: u64,
     },
-    /// Neighbouring samples are alike, and it may be a damped transmitter's noise as well as the process: audit at
-    /// a slower scan, or without the damping.
+    /// The value never changed, and no noise is known from before: a process at rest, or a dead sensor.
+    Constant,
+    /// What was hidden is as quick as the noise of a damped transmitter, and as a quick process: set
+    /// [`Limits::damping`], or [`Limits::matters`].
     Coloured,
-    /// Neighbouring samples alternate, or every second one does, as neither noise nor a process does at that scan: an
-    /// oscillation that is sampled too slowly, or two sources in one tag.
+    /// What was hidden is about as large as the noise: observe for longer, or set [`Limits::matters`].
+    Unsure,
+    /// Neighbouring samples alternate: an oscillation that is scanned too slowly, or two sources in one tag.
     Alternating,
+    /// The shown value was off by more than twice the band: something else suppressed samples, such as a shortest
+    /// interval, or a rule that compares with the previous sample.
+    BeyondBand,
     /// A figure or a limit is negative or not finite, or a share is more than the whole.
     Unbelievable,
 }
 
-/// What is asked of a band. The defaults are what the tables of the [audit](super) were measured with.
+/// What is asked of a band.
 ///
-/// Shares are from zero to one, the rest is finite and not negative; by others nothing is judged:
+/// Shares are from zero to one, lengths are finite and not negative; by other limits nothing is judged:
 /// [`Why::Unbelievable`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Below it nothing is said: 500 samples.
+    /// Fewer samples are not judged: 50.
     pub min_samples: u64,
-    /// From how many standard deviations on the signal is not white noise: 4.
-    pub significance: f64,
-    /// The share of the variance from which on movement counts: 0.5, as much movement as noise.
-    pub movement: f64,
-    /// The share of the movement's variance that may be hidden: 0.25.
-    pub hidden: f64,
+    /// The share of the moving time that may hide an excursion beyond the noise band: 0.2. It is not zero, since every
+    /// band cuts the tips of what it follows.
+    pub hidden_time: f64,
     /// The share of samples that noise may have reported: 0.01.
     pub noise_reports: f64,
-    /// The smallest change that matters to the process, in the unit of the tag. Where it is told it decides what
-    /// may be hidden, in place of [`hidden`](Self::hidden).
+    /// The longest damping that a transmitter of the tag may have, in seconds when saved: five minutes. Movement that
+    /// is quicker may be noise; a scan that is slower shows none.
+    #[serde(with = "seconds")]
+    pub damping: TimeDelta,
+    /// The smallest excursion that matters to the process, in the unit of the tag. If set, it decides in place of
+    /// [`hidden_time`](Self::hidden_time): none that large may be hidden.
     pub matters: Option<f64>,
-    /// How far a reported value may be from the raw one, in the unit of the tag.
+    /// How far the shown value may be from the raw one, in the unit of the tag.
     pub error_budget: Option<f64>,
+    /// A recommended band that is wider than this share of the raw range is flagged: 0.2.
+    pub range_share: f64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            min_samples: 500,
-            significance: 4.0,
-            movement: 0.5,
-            hidden: 0.25,
+            min_samples: 50,
+            hidden_time: 0.2,
             noise_reports: 0.01,
+            damping: TimeDelta::minutes(5),
             matters: None,
             error_budget: None,
+            range_share: 0.2,
         }
     }
 }
 
 impl Limits {
-    /// The same with [`matters`](Self::matters) set.
+    /// Sets [`matters`](Self::matters).
     #[must_use]
     pub const fn with_matters(self, change: f64) -> Self {
         Self { matters: Some(change), ..self }
     }
 
-    /// The same with [`error_budget`](Self::error_budget) set.
+    /// Sets [`error_budget`](Self::error_budget).
     #[must_use]
     pub const fn with_error_budget(self, budget: f64) -> Self {
         Self { error_budget: Some(budget), ..self }
     }
 
-    /// The same with [`noise_reports`](Self::noise_reports) set.
+    /// Sets [`noise_reports`](Self::noise_reports).
     #[must_use]
     pub const fn with_noise_reports(self, share: f64) -> Self {
         Self { noise_reports: share, ..self }
     }
 
+    /// Sets [`damping`](Self::damping).
+    #[must_use]
+    pub const fn with_damping(self, damping: TimeDelta) -> Self {
+        Self { damping, ..self }
+    }
+
     fn are_believable(&self) -> bool {
-        let sizes = [self.significance, self.matters.unwrap_or(0.0), self.error_budget.unwrap_or(0.0)];
-        let shares = [self.movement, self.hidden, self.noise_reports];
+        let sizes = [self.matters.unwrap_or(0.0), self.error_budget.unwrap_or(0.0)];
+        let shares = [self.hidden_time, self.noise_reports, self.range_share];
         sizes.iter().all(|size| *size >= 0.0 && size.is_finite())
             && shares.iter().all(|share| (0.0..=1.0).contains(share))
+            && self.damping >= TimeDelta::zero()
     }
 }
 
 /// What to set in place of the band.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Recommendation {
-    /// A deadband of this width: the narrowest that keeps noise reports under the set rate.
+    /// The narrowest deadband that keeps the noise back.
     Band {
         /// In the unit of the tag.
         width: f64,
+        /// The share of the raw range that this is, where the process moved and it is more than
+        /// [`Limits::range_share`]: such a band shows little of the process. Less noise is the better answer.
+        of_range: Option<f64>,
     },
-    /// No band does both: the narrowest that keeps the noise back is wider than the error that is allowed. A
-    /// swinging door keeps the error, and needs fewer samples than a band that narrow.
-    SwingingDoor {
-        /// Its deviation: the error that is allowed.
-        deviation: f64,
-        /// What the band would have to be to keep the noise back.
+    /// No band does both: the narrowest that keeps the noise back is wider than the error that is allowed. Damp the
+    /// signal before the filter, or accept reports of noise. Whether a
+    /// [swinging door](crate::deadband::swinging_door) needs fewer samples depends on the signal: try both.
+    Conflict {
+        /// The narrowest band that keeps the noise back.
         noise_band: f64,
+        /// The error that is allowed.
+        error_budget: f64,
     },
 }
 
-/// The standard errors of the noise and of the colour, relative and times √n, are some 1.6 and 4 (as simulated). So
-/// much room each is given.
-const NOISE_ROOM: f64 = 2.5;
-const COLOUR_ROOM: f64 = 4.0;
+/// A constant value is a stuck sensor only if noise had made so many equal samples with at most this chance.
+const CHANCE: f64 = 1e-9;
 
-/// From this share on of what a first-order damping would leave, the colour is taken for that damping.
-const COLOURED: f64 = 0.6;
+/// Fewer equal samples than this are never called stuck.
+const FEWEST_CONSTANT: u64 = 16;
 
-/// No first-order damping raises the second differences at a lag of two by more.
-const MOST_COLOUR: f64 = 2.0;
+/// A sensor whose samples were never equal may still have one in so many.
+const LEAST_TIES: f64 = 0.05;
 
-/// From this slowness on, most of the variance is slower than any damping is taken to be.
-const SLOW: f64 = 3.0;
+/// A process that moved by less than this many noise bands is stable.
+const MOVED: f64 = 2.0;
 
-/// From this share on, what was suppressed is movement and not only noise.
-const STRUCTURED: f64 = 0.3;
+/// An exact deadband is off by one band at most. A width that varies with the value is given room.
+const BEYOND: f64 = 2.0;
+
+/// The damped noise is at least so many times the noise between neighbours, where the noise is coloured.
+const COLOURED: f64 = 1.3;
 
 impl Figures {
-    /// Whether the band is right, by these limits.
+    /// Judges whether the band is right, by these limits.
     #[must_use]
     pub fn judge(&self, limits: &Limits) -> Verdict {
+        match self.verdict(limits) {
+            Ok(verdict) => verdict,
+            Err(why) => Verdict::Undetermined { why },
+        }
+    }
+
+    fn verdict(&self, limits: &Limits) -> Result<Verdict, Why> {
         if !(self.are_believable() && limits.are_believable()) {
-            return Verdict::Undetermined { why: Why::Unbelievable };
+            return Err(Why::Unbelievable);
         }
         if self.samples < limits.min_samples {
-            let why = Why::TooFew { samples: self.samples, needed: limits.min_samples };
-            return Verdict::Undetermined { why };
+            return Err(Why::TooFew { samples: self.samples, needed: limits.min_samples });
         }
-        let moves = self.movement >= limits.movement && self.significance >= limits.significance;
-        if moves && self.is_coloured() {
-            return Verdict::Undetermined { why: Why::Coloured };
+        if self.is_stuck() {
+            return Ok(Verdict::Stuck);
         }
-        let alternates = self.movement <= -limits.movement && self.significance <= -limits.significance;
-        if alternates || (!moves && self.is_coloured_beyond(MOST_COLOUR)) {
-            return Verdict::Undetermined { why: Why::Alternating };
+        if self.constant == self.samples && self.noise_samples == 0 && self.quantum == 0.0 {
+            return Err(Why::Constant);
         }
-        if moves && self.hides(limits) {
-            return Verdict::TooWide;
+        if self.off > BEYOND * self.band + self.noise_band {
+            return Err(Why::BeyondBand);
+        }
+        if self.alternates {
+            return Err(Why::Alternating);
+        }
+        let (hides, may_hide) = match limits.matters {
+            Some(matters) => (
+                self.hidden >= matters && self.hidden_time > 0.0,
+                self.hidden >= matters && self.hidden_time_most > 0.0,
+            ),
+            None => (self.hidden_time > limits.hidden_time, self.hidden_time_most > limits.hidden_time),
+        };
+        if hides {
+            return Ok(Verdict::TooWide);
+        }
+        if may_hide {
+            let is_coloured = self.damped_noise > COLOURED * self.noise;
+            return Err(if is_coloured { Why::Coloured } else { Why::Unsure });
         }
         let reported = self.reported as f64 / self.samples.max(1) as f64;
-        let surely = Self { noise: self.noise / (1.0 + NOISE_ROOM / (self.samples as f64).sqrt()), ..*self };
-        if surely.noise_reports() > limits.noise_reports && reported > limits.noise_reports {
-            return Verdict::TooNarrow;
+        if self.noise > 0.0 && self.band < self.noise_band_least && reported > limits.noise_reports {
+            return Ok(Verdict::TooNarrow);
         }
-        if moves { Verdict::Fine } else { Verdict::ProcessStable }
+        Ok(if self.moves() { Verdict::Fine } else { Verdict::ProcessStable })
     }
 
-    /// The narrowest band that keeps noise reports under the set rate, where it is within the error budget; where
-    /// it is not, a swinging door. None where the noise is not known: the figures are too few, or the noise is
-    /// coloured.
+    /// Recommends the narrowest band that keeps the noise back; none where the verdict is stuck or undetermined.
     #[must_use]
     pub fn recommend(&self, limits: &Limits) -> Option<Recommendation> {
-        if let Verdict::Undetermined { .. } = self.judge(limits) {
+        if let Verdict::Undetermined { .. } | Verdict::Stuck = self.judge(limits) {
             return None;
         }
-        let width = self.noise_band(limits.noise_reports);
-        match limits.error_budget {
-            Some(budget) if width > budget => {
-                Some(Recommendation::SwingingDoor { deviation: budget, noise_band: width })
-            }
-            _ => Some(Recommendation::Band { width }),
+        let width = self.noise_band;
+        if let Some(error_budget) = limits.error_budget.filter(|budget| width > *budget) {
+            return Some(Recommendation::Conflict { noise_band: width, error_budget });
         }
+        let of_range = (self.moves() && width > limits.range_share * self.range).then(|| width / self.range);
+        Some(Recommendation::Band { width, of_range })
     }
 
-    /// Whether a damped transmitter's noise may look like that.
-    fn is_coloured(&self) -> bool {
-        // What a first-order damping that left this much movement would do to the second differences.
-        let share = self.movement.clamp(0.0, 0.999);
-        let squared = share * share;
-        let damped = (6.0 - 8.0 * squared + 2.0 * squared * squared) / (6.0 - 8.0 * share + 2.0 * squared);
-        let seen = self.colour * self.colour_room();
-        seen >= 1.0 + COLOURED * (damped - 1.0) && self.slowness < SLOW
+    /// Whether it is exactly constant, and noise that is above the resolution cannot be.
+    fn is_stuck(&self) -> bool {
+        let chance = self.ties.max(LEAST_TIES).powf(self.constant as f64);
+        self.constant >= FEWEST_CONSTANT && self.noise > self.quantum && chance < CHANCE
     }
 
-    /// Whether its colour is surely more than this.
-    fn is_coloured_beyond(&self, colour: f64) -> bool {
-        self.colour > colour * self.colour_room()
-    }
-
-    fn colour_room(&self) -> f64 {
-        1.0 + COLOUR_ROOM / (self.samples as f64).sqrt()
-    }
-
-    fn hides(&self, limits: &Limits) -> bool {
-        let is_much = match limits.matters {
-            Some(matters) => self.hidden_range >= matters,
-            None => self.hidden() >= limits.hidden,
-        };
-        is_much && self.structure >= STRUCTURED
+    fn moves(&self) -> bool {
+        // Where every few samples are reported, there is no silence to read a level from.
+        let movement = if self.movement > 0.0 { self.movement } else { self.range };
+        movement > MOVED * self.noise_band
     }
 
     fn are_believable(&self) -> bool {
         let lengths = [
             self.band,
             self.noise,
+            self.damped_noise,
             self.quantum,
-            self.spread,
+            self.noise_band,
+            self.noise_band_least,
             self.range,
-            self.colour,
-            self.slowness,
+            self.movement,
             self.error,
             self.error_max,
-            self.hidden_range,
+            self.off,
+            self.hidden,
         ];
+        let shares = [self.ties, self.hidden_time, self.hidden_time_most];
         lengths.iter().all(|length| *length >= 0.0 && length.is_finite())
-            && [self.movement, self.significance, self.structure].iter().all(|share| share.is_finite())
+            && shares.iter().all(|share| (0.0..=1.0).contains(share))
             && self.reported <= self.samples
+            && self.constant <= self.samples
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooWide => f.write_str("too wide: the process moved, and the filter hid it"),
-            Self::ProcessStable => f.write_str("the process is stable: there was nothing but noise"),
-            Self::Fine => f.write_str("fine: what moved was reported, the noise was not"),
-            Self::TooNarrow => f.write_str("too narrow: it reports noise"),
+            Self::TooWide => {
+                f.write_str("too wide: the process moved by more than its noise, and no report shows it")
+            }
+            Self::ProcessStable => f.write_str("idle: the process is stable, and only noise was kept back"),
+            Self::Stuck => f.write_str("not the matter: the sensor is stuck at exactly one value"),
+            Self::Fine => f.write_str("fine: the reports show what moved, and the noise was kept back"),
+            Self::TooNarrow => f.write_str("too narrow: it lets noise through"),
             Self::Undetermined { why } => write!(f, "undetermined: {why}"),
         }
     }
@@ -251,16 +291,28 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooFew { samples, needed } => write!(f, "{samples} samples, and it takes {needed}"),
+            Self::TooFew { samples, needed } => write!(f, "there are {samples} samples, and {needed} are needed"),
+            Self::Constant => f.write_str(
+                "the value never changed, and no noise is known from before: a process at rest, or a dead sensor",
+            ),
             Self::Coloured => f.write_str(
-                "neighbouring samples are alike, as a damped transmitter's noise is and a quick process too; \
-                 audit at a slower scan or without the damping",
+                "what was hidden is as quick as the noise of a damped transmitter, and as a quick process; set \
+                 the longest damping of the transmitter, or the smallest change that matters",
+            ),
+            Self::Unsure => f.write_str(
+                "what was hidden is about as large as the noise; observe for longer, or set the smallest change that \
+                 matters",
             ),
             Self::Alternating => f.write_str(
-                "neighbouring samples alternate, or every second one does: an oscillation that is sampled too slowly, \
-                 or two sources in one tag",
+                "neighbouring samples alternate: an oscillation that is scanned too slowly, or two sources in one tag",
             ),
-            Self::Unbelievable => f.write_str("a figure or a limit is negative, no number, or more than the whole"),
+            Self::BeyondBand => f.write_str(
+                "the shown value was off by more than twice the band, so something else suppressed samples; look for a \
+                 shortest interval, or a rule that compares with the previous sample",
+            ),
+            Self::Unbelievable => {
+                f.write_str("a figure or a limit is negative, not a number, or a share above the whole")
+            }
         }
     }
 }
@@ -268,16 +320,41 @@ impl fmt::Display for Why {
 impl fmt::Display for Recommendation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Band { width: 0.0 } => f.write_str("any band does, for there was no noise"),
-            Self::Band { width } => write!(f, "a band of {}", Measured(*width)),
-            Self::SwingingDoor { deviation, noise_band } => write!(
+            Self::Band { width, of_range } => {
+                write!(f, "the narrowest band that keeps the noise back is {}", Rounded(*width))?;
+                match of_range {
+                    Some(share) => write!(
+                        f,
+                        ", which is {:.0} % of the range of the signal: damp the noise instead",
+                        100.0 * share
+                    ),
+                    None => Ok(()),
+                }
+            }
+            Self::Conflict { noise_band, error_budget } => write!(
                 f,
-                "a swinging door with a deviation of {}: a band would have to be {} to keep the noise back, and miss \
-                 by more than is allowed",
-                Measured(*deviation),
-                Measured(*noise_band)
+                "no band does both: to keep the noise back takes {}, and an error of {} is allowed; damp the noise, or \
+                 accept its reports",
+                Rounded(*noise_band),
+                Exact(*error_budget)
             ),
         }
+    }
+}
+
+/// A time difference as whole seconds.
+mod seconds {
+    use chrono::TimeDelta;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(time: &TimeDelta, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(time.num_seconds())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeDelta, D::Error> {
+        let seconds = i64::deserialize(from)?;
+        TimeDelta::try_seconds(seconds)
+            .ok_or_else(|| D::Error::custom(format!("{seconds} s is out of range")))
     }
 }
 

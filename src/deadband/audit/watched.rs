@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use super::Audit;
 use crate::deadband::filter::{Filter, OrderError, Reason, Report, Suppression, Verdict};
-use crate::deadband::sample::Sample;
+use crate::deadband::sample::{Number, Sample};
 
 /// A filter and the audit that watches it, which is told of each sample once it is known whether it was reported.
 ///
@@ -24,24 +24,24 @@ use crate::deadband::sample::Sample;
 ///     tag.step(Sample::new(at, value), |report| sent.push(report.sample.at))?;
 /// }
 /// // Three are held, and the audit waits with them.
-/// assert_eq!((sent.len(), tag.audit().figures().samples), (1, 1));
+/// assert_eq!((sent.len(), tag.audit().samples()), (1, 1));
 /// tag.poll(10, |report| sent.push(report.sample.at));
 /// assert_eq!(sent, [0, 3, 4]);
-/// assert_eq!((tag.audit().figures().samples, tag.audit().figures().reported), (4, 3));
+/// assert_eq!((tag.audit().samples(), tag.audit().reported()), (4, 3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Watched {
-    filter: Filter,
+pub struct Watched<V: Number = f64> {
+    filter: Filter<V>,
     audit: Audit,
     /// In time order, each with whether it was reported by now.
-    waiting: VecDeque<(Sample, bool)>,
+    waiting: VecDeque<(Sample<V>, bool)>,
 }
 
-impl Watched {
+impl<V: Number> Watched<V> {
     /// Has the audit watch the filter from now on. What the filter already holds is unknown to it.
     #[must_use]
-    pub const fn new(filter: Filter, audit: Audit) -> Self {
+    pub const fn new(filter: Filter<V>, audit: Audit) -> Self {
         Self { filter, audit, waiting: VecDeque::new() }
     }
 
@@ -49,7 +49,7 @@ impl Watched {
     ///
     /// # Errors
     /// As there. The audit is told of what is refused, as late.
-    pub fn step(&mut self, sample: Sample, report: impl FnMut(Report)) -> Result<Verdict, OrderError> {
+    pub fn step(&mut self, sample: Sample<V>, report: impl FnMut(Report<V>)) -> Result<Verdict, OrderError> {
         self.take(sample, None, report)
     }
 
@@ -59,21 +59,21 @@ impl Watched {
     /// As [`step`](Self::step).
     pub fn step_received(
         &mut self,
-        sample: Sample,
+        sample: Sample<V>,
         received: i64,
-        report: impl FnMut(Report),
+        report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
         self.take(sample, Some(received), report)
     }
 
     fn take(
         &mut self,
-        sample: Sample,
+        sample: Sample<V>,
         received: Option<i64>,
-        mut report: impl FnMut(Report),
+        mut report: impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
         let waiting = &mut self.waiting;
-        let out = |out: Report| {
+        let out = |out: Report<V>| {
             mark(waiting, &out);
             report(out);
         };
@@ -98,7 +98,7 @@ impl Watched {
     }
 
     /// As [`Filter::poll`].
-    pub fn poll(&mut self, now: i64, mut report: impl FnMut(Report)) {
+    pub fn poll(&mut self, now: i64, mut report: impl FnMut(Report<V>)) {
         let waiting = &mut self.waiting;
         self.filter.poll(now, |out| {
             mark(waiting, &out);
@@ -108,7 +108,7 @@ impl Watched {
     }
 
     /// As [`Filter::flush`], and no sample waits any longer.
-    pub fn flush(&mut self, mut report: impl FnMut(Report)) {
+    pub fn flush(&mut self, mut report: impl FnMut(Report<V>)) {
         let waiting = &mut self.waiting;
         self.filter.flush(|out| {
             mark(waiting, &out);
@@ -125,13 +125,13 @@ impl Watched {
 
     /// The filter.
     #[must_use]
-    pub const fn filter(&self) -> &Filter {
+    pub const fn filter(&self) -> &Filter<V> {
         &self.filter
     }
 
     /// Both, to be saved or to go on apart. What waits is told first, as it stands.
     #[must_use]
-    pub fn into_parts(mut self) -> (Filter, Audit) {
+    pub fn into_parts(mut self) -> (Filter<V>, Audit) {
         self.tell(0);
         (self.filter, self.audit)
     }
@@ -155,7 +155,7 @@ impl Watched {
 }
 
 /// Of samples in order no two are of one moment.
-fn mark(waiting: &mut VecDeque<(Sample, bool)>, report: &Report) {
+fn mark<V>(waiting: &mut VecDeque<(Sample<V>, bool)>, report: &Report<V>) {
     if matches!(report.reason, Reason::Held | Reason::Previous)
         && let Some((_, is_reported)) =
             waiting.iter_mut().rev().find(|(sample, _)| sample.at == report.sample.at)

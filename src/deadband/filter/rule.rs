@@ -257,13 +257,18 @@ impl<V: Number> Rule<V> {
     }
 
     /// When what is held leaves.
-    pub(super) fn due(&self, state: &State<V>, hold: &Hold<V>) -> Option<i64> {
+    pub(in crate::deadband) fn due(&self, state: &State<V>, hold: &Hold<V>) -> Option<i64> {
         hold.held.is_some().then(|| state.reported_at.saturating_add(self.min))
     }
 
     /// Reports what is held, and holds what follows against the last of it.
     #[cold]
-    pub(super) fn release(&self, state: &mut State<V>, hold: &mut Hold<V>, out: &mut impl FnMut(Report<V>)) {
+    pub(in crate::deadband) fn release(
+        &self,
+        state: &mut State<V>,
+        hold: &mut Hold<V>,
+        out: &mut impl FnMut(Report<V>),
+    ) {
         let Some(held) = hold.held.take() else { return };
         if let Some(previous) = hold.previous.take() {
             out(Report { sample: previous.into(), reason: Reason::Previous });

@@ -6,31 +6,46 @@ use crate::probe::DeadbandFacts;
 const METHOD: &str = "deadband";
 
 impl Found {
-    /// Checks the figures of the audit, if they are told.
+    /// Checks the figures of the audit, if there are any.
     pub(super) fn deadband_audit(&mut self, facts: &DeadbandFacts) {
         let Some(audit) = &facts.audit else { return };
         for (name, number) in [
             ("band", Some(audit.band)),
             ("noise", audit.noise),
-            ("spread", audit.spread),
-            ("colour", audit.colour),
-            ("slowness", audit.slowness),
-            ("error", audit.error),
-            ("hidden_range", audit.hidden_range),
+            ("damped_noise", audit.damped_noise),
+            ("quantum", audit.quantum),
+            ("noise_band", audit.noise_band),
+            ("noise_band_least", audit.noise_band_least),
+            ("range", audit.range),
+            ("movement", audit.movement),
+            ("off", audit.off),
+            ("hidden", audit.hidden),
         ] {
             if let Some(number) = number.filter(|number| !(number.is_finite() && *number >= 0.0)) {
-                self.add(METHOD, Rule::Number, format!("the audit's {name} of {number} is no number from 0"));
+                self.add(
+                    METHOD,
+                    Rule::Number,
+                    format!("the audit's {name} is {number}: give a length from 0"),
+                );
             }
         }
-        // One less half a ratio that is never negative.
-        for (name, share) in [("movement", audit.movement), ("structure", audit.structure)] {
-            if let Some(share) = share.filter(|share| !(share.is_finite() && *share <= 1.0)) {
-                self.add(METHOD, Rule::Number, format!("the audit's {name} of {share} is no share up to 1"));
+        let shares = [
+            ("ties", audit.ties),
+            ("hidden_time", audit.hidden_time),
+            ("hidden_time_most", audit.hidden_time_most),
+        ];
+        for (name, share) in shares {
+            if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+                self.add(
+                    METHOD,
+                    Rule::Number,
+                    format!("the audit's {name} is {share}: give a share from 0 to 1"),
+                );
             }
         }
-        if let Some(significance) = audit.significance.filter(|deviations| !deviations.is_finite()) {
-            let text = format!("the audit's significance of {significance} is no number");
-            self.add(METHOD, Rule::Number, text);
+        if let Some(constant) = audit.constant.filter(|constant| *constant > audit.samples) {
+            let text = format!("the last {constant} of {} samples were equal", audit.samples);
+            self.add(METHOD, Rule::Contradiction, text);
         }
         if audit.reported > audit.samples {
             let text = format!("{} of {} samples were reported", audit.reported, audit.samples);
@@ -42,9 +57,7 @@ impl Found {
             self.add(METHOD, Rule::Contradiction, text);
         }
         let Some(range) = facts.movement else { return };
-        for (name, length) in
-            [("spread", audit.spread), ("error", audit.error), ("hidden_range", audit.hidden_range)]
-        {
+        for (name, length) in [("movement", audit.movement), ("hidden", audit.hidden)] {
             if let Some(length) = length.filter(|length| *length > range) {
                 let text = format!("the audit's {name} of {length} is beyond the movement of {range}");
                 self.add(METHOD, Rule::Contradiction, text);

@@ -1,18 +1,23 @@
 use super::*;
 
-/// A signal that moves by twice its noise, all of it hidden.
+/// A process that moves by 9 about noise of one, most of it hidden by a band of 8.
 fn hidden() -> Figures {
     let mut figures = Figures::new(8.0, 10_000, 1);
+    figures.constant = 1;
+    figures.noise_samples = 9_998;
     figures.noise = 1.0;
-    figures.spread = 5.0_f64.sqrt();
-    figures.range = 9.0;
-    figures.movement = 0.8;
-    figures.significance = 80.0;
-    figures.slowness = 4.0;
-    figures.error = 5.0_f64.sqrt();
-    figures.error_max = 6.0;
-    figures.hidden_range = 9.0;
-    figures.structure = 0.8;
+    figures.damped_noise = 1.0;
+    figures.quantum = 0.001;
+    figures.noise_band = 3.6;
+    figures.noise_band_least = 3.5;
+    figures.range = 16.0;
+    figures.movement = 9.0;
+    figures.error = 5.0;
+    figures.error_max = 8.0;
+    figures.off = 7.0;
+    figures.hidden = 7.0;
+    figures.hidden_time = 1.0;
+    figures.hidden_time_most = 1.0;
     figures
 }
 
@@ -22,142 +27,159 @@ fn changed(change: impl FnOnce(&mut Figures)) -> Figures {
     figures
 }
 
+/// The same with nothing hidden.
+fn shown(change: impl FnOnce(&mut Figures)) -> Figures {
+    changed(|figures| {
+        (figures.hidden, figures.hidden_time, figures.hidden_time_most) = (0.0, 0.0, 0.0);
+        change(figures);
+    })
+}
+
+const fn undetermined(why: Why) -> Verdict {
+    Verdict::Undetermined { why }
+}
+
 #[test]
 fn each_verdict_has_its_figures() {
-    let coloured = Verdict::Undetermined { why: Why::Coloured };
-    let alternating = Verdict::Undetermined { why: Why::Alternating };
     for (figures, verdict) in [
         (hidden(), Verdict::TooWide),
-        // Half the variance, four standard deviations: just enough; and just not.
-        (changed(|f| (f.movement, f.significance) = (0.5, 4.0)), Verdict::TooWide),
-        (changed(|f| f.movement = 0.499), Verdict::ProcessStable),
-        (changed(|f| f.significance = 3.99), Verdict::ProcessStable),
-        // A quarter of the movement's variance of four: an error of √(2 + 1).
-        (changed(|f| f.error = 3.001_f64.sqrt()), Verdict::TooWide),
-        (changed(|f| f.error = 2.999_f64.sqrt()), Verdict::Fine),
-        (changed(|f| f.structure = 0.3), Verdict::TooWide),
-        (changed(|f| f.structure = 0.299), Verdict::Fine),
-        // A damping that leaves a movement of 0.8 doubles, nearly, what is seen at a lag of two.
-        (changed(|f| (f.colour, f.slowness) = (1.6, 2.9)), coloured),
-        (changed(|f| (f.colour, f.slowness) = (1.49, 2.9)), Verdict::TooWide),
-        (changed(|f| (f.colour, f.slowness) = (1.6, 3.0)), Verdict::TooWide),
-        (changed(|f| (f.movement, f.colour, f.slowness) = (0.4, 1.6, 1.0)), Verdict::ProcessStable),
-        (changed(|f| (f.movement, f.significance) = (-0.5, -4.0)), alternating),
-        (changed(|f| (f.movement, f.significance) = (-0.49, -40.0)), Verdict::ProcessStable),
-        // More colour than a damping leaves, with room for its error of 4 %: every second one alternates.
-        (changed(|f| (f.movement, f.colour) = (0.0, 2.09)), alternating),
-        (changed(|f| (f.movement, f.colour) = (0.0, 2.08)), Verdict::ProcessStable),
-        (changed(|f| (f.movement, f.colour) = (0.8, 2.09)), Verdict::TooWide),
-        // What is hidden counts for more than what the noise has reported.
-        (changed(|f| (f.band, f.reported) = (1.0, 5_000)), Verdict::TooWide),
-        (changed(|f| (f.band, f.reported, f.error) = (1.0, 5_000, 0.5)), Verdict::TooNarrow),
-        (changed(|f| (f.band, f.reported, f.error) = (1.0, 100, 0.5)), Verdict::Fine),
-        (changed(|f| (f.band, f.reported, f.movement) = (1.0, 101, 0.0)), Verdict::TooNarrow),
-        // White noise reports one in a hundred at 3.64 σ, and the noise is known to 2.5 %.
-        (changed(|f| (f.band, f.reported, f.movement) = (3.5, 101, 0.0)), Verdict::TooNarrow),
-        (changed(|f| (f.band, f.reported, f.movement) = (3.6, 101, 0.0)), Verdict::ProcessStable),
-        (Figures::new(1.0, 500, 1), Verdict::ProcessStable),
-        (Figures::new(1.0, 499, 1), Verdict::Undetermined { why: Why::TooFew { samples: 499, needed: 500 } }),
+        (changed(|f| f.hidden_time = 0.201), Verdict::TooWide),
+        (changed(|f| f.hidden_time = 0.2), undetermined(Why::Unsure)),
+        (changed(|f| (f.hidden_time, f.damped_noise) = (0.2, 1.3)), undetermined(Why::Unsure)),
+        (changed(|f| (f.hidden_time, f.damped_noise) = (0.2, 1.31)), undetermined(Why::Coloured)),
+        (changed(|f| (f.hidden_time, f.hidden_time_most) = (0.2, 0.2)), Verdict::Fine),
+        (shown(|f| f.movement = 7.3), Verdict::Fine),
+        (shown(|f| f.movement = 7.2), Verdict::ProcessStable),
+        // Without a silence of eight samples there is no level, and the raw range counts.
+        (shown(|f| f.movement = 0.0), Verdict::Fine),
+        (shown(|f| (f.movement, f.range) = (0.0, 7.2)), Verdict::ProcessStable),
+        (shown(|f| (f.band, f.off, f.reported) = (3.4, 1.0, 101)), Verdict::TooNarrow),
+        (shown(|f| (f.band, f.off, f.reported) = (3.4, 1.0, 100)), Verdict::Fine),
+        (shown(|f| (f.band, f.off, f.reported) = (3.5, 1.0, 101)), Verdict::Fine),
+        (shown(|f| (f.band, f.off, f.reported, f.noise) = (3.4, 1.0, 101, 0.0)), Verdict::Fine),
+        // What is hidden counts for more than the noise that is reported.
+        (changed(|f| (f.band, f.off, f.reported) = (3.4, 1.0, 101)), Verdict::TooWide),
+        (changed(|f| f.off = 19.6), Verdict::TooWide),
+        (changed(|f| f.off = 19.7), undetermined(Why::BeyondBand)),
+        (changed(|f| f.alternates = true), undetermined(Why::Alternating)),
+        (Figures::new(1.0, 49, 1), undetermined(Why::TooFew { samples: 49, needed: 50 })),
     ] {
         assert_eq!(figures.judge(&Limits::default()), verdict, "{figures:?}");
     }
 }
 
 #[test]
-fn what_matters_to_the_process_decides_where_it_is_told() {
-    let limits = Limits::default();
-    assert_eq!(hidden().judge(&limits.with_matters(9.0)), Verdict::TooWide);
-    assert_eq!(hidden().judge(&limits.with_matters(9.1)), Verdict::Fine);
-    // Little of a large movement, and enough to matter.
-    let little = changed(|f| f.error = 0.1);
-    assert_eq!(little.judge(&limits), Verdict::Fine);
-    assert_eq!(little.judge(&limits.with_matters(2.0)), Verdict::TooWide);
+fn stuck_needs_noise_above_the_resolution() {
+    let constant = |f: &mut Figures| (f.samples, f.constant) = (50, 50);
+    for (figures, verdict) in [
+        (shown(constant), Verdict::Stuck),
+        (changed(|f| f.constant = 16), Verdict::Stuck),
+        (changed(|f| f.constant = 15), Verdict::TooWide),
+        (changed(|f| (f.constant, f.quantum) = (1_000, 1.0)), Verdict::TooWide),
+        // Nine of ten samples repeat the one before: 0.9 to the power of 196 is one in a billion.
+        (changed(|f| (f.constant, f.ties) = (197, 0.9)), Verdict::Stuck),
+        (changed(|f| (f.constant, f.ties) = (196, 0.9)), Verdict::TooWide),
+        // A valve that was seen to move, without noise, and one that never was.
+        (shown(|f| (f.constant, f.noise, f.damped_noise) = (10_000, 0.0, 0.0)), Verdict::Fine),
+        (
+            {
+                let mut figures = Figures::new(1.0, 500, 1);
+                figures.constant = 500;
+                figures
+            },
+            undetermined(Why::Constant),
+        ),
+    ] {
+        assert_eq!(figures.judge(&Limits::default()), verdict, "{figures:?}");
+    }
 }
 
 #[test]
-fn figures_that_cannot_be_are_not_judged() {
+fn what_matters_to_the_process_decides() {
+    let limits = Limits::default();
+    assert_eq!(hidden().judge(&limits.with_matters(7.0)), Verdict::TooWide);
+    assert_eq!(hidden().judge(&limits.with_matters(7.1)), Verdict::Fine);
+    // Once is enough, beyond the noise.
+    let once = changed(|f| f.hidden_time = 0.001);
+    assert_eq!(once.judge(&limits.with_matters(7.0)), Verdict::TooWide);
+    let within = changed(|f| f.hidden_time = 0.0);
+    assert_eq!(within.judge(&limits.with_matters(1.0)), undetermined(Why::Unsure));
+    assert_eq!(shown(|f| f.hidden = 3.0).judge(&limits.with_matters(1.0)), Verdict::Fine);
+}
+
+#[test]
+fn impossible_figures_are_not_judged() {
     for change in [
         |f: &mut Figures| f.noise = f64::NAN,
         |f: &mut Figures| f.band = -1.0,
-        |f: &mut Figures| f.spread = f64::INFINITY,
-        |f: &mut Figures| f.movement = f64::NAN,
+        |f: &mut Figures| f.hidden = f64::INFINITY,
+        |f: &mut Figures| f.ties = 1.1,
+        |f: &mut Figures| f.hidden_time = f64::NAN,
         |f: &mut Figures| f.reported = 10_001,
+        |f: &mut Figures| f.constant = 10_001,
     ] {
         let figures = changed(change);
-        assert_eq!(
-            figures.judge(&Limits::default()),
-            Verdict::Undetermined { why: Why::Unbelievable },
-            "{figures:?}"
-        );
+        assert_eq!(figures.judge(&Limits::default()), undetermined(Why::Unbelievable), "{figures:?}");
         assert_eq!(figures.recommend(&Limits::default()), None);
     }
 }
 
 #[test]
-fn limits_that_cannot_be_are_not_judged_by() {
+fn impossible_limits_judge_nothing() {
     for change in [
-        |l: &mut Limits| l.significance = f64::NAN,
-        |l: &mut Limits| l.movement = -0.1,
-        |l: &mut Limits| l.hidden = 1.1,
+        |l: &mut Limits| l.hidden_time = -0.1,
         |l: &mut Limits| l.noise_reports = f64::NAN,
+        |l: &mut Limits| l.range_share = 1.1,
         |l: &mut Limits| l.matters = Some(-1.0),
-        |l: &mut Limits| l.error_budget = Some(f64::NAN),
         |l: &mut Limits| l.error_budget = Some(f64::INFINITY),
+        |l: &mut Limits| l.damping = TimeDelta::seconds(-1),
     ] {
         let mut limits = Limits::default();
         change(&mut limits);
-        assert_eq!(hidden().judge(&limits), Verdict::Undetermined { why: Why::Unbelievable }, "{limits:?}");
+        assert_eq!(hidden().judge(&limits), undetermined(Why::Unbelievable), "{limits:?}");
         assert_eq!(hidden().recommend(&limits), None);
     }
 }
 
 #[test]
-fn the_recommended_band_keeps_the_noise_back_or_says_that_none_does() {
+fn recommendation_names_band_conflict_or_nothing() {
     let limits = Limits::default();
-    let Some(Recommendation::Band { width }) = hidden().recommend(&limits) else { panic!("no band") };
-    assert!((width - 3.642_773).abs() < 1e-5, "{width}");
-    let mut set = hidden();
-    set.band = width;
-    assert!((set.noise_reports() - 0.01).abs() < 1e-12);
-    assert_eq!(hidden().recommend(&limits.with_error_budget(width)), Some(Recommendation::Band { width }));
-    assert_eq!(
-        hidden().recommend(&limits.with_error_budget(2.0)),
-        Some(Recommendation::SwingingDoor { deviation: 2.0, noise_band: width })
-    );
-    let Some(Recommendation::Band { width: rarer }) = hidden().recommend(&limits.with_noise_reports(1e-6))
-    else {
-        panic!("no band")
-    };
-    assert!(rarer > width);
-    let few = changed(|f| (f.samples, f.reported) = (499, 1));
-    assert_eq!(few.recommend(&limits), None);
+    let band = |width, of_range| Some(Recommendation::Band { width, of_range });
+    assert_eq!(hidden().recommend(&limits), band(3.6, Some(3.6 / 16.0)));
+    assert_eq!(changed(|f| f.range = 18.0).recommend(&limits), band(3.6, None));
+    // The range of a process at rest is its noise.
+    assert_eq!(shown(|f| (f.range, f.movement) = (7.0, 1.0)).recommend(&limits), band(3.6, None));
+    assert_eq!(hidden().recommend(&limits.with_error_budget(3.6)), band(3.6, Some(3.6 / 16.0)));
+    let conflict = Recommendation::Conflict { noise_band: 3.6, error_budget: 2.0 };
+    assert_eq!(hidden().recommend(&limits.with_error_budget(2.0)), Some(conflict));
+    assert_eq!(changed(|f| f.constant = 100).recommend(&limits), None);
+    assert_eq!(changed(|f| f.alternates = true).recommend(&limits), None);
 }
 
 #[test]
-fn the_words_name_the_verdict_and_what_to_set() {
-    let words = hidden().assess(&Limits::default().with_error_budget(2.0)).to_string();
-    for part in
-        ["too wide", "99.99 % of 10000", "2.2361", "swinging door with a deviation of 2.0000", "3.6428"]
-    {
-        assert!(words.contains(part), "{part}: {words}");
+fn the_text_names_verdict_figures_and_what_to_set() {
+    let text = hidden().assess(&Limits::default().with_error_budget(2.0)).to_string();
+    for part in ["A band of 8 is too wide", "99.99 % of 10000", "no report shows is 7.0000", "takes 3.6000"] {
+        assert!(text.contains(part), "{part}: {text}");
     }
-    let words = changed(|f| (f.movement, f.structure) = (-0.001, 0.0)).assess(&Limits::default()).to_string();
+    let text = hidden().assess(&Limits::default()).to_string();
+    assert!(text.contains("band that keeps the noise back is 3.6000, which is 22 % of the range"), "{text}");
+    let text = changed(|f| f.constant = 100).assess(&Limits::default()).to_string();
     assert!(
-        words.starts_with("Under a band of 8, the process is stable: there was nothing but noise."),
-        "{words}"
+        text.contains("stuck") && text.contains("last 100 samples") && text.contains("No band is"),
+        "{text}"
     );
-    assert!(words.contains("Movement is 0 %"), "{words}");
-    // Nothing moved, and there was nothing to keep back.
-    let words = Figures::new(1e-6, 500, 1).assess(&Limits::default()).to_string();
-    assert!(
-        words.starts_with("Under a band of 1e-6,")
-            && words.ends_with("any band does, for there was no noise.")
-    );
-    let words = changed(|f| f.noise = 3e-7).assess(&Limits::default()).to_string();
-    assert!(words.contains("a band of 1.0928e-6"), "{words}");
-    let words = Figures::new(1.0, 3, 1).assess(&Limits::default()).to_string();
-    assert!(
-        words.contains("3 samples, and it takes 500") && words.contains("No band is recommended"),
-        "{words}"
-    );
+    let text = Figures::new(1.0, 3, 1).assess(&Limits::default()).to_string();
+    assert!(text.contains("there are 3 samples, and 50 are needed"), "{text}");
+}
+
+#[test]
+fn figures_limits_and_verdicts_are_restored_from_json() {
+    let assessment = changed(|f| f.hidden_time = 0.2).assess(&Limits::default().with_matters(2.0));
+    let saved = serde_json::to_string(&assessment).unwrap();
+    assert_eq!(serde_json::from_str::<super::super::Assessment>(&saved).unwrap(), assessment);
+    let limits: Limits = serde_json::from_str(r#"{"matters": 2.0, "damping": 60}"#).unwrap();
+    assert_eq!(limits, Limits::default().with_matters(2.0).with_damping(TimeDelta::minutes(1)));
+    assert!(serde_json::from_str::<Limits>(r#"{"hidden": 0.25}"#).is_err());
+    assert!(serde_json::from_str::<Limits>(r#"{"damping": 9223372036854775807}"#).is_err());
 }

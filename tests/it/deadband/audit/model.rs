@@ -1,26 +1,50 @@
 //! The figures as their definitions read, from all samples at once.
 
-use std::ops::RangeInclusive;
-
 use iot_runbook::deadband::audit::Figures;
 use iot_runbook::deadband::sample::Severity;
 
 use super::Seen;
 
+const BAND: f64 = 1.0;
+const BLOCK: usize = 8;
+
 /// A usable value, whether it was reported, and which unbroken stretch it belongs to.
+#[derive(Clone, Copy)]
 struct Point {
     value: f64,
     is_reported: bool,
     stretch: usize,
 }
 
-/// The figures, and between which two the noise lies: medians of few are not the same for all who count.
-pub(super) fn figures(seen: &[Seen], longest_gap: i64) -> (Figures, RangeInclusive<f64>) {
-    let mut points: Vec<Point> = Vec::new();
-    // Where in `points` a report was that holds no usable value.
-    let mut blank_reports = Vec::new();
-    let mut stretch = 0;
-    let mut last = None;
+pub(super) fn compare(found: &Figures, seen: &[Seen], longest_gap: i64) {
+    let (points, blanks) = points(seen, longest_gap);
+    let near = |name: &str, one: f64, other: f64| {
+        assert!((one - other).abs() <= 1e-9 * other.abs().max(1.0), "{name}: {one}, the model {other}");
+    };
+    let (low, high) = bounds(points.iter().map(|point| point.value));
+    near("range", found.range, (high - low).max(0.0));
+    assert_eq!(found.samples, points.len() as u64);
+    assert_eq!(found.reported, points.iter().filter(|point| point.is_reported).count() as u64);
+    let constant =
+        points.iter().rev().take_while(|point| point.value == points[points.len() - 1].value).count();
+    assert_eq!(found.constant, constant as u64);
+    let steps = points.windows(2).filter(|pair| pair[0].stretch == pair[1].stretch);
+    let quantum = steps.map(|pair| (pair[1].value - pair[0].value).abs()).filter(|step| *step > 0.0);
+    near(
+        "quantum",
+        found.quantum,
+        Some(quantum.fold(f64::INFINITY, f64::min)).filter(|q| q.is_finite()).unwrap_or(0.0),
+    );
+    let (error, most) = errors(&points, &blanks);
+    near("error", found.error, error);
+    near("error_max", found.error_max, most);
+    silences(found, &points, near);
+}
+
+/// The usable values, and where in them a report was that holds none.
+fn points(seen: &[Seen], longest_gap: i64) -> (Vec<Point>, Vec<usize>) {
+    let (mut points, mut blanks) = (Vec::new(), Vec::new());
+    let (mut stretch, mut last) = (0, None);
     for (sample, is_reported) in seen {
         if last.is_some_and(|last| sample.at <= last) {
             continue;
@@ -34,114 +58,79 @@ pub(super) fn figures(seen: &[Seen], longest_gap: i64) -> (Figures, RangeInclusi
         } else {
             stretch += 1;
             if *is_reported {
-                blank_reports.push(points.len());
+                blanks.push(points.len());
             }
         }
     }
-    let reported = points.iter().filter(|point| point.is_reported).count();
-    let mut figures = Figures::new(1.0, points.len() as u64, reported as u64);
-    let values: Vec<_> = points.iter().map(|point| point.value).collect();
-    let variance = variance(&values);
-    figures.spread = variance.sqrt();
-    figures.range = range(&values);
-
-    let together = |window: &[Point]| window.iter().all(|point| point.stretch == window[0].stretch);
-    let steps = |lag: usize| -> Vec<f64> {
-        let windows = points.windows(lag + 1).filter(|window| together(window));
-        windows.map(|window| window[lag].value - window[0].value).collect()
-    };
-    let bends: Vec<_> = points
-        .windows(3)
-        .filter(|window| together(window))
-        .map(|window| ((window[2].value - window[1].value) - (window[1].value - window[0].value)).abs())
-        .collect();
-    let near = steps(1);
-    figures.quantum = near
-        .iter()
-        .map(|step| step.abs())
-        .filter(|step| *step > 0.0)
-        .fold(0.0, |least, step| if least == 0.0 || step < least { step } else { least });
-    let floor = figures.quantum / 12.0_f64.sqrt();
-    let noise = |bend: f64| (bend / (0.674_489_750_196_081_7 * 6.0_f64.sqrt())).max(floor);
-    let (least, most) = about_the_median(bends);
-    if !near.is_empty() && variance > 0.0 {
-        figures.movement = 1.0 - mean_square(&near) / (2.0 * variance);
-        let n = near.len() as f64 + 1.0;
-        if n > 2.0 {
-            figures.significance = figures.movement / ((n - 2.0) / (n * n - 1.0)).sqrt();
-        }
-    }
-    let far = steps(32);
-    if mean_square(&far) > 0.0 {
-        figures.slowness = variance / (mean_square(&far) / 2.0);
-    }
-    hold(&points, &blank_reports, &mut figures);
-    (figures, noise(least)..=noise(most))
+    (points, blanks)
 }
 
-/// What is held back between two reports, one run after the other.
-fn hold(points: &[Point], blank_reports: &[usize], figures: &mut Figures) {
-    let mut errors = Vec::new();
-    let (mut squares, mut freedom) = (0.0, 0.0);
-    let mut within = Vec::new();
+fn errors(points: &[Point], blanks: &[usize]) -> (f64, f64) {
+    let (mut shown, mut errors) = (None, vec![]);
+    for (at, point) in points.iter().enumerate() {
+        if blanks.contains(&at) {
+            shown = None;
+        }
+        if point.is_reported {
+            shown = Some(point.value);
+        } else if let Some(shown) = shown {
+            errors.push(point.value - shown);
+        }
+    }
+    let squares = errors.iter().map(|error| error * error).sum::<f64>();
+    (
+        (squares / errors.len().max(1) as f64).sqrt(),
+        errors.iter().fold(0.0, |most, error| error.abs().max(most)),
+    )
+}
+
+/// A silence is what lies between two reports beyond the band; its blocks are counted anew at each break.
+fn silences(found: &Figures, points: &[Point], near: impl Fn(&str, f64, f64)) {
+    let mut ends = vec![0];
     let mut held: Option<f64> = None;
-    let mut run: Vec<usize> = Vec::new();
-    let ends = (0..=points.len()).flat_map(|at| {
-        let blanks = blank_reports.iter().filter(move |blank| **blank == at).map(move |_| (at, true));
-        blanks.chain([(at, false)])
-    });
-    for (at, is_blank) in ends {
-        let point = points.get(at).filter(|_| !is_blank);
-        if let Some(point) = point
-            && !point.is_reported
-        {
-            run.push(at);
-            continue;
+    for (at, point) in points.iter().enumerate().filter(|(_, point)| point.is_reported) {
+        if held.is_none_or(|held| (point.value - held).abs() > BAND) {
+            ends.push(at);
         }
-        // A report, blank or not, or the end.
-        let values: Vec<_> = run.iter().map(|at| points[*at].value).collect();
-        if !values.is_empty() {
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            squares += values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-            freedom += values.len() as f64 - 1.0;
-            errors.extend(held.iter().flat_map(|held| values.iter().map(move |value| value - held)));
-            let all: Vec<_> = values.iter().copied().chain(held).collect();
-            figures.hidden_range = figures.hidden_range.max(range(&all));
-            within.extend(run.windows(2).filter_map(|pair| {
-                let (one, next) = (&points[pair[0]], &points[pair[1]]);
-                (pair[1] == pair[0] + 1 && one.stretch == next.stretch).then_some(next.value - one.value)
-            }));
+        held = Some(point.value);
+    }
+    ends.push(points.len());
+    let last = ends.len() - 2;
+    let longest =
+        ends.get(1..=last).unwrap_or_default().windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    let (mut all, mut hidden, mut off) = (vec![], 0.0_f64, 0.0_f64);
+    for (nth, pair) in ends.windows(2).enumerate() {
+        let inside = &points[pair[0]..pair[1]];
+        let mut levels = vec![];
+        for stretch in inside.chunk_by(|one, next| one.stretch == next.stretch) {
+            for block in stretch.chunks_exact(BLOCK) {
+                let mut sorted: Vec<_> = block.iter().map(|point| point.value).collect();
+                sorted.sort_unstable_by(f64::total_cmp);
+                let level = sorted[1..BLOCK - 1].iter().sum::<f64>() / (BLOCK - 2) as f64;
+                let end =
+                    points.iter().position(|point| std::ptr::eq(point, &raw const block[BLOCK - 1])).unwrap();
+                if let Some(shown) = points[..=end].iter().rev().find(|point| point.is_reported) {
+                    off = off.max((level - shown.value).abs());
+                }
+                levels.push(level);
+            }
         }
-        run.clear();
-        held = point.map(|point| point.value);
+        let is_cut = nth == 0 || nth == last;
+        let closing = points.get(pair[1]).filter(|_| nth < last);
+        let shown = inside.iter().filter(|point| point.is_reported).chain(closing).map(|point| point.value);
+        let (least, most) = bounds(shown);
+        let (low, high) = bounds(levels.iter().copied());
+        if !levels.is_empty() && (!is_cut || inside.len() > longest) {
+            hidden = hidden.max((high - most).max(least - low).max(0.0).min(high - low));
+        }
+        all.extend(levels);
     }
-    figures.error = mean_square(&errors).sqrt();
-    figures.error_max = errors.iter().map(|error| error.abs()).fold(0.0, f64::max);
-    if freedom > 0.0 && squares > 0.0 && !within.is_empty() {
-        figures.structure = 1.0 - mean_square(&within) / (2.0 * squares / freedom);
-    }
+    let (low, high) = bounds(all.into_iter());
+    near("movement", found.movement, (high - low).max(0.0));
+    near("off", found.off, off);
+    near("hidden", found.hidden, hidden);
 }
 
-fn variance(values: &[f64]) -> f64 {
-    if values.len() < 2 {
-        return 0.0;
-    }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64
-}
-
-fn range(values: &[f64]) -> f64 {
-    let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
-    if values.is_empty() { 0.0 } else { highest - lowest }
-}
-
-fn mean_square(values: &[f64]) -> f64 {
-    values.iter().map(|value| value * value).sum::<f64>() / values.len().max(1) as f64
-}
-
-fn about_the_median(mut values: Vec<f64>) -> (f64, f64) {
-    values.sort_unstable_by(f64::total_cmp);
-    let at = |at: usize| values.get(at.min(values.len().saturating_sub(1))).copied().unwrap_or_default();
-    (at((values.len() / 2).saturating_sub(1)), at(values.len() / 2))
+fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
 }

@@ -8,6 +8,13 @@ use proptest::prelude::*;
 
 use crate::deadband::streams;
 
+/// As it is saved, with the late ones that it was spared.
+fn late_in(audit: &Audit, late: u64) -> String {
+    let mut saved = serde_json::to_value(audit).unwrap();
+    saved["late"] = late.into();
+    serde_json::to_string(&serde_json::from_value::<Audit>(saved).unwrap()).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -44,7 +51,7 @@ proptest! {
         }
         filter.flush(|report| sent.push(report.sample.at));
         let waiting = in_order.len() as u64
-            - watched.audit().figures().samples
+            - watched.audit().samples()
             - watched.audit().unusable();
         prop_assert!(filter.rule().settings().min_interval.is_some() || waiting <= 1);
         watched.flush(|_| {});
@@ -52,7 +59,7 @@ proptest! {
         in_order.iter().for_each(|sample| audit.observe(sample, sent.contains(&sample.at)));
         prop_assert_eq!(watched.audit().late(), late);
         prop_assert!(filter.rule().settings().order != Order::Pass || filter.counts().out_of_order() == late);
-        prop_assert_eq!(format!("{:?}", watched.audit().figures()), format!("{:?}", audit.figures()));
+        prop_assert_eq!(serde_json::to_string(watched.audit()).unwrap(), late_in(&audit, late));
         prop_assert_eq!(watched.audit().period(), audit.period());
     }
 }

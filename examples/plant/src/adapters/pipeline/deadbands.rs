@@ -1,18 +1,25 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
     check::deadband_facts,
-    deadband::{audit::Audit, sample::Sample},
+    deadband::{
+        audit::{Audit, Limits},
+        sample::Sample,
+    },
     fact::Source,
     probe::{DeadbandFacts, DeadbandProbe, DeadbandRequest, ProbeError},
+    time::Period,
 };
 
 use super::whole;
 use crate::{
     adapters::covered,
-    pipeline::{Pipeline, edge::Reporting},
+    pipeline::{
+        Pipeline,
+        edge::{Raw, Reporting},
+    },
 };
 
 /// The gateway's configuration, and an audit of the raw samples that it keeps.
@@ -45,11 +52,17 @@ impl DeadbandProbe for Deadbands {
             return Ok(DeadbandFacts::new(now, covers));
         };
         let refused = |error: &dyn std::error::Error| ProbeError::failed(error.to_string());
-        let mut audit = Audit::new(band).map_err(|error| refused(&error))?;
-        for (at, raw) in raw.entries {
-            let sample = Sample::at_time(at, raw.value).map_err(|error| refused(&error))?;
-            audit.observe(&sample, raw.is_reported);
-        }
-        Ok(deadband_facts(&audit, now, covers))
+        // What was observed before the period shows the noise, without which a dead sensor looks like a process at rest.
+        let before = Period::ending(request.period.from, TimeDelta::minutes(1));
+        let audit = |entries: Vec<(DateTime<Utc>, Raw)>| {
+            let mut audit = Audit::new(band).map_err(|error| refused(&error))?;
+            for (at, raw) in entries {
+                let sample = Sample::at_time(at, raw.value).map_err(|error| refused(&error))?;
+                audit.observe(&sample, raw.is_reported);
+            }
+            Ok::<_, ProbeError>(audit)
+        };
+        let (before, during) = (audit(edge.raw(before).entries)?, audit(raw.entries)?);
+        Ok(deadband_facts(&during.figures_after(&before, &Limits::default()), now, covers))
     }
 }

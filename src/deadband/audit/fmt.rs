@@ -1,4 +1,4 @@
-//! Numbers as a person reads them, whatever the unit of the tag.
+//! Numbers as a person reads them, in any unit.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use std::fmt;
 const LONG: f64 = 9.0;
 const SHORT: f64 = -5.0;
 
-/// What was measured, to five digits.
+/// A measured number, rounded to five digits.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Measured(pub(crate) f64);
+pub(crate) struct Rounded(pub(crate) f64);
 
-/// What somebody set, to its last digit.
+/// A configured number, to its last digit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Given(pub(super) f64);
+pub(crate) struct Exact(pub(crate) f64);
 
-impl fmt::Display for Measured {
+impl fmt::Display for Rounded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match power(self.0) {
             None => write!(f, "{}", self.0),
@@ -27,7 +27,7 @@ impl fmt::Display for Measured {
     }
 }
 
-impl fmt::Display for Given {
+impl fmt::Display for Exact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if power(self.0).is_none_or(is_short) { write!(f, "{}", self.0) } else { write!(f, "{:e}", self.0) }
     }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_digits_are_told_in_every_unit() {
+    fn measured_numbers_have_five_digits_in_any_unit() {
         for (number, text) in [
             (0.0, "0"),
             (2.236_067, "2.2361"),
@@ -62,16 +62,16 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::INFINITY, "inf"),
         ] {
-            assert_eq!(Measured(number).to_string(), text);
+            assert_eq!(Rounded(number).to_string(), text);
         }
     }
 
     #[test]
-    fn what_was_set_is_told_to_the_last_digit() {
+    fn configured_numbers_keep_every_digit() {
         for (number, text) in
             [(0.0, "0"), (4.0, "4"), (0.123_456_789, "0.123456789"), (8e-6, "8e-6"), (1e139, "1e139")]
         {
-            assert_eq!(Given(number).to_string(), text);
+            assert_eq!(Exact(number).to_string(), text);
         }
     }
 }
