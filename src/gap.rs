@@ -21,7 +21,7 @@
 //! let hour = Period::new(at(0), at(3_600))?;
 //! let mut detector = GapDetector::new(Settings::over(Cadence::every(TimeDelta::seconds(10)), hour))?;
 //! for second in (0..600).chain(900..3_300).step_by(10) {
-//!     detector.push_event(at(second));
+//!     detector.observe_event(at(second));
 //! }
 //! let report = detector.finish(at(3_600));
 //! let told: Vec<_> = report.gaps.iter().map(ToString::to_string).collect();
@@ -83,15 +83,17 @@ mod saved;
 mod sessions;
 mod settings;
 mod wire;
+mod zone;
 
 pub use cadence::Cadence;
 pub use detector::GapDetector;
-pub use estimate::{CadenceEstimator, Estimate, FEWEST_DISTANCES, Unsure};
+pub use estimate::{CadenceEstimator, Estimate, FEWEST_DISTANCES, UndeterminedReason};
 pub use report::{Begin, Counts, End, Gap, Hole, Report, Unlisted, Verdict};
-pub use rewind::{REWIND_ROWS, Rewind};
-pub use saved::{Saved, StateError};
+pub use rewind::Rewind;
+pub use saved::{RestoreError, Saved};
 pub use sessions::{Part, Presence, Sessions};
 pub use settings::{LONGEST_REORDER, Settings, SettingsError};
+pub use zone::{REWIND_ROWS, ZoneStep};
 
 #[cfg(test)]
 mod tests;

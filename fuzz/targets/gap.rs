@@ -20,8 +20,8 @@ fuzz_target!(|data: &[u8]| {
     while !choices.is_empty() && rows < 4_096 {
         now = next(&mut choices, now);
         let arrival = choices.one_in(2).then(|| next(&mut choices, now));
-        detector.push_nanos(now, arrival);
-        estimator.push_nanos(now);
+        detector.observe_nanos(now, arrival);
+        estimator.observe_nanos(now);
         events.push(now);
         rows += 1;
         if choices.one_in(64) {
@@ -34,15 +34,15 @@ fuzz_target!(|data: &[u8]| {
 
     // The same rows without their arrivals.
     let mut one_by_one = by_slice.clone();
-    events.iter().for_each(|event| drop_verdict(one_by_one.push_nanos(*event, None)));
-    by_slice.push_slice(&events);
+    events.iter().for_each(|event| drop_verdict(one_by_one.observe_nanos(*event, None)));
+    by_slice.observe_slice(&events);
     assert_eq!(by_slice, one_by_one);
     holds(&by_slice.finish(until), rows);
 
     // In order nothing is late, and the rows next to each other are the gaps.
     events.sort_unstable();
     let mut ordered = GapDetector::new(settings.clone()).expect("the settings hold");
-    ordered.push_slice(&events);
+    ordered.observe_slice(&events);
     let report = ordered.finish(until);
     assert_eq!((report.counts.late, report.counts.reordered, report.counts.stepped_back), (0, 0, 0));
     assert_eq!(report.unlisted.gaps + report.gaps.len() as u64, pairs(&settings, events, until));

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cadence::{Cadence, Promise, distance};
 use super::wire;
+use super::zone::ZoneRule;
 use crate::time::{Period, format_duration};
 
 /// The longest bound on reordering. Time zones and summer time move clocks by half an hour and more, so a bound below
@@ -148,6 +149,7 @@ pub enum SettingsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) promise: Promise,
+    pub(super) zone: ZoneRule,
     pub(super) suspected: bool,
     pub(super) start: i64,
     /// The first instant that is out of the period.
@@ -183,8 +185,10 @@ impl Rule {
         if settings.reorder_within >= LONGEST_REORDER {
             return Err(SettingsError::ReorderTooLong { given: settings.reorder_within });
         }
+        let promise = Promise::new(silence, tolerance, start.saturating_sub(1));
         Ok(Self {
-            promise: Promise::new(silence, tolerance, start.saturating_sub(1)),
+            promise,
+            zone: ZoneRule::new(silence, promise.widest_tolerance(), cadence.heartbeat.is_some()),
             suspected: cadence.is_suspected(),
             start,
             end,

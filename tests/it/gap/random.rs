@@ -10,7 +10,7 @@ use super::streams::{self, SECOND, TICK, at};
 fn run(settings: &Settings, rows: &[Row]) -> GapDetector {
     let mut detector = GapDetector::new(settings.clone()).unwrap();
     for (event, arrival) in rows {
-        detector.push_nanos(*event, *arrival);
+        detector.observe_nanos(*event, *arrival);
     }
     detector
 }
@@ -48,6 +48,15 @@ proptest! {
         prop_assert_eq!(model::plain(&report), model::judge(&settings, &rows, until));
         holds(&report, rows.len());
     }
+
+    #[test]
+    fn slow_series_is_the_model((settings, rows) in streams::slow(), until in -10_i64..30_000) {
+        let until = until * TICK * 300;
+        let report = run(&settings, &rows).finish(at(until));
+        prop_assume!(report.counts.unplaced == 0);
+        prop_assert_eq!(model::plain(&report), model::judge(&settings, &rows, until));
+        holds(&report, rows.len());
+    }
 }
 
 proptest! {
@@ -58,7 +67,7 @@ proptest! {
         let mut through = GapDetector::new(settings).unwrap();
         let mut restarted = through.clone();
         for (event, arrival) in rows {
-            prop_assert_eq!(restarted.push_nanos(event, arrival), through.push_nanos(event, arrival));
+            prop_assert_eq!(restarted.observe_nanos(event, arrival), through.observe_nanos(event, arrival));
             let text = serde_json::to_string(&restarted.save()).unwrap();
             let saved: Saved = serde_json::from_str(&text).unwrap();
             restarted = GapDetector::restore(&saved).unwrap();
@@ -72,8 +81,8 @@ proptest! {
         let events: Vec<i64> = rows.iter().map(|row| row.0).collect();
         let mut detector = GapDetector::new(settings.clone()).unwrap();
         let (before, after) = events.split_at(cut.min(events.len()));
-        detector.push_slice(before);
-        detector.push_slice(after);
+        detector.observe_slice(before);
+        detector.observe_slice(after);
         prop_assert_eq!(detector, run(&settings, &rows));
     }
 
