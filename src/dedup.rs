@@ -10,19 +10,19 @@
 //! use iot_runbook::dedup::{Deduplicator, Devices, Message, MessageId, Secret, Settings, Verdict};
 //!
 //! let secret = Secret::random();
-//! let mut engine = Deduplicator::new(&Settings::new(TimeDelta::hours(6)).with_secret(secret))?;
+//! let mut engine = Deduplicator::with_settings(&Settings::new(TimeDelta::hours(6)).with_secret(secret))?;
 //! let mut devices = Devices::default();
 //! let press = devices.number("press-4")?;
 //!
 //! let now: DateTime<Utc> = "2026-03-01T10:00:00Z".parse()?;
 //! let id = MessageId::from_ulid_text("01JD8Z5K3V9QX7R2M4N6P8T0WA")?;
 //! let message = Message::new(id, press, secret.fingerprint(b"23.5"));
-//! assert_eq!(engine.see(&message, now), Verdict::Fresh);
-//! assert!(engine.see(&message, now + TimeDelta::minutes(5)).drops());
+//! assert_eq!(engine.observe(&message, now), Verdict::Fresh);
+//! assert!(engine.observe(&message, now + TimeDelta::minutes(5)).drops());
 //!
 //! // Another measurement with the same id: a fault of the generator, and no reason to lose it.
 //! let other = Message::new(id, press, secret.fingerprint(b"23.9"));
-//! let verdict = engine.see(&other, now + TimeDelta::minutes(6));
+//! let verdict = engine.observe(&other, now + TimeDelta::minutes(6));
 //! assert!(matches!(verdict, Verdict::Collision { .. }) && verdict.passes());
 //! println!("{}", engine.audit());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -46,7 +46,7 @@
 //! - It is exact: no sampling, no admission by frequency, and no id is forgotten within its TTL unless
 //!   [`AtLimit::EvictOldest`] asks for it, which is counted.
 //! - Time is an argument, to the millisecond. Engine time never runs back; a leap forward beyond
-//!   [`Settings::max_forward_jump`] is held until [`Deduplicator::accept_time`]: set it below the TTL where a wrong clock
+//!   [`Settings::max_forward_jump`] is held until [`Deduplicator::accept_clock`]: set it below the TTL where a wrong clock
 //!   must not forget the window.
 //! - A crash loses no message: [`reserve`](Deduplicator::reserve) one, make it safe, [`commit`](Deduplicator::commit) it.
 //!   What is in flight is not in a [`snapshot`].

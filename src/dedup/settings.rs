@@ -58,10 +58,10 @@ pub enum AtLimit {
 /// use iot_runbook::dedup::{Deduplicator, Limit, Settings, Window};
 ///
 /// let settings = Settings::new(TimeDelta::hours(6)).with_window(Window::Sliding).with_limit(Limit::Ids(100_000));
-/// assert!(Deduplicator::new(&settings).is_ok());
+/// assert!(Deduplicator::with_settings(&settings).is_ok());
 ///
 /// let wrong = Settings::new(TimeDelta::zero());
-/// let error = Deduplicator::new(&wrong).unwrap_err();
+/// let error = Deduplicator::with_settings(&wrong).unwrap_err();
 /// assert!(error.to_string().starts_with("`ttl` is 0s"), "{error}");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
