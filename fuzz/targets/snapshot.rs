@@ -36,8 +36,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let mut bytes = Vec::new();
     let saved = engine.snapshot(&Devices::default(), &mut bytes).expect("a vector takes it");
-    let (again, restored) =
-        Deduplicator::restore(&settings, &mut Devices::default(), &bytes[..], now).expect("what was written is read");
+    let (again, restored) = Deduplicator::restore(&settings, &mut Devices::default(), &bytes[..], now)
+        .expect("what was written is read");
     assert_eq!((saved.ids, saved.in_flight), (restored.ids, restored.in_flight));
     let mut twice = Vec::new();
     again.snapshot(&Devices::default(), &mut twice).expect("a vector takes it");
@@ -46,7 +46,8 @@ fuzz_target!(|data: &[u8]| {
         let place = usize::from(*at) % bytes.len();
         bytes[place] ^= flip;
         if *flip != 0 {
-            Deduplicator::restore(&settings, &mut Devices::default(), &bytes[..], now).expect_err("a byte differs");
+            Deduplicator::restore(&settings, &mut Devices::default(), &bytes[..], now)
+                .expect_err("a byte differs");
         }
     }
 });

@@ -16,7 +16,7 @@ use crate::time::Period;
 /// Deduplication in one process, for one owner. For many threads see
 /// [`SharedDeduplicator`](super::SharedDeduplicator).
 ///
-/// Every method that looks at a message is told the time, by which the engine's own time moves; see the
+/// Every method that takes a message takes the time too, which moves the engine's own time; see the
 /// [module](super) for what holds.
 #[derive(Debug)]
 pub struct Deduplicator {

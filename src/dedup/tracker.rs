@@ -21,7 +21,7 @@ const TIDIED_FOR: usize = 8;
 
 /// Of the records in force, so many may be matched by records that are not: one in eight. And so many besides.
 const HOLES: u32 = 8;
-const FEW_HOLES: u32 = 4096;
+const FEW_HOLES: u32 = 1024;
 
 /// What the caller is about to do with the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

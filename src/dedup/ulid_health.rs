@@ -76,7 +76,9 @@
 //!   monotonic. That is no matter of chance; set [`UlidRules::still_for`] to what your delivery may take.
 //! - `clock-unset`, `clock-ahead`, `not-monotonic` and `shared-id` are no matter of chance either: they are what was
 //!   received, judged by the clock of the receiver. Time that runs
-//!   back is held at the latest so far, and until it has caught up nothing counts as ahead.
+//!   back is held at the latest so far, and until it has caught up nothing counts as ahead; it is let go when 64 ids in
+//!   a row are received at the time that they say themselves. An id of a far future counts as the highest timestamp only
+//!   until an id with a lower one is made after it was received: then the generator does not hold it.
 //!
 //! # Memory
 //! A watch has bounds, whatever comes: [`UlidRules::recent`] ids, 64 sampled ones, 65 draws, and

@@ -84,8 +84,7 @@ impl GapDetector {
         self.apply(nanoseconds(event), Some(nanoseconds(arrival)))
     }
 
-    /// Takes a row of which the arrival is not known. Nothing then tells a clock that runs ahead, unless the period
-    /// has an end.
+    /// Takes a row whose arrival is not known. Then a clock that runs ahead is found only if the period has an end.
     pub fn observe_event(&mut self, event: DateTime<Utc>) -> Verdict {
         self.apply(nanoseconds(event), None)
     }
@@ -111,7 +110,7 @@ impl GapDetector {
         }
     }
 
-    /// What the series lacks, as it looks at `until`. More rows may follow.
+    /// Returns what the series lacks, as it looks at `until`. More rows may follow.
     ///
     /// Where the period has no end, a silence at `until` is an open gap.
     #[must_use]
@@ -172,13 +171,13 @@ impl GapDetector {
         &self.counts
     }
 
-    /// What it was told to look for.
+    /// The settings that it was made with.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Everything it knows, to be written by any serde format.
+    /// Returns everything it knows, to be written by any serde format.
     #[must_use]
     pub fn save(&self) -> Saved {
         Saved {
@@ -200,10 +199,10 @@ impl GapDetector {
         }
     }
 
-    /// A detector that goes on where another was saved, as if nothing had been.
+    /// Makes a detector that goes on exactly where another was saved.
     ///
     /// # Errors
-    /// [`RestoreError`] where no detector could have left that.
+    /// [`RestoreError`] if the saved state is of another version, or was changed.
     pub fn restore(saved: &Saved) -> Result<Self, RestoreError> {
         let fresh = Self::new(saved.settings.clone())?;
         let rule = fresh.rule;

@@ -164,7 +164,7 @@ pub struct Hole {
 pub enum Begin {
     /// A row.
     Row,
-    /// The start of the period: no row stands before the gap.
+    /// The start of the period: there is no row before the gap.
     Period,
 }
 
@@ -175,7 +175,7 @@ pub enum Begin {
 pub enum End {
     /// A row.
     Row,
-    /// The end of the period: no row stands after the gap.
+    /// The end of the period: there is no row after the gap.
     Period,
     /// The moment of the report: the stream is live, and the gap goes on.
     Open,
@@ -214,10 +214,10 @@ pub struct Counts {
     pub on_time: u64,
     /// Those of them that came behind a newer one.
     pub reordered: u64,
-    /// Copies: an event that stands in the series, within the bounds on reordering.
+    /// Copies: an event that is in the series already, within the bounds on reordering.
     pub duplicates: u64,
     /// Rows that arrived too long after their event, or further behind than reordering is allowed. Copies among them
-    /// cannot be told.
+    /// are not recognized.
     pub late: u64,
     /// Those of them of which nobody knows whether they fill a gap: its gap is listed no longer, or has too many runs
     /// of late rows already. They fill none.
@@ -259,11 +259,11 @@ pub enum Verdict {
     OnTime,
     /// It belongs before a row that came earlier, within the bounds.
     Reordered,
-    /// It stands in the series already.
+    /// A row with this event is in the series already.
     Duplicate,
     /// It was caught up.
     Late,
-    /// It belongs to a [`Rewind`]. The first rows of one are told as [`Late`](Self::Late) or [`Before`](Self::Before),
+    /// It belongs to a [`Rewind`]. The first rows of one are reported as [`Late`](Self::Late) or [`Before`](Self::Before),
     /// and counted anew once it is recognized.
     SteppedBack,
     /// It lies before the period.
