@@ -396,7 +396,7 @@ mod tests {
             let mut rows = rounded(1_000, 1_000, 20_000);
             rows.retain(|_| {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                (random >> 33) % lost > 0
+                !(random >> 33).is_multiple_of(lost)
             });
             assert_eq!(of(&rows).every, TimeDelta::seconds(1), "one in {lost}");
         }

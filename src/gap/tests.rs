@@ -465,7 +465,7 @@ fn replay_from_an_hour_back_is_no_zone_step() {
             let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
             let arrival = |second: i64| with_arrivals.then_some(second * 1_000_000_000);
             let mut observe = |event: i64, arrived| {
-                drop_verdict(detector.observe_nanos(event * 1_000_000_000, arrival(arrived)))
+                drop_verdict(detector.observe_nanos(event * 1_000_000_000, arrival(arrived)));
             };
             live.iter().for_each(|second| observe(*second, *second));
             (0..replayed).step_by(10).for_each(|second| observe(second, HOUR));

@@ -249,7 +249,7 @@ impl Model {
     fn begin_or_go_on_with_rewind(&mut self, row: Row, newest: i64, is_before: bool) {
         match &mut self.rewind {
             Some(rewind) if !rewind.is_recognized && i128::from(row.0) > rewind.last() => {
-                rewind.rows.push(row)
+                rewind.rows.push(row);
             }
             _ => {
                 self.end_rewind(None);
