@@ -75,6 +75,7 @@
 //!   row (or the moment of the report) fits neither a clock that stays wrong nor one that is set right. A replay fills the
 //!   gaps that it goes through.
 //! - If the clock is set right in the middle of the hour, the rows of the rewind cover their own time: they leave no gap.
+//!   After a whole hour that came twice, a silence is a gap.
 //!
 //! ## Clocks that run ahead or behind
 //! - **Ahead.** An event more than [`ahead`](Settings::ahead) after its arrival is counted, and the furthest is reported.

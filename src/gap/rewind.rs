@@ -133,8 +133,12 @@ impl Running {
         self.zone().filter(|zone| next >= self.last.saturating_add_unsigned(*zone) || goes_on())
     }
 
-    /// Where the clock would be at the last row, had it not been set back by a time zone.
+    /// Where the clock would be at the last row, had it not been set back by a time zone. `None`, too, where the whole time
+    /// came twice: then the clock stays as it is, and a silence that follows is a gap.
     pub(super) fn set_right(&self, next: i64, promise: Promise) -> Option<i64> {
+        if promise.between_rows(self.last, self.from).missing(self.last, self.from) == 0 {
+            return None;
+        }
         let zone = self.zone_before(next, promise).filter(|_| self.is_recognized)?;
         Some(self.last.saturating_add_unsigned(zone))
     }

@@ -434,7 +434,17 @@ fn summer_time_is_named_in_spring_and_autumn() {
 }
 
 #[test]
-fn arrivals_tell_an_outage_and_a_copy_from_a_zone_step() {
+fn outage_after_a_repeated_hour_is_a_gap() {
+    let hourly = Settings::live(Cadence::every(secs(HOUR)), at(0));
+    let report = detect(&hourly, &[0, HOUR, 2 * HOUR, 2 * HOUR, 4 * HOUR], 4 * HOUR);
+    assert_eq!((gaps(&report), report.rewinds.len()), (vec![(2 * HOUR, 4 * HOUR, 1, 1)], 1));
+    let settings = Settings::live(ten(), at(0));
+    let events: Vec<_> = (0..HOUR).chain(0..HOUR).chain(3 * HOUR..4 * HOUR).step_by(10).collect();
+    assert_eq!(gaps(&detect(&settings, &events, 4 * HOUR)), [(HOUR - 10, 3 * HOUR, 720, 720)]);
+}
+
+#[test]
+fn arrivals_refute_a_zone_step() {
     // An outage of an hour: the next row arrives an hour later.
     let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
     for second in (0..1_000).chain(1_000 + HOUR..1_000 + 2 * HOUR).step_by(10) {

@@ -328,6 +328,9 @@ impl Model {
 
     fn set_right(&self, next: i128) -> Option<i128> {
         let rewind = self.rewind.as_ref().filter(|rewind| rewind.is_recognized)?;
+        if self.missing(rewind.last(), i128::from(rewind.newest.0), true) == 0 {
+            return None;
+        }
         Some(rewind.last() + self.zone_before(rewind, next)?)
     }
 
