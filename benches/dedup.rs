@@ -35,7 +35,7 @@ fn main() -> Result<(), Failure> {
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is asked")]
 fn median(batch: usize, rounds: u64) -> Result<f64, Failure> {
     let window = TimeDelta::milliseconds(WINDOW.cast_signed());
-    let mut engine = Deduplicator::new(&Settings::new(window).with_grace(TimeDelta::zero()))?;
+    let mut engine = Deduplicator::with_settings(&Settings::new(window).with_grace(TimeDelta::zero()))?;
     let device = Device::new(1)?;
     let message = |number: u64| {
         let random = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -59,8 +59,8 @@ fn median(batch: usize, rounds: u64) -> Result<f64, Failure> {
         for (now, batch) in times.into_iter().zip(messages.chunks(batch)) {
             verdicts.clear();
             match batch {
-                [one] => verdicts.push(engine.see(one, now)),
-                many => engine.see_batch(many, now, &mut verdicts),
+                [one] => verdicts.push(engine.observe(one, now)),
+                many => engine.observe_batch(many, now, &mut verdicts),
             }
             black_box(&verdicts);
         }

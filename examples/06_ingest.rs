@@ -23,7 +23,7 @@ struct Incoming {
 fn main() -> Result<(), Box<dyn Error>> {
     let secret = Secret::random();
     let settings = Settings::new(TimeDelta::minutes(30)).with_positions(true).with_secret(secret);
-    let mut engine = Deduplicator::new(&settings)?;
+    let mut engine = Deduplicator::with_settings(&settings)?;
     let mut devices = Devices::default();
     let mut ids = UlidWatches::new(UlidRules::default(), 1000);
     let (mut stored, mut told) = (0, 0);

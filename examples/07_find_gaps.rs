@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut events: Vec<_> = rows.iter().map(|row| row.event).collect();
     events.sort_unstable();
     let mut estimator = CadenceEstimator::new();
-    events.iter().for_each(|event| estimator.push_event(*event));
+    events.iter().for_each(|event| estimator.observe_event(*event));
     let estimate = estimator.estimate()?;
     let seconds = estimate.every.num_milliseconds() as f64 / 1e3;
     println!("a row each {seconds:.1} s, as {:.0} % of the distances say", estimate.share * 100.0);
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_late_after(TimeDelta::minutes(5));
     let mut detector = GapDetector::new(settings)?;
     for row in &rows {
-        detector.push(row.event, row.arrival);
+        detector.observe(row.event, row.arrival);
     }
     let report = detector.finish(asked.end());
 

@@ -1,40 +1,42 @@
-//! Deduplication: is this message a copy of one that was seen?
+//! Deduplication: is this message a copy of one that was seen before?
 //!
-//! A false "duplicate" deletes a measurement, a missed one counts it twice. So an id alone decides nothing here: the
-//! engine knows the device and the payload of each, and tells copies from collisions, late copies, replays and what
-//! is in flight; only a copy is dropped ([`Verdict::drops`]), and the [`Audit`] says what was dropped, what passed
-//! unchecked, and whether the TTL is long enough.
+//! # What this module promises
+//! A false "duplicate" deletes a measurement, a missed one counts it twice. So an id alone decides nothing: the engine
+//! knows the device and the payload of each id, and distinguishes copies from collisions, late copies, replays and messages
+//! in flight. Only a copy is dropped ([`Verdict::drops`]). The [`Audit`] reports what was dropped, what passed unchecked, and
+//! whether the TTL is long enough.
 //!
+//! # Example
 //! ```
 //! use chrono::{DateTime, TimeDelta, Utc};
-//! use iot_runbook::dedup::{Deduplicator, Devices, Message, MessageId, Secret, Settings, Verdict};
+//! use iot_runbook::dedup::{Deduplicator, Devices, Message, MessageId, Verdict};
 //!
-//! let secret = Secret::random();
-//! let mut engine = Deduplicator::new(&Settings::new(TimeDelta::hours(6)).with_secret(secret))?;
+//! let mut engine = Deduplicator::new(TimeDelta::hours(6))?;
+//! let secret = engine.settings().secret;
 //! let mut devices = Devices::default();
 //! let press = devices.number("press-4")?;
 //!
 //! let now: DateTime<Utc> = "2026-03-01T10:00:00Z".parse()?;
 //! let id = MessageId::from_ulid_text("01JD8Z5K3V9QX7R2M4N6P8T0WA")?;
 //! let message = Message::new(id, press, secret.fingerprint(b"23.5"));
-//! assert_eq!(engine.see(&message, now), Verdict::Fresh);
-//! assert!(engine.see(&message, now + TimeDelta::minutes(5)).drops());
+//! assert_eq!(engine.observe(&message, now), Verdict::Fresh);
+//! assert!(engine.observe(&message, now + TimeDelta::minutes(5)).drops());
 //!
-//! // Another measurement with the same id: a fault of the generator, and no reason to lose it.
+//! // Another measurement with the same id: the id generator is faulty, and the measurement is kept.
 //! let other = Message::new(id, press, secret.fingerprint(b"23.9"));
-//! let verdict = engine.see(&other, now + TimeDelta::minutes(6));
+//! let verdict = engine.observe(&other, now + TimeDelta::minutes(6));
 //! assert!(matches!(verdict, Verdict::Collision { .. }) && verdict.passes());
 //! println!("{}", engine.audit());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The rules
+//! # Rules
 //! The first that matches decides. The age counts from the first sighting, or from the last in a [`Window::Sliding`].
 //!
 //! | the id | verdict | |
 //! |---|---|---|
-//! | is not remembered, or beyond TTL and grace | [`Fresh`](Verdict::Fresh), or [`Untracked`](Verdict::Untracked) when full | passes |
-//! | was reserved, and given up, or not decided in time for this very message | [`Fresh`](Verdict::Fresh) | passes |
+//! | is not remembered, or beyond TTL and grace | [`Fresh`](Verdict::Fresh), or [`Untracked`](Verdict::Untracked) if the engine is full | passes |
+//! | was reserved and given up, or was not decided in time for this very message | [`Fresh`](Verdict::Fresh) | passes |
 //! | is as old as the TTL or older, with this device and payload | [`Late`](Verdict::Late), and begins anew | passes |
 //! | is as old as the TTL or older, with another | [`Fresh`](Verdict::Fresh), and begins anew | passes |
 //! | is of another device or payload | [`Collision`](Verdict::Collision), the first stays | passes |
@@ -42,21 +44,28 @@
 //! | came from this same position of its source | [`Replay`](Verdict::Replay) | dropped |
 //! | else | [`Duplicate`](Verdict::Duplicate) | dropped |
 //!
+//! A full engine passes a fresh message [`Untracked`](AtLimit::PassUntracked), or forgets the oldest id for it
+//! ([`EvictOldest`](AtLimit::EvictOldest)).
+//!
 //! # What holds
-//! - It is exact: no sampling, no admission by frequency, and no id is forgotten within its TTL unless
-//!   [`AtLimit::EvictOldest`] asks for it, which is counted.
-//! - Time is an argument, to the millisecond. Engine time never runs back; a leap forward beyond
-//!   [`Settings::max_forward_jump`] is held until [`Deduplicator::accept_time`]: set it below the TTL where a wrong clock
+//! - It is exact: no sampling, no admission by frequency. No id is forgotten within its TTL, unless
+//!   [`AtLimit::EvictOldest`] or [`forget`](Deduplicator::forget) asks for it; evictions are counted.
+//! - An engine is full only if it remembers as many ids as its limit. `EvictOldest` forgets the id with the oldest sighting,
+//!   to the millisecond.
+//! - Time is an argument, to the millisecond. Engine time never runs back. A leap forward beyond
+//!   [`Settings::max_forward_jump`] is held until [`Deduplicator::accept_clock`]: set it below the TTL if a wrong clock
 //!   must not forget the window.
 //! - A crash loses no message: [`reserve`](Deduplicator::reserve) one, make it safe, [`commit`](Deduplicator::commit) it.
-//!   What is in flight is not in a [`snapshot`].
-//! - No call stalls: ids leave a few for each message or a segment at a time, and the index grows a bucket at a time. An id takes
-//!   32 bytes and its share of the index, some 42 to 46 bytes in all.
+//!   What is in flight is not in a [`snapshot`]. Only the holder of a reservation decides it.
+//! - A [`snapshot`] takes the names of the devices with it, so that it is right beside any device list.
+//! - No call stalls: ids leave a few for each message or a segment at a time, and the index grows a bucket at a time. An id
+//!   takes 32 bytes and its share of the index, some 42 to 46 bytes in all. One that was seen again after it came takes some
+//!   30 bytes more while its sighting is out of the order in which ids came.
 //! - Ids chosen by an attacker do not meet: they are placed by SipHash-1-3 under a [`Secret`].
 //!
 //! # One engine, or many
 //! [`Deduplicator`] has one owner. [`SharedDeduplicator`] is for many threads. Machines that share a window keep it
-//! in a [`store`] of yours. Whether the ids are worth trusting is asked of [`ulid_health`]. The check
+//! in a [`store`] of yours. [`ulid_health`] judges whether the ids can be trusted. The check
 //! `dedup-collisions` of the data-gap runbook is answered by [`Deduplicator::dropped`].
 
 pub mod audit;

@@ -20,8 +20,8 @@ fuzz_target!(|data: &[u8]| {
     while !choices.is_empty() && rows < 4_096 {
         now = next(&mut choices, now);
         let arrival = choices.one_in(2).then(|| next(&mut choices, now));
-        detector.push_nanos(now, arrival);
-        estimator.push_nanos(now);
+        detector.observe_nanos(now, arrival);
+        estimator.observe_nanos(now);
         events.push(now);
         rows += 1;
         if choices.one_in(64) {
@@ -34,15 +34,15 @@ fuzz_target!(|data: &[u8]| {
 
     // The same rows without their arrivals.
     let mut one_by_one = by_slice.clone();
-    events.iter().for_each(|event| drop_verdict(one_by_one.push_nanos(*event, None)));
-    by_slice.push_slice(&events);
+    events.iter().for_each(|event| drop_verdict(one_by_one.observe_nanos(*event, None)));
+    by_slice.observe_slice(&events);
     assert_eq!(by_slice, one_by_one);
     holds(&by_slice.finish(until), rows);
 
     // In order nothing is late, and the rows next to each other are the gaps.
     events.sort_unstable();
     let mut ordered = GapDetector::new(settings.clone()).expect("the settings hold");
-    ordered.push_slice(&events);
+    ordered.observe_slice(&events);
     let report = ordered.finish(until);
     assert_eq!((report.counts.late, report.counts.reordered, report.counts.stepped_back), (0, 0, 0));
     assert_eq!(report.unlisted.gaps + report.gaps.len() as u64, pairs(&settings, events, until));
@@ -76,13 +76,25 @@ fn pairs(settings: &Settings, events: Vec<i64>, until: DateTime<Utc>) -> u64 {
     let end = settings.end.map_or(i128::MAX, nanos);
     let every = settings.cadence.every;
     let silence = settings.cadence.longest_silence().expect("it holds");
-    let limit = silence + settings.cadence.tolerance.unwrap_or(every / 2);
-    let limit = i128::from(limit.num_nanoseconds().unwrap_or(i64::MAX));
+    let span = |span: TimeDelta| i128::from(span.num_nanoseconds().unwrap_or(i64::MAX));
+    let (silence, tolerance) = (span(silence), span(settings.cadence.tolerance.unwrap_or(every / 2)));
     let mut stands: Vec<i128> = vec![start - 1];
     stands.extend(events.into_iter().map(i128::from).filter(|event| start <= *event && *event < end));
     let newest = stands.last().copied().unwrap_or(start);
+    let rows = stands.len();
     stands.push(nanos(until).max(start).min(end).max(newest));
-    stands.windows(2).filter(|pair| pair[1] - pair[0] > limit).count() as u64
+    // Stamps that are whole steps may be rounded to them, unless the silence is whole steps itself.
+    let is_gap = |(at, pair): &(usize, &[i128])| {
+        let is_on = |step: i128| pair[0] % step == 0 && (pair[1] % step == 0 || *at + 1 >= rows);
+        let steps = [60 * SECOND, SECOND, SECOND / 10, SECOND / 100, SECOND / 1_000, SECOND / 1_000_000];
+        let rounded = steps
+            .map(i128::from)
+            .into_iter()
+            .filter(|step| *at > 0 && *step <= silence && silence % step != 0 && is_on(*step));
+        let tolerance = rounded.map(|step| step - 1).chain([tolerance]).max().unwrap_or(tolerance);
+        pair[1] - pair[0] > silence + tolerance
+    };
+    stands.windows(2).enumerate().filter(is_gap).count() as u64
 }
 
 fn settings(choices: &mut Choices<'_>) -> Settings {

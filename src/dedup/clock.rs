@@ -25,7 +25,7 @@ pub(super) struct EngineClock {
 #[non_exhaustive]
 pub struct ClockAudit {
     /// A leap forward that is not believed: engine time holds until
-    /// [`accept_time`](super::Deduplicator::accept_time), and nothing expires. While this stands,
+    /// [`accept_clock`](super::Deduplicator::accept_clock), and nothing expires. While this stands,
     /// copies older than the TTL are still told as duplicates, and a reservation that was never decided stays in
     /// flight.
     pub holding: Option<Holding>,

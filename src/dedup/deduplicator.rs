@@ -2,22 +2,21 @@
 
 use std::io::{self, Read, Write};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::audit::{Audit, Auditor, Drops};
 use super::clock::{EngineClock, instant};
 use super::index::Hash;
-use super::log::State;
 use super::settings::{Settings, SettingsError};
 use super::snapshot::{Header, Reader, RestoreError, Restored, Saved, Writer};
 use super::tracker::{ABREAST, Intent, Tracker};
-use super::{Device, Message, Reservation, ReservationError, Verdict};
+use super::{Device, Devices, Message, MessageId, Reservation, ReservationError, Verdict};
 use crate::time::Period;
 
 /// Deduplication in one process, for one owner. For many threads see
 /// [`SharedDeduplicator`](super::SharedDeduplicator).
 ///
-/// Every method that looks at a message is told the time, by which the engine's own time moves; see the
+/// Every method that takes a message takes the time too, which moves the engine's own time; see the
 /// [module](super) for what holds.
 #[derive(Debug)]
 pub struct Deduplicator {
@@ -28,11 +27,32 @@ pub struct Deduplicator {
 }
 
 impl Deduplicator {
+    /// An engine that remembers ids for `window`, with all else as [`Settings::new`] has it.
+    ///
+    /// ```
+    /// use chrono::{DateTime, TimeDelta, Utc};
+    /// use iot_runbook::dedup::{Deduplicator, Device, Message};
+    ///
+    /// let mut engine = Deduplicator::new(TimeDelta::hours(6))?;
+    /// let secret = engine.settings().secret;
+    /// let message = Message::new(secret.id(b"press-4/17"), Device::new(4)?, secret.fingerprint(b"23.5"));
+    /// let now = DateTime::<Utc>::UNIX_EPOCH;
+    /// assert!(engine.observe(&message, now).passes());
+    /// assert!(engine.observe(&message, now).drops());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the window is under a millisecond, or over 2³¹ ms together with a quarter more.
+    pub fn new(window: TimeDelta) -> Result<Self, SettingsError> {
+        Self::with_settings(&Settings::new(window))
+    }
+
     /// An engine that remembers nothing yet. It takes little memory until ids come.
     ///
     /// # Errors
-    /// [`SettingsError`] where a setting does not hold.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    /// [`SettingsError`] if a setting is invalid.
+    pub fn with_settings(settings: &Settings) -> Result<Self, SettingsError> {
         let rules = settings.rules()?;
         Ok(Self {
             settings: *settings,
@@ -53,16 +73,16 @@ impl Deduplicator {
     /// For those who process a message whatever happens after. Where a crash before it is safe must not lose
     /// it, [`reserve`](Self::reserve) it instead.
     #[inline]
-    pub fn see(&mut self, message: &Message, now: DateTime<Utc>) -> Verdict {
+    pub fn observe(&mut self, message: &Message, now: DateTime<Utc>) -> Verdict {
         let at = self.tell(now);
         let hash = self.tracker.hash(message.id);
         self.auditor.decide(&mut self.tracker, message, hash, at, Intent::See)
     }
 
-    /// The verdicts on many messages, as if each were [seen](Self::see) after the one before it. They are
+    /// The verdicts on many messages, as if each were [seen](Self::observe) after the one before it. They are
     /// appended to `verdicts`, one for each. Several times as fast as one by one, for a window that does not fit
     /// the caches; batches of 64 and more gain most.
-    pub fn see_batch(&mut self, messages: &[Message], now: DateTime<Utc>, verdicts: &mut Vec<Verdict>) {
+    pub fn observe_batch(&mut self, messages: &[Message], now: DateTime<Utc>, verdicts: &mut Vec<Verdict>) {
         if messages.is_empty() {
             return;
         }
@@ -118,7 +138,7 @@ impl Deduplicator {
     /// [`ReservationError`] where the reservation is no longer known, or is another's by now.
     #[expect(clippy::needless_pass_by_value, reason = "a reservation is decided once")]
     pub fn commit(&mut self, reservation: Reservation) -> Result<(), ReservationError> {
-        self.tracker.settle(&reservation, State::Seen)
+        self.settle(&reservation, true)
     }
 
     /// The message was not processed: it counts as never seen, so that it is fresh when it comes again.
@@ -127,7 +147,21 @@ impl Deduplicator {
     /// [`ReservationError`] where the reservation is no longer known, or is another's by now.
     #[expect(clippy::needless_pass_by_value, reason = "a reservation is decided once")]
     pub fn abort(&mut self, reservation: Reservation) -> Result<(), ReservationError> {
-        self.tracker.settle(&reservation, State::Released)
+        self.settle(&reservation, false)
+    }
+
+    fn settle(&mut self, reservation: &Reservation, is_done: bool) -> Result<(), ReservationError> {
+        let forgotten = ReservationError::Forgotten { id: reservation.id };
+        let now = self.clock.now().ok_or(forgotten)?;
+        self.tracker.settle(reservation, now, is_done)
+    }
+
+    /// Forgets an id that was seen, as where its message was lost after all: when the message comes again it is fresh.
+    /// `false`, and nothing is changed, if the id is not remembered, or is reserved: its holder decides that.
+    pub fn forget(&mut self, id: MessageId) -> bool {
+        let Some(now) = self.clock.now() else { return false };
+        let hash = self.tracker.hash(id);
+        self.tracker.forget(hash, id, now)
     }
 
     /// Tells the time when no message comes, and gives back the memory of ids whose time is over. Seeing messages
@@ -139,19 +173,23 @@ impl Deduplicator {
 
     /// Takes `now` for the time though it is further ahead than
     /// [`max_forward_jump`](Settings::max_forward_jump) lets it be; engine time never runs back.
-    pub fn accept_time(&mut self, now: DateTime<Utc>) {
+    pub fn accept_clock(&mut self, now: DateTime<Utc>) {
         let at = self.clock.accept(now);
         self.auditor.begin(at);
     }
 
-    /// Writes everything that is remembered, but for what is in flight; see [`snapshot`](super::snapshot).
+    /// Writes everything that is remembered, but for what is in flight; see [`snapshot`](super::snapshot). `devices` is the
+    /// list that numbered the devices of the messages; their names go with the snapshot. If your devices have numbers of
+    /// their own, give an empty list.
     ///
     /// # Errors
-    /// What `to` says. What was written until then is no snapshot: write to a new file, and put it in the place of
+    /// The error of `to`, or one of [`InvalidInput`](io::ErrorKind::InvalidInput) if a message is of a device that is not in
+    /// the list. What was written until then is not a snapshot: write to a new file, and put it in the place of
     /// the old one when this has returned.
-    pub fn snapshot(&self, to: impl Write) -> io::Result<Saved> {
+    pub fn snapshot(&self, devices: &Devices, to: impl Write) -> io::Result<Saved> {
         let now = self.clock.now();
-        let mut writer = Writer::new(to, Header::new(self.tracker.rules(), self.settings.secret, now))?;
+        let header = Header::new(self.tracker.rules(), self.settings.secret, now);
+        let mut writer = Writer::new(to, header, devices)?;
         if let Some(now) = now {
             for entry in self.tracker.entries(now) {
                 writer.write(&entry)?;
@@ -162,18 +200,22 @@ impl Deduplicator {
 
     /// An engine that goes on from a snapshot, with these settings but for the secret, which is that of
     /// the snapshot. `now` is what the clock says: where it is behind the time of the snapshot the engine goes
-    /// on from that, where it is too far ahead its time holds, and the audit tells both.
+    /// on from that, where it is too far ahead its time holds, and the audit reports both.
+    ///
+    /// The names in the snapshot are looked up in `devices`, and added where they are new; the ids go to the numbers that
+    /// their devices have there. So the list may be an empty one, the one that was saved, or another.
     ///
     /// # Errors
-    /// [`RestoreError`] where the settings do not hold, or the snapshot is none, damaged, truncated or of a later
-    /// version.
+    /// [`RestoreError`] if a setting is invalid, if the bytes are not a whole snapshot and nothing else, or if the snapshot
+    /// is of a later version, or has no names where the list has some.
     pub fn restore(
         settings: &Settings,
+        devices: &mut Devices,
         from: impl Read,
         now: DateTime<Utc>,
     ) -> Result<(Self, Restored), RestoreError> {
         let rules = settings.rules()?;
-        let reader = Reader::new(from)?;
+        let reader = Reader::new(from, devices)?;
         let header = *reader.header();
         let mut tracker = Tracker::new(rules, header.secret);
         let mut restored = Restored { saved_at: header.now.map(instant), ..Restored::default() };
@@ -197,6 +239,13 @@ impl Deduplicator {
     #[must_use]
     pub fn dropped(&self, device: Device, period: Period) -> Drops {
         self.auditor.dropped(device, period, self.clock.now())
+    }
+
+    /// How many ids are remembered at engine time, reserved ones among them. It looks at each, so ask it for a report and
+    /// not for every message; [`len`](Self::len) costs nothing.
+    #[must_use]
+    pub fn live(&self) -> u64 {
+        self.clock.now().map_or(0, |now| self.tracker.live(now))
     }
 
     /// How many ids take room: those that are remembered, and those whose time is over and whose room is not

@@ -54,8 +54,7 @@ impl From<Device> for u32 {
 
 /// Gives numbers to names of devices, in the order in which they come, and finds the names again.
 ///
-/// Ask once for each session of a device, not for each message. A snapshot of a window holds numbers alone:
-/// keep the names beside it ([`Devices::names`], and back through [`FromIterator`]).
+/// Ask once for each session of a device, not for each message. A snapshot of a window takes the names with it.
 ///
 /// ```
 /// use iot_runbook::dedup::{DeviceError, Devices};

@@ -16,7 +16,7 @@ pub(super) use table::Spot;
 use table::{CHUNK, PROBES, Table};
 
 use super::MessageId;
-use super::log::Span;
+use super::log::{NOWHERE, Span};
 
 /// The fewest buckets of a table.
 const FEWEST: usize = 16;
@@ -212,6 +212,14 @@ impl Index {
             return;
         }
         self.table.replace(hash, old, new, span);
+    }
+
+    /// Takes the entry of a position away, so that its room is free at once.
+    pub(super) fn remove(&mut self, hash: Hash, position: u32, span: Span) {
+        if let Some((next, _)) = &mut self.moving {
+            next.replace(hash, position, NOWHERE, span);
+        }
+        self.table.replace(hash, position, NOWHERE, span);
     }
 
     /// Begins to move to a table for so many entries.

@@ -15,7 +15,7 @@ use segment::{Beside, SEGMENT, SHIFT, Segment};
 use super::{Message, Position};
 
 /// The position at which no record stands, so that an empty slot of the index can say so.
-const NOWHERE: u32 = 0;
+pub(super) const NOWHERE: u32 = 0;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -34,8 +34,9 @@ pub(super) struct Log {
     front: u32,
     tail: u32,
     head: u32,
-    /// How many records there are from tail to head.
+    /// How many records there are from tail to head, and how many of them are no longer in force.
     len: u32,
+    holes: u32,
 }
 
 impl Log {
@@ -56,12 +57,47 @@ impl Log {
             tail: start,
             head: start,
             len: 0,
+            holes: 0,
         }
     }
 
-    /// How many records there are, those that were moved or released among them.
+    /// How many records there are, those that are no longer in force among them.
     pub(super) const fn len(&self) -> u32 {
         self.len
+    }
+
+    /// How many records are in force.
+    pub(super) const fn in_force(&self) -> u32 {
+        self.len.saturating_sub(self.holes)
+    }
+
+    /// How many are not.
+    pub(super) const fn holes(&self) -> u32 {
+        self.holes
+    }
+
+    /// The first record from `from` on whose place is that of its sighting, and that sighting. Looks at one segment, and
+    /// at a number of each other.
+    pub(super) fn first_settled(&self, from: u32) -> Option<(u32, i64)> {
+        let Span { tail, length } = self.span();
+        let done = from.wrapping_sub(tail);
+        let mut step = if done <= length { done } else { 0 };
+        while step < length {
+            let position = tail.wrapping_add(step);
+            let (number, within) = self.place(position);
+            let segment = self.segment(number)?;
+            let held = segment.records.len();
+            match segment.records.get(within) {
+                Some(record) if (segment.unsettled as usize) < held => {
+                    if record.is_settled() {
+                        return Some((position, segment.at(record)));
+                    }
+                    step += 1;
+                }
+                _ => step += SEGMENT - within as u32,
+            }
+        }
+        None
     }
 
     #[inline]
@@ -132,9 +168,11 @@ impl Log {
     pub(super) fn push(&mut self, entry: &Entry) -> u32 {
         let position = self.push_new(&entry.message, entry.state, entry.first, entry.at);
         if entry.renewed
-            && let Some(record) = self.get_mut(position)
+            && let Some(segment) = self.segment_mut(self.place(position).0)
+            && let Some(record) = segment.records.last_mut()
         {
             record.device |= RENEWED;
+            segment.unsettled += 1;
         }
         position
     }
@@ -218,42 +256,33 @@ impl Log {
         let offset = segment.offset(at);
         segment.newest = segment.newest.max(at);
         if let Some(record) = segment.records.get_mut(within) {
+            segment.unsettled += u32::from(record.is_settled());
             record.at = offset;
             record.device |= RENEWED;
         }
         true
     }
 
-    /// The sighting that the TTL of the record at the tail runs from.
-    pub(super) fn oldest(&self) -> Option<i64> {
-        self.front().map(|(_, at)| at)
-    }
-
+    /// The record at the tail, and the sighting that its TTL runs from.
     #[inline]
-    fn front(&self) -> Option<(&Record, i64)> {
+    pub(super) fn front(&self) -> Option<(&Record, i64)> {
         let segment = self.oldest_segment();
         let record = segment.records.get((self.tail & (SEGMENT - 1)) as usize)?;
         Some((record, segment.at(record)))
     }
 
-    /// What is to be done about the record at the tail when those from `before` and earlier leave.
-    #[inline]
-    pub(super) fn look(&self, before: i64) -> Due {
-        let Some((record, at)) = self.front() else { return Due::Stays };
-        if at <= before || record.state() == State::Moved {
-            return Due::Leaves;
-        }
-        if record.is_renewed() {
-            return Due::IsCarried;
-        }
-        Due::Stays
-    }
-
-    /// Says that a record stands elsewhere.
+    /// Puts a record out of force: it is elsewhere, or was removed.
     pub(super) fn mark_moved(&mut self, position: u32) {
-        if let Some(record) = self.get_mut(position) {
-            record.set_state(State::Moved);
-        }
+        let (segment, within) = self.place(position);
+        let Some(segment) = self.segment_mut(segment) else { return };
+        let Some(record) = segment.records.get_mut(within).filter(|record| record.state() != State::Moved)
+        else {
+            return;
+        };
+        segment.unsettled += u32::from(record.is_settled());
+        segment.holes += 1;
+        record.set_state(State::Moved);
+        self.holes += 1;
     }
 
     /// Takes the record at the tail away.
@@ -262,6 +291,9 @@ impl Log {
         if self.len == 0 {
             return;
         }
+        if self.front().is_some_and(|(record, _)| record.state() == State::Moved) {
+            self.pass_holes(1);
+        }
         self.len -= 1;
         self.tail = self.tail.wrapping_add(1);
         if self.tail.wrapping_sub(self.front) as usize >= self.oldest_segment().records.len() {
@@ -269,16 +301,32 @@ impl Log {
         }
     }
 
-    /// Takes away at most so many records at the tail that are over or stand elsewhere, of one segment, and says how
-    /// many there were.
+    /// The tail passes so many records of its segment that are no longer in force.
+    fn pass_holes(&mut self, holes: u32) {
+        let segment = self.done.front_mut().unwrap_or(&mut self.open);
+        segment.holes = segment.holes.saturating_sub(holes);
+        self.holes = self.holes.saturating_sub(holes);
+    }
+
+    /// Takes away at most so many records at the tail that are over and settled, or no longer in force, of one segment,
+    /// and says how many there were.
     pub(super) fn pop_many(&mut self, before: i64, most: usize) -> usize {
         let segment = self.oldest_segment();
         let from = (self.tail & (SEGMENT - 1)) as usize;
         let records = segment.records.get(from..).unwrap_or_default();
-        let leaves = |record: &&Record| segment.at(record) <= before || record.state() == State::Moved;
+        let leaves = |record: &&Record| match record.state() {
+            State::Moved => true,
+            _ => segment.at(record) <= before && !record.is_renewed(),
+        };
         let gone = records.iter().take(most).take_while(leaves).count();
         if gone > 0 {
+            let holes = if segment.holes > 0 {
+                records.iter().take(gone).filter(|record| record.state() == State::Moved).count()
+            } else {
+                0
+            };
             let is_segment_over = gone == records.len();
+            self.pass_holes(holes as u32);
             self.len -= gone as u32;
             self.tail = self.tail.wrapping_add(gone as u32);
             if is_segment_over {
@@ -300,6 +348,8 @@ impl Log {
 
     #[cold]
     fn pop_done_segment(&mut self) -> u32 {
+        let holes = self.oldest_segment().holes;
+        self.pass_holes(holes);
         let held = self.oldest_segment().records.len();
         let gone = (held as u32).saturating_sub(self.tail.wrapping_sub(self.front));
         self.len -= gone.min(self.len);
@@ -359,6 +409,8 @@ impl Log {
             let mut filler = record;
             filler.set_state(State::Moved);
             open.records.push(filler);
+            (open.holes, open.unsettled) = (1, 1);
+            self.holes += 1;
             self.sources.fill(Position::new(0, 0));
             self.firsts.fill(at);
             self.step();
@@ -404,17 +456,6 @@ const fn flag_of(source: Option<Position>) -> u32 {
     if source.is_some() { HAS_POSITION } else { 0 }
 }
 
-/// What is to be done about the record at the tail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
-    /// It is over, or stands elsewhere.
-    Leaves,
-    /// It was renewed since it came here: it goes to the head.
-    IsCarried,
-    /// Nothing.
-    Stays,
-}
-
 /// Which positions are remembered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
@@ -443,6 +484,11 @@ impl Span {
     /// How many positions there are.
     pub(super) const fn length(self) -> u32 {
         self.length
+    }
+
+    /// The position after the youngest.
+    pub(super) const fn head(self) -> u32 {
+        self.tail.wrapping_add(self.length)
     }
 
     /// The oldest position.
@@ -580,7 +626,7 @@ mod tests {
         assert_eq!(log.entry(position), Some(Entry { renewed: true, ..anew }));
         assert!(log.get(position).unwrap().is_renewed());
         let record = log.get_mut(position).unwrap();
-        for state in [State::Seen, State::Released, State::Moved] {
+        for state in [State::Seen, State::Moved] {
             record.set_state(state);
             assert_eq!((record.state(), record.device()), (state, Device::MAX));
             assert_eq!(record.is(anew.message.id), state != State::Moved);

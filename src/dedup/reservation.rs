@@ -13,7 +13,8 @@ use super::{MessageId, Verdict};
 #[must_use = "commit it once the message is safe, or abort it: until then the message counts as in flight"]
 pub struct Reservation {
     pub(super) id: MessageId,
-    /// When it was reserved, in milliseconds since the epoch; no other reservation of the id has the same.
+    /// When it was reserved, in milliseconds since the epoch. No other reservation of the id has the same: an id that was
+    /// reserved leaves neither by eviction nor by its timeout within that millisecond.
     pub(super) at: i64,
 }
 

@@ -21,7 +21,8 @@ pub enum Window {
     /// From the first: copies that keep coming do not keep an id.
     #[default]
     FixedFromFirst,
-    /// From the last duplicate or replay. Takes 8 bytes more for each id.
+    /// From the last duplicate or replay. Takes 8 bytes more for each id, and up to some 50 more for one that was seen
+    /// again.
     Sliding,
 }
 
@@ -45,9 +46,10 @@ pub enum AtLimit {
     /// It is passed on and not remembered: [`Verdict::Untracked`](super::Verdict::Untracked).
     #[default]
     PassUntracked,
-    /// The oldest id is forgotten before its time: counted, with the TTL that is left in effect. In a sliding window
-    /// that is the one that came to its place first among 32; each of those that was seen again since is given
-    /// another place instead, so that an id that is seen often mostly stays.
+    /// The id with the oldest sighting is forgotten before its time, which is counted, with the TTL that is left in effect.
+    /// Of those of one millisecond the first that came is the oldest. An id that was reserved in this very millisecond is
+    /// not forgotten: if it is the oldest, the message passes as
+    /// [`Verdict::Untracked`](super::Verdict::Untracked).
     EvictOldest,
 }
 
@@ -58,10 +60,10 @@ pub enum AtLimit {
 /// use iot_runbook::dedup::{Deduplicator, Limit, Settings, Window};
 ///
 /// let settings = Settings::new(TimeDelta::hours(6)).with_window(Window::Sliding).with_limit(Limit::Ids(100_000));
-/// assert!(Deduplicator::new(&settings).is_ok());
+/// assert!(Deduplicator::with_settings(&settings).is_ok());
 ///
 /// let wrong = Settings::new(TimeDelta::zero());
-/// let error = Deduplicator::new(&wrong).unwrap_err();
+/// let error = Deduplicator::with_settings(&wrong).unwrap_err();
 /// assert!(error.to_string().starts_with("`ttl` is 0s"), "{error}");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +171,12 @@ impl Settings {
     /// What an id takes at most, in bytes: its record, its share of an index that has just grown, and what is kept
     /// beside the record.
     pub(super) fn bytes_per_id(&self) -> u64 {
-        let beside = 16 * u64::from(self.positions) + 8 * u64::from(self.window == Window::Sliding);
-        32 + 14 + beside
+        let is_sliding = u64::from(self.window == Window::Sliding);
+        let beside = 16 * u64::from(self.positions) + 8 * is_sliding;
+        let record = 32 + 14 + beside;
+        // One record in eight may be out of force. An id that is renewed has an entry in the order of sightings, and in a
+        // sliding window all may be.
+        record + record / 8 + is_sliding * 36
     }
 
     /// What is taken whatever is remembered, at most: segments that are begun or kept for the next, and the ends

@@ -9,12 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::audit::{Audit, Auditor, Drops};
 use super::clock::{EngineClock, instant};
 use super::index::Hash;
-use super::log::State;
 use super::placing::Placing;
 use super::settings::{Limit, Rules, Settings, SettingsError};
 use super::snapshot::{Header, Reader, RestoreError, Restored, Saved, Writer};
 use super::tracker::{ABREAST, Intent, PutBack, Tracker};
-use super::{Device, Message, Reservation, ReservationError, Verdict};
+use super::{Device, Devices, Message, MessageId, Reservation, ReservationError, Verdict};
 use crate::time::Period;
 
 /// A snapshot takes the window in so many parts, so that what shards hold is written in the order of its age.
@@ -38,7 +37,7 @@ const MOST_SHARDS: usize = 1024;
 /// let message = Message::new(secret.id(b"press-4/17"), Device::new(4)?, secret.fingerprint(b"23.5"));
 /// let now = DateTime::<Utc>::UNIX_EPOCH;
 /// let fresh: usize = std::thread::scope(|scope| {
-///     let threads = [(); 4].map(|()| scope.spawn(|| engine.see(&message, now).passes()));
+///     let threads = [(); 4].map(|()| scope.spawn(|| engine.observe(&message, now).passes()));
 ///     threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
 /// });
 /// assert_eq!(fresh, 1, "one of the threads passes it on");
@@ -94,14 +93,14 @@ impl SharedDeduplicator {
         &self.settings
     }
 
-    /// As [`Deduplicator::see`](super::Deduplicator::see).
-    pub fn see(&self, message: &Message, now: DateTime<Utc>) -> Verdict {
+    /// As [`Deduplicator::observe`](super::Deduplicator::observe).
+    pub fn observe(&self, message: &Message, now: DateTime<Utc>) -> Verdict {
         self.decide(message, now, Intent::See).0
     }
 
-    /// As [`Deduplicator::see_batch`](super::Deduplicator::see_batch): each shard's part of the batch is decided
+    /// As [`Deduplicator::observe_batch`](super::Deduplicator::observe_batch): each shard's part of the batch is decided
     /// together, under its lock. Other threads' messages may come between the shards.
-    pub fn see_batch(&self, messages: &[Message], now: DateTime<Utc>, verdicts: &mut Vec<Verdict>) {
+    pub fn observe_batch(&self, messages: &[Message], now: DateTime<Utc>, verdicts: &mut Vec<Verdict>) {
         if messages.is_empty() {
             return;
         }
@@ -145,7 +144,7 @@ impl SharedDeduplicator {
     /// [`ReservationError`] where the reservation is no longer known, or is another's by now.
     #[expect(clippy::needless_pass_by_value, reason = "a reservation is decided once")]
     pub fn commit(&self, reservation: Reservation) -> Result<(), ReservationError> {
-        self.settle(&reservation, State::Seen)
+        self.settle(&reservation, true)
     }
 
     /// As [`Deduplicator::abort`](super::Deduplicator::abort).
@@ -154,7 +153,14 @@ impl SharedDeduplicator {
     /// [`ReservationError`] where the reservation is no longer known, or is another's by now.
     #[expect(clippy::needless_pass_by_value, reason = "a reservation is decided once")]
     pub fn abort(&self, reservation: Reservation) -> Result<(), ReservationError> {
-        self.settle(&reservation, State::Released)
+        self.settle(&reservation, false)
+    }
+
+    /// As [`Deduplicator::forget`](super::Deduplicator::forget).
+    pub fn forget(&self, id: MessageId) -> bool {
+        let Some(now) = self.clock.now() else { return false };
+        let hash = self.placing.hash(id);
+        self.lock(self.shard_of(hash)).is_some_and(|mut shard| shard.tracker.forget(hash, id, now))
     }
 
     /// As [`Deduplicator::tick`](super::Deduplicator::tick).
@@ -166,8 +172,8 @@ impl SharedDeduplicator {
         }
     }
 
-    /// As [`Deduplicator::accept_time`](super::Deduplicator::accept_time).
-    pub fn accept_time(&self, now: DateTime<Utc>) {
+    /// As [`Deduplicator::accept_clock`](super::Deduplicator::accept_clock).
+    pub fn accept_clock(&self, now: DateTime<Utc>) {
         let at = self.clock.accept(now);
         self.every_shard().for_each(|mut shard| shard.auditor.begin(at));
     }
@@ -192,17 +198,17 @@ impl SharedDeduplicator {
 
     /// As [`Deduplicator::snapshot`](super::Deduplicator::snapshot), in 64 slices of time, shard after shard: no shard
     /// is locked while its part is written, and what is seen meanwhile is in it or not. An engine of any number of
-    /// shards can restore it.
+    /// shards can restore it. A message seen meanwhile of a device that is not in the list is left out.
     ///
     /// # Errors
-    /// What `to` says.
-    pub fn snapshot(&self, to: impl Write) -> io::Result<Saved> {
+    /// As [`Deduplicator::snapshot`](super::Deduplicator::snapshot).
+    pub fn snapshot(&self, devices: &Devices, to: impl Write) -> io::Result<Saved> {
         let now = self.clock.now();
         let header = match self.lock(0) {
             Some(shard) => Header::new(shard.tracker.rules(), self.settings.secret, now),
             None => return Err(io::Error::other("an engine without shards")),
         };
-        let mut writer = Writer::new(to, header)?;
+        let mut writer = Writer::new(to, header, devices)?;
         let Some(now) = now else { return writer.finish() };
         let oldest =
             self.every_shard().filter_map(|shard| shard.tracker.oldest()).min().unwrap_or(now).min(now);
@@ -215,6 +221,9 @@ impl SharedDeduplicator {
                 *reached = Some(shard.tracker.entries_until(*reached, until, now, &mut slice));
                 drop(shard);
                 for entry in slice.drain(..) {
+                    if entry.at >= now && !writer.has_name(&entry) {
+                        continue;
+                    }
                     writer.write(&entry.not_after(now))?;
                 }
             }
@@ -225,16 +234,16 @@ impl SharedDeduplicator {
     /// As [`Deduplicator::restore`](super::Deduplicator::restore), with so many shards.
     ///
     /// # Errors
-    /// [`RestoreError`] where the settings do not hold, or the snapshot is none, damaged, truncated or of a later
-    /// version.
+    /// As [`Deduplicator::restore`](super::Deduplicator::restore), and [`SettingsError`] for the number of shards.
     pub fn restore(
         settings: &Settings,
         shards: usize,
+        devices: &mut Devices,
         from: impl Read,
         now: DateTime<Utc>,
     ) -> Result<(Self, Restored), RestoreError> {
         let rules = rules(settings, shards)?;
-        let reader = Reader::new(from)?;
+        let reader = Reader::new(from, devices)?;
         let header = *reader.header();
         let settings = settings.with_secret(header.secret);
         let engine = Self::of(&settings, &rules, shards, header.clock(&rules, now));
@@ -246,6 +255,13 @@ impl SharedDeduplicator {
                 .count(shard.map_or(PutBack::Refused, |mut shard| shard.tracker.put_back(entry, saved_at)));
         })?;
         Ok((engine, restored))
+    }
+
+    /// As [`Deduplicator::live`](super::Deduplicator::live), over all shards.
+    #[must_use]
+    pub fn live(&self) -> u64 {
+        let Some(now) = self.clock.now() else { return 0 };
+        self.every_shard().map(|shard| shard.tracker.live(now)).sum()
     }
 
     /// How many ids take room, over all shards.
@@ -269,10 +285,13 @@ impl SharedDeduplicator {
         }
     }
 
-    fn settle(&self, reservation: &Reservation, state: State) -> Result<(), ReservationError> {
+    fn settle(&self, reservation: &Reservation, is_done: bool) -> Result<(), ReservationError> {
         let forgotten = ReservationError::Forgotten { id: reservation.id };
         let shard = self.shard_of(self.placing.hash(reservation.id));
-        self.lock(shard).ok_or(forgotten)?.tracker.settle(reservation, state)
+        let now = self.clock.now().ok_or_else(|| forgotten.clone())?;
+        let mut shard = self.lock(shard).ok_or(forgotten)?;
+        let at = shard.reach(now);
+        shard.tracker.settle(reservation, at, is_done)
     }
 
     fn tell(&self, now: DateTime<Utc>) -> i64 {

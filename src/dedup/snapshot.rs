@@ -11,16 +11,22 @@ use super::clock::{EngineClock, instant};
 use super::log::{Entry, State};
 use super::settings::Rules;
 use super::tracker::PutBack;
-use super::{Device, Fingerprint, Message, MessageId, Position, Secret, SettingsError};
+use super::{Device, DeviceError, Devices, Fingerprint, Message, MessageId, Position, Secret, SettingsError};
 
 const MAGIC: [u8; 8] = *b"IRDEDUP\0";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// The first version that may hold the names of devices.
+const NAMES_SINCE: u16 = 2;
 /// Records of a block, at most.
 const BLOCK: u32 = 4096;
 /// Magic, version, flags, secret, and whether and when the engine was last told the time.
 const HEADER: usize = 8 + 2 + 2 + 16 + 1 + 8;
 const FIRSTS: u16 = 1;
 const POSITIONS: u16 = 2;
+const NAMES: u16 = 4;
+/// Bytes of a name, at most, and of the names of a block before the last.
+const LONGEST_NAME: usize = u16::MAX as usize;
+const NAMES_BLOCK: usize = 1 << 16;
 /// In the device of a record: its sighting is younger than its place.
 const RENEWED: u32 = 1 << 31;
 
@@ -90,6 +96,25 @@ pub enum RestoreError {
         /// Its version.
         version: u16,
     },
+    /// It has no names of devices, and the device list that was given has some.
+    #[error(
+        "the snapshot holds numbers of devices and no names, but {names} devices are given: give an empty list, and make sure that the numbers are still those of the same devices"
+    )]
+    WithoutNames {
+        /// How many devices the list has.
+        names: usize,
+    },
+    /// The device list has no room for the names of the snapshot.
+    #[error("the device list has no room for the devices of the snapshot")]
+    Devices(#[from] DeviceError),
+    /// Something follows it.
+    #[error(
+        "the snapshot ends at byte {at}, and more follows: give the file that `snapshot` wrote, and nothing else"
+    )]
+    Trailing {
+        /// Where it ends.
+        at: u64,
+    },
     /// It ends before it is complete.
     #[error(
         "the snapshot ends after {bytes} bytes, before it is complete: its writing was cut off; take an earlier one"
@@ -125,11 +150,13 @@ pub(super) struct Header {
     pub(super) now: Option<i64>,
     pub(super) firsts: bool,
     pub(super) positions: bool,
+    /// Whether the names of the devices follow it.
+    pub(super) names: bool,
 }
 
 impl Header {
     pub(super) const fn new(rules: &Rules, secret: Secret, now: Option<i64>) -> Self {
-        Self { secret, now, firsts: rules.sliding, positions: rules.positions }
+        Self { secret, now, firsts: rules.sliding, positions: rules.positions, names: false }
     }
 
     /// The clock of an engine that is restored, told the time.
@@ -152,14 +179,20 @@ pub(super) struct Writer<W> {
     block: Vec<u8>,
     in_block: u32,
     saved: Saved,
+    /// How many devices have names; of none, any number may be written.
+    names: u32,
 }
 
 impl<W: Write> Writer<W> {
-    pub(super) fn new(mut to: W, header: Header) -> io::Result<Self> {
+    pub(super) fn new(mut to: W, header: Header, devices: &Devices) -> io::Result<Self> {
+        let names = u32::try_from(devices.names().len()).unwrap_or(u32::MAX);
+        let header = Header { names: names > 0, ..header };
         let mut bytes = Vec::with_capacity(HEADER + 8);
         bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
-        let flags = if header.firsts { FIRSTS } else { 0 } | if header.positions { POSITIONS } else { 0 };
+        let of_records =
+            if header.firsts { FIRSTS } else { 0 } | if header.positions { POSITIONS } else { 0 };
+        let flags = of_records | if header.names { NAMES } else { 0 };
         bytes.extend(flags.to_le_bytes());
         bytes.extend(header.secret.to_bytes());
         bytes.push(header.now.is_some().into());
@@ -168,7 +201,44 @@ impl<W: Write> Writer<W> {
         bytes.extend(checksum.to_le_bytes());
         to.write_all(&bytes)?;
         let block = Vec::with_capacity(4 + BLOCK as usize * header.record_size() + 8);
-        Ok(Self { to, header, checksum, block, in_block: 0, saved: Saved { ids: 0, in_flight: 0 } })
+        let saved = Saved { ids: 0, in_flight: 0 };
+        let mut writer = Self { to, header, checksum, block, in_block: 0, saved, names };
+        if names > 0 {
+            writer.write_names(devices)?;
+        }
+        Ok(writer)
+    }
+
+    fn write_names(&mut self, devices: &Devices) -> io::Result<()> {
+        let mut names = Vec::with_capacity(NAMES_BLOCK);
+        for name in devices.names() {
+            let length = u16::try_from(name.len()).map_err(|_| {
+                let bytes = name.len();
+                invalid(format!(
+                    "device name of {bytes} bytes: a snapshot holds {LONGEST_NAME} at most; shorten it"
+                ))
+            })?;
+            names.extend(length.to_le_bytes());
+            names.extend(name.as_bytes());
+            if names.len() >= NAMES_BLOCK {
+                self.end_names(&mut names)?;
+            }
+        }
+        if !names.is_empty() {
+            self.end_names(&mut names)?;
+        }
+        self.end_names(&mut names)
+    }
+
+    fn end_names(&mut self, names: &mut Vec<u8>) -> io::Result<()> {
+        self.block.extend(u32::try_from(names.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.block.append(names);
+        self.write_block()
+    }
+
+    /// Whether the device of an id has a name, or none has.
+    pub(super) const fn has_name(&self, entry: &Entry) -> bool {
+        self.names == 0 || entry.message.device.number() < self.names
     }
 
     /// Adds an id; one that was given up is passed over.
@@ -179,7 +249,13 @@ impl<W: Write> Writer<W> {
                 self.saved.in_flight += 1;
                 return Ok(());
             }
-            State::Released | State::Moved => return Ok(()),
+            State::Moved => return Ok(()),
+        }
+        if !self.has_name(entry) {
+            let number = entry.message.device.number();
+            return Err(invalid(format!(
+                "device {number} is not in the device list: give the list that numbered the devices of the messages"
+            )));
         }
         if self.in_block == 0 {
             self.block.extend([0; 4]);
@@ -220,13 +296,21 @@ impl<W: Write> Writer<W> {
     fn end_block(&mut self) -> io::Result<()> {
         let count = self.in_block.to_le_bytes();
         self.block.iter_mut().zip(count).for_each(|(byte, count)| *byte = count);
+        self.in_block = 0;
+        self.write_block()
+    }
+
+    fn write_block(&mut self) -> io::Result<()> {
         self.checksum = checksum(self.checksum, &self.block);
         self.block.extend(self.checksum.to_le_bytes());
         self.to.write_all(&self.block)?;
         self.block.clear();
-        self.in_block = 0;
         Ok(())
     }
+}
+
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 /// Reads a snapshot, a block at a time.
@@ -239,15 +323,55 @@ pub(super) struct Reader<R> {
     block_at: u64,
     block: Vec<u8>,
     ids: u64,
+    /// The devices of the numbers in it, where it has their names.
+    devices: Vec<Device>,
 }
 
 impl<R: Read> Reader<R> {
-    pub(super) fn new(from: R) -> Result<Self, RestoreError> {
-        let header =
-            Header { secret: Secret::from_bytes([0; 16]), now: None, firsts: false, positions: false };
-        let mut reader = Self { from, header, checksum: 0, bytes: 0, block_at: 0, block: Vec::new(), ids: 0 };
+    /// Reads the header and the names, which it looks up in `devices`, or adds to them.
+    pub(super) fn new(from: R, devices: &mut Devices) -> Result<Self, RestoreError> {
+        let secret = Secret::from_bytes([0; 16]);
+        let header = Header { secret, now: None, firsts: false, positions: false, names: false };
+        let mut reader = Self {
+            from,
+            header,
+            checksum: 0,
+            bytes: 0,
+            block_at: 0,
+            block: Vec::new(),
+            ids: 0,
+            devices: Vec::new(),
+        };
         reader.read_header()?;
+        if reader.header.names {
+            reader.read_names(devices)?;
+        } else if devices.names().len() > 0 {
+            return Err(RestoreError::WithoutNames { names: devices.names().len() });
+        }
         Ok(reader)
+    }
+
+    fn read_names(&mut self, devices: &mut Devices) -> Result<(), RestoreError> {
+        loop {
+            self.block_at = self.bytes;
+            self.block.clear();
+            self.take(4)?;
+            let length = Fields(&self.block).u32().unwrap_or(0) as usize;
+            if length > NAMES_BLOCK + 2 + LONGEST_NAME {
+                return Err(self.damaged("it claims more names than a block may have"));
+            }
+            self.take(length)?;
+            self.check_block()?;
+            if length == 0 {
+                return Ok(());
+            }
+            let mut fields = Fields(self.block.get(4..).unwrap_or_default());
+            while !fields.0.is_empty() {
+                let name =
+                    fields.text().ok_or_else(|| self.damaged("a device name is cut off, or is no UTF-8"))?;
+                self.devices.push(devices.number(name)?);
+            }
+        }
     }
 
     pub(super) const fn header(&self) -> &Header {
@@ -275,13 +399,29 @@ impl<R: Read> Reader<R> {
                 if ids != Some(self.ids) {
                     return Err(self.damaged("it counts other records than there are"));
                 }
-                return in_flight.ok_or_else(|| self.damaged("it is too short"));
+                let in_flight = in_flight.ok_or_else(|| self.damaged("it is too short"))?;
+                return self.read_end().map(|()| in_flight);
             }
             self.ids += u64::from(count);
             for _ in 0..count {
-                let entry = fields.entry(&self.header).map_err(|what| self.damaged(what))?;
+                let mut entry = fields.entry(&self.header).map_err(|what| self.damaged(what))?;
+                if self.header.names {
+                    let device = self.devices.get(entry.message.device.number() as usize);
+                    entry.message.device = *device.ok_or_else(|| self.damaged("a device has no name"))?;
+                }
                 put(&entry);
             }
+        }
+    }
+
+    /// Nothing follows.
+    fn read_end(&mut self) -> Result<(), RestoreError> {
+        let at = self.bytes;
+        self.block.clear();
+        match self.take(1) {
+            Ok(()) => Err(RestoreError::Trailing { at }),
+            Err(RestoreError::Truncated { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -300,7 +440,8 @@ impl<R: Read> Reader<R> {
         self.check_block()?;
         let mut fields = Fields(self.block.get(10..).unwrap_or_default());
         let flags = fields.u16().unwrap_or(0);
-        if version == 0 || flags & !(FIRSTS | POSITIONS) != 0 {
+        let known = FIRSTS | POSITIONS | if version >= NAMES_SINCE { NAMES } else { 0 };
+        if version == 0 || flags & !known != 0 {
             return Err(self.damaged("no version of the format has such a header"));
         }
         let secret = fields.array().map(Secret::from_bytes);
@@ -310,7 +451,9 @@ impl<R: Read> Reader<R> {
         if now.is_some_and(|now| !is_of_the_calendar(now)) {
             return Err(self.damaged("its time is beyond the calendar"));
         }
-        self.header = Header { secret, now, firsts: flags & FIRSTS != 0, positions: flags & POSITIONS != 0 };
+        let has = |flag| flags & flag != 0;
+        self.header =
+            Header { secret, now, firsts: has(FIRSTS), positions: has(POSITIONS), names: has(NAMES) };
         Ok(())
     }
 
@@ -368,6 +511,14 @@ impl Fields<'_> {
         self.array().map(i64::from_le_bytes)
     }
 
+    /// A text behind its length.
+    fn text(&mut self) -> Option<&str> {
+        let length = self.u16()?;
+        let (text, rest) = self.0.split_at_checked(length.into())?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
     fn entry(&mut self, header: &Header) -> Result<Entry, &'static str> {
         self.parts(header).ok_or("a record is too short")?.ok_or("a record is none that an engine writes")
     }
@@ -411,16 +562,22 @@ mod tests {
 
     #[test]
     fn a_record_that_no_engine_writes_is_refused_though_its_checksum_is_right() {
-        let header =
-            Header { secret: Secret::from_bytes([1; 16]), now: Some(1000), firsts: true, positions: false };
+        let header = Header {
+            secret: Secret::from_bytes([1; 16]),
+            now: Some(1000),
+            firsts: true,
+            positions: false,
+            names: false,
+        };
         let message = Message::new(MessageId::from_u128(1), Device::MAX, Fingerprint::from_u64(2));
         let read = |first, at| {
             let mut bytes = Vec::new();
-            let mut writer = Writer::new(&mut bytes, header).unwrap();
+            let mut writer = Writer::new(&mut bytes, header, &Devices::default()).unwrap();
             writer.write(&Entry { message, state: State::Seen, first, at, renewed: true }).unwrap();
             writer.finish().unwrap();
             let mut told = Vec::new();
-            let result = Reader::new(&bytes[..]).unwrap().read_all(|entry| told.push(*entry));
+            let result =
+                Reader::new(&bytes[..], &mut Devices::default()).unwrap().read_all(|entry| told.push(*entry));
             result.map(|in_flight| (in_flight, told)).map_err(|error| error.to_string())
         };
         let entry = Entry { message, state: State::Seen, first: 900, at: 1000, renewed: true };

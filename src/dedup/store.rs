@@ -16,11 +16,11 @@
 //! let reserved = dedup.reserve(&message, now).await?;
 //! assert_eq!(reserved.verdict, Verdict::Fresh);
 //! // Another consumer has the same message in hand, and leaves it to this one.
-//! assert_eq!(dedup.see(&message, now).await?, Verdict::InFlight);
+//! assert_eq!(dedup.observe(&message, now).await?, Verdict::InFlight);
 //! if let Some(reservation) = reserved.reservation {
 //!     assert_eq!(dedup.commit(&reservation).await?, Settled::Done);
 //! }
-//! assert!(dedup.see(&message, now).await?.drops());
+//! assert!(dedup.observe(&message, now).await?.drops());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

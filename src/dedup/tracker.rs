@@ -2,11 +2,12 @@
 
 use super::clock::instant;
 use super::index::{Hash, Index, Spot};
-use super::log::{Due, Entry, Log, State};
+use super::log::{Entry, Log, Record, State};
 use super::placing::Placing;
 use super::settings::Rules;
 use super::{FirstSeen, Message, MessageId, Reservation, ReservationError, Secret, Verdict};
 use chrono::TimeDelta;
+use std::collections::BTreeSet;
 
 /// How many messages of a batch are looked up side by side.
 pub(super) const ABREAST: usize = 64;
@@ -18,8 +19,9 @@ const TIDIED: usize = 2;
 /// For how many messages the tail is looked at together.
 const TIDIED_FOR: usize = 8;
 
-/// How many are carried to the head at most when there is no room otherwise.
-const CARRIED: usize = 32;
+/// Of the records in force, so many may be matched by records that are not: one in eight. And so many besides.
+const HOLES: u32 = 8;
+const FEW_HOLES: u32 = 1024;
 
 /// What the caller is about to do with the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,12 @@ pub(super) struct Tracker {
     placing: Placing,
     log: Log,
     index: Index,
+    /// The ids whose sighting is younger than their place in the log, by sighting and place.
+    renewed: BTreeSet<(i64, u32)>,
+    /// Where the oldest id is that is not among them, at the earliest.
+    settled_from: u32,
+    /// The youngest sighting of those that were put back from a snapshot, or moved.
+    settled_until: i64,
     /// Messages that came since the tail was looked at.
     untidied: usize,
     counts: Counts,
@@ -74,6 +82,9 @@ impl Tracker {
             placing: secret.placing(),
             log: Log::new(rules.positions, rules.sliding),
             index: Index::new(rules.limit),
+            renewed: BTreeSet::new(),
+            settled_from: 0,
+            settled_until: i64::MIN,
             untidied: 0,
             counts: Counts::default(),
         }
@@ -81,7 +92,7 @@ impl Tracker {
 
     /// How many ids take room.
     pub(super) const fn len(&self) -> u32 {
-        self.log.len()
+        self.log.in_force()
     }
 
     pub(super) const fn counts(&self) -> &Counts {
@@ -94,7 +105,33 @@ impl Tracker {
 
     /// The sighting that the TTL of the oldest id runs from.
     pub(super) fn oldest(&self) -> Option<i64> {
-        self.log.oldest()
+        let settled = self.log.first_settled(self.settled_from);
+        let renewed = self.renewed.iter().find(|renewed| self.is_renewed(**renewed));
+        settled.map(|(_, at)| at).into_iter().chain(renewed.map(|(at, _)| *at)).min()
+    }
+
+    /// Where the id with the oldest sighting is, and that sighting. The log has them in the order of their sightings, but
+    /// for those that were renewed since they came.
+    fn find_oldest(&mut self) -> Option<(u32, i64)> {
+        let settled = self.log.first_settled(self.settled_from);
+        self.settled_from = settled.map_or(self.log.span().head(), |(position, _)| position);
+        let renewed = loop {
+            let Some(first) = self.renewed.first().copied() else { return settled };
+            if self.is_renewed(first) {
+                break first;
+            }
+            self.renewed.pop_first();
+        };
+        let (at, position) = renewed;
+        settled.filter(|(_, settled)| *settled <= at).or(Some((position, at)))
+    }
+
+    /// Whether there is a renewed id with that sighting at that place; else it has left with its segment.
+    fn is_renewed(&self, (at, position): (i64, u32)) -> bool {
+        self.log.span().holds(position)
+            && self.log.get(position).is_some_and(|record| {
+                record.is_renewed() && record.state() != State::Moved && self.log.at(position, record) == at
+            })
     }
 
     /// Where an id is placed, for the deciding methods.
@@ -145,6 +182,7 @@ impl Tracker {
     fn tidy_tail(&mut self, messages: usize, at: i64) {
         let before = at - self.rules.remembered;
         let most = std::mem::take(&mut self.untidied) * TIDIED;
+        let most = if self.has_many_holes() { most * HOLES as usize } else { most };
         self.log.pop_segment(before);
         let mut moved = self.log.pop_many(before, most);
         while moved < most && self.tidy(at) {
@@ -209,12 +247,17 @@ impl Tracker {
         // Of another message's reservation nothing is known but that it has the id.
         let lapsed = state == State::Reserved && age >= self.rules.reserve_timeout && agrees;
         self.counts.lapsed += u64::from(lapsed);
-        if age >= self.rules.remembered || lapsed || state == State::Released {
-            self.begin_anew(message, hash, at, intent, position);
+        if age >= self.rules.remembered {
+            // As if it had left in time.
+            self.remove(position);
+            return self.decide_after_search(message, hash, at, intent);
+        }
+        if lapsed {
+            self.begin_anew(message, hash, at, intent, (position, since));
             return Verdict::Fresh;
         }
         if age >= self.rules.ttl {
-            self.begin_anew(message, hash, at, intent, position);
+            self.begin_anew(message, hash, at, intent, (position, since));
             let past_ttl_by = TimeDelta::milliseconds(age - self.rules.ttl);
             return if agrees {
                 Verdict::Late { last_seen: instant(since), past_ttl_by }
@@ -231,7 +274,7 @@ impl Tracker {
             return Verdict::InFlight;
         }
         let replayed = message.position.is_some() && self.log.source(position, &record) == message.position;
-        if self.rules.sliding && !self.log.touch(position, at) {
+        if self.rules.sliding && !self.renew(position, since, at, |log| log.touch(position, at)) {
             self.move_to_head(hash, position, at);
         }
         if replayed { Verdict::Replay } else { Verdict::Duplicate { first_seen: instant(first_seen) } }
@@ -240,7 +283,7 @@ impl Tracker {
     /// Remembers an id that is not remembered, if there is room.
     fn admit(&mut self, message: &Message, place: (Hash, Spot), at: i64, intent: Intent) -> bool {
         let mut moved = 0;
-        let room = self.log.len() < self.rules.limit || self.make_room(at, &mut moved);
+        let room = self.log.in_force() < self.rules.limit || self.make_room(at, &mut moved);
         let remembered = room && {
             let position = self.log.push_new(message, intent.state(), at, at);
             self.index_at(place, position)
@@ -250,17 +293,36 @@ impl Tracker {
         remembered
     }
 
-    /// Takes the id at the tail away where its time is over, or carries it to the head where it was renewed since
-    /// it came. `false` where it may stay.
+    /// Whether so many records are out of force that the tail has to reach them soon.
+    const fn has_many_holes(&self) -> bool {
+        self.log.holes() > self.log.in_force() / HOLES + FEW_HOLES
+    }
+
+    /// One step of keeping the log short: an id whose time is over leaves, or the id at the tail goes to the head where
+    /// too many behind it are out of force. `false` where there is nothing to do.
     #[inline]
     fn tidy(&mut self, at: i64) -> bool {
-        match self.log.look(at - self.rules.remembered) {
-            Due::Leaves => {
-                self.log.pop();
+        let before = at - self.rules.remembered;
+        let Some((record, oldest)) = self.log.front() else { return false };
+        if record.state() == State::Moved {
+            self.log.pop();
+            return true;
+        }
+        // Where nothing was renewed the tail is the oldest.
+        if oldest <= before || !self.renewed.is_empty() {
+            return self.tidy_renewed(before);
+        }
+        self.has_many_holes() && self.carry()
+    }
+
+    #[inline(never)]
+    fn tidy_renewed(&mut self, before: i64) -> bool {
+        match self.find_oldest() {
+            Some((position, oldest)) if oldest <= before => {
+                self.remove(position);
                 true
             }
-            Due::IsCarried => self.carry(),
-            Due::Stays => false,
+            _ => self.has_many_holes() && self.carry(),
         }
     }
 
@@ -269,40 +331,67 @@ impl Tracker {
     fn carry(&mut self) -> bool {
         let tail = self.log.span().tail();
         let Some(oldest) = self.log.entry(tail) else { return false };
-        self.stand_elsewhere(self.placing.hash(oldest.message.id), tail, &Entry { renewed: false, ..oldest });
+        self.move_entry(
+            self.placing.hash(oldest.message.id),
+            (tail, oldest.at),
+            &Entry { renewed: true, ..oldest },
+        );
         self.log.pop();
         true
     }
 
-    /// Room for one more at the limit: by whose time is over, or else by the oldest where it may be evicted.
+    /// Room for one more at the limit: by an id whose time is over, or else by the oldest where it may be evicted. One
+    /// that was reserved in this very millisecond is not: it could be reserved again, and its first holder would decide
+    /// for the second.
     #[inline(never)]
     fn make_room(&mut self, at: i64, moved: &mut u64) -> bool {
-        for _ in 0..CARRIED {
-            if !self.tidy(at) {
-                break;
+        let Some((position, oldest)) = self.find_oldest() else { return false };
+        let age = at - oldest;
+        if age < self.rules.remembered {
+            let is_reserved = self.log.get(position).is_some_and(|record| record.state() == State::Reserved);
+            if !self.rules.evict || (is_reserved && age <= 0) {
+                return false;
             }
-            *moved += 1;
-            if self.log.len() < self.rules.limit {
-                return true;
-            }
-        }
-        if !self.rules.evict {
-            return false;
-        }
-        if let Some(oldest) = self.oldest() {
-            let age = at - oldest;
             if age < self.rules.ttl {
                 self.counts.evicted += 1;
                 self.counts.youngest_evicted =
                     Some(self.counts.youngest_evicted.map_or(age, |youngest| youngest.min(age)));
             }
         }
-        self.log.pop();
+        self.remove(position);
         *moved += 1;
         true
     }
 
-    /// Puts a record that was pushed into the index; where that has no room for it, it stands nowhere.
+    /// Takes an id away, wherever it is in the log.
+    fn remove(&mut self, position: u32) {
+        let Some(record) = self.log.get(position).copied() else { return };
+        if record.is_renewed() {
+            self.renewed.remove(&(self.log.at(position, &record), position));
+        }
+        if position == self.log.span().tail() {
+            self.log.pop();
+        } else {
+            self.index.remove(self.placing.hash(record.id()), position, self.log.span());
+            self.log.mark_moved(position);
+        }
+    }
+
+    /// Renews the record at a position, whose TTL ran from `since` and now runs from `at`. `false`, and nothing is
+    /// changed, where `renew` cannot.
+    fn renew(&mut self, position: u32, since: i64, at: i64, renew: impl FnOnce(&mut Log) -> bool) -> bool {
+        let was_renewed = self.log.get(position).is_some_and(Record::is_renewed);
+        if !renew(&mut self.log) {
+            return false;
+        }
+        if was_renewed {
+            self.renewed.remove(&(since, position));
+        }
+        self.renewed.insert((at, position));
+        true
+    }
+
+    /// Puts a record that was pushed into the index; where that has no room for it, it is out of force.
     #[inline(always)]
     fn index_at(&mut self, place: (Hash, Spot), position: u32) -> bool {
         let (log, placing) = (&self.log, &self.placing);
@@ -315,44 +404,91 @@ impl Tracker {
         found_room
     }
 
-    /// Begins the window of an id anew, with that message.
-    fn begin_anew(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent, position: u32) {
+    /// Begins the window of an id anew, with that message. The TTL of its record ran from `since`.
+    fn begin_anew(
+        &mut self,
+        message: &Message,
+        hash: Hash,
+        at: i64,
+        intent: Intent,
+        (position, since): (u32, i64),
+    ) {
         let entry = Entry { message: *message, state: intent.state(), first: at, at, renewed: false };
-        if !self.log.renew(position, &entry) {
-            self.stand_elsewhere(hash, position, &entry);
+        if !self.renew(position, since, at, |log| log.renew(position, &entry)) {
+            self.move_entry(hash, (position, since), &entry);
         }
     }
 
     /// Moves a record to the head, its TTL running from `at`.
     fn move_to_head(&mut self, hash: Hash, position: u32, at: i64) {
         if let Some(entry) = self.log.entry(position) {
-            self.stand_elsewhere(hash, position, &Entry { at, renewed: false, ..entry });
+            self.move_entry(hash, (position, entry.at), &Entry { at, renewed: false, ..entry });
         }
     }
 
-    fn stand_elsewhere(&mut self, hash: Hash, position: u32, entry: &Entry) {
-        let new = self.log.push(entry);
+    /// Moves a record to the head, with what is new of it.
+    fn move_entry(&mut self, hash: Hash, (position, since): (u32, i64), entry: &Entry) {
+        if self.log.get(position).is_some_and(Record::is_renewed) {
+            self.renewed.remove(&(since, position));
+        }
+        let new = self.push(entry);
         self.index.replace(hash, position, new, self.log.span());
         self.log.mark_moved(position);
         self.log.pop_segment(entry.at.saturating_sub(self.rules.remembered));
     }
 
+    /// Adds a record at the head; it is renewed where its sighting is not the youngest.
+    fn push(&mut self, entry: &Entry) -> u32 {
+        let renewed = entry.renewed || entry.at < self.settled_until;
+        let position = self.log.push(&Entry { renewed, ..*entry });
+        if renewed {
+            self.renewed.insert((entry.at, position));
+        } else {
+            self.settled_until = entry.at;
+        }
+        position
+    }
+
     /// Decides a reservation: the message counts as seen from then on, or as never seen.
-    pub(super) fn settle(&mut self, reservation: &Reservation, state: State) -> Result<(), ReservationError> {
+    pub(super) fn settle(
+        &mut self,
+        reservation: &Reservation,
+        at: i64,
+        is_done: bool,
+    ) -> Result<(), ReservationError> {
         let hash = self.placing.hash(reservation.id);
-        let log = &self.log;
-        let found = self.index.find(hash, log.span(), |position| {
-            log.get(position).is_some_and(|record| record.is(reservation.id))
-        });
-        let position = found.ok_or(ReservationError::Forgotten { id: reservation.id })?;
-        let record = log.get(position).ok_or(ReservationError::Forgotten { id: reservation.id })?;
-        if record.state() != State::Reserved || log.at(position, record) != reservation.at {
+        let position = self.find(hash, reservation.id);
+        let position = position.ok_or(ReservationError::Forgotten { id: reservation.id })?;
+        let record = self.log.get(position).ok_or(ReservationError::Forgotten { id: reservation.id })?;
+        if at - self.log.at(position, record) >= self.rules.remembered {
+            return Err(ReservationError::Forgotten { id: reservation.id });
+        }
+        if record.state() != State::Reserved || self.log.at(position, record) != reservation.at {
             return Err(ReservationError::Taken { id: reservation.id });
         }
-        if let Some(record) = self.log.get_mut(position) {
-            record.set_state(state);
+        if !is_done {
+            self.remove(position);
+        } else if let Some(record) = self.log.get_mut(position) {
+            record.set_state(State::Seen);
         }
         Ok(())
+    }
+
+    /// Forgets an id that was seen. `false` where it is not remembered at `at`, or is reserved.
+    pub(super) fn forget(&mut self, hash: Hash, id: MessageId, at: i64) -> bool {
+        let Some(position) = self.find(hash, id) else { return false };
+        let Some(record) = self.log.get(position) else { return false };
+        let age = at - self.log.at(position, record);
+        if record.state() != State::Seen || age >= self.rules.remembered {
+            return false;
+        }
+        self.remove(position);
+        true
+    }
+
+    fn find(&self, hash: Hash, id: MessageId) -> Option<u32> {
+        let log = &self.log;
+        self.index.find(hash, log.span(), |position| log.get(position).is_some_and(|record| record.is(id)))
     }
 
     /// Gives back the memory of ids whose time is over, all at once.
@@ -371,6 +507,11 @@ impl Tracker {
             .positions()
             .filter_map(|position| self.log.entry(position))
             .filter(move |entry| entry.state != State::Moved && at - entry.at < self.rules.remembered)
+    }
+
+    /// How many ids are remembered at `at`: a walk over all of them.
+    pub(super) fn live(&self, at: i64) -> u64 {
+        self.entries(at).count() as u64
     }
 
     /// The part of [`Tracker::entries`] that stands from `from` on and was seen until `until`, added to `into`, and
@@ -404,11 +545,15 @@ impl Tracker {
         if let Spot::Known(_) = spot {
             return PutBack::Repeated;
         }
-        let full = self.log.len() >= self.rules.limit;
+        let full = self.log.in_force() >= self.rules.limit;
         if full {
-            self.log.pop();
+            match self.find_oldest() {
+                Some((_, oldest)) if oldest > entry.at => return PutBack::ForTheOldest,
+                Some((position, _)) => self.remove(position),
+                None => {}
+            }
         }
-        let position = self.log.push(entry);
+        let position = self.push(entry);
         let found_room = self.index_at((hash, spot), position);
         self.index.take_stepped();
         match (found_room, full) {
@@ -424,7 +569,7 @@ impl Tracker {
 pub(super) enum PutBack {
     /// It is remembered.
     Remembered,
-    /// It is remembered, and the oldest one is not any more.
+    /// There is no room for all: the oldest is not remembered any more, or it is the oldest itself.
     ForTheOldest,
     /// Its time is over.
     Expired,

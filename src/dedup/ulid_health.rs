@@ -76,7 +76,9 @@
 //!   monotonic. That is no matter of chance; set [`UlidRules::still_for`] to what your delivery may take.
 //! - `clock-unset`, `clock-ahead`, `not-monotonic` and `shared-id` are no matter of chance either: they are what was
 //!   received, judged by the clock of the receiver. Time that runs
-//!   back is held at the latest so far, and until it has caught up nothing counts as ahead.
+//!   back is held at the latest so far, and until it has caught up nothing counts as ahead; it is let go when 64 ids in
+//!   a row are received at the time that they say themselves. An id of a far future counts as the highest timestamp only
+//!   until an id with a lower one is made after it was received: then the generator does not hold it.
 //!
 //! # Memory
 //! A watch has bounds, whatever comes: [`UlidRules::recent`] ids, 64 sampled ones, 65 draws, and
@@ -108,6 +110,9 @@ use track::{Tracks, ahead_by};
 /// So many timestamps in a row that read right the other way round are no chance.
 const SWAPPED_IN_A_ROW: u8 = 4;
 
+/// So many ids in a row that are received at the time that they say themselves prove an earlier receipt wrong.
+const AGREEING: u32 = 64;
+
 /// A watch over the ids of one source: a device, or all devices of a firmware.
 ///
 /// It is plain data: save it and go on with serde.
@@ -120,6 +125,9 @@ pub struct UlidWatch {
     judged: u64,
     from: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
+    /// How many ids in a row were received before `until`, at the time that they say themselves.
+    #[serde(default)]
+    agreeing: u32,
     recent: Recent,
     tracks: Tracks,
     draws: Draws,
@@ -151,7 +159,7 @@ impl UlidWatch {
     /// duplicates, and give ULIDs alone: hashes of other ids say nothing.
     pub fn observe(&mut self, id: MessageId, device: Device, received_at: DateTime<Utc>) {
         let sighting = Sighting { id, device, received_at };
-        let now = self.until.map_or(received_at, |latest| latest.max(received_at));
+        let now = self.latest(&sighting);
         self.from.get_or_insert(received_at);
         self.until = Some(now);
         self.ids = self.ids.saturating_add(1);
@@ -171,6 +179,23 @@ impl UlidWatch {
         if !self.is_swapped(sighting, now) {
             self.judge_clock(sighting, now);
         }
+    }
+
+    /// The latest receipt, this one included. A receipt of the future does not count for ever: it is given up when many
+    /// ids in a row are received at the time that they say themselves.
+    fn latest(&mut self, sighting: &Sighting) -> DateTime<Utc> {
+        let received_at = sighting.received_at;
+        let Some(latest) = self.until.filter(|latest| received_at < *latest) else {
+            self.agreeing = 0;
+            return received_at;
+        };
+        let off = received_at.signed_duration_since(sighting.timestamp()).abs();
+        self.agreeing = if off <= self.rules.ahead_tolerance { self.agreeing.saturating_add(1) } else { 0 };
+        if self.agreeing < AGREEING {
+            return latest;
+        }
+        self.agreeing = 0;
+        received_at
     }
 
     /// What was found so far.

@@ -76,6 +76,10 @@ impl Cadence {
     }
 }
 
+/// The steps that time stamps are rounded to: a minute, a second, a tenth, a hundredth, a millisecond, a microsecond.
+/// Each divides the one before it.
+pub(super) const STEPS: [u64; 6] = [60_000_000_000, 1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 1_000];
+
 /// The promise in nanoseconds. A silence is a distance between two rows next to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Promise {
@@ -86,13 +90,17 @@ pub(super) struct Promise {
     limit: u64,
     /// The instant before the period.
     before_start: i64,
+    /// Whether some rounding of time stamps can stretch a silence beyond the limit.
+    may_be_coarse: bool,
 }
 
 impl Promise {
     /// `silence` is taken as 1 at least.
-    pub(super) const fn new(silence: u64, tolerance: u64, before_start: i64) -> Self {
-        let silence = if silence == 0 { 1 } else { silence };
-        Self { silence, tolerance, limit: silence.saturating_add(tolerance), before_start }
+    pub(super) fn new(silence: u64, tolerance: u64, before_start: i64) -> Self {
+        let silence = silence.max(1);
+        let may_be_coarse = STEPS.into_iter().any(|step| matters(step, silence, tolerance));
+        let limit = silence.saturating_add(tolerance);
+        Self { silence, tolerance, limit, before_start, may_be_coarse }
     }
 
     /// The instant before the period: where a row that is not known of may have stood last.
@@ -100,9 +108,46 @@ impl Promise {
         self.before_start
     }
 
-    /// The longest silence that is no gap.
+    /// The longest silence that is no gap, whatever the time stamps are rounded to.
     pub(super) const fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// The tolerance that the coarsest rounding gives.
+    pub(super) fn widest_tolerance(&self) -> u64 {
+        let step = STEPS.into_iter().find(|step| matters(*step, self.silence, self.tolerance));
+        step.map_or(self.tolerance, |step| step - 1)
+    }
+
+    /// The promise for a silence between two rows, with the rounding of their time stamps in its tolerance.
+    ///
+    /// Time stamps that are rounded down to a step are less than a step further apart than the rows are. Two that are
+    /// both whole steps are taken for rounded, if the silence is not whole steps itself: only a rounded series of that
+    /// cadence keeps to the step. A step is at most one silence, so that twice the silence is a gap always.
+    #[inline]
+    pub(super) fn between_rows(self, from: i64, to: i64) -> Self {
+        if self.may_be_coarse {
+            self.rounded(from, |step| is_whole(from, step) && is_whole(to, step))
+        } else {
+            self
+        }
+    }
+
+    /// As [`Promise::between_rows`], up to an instant that is no row: an end of the period, or the moment of a report.
+    pub(super) fn after_row(self, from: i64) -> Self {
+        if self.may_be_coarse { self.rounded(from, |step| is_whole(from, step)) } else { self }
+    }
+
+    fn rounded(self, from: i64, is_on: impl Fn(u64) -> bool) -> Self {
+        // The start of the period is no row, and not rounded.
+        let is_row = from != self.before_start;
+        let step = STEPS
+            .into_iter()
+            .find(|step| is_row && matters(*step, self.silence, self.tolerance) && is_on(*step));
+        step.map_or(self, |step| {
+            let tolerance = step - 1;
+            Self { tolerance, limit: self.silence.saturating_add(tolerance), ..self }
+        })
     }
 
     /// The least number of rows that, put between two instants, keep the promise: none where it is kept.
@@ -117,6 +162,16 @@ impl Promise {
         let tolerance = if from == self.before_start { 0 } else { self.tolerance };
         (silence - tolerance).div_ceil(self.silence) - 1
     }
+}
+
+/// Whether rounding to a step stretches a silence beyond its tolerance.
+fn matters(step: u64, silence: u64, tolerance: u64) -> bool {
+    step <= silence && step - 1 > tolerance && !silence.is_multiple_of(step)
+}
+
+/// Whether an instant is a whole multiple of a step.
+pub(super) const fn is_whole(at: i64, step: u64) -> bool {
+    at.unsigned_abs().is_multiple_of(step)
 }
 
 /// How far `to` is after `from`; zero where it is not.

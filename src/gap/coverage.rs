@@ -5,14 +5,26 @@ use serde::{Deserialize, Serialize};
 use super::cadence::{Promise, distance};
 
 /// How many runs of late rows one silence remembers. A catch-up that replays in order, forward or backward, makes one
-/// run for each silence that is left in it.
-pub(super) const MOST_RUNS: usize = 64;
+/// run for each silence that is left in it. A run is put in order by moving those after it: 64 KiB at most.
+pub(super) const MOST_RUNS: usize = 4096;
 
 /// Late rows next to each other, none further from the next than the promise allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) from: i64,
     pub(super) to: i64,
+}
+
+impl Run {
+    pub(super) const fn of(row: i64) -> Self {
+        Self { from: row, to: row }
+    }
+
+    /// The part of it between two instants.
+    pub(super) fn within(self, from: i64, to: i64) -> Option<Self> {
+        let part = Self { from: self.from.max(from), to: self.to.min(to) };
+        (part.from <= part.to).then_some(part)
+    }
 }
 
 /// The runs within one silence, in order of time.
@@ -25,32 +37,27 @@ impl Runs {
         self.0.is_empty()
     }
 
-    /// Takes a late row. `false`: it would begin a run too many, and is not remembered.
-    pub(super) fn add(&mut self, at: i64, promise: &Promise) -> bool {
-        let next = self.0.partition_point(|run| run.to < at);
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Run> {
+        self.0.iter().copied()
+    }
+
+    /// Takes late rows. `false`: they would begin a run for which there is no room, and are not remembered.
+    pub(super) fn add(&mut self, rows: Run, promise: &Promise, has_room: bool) -> bool {
         let near = |a: i64, b: i64| distance(a, b) <= promise.limit();
-        let joins_next = self.0.get(next).is_some_and(|run| near(at, run.from));
-        let joins_before =
-            next.checked_sub(1).filter(|before| self.0.get(*before).is_some_and(|run| near(run.to, at)));
-        match (joins_before, joins_next) {
-            (Some(before), true) => {
-                let to = self.0.remove(next).to;
-                if let Some(run) = self.0.get_mut(before) {
-                    run.to = to;
-                }
-            }
-            (Some(before), false) => {
-                if let Some(run) = self.0.get_mut(before) {
-                    run.to = at;
-                }
-            }
-            (None, true) => {
-                if let Some(run) = self.0.get_mut(next) {
-                    run.from = run.from.min(at);
-                }
-            }
-            (None, false) if self.0.len() < MOST_RUNS => self.0.insert(next, Run { from: at, to: at }),
-            (None, false) => return false,
+        let first = self.0.partition_point(|run| run.to < rows.from && !near(run.to, rows.from));
+        let after = self.0.partition_point(|run| run.from <= rows.to || near(rows.to, run.from));
+        let joined = self.0.get(first..after).unwrap_or_default();
+        if let (Some(one), Some(last)) = (joined.first(), joined.last()) {
+            let joined = Run { from: one.from.min(rows.from), to: last.to.max(rows.to) };
+            self.0.splice(first..after, [joined]);
+        } else if has_room && self.0.len() < MOST_RUNS {
+            self.0.insert(first, rows);
+        } else {
+            return false;
         }
         true
     }
@@ -104,7 +111,7 @@ mod tests {
     fn runs(times: &[i64]) -> Vec<(i64, i64)> {
         let mut runs = Runs::default();
         for at in times {
-            assert!(runs.add(*at, &Promise::new(10, 0, -1)));
+            assert!(runs.add(Run::of(*at), &Promise::new(10, 0, -1), true));
         }
         runs.0.iter().map(|run| (run.from, run.to)).collect()
     }
@@ -129,20 +136,38 @@ mod tests {
     }
 
     #[test]
-    fn a_run_too_many_is_not_remembered() {
+    fn run_too_many_is_not_remembered() {
         let promise = Promise::new(10, 0, -1);
         let mut runs = Runs::default();
-        assert!((0..64).all(|at| runs.add(at * 20 + 100, &promise)));
-        assert!(!runs.add(0, &promise));
-        assert!(runs.add(110, &promise), "it closes a hole, and needs no run of its own");
-        assert!(runs.add(0, &promise));
+        let most = MOST_RUNS as i64;
+        let mut add = |at| runs.add(Run::of(at), &promise, true);
+        assert!((0..most).all(|at| add(at * 20 + 100)));
+        assert!(!add(0));
+        assert!(add(110), "it closes a hole, and needs no run of its own");
+        assert!(add(0));
+        let mut runs = Runs::default();
+        assert!(runs.add(Run::of(5), &promise, true));
+        assert!(!runs.add(Run::of(50), &promise, false) && runs.add(Run::of(15), &promise, false));
+    }
+
+    #[test]
+    fn added_run_joins_all_that_it_reaches() {
+        let promise = Promise::new(10, 0, -1);
+        for (from, to) in (0..60).flat_map(|from| (from..60).map(move |to| (from, to))) {
+            let mut runs = Runs::default();
+            [5, 25, 45].iter().for_each(|at| assert!(runs.add(Run::of(*at), &promise, true)));
+            let mut one_by_one = runs.clone();
+            assert!(runs.add(Run { from, to }, &promise, true));
+            (from..=to).for_each(|at| assert!(one_by_one.add(Run::of(at), &promise, true)));
+            assert_eq!(runs, one_by_one, "{from} {to}");
+        }
     }
 
     #[test]
     fn the_holes_are_what_is_left() {
         let promise = Promise::new(10, 0, -1);
         let mut runs = Runs::default();
-        [50, 55, 80].iter().for_each(|at| assert!(runs.add(*at, &promise)));
+        [50, 55, 80].iter().for_each(|at| assert!(runs.add(Run::of(*at), &promise, true)));
         let holes = |runs: &Runs| runs.holes(0, 100, promise).collect::<Vec<_>>();
         assert_eq!(holes(&runs), [(0, 50, 4), (55, 80, 2), (80, 100, 1)]);
         let before = runs.split_off_before(52);

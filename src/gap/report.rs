@@ -1,9 +1,11 @@
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::rewind::Rewind;
+use super::wire;
+use super::zone::ZoneStep;
 use crate::time::{Period, format_duration};
 
 /// What a series lacks.
@@ -43,6 +45,23 @@ impl Report {
         gaps.saturating_add(self.counts.on_time)
     }
 
+    /// The steps of a time zone or of summer time that the rows show, in order of time: gaps and rewinds that a clock
+    /// explains which sends local time for UTC.
+    #[must_use]
+    pub fn zone_steps(&self) -> Vec<ZoneStep> {
+        let forward = self.gaps.iter().filter_map(|gap| {
+            let by = gap.zone?;
+            Some(ZoneStep { from: gap.from, to: gap.to, by })
+        });
+        let back = self.rewinds.iter().filter_map(|rewind| {
+            let by = -rewind.zone?;
+            Some(ZoneStep { from: rewind.from, to: rewind.to, by })
+        });
+        let mut steps: Vec<_> = forward.chain(back).collect();
+        steps.sort_by_key(|step| step.from);
+        steps
+    }
+
     /// How many of the expected rows are there, on time or late.
     #[must_use]
     pub fn present(&self) -> u64 {
@@ -70,8 +89,16 @@ pub struct Gap {
     pub missing: u64,
     /// Where they are missing, in order of time: the whole of it where no row came late.
     pub holes: Vec<Hole>,
+    /// At most so many of the missing rows came late: they found no room, and are not placed in the gap. A gap remembers
+    /// 4096 separate runs of late rows, and all gaps together 64 for each that may be listed.
+    #[serde(default)]
+    pub unplaced: u64,
     /// Whether a deadband without a heartbeat may have meant it.
     pub suspected: bool,
+    /// By how much a clock may have been set forward instead, as in spring where a device sends local time for UTC: then
+    /// no row is missing. An outage of that length looks the same, so the rows are counted as missing.
+    #[serde(default, with = "wire::maybe_span", skip_serializing_if = "Option::is_none")]
+    pub zone: Option<TimeDelta>,
 }
 
 impl Gap {
@@ -105,8 +132,15 @@ impl fmt::Display for Gap {
         }
         write!(f, ": {missing} of {expected} rows missing")?;
         match self.caught_up() {
-            0 => Ok(()),
-            caught_up => write!(f, ", {caught_up} came late"),
+            0 => {}
+            caught_up => write!(f, ", {caught_up} came late")?,
+        }
+        if self.unplaced > 0 {
+            write!(f, ", up to {} more came late and are not placed", self.unplaced)?;
+        }
+        match self.zone {
+            None => Ok(()),
+            Some(zone) => write!(f, "; a clock set forward by {} looks the same", format_duration(zone)),
         }
     }
 }
@@ -130,7 +164,7 @@ pub struct Hole {
 pub enum Begin {
     /// A row.
     Row,
-    /// The start of the period: no row stands before the gap.
+    /// The start of the period: there is no row before the gap.
     Period,
 }
 
@@ -141,7 +175,7 @@ pub enum Begin {
 pub enum End {
     /// A row.
     Row,
-    /// The end of the period: no row stands after the gap.
+    /// The end of the period: there is no row after the gap.
     Period,
     /// The moment of the report: the stream is live, and the gap goes on.
     Open,
@@ -180,10 +214,10 @@ pub struct Counts {
     pub on_time: u64,
     /// Those of them that came behind a newer one.
     pub reordered: u64,
-    /// Copies: an event that stands in the series, within the bounds on reordering.
+    /// Copies: an event that is in the series already, within the bounds on reordering.
     pub duplicates: u64,
     /// Rows that arrived too long after their event, or further behind than reordering is allowed. Copies among them
-    /// cannot be told.
+    /// are not recognized.
     pub late: u64,
     /// Those of them of which nobody knows whether they fill a gap: its gap is listed no longer, or has too many runs
     /// of late rows already. They fill none.
@@ -225,11 +259,11 @@ pub enum Verdict {
     OnTime,
     /// It belongs before a row that came earlier, within the bounds.
     Reordered,
-    /// It stands in the series already.
+    /// A row with this event is in the series already.
     Duplicate,
     /// It was caught up.
     Late,
-    /// It belongs to a [`Rewind`]. The first rows of one are told as [`Late`](Self::Late) or [`Before`](Self::Before),
+    /// It belongs to a [`Rewind`]. The first rows of one are reported as [`Late`](Self::Late) or [`Before`](Self::Before),
     /// and counted anew once it is recognized.
     SteppedBack,
     /// It lies before the period.

@@ -12,6 +12,8 @@ pub struct Saved {
     pub(super) version: u32,
     pub(super) settings: Settings,
     pub(super) newest: Option<i64>,
+    #[serde(default)]
+    pub(super) newest_arrival: Option<i64>,
     pub(super) first: Option<i64>,
     pub(super) recent: Vec<i64>,
     pub(super) recent_forgotten: Option<i64>,
@@ -26,16 +28,18 @@ pub struct Saved {
 }
 
 impl Saved {
-    pub(super) const VERSION: u32 = 1;
+    pub(super) const VERSION: u32 = 2;
 
     /// Proves all but the order of the times and the silences, which their owners prove.
-    pub(super) fn check(&self, rule: &Rule, newest: i64) -> Result<(), StateError> {
+    pub(super) fn check(&self, rule: &Rule, newest: i64) -> Result<(), RestoreError> {
         if self.version != Self::VERSION {
-            return Err(StateError::Version { saved: self.version, known: Self::VERSION });
+            return Err(RestoreError::Version { saved: self.version, known: Self::VERSION });
         }
         let in_period = |at: i64| rule.start <= at && at <= rule.last;
         let has_rows = self.newest.is_some();
-        let rewinds_hold = |running: &Running| running.is_whole() && running.from <= newest && has_rows;
+        let rewinds_hold = |running: &Running| {
+            running.is_whole(&rule.promise, rule.last) && running.from <= newest && has_rows
+        };
         let proofs = [
             ("newest", self.newest.is_none_or(in_period) && has_rows == self.first.is_some()),
             ("first", self.first.is_none_or(|first| in_period(first) && first <= newest)),
@@ -47,7 +51,7 @@ impl Saved {
             (
                 "rewinds",
                 self.rewinds.len() <= MOST_REWINDS
-                    && self.rewinds.iter().all(|rewind| rewinds_hold(rewind) && rewind.is_recognized()),
+                    && self.rewinds.iter().all(|rewind| rewinds_hold(rewind) && rewind.is_recognized),
             ),
             (
                 "running",
@@ -56,7 +60,7 @@ impl Saved {
             ("counts", self.counts.are_whole() && has_rows == (self.counts.on_time > 0)),
         ];
         match proofs.into_iter().find(|(_, holds)| !holds) {
-            Some((field, _)) => Err(StateError::Field { field }),
+            Some((field, _)) => Err(RestoreError::Field { field }),
             None => Ok(()),
         }
     }
@@ -65,24 +69,25 @@ impl Saved {
 /// Why a saved state cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum StateError {
-    /// A later version of the library wrote it.
+pub enum RestoreError {
+    /// Another version of the library wrote it.
     #[error(
-        "the state is of version {saved}, and version {known} is known: restore it with the version that wrote it"
+        "saved state has version {saved}, but this library reads version {known}: start a new detector, or restore it \
+         with the library that wrote it"
     )]
     Version {
         /// Its version.
         saved: u32,
-        /// The version that is known.
+        /// The version that can be read.
         known: u32,
     },
-    /// Its settings make no sense.
-    #[error("the settings of the saved state make no sense: start the detector afresh")]
+    /// Its settings are invalid.
+    #[error("saved state has invalid settings: start a new detector")]
     Settings(#[from] SettingsError),
-    /// No detector could be in it.
-    #[error("`{field}` of the saved state is none that a detector leaves: start the detector afresh")]
+    /// It was changed since it was saved.
+    #[error("saved state is corrupt: invalid `{field}`; start a new detector")]
     Field {
-        /// What does not fit.
+        /// The invalid field.
         field: &'static str,
     },
 }

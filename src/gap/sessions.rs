@@ -132,7 +132,7 @@ impl Gap {
     /// let day = Period::new(at(0), at(86_400))?;
     /// let mut detector = GapDetector::new(Settings::over(Cadence::every(TimeDelta::seconds(60)), day))?;
     /// for minute in (0..600).chain(660..1440) {
-    ///     detector.push_event(at(minute * 60));
+    ///     detector.observe_event(at(minute * 60));
     /// }
     /// let report = detector.finish(at(86_400));
     /// // It had a session until 10:20, and again from 11:00.

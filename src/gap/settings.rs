@@ -3,13 +3,14 @@ use serde::{Deserialize, Serialize};
 
 use super::cadence::{Cadence, Promise, distance};
 use super::wire;
+use super::zone::ZoneRule;
 use crate::time::{Period, format_duration};
 
 /// The longest bound on reordering. Time zones and summer time move clocks by half an hour and more, so a bound below
 /// a quarter never takes such a step for reordering.
 pub const LONGEST_REORDER: TimeDelta = TimeDelta::minutes(15);
 
-/// What a [`GapDetector`](super::GapDetector) shall look for. It proves that this makes sense when it is made.
+/// What a [`GapDetector`](super::GapDetector) looks for. The settings are checked when a detector is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Settings {
@@ -20,22 +21,22 @@ pub struct Settings {
     /// The first instant after the period; `None`: a live stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<DateTime<Utc>>,
-    /// How far behind the newest row another may come and still be on time. Less than [`LONGEST_REORDER`]; 10 s unless
-    /// told.
+    /// How far behind the newest row another may come and still be on time. Less than [`LONGEST_REORDER`]; the default is
+    /// 10 s.
     #[serde(with = "wire::span")]
     pub reorder_within: TimeDelta,
-    /// How many event times are remembered to tell reordered rows from copies, 8 bytes each. A row older than all of
-    /// them is late. From 1 to 1 048 576; 1024 unless told.
+    /// How many event times are remembered to distinguish reordered rows from copies, 8 bytes each. A row older than all
+    /// of them is late. From 1 to 1 048 576; the default is 1024.
     pub reorder_rows: usize,
     /// A row that arrives longer than this after its event is late: it was caught up. `None`: arrivals do not make a
     /// row late.
     #[serde(default, with = "wire::maybe_span", skip_serializing_if = "Option::is_none")]
     pub late_after: Option<TimeDelta>,
     /// A row whose event is further ahead of its arrival than this has a wrong clock, and is no part of the series.
-    /// A day unless told.
+    /// The default is a day.
     #[serde(with = "wire::span")]
     pub ahead: TimeDelta,
-    /// How many gaps are listed; of more, the oldest are only counted. From 1 to 1 048 576; 4096 unless told.
+    /// How many gaps are listed; of more, the oldest are only counted. From 1 to 1 048 576; the default is 4096.
     pub max_gaps: usize,
 }
 
@@ -92,7 +93,7 @@ impl Settings {
     }
 }
 
-/// Why a detector cannot be told that.
+/// Why settings are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
@@ -148,6 +149,7 @@ pub enum SettingsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) promise: Promise,
+    pub(super) zone: ZoneRule,
     pub(super) suspected: bool,
     pub(super) start: i64,
     /// The first instant that is out of the period.
@@ -183,8 +185,10 @@ impl Rule {
         if settings.reorder_within >= LONGEST_REORDER {
             return Err(SettingsError::ReorderTooLong { given: settings.reorder_within });
         }
+        let promise = Promise::new(silence, tolerance, start.saturating_sub(1));
         Ok(Self {
-            promise: Promise::new(silence, tolerance, start.saturating_sub(1)),
+            promise,
+            zone: ZoneRule::new(silence, promise.widest_tolerance(), cadence.heartbeat.is_some()),
             suspected: cadence.is_suspected(),
             start,
             end,

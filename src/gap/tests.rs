@@ -25,7 +25,7 @@ fn over(cadence: Cadence) -> Settings {
 fn detect(settings: &Settings, events: &[i64], until: i64) -> Report {
     let mut detector = GapDetector::new(settings.clone()).unwrap();
     for event in events {
-        detector.push_event(at(*event));
+        detector.observe_event(at(*event));
     }
     detector.finish(at(until))
 }
@@ -95,7 +95,7 @@ fn the_gap_at_the_end_of_a_live_stream_is_open_until_a_row_comes() {
 fn a_gap_that_was_taken_is_missed_all_the_same() {
     let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
     for event in [0, 10, 60, 70, 120] {
-        detector.push_event(at(event));
+        detector.observe_event(at(event));
     }
     assert_eq!(detector.take_gaps(at(60)).len(), 1);
     let report = detector.report(at(120));
@@ -128,7 +128,7 @@ fn a_catch_up_is_told_from_what_is_missing_in_whatever_order_it_comes() {
         }
         let mut detector = GapDetector::new(settings.clone()).unwrap();
         for (event, arrival) in &rows {
-            detector.push(at(*event), at(*arrival));
+            detector.observe(at(*event), at(*arrival));
         }
         let report = detector.finish(at(100));
         // In order of events, what is not 60 s late is on time.
@@ -167,7 +167,7 @@ fn every_row_has_a_verdict() {
         (-20, 99, Verdict::Before),
     ];
     for (event, arrival, verdict) in table {
-        assert_eq!(detector.push(at(event), at(arrival)), verdict, "{event} {arrival}");
+        assert_eq!(detector.observe(at(event), at(arrival)), verdict, "{event} {arrival}");
     }
     let report = detector.finish(at(100));
     assert!(report.counts.are_whole());
@@ -263,7 +263,7 @@ fn settings_that_make_no_sense_are_refused_with_what_to_do() {
 fn a_state_that_no_detector_leaves_is_refused() {
     let mut detector = GapDetector::new(over(ten())).unwrap();
     for event in [0, 10, 50, 90, 20, 25, 0, 1, 2] {
-        detector.push_event(at(event));
+        detector.observe_event(at(event));
     }
     let whole = serde_json::to_value(detector.save()).unwrap();
     let restore = |value: serde_json::Value| {
@@ -272,8 +272,8 @@ fn a_state_that_no_detector_leaves_is_refused() {
     assert_eq!(restore(whole.clone()), Ok(detector));
     let second = 1_000_000_000_i64;
     let table = [
-        ("/version", serde_json::json!(2), "the state is of version 2"),
-        ("/settings/max_gaps", serde_json::json!(0), "the settings of the saved state make no sense"),
+        ("/version", serde_json::json!(1), "saved state has version 1, but this library reads version 2"),
+        ("/settings/max_gaps", serde_json::json!(0), "saved state has invalid settings"),
         ("/newest", serde_json::json!(null), "`newest`"),
         ("/newest", serde_json::json!(100 * second), "`newest`"),
         ("/first", serde_json::json!(null), "`newest`"),
@@ -297,7 +297,10 @@ fn a_state_that_no_detector_leaves_is_refused() {
         let mut broken = whole.clone();
         *broken.pointer_mut(field).unwrap_or_else(|| panic!("{field} in {whole}")) = value;
         let error = restore(broken).unwrap_err();
-        assert!(error.starts_with(expected), "{field}: {error}");
+        let expected = expected
+            .strip_prefix('`')
+            .map_or(expected.to_owned(), |rest| format!("saved state is corrupt: invalid `{rest}"));
+        assert!(error.starts_with(&expected), "{field}: {error}");
     }
 }
 
@@ -305,7 +308,7 @@ fn a_state_that_no_detector_leaves_is_refused() {
 fn a_report_of_a_moment_before_the_newest_row_goes_up_to_that_row() {
     let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
     for second in [0, 10, 60] {
-        detector.push(at(second), at(second));
+        detector.observe(at(second), at(second));
     }
     let report = detector.report(at(5));
     assert_eq!(report.period.end(), at(60));
@@ -314,17 +317,179 @@ fn a_report_of_a_moment_before_the_newest_row_goes_up_to_that_row() {
 }
 
 #[test]
-fn late_rows_beyond_the_runs_of_a_gap_are_counted_apart() {
+fn late_rows_far_apart_are_placed() {
     let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
-    detector.push(at(0), at(0));
-    detector.push(at(100_000), at(100_000));
-    // Each stands alone, far from the next.
-    for run in 1..=70 {
-        detector.push(at(run * 1_000), at(100_001));
+    detector.observe(at(0), at(0));
+    detector.observe(at(100_000_000), at(100_000_000));
+    // Each is alone, far from the next; in an order that is neither forward nor backward.
+    for run in 1..=4_100 {
+        detector.observe(at(run * 1_237 % 4_127 * 1_000 + 1_000), at(100_000_001));
     }
-    let report = detector.report(at(100_000));
-    assert_eq!((report.counts.late, report.counts.unplaced), (70, 6));
-    assert_eq!(report.gaps.len(), 1);
+    let report = detector.report(at(100_000_000));
+    assert_eq!((report.counts.late, report.counts.unplaced), (4_100, 4));
     let gap = &report.gaps[0];
-    assert_eq!((gap.expected, gap.missing, gap.caught_up()), (9_999, 9_999 - 64, 64));
+    assert_eq!((gap.expected, gap.caught_up(), gap.unplaced), (9_999_999, 4_096, 4));
+    assert!(gap.to_string().ends_with("4096 came late, up to 4 more came late and are not placed"), "{gap}");
+    assert_eq!(GapDetector::restore(&detector.save()).unwrap(), detector);
+}
+
+#[test]
+fn runs_of_late_rows_are_shared_by_all_gaps() {
+    let mut detector = GapDetector::new(Settings::live(ten(), at(0)).with_max_gaps(100)).unwrap();
+    (0..=2).for_each(|day| drop_verdict(detector.observe(at(day * 10_000_000), at(day * 10_000_000))));
+    for row in 1..=5_000 {
+        detector.observe(at(row * 1_000), at(20_000_001));
+        detector.observe(at(10_000_000 + row * 1_000), at(20_000_001));
+    }
+    let unplaced = |detector: &GapDetector| -> Vec<_> {
+        detector.report(at(20_000_000)).gaps.iter().map(|gap| gap.unplaced).collect()
+    };
+    // 6 400 runs in all, of 10 000 rows.
+    assert_eq!(unplaced(&detector), [1_800, 1_800]);
+    // What is handed over makes room.
+    assert_eq!(detector.take_gaps(at(10_000_000)).len(), 1);
+    (0..896).for_each(|row| drop_verdict(detector.observe(at(16_000_000 + row * 1_000), at(20_000_001))));
+    assert_eq!(unplaced(&detector), [1_800]);
+    assert_eq!(detector.counts().unplaced, 3_600);
+}
+
+fn drop_verdict(_: Verdict) {}
+
+/// Rows each 1.059 s, their times in whole seconds.
+fn rounded(rows: i64) -> Vec<i64> {
+    (0..rows).map(|row| row * 1_059 / 1_000).collect()
+}
+
+#[test]
+fn stamps_coarser_than_the_cadence_make_no_gap() {
+    let rows = rounded(10_000);
+    let last = *rows.last().unwrap();
+    let cadence = Cadence::every(TimeDelta::milliseconds(1_059));
+    let mut estimator = CadenceEstimator::new();
+    rows.iter().for_each(|row| estimator.observe_event(at(*row)));
+    let banded = Cadence::every(TimeDelta::milliseconds(100)).with_heartbeat(TimeDelta::milliseconds(959));
+    for cadence in [
+        cadence,
+        estimator.estimate().unwrap().cadence(),
+        cadence.with_tolerance(secs(0)),
+        cadence.with_tolerance(TimeDelta::milliseconds(600)),
+        banded,
+    ] {
+        let settings = Settings::over(cadence, Period::new(at(0), at(last + 2)).unwrap());
+        assert_eq!(gaps(&detect(&settings, &rows, last + 2)), [], "{cadence:?}");
+        // Three seconds are a gap, two may be none.
+        let mut fewer = rows.clone();
+        fewer.drain(5_000..5_002);
+        assert_eq!(detect(&settings, &fewer, last + 2).gaps.len(), 1, "{cadence:?}");
+    }
+    // Between rows with finer stamps two seconds are too long.
+    let settings = Settings::live(cadence, at(0));
+    let mut detector = GapDetector::new(settings).unwrap();
+    [1_500, 3_500].iter().for_each(|ms| drop_verdict(detector.observe_nanos(ms * 1_000_000, None)));
+    assert_eq!(detector.report(at(4)).gaps.len(), 1);
+}
+
+#[test]
+fn single_row_missing_each_second_is_found_in_whole_seconds() {
+    let settings = Settings::live(Cadence::every(secs(1)), at(0));
+    let rows: Vec<_> = (0..100).filter(|second| second % 10 != 7).collect();
+    assert_eq!(detect(&settings, &rows, 99).missing(), 10);
+}
+
+/// How the local times of a device go that sends them for UTC.
+fn local(every: i64, rows: i64, step_at: i64, by: i64) -> Vec<(i64, i64)> {
+    let time = |row: i64| (row * every + if row * every >= step_at { by } else { 0 }, row * every);
+    (0..rows).map(time).collect()
+}
+
+#[test]
+fn summer_time_is_named_in_spring_and_autumn() {
+    for every in [1, 10, 60, 199, 200, 201, 300, 600, 900, 1_200, 1_800, 2_700, HOUR] {
+        for (by, with_arrivals) in [(HOUR, false), (-HOUR, false), (HOUR, true), (-HOUR, true)] {
+            let name = format!("every {every} by {by} {with_arrivals}");
+            let rows = local(every, 30 * HOUR / every, 10 * HOUR, by);
+            let mut detector = GapDetector::new(Settings::live(Cadence::every(secs(every)), at(0))).unwrap();
+            for (event, arrival) in &rows {
+                // Seen from UTC the device is an hour ahead at most.
+                let arrival = with_arrivals.then_some(*arrival * 1_000_000_000);
+                detector.observe_nanos(*event * 1_000_000_000, arrival);
+            }
+            let report = detector.report(at(rows.last().unwrap().0));
+            let steps: Vec<_> = report.zone_steps().iter().map(|step| step.by).collect();
+            assert_eq!(steps, [secs(by)], "{name}: {report:?}");
+            assert_eq!((report.counts.duplicates, report.counts.late), (0, 0), "{name}");
+            if by < 0 {
+                assert_eq!(report.gaps, [], "{name}");
+                assert!(
+                    report.rewinds[0]
+                        .to_string()
+                        .ends_with("clock set back by 1h, as at a change of time zone")
+                );
+            } else {
+                assert_eq!(report.gaps.len(), 1, "{name}");
+                assert!(report.gaps[0].to_string().ends_with("; a clock set forward by 1h looks the same"));
+            }
+        }
+    }
+}
+
+#[test]
+fn outage_after_a_repeated_hour_is_a_gap() {
+    let hourly = Settings::live(Cadence::every(secs(HOUR)), at(0));
+    let report = detect(&hourly, &[0, HOUR, 2 * HOUR, 2 * HOUR, 4 * HOUR], 4 * HOUR);
+    assert_eq!((gaps(&report), report.rewinds.len()), (vec![(2 * HOUR, 4 * HOUR, 1, 1)], 1));
+    let settings = Settings::live(ten(), at(0));
+    let events: Vec<_> = (0..HOUR).chain(0..HOUR).chain(3 * HOUR..4 * HOUR).step_by(10).collect();
+    assert_eq!(gaps(&detect(&settings, &events, 4 * HOUR)), [(HOUR - 10, 3 * HOUR, 720, 720)]);
+}
+
+#[test]
+fn arrivals_refute_a_zone_step() {
+    // An outage of an hour: the next row arrives an hour later.
+    let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
+    for second in (0..1_000).chain(1_000 + HOUR..1_000 + 2 * HOUR).step_by(10) {
+        detector.observe(at(second), at(second + 1));
+    }
+    let report = detector.report(at(1_000 + 2 * HOUR));
+    assert_eq!((report.missing(), report.zone_steps()), (360, vec![]));
+    // An hourly row that is delivered twice.
+    let hourly = Settings::live(Cadence::every(secs(HOUR)), at(0));
+    for (again, verdict, steps) in [(60, Verdict::Duplicate, 0), (HOUR, Verdict::SteppedBack, 1)] {
+        let mut detector = GapDetector::new(hourly.clone()).unwrap();
+        (0..3).for_each(|hour| drop_verdict(detector.observe(at(hour * HOUR), at(hour * HOUR))));
+        assert_eq!(detector.observe(at(2 * HOUR), at(2 * HOUR + again)), verdict);
+        assert_eq!(detector.observe(at(2 * HOUR), at(2 * HOUR + again)), Verdict::Duplicate);
+        assert_eq!(detector.observe(at(3 * HOUR), at(3 * HOUR + again)), Verdict::OnTime);
+        assert_eq!(detector.report(at(3 * HOUR)).zone_steps().len(), steps);
+    }
+}
+
+#[test]
+fn replay_from_an_hour_back_is_no_zone_step() {
+    // Rows of two hours with a gap of 100 rows; then what came from the first second on is sent again, with the rows of
+    // the gap, up to some row; then live rows go on, after nothing or after an outage.
+    let live = (0..1_000).chain(2_000..HOUR).step_by(10).collect::<Vec<_>>();
+    for (replayed, outage) in [(500, 0), (2_500, 0), (500, HOUR), (2_500, 1_000), (3_000, 500)] {
+        for with_arrivals in [false, true] {
+            let name = format!("{replayed} {outage} {with_arrivals}");
+            let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
+            let arrival = |second: i64| with_arrivals.then_some(second * 1_000_000_000);
+            let mut observe = |event: i64, arrived| {
+                drop_verdict(detector.observe_nanos(event * 1_000_000_000, arrival(arrived)));
+            };
+            live.iter().for_each(|second| observe(*second, *second));
+            (0..replayed).step_by(10).for_each(|second| observe(second, HOUR));
+            (HOUR + outage..HOUR + outage + 100).step_by(10).for_each(|second| observe(second, second));
+            let report = detector.report(at(HOUR + outage + 100));
+            if !with_arrivals && outage >= replayed {
+                // Rows alone look like a clock that was set back and right again: each row covers its own time.
+                let covered = u64::try_from(replayed / 10).unwrap();
+                assert!(report.missing() >= u64::try_from(outage / 10).unwrap() + 100 - covered, "{name}");
+                continue;
+            }
+            assert_eq!(report.zone_steps(), [], "{name}: {report:?}");
+            let filled = if replayed > 1_000 { 0 } else { 100 };
+            assert_eq!(report.missing(), filled + u64::try_from(outage / 10).unwrap(), "{name}: {report:?}");
+        }
+    }
 }

@@ -124,7 +124,7 @@ pub async fn tell(link: Arc<Link>) -> Result<Told, Error> {
         let message =
             Message::new(message_id, device, payload).with_position(Position::new(0, arrival.offset));
         // Processed at once here; a consumer that may crash reserves and commits.
-        let verdict = dedup.see(&message, now).await?;
+        let verdict = dedup.observe(&message, now).await?;
         told.by_id.count(dropped, arrival.new);
         told.by_verdict.count(verdict.drops(), arrival.new);
         let shown = match (dropped, arrival.new) {

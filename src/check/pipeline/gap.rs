@@ -17,7 +17,7 @@ use crate::subject::{Subject, Trigger};
 /// let at = |second| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second);
 /// let mut detector = GapDetector::new(Settings::live(Cadence::every(TimeDelta::seconds(10)), at(0)))?;
 /// for second in [0, 10, 20, 80] {
-///     detector.push(at(second), at(second));
+///     detector.observe(at(second), at(second));
 /// }
 /// let report = detector.report(at(80));
 /// let subject = gap_subject(&report.gaps[0], &Subject::device("press-07").with_tag("pressure"));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn push(detector: &mut GapDetector, event: i64, arrival: i64) {
-        detector.push(at(event), at(arrival));
+        detector.observe(at(event), at(arrival));
     }
 
     #[test]

@@ -20,7 +20,6 @@ const _: () = assert!(size_of::<Record>() == 32);
 const STATE: u32 = 3 << 28;
 const SEEN: u32 = 0;
 const RESERVED: u32 = 1 << 28;
-const RELEASED: u32 = 2 << 28;
 const MOVED: u32 = 3 << 28;
 /// Its sighting is younger than its place in the log.
 pub(super) const RENEWED: u32 = 1 << 30;
@@ -33,9 +32,7 @@ pub(in crate::dedup) enum State {
     Seen,
     /// Somebody has it in hand.
     Reserved,
-    /// A reservation was given up, so that it counts as not seen.
-    Released,
-    /// The record stands elsewhere.
+    /// The record is elsewhere, or was removed.
     Moved,
 }
 
@@ -44,7 +41,6 @@ impl State {
         match self {
             Self::Seen => SEEN,
             Self::Reserved => RESERVED,
-            Self::Released => RELEASED,
             Self::Moved => MOVED,
         }
     }
@@ -78,7 +74,6 @@ impl Record {
         match self.device & STATE {
             SEEN => State::Seen,
             RESERVED => State::Reserved,
-            RELEASED => State::Released,
             _ => State::Moved,
         }
     }
@@ -87,11 +82,16 @@ impl Record {
         self.device = (self.device & !STATE) | state.bits();
     }
 
+    /// Whether it is in force, and its place in the log is that of its sighting.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.device & RENEWED == 0 && self.device & STATE != MOVED
+    }
+
     pub(in crate::dedup) const fn is_renewed(&self) -> bool {
         self.device & RENEWED != 0
     }
 
-    /// Whether that is the id of this record, and the record stands here.
+    /// Whether that is the id of this record, and the record is in force.
     #[inline]
     pub(in crate::dedup) const fn is(&self, id: MessageId) -> bool {
         self.key == id.to_u128() && self.device & STATE != MOVED

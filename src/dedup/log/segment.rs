@@ -16,18 +16,23 @@ pub(super) struct Segment {
     pub(super) base: i64,
     /// The youngest sighting in it.
     pub(super) newest: i64,
+    /// How many of its records are no longer in force, and not yet passed by the tail.
+    pub(super) holes: u32,
+    /// How many of its records are not settled: renewed, or no longer in force.
+    pub(super) unsettled: u32,
 }
 
 impl Segment {
     /// One that is not begun: it can count to no time.
     pub(super) const fn none() -> Self {
-        Self { records: Vec::new(), base: i64::MAX, newest: i64::MIN }
+        Self { records: Vec::new(), base: i64::MAX, newest: i64::MIN, holes: 0, unsettled: 0 }
     }
 
     /// As if it were not begun, with the memory that it has.
     pub(super) fn clear(&mut self) {
         self.records.clear();
         (self.base, self.newest) = (i64::MAX, i64::MIN);
+        (self.holes, self.unsettled) = (0, 0);
     }
 
     /// Whether it can count to that time.

@@ -21,7 +21,7 @@ const ROUNDS: u32 = 16;
 ///
 /// An operation whose answer is lost can be tried again: each record bears a random number of whoever put it, so that
 /// nobody takes a record of their own for a message that came before. That holds for the tries within one call
-/// ([`StoreSettings::retries`]), not for a second call of [`see`](Self::see) after an error: that may be told
+/// ([`StoreSettings::retries`]), not for a second call of [`observe`](Self::observe) after an error: that may be told
 /// `Duplicate` of what the first put. Where a message is seen again after an error, [`reserve`](Self::reserve) it.
 #[derive(Debug)]
 pub struct StoreDeduplicator<S> {
@@ -132,7 +132,7 @@ impl<S: DedupStore> StoreDeduplicator<S> {
     /// # Errors
     /// [`StoreError`] where the store cannot be asked and [`WhenUnavailable::Fail`] is set. The message is neither
     /// to be dropped nor forgotten then.
-    pub async fn see(&self, message: &Message, now: DateTime<Utc>) -> Result<Verdict, StoreError> {
+    pub async fn observe(&self, message: &Message, now: DateTime<Utc>) -> Result<Verdict, StoreError> {
         Ok(self.decide(message, now, false).await?.verdict)
     }
 
@@ -140,7 +140,7 @@ impl<S: DedupStore> StoreDeduplicator<S> {
     /// safe, [`commit`](Self::commit) it, or else [`abort`](Self::abort).
     ///
     /// # Errors
-    /// As [`see`](Self::see). It may have been reserved all the same: it is told `InFlight` until the reserve
+    /// As [`observe`](Self::observe). It may have been reserved all the same: it is told `InFlight` until the reserve
     /// timeout, and `Fresh` then.
     pub async fn reserve(&self, message: &Message, now: DateTime<Utc>) -> Result<Reserved, StoreError> {
         self.decide(message, now, true).await

@@ -70,8 +70,10 @@ pub(super) struct Still {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Track {
     last: Sighting,
-    /// The highest timestamp so far.
+    /// The highest timestamp so far, and when it was received.
     highest: u64,
+    #[serde(default)]
+    highest_at: Option<DateTime<Utc>>,
     /// How many ids had a new highest timestamp, and that ahead of now; two say that it is the clock.
     ahead: u8,
     run: Run,
@@ -79,7 +81,13 @@ struct Track {
 
 impl Track {
     fn new(sighting: Sighting, now: DateTime<Utc>) -> Self {
-        Self { last: sighting, highest: sighting.stamp(), ahead: 0, run: Run::new(sighting, now) }
+        Self {
+            last: sighting,
+            highest: sighting.stamp(),
+            highest_at: Some(now),
+            ahead: 0,
+            run: Run::new(sighting, now),
+        }
     }
 
     fn advance(&mut self, sighting: Sighting, now: DateTime<Utc>, rules: &UlidRules) -> Followed {
@@ -87,9 +95,12 @@ impl Track {
         if sighting.id < self.last.id {
             followed.back = Some(self.last);
         }
+        if self.has_let_go(&sighting) {
+            (self.highest, self.highest_at, self.ahead) = (sighting.stamp(), Some(now), 0);
+        }
         // Only a clock that reads so brings a generator to a higher timestamp; one that it holds says nothing.
         if sighting.stamp() > self.highest {
-            self.highest = sighting.stamp();
+            (self.highest, self.highest_at) = (sighting.stamp(), Some(now));
             // Of a receiver whose own clock was stepped back, nobody knows what it should show.
             let right = sighting.received_at >= now;
             if right && ahead_by(&sighting, now) > rules.ahead_tolerance.max(TimeDelta::zero()) {
@@ -107,6 +118,14 @@ impl Track {
         }
         self.last = sighting;
         followed
+    }
+}
+
+impl Track {
+    /// Whether an id below the highest timestamp was made after that was received: then the generator does not hold it,
+    /// as a monotonic one does after its clock was stepped back, and it says nothing of the ids to come.
+    fn has_let_go(&self, sighting: &Sighting) -> bool {
+        sighting.stamp() < self.highest && self.highest_at.is_some_and(|at| sighting.timestamp() > at)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::dedup::{
-    AtLimit, Deduplicator, Device, Fingerprint, Limit, Message, MessageId, Position, Reservation, Secret,
-    Settings, Verdict, Window,
+    AtLimit, Deduplicator, Device, Devices, Fingerprint, Limit, Message, MessageId, Position, Reservation,
+    Secret, Settings, Verdict, Window,
 };
 
 use super::model::Model;
@@ -21,7 +21,7 @@ struct Pair {
 impl Pair {
     fn new(settings: Settings) -> Self {
         Self {
-            engine: Deduplicator::new(&settings).unwrap(),
+            engine: Deduplicator::with_settings(&settings).unwrap(),
             model: Model::new(settings),
             held: Vec::new(),
             now: DateTime::from_timestamp_millis(1_800_000_000_000).unwrap(),
@@ -29,18 +29,16 @@ impl Pair {
         }
     }
 
-    fn see(&mut self, message: &Message) {
-        let verdict = self.engine.see(message, self.now);
-        self.model.expect(1, self.now);
+    fn observe(&mut self, message: &Message) {
+        let verdict = self.engine.observe(message, self.now);
         self.compare(message, verdict);
     }
 
-    fn see_batch(&mut self, messages: &[Message]) {
+    fn observe_batch(&mut self, messages: &[Message]) {
         let mut verdicts = Vec::new();
-        self.engine.see_batch(messages, self.now, &mut verdicts);
+        self.engine.observe_batch(messages, self.now, &mut verdicts);
         assert_eq!(verdicts.len(), messages.len());
         for (messages, verdicts) in messages.chunks(64).zip(verdicts.chunks(64)) {
-            self.model.expect(messages.len(), self.now);
             for (message, verdict) in messages.iter().zip(verdicts) {
                 self.compare(message, *verdict);
             }
@@ -54,7 +52,6 @@ impl Pair {
 
     fn reserve(&mut self, message: &Message) {
         let (verdict, reservation) = self.engine.reserve(message, self.now);
-        self.model.expect(1, self.now);
         let (expected, reserved) = self.model.decide(message, self.now, true);
         assert_eq!((verdict, reservation.is_some()), (expected, reserved.is_some()), "{message:?}");
         *self.told.entry(verdict.kind().name()).or_default() += 1;
@@ -80,13 +77,13 @@ impl Pair {
             1 => -(random.below(50) as i64),
             2 => longest * 3,
             3 => {
-                self.engine.accept_time(self.now);
+                self.engine.accept_clock(self.now);
                 self.model.accept(self.now);
                 0
             }
             4 => {
                 self.engine.tick(self.now);
-                self.model.tick(self.now);
+                self.model.tell(self.now);
                 0
             }
             // A leap is taken back again, mostly.
@@ -98,13 +95,14 @@ impl Pair {
 
     /// Saves the engine, and goes on with what is restored.
     fn restart(&mut self, settings: &Settings) {
-        let mut saved = Vec::new();
-        self.engine.snapshot(&mut saved).unwrap();
-        let (engine, restored) = Deduplicator::restore(settings, &saved[..], self.now).unwrap();
+        let (mut saved, mut devices) = (Vec::new(), Devices::default());
+        self.engine.snapshot(&devices, &mut saved).unwrap();
+        let (engine, restored) = Deduplicator::restore(settings, &mut devices, &saved[..], self.now).unwrap();
         self.engine = engine;
         self.model.restart();
+        let live = self.model.live();
         self.model.tell(self.now);
-        assert_eq!((restored.ids, restored.expired, restored.over_limit), (self.model.len(), 0, 0));
+        assert_eq!((restored.ids, restored.expired, restored.over_limit), (live, 0, 0));
         self.held.clear();
     }
 }
@@ -130,11 +128,11 @@ fn walk(settings: Settings, seed: u64, messages: u64, ids: u64, restarts: bool) 
     while seen < messages {
         pair.move_clock(&mut random, longest);
         match random.below(10) {
-            0..4 => pair.see(&message(&mut random, ids)),
+            0..4 => pair.observe(&message(&mut random, ids)),
             4..6 => {
                 let batch: Vec<_> = (0..random.below(200)).map(|_| message(&mut random, ids)).collect();
                 seen += batch.len() as u64;
-                pair.see_batch(&batch);
+                pair.observe_batch(&batch);
             }
             6..8 => pair.reserve(&message(&mut random, ids)),
             _ => pair.settle(&mut random),
@@ -143,7 +141,14 @@ fn walk(settings: Settings, seed: u64, messages: u64, ids: u64, restarts: bool) 
         if restarts && random.below(300) == 0 {
             pair.restart(&settings);
         }
-        assert_eq!(pair.engine.len(), pair.model.len());
+        if random.below(20) == 0 {
+            let id = message(&mut random, ids).id;
+            assert_eq!(pair.engine.forget(id), pair.model.forget(id), "{id:?}");
+        }
+        if seen.is_multiple_of(16) {
+            assert_eq!(pair.engine.live(), pair.model.live());
+            assert!(pair.engine.live() <= pair.engine.len());
+        }
     }
     let audit = pair.engine.audit();
     assert_eq!(audit.index_overflows, 0);
@@ -220,45 +225,201 @@ fn it_equals_the_model_over_many_segments_and_tables() {
 fn a_reservation_that_lapsed_is_counted_once_and_for_its_own_message_alone() {
     let second = TimeDelta::seconds(1);
     let settings = Settings::new(TimeDelta::seconds(100)).with_reserve_timeout(second);
-    let mut engine = Deduplicator::new(&settings).unwrap();
+    let mut engine = Deduplicator::with_settings(&settings).unwrap();
     let at = |ms: i64| DateTime::from_timestamp_millis(1_800_000_000_000 + ms).unwrap();
     let [id, other] = [1, 2].map(MessageId::from_u128);
     let message = Message::new(id, Device::MAX, Fingerprint::from_u64(1));
     let lapsed = |engine: &Deduplicator| engine.audit().lapsed_reservations;
 
     assert!(engine.reserve(&message, at(0)).1.is_some());
-    assert_eq!(engine.see(&message, at(999)), Verdict::InFlight);
+    assert_eq!(engine.observe(&message, at(999)), Verdict::InFlight);
     let another = Message::new(id, Device::MAX, Fingerprint::from_u64(2));
-    assert!(matches!(engine.see(&another, at(1000)), Verdict::Collision { .. }));
+    assert!(matches!(engine.observe(&another, at(1000)), Verdict::Collision { .. }));
     assert_eq!(lapsed(&engine), 0);
-    assert_eq!(engine.see(&message, at(1000)), Verdict::Fresh);
+    assert_eq!(engine.observe(&message, at(1000)), Verdict::Fresh);
     assert_eq!(lapsed(&engine), 1);
-    assert!(engine.see(&message, at(3000)).drops(), "it was seen by then");
+    assert!(engine.observe(&message, at(3000)).drops(), "it was seen by then");
 
     // One that was decided in time has not lapsed.
     let decided = Message::new(other, Device::MAX, Fingerprint::from_u64(1));
     let reservation = engine.reserve(&decided, at(3000)).1.unwrap();
     engine.commit(reservation).unwrap();
-    assert!(engine.see(&decided, at(9000)).drops());
+    assert!(engine.observe(&decided, at(9000)).drops());
     assert_eq!(lapsed(&engine), 1);
 }
 
 #[test]
 fn ids_whose_time_is_over_leave_as_messages_come() {
     let settings = Settings::new(TimeDelta::milliseconds(10)).with_grace(TimeDelta::zero());
-    let mut engine = Deduplicator::new(&settings).unwrap();
+    let mut engine = Deduplicator::with_settings(&settings).unwrap();
     let mut verdicts = Vec::new();
     for number in 0..20_000_u64 {
         let now = DateTime::from_timestamp_millis(number as i64).unwrap();
         let message =
             Message::new(MessageId::from_u128(number.into()), Device::MAX, Fingerprint::from_u64(number));
         if number % 3 == 0 {
-            engine.see_batch(&[message], now, &mut verdicts);
+            engine.observe_batch(&[message], now, &mut verdicts);
         } else {
-            engine.see(&message, now);
+            engine.observe(&message, now);
         }
         // The ten that are remembered, and those of the messages that the tail is seen to for together.
         assert!(engine.len() <= 10 + 8, "{number}: {}", engine.len());
     }
     assert!(engine.audit().longest_move <= 16, "{}", engine.audit());
+}
+
+/// Copies and ids that begin anew, one message a millisecond, in a window that is always full.
+fn full_stream(settings: Settings, seed: u64, messages: u64, ids: u64) -> (u64, u64) {
+    let mut random = Random::new(seed);
+    let mut pair = Pair::new(settings);
+    for number in 0..messages {
+        pair.now += TimeDelta::milliseconds(1 + i64::from(random.below(40) == 0) * 3);
+        let id = MessageId::from_u128(u128::from(random.below(ids)) << 64 | 5);
+        let message = Message::new(id, Device::MAX, Fingerprint::from_u64(1));
+        match random.below(8) {
+            0 => pair.reserve(&message),
+            1 => pair.settle(&mut random),
+            2 if number % 3 == 0 => {
+                let forgotten = pair.engine.forget(id);
+                assert_eq!(forgotten, pair.model.forget(id));
+            }
+            _ => pair.observe(&message),
+        }
+    }
+    let audit = pair.engine.audit();
+    assert_eq!((audit.evicted_unexpired, audit.index_overflows), (pair.model.evicted, 0));
+    assert_eq!(pair.engine.live(), pair.model.live());
+    (audit.verdicts.all(), pair.model.evicted)
+}
+
+#[test]
+fn full_window_evicts_the_oldest_exactly() {
+    let (mut verdicts, mut evicted) = (0, 0);
+    for (seed, window) in (0..).zip([Window::FixedFromFirst, Window::Sliding]) {
+        for (limit, ids) in [(1, 3), (2, 6), (10, 14), (50, 90), (300, 500)] {
+            for ttl in [20, 200, 2_000] {
+                let settings = Settings::new(TimeDelta::milliseconds(ttl))
+                    .with_grace(TimeDelta::milliseconds(ttl / 2))
+                    .with_reserve_timeout(TimeDelta::milliseconds(9))
+                    .with_window(window)
+                    .with_at_limit(AtLimit::EvictOldest)
+                    .with_limit(Limit::Ids(limit))
+                    .with_secret(Secret::from_bytes([3; 16]));
+                let (all, gone) = full_stream(settings, seed * 1_000 + limit * 10 + ids, 8_000, ids);
+                (verdicts, evicted) = (verdicts + all, evicted + gone);
+            }
+        }
+    }
+    assert!(verdicts > 180_000 && evicted > 20_000, "{verdicts} {evicted}");
+}
+
+#[test]
+fn window_with_many_renewed_ids_stays_small() {
+    // Every id is seen again while it is remembered, so that none leaves at the tail.
+    for at_limit in [AtLimit::EvictOldest, AtLimit::PassUntracked] {
+        let settings = Settings::new(TimeDelta::seconds(20))
+            .with_grace(TimeDelta::zero())
+            .with_window(Window::Sliding)
+            .with_at_limit(at_limit)
+            .with_limit(Limit::Ids(9_000));
+        let mut engine = Deduplicator::with_settings(&settings).unwrap();
+        let at = |ms: u64| DateTime::from_timestamp_millis(ms as i64).unwrap();
+        let message = |number: u64| {
+            Message::new(
+                MessageId::from_u128(u128::from(number) << 40),
+                Device::MAX,
+                Fingerprint::from_u64(1),
+            )
+        };
+        let mut highest = 0;
+        let info = allocation_counter::measure(|| {
+            for number in 0..120_000_u64 {
+                engine.observe(&message(number), at(number));
+                // One in eight is kept alive, for good.
+                engine.observe(&message(number / 64 * 8 % 8_000), at(number));
+                highest = highest.max(engine.len());
+            }
+        });
+        assert!(highest <= 9_000, "{at_limit:?} {highest}");
+        // 9 000 ids and one in eight more, 4 096 more, two segments, and the index.
+        assert!(info.bytes_max < 2_000_000, "{at_limit:?} {info:?}");
+        assert!(engine.audit().longest_move <= 130, "{}", engine.audit());
+    }
+}
+
+#[test]
+fn full_engine_passes_no_id_untracked_while_it_has_room() {
+    let settings = Settings::new(TimeDelta::milliseconds(100))
+        .with_grace(TimeDelta::zero())
+        .with_window(Window::Sliding)
+        .with_limit(Limit::Ids(1_000));
+    let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap();
+    let message = |number: u64| {
+        Message::new(MessageId::from_u128(number.into()), Device::MAX, Fingerprint::from_u64(1))
+    };
+    let mut engine = Deduplicator::with_settings(&settings).unwrap();
+    (0..1_000).for_each(|number| assert!(engine.observe(&message(number), at(0)).passes()));
+    assert_eq!(engine.observe(&message(5_000), at(1)), Verdict::Untracked);
+    // The first 900 are seen again; the last 100 are over.
+    (0..900).for_each(|number| assert!(engine.observe(&message(number), at(50)).drops()));
+    for number in 2_000..2_100 {
+        assert_eq!(engine.observe(&message(number), at(100)), Verdict::Fresh, "{number}");
+    }
+    assert_eq!(engine.observe(&message(5_001), at(100)), Verdict::Untracked);
+    // What is given up or forgotten makes room at once.
+    assert!(engine.forget(message(450).id) && !engine.forget(message(450).id));
+    let (verdict, reservation) = engine.reserve(&message(5_002), at(100));
+    assert_eq!((verdict, engine.observe(&message(5_003), at(100))), (Verdict::Fresh, Verdict::Untracked));
+    assert!(!engine.forget(message(5_002).id), "its holder decides");
+    engine.abort(reservation.unwrap()).unwrap();
+    assert_eq!((engine.live(), engine.observe(&message(5_003), at(100))), (999, Verdict::Fresh));
+}
+
+#[test]
+fn id_given_up_again_and_again_takes_no_room() {
+    let mut engine = Deduplicator::new(TimeDelta::hours(1)).unwrap();
+    let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap();
+    let message = |number: u64| {
+        Message::new(MessageId::from_u128(u128::from(number) << 64), Device::MAX, Fingerprint::from_u64(1))
+    };
+    assert_eq!(engine.observe(&message(1), at(0)), Verdict::Fresh);
+    let info = allocation_counter::measure(|| {
+        for turn in 0..50_000 {
+            let (_, reservation) = engine.reserve(&message(2), at(turn / 100));
+            engine.abort(reservation.unwrap()).unwrap();
+        }
+    });
+    assert_eq!((engine.audit().index_overflows, engine.len(), engine.live()), (0, 1, 1));
+    assert!(info.bytes_max < 1_000_000, "{info:?}");
+    assert!(engine.observe(&message(1), at(1_000)).drops());
+}
+
+#[test]
+fn first_holder_cannot_decide_for_the_second() {
+    for limit in 1..4_u64 {
+        let settings = Settings::new(TimeDelta::seconds(1))
+            .with_at_limit(AtLimit::EvictOldest)
+            .with_limit(Limit::Ids(limit));
+        let mut engine = Deduplicator::with_settings(&settings).unwrap();
+        let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap();
+        let message = |number: u64| {
+            Message::new(MessageId::from_u128(number.into()), Device::MAX, Fingerprint::from_u64(1))
+        };
+        let (_, first) = engine.reserve(&message(0), at(0));
+        // In the same millisecond more ids come than there is room for.
+        for number in 1..=limit {
+            let verdict = engine.observe(&message(number), at(0));
+            assert_eq!(verdict, if number < limit { Verdict::Fresh } else { Verdict::Untracked });
+        }
+        assert_eq!(engine.reserve(&message(0), at(0)), (Verdict::InFlight, None));
+        // A millisecond later it may leave, and another reservation of it is another.
+        for number in 1..=limit {
+            engine.observe(&message(10 + number), at(1));
+        }
+        let (verdict, second) = engine.reserve(&message(0), at(1));
+        assert_eq!(verdict, Verdict::Fresh);
+        assert!(engine.abort(first.unwrap()).is_err());
+        assert!(engine.commit(second.unwrap()).is_ok());
+        assert!(engine.observe(&message(0), at(1)).drops());
+    }
 }

@@ -18,9 +18,9 @@ fn at(ms: u64) -> DateTime<Utc> {
 /// The most bytes held at a time while so many ids are seen, one a millisecond.
 fn held(settings: &Settings, ids: u64) -> u64 {
     let info = allocation_counter::measure(|| {
-        let mut engine = Deduplicator::new(settings).unwrap();
+        let mut engine = Deduplicator::with_settings(settings).unwrap();
         for number in 0..ids {
-            engine.see(&message(number), at(number));
+            engine.observe(&message(number), at(number));
         }
     });
     info.bytes_max
@@ -56,12 +56,13 @@ fn a_limit_in_bytes_is_kept() {
 #[test]
 fn a_window_that_is_full_allocates_a_segment_at_a_time_at_most() {
     let mut engine =
-        Deduplicator::new(&Settings::new(TimeDelta::seconds(20)).with_grace(TimeDelta::zero())).unwrap();
+        Deduplicator::with_settings(&Settings::new(TimeDelta::seconds(20)).with_grace(TimeDelta::zero()))
+            .unwrap();
     let mut number = 0;
     let mut run = |engine: &mut Deduplicator, messages: u64| {
         for _ in 0..messages {
-            engine.see(&message(number), at(number));
-            engine.see(&message(number), at(number));
+            engine.observe(&message(number), at(number));
+            engine.observe(&message(number), at(number));
             number += 1;
         }
     };
@@ -76,10 +77,10 @@ fn a_window_that_is_full_allocates_a_segment_at_a_time_at_most() {
 #[test]
 fn memory_is_given_back_when_a_window_has_passed() {
     let settings = Settings::new(TimeDelta::seconds(60)).with_grace(TimeDelta::zero());
-    let mut engine = Deduplicator::new(&settings).unwrap();
+    let mut engine = Deduplicator::with_settings(&settings).unwrap();
     let info = allocation_counter::measure(|| {
         for number in 0..100_000 {
-            engine.see(&message(number), at(number / 100));
+            engine.observe(&message(number), at(number / 100));
         }
         engine.tick(at(100_000));
     });
@@ -88,7 +89,7 @@ fn memory_is_given_back_when_a_window_has_passed() {
     assert!(engine.len() <= 4096);
     let info = allocation_counter::measure(|| {
         for number in 100_000..130_000 {
-            engine.see(&message(number), at(number * 100));
+            engine.observe(&message(number), at(number * 100));
         }
     });
     assert!(info.bytes_current < -500_000, "{}", info.bytes_current);

@@ -46,13 +46,13 @@ fn ingestion() -> Ingestion {
     let press = devices.number("press-07").unwrap();
     for second in 0..3600_i64 {
         let message = Message::new(secret.id(&second.to_le_bytes()), press, secret.fingerprint(b"23.5"));
-        engine.see(&message, at(second));
+        engine.observe(&message, at(second));
         if second % 3 == 0 {
-            assert!(engine.see(&message, at(second)).drops());
+            assert!(engine.observe(&message, at(second)).drops());
         }
         if second == 1000 || second == 2000 {
             let other = Message::new(message.id, press, secret.fingerprint(b"99.9"));
-            assert!(engine.see(&other, at(second)).passes());
+            assert!(engine.observe(&other, at(second)).passes());
         }
     }
     Ingestion { engine, devices, now: at(3600) }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::dedup::{
-    Deduplicator, Device, Fingerprint, Limit, Message, MessageId, Position, Secret, Settings, SettingsError,
-    SharedDeduplicator, Verdict, Window,
+    Deduplicator, Device, Devices, Fingerprint, Limit, Message, MessageId, Position, Secret, Settings,
+    SettingsError, SharedDeduplicator, Verdict, Window,
 };
 use iot_runbook::time::Period;
 
@@ -34,7 +34,7 @@ fn it_gives_the_verdicts_of_the_engine_for_one_thread() {
     {
         let settings = settings().with_window(window);
         let mut random = Random::new(shards as u64);
-        let mut one = Deduplicator::new(&settings).unwrap();
+        let mut one = Deduplicator::with_settings(&settings).unwrap();
         let mut shared = SharedDeduplicator::new(&settings, shards).unwrap();
         let mut now = 0;
         let mut held = Vec::new();
@@ -43,13 +43,13 @@ fn it_gives_the_verdicts_of_the_engine_for_one_thread() {
             match random.below(4) {
                 0 => {
                     let message = message(&mut random);
-                    assert_eq!(shared.see(&message, at(now)), one.see(&message, at(now)));
+                    assert_eq!(shared.observe(&message, at(now)), one.observe(&message, at(now)));
                 }
                 1 => {
                     let batch: Vec<_> = (0..random.below(150)).map(|_| message(&mut random)).collect();
                     let (mut theirs, mut ours) = (vec![Verdict::Replay], vec![Verdict::Replay]);
-                    one.see_batch(&batch, at(now), &mut theirs);
-                    shared.see_batch(&batch, at(now), &mut ours);
+                    one.observe_batch(&batch, at(now), &mut theirs);
+                    shared.observe_batch(&batch, at(now), &mut ours);
                     assert_eq!(ours, theirs);
                 }
                 2 => {
@@ -74,17 +74,28 @@ fn it_gives_the_verdicts_of_the_engine_for_one_thread() {
             if turn % 1000 == 999 {
                 // Each goes on from what the other wrote.
                 let (mut by_one, mut by_shared) = (Vec::new(), Vec::new());
-                assert_eq!(one.snapshot(&mut by_one).unwrap(), shared.snapshot(&mut by_shared).unwrap());
+                assert_eq!(
+                    one.snapshot(&Devices::default(), &mut by_one).unwrap(),
+                    shared.snapshot(&Devices::default(), &mut by_shared).unwrap()
+                );
                 assert_eq!(shared.audit().verdicts, one.audit().verdicts);
                 assert_eq!(shared.audit().clock, one.audit().clock);
                 let period = Period::new(at(-10_000), at(now)).unwrap();
                 for device in [0, 1].map(|device| Device::new(device).unwrap()) {
                     assert_eq!(shared.dropped(device, period), one.dropped(device, period));
                 }
-                let (again, told) =
-                    SharedDeduplicator::restore(&settings, shards + 1, &by_one[..], at(now)).unwrap();
+                let (again, told) = SharedDeduplicator::restore(
+                    &settings,
+                    shards + 1,
+                    &mut Devices::default(),
+                    &by_one[..],
+                    at(now),
+                )
+                .unwrap();
                 shared = again;
-                let (again, same) = Deduplicator::restore(&settings, &by_shared[..], at(now)).unwrap();
+                let (again, same) =
+                    Deduplicator::restore(&settings, &mut Devices::default(), &by_shared[..], at(now))
+                        .unwrap();
                 one = again;
                 assert_eq!(told, same);
                 assert_eq!(shared.len(), one.len());
@@ -112,8 +123,8 @@ fn of_the_same_message_from_many_threads_one_passes() {
                     let now = at((number / 100 + thread) as i64);
                     verdicts.clear();
                     match number % 3 {
-                        0 => verdicts.push(engine.see(&of(number), now)),
-                        1 => engine.see_batch(&[of(number), of(number)], now, &mut verdicts),
+                        0 => verdicts.push(engine.observe(&of(number), now)),
+                        1 => engine.observe_batch(&[of(number), of(number)], now, &mut verdicts),
                         _ => {
                             let (verdict, reservation) = engine.reserve(&of(number), now);
                             if let Some(reservation) = reservation {
@@ -139,11 +150,11 @@ fn its_time_holds_and_is_accepted_for_all_shards() {
     let engine =
         SharedDeduplicator::new(&settings().with_max_forward_jump(TimeDelta::milliseconds(500)), 4).unwrap();
     let of = |id: u128| Message::new(MessageId::from_u128(id), Device::MAX, Fingerprint::from_u64(0));
-    let see = |id, ms| engine.see(&of(id), at(ms));
+    let see = |id, ms| engine.observe(&of(id), at(ms));
     assert_eq!(see(1, 0), Verdict::Fresh);
     assert_eq!(see(1, 90_000), Verdict::Duplicate { first_seen: at(0) }, "nothing expires");
     assert_eq!(engine.audit().clock.holding.map(|holding| holding.told), Some(at(90_000)));
-    engine.accept_time(at(90_000));
+    engine.accept_clock(at(90_000));
     assert_eq!(engine.audit().clock.holding, None);
     assert_eq!(see(1, 90_001), Verdict::Fresh);
     assert_eq!(see(2, 89_000), Verdict::Fresh);
@@ -162,7 +173,7 @@ fn each_shard_has_its_part_of_the_limit() {
     assert!(limited(1024, 1024).is_ok());
     let engine = limited(100, 4).unwrap();
     for id in 0..1000 {
-        engine.see(&Message::new(MessageId::from_u128(id), Device::MAX, Fingerprint::from_u64(0)), at(0));
+        engine.observe(&Message::new(MessageId::from_u128(id), Device::MAX, Fingerprint::from_u64(0)), at(0));
     }
     assert_eq!((engine.len(), engine.audit().verdicts.untracked), (100, 900));
 }
@@ -173,21 +184,23 @@ fn its_snapshot_is_in_the_order_of_age() {
     let of = |id: u64| Message::new(MessageId::from_u128(id.into()), Device::MAX, Fingerprint::from_u64(0));
     let shared = SharedDeduplicator::new(&settings, 16).unwrap();
     for id in 0..20_000 {
-        shared.see(&of(id), at(id as i64));
+        shared.observe(&of(id), at(id as i64));
     }
     let mut saved = Vec::new();
-    assert_eq!(shared.snapshot(&mut saved).unwrap().ids, 20_000);
+    assert_eq!(shared.snapshot(&Devices::default(), &mut saved).unwrap().ids, 20_000);
     // The oldest are left out, to within a slice.
     let few = settings.with_limit(Limit::Ids(15_000));
-    let (mut one, told) = Deduplicator::restore(&few, &saved[..], at(20_000)).unwrap();
+    let (mut one, told) =
+        Deduplicator::restore(&few, &mut Devices::default(), &saved[..], at(20_000)).unwrap();
     assert_eq!((told.ids, told.over_limit, told.repeated, told.refused), (15_000, 5000, 0, 0));
-    assert!((5700..20_000).all(|id| one.see(&of(id), at(20_000)).drops()));
+    assert!((5700..20_000).all(|id| one.observe(&of(id), at(20_000)).drops()));
     // And they leave in that order: there is room for as many as come.
     let window =
         Settings::new(TimeDelta::seconds(20)).with_grace(TimeDelta::zero()).with_limit(Limit::Ids(21_000));
-    let (mut one, _) = Deduplicator::restore(&window, &saved[..], at(20_000)).unwrap();
+    let (mut one, _) =
+        Deduplicator::restore(&window, &mut Devices::default(), &saved[..], at(20_000)).unwrap();
     for id in 20_000..60_000 {
-        assert_eq!(one.see(&of(id), at(id as i64)), Verdict::Fresh, "{id}");
+        assert_eq!(one.observe(&of(id), at(id as i64)), Verdict::Fresh, "{id}");
     }
 }
 
@@ -195,20 +208,25 @@ fn its_snapshot_is_in_the_order_of_age() {
 fn a_snapshot_before_the_first_message_is_empty() {
     let shared = SharedDeduplicator::new(&settings(), 3).unwrap();
     let mut saved = Vec::new();
-    assert_eq!(shared.snapshot(&mut saved).unwrap().ids, 0);
-    assert!(SharedDeduplicator::restore(&settings(), 2, &saved[..], at(0)).unwrap().0.is_empty());
+    assert_eq!(shared.snapshot(&Devices::default(), &mut saved).unwrap().ids, 0);
+    assert!(
+        SharedDeduplicator::restore(&settings(), 2, &mut Devices::default(), &saved[..], at(0))
+            .unwrap()
+            .0
+            .is_empty()
+    );
 }
 
 #[test]
 fn what_is_dropped_is_known_from_the_time_that_was_accepted_first() {
     let message = message(&mut Random::new(1));
     let period = Period::new(at(0), at(1000)).unwrap();
-    let mut one = Deduplicator::new(&settings()).unwrap();
+    let mut one = Deduplicator::with_settings(&settings()).unwrap();
     let shared = SharedDeduplicator::new(&settings(), 3).unwrap();
-    one.accept_time(at(0));
-    shared.accept_time(at(0));
+    one.accept_clock(at(0));
+    shared.accept_clock(at(0));
     for ms in [0, 1, 2000] {
-        assert_eq!(shared.see(&message, at(ms)), one.see(&message, at(ms)));
+        assert_eq!(shared.observe(&message, at(ms)), one.observe(&message, at(ms)));
     }
     for drops in [one.dropped(message.device, period), shared.dropped(message.device, period)] {
         assert_eq!((drops.dropped, drops.covers), (1, Some(period)));

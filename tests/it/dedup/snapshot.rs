@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::dedup::{
-    Deduplicator, Device, Fingerprint, Limit, Message, MessageId, Position, RestoreError, Restored, Secret,
-    Settings, SharedDeduplicator, Verdict, Window,
+    Deduplicator, Device, Devices, Fingerprint, Limit, Message, MessageId, Position, RestoreError, Restored,
+    Secret, Settings, SharedDeduplicator, Verdict, Window,
 };
 
 fn at(ms: i64) -> DateTime<Utc> {
@@ -23,20 +23,20 @@ fn settings() -> Settings {
 
 fn saved(engine: &Deduplicator) -> Vec<u8> {
     let mut bytes = Vec::new();
-    engine.snapshot(&mut bytes).unwrap();
+    engine.snapshot(&Devices::default(), &mut bytes).unwrap();
     bytes
 }
 
 fn filled(settings: &Settings, ids: u128) -> Deduplicator {
-    let mut engine = Deduplicator::new(settings).unwrap();
+    let mut engine = Deduplicator::with_settings(settings).unwrap();
     for id in 0..ids {
-        engine.see(&message(id), at(id as i64));
+        engine.observe(&message(id), at(id as i64));
     }
     engine
 }
 
 fn restored(settings: &Settings, bytes: &[u8]) -> Result<(Deduplicator, Restored), RestoreError> {
-    Deduplicator::restore(settings, bytes, at(5000))
+    Deduplicator::restore(settings, &mut Devices::default(), bytes, at(5000))
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn what_was_remembered_is_remembered_with_all_there_is_to_it() {
     for window in [Window::FixedFromFirst, Window::Sliding] {
         let settings = settings().with_window(window).with_positions(true);
         let mut engine = filled(&settings, 5000);
-        engine.see(&message(17), at(5000));
+        engine.observe(&message(17), at(5000));
         let (mut again, told) = restored(&settings.with_secret(Secret::random()), &saved(&engine)).unwrap();
         assert_eq!(
             (told.ids, told.in_flight, told.expired, told.over_limit, told.repeated),
@@ -54,10 +54,10 @@ fn what_was_remembered_is_remembered_with_all_there_is_to_it() {
         assert_eq!(again.settings(), engine.settings(), "the secret is that of the snapshot");
         for id in [0, 17, 4999] {
             let mut moved = message(id).with_position(Position::new(2, 4));
-            assert_eq!(again.see(&message(id), at(5001)), Verdict::Replay);
-            assert_eq!(again.see(&moved, at(5001)), Verdict::Duplicate { first_seen: at(id as i64) });
+            assert_eq!(again.observe(&message(id), at(5001)), Verdict::Replay);
+            assert_eq!(again.observe(&moved, at(5001)), Verdict::Duplicate { first_seen: at(id as i64) });
             moved.device = Device::new(0).unwrap();
-            assert_eq!(again.see(&moved, at(5001)), engine.see(&moved, at(5001)));
+            assert_eq!(again.observe(&moved, at(5001)), engine.observe(&moved, at(5001)));
         }
         assert_eq!(saved(&engine).len(), saved(&again).len());
     }
@@ -65,7 +65,7 @@ fn what_was_remembered_is_remembered_with_all_there_is_to_it() {
 
 #[test]
 fn a_message_in_flight_is_processed_again_after_a_restart() {
-    let mut engine = Deduplicator::new(&settings()).unwrap();
+    let mut engine = Deduplicator::with_settings(&settings()).unwrap();
     let (_, kept) = engine.reserve(&message(1), at(0));
     let (_, open) = engine.reserve(&message(2), at(0));
     let (_, given_up) = engine.reserve(&message(3), at(0));
@@ -73,9 +73,9 @@ fn a_message_in_flight_is_processed_again_after_a_restart() {
     engine.abort(given_up.unwrap()).unwrap();
     let (mut again, told) = restored(&settings(), &saved(&engine)).unwrap();
     assert_eq!((told.ids, told.in_flight), (1, 1));
-    assert!(again.see(&message(1), at(5000)).drops());
-    assert_eq!(again.see(&message(2), at(5000)), Verdict::Fresh);
-    assert_eq!(again.see(&message(3), at(5000)), Verdict::Fresh);
+    assert!(again.observe(&message(1), at(5000)).drops());
+    assert_eq!(again.observe(&message(2), at(5000)), Verdict::Fresh);
+    assert_eq!(again.observe(&message(3), at(5000)), Verdict::Fresh);
     assert!(again.commit(open.unwrap()).is_err());
 }
 
@@ -113,18 +113,129 @@ fn a_byte_that_changed_anywhere_is_found() {
         }
     }
     let mut newer = bytes;
-    newer[8] = 2;
+    newer[8] = 3;
     let error = restored(&settings(), &newer).unwrap_err().to_string();
-    assert!(error.starts_with("the snapshot has format version 2, and this library reads 1"), "{error}");
+    assert!(error.starts_with("the snapshot has format version 3, and this library reads 2"), "{error}");
 }
 
 #[test]
-fn what_follows_the_end_is_left_to_its_reader() {
-    let mut bytes = saved(&filled(&settings(), 3));
-    bytes.extend(b"more");
-    let mut rest = &bytes[..];
-    Deduplicator::restore(&settings(), &mut rest, at(0)).unwrap();
-    assert_eq!(rest, b"more");
+fn bytes_after_the_end_are_refused() {
+    for engine in [filled(&settings(), 3), Deduplicator::with_settings(&settings()).unwrap()] {
+        let mut bytes = saved(&engine);
+        let end = bytes.len() as u64;
+        bytes.push(0);
+        let error = restored(&settings(), &bytes).unwrap_err();
+        assert!(matches!(error, RestoreError::Trailing { at } if at == end), "{error}");
+    }
+}
+
+/// A device of each list by its name, and its message.
+fn named(devices: &Devices, name: &str) -> Message {
+    let device = devices.find(name).unwrap();
+    Message::new(MessageId::from_u128(u128::from(device.number())), device, Fingerprint::from_u64(7))
+}
+
+#[test]
+fn window_is_right_beside_another_device_list() {
+    let mut devices: Devices = ["press", "oven", "saw"].into_iter().collect();
+    let mut engine = Deduplicator::with_settings(&settings()).unwrap();
+    let messages = ["press", "oven", "saw"].map(|name| (name, named(&devices, name)));
+    messages.iter().for_each(|(_, message)| assert!(engine.observe(message, at(0)).passes()));
+    let shared = SharedDeduplicator::new(&settings(), 2).unwrap();
+    messages.iter().for_each(|(_, message)| assert!(shared.observe(message, at(0)).passes()));
+    for shared_by in [false, true] {
+        let mut bytes = Vec::new();
+        if shared_by {
+            shared.snapshot(&devices, &mut bytes).unwrap();
+        } else {
+            engine.snapshot(&devices, &mut bytes).unwrap();
+        }
+        for names in [&[][..], &["press", "oven", "saw"], &["saw", "lathe", "press"], &["a", "b", "c", "d"]] {
+            let mut others: Devices = names.iter().copied().collect();
+            let (mut again, told) =
+                Deduplicator::restore(&settings(), &mut others, &bytes[..], at(1)).unwrap();
+            assert_eq!(told.ids, 3);
+            let (from_shared, _) =
+                SharedDeduplicator::restore(&settings(), 3, &mut others, &bytes[..], at(1)).unwrap();
+            for (name, message) in &messages {
+                let mut message = *message;
+                message.device = others.find(name).unwrap();
+                assert!(again.observe(&message, at(1)).drops(), "{names:?} {name}");
+                assert!(from_shared.observe(&message, at(1)).drops(), "{names:?} {name}");
+                message.device = others.number("another").unwrap();
+                assert!(
+                    matches!(again.observe(&message, at(1)), Verdict::Collision { .. }),
+                    "{names:?} {name}"
+                );
+            }
+        }
+        // A list that lacks a device of the window is not the right one.
+        let few: Devices = ["press", "oven"].into_iter().collect();
+        let error = engine.snapshot(&few, Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().starts_with("device 2 is not in the device list"), "{error}");
+        assert!(shared.snapshot(&few, Vec::new()).is_ok(), "it was seen just now");
+    }
+    // Numbers without names beside a list with names could be anybody's.
+    let bytes = saved(&engine);
+    let error = Deduplicator::restore(&settings(), &mut devices, &bytes[..], at(1)).unwrap_err();
+    assert!(matches!(error, RestoreError::WithoutNames { names: 3 }), "{error}");
+}
+
+#[test]
+fn names_that_are_damaged_or_too_long_are_refused() {
+    let devices: Devices = (0..9_000).map(|number| format!("device {number}")).collect();
+    let engine = filled(&settings(), 0);
+    let mut bytes = Vec::new();
+    engine.snapshot(&devices, &mut bytes).unwrap();
+    let restore = |bytes: &[u8]| {
+        let mut devices = Devices::default();
+        Deduplicator::restore(&settings(), &mut devices, bytes, at(0)).map(|_| devices.names().len())
+    };
+    assert_eq!(restore(&bytes).unwrap(), 9_000);
+    for place in (45..bytes.len()).step_by(977) {
+        assert!(matches!(restore(&bytes[..place]), Err(RestoreError::Truncated { .. })));
+        let mut bytes = bytes.clone();
+        bytes[place] ^= 0x20;
+        let error = restore(&bytes).unwrap_err();
+        assert!(matches!(error, RestoreError::Damaged { .. } | RestoreError::Truncated { .. }), "{error}");
+    }
+    let long: Devices = ["x".repeat(65_535), "y".repeat(65_535)].into_iter().collect();
+    let mut bytes = Vec::new();
+    engine.snapshot(&long, &mut bytes).unwrap();
+    assert_eq!(restore(&bytes).unwrap(), 2);
+    let longer: Devices = ["x".repeat(65_536)].into_iter().collect();
+    assert_eq!(engine.snapshot(&longer, Vec::new()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn snapshot_of_version_1_is_read() {
+    // Written by the first version: one id of device 0xFFFFFFF, with its position.
+    let mut bytes = b"IRDEDUP\0\x01\0\x02\0".to_vec();
+    let now = 1_800_000_000_000_i64.to_le_bytes();
+    bytes.extend([5; 16]);
+    bytes.push(1);
+    bytes.extend(now);
+    bytes.extend([207, 14, 139, 23, 218, 111, 175, 20]);
+    bytes.extend(1_u32.to_le_bytes());
+    bytes.extend(1_u128.to_le_bytes());
+    bytes.extend(Device::MAX.number().to_le_bytes());
+    bytes.extend(7_u64.to_le_bytes());
+    bytes.extend(now);
+    bytes.push(1);
+    bytes.extend(2_u32.to_le_bytes());
+    bytes.extend(3_u64.to_le_bytes());
+    let header = u64::from_le_bytes([207, 14, 139, 23, 218, 111, 175, 20]);
+    let magic = u64::from_le_bytes(*b"IRDEDUP\0");
+    let checksum = siphasher::sip::SipHasher13::new_with_keys(header, magic).hash(&bytes[45..]);
+    bytes.extend(checksum.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend([1_u64, 0].map(u64::to_le_bytes).concat());
+    bytes.extend([227, 144, 233, 113, 167, 255, 62, 143]);
+    let settings = settings().with_positions(true);
+    let (mut engine, told) = restored(&settings, &bytes).unwrap();
+    assert_eq!(told.ids, 1);
+    assert_eq!(engine.observe(&message(1), at(5)), Verdict::Replay);
 }
 
 #[test]
@@ -135,33 +246,36 @@ fn other_settings_leave_out_what_they_do_not_remember_and_say_how_much() {
     assert_eq!((told.ids, told.expired, engine.len()), (100, 900, 100));
     let (mut engine, told) = restored(&settings().with_limit(Limit::Ids(300)), &bytes).unwrap();
     assert_eq!((told.ids, told.over_limit, engine.len()), (300, 700, 300));
-    assert!(engine.see(&message(999), at(5000)).drops());
-    assert!(!engine.see(&message(0), at(5000)).drops(), "the oldest were left out");
+    assert!(engine.observe(&message(999), at(5000)).drops());
+    assert!(!engine.observe(&message(0), at(5000)).drops(), "the oldest were left out");
 }
 
 #[test]
 fn a_clock_that_is_behind_or_far_ahead_after_a_restart_is_audited() {
     let bytes = saved(&filled(&settings(), 1000));
-    let (mut engine, _) = Deduplicator::restore(&settings(), &bytes[..], at(-60_000)).unwrap();
+    let (mut engine, _) =
+        Deduplicator::restore(&settings(), &mut Devices::default(), &bytes[..], at(-60_000)).unwrap();
     assert_eq!(engine.audit().clock.behind_by_at_most, TimeDelta::milliseconds(60_999));
-    assert!(engine.see(&message(5), at(-60_000)).drops());
+    assert!(engine.observe(&message(5), at(-60_000)).drops());
     let far = at(999) + TimeDelta::days(2);
-    let (mut engine, _) = Deduplicator::restore(&settings(), &bytes[..], far).unwrap();
+    let (mut engine, _) =
+        Deduplicator::restore(&settings(), &mut Devices::default(), &bytes[..], far).unwrap();
     assert!(engine.audit().clock.holding.is_some());
-    assert!(engine.see(&message(5), far).drops(), "nothing expires until the time is accepted");
-    engine.accept_time(far);
-    assert_eq!(engine.see(&message(5), far), Verdict::Fresh);
+    assert!(engine.observe(&message(5), far).drops(), "nothing expires until the time is accepted");
+    engine.accept_clock(far);
+    assert_eq!(engine.observe(&message(5), far), Verdict::Fresh);
 }
 
 #[test]
 fn an_empty_engine_and_wrong_settings_are_no_trouble() {
-    let (engine, told) = restored(&settings(), &saved(&Deduplicator::new(&settings()).unwrap())).unwrap();
+    let (engine, told) =
+        restored(&settings(), &saved(&Deduplicator::with_settings(&settings()).unwrap())).unwrap();
     assert!(engine.is_empty());
     assert_eq!((told.ids, told.saved_at), (0, None));
     let error = restored(&Settings::new(TimeDelta::zero()), b"").unwrap_err();
     assert!(matches!(error, RestoreError::Settings(_)));
     assert!(std::error::Error::source(&error).is_some());
-    assert!(SharedDeduplicator::restore(&settings(), 0, &b""[..], at(0)).is_err());
+    assert!(SharedDeduplicator::restore(&settings(), 0, &mut Devices::default(), &b""[..], at(0)).is_err());
 }
 
 #[test]
@@ -180,20 +294,23 @@ fn what_cannot_be_read_or_written_is_told_with_its_cause() {
             Ok(())
         }
     }
-    let error = Deduplicator::restore(&settings(), Broken, at(0)).unwrap_err();
+    let error = Deduplicator::restore(&settings(), &mut Devices::default(), Broken, at(0)).unwrap_err();
     assert!(matches!(error, RestoreError::Read { bytes: 0, .. }));
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
-    assert_eq!(filled(&settings(), 3).snapshot(Broken).unwrap_err().to_string(), "the disk is full");
+    assert_eq!(
+        filled(&settings(), 3).snapshot(&Devices::default(), Broken).unwrap_err().to_string(),
+        "the disk is full"
+    );
 }
 
 #[test]
 fn the_format_is_the_documented_one() {
     let settings = settings().with_positions(true);
-    let mut engine = Deduplicator::new(&settings).unwrap();
-    engine.see(&message(1), at(0));
+    let mut engine = Deduplicator::with_settings(&settings).unwrap();
+    engine.observe(&message(1), at(0));
     let bytes = saved(&engine);
     let now = (1_800_000_000_000_i64).to_le_bytes();
-    let mut expected = b"IRDEDUP\0\x01\0\x02\0".to_vec();
+    let mut expected = b"IRDEDUP\0\x02\0\x02\0".to_vec();
     expected.extend([5; 16]);
     expected.push(1);
     expected.extend(now);
@@ -211,6 +328,6 @@ fn the_format_is_the_documented_one() {
     assert_eq!(bytes[110..126], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(bytes.len(), 134);
     // So that a window saved by one version is read by the next.
-    assert_eq!(bytes[37..45], [207, 14, 139, 23, 218, 111, 175, 20]);
-    assert_eq!(bytes[126..], [227, 144, 233, 113, 167, 255, 62, 143]);
+    assert_eq!(bytes[37..45], [103, 169, 41, 125, 172, 150, 88, 155]);
+    assert_eq!(bytes[126..], [172, 176, 50, 232, 219, 171, 82, 222]);
 }

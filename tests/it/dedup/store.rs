@@ -66,7 +66,7 @@ struct Known {
 }
 
 impl Model {
-    fn see(&mut self, message: Message, now: i64, reserve: bool) -> (Verdict, Option<u32>) {
+    fn observe(&mut self, message: Message, now: i64, reserve: bool) -> (Verdict, Option<u32>) {
         let id = message.id.to_u128();
         if let Some(known) = self.records.get_mut(&id) {
             let age = now - if self.sliding { known.last } else { known.first };
@@ -248,7 +248,7 @@ proptest! {
             (0..3).map(|_| StoreDeduplicator::new(Arc::clone(&store), settings).unwrap()).collect();
         let mut model =
             Model { ttl: 100, grace, sliding, timeout, records: HashMap::new(), reservations: 0 };
-        let mut engine = Deduplicator::new(
+        let mut engine = Deduplicator::with_settings(
             &Settings::new(ms(100))
                 .with_grace(ms(grace))
                 .with_window(window(sliding))
@@ -268,12 +268,12 @@ proptest! {
             }
             match turn.act {
                 Act::See => {
-                    let expected = model.see(one, time, false).0;
-                    prop_assert_eq!(now(machine.see(&one, at(time))).unwrap(), expected);
-                    prop_assert_eq!(engine.see(&one, at(time)), expected);
+                    let expected = model.observe(one, time, false).0;
+                    prop_assert_eq!(now(machine.observe(&one, at(time))).unwrap(), expected);
+                    prop_assert_eq!(engine.observe(&one, at(time)), expected);
                 }
                 Act::Reserve => {
-                    let (expected, number) = model.see(one, time, true);
+                    let (expected, number) = model.observe(one, time, true);
                     let reserved = now(machine.reserve(&one, at(time))).unwrap();
                     prop_assert_eq!(reserved.verdict, expected);
                     prop_assert_eq!(reserved.reservation.is_some(), number.is_some());
@@ -333,10 +333,10 @@ fn the_order_of_a_b_a_is_a_collision_each_time_and_the_first_stays() {
     let dedup = StoreDeduplicator::new(MemoryStore::default(), StoreSettings::new(ms(1000))).unwrap();
     let (a, b) = (message(1, 1, 5), message(1, 2, 5));
     let first = FirstSeen::new(a.device, a.payload, at(0));
-    assert_eq!(now(dedup.see(&a, at(0))).unwrap(), Verdict::Fresh);
+    assert_eq!(now(dedup.observe(&a, at(0))).unwrap(), Verdict::Fresh);
     for time in 1..4 {
-        assert_eq!(now(dedup.see(&b, at(time))).unwrap(), Verdict::Collision { first });
-        assert_eq!(now(dedup.see(&a, at(time))).unwrap(), Verdict::Duplicate { first_seen: at(0) });
+        assert_eq!(now(dedup.observe(&b, at(time))).unwrap(), Verdict::Collision { first });
+        assert_eq!(now(dedup.observe(&a, at(time))).unwrap(), Verdict::Duplicate { first_seen: at(0) });
     }
 }
 
@@ -346,13 +346,13 @@ fn a_clock_that_runs_back_forgets_nothing() {
         let settings = StoreSettings::new(ms(1000)).with_window(window(sliding));
         let dedup = StoreDeduplicator::new(MemoryStore::default(), settings).unwrap();
         let one = message(1, 1, 5);
-        assert_eq!(now(dedup.see(&one, at(0))).unwrap(), Verdict::Fresh);
+        assert_eq!(now(dedup.observe(&one, at(0))).unwrap(), Verdict::Fresh);
         for time in [-1, -1_000_000, 0] {
-            assert_eq!(now(dedup.see(&one, at(time))).unwrap(), Verdict::Duplicate { first_seen: at(0) });
+            assert_eq!(now(dedup.observe(&one, at(time))).unwrap(), Verdict::Duplicate { first_seen: at(0) });
         }
         let extremes = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MIN_UTC];
         for time in extremes {
-            now(dedup.see(&one, time)).unwrap();
+            now(dedup.observe(&one, time)).unwrap();
         }
     }
 }
@@ -361,10 +361,10 @@ fn a_clock_that_runs_back_forgets_nothing() {
 fn a_record_is_kept_until_it_decides_nothing_and_no_longer() {
     let settings = StoreSettings::new(ms(100)).with_grace(ms(50));
     let dedup = StoreDeduplicator::new(MemoryStore::default(), settings).unwrap();
-    assert_eq!(now(dedup.see(&message(1, 1, 5), at(0))).unwrap(), Verdict::Fresh);
+    assert_eq!(now(dedup.observe(&message(1, 1, 5), at(0))).unwrap(), Verdict::Fresh);
     dedup.store().advance(Duration::from_millis(149));
     let late = Verdict::Late { last_seen: at(0), past_ttl_by: ms(49) };
-    assert_eq!(now(dedup.see(&message(1, 1, 5), at(149))).unwrap(), late);
+    assert_eq!(now(dedup.observe(&message(1, 1, 5), at(149))).unwrap(), late);
     dedup.store().advance(Duration::from_millis(151));
     assert!(dedup.store().is_empty());
 }
@@ -377,20 +377,20 @@ fn a_commit_of_what_the_store_forgot_is_remembered_all_the_same() {
     dedup.store().advance(Duration::from_secs(60));
     assert_eq!(now(dedup.commit(&reservation)).unwrap(), Settled::Done);
     assert_eq!(now(dedup.commit(&reservation)).unwrap(), Settled::Done);
-    assert!(now(dedup.see(&one, at(1))).unwrap().drops());
+    assert!(now(dedup.observe(&one, at(1))).unwrap().drops());
     assert_eq!(reservation.id(), one.id);
 }
 
 #[test]
 fn a_store_that_is_full_leaves_messages_untracked_and_says_so() {
     let dedup = StoreDeduplicator::new(MemoryStore::with_room(1), StoreSettings::new(ms(1000))).unwrap();
-    assert_eq!(now(dedup.see(&message(1, 1, 5), at(0))).unwrap(), Verdict::Fresh);
+    assert_eq!(now(dedup.observe(&message(1, 1, 5), at(0))).unwrap(), Verdict::Fresh);
     for time in 1..3 {
         let reserved = now(dedup.reserve(&message(2, 1, 5), at(time))).unwrap();
         assert_eq!(reserved.verdict, Verdict::Untracked);
         assert_eq!(reserved.reservation, None);
     }
-    assert!(now(dedup.see(&message(1, 1, 5), at(3))).unwrap().drops());
+    assert!(now(dedup.observe(&message(1, 1, 5), at(3))).unwrap().drops());
     let troubles = dedup.troubles();
     assert_eq!(troubles.untracked, 2);
     assert_eq!(troubles.last.map(|error| error.kind()), Some(StoreErrorKind::Full));
@@ -406,7 +406,7 @@ fn when_the_store_is_away_the_policy_decides_and_no_message_is_dropped() {
             store.expect_put_if_absent().times(tries).returning(move |_, _, _| Err(given.clone()));
             let settings = StoreSettings::new(ms(1000)).with_retries(2).with_when_unavailable(policy);
             let dedup = StoreDeduplicator::new(store, settings).unwrap();
-            let seen = now(dedup.see(&message(1, 1, 5), at(0)));
+            let seen = now(dedup.observe(&message(1, 1, 5), at(0)));
             match policy {
                 WhenUnavailable::Fail => assert_eq!(seen.unwrap_err().kind(), error.kind()),
                 _ => assert_eq!(seen.unwrap(), Verdict::Untracked),
@@ -422,7 +422,7 @@ fn a_record_that_cannot_be_read_is_named_and_nothing_is_overwritten() {
     let one = message(1, 1, 5);
     now(store.put_if_absent(one.id, b"1", Duration::from_secs(9))).unwrap();
     let dedup = StoreDeduplicator::new(store, StoreSettings::new(ms(1000))).unwrap();
-    let error = now(dedup.see(&one, at(0))).unwrap_err();
+    let error = now(dedup.observe(&one, at(0))).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
     assert!(error.to_string().contains("the record of 00000000000000000000000001"), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
@@ -443,7 +443,7 @@ fn a_record_that_others_change_each_time_is_given_up_with_an_error() {
     });
     store.expect_replace_if().times(16).returning(|_, _, _, _| Ok(false));
     let dedup = StoreDeduplicator::new(store, StoreSettings::new(ms(1000))).unwrap();
-    let error = now(dedup.see(&message(1, 1, 5), at(0))).unwrap_err();
+    let error = now(dedup.observe(&message(1, 1, 5), at(0))).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Contended);
     assert!(error.is_transient());
 }

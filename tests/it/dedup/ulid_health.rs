@@ -234,6 +234,57 @@ proptest! {
     }
 }
 
+const CENTURY: u64 = 100 * 365 * 24 * HOUR;
+
+#[test]
+fn one_id_of_a_far_future_does_not_blind_the_watch() {
+    let hour_ahead_after_one: &Broken = &|n, now, dice| {
+        let ahead = if n == 10 {
+            CENTURY
+        } else if n < 100 {
+            0
+        } else {
+            HOUR
+        };
+        (id(now + ahead, dice.bits()), 1)
+    };
+    let right_after_one: &Broken =
+        &|n, now, dice| (id(now + if n == 10 { CENTURY } else { 0 }, dice.bits()), 1);
+    let held_after_one: &Broken = &|n, now, dice| {
+        if n < 10 { (id(now, dice.bits()), 1) } else { (id(now + CENTURY - n * 217, u128::from(n)), 1) }
+    };
+    for (generator, flags) in
+        [(hour_ahead_after_one, &["clock-ahead"][..]), (right_after_one, &[]), (held_after_one, &[])]
+    {
+        assert_eq!(names(&watch_broken(1_000, UlidRules::default(), generator)), flags);
+    }
+}
+
+#[test]
+fn one_receipt_of_a_far_future_does_not_blind_the_watch() {
+    for (ahead, flags) in [(HOUR, &["clock-ahead"][..]), (0, &[])] {
+        let mut watch = UlidWatch::new(UlidRules::default());
+        let mut dice = Dice(7);
+        for n in 0..400 {
+            let now = START + n * 217;
+            let received = if n == 10 { now + CENTURY } else { now };
+            watch.observe(id(now + if n < 200 { 0 } else { ahead }, dice.bits()), device(1), at(received));
+            let text = serde_json::to_string(&watch).unwrap();
+            watch = serde_json::from_str(&text).unwrap();
+        }
+        assert_eq!(names(&watch.report()), flags);
+    }
+    // A receiver whose own clock is set back sees all devices ahead, and says nothing.
+    let mut watch = UlidWatch::new(UlidRules::default());
+    let mut dice = Dice(8);
+    for n in 0..400 {
+        let now = START + n * 217;
+        let received = if n < 10 { now } else { now - 10 * HOUR };
+        watch.observe(id(now, dice.bits()), device(1), at(received));
+    }
+    assert!(names(&watch.report()).is_empty());
+}
+
 /// What a broken generator makes: the id, and the device that it comes from.
 type Broken = dyn Fn(u64, u64, &mut Dice) -> (MessageId, u32);
 

@@ -3,14 +3,20 @@
 use chrono::{DateTime, TimeDelta};
 use iot_runbook::gap::{GapDetector, Report, Saved, Settings};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::model::{self, Row};
 use super::streams::{self, SECOND, TICK, at};
 
+/// So many cases, the same each time.
+pub(super) fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { rng_seed: RngSeed::Fixed(14), ..ProptestConfig::with_cases(cases) }
+}
+
 fn run(settings: &Settings, rows: &[Row]) -> GapDetector {
     let mut detector = GapDetector::new(settings.clone()).unwrap();
     for (event, arrival) in rows {
-        detector.push_nanos(*event, *arrival);
+        detector.observe_nanos(*event, *arrival);
     }
     detector
 }
@@ -38,7 +44,7 @@ fn holds(report: &Report, rows: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(cases(1_000))]
 
     #[test]
     fn it_is_the_model(settings in streams::settings(), rows in streams::rows(), until in -10_i64..30_000) {
@@ -48,17 +54,26 @@ proptest! {
         prop_assert_eq!(model::plain(&report), model::judge(&settings, &rows, until));
         holds(&report, rows.len());
     }
+
+    #[test]
+    fn slow_series_is_the_model((settings, rows) in streams::slow(), until in -10_i64..30_000) {
+        let until = until * TICK * 300;
+        let report = run(&settings, &rows).finish(at(until));
+        prop_assume!(report.counts.unplaced == 0);
+        prop_assert_eq!(model::plain(&report), model::judge(&settings, &rows, until));
+        holds(&report, rows.len());
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn a_restart_after_any_row_changes_nothing(settings in streams::settings(), rows in streams::rows()) {
         let mut through = GapDetector::new(settings).unwrap();
         let mut restarted = through.clone();
         for (event, arrival) in rows {
-            prop_assert_eq!(restarted.push_nanos(event, arrival), through.push_nanos(event, arrival));
+            prop_assert_eq!(restarted.observe_nanos(event, arrival), through.observe_nanos(event, arrival));
             let text = serde_json::to_string(&restarted.save()).unwrap();
             let saved: Saved = serde_json::from_str(&text).unwrap();
             restarted = GapDetector::restore(&saved).unwrap();
@@ -72,8 +87,8 @@ proptest! {
         let events: Vec<i64> = rows.iter().map(|row| row.0).collect();
         let mut detector = GapDetector::new(settings.clone()).unwrap();
         let (before, after) = events.split_at(cut.min(events.len()));
-        detector.push_slice(before);
-        detector.push_slice(after);
+        detector.observe_slice(before);
+        detector.observe_slice(after);
         prop_assert_eq!(detector, run(&settings, &rows));
     }
 
@@ -163,6 +178,15 @@ fn the_streams_reach_what_they_are_to_test() {
         others += report.rewinds.iter().filter(|rewind| rewind.zone.is_none()).count();
         reordered += report.counts.reordered;
     }
-    let reached = [gaps, caught_up, zones, others, open, reordered as usize];
+    let (mut slow_zones, mut short, mut replays) = (0, 0, 0);
+    for _ in 0..2_000 {
+        let (settings, rows) = streams::slow().new_tree(&mut runner).unwrap().current();
+        let report = run(&settings, &rows).finish(at(15_000 * SECOND * 300));
+        let zones = report.rewinds.iter().filter(|rewind| rewind.zone.is_some());
+        slow_zones += zones.clone().count();
+        short += zones.filter(|rewind| rewind.rows < 3).count();
+        replays += report.rewinds.iter().filter(|rewind| rewind.zone.is_none()).count();
+    }
+    let reached = [gaps, caught_up, zones, others, open, reordered as usize, slow_zones, short, replays];
     assert!(reached.iter().all(|count| *count > 30), "{reached:?}");
 }

@@ -24,7 +24,7 @@ fn presence(covers: Period, online: &[Period], at: DateTime<Utc>) -> Presence {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(super::random::cases(500))]
 
     #[test]
     fn the_parts_are_the_gap(
@@ -40,7 +40,7 @@ proptest! {
         let sessions = Sessions::new(covers, online.iter().copied()).ignoring_shorter_than(shortest);
         let mut detector = GapDetector::new(settings).unwrap();
         for (event, arrival) in rows {
-            detector.push_nanos(event, arrival);
+            detector.observe_nanos(event, arrival);
         }
         for gap in detector.finish(at(9_000 * TICK)).gaps {
             let parts = gap.split(&sessions);

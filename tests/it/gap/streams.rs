@@ -47,6 +47,22 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
+/// How much slower a slow series is.
+const SLOWER: i64 = 300;
+
+/// A series that is so much slower, and settings for it.
+pub(super) fn slow() -> impl Strategy<Value = (Settings, Vec<Row>)> {
+    (settings(), rows(), 1_i32..40).prop_map(|(mut settings, mut rows, every)| {
+        let slower = |at: i64| at.saturating_mul(SLOWER);
+        rows.iter_mut().for_each(|row| *row = (slower(row.0), row.1.map(slower)));
+        settings.cadence.every = TimeDelta::nanoseconds(TICK) * every * SLOWER as i32;
+        settings.cadence.tolerance = None;
+        settings.late_after = settings.late_after.map(|bound| bound * SLOWER as i32);
+        settings.ahead = settings.ahead * SLOWER as i32;
+        (settings, rows)
+    })
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     /// Rows, one each so many ticks.
@@ -76,6 +92,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (1_u8..12, any::<bool>(), any::<bool>()).prop_map(|(rows, back, stay)| Act::Replay(rows, back, stay)),
         2 => prop_oneof![
             (-4_i64..4).prop_map(|half_hours| half_hours * 3_600),
+            (-4_i64..4).prop_map(|half_hours| half_hours * 3_600 / SLOWER),
             -60_i64..60,
             -5_000_i64..5_000
         ]

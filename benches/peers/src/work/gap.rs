@@ -92,7 +92,7 @@ fn detector() -> Result<GapDetector, Error> {
 }
 
 fn run(mut detector: GapDetector, rows: &[i64]) -> Gaps {
-    detector.push_slice(rows);
+    detector.observe_slice(rows);
     let end = DateTime::from_timestamp_nanos(i64::from(SLOTS) * SECOND);
     detector.finish(end)
 }

@@ -59,8 +59,8 @@ impl Dedup {
             }
             How::Engine => {
                 let settings = Settings::new(TTL);
-                let engine =
-                    Deduplicator::new(&settings).map_err(|error| Error::Refused(error.to_string()))?;
+                let engine = Deduplicator::with_settings(&settings)
+                    .map_err(|error| Error::Refused(error.to_string()))?;
                 Self::Engine(Box::new(engine), settings.secret)
             }
         })
@@ -72,7 +72,7 @@ impl Dedup {
             Self::ById(window) => window.drops(id, payload, now),
             Self::Engine(engine, secret) => {
                 let message = Message::new(secret.id(id.as_bytes()), ONE, secret.fingerprint(payload));
-                engine.see(&message, now).drops()
+                engine.observe(&message, now).drops()
             }
         }
     }

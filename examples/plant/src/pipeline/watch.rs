@@ -59,7 +59,7 @@ fn report(pipeline: &Pipeline) -> Result<Option<Report>> {
     // As a stream has them.
     rows.sort_by_key(|row| row.arrived);
     for Row { at, arrived } in rows {
-        detector.push(at, arrived);
+        detector.observe(at, arrived);
     }
     Ok(Some(detector.finish((Utc::now() - LATENESS).trunc_subsecs(3))))
 }
@@ -72,7 +72,7 @@ pub fn rows_of(pipeline: &Pipeline, device: &str, period: Period) -> Result<Repo
     let mut detector = detector(Settings::over(pipeline.plan().cadence(), period))?;
     for row in pipeline.table().rows(device)? {
         if period.contains(row.at) {
-            detector.push_event(row.at);
+            detector.observe_event(row.at);
         }
     }
     Ok(detector.finish(period.end()))

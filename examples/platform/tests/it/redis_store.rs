@@ -43,22 +43,25 @@ async fn two_machines_share_a_window() {
     let sent = message(1, 4, 23).with_position(Position::new(0, 17));
     let reserved = one.reserve(&sent, at(0)).await.unwrap();
     assert_eq!(reserved.verdict, Verdict::Fresh);
-    assert_eq!(two.see(&sent, at(1)).await.unwrap(), Verdict::InFlight);
+    assert_eq!(two.observe(&sent, at(1)).await.unwrap(), Verdict::InFlight);
     let other = message(1, 7, 23);
     let first = FirstSeen::new(sent.device, sent.payload, at(0));
-    assert_eq!(two.see(&other, at(2)).await.unwrap(), Verdict::Collision { first });
+    assert_eq!(two.observe(&other, at(2)).await.unwrap(), Verdict::Collision { first });
     assert_eq!(one.commit(&reserved.reservation.unwrap()).await.unwrap(), Settled::Done);
-    assert_eq!(two.see(&sent, at(3)).await.unwrap(), Verdict::Replay);
-    assert_eq!(two.see(&message(1, 4, 23), at(4)).await.unwrap(), Verdict::Duplicate { first_seen: at(0) });
+    assert_eq!(two.observe(&sent, at(3)).await.unwrap(), Verdict::Replay);
+    assert_eq!(
+        two.observe(&message(1, 4, 23), at(4)).await.unwrap(),
+        Verdict::Duplicate { first_seen: at(0) }
+    );
     let late = Verdict::Late { last_seen: at(0), past_ttl_by: TimeDelta::milliseconds(5) };
-    assert_eq!(two.see(&sent, at(60_005)).await.unwrap(), late);
+    assert_eq!(two.observe(&sent, at(60_005)).await.unwrap(), late);
     // The first of them crashes with a message in its hands; the other takes it over.
     let lost = one.reserve(&message(2, 4, 1), at(0)).await.unwrap().reservation.unwrap();
     let taken = two.reserve(&message(2, 4, 1), at(5_000)).await.unwrap();
     assert_eq!(taken.verdict, Verdict::Fresh);
     assert_eq!(one.commit(&lost).await.unwrap(), Settled::Taken);
     two.abort(&taken.reservation.unwrap()).await.unwrap();
-    assert_eq!(one.see(&message(2, 4, 1), at(5_001)).await.unwrap(), Verdict::Fresh);
+    assert_eq!(one.observe(&message(2, 4, 1), at(5_001)).await.unwrap(), Verdict::Fresh);
 }
 
 #[tokio::test]
@@ -68,7 +71,7 @@ async fn of_many_at_once_one_is_fresh() {
     for n in 0..32 {
         let settings = StoreSettings::new(TimeDelta::minutes(1));
         let dedup = StoreDeduplicator::new(RedisStore::new(link(&redis), "dedup:"), settings).unwrap();
-        tasks.spawn(async move { dedup.see(&message(1, 4, 23), at(n)).await.unwrap() });
+        tasks.spawn(async move { dedup.observe(&message(1, 4, 23), at(n)).await.unwrap() });
     }
     let verdicts = tasks.join_all().await;
     assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Fresh).count(), 1);
@@ -83,7 +86,7 @@ async fn a_server_that_is_full_leaves_messages_untracked() {
     one.ask::<()>(&ask).await.unwrap();
     let settings = StoreSettings::new(TimeDelta::minutes(1));
     let dedup = StoreDeduplicator::new(RedisStore::new(link(&redis), "dedup:"), settings).unwrap();
-    assert_eq!(dedup.see(&message(1, 4, 23), at(0)).await.unwrap(), Verdict::Untracked);
+    assert_eq!(dedup.observe(&message(1, 4, 23), at(0)).await.unwrap(), Verdict::Untracked);
     assert_eq!(dedup.troubles().last.unwrap().kind(), StoreErrorKind::Full);
 }
 
@@ -92,13 +95,13 @@ async fn a_server_that_is_away_is_an_error_or_leaves_messages_untracked_as_the_p
     let (redis, one) = start().await;
     let settings = StoreSettings::new(TimeDelta::minutes(1));
     let strict = StoreDeduplicator::new(RedisStore::new(one, "dedup:"), settings).unwrap();
-    assert_eq!(strict.see(&message(1, 4, 23), at(0)).await.unwrap(), Verdict::Fresh);
+    assert_eq!(strict.observe(&message(1, 4, 23), at(0)).await.unwrap(), Verdict::Fresh);
     let lenient = settings.with_when_unavailable(WhenUnavailable::PassUntracked);
     let lenient = StoreDeduplicator::new(RedisStore::new(link(&redis), "dedup:"), lenient).unwrap();
     drop(redis);
-    let error = strict.see(&message(1, 4, 23), at(1)).await.unwrap_err();
+    let error = strict.observe(&message(1, 4, 23), at(1)).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
-    assert_eq!(lenient.see(&message(1, 4, 23), at(1)).await.unwrap(), Verdict::Untracked);
+    assert_eq!(lenient.observe(&message(1, 4, 23), at(1)).await.unwrap(), Verdict::Untracked);
     assert_eq!(lenient.troubles().untracked, 1);
 }
 

@@ -65,7 +65,7 @@ fn ours(ids: u64) -> Result<Deduplicator, Error> {
     // A message a millisecond: so the window holds so many.
     let ttl = TimeDelta::milliseconds(i64::try_from(ids).unwrap_or(i64::MAX));
     let settings = Settings::new(ttl).with_grace(TimeDelta::zero()).with_limit(Limit::Ids(ids * 2));
-    Deduplicator::new(&settings).map_err(|error| Error::failed("the engine", error))
+    Deduplicator::with_settings(&settings).map_err(|error| Error::failed("the engine", error))
 }
 
 fn size(ids: u64) -> usize {
@@ -76,7 +76,7 @@ struct Single(Deduplicator);
 
 impl Deduplication for Single {
     fn look(&mut self, items: &[Item], copies: &mut Vec<bool>) {
-        copies.extend(items.iter().map(|item| self.0.see(&item.message, item.at).drops()));
+        copies.extend(items.iter().map(|item| self.0.observe(&item.message, item.at).drops()));
     }
 }
 
@@ -93,7 +93,7 @@ impl Deduplication for Batched {
             self.messages.extend(batch.iter().map(|item| item.message));
             self.verdicts.clear();
             let Some(first) = batch.first() else { continue };
-            self.engine.see_batch(&self.messages, first.at, &mut self.verdicts);
+            self.engine.observe_batch(&self.messages, first.at, &mut self.verdicts);
             copies.extend(self.verdicts.iter().map(|verdict| verdict.drops()));
         }
     }
