@@ -234,7 +234,7 @@ pub enum CertificateError {
         part: Part,
         /// Where it begins, in bytes from the start of the DER.
         at: usize,
-        /// What stands there, shortened where it is long.
+        /// Its text where that is made of what dates are made of, or else its length: it could be a part of a key.
         text: String,
     },
     /// Something follows the certificate.
@@ -250,18 +250,21 @@ pub enum CertificateError {
         "no `-----BEGIN CERTIFICATE-----` is there: hand over a certificate in PEM, or in DER from its first byte"
     )]
     NoPem,
+    /// The text is in UTF-16.
+    #[error("the text is in UTF-16: save it in ASCII or UTF-8")]
+    Utf16,
     /// A PEM block is of another kind.
     #[error("line {line} begins a PEM block of `{label}`: hand over certificates alone, and no private key")]
     WrongLabel {
         /// The line of its beginning, from 1.
         line: usize,
-        /// Its label, shortened where it is long.
+        /// Its label where that is a well-known one, or else `another kind`: it could be a part of a key.
         label: String,
     },
     /// A PEM block is not as RFC 7468 has it.
-    #[error("the PEM block that begins on line {line} {what}")]
+    #[error("line {line}: the PEM block {what}")]
     Pem {
-        /// The line of its beginning, from 1.
+        /// The line of its beginning, from 1; of its end where it has no beginning.
         line: usize,
         /// What is wrong, and what to do.
         what: &'static str,

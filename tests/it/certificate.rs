@@ -10,5 +10,6 @@ mod openssl;
 mod reading;
 mod runbook;
 mod schedule;
+mod secrets;
 mod site;
 mod sweep;

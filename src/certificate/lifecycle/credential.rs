@@ -84,9 +84,12 @@ impl Credential {
     }
 }
 
-/// A certificate as it was issued: its PEM, which a device is told as it stands, and what was read of it. A text with
-/// a private key in it is none. Serde writes the PEM, and reads the rest of it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A certificate as it was issued: its PEM, which the device gets, and what was read of it. Serde writes the PEM, and
+/// reads the rest of it again.
+///
+/// It holds certificates and nothing else: a text with a private key in it is refused, and whatever else is around the
+/// blocks is dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Issued {
     pem: String,
@@ -99,12 +102,11 @@ impl Issued {
     /// # Errors
     /// [`CertificateError`], for a block that is no certificate too.
     pub fn from_pem(pem: impl Into<String>) -> Result<Self, CertificateError> {
-        let pem = pem.into();
-        let credential = Credential::from(&Chain::from_pem(pem.as_bytes())?);
-        Ok(Self { pem, credential })
+        let (chain, pem) = Chain::with_pem(pem.into().as_bytes())?;
+        Ok(Self { pem, credential: Credential::from(&chain) })
     }
 
-    /// The PEM.
+    /// The PEM: the blocks of the certificates, without any text around them.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
@@ -157,6 +159,12 @@ impl Issued {
     pub(super) fn no_gain(&self, in_use: &Credential) -> Option<Refusal> {
         let issuer = self.credential.issuer.filter(|issuer| issuer.not_after <= self.credential.not_after)?;
         (issuer.not_after <= Expiry::at(in_use.end()?)).then_some(Refusal::IssuerDue { issuer })
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Issued({} until {})", self.credential.fingerprint, self.credential.not_after)
     }
 }
 

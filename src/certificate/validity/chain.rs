@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::pem::{read_blocks, write_block};
 use super::{Certificate, CertificateError, Expiry, certificates_from_pem, is_der};
 
 /// A certificate and those above it: the device's own first, each issued by the next. Never empty.
@@ -54,6 +55,15 @@ impl Chain {
     /// As [`certificates_from_pem`] and [`Chain::new`].
     pub fn from_pem(text: &[u8]) -> Result<Self, CertificateError> {
         Self::new(certificates_from_pem(text)?)
+    }
+
+    /// As [`Chain::from_pem`], with the PEM of its certificates alone.
+    pub(in crate::certificate) fn with_pem(text: &[u8]) -> Result<(Self, String), CertificateError> {
+        let blocks = read_blocks(text)?;
+        let mut pem = String::new();
+        blocks.iter().for_each(|(der, _)| write_block(&mut pem, der));
+        let certificates = blocks.into_iter().map(|(_, certificate)| certificate).collect();
+        Ok((Self::new(certificates)?, pem))
     }
 
     /// Reads one certificate in DER, or a chain in PEM, by the first byte.

@@ -9,6 +9,8 @@ use super::{CertificateError, Part};
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const VERSION: u8 = 0xa0;
+/// The longest text of a date that an error repeats, in bytes: one with a zone and a fraction.
+const LONGEST_DATE: usize = 30;
 
 /// The first part of these bytes that is not as it should be.
 pub(super) fn locate(der: &[u8]) -> CertificateError {
@@ -92,6 +94,11 @@ fn walk(der: &[u8]) -> Result<usize, CertificateError> {
     Ok(algorithm.at)
 }
 
+/// The text of a date for an error. Anything else could be a part of a key.
 fn shown(date: &[u8]) -> String {
-    date.get(..40).unwrap_or(date).escape_ascii().to_string()
+    let is_of_a_date = |byte: &u8| byte.is_ascii_digit() || b"+-.:TZ ".contains(byte);
+    match str::from_utf8(date) {
+        Ok(text) if date.len() <= LONGEST_DATE && date.iter().all(is_of_a_date) => text.to_owned(),
+        _ => format!("{} bytes that are no date", date.len()),
+    }
 }
