@@ -123,7 +123,14 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
         return Err(CertificateError::Empty);
     }
     match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
-        Ok(([], certificate)) => Ok(certificate),
+        // The parser takes a malformed name for a shorter one, and no serial number for one.
+        Ok(([], certificate)) => match &certificate.tbs_certificate {
+            tbs if tbs.raw_serial().is_empty() => Err(fault::locate(der)),
+            tbs if ![&tbs.subject, &tbs.issuer].iter().all(|name| name::is_whole(name.as_raw())) => {
+                Err(fault::locate(der))
+            }
+            _ => Ok(certificate),
+        },
         Ok((rest, _)) => Err(CertificateError::Trailing { at: der.len() - rest.len(), count: rest.len() }),
         Err(_) => Err(fault::locate(der)),
     }

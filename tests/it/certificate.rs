@@ -6,6 +6,7 @@ mod handover;
 mod lifecycle;
 mod message;
 mod mint;
+mod names;
 mod openssl;
 mod reading;
 mod runbook;

@@ -35,7 +35,8 @@ impl Chain {
     pub fn new(certificates: Vec<Certificate>) -> Result<Self, CertificateError> {
         for (position, pair) in certificates.windows(2).enumerate() {
             if let [lower, upper] = pair
-                && lower.issuer != upper.subject
+                // An empty name is no issuer's (RFC 5280 section 4.1.2.4).
+                && (lower.issuer != upper.subject || lower.issuer.is_empty())
             {
                 return Err(CertificateError::NotAChain {
                     position,

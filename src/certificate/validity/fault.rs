@@ -4,7 +4,7 @@ use x509_parser::der_parser::asn1_rs::{FromDer, Header};
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Name};
 
-use super::{CertificateError, Part};
+use super::{CertificateError, Part, name};
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -66,14 +66,16 @@ fn walk(der: &[u8]) -> Result<usize, CertificateError> {
             return Err(CertificateError::Malformed { part: Part::Version, at });
         }
     }
-    tbs.take(Part::SerialNumber, Some(INTEGER))?;
     let check = |element: &Element<'_>, part, right: bool| {
         if right { Ok(()) } else { Err(CertificateError::Malformed { part, at: element.at }) }
     };
+    let is_name = |der: &[u8]| X509Name::from_der(der).is_ok() && name::is_whole(der);
+    let serial = tbs.take(Part::SerialNumber, Some(INTEGER))?;
+    check(&serial, Part::SerialNumber, !serial.inner.bytes.is_empty())?;
     let signature = tbs.take(Part::Signature, Some(SEQUENCE))?;
     check(&signature, Part::Signature, AlgorithmIdentifier::from_der(signature.whole).is_ok())?;
     let issuer = tbs.take(Part::Issuer, Some(SEQUENCE))?;
-    check(&issuer, Part::Issuer, X509Name::from_der(issuer.whole).is_ok())?;
+    check(&issuer, Part::Issuer, is_name(issuer.whole))?;
     let mut validity = tbs.take(Part::Validity, Some(SEQUENCE))?.inner;
     for part in [Part::NotBefore, Part::NotAfter] {
         let date = validity.take(part, None)?;
@@ -82,7 +84,7 @@ fn walk(der: &[u8]) -> Result<usize, CertificateError> {
         }
     }
     let subject = tbs.take(Part::Subject, Some(SEQUENCE))?;
-    check(&subject, Part::Subject, X509Name::from_der(subject.whole).is_ok())?;
+    check(&subject, Part::Subject, is_name(subject.whole))?;
     let key = tbs.take(Part::SubjectPublicKeyInfo, Some(SEQUENCE))?;
     let right = SubjectPublicKeyInfo::from_der(key.whole).is_ok();
     check(&key, Part::SubjectPublicKeyInfo, right)?;
