@@ -11,4 +11,4 @@ pub mod service;
 pub mod sweep;
 pub mod validity;
 
-pub use policy::{Facts, Policy, PolicyError, Stage, Terms, effective_end};
+pub use policy::{CertificateProfile, Facts, Policy, PolicyError, Stage, effective_end};

@@ -103,7 +103,7 @@ fn step(device: &mut Device, choices: &mut Choices<'_>) {
     let _ = device.machine.wake_at(&device.rules);
     let _ = (
         device.machine.stage(&device.rules, device.now),
-        device.machine.standing(),
+        device.machine.status(),
         device.machine.progress(),
     );
 }

@@ -8,7 +8,7 @@
 //!   without an answer comes again under the same [`CommandKey`]; a certificate whose acknowledgement was lost is published
 //!   again as it stands, and never issued again. One that was refused is followed by the next generation.
 //! - A certificate that was issued due, ended, ending before it begins, or for another key is refused, and the renewal
-//!   counts as failed. One that comes late, twice, or for another generation is [`Ignored`].
+//!   counts as failed. One that comes late, twice, or for another generation is [`EventError`].
 //! - The new certificate takes the place of the old one when it was seen on a connection, and not by the device's word.
 //!   Until then both stay valid to their own ends, and someone is told.
 //! - The old one is retired when the overlap is over, or it ends, and only then. A device that goes back to it before has
@@ -86,12 +86,13 @@
 //! ```
 
 mod clock;
+mod clock_doubt;
 mod command;
-mod commands;
 mod compromise;
 mod connection;
 mod credential;
-mod doubt;
+mod dispatch;
+
 mod event;
 mod outbox;
 mod post_mortem;
@@ -105,9 +106,11 @@ mod timeline;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use self::doubt::Doubt;
+use self::clock_doubt::ClockDoubt;
 use self::outbox::Outbox;
-use self::state::{Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Retiring, Version};
+use self::state::{
+    Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Retired, Retiring, Version,
+};
 use self::timeline::Timeline;
 use super::Stage;
 use super::message::TopicError;
@@ -117,10 +120,10 @@ pub use self::command::{
     Alert, AlertKind, Command, CommandKey, Issue, Order, Retire, Severity, Visit, VisitKind,
 };
 pub use self::credential::{Credential, Csr, CsrError, Issued, Issuer, Refusal, SubjectKey};
-pub use self::event::{Event, Ignored, Outlook};
+pub use self::event::{Event, EventError, Reachability};
 pub use self::post_mortem::{Cause, Outcome, PostMortem};
-pub use self::progress::{Progress, Standing};
-pub use self::rules::{Rules, RulesError, Settings};
+pub use self::progress::{Progress, Status};
+pub use self::rules::{Rules, Settings, SettingsError};
 pub use self::state::Origin;
 pub use self::timeline::{Entry, Happening};
 
@@ -139,17 +142,23 @@ pub struct Lifecycle {
     /// The latest connection.
     seen_at: Option<DateTime<Utc>>,
     /// Connections that a wrong clock dated later than the time that is gone by.
-    doubt: Option<Doubt>,
+    clock_doubt: Option<ClockDoubt>,
     cut_off: Option<CutOff>,
     renewal: Option<Renewal>,
     candidates: Vec<Candidate>,
     retiring: Vec<Retiring>,
+    /// The latest that were retired, the oldest first.
+    #[serde(default)]
+    retired: Vec<Retired>,
+    /// The latest generation that was published, or is being: the topic never goes back behind it.
+    #[serde(default)]
+    desired_generation: u64,
     adopted: Option<Adopted>,
     recovery: Option<Recovery>,
     /// The generation of a re-provisioning of an emergency that is over: the device may have its certificate still.
     unanswered: Option<u64>,
     follow_up: Option<FollowUp>,
-    outlook: Outlook,
+    reachability: Reachability,
     /// The latest contact by the manufacturing certificate.
     contact: Option<DateTime<Utc>>,
     offered: Option<Csr>,
@@ -187,16 +196,18 @@ impl Lifecycle {
             origin: Origin::Enrolled,
             generation: 0,
             seen_at: None,
-            doubt: None,
+            clock_doubt: None,
             cut_off: None,
             renewal: None,
             candidates: Vec::new(),
             retiring: Vec::new(),
+            retired: Vec::new(),
+            desired_generation: 0,
             adopted: None,
             recovery: None,
             unanswered: None,
             follow_up: None,
-            outlook: Outlook::Unknown,
+            reachability: Reachability::Unknown,
             contact: None,
             offered: None,
             compromised: Vec::new(),
@@ -271,6 +282,12 @@ impl Lifecycle {
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The certificates that were replaced and are not retired though their overlap is over at `now`, with when it was.
+    pub fn unretired(&self, now: DateTime<Utc>) -> impl Iterator<Item = (&Credential, DateTime<Utc>)> {
+        let is_over = move |one: &&Retiring| now >= one.retire_at && !one.credential.has_ended(now);
+        self.retiring.iter().filter(is_over).map(|one| (&one.credential, one.retire_at))
     }
 
     /// When the device last connected, as far as was told.

@@ -8,6 +8,7 @@ mod message;
 mod mint;
 mod names;
 mod openssl;
+mod random;
 mod reading;
 mod runbook;
 mod schedule;

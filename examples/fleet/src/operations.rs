@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc, Weekday};
 use iot_runbook::certificate::checklist::{
     AutoRenewal, Checklist, EmergencyLook, Evidence, MonitoringRun, ProvisioningDrill,
 };
-use iot_runbook::certificate::lifecycle::{Credential, Lifecycle, Standing};
+use iot_runbook::certificate::lifecycle::{Credential, Lifecycle, Status};
 use iot_runbook::certificate::schedule::{self, Forecast, Pending, Scheduler};
 use iot_runbook::certificate::sweep::{
     Contact, Digest, Due, Entry, ExpiryIndex, Metrics, Renewal, Settings, Sweep,
@@ -121,10 +121,10 @@ impl Operations {
 
     /// Says how far the renewal of a device has come.
     pub fn renewal_is(&mut self, number: u32, lifecycle: &Lifecycle, has_started: bool) {
-        let renewal = match lifecycle.standing() {
+        let renewal = match lifecycle.status() {
             _ if !has_started => Renewal::None,
-            Standing::Failing => Renewal::Failed,
-            Standing::Renewing | Standing::Recovering => Renewal::Running,
+            Status::Failing => Renewal::Failed,
+            Status::Renewing | Status::Recovering => Renewal::Running,
             _ => Renewal::None,
         };
         self.index.set_renewal(u64::from(number), renewal);

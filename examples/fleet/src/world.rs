@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::lifecycle::{CommandKey, Event, Issued, Outlook, PostMortem};
+use iot_runbook::certificate::lifecycle::{CommandKey, Event, Issued, PostMortem, Reachability};
 use iot_runbook::certificate::schedule::{Rate, TokenBucket};
 use iot_runbook::certificate::service::Notice;
 
@@ -167,7 +167,7 @@ impl World {
         self.agenda.add(first, Happening::Of(number, DeviceHappening::Connect { goes_on: true }));
         if let Some(back_at) = back_at {
             let expected = Some(back_at).filter(|back| *back < DateTime::<Utc>::MAX_UTC);
-            self.hear(number, self.start, Event::Outlook(Outlook::Offline { back_at: expected }));
+            self.hear(number, self.start, Event::Reachability(Reachability::Offline { back_at: expected }));
         }
         if kind == Kind::Compromised {
             let public_key = credential.public_key;

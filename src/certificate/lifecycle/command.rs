@@ -149,6 +149,23 @@ pub enum AlertKind {
     FollowUp,
     /// The device went back to the certificate that it had before.
     RolledBack,
+    /// The test of the certificate in use failed after it had been confirmed. The old one is not retired before a later
+    /// connection shows that the new one works.
+    FailedAfterConfirmation {
+        /// Why.
+        reason: Reason,
+    },
+    /// A connection was accepted with a certificate that is retired: the broker does not refuse it, and whoever has its key
+    /// gets in.
+    RetiredInUse {
+        /// The certificate.
+        fingerprint: Fingerprint,
+    },
+    /// A certificate that was replaced is still valid long after its overlap.
+    NotRetired {
+        /// The certificate.
+        fingerprint: Fingerprint,
+    },
     /// A key is in other hands. Its certificates are retired at once.
     KeyCompromised,
     /// The certificate has ended: the device stays offline until it is renewed.
@@ -177,9 +194,10 @@ pub enum AlertKind {
 impl AlertKind {
     pub(super) const fn severity(&self) -> Severity {
         match self {
-            Self::NotConfirmed | Self::CertificateRefused { .. } | Self::RenewalFailed { .. } => {
-                Severity::Warning
-            }
+            Self::NotConfirmed
+            | Self::CertificateRefused { .. }
+            | Self::RenewalFailed { .. }
+            | Self::NotRetired { .. } => Severity::Warning,
             _ => Severity::Critical,
         }
     }
@@ -192,6 +210,9 @@ impl AlertKind {
             Self::NotConfirmed => "not-confirmed",
             Self::FollowUp => "follow-up",
             Self::RolledBack => "rolled-back",
+            Self::FailedAfterConfirmation { .. } => "failed-after-confirmation",
+            Self::RetiredInUse { .. } => "retired-in-use",
+            Self::NotRetired { .. } => "not-retired",
             Self::KeyCompromised => "key-compromised",
             Self::Expired => "expired",
             Self::RecoveryFailed { .. } => "recovery-failed",

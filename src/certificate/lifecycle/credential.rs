@@ -294,6 +294,11 @@ pub enum SubjectKey {
 }
 
 impl SubjectKey {
+    /// True if it is that very key.
+    pub(super) fn names(&self, public_key: Fingerprint) -> bool {
+        !matches!(self, Self::Fresh { .. }) && self.admits(public_key)
+    }
+
     /// Whether a certificate for that key is what was asked for.
     #[must_use]
     pub fn admits(&self, public_key: Fingerprint) -> bool {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::certificate::policy::text;
-use crate::certificate::{Policy, PolicyError, Terms};
+use crate::certificate::{CertificateProfile, Policy, PolicyError};
 use crate::time::{format_duration, saturating_add};
 
 /// No retry is worth less than this.
@@ -23,10 +23,14 @@ pub struct Settings {
     /// differ. By more, it is suspect.
     #[serde(with = "text")]
     pub clock_tolerance: TimeDelta,
+    /// How exactly the broker's log dates a connection. Where two certificates connect within less than this, nobody knows
+    /// which came first: that confirms nothing.
+    #[serde(with = "text")]
+    pub log_resolution: TimeDelta,
     /// How long the first retry waits; each that follows waits twice as long.
     #[serde(with = "text")]
     pub first_retry: TimeDelta,
-    /// No retry waits longer than this. A certificate that the device says nothing of is published again as often.
+    /// No retry waits longer than this. An old certificate that is not retired so long after its overlap is an alert.
     #[serde(with = "text")]
     pub longest_retry: TimeDelta,
     /// No retry of a renewal waits longer than this part of the life that remains: its n-th.
@@ -59,13 +63,14 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The default policy; clocks may differ by 30 seconds; retries from a minute to a day, at most a tenth of what remains; an hour for an answer;
+    /// The default policy; clocks may differ by 30 seconds; a log of whole seconds; retries from a minute to a day, at most a tenth of what remains; an hour for an answer;
     /// three failures; a day to confirm. For the recovery what the runbook `certificate-expiry` has: contact within
     /// 24 hours, 4 hours for an approval, 5 minutes to be back, 7 days for a visit. An hour after a compromise.
     fn default() -> Self {
         Self {
             policy: Policy::default(),
             clock_tolerance: TimeDelta::seconds(30),
+            log_resolution: TimeDelta::seconds(1),
             first_retry: TimeDelta::minutes(1),
             longest_retry: TimeDelta::days(1),
             retry_share: 10,
@@ -103,9 +108,9 @@ impl Default for Rules {
 }
 
 impl TryFrom<Settings> for Rules {
-    type Error = RulesError;
+    type Error = SettingsError;
 
-    fn try_from(settings: Settings) -> Result<Self, RulesError> {
+    fn try_from(settings: Settings) -> Result<Self, SettingsError> {
         Self::new(settings)
     }
 }
@@ -120,8 +125,8 @@ impl Rules {
     /// Rules of these settings.
     ///
     /// # Errors
-    /// [`RulesError`], the first that is found, with the names of the fields.
-    pub fn new(settings: Settings) -> Result<Self, RulesError> {
+    /// [`SettingsError`], the first that is found, with the names of the fields.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         settings.policy.validate()?;
         for (field, given) in [
             ("first_retry", settings.first_retry),
@@ -135,21 +140,25 @@ impl Rules {
             ("rescue_after", settings.rescue_after),
         ] {
             if given < SHORTEST {
-                return Err(RulesError::TooShort { field, given });
+                return Err(SettingsError::TooShort { field, given });
             }
         }
-        if settings.clock_tolerance < TimeDelta::zero() {
-            return Err(RulesError::Negative { field: "clock_tolerance", given: settings.clock_tolerance });
+        for (field, given) in
+            [("clock_tolerance", settings.clock_tolerance), ("log_resolution", settings.log_resolution)]
+        {
+            if given < TimeDelta::zero() {
+                return Err(SettingsError::Negative { field, given });
+            }
         }
         if settings.first_retry > settings.longest_retry {
             let (first, longest) = (settings.first_retry, settings.longest_retry);
-            return Err(RulesError::Retries { first, longest });
+            return Err(SettingsError::Retries { first, longest });
         }
         if settings.retry_share < 2 {
-            return Err(RulesError::Share { given: settings.retry_share });
+            return Err(SettingsError::Share { given: settings.retry_share });
         }
         if settings.failures == 0 {
-            return Err(RulesError::NoFailures);
+            return Err(SettingsError::NoFailures);
         }
         Ok(Self(settings))
     }
@@ -157,8 +166,8 @@ impl Rules {
     /// The same, where its policy can be met by certificates on these terms too.
     ///
     /// # Errors
-    /// [`RulesError::Policy`].
-    pub fn checked_for(self, terms: &Terms) -> Result<Self, RulesError> {
+    /// [`SettingsError::Policy`].
+    pub fn checked_for(self, terms: &CertificateProfile) -> Result<Self, SettingsError> {
         self.0.policy.validate_for(terms)?;
         Ok(self)
     }
@@ -214,7 +223,7 @@ impl Rules {
 /// Why settings make no rules.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum RulesError {
+pub enum SettingsError {
     /// The policy cannot be kept to.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -296,8 +305,11 @@ mod tests {
         assert!(Rules::new(Settings { clock_tolerance: zero, ..good }).is_ok());
         let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
         let rules = Rules::new(Settings { policy: fixed, ..good }).unwrap();
-        assert!(rules.checked_for(&Terms::new(TimeDelta::days(365))).is_ok());
-        assert!(matches!(rules.checked_for(&Terms::new(TimeDelta::days(80))), Err(RulesError::Policy(_))));
+        assert!(rules.checked_for(&CertificateProfile::new(TimeDelta::days(365))).is_ok());
+        assert!(matches!(
+            rules.checked_for(&CertificateProfile::new(TimeDelta::days(80))),
+            Err(SettingsError::Policy(_))
+        ));
     }
 
     #[test]

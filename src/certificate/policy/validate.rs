@@ -7,7 +7,7 @@ use crate::time::format_duration;
 /// What a policy is to serve: certificates of one kind, and what there is to recover by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Terms {
+pub struct CertificateProfile {
     /// For how long a certificate is issued.
     pub lifetime: TimeDelta,
     /// How long a renewal may take from its issue to its confirmation, such as the longest time between two contacts
@@ -21,7 +21,7 @@ pub struct Terms {
     pub emergency_not_after: Option<DateTime<Utc>>,
 }
 
-impl Terms {
+impl CertificateProfile {
     /// Certificates of that lifetime; nothing else is known.
     #[must_use]
     pub const fn new(lifetime: TimeDelta) -> Self {
@@ -109,7 +109,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`PolicyError`], the first that is found.
-    pub fn validate_for(&self, terms: &Terms) -> Result<(), PolicyError> {
+    pub fn validate_for(&self, terms: &CertificateProfile) -> Result<(), PolicyError> {
         self.validate()?;
         if terms.lifetime <= TimeDelta::zero() {
             return Err(PolicyError::NotPositive { field: "lifetime", given: terms.lifetime });
@@ -295,7 +295,10 @@ mod tests {
         ] {
             let error = policy.validate().unwrap_err().to_string();
             assert!(error.starts_with(named), "{error}");
-            assert_eq!(policy.validate_for(&Terms::new(day(365))).unwrap_err().to_string(), error);
+            assert_eq!(
+                policy.validate_for(&CertificateProfile::new(day(365))).unwrap_err().to_string(),
+                error
+            );
         }
     }
 
@@ -303,27 +306,39 @@ mod tests {
     fn a_fixed_threshold_must_be_below_the_lifetime() {
         let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
         let nano = TimeDelta::nanoseconds(1);
-        assert_eq!(fixed.validate_for(&Terms::new(day(90) + nano)), Ok(()));
-        let error = fixed.validate_for(&Terms::new(day(90))).unwrap_err().to_string();
+        assert_eq!(fixed.validate_for(&CertificateProfile::new(day(90) + nano)), Ok(()));
+        let error = fixed.validate_for(&CertificateProfile::new(day(90))).unwrap_err().to_string();
         assert!(error.starts_with("`awareness` (90d) is not below the `lifetime` (90d)"), "{error}");
         for hours in [1, 24, 9_000] {
-            assert_eq!(Policy::default().validate_for(&Terms::new(TimeDelta::hours(hours))), Ok(()));
+            assert_eq!(
+                Policy::default().validate_for(&CertificateProfile::new(TimeDelta::hours(hours))),
+                Ok(())
+            );
         }
         let whole = Policy { awareness_share: 1, ..Policy::default() };
-        assert!(whole.validate_for(&Terms::new(day(10))).is_err(), "a share of 1 is the whole life");
-        assert!(fixed.validate_for(&Terms::new(day(0))).unwrap_err().to_string().contains("`lifetime`"));
+        assert!(
+            whole.validate_for(&CertificateProfile::new(day(10))).is_err(),
+            "a share of 1 is the whole life"
+        );
+        assert!(
+            fixed
+                .validate_for(&CertificateProfile::new(day(0)))
+                .unwrap_err()
+                .to_string()
+                .contains("`lifetime`")
+        );
     }
 
     #[test]
     fn a_renewal_must_fit_before_the_follow_up() {
         let policy = Policy::default();
         for (lifetime, window) in [(day(360), day(30)), (day(36), day(6))] {
-            let terms = Terms::new(lifetime).with_renewal_takes(window);
+            let terms = CertificateProfile::new(lifetime).with_renewal_takes(window);
             assert_eq!(policy.validate_for(&terms), Ok(()));
             let longer = terms.with_renewal_takes(window + TimeDelta::nanoseconds(1));
             assert!(matches!(policy.validate_for(&longer), Err(PolicyError::Window { .. })));
         }
-        let negative = Terms::new(day(36)).with_renewal_takes(day(-1));
+        let negative = CertificateProfile::new(day(36)).with_renewal_takes(day(-1));
         assert!(matches!(policy.validate_for(&negative), Err(PolicyError::Negative { .. })));
     }
 
@@ -331,7 +346,7 @@ mod tests {
     fn what_a_device_recovers_by_outlives_what_it_replaces() {
         let at = |days| DateTime::UNIX_EPOCH + day(days);
         let never = "9999-12-31T23:59:59Z".parse().unwrap();
-        let terms = Terms::new(day(365));
+        let terms = CertificateProfile::new(day(365));
         for (recovery, operational, fine) in [
             (at(101), at(100), true),
             (at(100), at(100), false),

@@ -11,7 +11,7 @@ use super::{
     PublishRequest, ReportedRequest, RetireRequest, Scheduler, ServiceError, ServiceErrorKind,
     StandDownRequest, TestEndpoint, TestRequest, VisitRequest,
 };
-use crate::certificate::lifecycle::{Command, Event, Ignored, Lifecycle, Order, PostMortem, Rules};
+use crate::certificate::lifecycle::{Command, Event, EventError, Lifecycle, Order, PostMortem, Rules};
 use crate::certificate::message::{Reason, desired_topic, reported_topic};
 use crate::time::Clock;
 
@@ -50,7 +50,7 @@ pub struct Turn {
     /// How many of them failed; each comes again.
     pub failed: usize,
     /// What was answered, and changed nothing: a certificate that was refused, above all.
-    pub ignored: Vec<Ignored>,
+    pub ignored: Vec<EventError>,
     /// When to take the next turn, if nothing happens before.
     pub wake_at: Option<DateTime<Utc>>,
     /// Whether the clock cannot be trusted.

@@ -120,7 +120,9 @@ fn blocks(text: &[u8]) -> Result<Vec<(usize, Vec<u8>)>, CertificateError> {
     match open {
         Some(block) => Err(fault(block.line, "does not end: hand over all of it")),
         None if !blocks.is_empty() => Ok(blocks),
-        None if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") => Err(CertificateError::Utf16),
+        None if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") => {
+            Err(CertificateError::Utf16)
+        }
         None => Err(CertificateError::NoPem),
     }
 }

@@ -3,6 +3,8 @@
 use iot_runbook::certificate::validity::{Certificate, CertificateError, Chain, Part, dates_from_der};
 use proptest::prelude::*;
 
+use super::random::cases;
+
 use super::mint::unsigned::{element, named};
 use super::mint::{UTC_TIME, pem};
 
@@ -88,7 +90,7 @@ fn the_hex_form_is_the_whole_der_of_a_value() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2000))]
 
     /// Whatever one byte of a name becomes: it is refused, or reads as another name.
     #[test]

@@ -7,6 +7,8 @@ use iot_runbook::certificate::validity::{
 use iot_runbook::certificate::{Facts, effective_end};
 use proptest::prelude::*;
 
+use super::random::cases;
+
 use super::mint::{self, DATES, Dates, GENERALIZED_TIME, UTC_TIME, by_hand, pem};
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -141,7 +143,11 @@ fn pem_is_refused_with_the_line() {
         (good.replace('\n', "\\n"), 1, "no boundary"),
         (format!("{good}cert: {good}"), lines + 1, "no boundary"),
         (good.replace("BEGIN CERTIFICATE", "BEGIN certificate"), 1, "no boundary"),
-        (format!("\r{}", good.replacen("-----BEGIN CERTIFICATE-----", "", 1).replace('\n', "\r\n")), lines + 1, "does not begin"),
+        (
+            format!("\r{}", good.replacen("-----BEGIN CERTIFICATE-----", "", 1).replace('\n', "\r\n")),
+            lines + 1,
+            "does not begin",
+        ),
     ] {
         let error = line(&text);
         let CertificateError::Pem { line, what: said } = &error else { panic!("{error}") };
@@ -199,6 +205,8 @@ fn what_is_not_issued_by_the_next_is_no_chain() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn no_bytes_make_it_panic(
         which in 0..4usize, edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),

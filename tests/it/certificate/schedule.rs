@@ -7,6 +7,8 @@ use iot_runbook::certificate::schedule::{
 };
 use proptest::prelude::*;
 
+use super::random::cases;
+
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)
 }
@@ -145,7 +147,7 @@ fn some_order_is_in_time(left: &[Job], bucket: TokenBucket, now: DateTime<Utc>) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn a_plan_is_what_stepping_through_time_tells(

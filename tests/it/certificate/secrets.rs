@@ -6,9 +6,10 @@ use iot_runbook::certificate::lifecycle::{Csr, Issued};
 use iot_runbook::certificate::message::{Desired, Reason};
 use iot_runbook::certificate::validity::{Certificate, Chain, certificates_from_pem};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::TestRunner;
 
 use super::mint;
+use super::random::cases;
 
 /// So many characters of a key's base64, or bytes of its DER, are a part of it; fewer come about by chance.
 const SHOWN: usize = 6;
@@ -32,7 +33,8 @@ enum Damage {
 
 fn damage() -> impl Strategy<Value = Damage> {
     let labels = ["CERTIFICATE", "X509 CERTIFICATE", "private key", "KEY", "", "RSA PRIVATE KEY-----"];
-    let parts = ["-----", "-----BEGIN ", "-----END ", "-----BEGIN CERTIFICATE-----\n", "\n", "\r", "-", "\u{0}"];
+    let parts =
+        ["-----", "-----BEGIN ", "-----END ", "-----BEGIN CERTIFICATE-----\n", "\n", "\r", "-", "\u{0}"];
     prop_oneof![
         Just(Damage::OneLine),
         Just(Damage::CarriageReturns),
@@ -126,10 +128,9 @@ fn shows(said: &str, der: &[u8]) -> bool {
 
 #[test]
 fn no_text_ever_shows_a_byte_of_a_private_key() {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[18; 32]);
-    let mut runner = TestRunner::new_with_rng(Config { cases: 3000, ..Config::default() }, rng);
-    let cases = (key(), prop::collection::vec(damage(), 0..4));
-    let run = runner.run(&cases, |((text, der), damages)| {
+    let mut runner = TestRunner::new(cases(3000));
+    let texts = (key(), prop::collection::vec(damage(), 0..4));
+    let run = runner.run(&texts, |((text, der), damages)| {
         let text = damages.iter().fold(text, |text, damage| apply(&text, damage));
         for said in said_of(&text) {
             prop_assert!(!shows(&said, &der), "{damages:?}: {said}");
@@ -156,11 +157,15 @@ fn a_key_in_der_shows_none_of_its_bytes() {
 #[test]
 fn an_issued_certificate_keeps_no_text_around_it() {
     let pem = mint::pem(&certificate());
-    for text in [format!("MIIEvQIBADANBgkqhkiG9w0B\n{pem}"), pem.replace('\n', "\r\n"), format!("{pem}\nend")] {
+    for text in [format!("MIIEvQIBADANBgkqhkiG9w0B\n{pem}"), pem.replace('\n', "\r\n"), format!("{pem}\nend")]
+    {
         assert_eq!(Issued::from_pem(text).unwrap().pem(), pem);
     }
-    for key in ["-----BEGIN PRIVATE KEY----- MII", "key: -----BEGIN EC PRIVATE KEY-----", "-----END PRIVATE KEY-----"]
-    {
+    for key in [
+        "-----BEGIN PRIVATE KEY----- MII",
+        "key: -----BEGIN EC PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+    ] {
         assert!(Issued::from_pem(format!("{pem}{key}")).is_err(), "{key}");
     }
 }

@@ -9,6 +9,8 @@ use iot_runbook::certificate::sweep::{
 use iot_runbook::certificate::{Policy, Stage};
 use proptest::prelude::*;
 
+use super::random::cases;
+
 fn hour(hours: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::hours(480_000 + hours)
 }
@@ -185,7 +187,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(cases(600))]
 
     #[test]
     fn a_run_tells_what_a_look_at_every_certificate_tells(
