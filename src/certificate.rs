@@ -11,4 +11,4 @@ pub mod service;
 pub mod sweep;
 pub mod validity;
 
-pub use policy::{CertificateProfile, Facts, Policy, PolicyError, Stage, effective_end};
+pub use policy::{CertificateProfile, Facts, Policy, PolicyError, Share, ShareError, Stage, effective_end};

@@ -1,4 +1,5 @@
 mod next_change;
+mod share;
 mod validate;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::validity::Chain;
 
+pub use share::{Share, ShareError};
 pub use validate::{CertificateProfile, PolicyError};
 
 /// When what must happen to a certificate, by the time that is left of it. "Left" is its effective end less now;
@@ -40,12 +42,12 @@ pub struct Policy {
     /// Follow-up when less than this, and less than its share of its life, is left.
     #[serde(with = "text")]
     pub follow_up: TimeDelta,
-    /// Awareness by a share of the life: its n-th part. 0: by the fixed time alone.
-    pub awareness_share: u32,
-    /// Renewal by a share of the life: its n-th part. 0: by the fixed time alone.
-    pub renewal_share: u32,
-    /// Follow-up by a share of the life: its n-th part. 0: by the fixed time alone.
-    pub follow_up_share: u32,
+    /// Awareness when less than this share of its life is left, too.
+    pub awareness_share: Share,
+    /// Renewal when less than this share of its life is left, too.
+    pub renewal_share: Share,
+    /// Follow-up when less than this share of its life is left, too.
+    pub follow_up_share: Share,
     /// How long the old certificate stays in use beside the new one; never longer than what remains of it.
     #[serde(with = "text")]
     pub overlap: TimeDelta,
@@ -62,9 +64,9 @@ impl Default for Policy {
             awareness: TimeDelta::days(90),
             renewal: TimeDelta::days(60),
             follow_up: TimeDelta::days(30),
-            awareness_share: 2,
-            renewal_share: 3,
-            follow_up_share: 6,
+            awareness_share: Share::HALF,
+            renewal_share: Share::THIRD,
+            follow_up_share: Share::SIXTH,
             overlap: TimeDelta::days(7),
             jump: TimeDelta::days(30),
         }
@@ -197,9 +199,9 @@ impl Policy {
         let left = end - life.now;
         // One that never expires has a life of any length: the fixed times alone bind it.
         let whole = life.own_end.map(|end| end - life.begin);
-        let below = |fixed: TimeDelta, share: u32| {
-            let share = i128::from(share);
-            left < nanoseconds(fixed) && (share == 0 || whole.is_none_or(|whole| left * share < whole))
+        let below = |fixed: TimeDelta, share: Share| {
+            let is_below = |whole: i128| left * share.denominator() < whole * share.numerator();
+            left < nanoseconds(fixed) && (share.is_none() || whole.is_none_or(is_below))
         };
         if below(self.follow_up, self.follow_up_share) && !life.confirmed {
             Stage::FollowUp
@@ -332,6 +334,22 @@ mod tests {
         let tiny = Facts::new(day(0), day(0) + NANO * 3);
         assert_eq!(stage(&tiny, day(0) + NANO), Stage::Ok);
         assert_eq!(stage(&tiny, day(0) + NANO * 2), Stage::Awareness);
+    }
+
+    #[test]
+    fn two_thirds_of_a_life_are_exact() {
+        let share = |text: &str| text.parse::<Share>().unwrap();
+        let policy =
+            Policy { awareness_share: share("3/4"), renewal_share: share("2/3"), ..Policy::default() };
+        // A life of 4 ns: two thirds are 2.67 ns, so 2 ns are below it and 3 ns are not.
+        let tiny = Facts::new(day(0), day(0) + NANO * 4);
+        for (passed, expected) in [(1, Stage::Ok), (2, Stage::Renewal)] {
+            assert_eq!(policy.stage(&tiny, day(0) + NANO * passed, None), expected);
+        }
+        // Let's Encrypt's six days: renewed when two thirds are left.
+        let short = Facts::new(day(0), day(6));
+        assert_eq!(policy.stage(&short, day(2), None), Stage::Awareness);
+        assert_eq!(policy.stage(&short, day(2) + NANO, None), Stage::Renewal);
     }
 
     #[test]

@@ -142,8 +142,8 @@ mod tests {
         let early = Policy {
             awareness: TimeDelta::days(340),
             renewal: TimeDelta::days(330),
-            awareness_share: 0,
-            renewal_share: 0,
+            awareness_share: crate::certificate::Share::NONE,
+            renewal_share: crate::certificate::Share::NONE,
             ..Policy::default()
         };
         for (left, policy, confirmed) in

@@ -213,10 +213,8 @@ impl Rules {
     /// How long before its end a certificate of that life is followed up.
     pub(super) fn follow_up(&self, life: Option<TimeDelta>) -> TimeDelta {
         let fixed = self.0.policy.follow_up;
-        match (life, i32::try_from(self.0.policy.follow_up_share)) {
-            (Some(life), Ok(share)) if share > 0 => fixed.min(life / share),
-            _ => fixed,
-        }
+        life.and_then(|life| self.0.policy.follow_up_share.of_length(life))
+            .map_or(fixed, |part| fixed.min(part))
     }
 }
 
@@ -269,6 +267,7 @@ pub enum SettingsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::Share;
 
     #[test]
     fn the_faults_of_settings_are_named() {
@@ -303,7 +302,12 @@ mod tests {
             Settings { first_retry: SHORTEST, longest_retry: SHORTEST, retry_share: 2, failures: 1, ..good };
         assert!(Rules::new(short).is_ok());
         assert!(Rules::new(Settings { clock_tolerance: zero, ..good }).is_ok());
-        let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
+        let fixed = Policy {
+            awareness_share: Share::NONE,
+            renewal_share: Share::NONE,
+            follow_up_share: Share::NONE,
+            ..Policy::default()
+        };
         let rules = Rules::new(Settings { policy: fixed, ..good }).unwrap();
         assert!(rules.checked_for(&CertificateProfile::new(TimeDelta::days(365))).is_ok());
         assert!(matches!(
@@ -352,7 +356,12 @@ mod tests {
         for (life, before) in [(None, 30), (Some(day(360)), 30), (Some(day(180)), 30), (Some(day(60)), 10)] {
             assert_eq!(rules.follow_up(life), day(before));
         }
-        let policy = Policy { follow_up_share: 0, renewal_share: 0, awareness_share: 0, ..Policy::default() };
+        let policy = Policy {
+            follow_up_share: Share::NONE,
+            renewal_share: Share::NONE,
+            awareness_share: Share::NONE,
+            ..Policy::default()
+        };
         let rules = Rules::new(Settings { policy, ..Settings::default() }).unwrap();
         assert_eq!(rules.follow_up(Some(day(6))), day(30));
     }

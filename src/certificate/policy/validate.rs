@@ -1,7 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use thiserror::Error;
 
-use super::{Policy, effective_end, nanoseconds};
+use super::{Policy, Share, effective_end, nanoseconds};
 use crate::time::format_duration;
 
 /// What a policy is to serve: certificates of one kind, and what there is to recover by.
@@ -95,7 +95,7 @@ impl Policy {
             ("follow_up_share", self.follow_up_share, "renewal_share", self.renewal_share),
         ] {
             // Without a share the fixed time stands however short the life is, after every share.
-            if bound != 0 && given <= bound {
+            if !bound.is_none() && (given.is_none() || given >= bound) {
                 return Err(PolicyError::SharesOutOfOrder { later, given, earlier, bound });
             }
         }
@@ -118,9 +118,9 @@ impl Policy {
             return Err(PolicyError::Negative { field: "renewal_takes", given: terms.renewal_takes });
         }
         let life = nanoseconds(terms.lifetime);
-        let bound = |fixed: TimeDelta, share: u32| match share {
-            0 => nanoseconds(fixed),
-            share => nanoseconds(fixed).min(life / i128::from(share)),
+        let bound = |fixed: TimeDelta, share: Share| match share {
+            Share::NONE => nanoseconds(fixed),
+            share => nanoseconds(fixed).min(life * share.numerator() / share.denominator()),
         };
         for (field, fixed, share) in [
             ("awareness", self.awareness, self.awareness_share),
@@ -197,16 +197,18 @@ pub enum PolicyError {
         bound: TimeDelta,
     },
     /// Of a short life, a stage would begin before the one that precedes it.
-    #[error("`{later}` ({given}) is not above `{earlier}` ({bound}), and its stage comes after: raise it")]
+    #[error(
+        "`{later}` ({given}) is not a share below `{earlier}` ({bound}), and its stage comes after: lower it"
+    )]
     SharesOutOfOrder {
         /// The field of the later stage.
         later: &'static str,
         /// What it is set to.
-        given: u32,
+        given: Share,
         /// The field of the stage before.
         earlier: &'static str,
         /// What that is set to.
-        bound: u32,
+        bound: Share,
     },
     /// More overlap than what remains when renewal begins.
     #[error(
@@ -221,7 +223,7 @@ pub enum PolicyError {
     },
     /// A stage would begin at the issue: a fresh certificate would be due already.
     #[error(
-        "`{field}` ({}) is not below the `lifetime` ({}): lower it, or set `{field}_share` to 2 or more",
+        "`{field}` ({}) is not below the `lifetime` ({}): lower it, or set `{field}_share` below 1",
         format_duration(*given), format_duration(*lifetime)
     )]
     Threshold {
@@ -277,8 +279,13 @@ mod tests {
             Policy { follow_up: day(60) - nano, ..good },
             Policy { overlap: day(60), ..good },
             Policy { overlap: day(0), ..good },
-            Policy { awareness_share: 0, ..good },
-            Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..good },
+            Policy { awareness_share: Share::NONE, ..good },
+            Policy {
+                awareness_share: Share::NONE,
+                renewal_share: Share::NONE,
+                follow_up_share: Share::NONE,
+                ..good
+            },
         ];
         for policy in fine {
             assert_eq!(policy.validate(), Ok(()), "{policy:?}");
@@ -289,8 +296,14 @@ mod tests {
             (Policy { overlap: -nano, ..good }, "`overlap` is -1ns"),
             (Policy { renewal: day(90), ..good }, "`renewal` (90d) is not below `awareness` (90d)"),
             (Policy { follow_up: day(60), ..good }, "`follow_up` (60d) is not below `renewal` (60d)"),
-            (Policy { renewal_share: 2, ..good }, "`renewal_share` (2) is not above `awareness_share` (2)"),
-            (Policy { follow_up_share: 0, ..good }, "`follow_up_share` (0) is not above `renewal_share` (3)"),
+            (
+                Policy { renewal_share: Share::HALF, ..good },
+                "`renewal_share` (1/2) is not a share below `awareness_share` (1/2)",
+            ),
+            (
+                Policy { follow_up_share: Share::NONE, ..good },
+                "`follow_up_share` (0) is not a share below `renewal_share` (1/3)",
+            ),
             (Policy { overlap: day(60) + nano, ..good }, "`overlap` (60d1ns) is longer than what remains"),
         ] {
             let error = policy.validate().unwrap_err().to_string();
@@ -304,7 +317,12 @@ mod tests {
 
     #[test]
     fn a_fixed_threshold_must_be_below_the_lifetime() {
-        let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
+        let fixed = Policy {
+            awareness_share: Share::NONE,
+            renewal_share: Share::NONE,
+            follow_up_share: Share::NONE,
+            ..Policy::default()
+        };
         let nano = TimeDelta::nanoseconds(1);
         assert_eq!(fixed.validate_for(&CertificateProfile::new(day(90) + nano)), Ok(()));
         let error = fixed.validate_for(&CertificateProfile::new(day(90))).unwrap_err().to_string();
@@ -315,7 +333,7 @@ mod tests {
                 Ok(())
             );
         }
-        let whole = Policy { awareness_share: 1, ..Policy::default() };
+        let whole = Policy { awareness_share: Share::new(1, 1).unwrap(), ..Policy::default() };
         assert!(
             whole.validate_for(&CertificateProfile::new(day(10))).is_err(),
             "a share of 1 is the whole life"
@@ -384,5 +402,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Policy>("{}").unwrap(), Policy::default());
         assert!(serde_json::from_str::<Policy>(r#"{ "renewl": "45d" }"#).is_err());
         assert!(serde_json::from_str::<Policy>(r#"{ "renewal": "45" }"#).is_err());
+        let policy: Policy =
+            serde_json::from_str(r#"{ "awareness_share": "3/4", "renewal_share": "2/3" }"#).unwrap();
+        assert_eq!(policy.validate(), Ok(()));
+        assert_eq!(policy.renewal_share, Share::new(2, 3).unwrap());
     }
 }
