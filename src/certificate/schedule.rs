@@ -22,7 +22,7 @@
 //!
 //! // A fleet of 100 000 whose certificates end in 12 hours, and a service that takes 100 a minute.
 //! let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
-//! let fleet = (0..100_000).map(|device| Pending::new(device, 1, now, now + TimeDelta::hours(12)));
+//! let fleet = (0..100_000).map(|number| Pending::new(format!("pump-{number}"), 1, now, now + TimeDelta::hours(12)));
 //! let bucket = TokenBucket::full(Rate::new(100, 1)?, now);
 //! let forecast = Scheduler::new(Settings::default())?.forecast(fleet, &bucket, now);
 //! let hours = forecast.cleared_at.map(|at| (at - now).num_seconds() as f64 / 3_600.0);

@@ -192,7 +192,7 @@ impl Simulation {
             }
             self.operations.replace(&world, number, &kept.lifecycle)?;
         }
-        self.operations.renewal_is(number, &kept.lifecycle, world.turns.has_come(number));
+        self.operations.renewal_is(&kept.lifecycle, world.turns.has_come(number));
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{CommandKey, Event, Issued, PostMortem, Reachability};
 use iot_runbook::certificate::schedule::{Rate, TokenBucket};
 use iot_runbook::certificate::service::Notice;
+use iot_runbook::subject::DeviceId;
 
 use crate::agenda::{Agenda, DeviceHappening, Happening};
 use crate::device::{Device, Held};
@@ -128,6 +129,18 @@ impl World {
             certificates.push(world.add(number, seed)?);
         }
         Ok((world, certificates))
+    }
+
+    /// The name of a device.
+    #[must_use]
+    pub fn name(&self, number: u32) -> &str {
+        self.device(number).map_or("", |device| &device.name)
+    }
+
+    /// The number of a device.
+    #[must_use]
+    pub fn number(&self, name: &DeviceId) -> Option<u32> {
+        self.names.get(name.as_str()).copied()
     }
 
     fn add(&mut self, number: u32, seed: u64) -> Result<Issued, FleetError> {

@@ -7,6 +7,7 @@ use super::jitter::{moment, nanos_at, nanos_of};
 use super::maintenance::Maintenance;
 use super::pending::Pending;
 use super::queue::Queue;
+use crate::subject::DeviceId;
 
 /// How renewals are spread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +50,11 @@ pub struct Plan {
 }
 
 /// The start of a renewal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Start {
-    /// The device.
-    pub device: u64,
+    /// The device, by the id that the platform uses.
+    pub device: DeviceId,
     /// Which certificate of the device is replaced.
     pub generation: u32,
     /// When to start.
@@ -151,11 +152,11 @@ impl Scheduler {
         let mut starts = Vec::with_capacity(queue.len());
         let mut unplaced = Vec::new();
         queue.walk(level, &self.settings.maintenance, |waiting, at| {
-            let pending = waiting.pending;
+            let pending = &waiting.pending;
             match at {
-                None => unplaced.push(pending),
+                None => unplaced.push(pending.clone()),
                 Some(at) => starts.push(Start {
-                    device: pending.device,
+                    device: pending.device.clone(),
                     generation: pending.generation,
                     at: moment(at),
                     end: pending.end,

@@ -65,8 +65,8 @@ impl ExpiryIndex {
 
     /// Enters the certificate that a device has in use, and returns the one that it replaces. Records may come in any order
     /// and twice: none takes the place of a later certificate, which is one of a later generation, or of the same
-    /// generation and valid from a later second on. A device whose generations begin again is [removed](Self::remove)
-    /// first.
+    /// generation and valid from a later second on. A device that went back to an older certificate, or
+    /// whose generations begin again, is [removed](Self::remove) first.
     ///
     /// # Errors
     /// It ends before it begins, its issuer is not in the index, or a later certificate of the device is.
