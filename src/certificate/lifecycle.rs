@@ -114,7 +114,7 @@ use self::state::{
 use self::timeline::Timeline;
 use super::Stage;
 use super::message::TopicError;
-use super::validity::Fingerprint;
+use super::validity::{CertId, Fingerprint};
 
 pub use self::command::{
     Alert, AlertKind, Command, CommandKey, Issue, Order, Retire, Severity, Visit, VisitKind,
@@ -136,6 +136,9 @@ pub struct Lifecycle {
     device: DeviceName,
     auto_renewal: bool,
     in_use: Credential,
+    /// The name of the certificate in use for ACME.
+    #[serde(default)]
+    cert_id: Option<CertId>,
     origin: Origin,
     /// The latest that was used. Each certificate that is asked for or brought has one of its own.
     generation: u64,
@@ -193,6 +196,7 @@ impl Lifecycle {
             device: DeviceName::try_from(device.into())?,
             auto_renewal: true,
             in_use,
+            cert_id: None,
             origin: Origin::Enrolled,
             generation: 0,
             seen_at: None,
@@ -233,6 +237,13 @@ impl Lifecycle {
     #[must_use]
     pub const fn with_generation(mut self, generation: u64) -> Self {
         self.generation = generation;
+        self
+    }
+
+    /// The same with the name that the certificate in use has for ACME, which a request to issue the next one repeats.
+    #[must_use]
+    pub fn with_cert_id(mut self, cert_id: Option<CertId>) -> Self {
+        self.cert_id = cert_id;
         self
     }
 

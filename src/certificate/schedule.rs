@@ -7,6 +7,8 @@
 //!   restart, so a plan made anew moves nobody.
 //! - The window that a CA suggests is honoured (RFC 9773), and so are the [`Maintenance`] windows of a plant. Jitter and
 //!   the CA's windows are wishes, given up where they would make a renewal late; the rate and maintenance are not.
+//! - A CA that revokes all it issued is one [forecast](Scheduler::forecast_revocation): whether the fleet has other certificates
+//!   in time at the CA's rate, or by how much that falls short.
 //! - A compromised key waits for the rate alone, and goes first.
 //! - Where a backlog cannot be cleared, the [`Forecast`] says so, and by how much the rate must grow.
 //!
@@ -39,6 +41,7 @@ mod maintenance;
 mod pending;
 mod plan;
 mod queue;
+mod renewal_info;
 mod window;
 
 pub use bucket::{Rate, TokenBucket};
@@ -47,4 +50,5 @@ pub use jitter::jitter;
 pub use maintenance::Maintenance;
 pub use pending::Pending;
 pub use plan::{Forecast, Needed, Plan, Scheduler, Settings, Start};
+pub use renewal_info::RenewalInfo;
 pub use window::{Window, retry_after};

@@ -3,6 +3,7 @@
 //! Reading is no verification: no signature is checked, and nothing is said about trust. Extensions are not looked
 //! into.
 
+mod cert_id;
 mod chain;
 mod expiry;
 mod fault;
@@ -21,6 +22,7 @@ use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::nom::Parser as _;
 use x509_parser::time::ASN1Time;
 
+pub use cert_id::{CertId, CertIdError};
 pub use chain::{Chain, Effective};
 pub use expiry::Expiry;
 pub use fingerprint::{Fingerprint, FingerprintError};

@@ -144,7 +144,7 @@ fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
     text.list("To know (awareness)", &all(digest.awareness().collect()), due);
     text.list("To renew", &all(digest.to_renew().collect()), due);
     text.list("To follow up before they end", &all(digest.follow_up().collect()), due);
-    text.list("Offline: plan for them", &all(digest.offline().collect()), |due| offline(due));
+    text.list("Offline: plan for them", &all(digest.offline().collect()), offline);
     text.list(
         "Overdue: should have been renewed",
         &all(digest.overdue().filter(|due| due.stage != Stage::Expired).collect()),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::credential::{Issuer, Refusal, SubjectKey};
 use super::post_mortem::PostMortem;
 use crate::certificate::message::{Desired, Reason};
-use crate::certificate::validity::Fingerprint;
+use crate::certificate::validity::{CertId, Fingerprint};
 
 /// The name of one command, the same each time that it is handed out: `{device}/{generation}/{what}`. Whoever carries
 /// it out does it once for each key.
@@ -89,6 +89,9 @@ pub struct Issue {
     pub generation: u64,
     /// For which key.
     pub key: SubjectKey,
+    /// The certificate in use, which it replaces: `replaces` of an ACME order (RFC 9773 section 5). `None`: not known.
+    #[serde(default)]
+    pub replaces: Option<CertId>,
     /// When the one in use ends: of many requests, the soonest is the first. `None`: never.
     pub needed_by: Option<DateTime<Utc>>,
     /// Whether it must not wait for its turn among those of a fleet: the key is compromised, the device is cut off, or has an

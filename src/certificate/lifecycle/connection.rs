@@ -12,7 +12,7 @@ use super::rules::Rules;
 use super::state::{Adopted, CutOff, Origin, Renewal, Retired, Retiring, Step, Successor};
 use super::timeline::Happening;
 use crate::certificate::message::Desired;
-use crate::certificate::validity::Fingerprint;
+use crate::certificate::validity::{CertId, Fingerprint};
 use crate::time::saturating_add;
 
 /// How many retired certificates are remembered: those of years, for one device.
@@ -184,11 +184,12 @@ impl Lifecycle {
         let Some(mut seen) = seen else { return };
         self.outbox.drop_where(|command| matches!(command, Command::Issue(_) | Command::Publish(_)));
         let old = std::mem::replace(&mut self.in_use, *seen.issued.credential());
+        let old_id = std::mem::replace(&mut self.cert_id, seen.issued.cert_id().cloned());
         if self.cut_off.take().is_none() {
-            others.push(old);
+            others.push((old, old_id));
         }
-        for other in others {
-            self.retire_after_overlap(rules, other, at);
+        for (other, cert_id) in others {
+            self.retire_after_overlap(rules, other, cert_id, at);
         }
         (self.origin, self.seen_at) = (seen.origin, Some(at));
         self.timeline.note(now, Happening::Confirmed(fingerprint));
@@ -229,11 +230,18 @@ impl Lifecycle {
     }
 
     /// The old one is retired at the end of the overlap, or at its own, whichever is first.
-    fn retire_after_overlap(&mut self, rules: &Rules, credential: Credential, switch: DateTime<Utc>) {
+    fn retire_after_overlap(
+        &mut self,
+        rules: &Rules,
+        credential: Credential,
+        cert_id: Option<CertId>,
+        switch: DateTime<Utc>,
+    ) {
         let remains = credential.end().map_or(TimeDelta::MAX, |end| end.signed_duration_since(switch));
         let retire_at = saturating_add(switch, rules.policy().overlap_within(remains));
         self.retiring.push(Retiring {
             credential,
+            cert_id,
             retire_at,
             compromised: false,
             ordered: false,
@@ -244,6 +252,7 @@ impl Lifecycle {
     /// The device went back: the old one is in use again, and the new one is on its way again.
     fn go_back(&mut self, rules: &Rules, back: &Retiring, at: DateTime<Utc>, now: DateTime<Utc>) {
         let left = std::mem::replace(&mut self.in_use, back.credential);
+        let left_id = std::mem::replace(&mut self.cert_id, back.cert_id.clone());
         self.seen_at = Some(at);
         self.timeline.note(now, Happening::RolledBack(back.credential.fingerprint));
         // It works, whatever the one was that the device left, unless it is being retired. A command that was never handed out
@@ -264,9 +273,9 @@ impl Lifecycle {
             // It was retired at once, and is of no use any more.
             return;
         }
-        let Some(adopted) = adopted else { return self.retire_after_overlap(rules, left, at) };
+        let Some(adopted) = adopted else { return self.retire_after_overlap(rules, left, left_id, at) };
         let Some(issued) = adopted.issued.filter(|issued| *issued.credential() == left) else {
-            return self.retire_after_overlap(rules, left, at);
+            return self.retire_after_overlap(rules, left, left_id, at);
         };
         if self.renewal.is_some() {
             return self.remember(adopted.generation, issued, Origin::Renewed, now);
@@ -289,10 +298,15 @@ impl Lifecycle {
     }
 }
 
-fn sort_out(found: Seen, fingerprint: Fingerprint, seen: &mut Option<Seen>, others: &mut Vec<Credential>) {
+fn sort_out(
+    found: Seen,
+    fingerprint: Fingerprint,
+    seen: &mut Option<Seen>,
+    others: &mut Vec<(Credential, Option<CertId>)>,
+) {
     if found.issued.credential().fingerprint == fingerprint {
         *seen = Some(found);
     } else {
-        others.push(*found.issued.credential());
+        others.push((*found.issued.credential(), found.issued.cert_id().cloned()));
     }
 }

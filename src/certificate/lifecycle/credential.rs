@@ -9,7 +9,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 
 use super::rules::Rules;
-use crate::certificate::validity::{CertificateError, Chain, Expiry, Fingerprint};
+use crate::certificate::validity::{CertId, CertificateError, Chain, Expiry, Fingerprint};
 use crate::certificate::{Facts, Stage, effective_end};
 
 /// What is kept of a certificate: enough to know it again on a connection, and to tell when it is due.
@@ -94,6 +94,7 @@ impl Credential {
 pub struct Issued {
     pem: String,
     credential: Credential,
+    cert_id: Option<CertId>,
 }
 
 impl Issued {
@@ -102,8 +103,8 @@ impl Issued {
     /// # Errors
     /// [`CertificateError`], for a block that is no certificate too.
     pub fn from_pem(pem: impl Into<String>) -> Result<Self, CertificateError> {
-        let (chain, pem) = Chain::with_pem(pem.into().as_bytes())?;
-        Ok(Self { pem, credential: Credential::from(&chain) })
+        let (chain, pem, leaf) = Chain::with_pem(pem.into().as_bytes())?;
+        Ok(Self { pem, credential: Credential::from(&chain), cert_id: CertId::from_der(&leaf).ok() })
     }
 
     /// The PEM: the blocks of the certificates, without any text around them.
@@ -116,6 +117,12 @@ impl Issued {
     #[must_use]
     pub const fn credential(&self) -> &Credential {
         &self.credential
+    }
+
+    /// Its name for ACME; `None` where its issuer's key is not named in it.
+    #[must_use]
+    pub const fn cert_id(&self) -> Option<&CertId> {
+        self.cert_id.as_ref()
     }
 
     /// Why it cannot take the place of `in_use`, if it cannot.

@@ -163,7 +163,8 @@ impl Lifecycle {
         recovery.step =
             RecoveryStep::ReProvisioning { until: saturating_add(now, rules.settings().approval_within) };
         let key = SubjectKey::Fresh { except: self.compromised.clone() };
-        let issue = Issue { generation, key, needed_by: self.in_use.end(), urgent: true };
+        let replaces = self.cert_id.clone();
+        let issue = Issue { generation, key, replaces, needed_by: self.in_use.end(), urgent: true };
         self.outbox.add(self.key(generation, "re-provision"), Command::ReProvision(issue), now);
         self.timeline.note(now, Happening::ReProvisioning);
     }

@@ -113,6 +113,7 @@ impl Lifecycle {
         let issue = Issue {
             generation: renewal.generation,
             key: renewal.key.clone(),
+            replaces: self.cert_id.clone(),
             needed_by: self.in_use.end(),
             urgent: renewal.urgent,
         };

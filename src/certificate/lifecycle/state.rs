@@ -8,7 +8,7 @@ use super::credential::{Credential, Issued, Issuer, Refusal, SubjectKey};
 use super::post_mortem::Cause;
 use super::rules::Rules;
 use crate::certificate::message::{Desired, Reason, Reported, TopicError, desired_topic};
-use crate::certificate::validity::Fingerprint;
+use crate::certificate::validity::{CertId, Fingerprint};
 
 /// The version of the saved form.
 const VERSION: u32 = 1;
@@ -173,6 +173,8 @@ pub(super) struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Retiring {
     pub(super) credential: Credential,
+    #[serde(default)]
+    pub(super) cert_id: Option<CertId>,
     pub(super) retire_at: DateTime<Utc>,
     pub(super) compromised: bool,
     /// The command to retire it is open, or was.

@@ -8,6 +8,7 @@ use super::maintenance::Maintenance;
 use super::pending::Pending;
 use super::queue::Queue;
 use crate::subject::DeviceId;
+use crate::time::saturating_add;
 
 /// How renewals are spread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,6 +203,26 @@ impl Scheduler {
             in_time,
             cleared_in_time: self.needed(&queue, level, rate, first),
         }
+    }
+
+    /// Whether all of these certificates are replaced in time where the CA revokes them `within` so long from `now`, a day for
+    /// a key in other hands (CA/Browser Forum's baseline requirements, section 4.9.1.1): a drill for the day on which
+    /// that happens. All are due at once; jitter and the windows of the CA are given up, and maintenance is kept.
+    #[must_use]
+    pub fn forecast_revocation(
+        &self,
+        pending: impl IntoIterator<Item = Pending>,
+        within: TimeDelta,
+        bucket: &TokenBucket,
+        now: DateTime<Utc>,
+    ) -> Forecast {
+        let revoked_at = saturating_add(now, within);
+        let revoked = |one: Pending| {
+            let end = one.end.min(revoked_at);
+            Pending { due: now, end, window: None, ..one }
+        };
+        let scheduler = Self { settings: Settings { spread: TimeDelta::zero(), ..self.settings.clone() } };
+        scheduler.forecast(pending.into_iter().map(revoked), bucket, now)
     }
 
     fn outcome(&self, queue: &Queue, level: Level) -> Outcome {

@@ -58,13 +58,14 @@ impl Chain {
         Self::new(certificates_from_pem(text)?)
     }
 
-    /// As [`Chain::from_pem`], with the PEM of its certificates alone.
-    pub(in crate::certificate) fn with_pem(text: &[u8]) -> Result<(Self, String), CertificateError> {
+    /// As [`Chain::from_pem`], with the PEM of its certificates alone, and the device's own certificate in DER.
+    pub(in crate::certificate) fn with_pem(text: &[u8]) -> Result<(Self, String, Vec<u8>), CertificateError> {
         let blocks = read_blocks(text)?;
         let mut pem = String::new();
         blocks.iter().for_each(|(der, _)| write_block(&mut pem, der));
-        let certificates = blocks.into_iter().map(|(_, certificate)| certificate).collect();
-        Ok((Self::new(certificates)?, pem))
+        let (ders, certificates): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+        let leaf = ders.into_iter().next().unwrap_or_default();
+        Ok((Self::new(certificates)?, pem, leaf))
     }
 
     /// Reads one certificate in DER, or a chain in PEM, by the first byte.

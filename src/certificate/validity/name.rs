@@ -94,7 +94,7 @@ const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 
 /// The first element of some DER: its tag, its content, and the bytes behind it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(super) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (content, header) = Header::from_der(der).ok()?;
     let (content, rest) = content.split_at_checked(header.length().definite().ok()?)?;
     Some((*der.first()?, content, rest))

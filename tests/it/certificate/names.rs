@@ -1,7 +1,11 @@
 //! Names: what is malformed is refused, and what is read can be told from any other.
 
-use iot_runbook::certificate::validity::{Certificate, CertificateError, Chain, Part, dates_from_der};
+use iot_runbook::certificate::lifecycle::Issued;
+use iot_runbook::certificate::validity::{
+    CertId, CertIdError, Certificate, CertificateError, Chain, Part, dates_from_der,
+};
 use proptest::prelude::*;
+use rcgen::{CertificateParams, KeyIdMethod, KeyPair, SerialNumber};
 
 use super::random::cases;
 
@@ -87,6 +91,30 @@ fn the_hex_form_is_the_whole_der_of_a_value() {
     let long = part(&[0x55, 4, 12], 0x0c, &[b'x'; 200]);
     let read = Certificate::from_der(&with_subject(&[&long])).unwrap();
     assert!(read.subject.starts_with("2.5.4.12=#0c81c87878"), "{}", read.subject);
+}
+
+#[test]
+fn the_name_for_acme_is_read_of_the_certificate() {
+    // Let the issuer's key identifier be that of RFC 9773's example: the serial number is too.
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.serial_number = Some(SerialNumber::from_slice(&[0x87, 0x65, 0x43, 0x21]));
+    params.use_authority_key_identifier_extension = true;
+    params.key_identifier_method = KeyIdMethod::PreSpecified(
+        data_encoding::HEXLOWER.decode(b"69885b6b87464041e1b37b847ba0ae2cde01c8d4").unwrap(),
+    );
+    let der = params.self_signed(&key).unwrap().der().to_vec();
+    let id = CertId::from_der(&der).unwrap();
+    assert_eq!(id.as_str(), "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
+    assert_eq!(id.as_str().parse(), Ok(id.clone()));
+    assert_eq!(serde_json::from_str::<CertId>(&serde_json::to_string(&id).unwrap()).unwrap(), id);
+    assert_eq!(Issued::from_pem(pem(&der)).unwrap().cert_id(), Some(&id));
+    let without = with_subject(&[&common_name("pump-7")]);
+    assert_eq!(CertId::from_der(&without), Err(CertIdError::NoKeyIdentifier));
+    assert!(matches!(CertId::from_der(b"0"), Err(CertIdError::Certificate(_))));
+    for bad in ["", ".", "AA", "AA.", ".AA", "A=.AA", "AA.AA.AA", "A.AA"] {
+        assert!(bad.parse::<CertId>().is_err(), "{bad}");
+    }
 }
 
 proptest! {

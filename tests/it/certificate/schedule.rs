@@ -370,6 +370,35 @@ fn a_backlog_may_be_in_time_though_it_is_not_cleared_by_the_first_end() {
     assert_eq!((told.in_time.map(|needed| needed.growth), told.cleared_in_time), (Some(0), None));
 }
 
+/// A CA revokes all that it issued a day from now: how many have another certificate by then.
+#[test]
+fn a_mass_revocation_is_in_time_or_its_shortfall_is_reported() {
+    const FLEET: u64 = 10_000;
+    let mut settings = settings(0, Maintenance::always());
+    settings.spread = TimeDelta::hours(2);
+    let scheduler = scheduler(settings);
+    // Years left, some ending sooner than the CA revokes, some in a window that the CA suggested before.
+    let later = Window::new(at(40_000_000), at(40_100_000)).unwrap();
+    let fleet = || {
+        (0..FLEET).map(|device| {
+            let end = if device < 10 { 3_600 } else { 90_000_000 };
+            new(device, 1, at(80_000_000), at(end)).with_window((device % 2 == 0).then_some(later))
+        })
+    };
+    let day = TimeDelta::days(1);
+    for (per_minute, late, growth) in [(6, 1_359, 1), (7, 0, 0), (60, 0, 0)] {
+        let bucket = TokenBucket::full(Rate::new(per_minute, 1).unwrap(), at(0));
+        let forecast = scheduler.forecast_revocation(fleet(), day, &bucket, at(0));
+        // One at once, and then so many a minute for 1 440 minutes.
+        assert_eq!(forecast.late as u64, FLEET.saturating_sub(1 + u64::from(per_minute) * 1_440));
+        assert_eq!((forecast.count as u64, forecast.late), (FLEET, late), "{per_minute}");
+        assert_eq!(forecast.in_time.map(|needed| needed.growth), Some(growth));
+        let minutes = (FLEET - 1).div_ceil(u64::from(per_minute)) as i64;
+        let cleared = forecast.cleared_at.unwrap() - at(0);
+        assert!((cleared - TimeDelta::minutes(minutes)).abs() < TimeDelta::minutes(1), "{cleared}");
+    }
+}
+
 #[test]
 fn an_empty_fleet_is_clear() {
     let scheduler = scheduler(Settings::default());

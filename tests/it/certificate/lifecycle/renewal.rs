@@ -6,7 +6,7 @@ use iot_runbook::certificate::lifecycle::{
     SubjectKey, VisitKind,
 };
 use iot_runbook::certificate::message::{Outcome, Reason};
-use iot_runbook::certificate::validity::CertificateError;
+use iot_runbook::certificate::validity::{CertId, CertificateError};
 use rcgen::{CertificateParams, KeyPair};
 
 use super::super::mint;
@@ -864,4 +864,29 @@ fn a_request_that_waits_for_its_turn_comes_again_then_and_has_not_failed() {
     assert_eq!(bench.tell(late), Err(EventError::UnknownCommand), "it was issued since");
     let other = Event::Postponed { key: publish.key, until: bench.now + hour };
     assert_eq!(bench.tell(other), Err(EventError::UnknownCommand), "a publication takes no turns");
+}
+
+/// RFC 9773 section 5: the order for a new certificate names the one that it replaces.
+#[test]
+fn a_request_names_the_certificate_that_it_replaces() {
+    let issue = |bench: &mut Bench| {
+        let orders = bench.orders();
+        orders.into_iter().find_map(|order| match order.command {
+            Command::Issue(issue) => Some(issue),
+            _ => None,
+        })
+    };
+    let id = CertId::new(b"issuer", b"serial").unwrap();
+    let first = with_left(21);
+    let mut bench = Bench::new(&first);
+    bench.machine = bench.machine.with_cert_id(Some(id.clone()));
+    bench.restart();
+    let by_hand = certificate(2, 2, NOW - day(45), NOW + day(15));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.connect(&by_hand).unwrap();
+    // Of that one no name is known.
+    assert_eq!(issue(&mut bench).unwrap().replaces, None);
+    bench.pass(day(2)).connect(&first).unwrap();
+    bench.tell(Event::KeyCompromised { public_key: first.credential().public_key }).unwrap();
+    assert_eq!(issue(&mut bench).unwrap().replaces, Some(id));
 }
