@@ -1,7 +1,7 @@
 //! The life of one device's certificate: its renewals, and its recovery where they failed. A machine without I/O.
 //!
-//! A [`Lifecycle`] is a plain value for each device. It is told what happened, by [`handle`](Lifecycle::handle), and
-//! says what is to be done, by [`poll`](Lifecycle::poll). It reads no clock: the time is an argument of both.
+//! A [`Lifecycle`] is a plain value for each device. It takes what happened, by [`handle`](Lifecycle::handle), and
+//! returns what is to be done, by [`poll`](Lifecycle::poll). It reads no clock: the time is an argument of both.
 //!
 //! # What holds
 //! - There is one renewal for each device and generation, and one certificate for each renewal. A command that stays
@@ -10,9 +10,15 @@
 //! - A certificate that was issued due, ended, ending before it begins, or for another key is refused, and the renewal
 //!   counts as failed. One that comes late, twice, or for another generation is [`EventError`].
 //! - The new certificate takes the place of the old one when it was seen on a connection, and not by the device's word.
-//!   Until then both stay valid to their own ends, and someone is told.
+//!   Until then both stay valid to their own ends, and someone is alerted. Two connections within the
+//!   [resolution](Settings::log_resolution) of the log confirm nothing.
 //! - The old one is retired when the overlap is over, or it ends, and only then. A device that goes back to it before has
-//!   it in use again, and the new one is published again.
+//!   it in use again, and the new one is published again. A test of the new one that fails after the confirmation puts
+//!   retirement off until a later connection shows that it works.
+//! - A connection with a retired certificate is an alert, and so is an old certificate that is not retired a
+//!   [`longest_retry`](Settings::longest_retry) after its overlap.
+//! - The desired topic never goes back a generation, and what is retained there is not published again unless the device
+//!   failed with it or went back.
 //! - A key that is compromised is the exception: its certificates are retired at once, and the next is issued
 //!   [out of turn](Issue::urgent), for a fresh key.
 //! - Where the issuer ends first, or caps what it issues at its own end, it is told once, and before it is
@@ -21,7 +27,9 @@
 //! - A request to issue may be [put off](Event::Postponed) until its turn comes, which is no failure; one out of turn may not.
 //! - A retry waits twice as long each time, and never longer than a part of the life that remains.
 //! - A certificate that ends, or is cut off, begins the emergency recovery: the provisioning service, then a technician, in
-//!   rounds, until the device is seen again. It ends with a [`PostMortem`].
+//!   rounds, until the device is seen again. A step takes its time from when its command is first handed out. The recovery
+//!   ends with a [`PostMortem`].
+//! - A key that was compromised once never gets in again, known to the device or not.
 //! - The latest time is kept as a high-water mark. Behind it, or far ahead of it, the clock is suspect: events are taken
 //!   at the mark, alerts go out by what the clock shows, and no other command is handed out until it is right, or
 //!   [accepted](Lifecycle::accept_clock). A connection that a wrong clock dated ahead retires nothing when it is told again.
@@ -30,12 +38,14 @@
 //! # How to drive it
 //! 1. [`Lifecycle::new`] with the certificate that the device has.
 //! 2. When something happens, [`handle`](Lifecycle::handle) it. Then, and at [`wake_at`](Lifecycle::wake_at):
-//! 3. save the lifecycle, and carry out what [`poll`](Lifecycle::poll) hands out until there is nothing. Hand the answers
-//!    back as events.
+//! 3. [`poll`](Lifecycle::poll) a command, save the lifecycle, carry the command out, and hand the answer back as an event;
+//!    until there is nothing.
+//! 4. After a restart, hand all that happened meanwhile to [`catch_up`](Lifecycle::catch_up) before the first poll: it is
+//!    taken in the order of its dates before time passes.
 //!
 //! A command is handed out once, and again when its answer is late. **After a restore each open command is handed out again
-//! under its key**, for nobody knows whether it was carried out: do it once for each key. Save after `handle` and before a
-//! command is carried out, and a crash in between loses none.
+//! under its key**, for nobody knows whether it was carried out: do it once for each key. Save after `handle`, and after
+//! `poll` before the command is carried out, and a crash in between loses none.
 //! [`service::Worker`](super::service::Worker) does all of this over async adapters.
 //!
 //! # One renewal
@@ -129,7 +139,7 @@ pub use self::timeline::{Entry, Happening};
 
 /// The life of one device's certificate. See the [module](self) for what holds and how to drive it.
 ///
-/// Serde saves and restores it at any point, with a version. Only that a command was handed out is not saved.
+/// Serde saves and restores it at any point, with a version. Only until when an answer is waited for is not saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifecycle {
     version: Version,

@@ -1,3 +1,4 @@
+mod follow_up;
 mod next_change;
 mod share;
 mod validate;
@@ -9,14 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::validity::Chain;
 
+pub use follow_up::FollowUpReason;
 pub use share::{Share, ShareError};
 pub use validate::{CertificateProfile, PolicyError};
 
-/// When what must happen to a certificate, by the time that is left of it. "Left" is its effective end less now;
-/// each bound is the smaller of a fixed time and a share of its lifetime, so that it also serves certificates
-/// that live for hours. Comparisons are strict.
+/// Remaining-lifetime thresholds for awareness, renewal and follow-up. "Left" is the effective end less now; each threshold
+/// is the smaller of a fixed time and a share of the lifetime, so that it also serves certificates that live for hours.
+/// Comparisons are strict.
 ///
-/// It is data: serde reads it with lengths of time as text, and what is not named is as in the default. Nothing is
+/// It is data: serde reads it with lengths of time as text, and a field that is not named has its default. Nothing is
 /// checked until [`Policy::validate`] or [`Policy::validate_for`] does.
 ///
 /// ```
@@ -101,7 +103,7 @@ pub(super) mod text {
 pub enum Stage {
     /// Nothing is due.
     Ok,
-    /// It is told in the daily digest; nothing is to be done.
+    /// It is in the daily digest; nothing is to be done.
     Awareness,
     /// A new one must be issued and brought to the device.
     Renewal,
@@ -113,11 +115,11 @@ pub enum Stage {
     NotYetValid,
     /// It is revoked.
     Revoked,
-    /// The clock stepped back, or jumped: nothing that depends on the time can be told.
+    /// The clock stepped back, or jumped: nothing that depends on the time is known.
     ClockSuspect,
 }
 
-/// What a stage is told from.
+/// What a stage depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Facts {
@@ -131,13 +133,22 @@ pub struct Facts {
     pub revoked: bool,
     /// Whether its successor was seen on an accepted connection.
     pub confirmed: bool,
+    /// Whether a certificate that it replaced is still valid though the overlap is over.
+    pub old_remains: bool,
 }
 
 impl Facts {
     /// Of a certificate with these ends (both included), not revoked, without a confirmed successor.
     #[must_use]
     pub const fn new(not_before: DateTime<Utc>, not_after: DateTime<Utc>) -> Self {
-        Self { not_before, not_after, issuer_not_after: None, revoked: false, confirmed: false }
+        Self {
+            not_before,
+            not_after,
+            issuer_not_after: None,
+            revoked: false,
+            confirmed: false,
+            old_remains: false,
+        }
     }
 
     /// The same with the earliest end among its issuers.
@@ -154,6 +165,13 @@ impl Facts {
         self
     }
 
+    /// The same, with a replaced certificate that is still valid after the overlap, or without.
+    #[must_use]
+    pub const fn with_old_remains(mut self, old_remains: bool) -> Self {
+        self.old_remains = old_remains;
+        self
+    }
+
     /// The same, with a confirmed successor or not.
     #[must_use]
     pub const fn with_confirmed(mut self, confirmed: bool) -> Self {
@@ -165,8 +183,10 @@ impl Facts {
 impl Policy {
     /// The stage at `now`. `high_water` is the latest time that was ever known, kept over restarts.
     ///
-    /// In this order: revoked (no clock is needed to know it), clock-suspect, not-yet-valid, expired, and the
-    /// stages by what is left. A follow-up whose successor is confirmed is in renewal still, where it ends.
+    /// The first that holds of: revoked (which no clock is needed to know, and which a stolen certificate stays after its
+    /// end), clock-suspect, not-yet-valid, expired, and the stages by what is left. With a confirmed successor there is no
+    /// follow-up: the stage stays renewal until the end. [`follow_up_reason`](Self::follow_up_reason) says what else needs
+    /// a person.
     #[must_use]
     pub fn stage(&self, facts: &Facts, now: DateTime<Utc>, high_water: Option<DateTime<Utc>>) -> Stage {
         if facts.revoked {

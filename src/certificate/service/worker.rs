@@ -91,6 +91,7 @@ impl Worker {
     }
 
     /// Reads what the device reported, and carries out whatever is due, until nothing is.
+    /// After a restart, hand what happened meanwhile to [`Lifecycle::catch_up`] before the first turn.
     ///
     /// `save` is called before each command is carried out, and at the end. Where it keeps what it is shown, the future
     /// may be dropped at any await, and nothing is lost: the command that was under way comes again under its key.

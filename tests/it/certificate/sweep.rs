@@ -431,7 +431,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     assert!(index.insert_issuer(7, day(1), day(0)).is_err());
     let entry = new(1, day(0), day(1));
     assert_eq!(
-        index.insert(&entry.clone().with_issuer(Some(8))),
+        index.insert(&entry.with_issuer(Some(8))),
         Err(EntryError::UnknownIssuer { device: id(1), issuer: 8 })
     );
     assert!(index.insert(&new(1, day(1), day(0))).is_err());
