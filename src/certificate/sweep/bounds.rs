@@ -113,7 +113,7 @@ mod tests {
             (Some(180 * DAY), 90 * DAY),
             // Half of a shorter one, rounded up.
             (Some(180 * DAY - 1), 90 * DAY),
-            (Some(180 * DAY - 2), 90 * DAY),
+            (Some(180 * DAY - 2), 90 * DAY - 1),
             (Some(180 * DAY - 3), 90 * DAY - 1),
             (Some(60 * DAY), 30 * DAY),
             (Some(35), 18),
