@@ -22,6 +22,7 @@
 //! use chrono::{TimeDelta, TimeZone, Utc};
 //! use iot_runbook::certificate::sweep::{Contact, Entry, ExpiryIndex, Reach, Settings, Sweep, Visit};
 //! use iot_runbook::certificate::{Policy, Stage};
+//! use iot_runbook::subject::DeviceId;
 //!
 //! let now = Utc.with_ymd_and_hms(2026, 3, 1, 6, 0, 0).unwrap();
 //! let mut index = ExpiryIndex::new(Policy::default());
@@ -31,7 +32,7 @@
 //! }
 //! let mut sweep = Sweep::new(Settings::default());
 //! // Nobody has seen pump-3 for a week, and it is back too late.
-//! let contact = |_| Some(Contact::new(Some(now - TimeDelta::days(7))).with_back_at(Some(now + TimeDelta::days(40))));
+//! let contact = |_: &DeviceId| Some(Contact::new(Some(now - TimeDelta::days(7))).with_back_at(Some(now + TimeDelta::days(40))));
 //! let digest = sweep.run(&index, now, contact)?;
 //! let due: Vec<_> = digest.due().iter().map(|due| (due.device.as_str(), due.stage, due.days_left(now))).collect();
 //! assert_eq!(due, [("pump-3", Stage::FollowUp, 20), ("pump-2", Stage::Awareness, 80)]);
