@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{
-    Command, CommandKey, Event, Issued, Lifecycle, Order, Outlook, Rules,
+    Command, CommandKey, Event, Issued, Lifecycle, Order, Reachability, Rules,
 };
 use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 
@@ -140,10 +140,10 @@ impl Device {
             17 => Event::ReProvisioned { generation, certificate },
             18 => Event::ProvisioningContact { last: choices.one_in(2).then_some(at) },
             19 => Event::VisitFailed { reason },
-            20 => Event::Outlook(match choices.below(3) {
-                0 => Outlook::Online,
-                1 => Outlook::Offline { back_at: None },
-                _ => Outlook::Offline { back_at: Some(at) },
+            20 => Event::Reachability(match choices.below(3) {
+                0 => Reachability::Online,
+                1 => Reachability::Offline { back_at: None },
+                _ => Reachability::Offline { back_at: Some(at) },
             }),
             21 if choices.one_in(8) => Event::Decommissioned,
             _ => match choices.below(self.told.len().max(1)) {

@@ -101,11 +101,8 @@ fn step(device: &mut Device, choices: &mut Choices<'_>) {
     let _ = device.machine.handle(&device.rules, event, device.now);
     device.poll(50);
     let _ = device.machine.wake_at(&device.rules);
-    let _ = (
-        device.machine.stage(&device.rules, device.now),
-        device.machine.standing(),
-        device.machine.progress(),
-    );
+    let _ =
+        (device.machine.stage(&device.rules, device.now), device.machine.status(), device.machine.progress());
 }
 
 /// A device that was enrolled.

@@ -1,18 +1,24 @@
 //! The life of one device's certificate: its renewals, and its recovery where they failed. A machine without I/O.
 //!
-//! A [`Lifecycle`] is a plain value for each device. It is told what happened, by [`handle`](Lifecycle::handle), and
-//! says what is to be done, by [`poll`](Lifecycle::poll). It reads no clock: the time is an argument of both.
+//! A [`Lifecycle`] is a plain value for each device. It takes what happened, by [`handle`](Lifecycle::handle), and
+//! returns what is to be done, by [`poll`](Lifecycle::poll). It reads no clock: the time is an argument of both.
 //!
 //! # What holds
 //! - There is one renewal for each device and generation, and one certificate for each renewal. A command that stays
 //!   without an answer comes again under the same [`CommandKey`]; a certificate whose acknowledgement was lost is published
 //!   again as it stands, and never issued again. One that was refused is followed by the next generation.
 //! - A certificate that was issued due, ended, ending before it begins, or for another key is refused, and the renewal
-//!   counts as failed. One that comes late, twice, or for another generation is [`Ignored`].
+//!   counts as failed. One that comes late, twice, or for another generation is [`EventError`].
 //! - The new certificate takes the place of the old one when it was seen on a connection, and not by the device's word.
-//!   Until then both stay valid to their own ends, and someone is told.
+//!   Until then both stay valid to their own ends, and someone is alerted. Two connections within the
+//!   [resolution](Settings::log_resolution) of the log confirm nothing.
 //! - The old one is retired when the overlap is over, or it ends, and only then. A device that goes back to it before has
-//!   it in use again, and the new one is published again.
+//!   it in use again, and the new one is published again. A test of the new one that fails after the confirmation puts
+//!   retirement off until a later connection shows that it works.
+//! - A connection with a retired certificate is an alert, and so is an old certificate that is not retired a
+//!   [`longest_retry`](Settings::longest_retry) after its overlap.
+//! - The desired topic never goes back a generation, and what is retained there is not published again unless the device
+//!   failed with it or went back.
 //! - A key that is compromised is the exception: its certificates are retired at once, and the next is issued
 //!   [out of turn](Issue::urgent), for a fresh key.
 //! - Where the issuer ends first, or caps what it issues at its own end, it is told once, and before it is
@@ -21,7 +27,9 @@
 //! - A request to issue may be [put off](Event::Postponed) until its turn comes, which is no failure; one out of turn may not.
 //! - A retry waits twice as long each time, and never longer than a part of the life that remains.
 //! - A certificate that ends, or is cut off, begins the emergency recovery: the provisioning service, then a technician, in
-//!   rounds, until the device is seen again. It ends with a [`PostMortem`].
+//!   rounds, until the device is seen again. A step takes its time from when its command is first handed out. The recovery
+//!   ends with a [`PostMortem`].
+//! - A key that was compromised once never gets in again, known to the device or not.
 //! - The latest time is kept as a high-water mark. Behind it, or far ahead of it, the clock is suspect: events are taken
 //!   at the mark, alerts go out by what the clock shows, and no other command is handed out until it is right, or
 //!   [accepted](Lifecycle::accept_clock). A connection that a wrong clock dated ahead retires nothing when it is told again.
@@ -30,12 +38,14 @@
 //! # How to drive it
 //! 1. [`Lifecycle::new`] with the certificate that the device has.
 //! 2. When something happens, [`handle`](Lifecycle::handle) it. Then, and at [`wake_at`](Lifecycle::wake_at):
-//! 3. save the lifecycle, and carry out what [`poll`](Lifecycle::poll) hands out until there is nothing. Hand the answers
-//!    back as events.
+//! 3. [`poll`](Lifecycle::poll) a command, save the lifecycle, carry the command out, and hand the answer back as an event;
+//!    until there is nothing.
+//! 4. After a restart, hand all that happened meanwhile to [`catch_up`](Lifecycle::catch_up) before the first poll: it is
+//!    taken in the order of its dates before time passes.
 //!
 //! A command is handed out once, and again when its answer is late. **After a restore each open command is handed out again
-//! under its key**, for nobody knows whether it was carried out: do it once for each key. Save after `handle` and before a
-//! command is carried out, and a crash in between loses none.
+//! under its key**, for nobody knows whether it was carried out: do it once for each key. Save after `handle`, and after
+//! `poll` before the command is carried out, and a crash in between loses none.
 //! [`service::Worker`](super::service::Worker) does all of this over async adapters.
 //!
 //! # One renewal
@@ -86,12 +96,13 @@
 //! ```
 
 mod clock;
+mod clock_doubt;
 mod command;
-mod commands;
 mod compromise;
 mod connection;
 mod credential;
-mod doubt;
+mod dispatch;
+
 mod event;
 mod outbox;
 mod post_mortem;
@@ -105,51 +116,62 @@ mod timeline;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use self::doubt::Doubt;
+use self::clock_doubt::ClockDoubt;
 use self::outbox::Outbox;
-use self::state::{Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Retiring, Version};
+use self::state::{
+    Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Retired, Retiring, Version,
+};
 use self::timeline::Timeline;
 use super::Stage;
 use super::message::TopicError;
-use super::validity::Fingerprint;
+use super::validity::{CertId, Fingerprint};
 
 pub use self::command::{
     Alert, AlertKind, Command, CommandKey, Issue, Order, Retire, Severity, Visit, VisitKind,
 };
 pub use self::credential::{Credential, Csr, CsrError, Issued, Issuer, Refusal, SubjectKey};
-pub use self::event::{Event, Ignored, Outlook};
+pub use self::event::{Event, EventError, Reachability};
 pub use self::post_mortem::{Cause, Outcome, PostMortem};
-pub use self::progress::{Progress, Standing};
-pub use self::rules::{Rules, RulesError, Settings};
+pub use self::progress::{Progress, Status};
+pub use self::rules::{Rules, Settings, SettingsError};
 pub use self::state::Origin;
 pub use self::timeline::{Entry, Happening};
 
 /// The life of one device's certificate. See the [module](self) for what holds and how to drive it.
 ///
-/// Serde saves and restores it at any point, with a version. Only that a command was handed out is not saved.
+/// Serde saves and restores it at any point, with a version. Only until when an answer is waited for is not saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifecycle {
     version: Version,
     device: DeviceName,
     auto_renewal: bool,
     in_use: Credential,
+    /// The name of the certificate in use for ACME.
+    #[serde(default)]
+    cert_id: Option<CertId>,
     origin: Origin,
     /// The latest that was used. Each certificate that is asked for or brought has one of its own.
     generation: u64,
     /// The latest connection.
     seen_at: Option<DateTime<Utc>>,
     /// Connections that a wrong clock dated later than the time that is gone by.
-    doubt: Option<Doubt>,
+    clock_doubt: Option<ClockDoubt>,
     cut_off: Option<CutOff>,
     renewal: Option<Renewal>,
     candidates: Vec<Candidate>,
     retiring: Vec<Retiring>,
+    /// The latest that were retired, the oldest first.
+    #[serde(default)]
+    retired: Vec<Retired>,
+    /// The latest generation that was published, or is being: the topic never goes back behind it.
+    #[serde(default)]
+    desired_generation: u64,
     adopted: Option<Adopted>,
     recovery: Option<Recovery>,
     /// The generation of a re-provisioning of an emergency that is over: the device may have its certificate still.
     unanswered: Option<u64>,
     follow_up: Option<FollowUp>,
-    outlook: Outlook,
+    reachability: Reachability,
     /// The latest contact by the manufacturing certificate.
     contact: Option<DateTime<Utc>>,
     offered: Option<Csr>,
@@ -184,19 +206,22 @@ impl Lifecycle {
             device: DeviceName::try_from(device.into())?,
             auto_renewal: true,
             in_use,
+            cert_id: None,
             origin: Origin::Enrolled,
             generation: 0,
             seen_at: None,
-            doubt: None,
+            clock_doubt: None,
             cut_off: None,
             renewal: None,
             candidates: Vec::new(),
             retiring: Vec::new(),
+            retired: Vec::new(),
+            desired_generation: 0,
             adopted: None,
             recovery: None,
             unanswered: None,
             follow_up: None,
-            outlook: Outlook::Unknown,
+            reachability: Reachability::Unknown,
             contact: None,
             offered: None,
             compromised: Vec::new(),
@@ -222,6 +247,13 @@ impl Lifecycle {
     #[must_use]
     pub const fn with_generation(mut self, generation: u64) -> Self {
         self.generation = generation;
+        self
+    }
+
+    /// The same with the name that the certificate in use has for ACME, which a request to issue the next one repeats.
+    #[must_use]
+    pub fn with_cert_id(mut self, cert_id: Option<CertId>) -> Self {
+        self.cert_id = cert_id;
         self
     }
 
@@ -271,6 +303,12 @@ impl Lifecycle {
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The certificates that were replaced and are not retired though their overlap is over at `now`, with when it was.
+    pub fn unretired(&self, now: DateTime<Utc>) -> impl Iterator<Item = (&Credential, DateTime<Utc>)> {
+        let is_over = move |one: &&Retiring| now >= one.retire_at && !one.credential.has_ended(now);
+        self.retiring.iter().filter(is_over).map(|one| (&one.credential, one.retire_at))
     }
 
     /// When the device last connected, as far as was told.

@@ -6,6 +6,8 @@
 
 mod topic;
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::validity::Fingerprint;
@@ -54,7 +56,7 @@ impl<'de> Deserialize<'de> for Version {
 /// assert!(serde_json::from_str::<Desired>(&text.replace("...", "cut")).is_err());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "AnyDesired")]
 #[non_exhaustive]
 pub struct Desired {
@@ -75,6 +77,17 @@ impl Desired {
         let certificate = certificate.into();
         let digest = Fingerprint::of(certificate.as_bytes());
         Self { version: Version, generation, certificate, digest }
+    }
+}
+
+/// Without the text, which is not known to be a certificate.
+impl fmt::Debug for Desired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desired")
+            .field("generation", &self.generation)
+            .field("certificate", &format_args!("{} bytes", self.certificate.len()))
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,18 +178,26 @@ pub enum Outcome {
     },
 }
 
-/// A device's own words: at most [`LONGEST_REASON`] bytes of them.
+/// A device's own words: at most [`LONGEST_REASON`] bytes of them, and nothing from the start of a PEM block on, which
+/// could be its private key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String")]
 pub struct Reason(String);
 
 impl Reason {
-    /// The words, cut where they are too long, between two characters.
+    /// The words, cut where they are too long, between two characters, and where a PEM block begins.
     #[must_use]
     pub fn new(words: impl Into<String>) -> Self {
+        const WITHHELD: &str = "(a PEM block, withheld)";
         let mut words = words.into();
-        let cut = (0..=LONGEST_REASON.min(words.len())).rev().find(|at| words.is_char_boundary(*at));
+        let block = ["-----BEGIN", "PRIVATE KEY"].iter().filter_map(|mark| words.find(mark)).min();
+        let longest = if block.is_some() { LONGEST_REASON - WITHHELD.len() } else { LONGEST_REASON };
+        let longest = longest.min(block.unwrap_or(words.len()));
+        let cut = (0..=longest).rev().find(|at| words.is_char_boundary(*at));
         words.truncate(cut.unwrap_or(0));
+        if block.is_some() {
+            words.push_str(WITHHELD);
+        }
         Self(words)
     }
 

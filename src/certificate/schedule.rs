@@ -7,6 +7,8 @@
 //!   restart, so a plan made anew moves nobody.
 //! - The window that a CA suggests is honoured (RFC 9773), and so are the [`Maintenance`] windows of a plant. Jitter and
 //!   the CA's windows are wishes, given up where they would make a renewal late; the rate and maintenance are not.
+//! - A CA that revokes all it issued is one [forecast](Scheduler::forecast_revocation): whether the fleet has other certificates
+//!   in time at the CA's rate, or by how much that falls short.
 //! - A compromised key waits for the rate alone, and goes first.
 //! - Where a backlog cannot be cleared, the [`Forecast`] says so, and by how much the rate must grow.
 //!
@@ -22,7 +24,7 @@
 //!
 //! // A fleet of 100 000 whose certificates end in 12 hours, and a service that takes 100 a minute.
 //! let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
-//! let fleet = (0..100_000).map(|device| Pending::new(device, 1, now, now + TimeDelta::hours(12)));
+//! let fleet = (0..100_000).map(|number| Pending::new(format!("pump-{number}"), 1, now, now + TimeDelta::hours(12)));
 //! let bucket = TokenBucket::full(Rate::new(100, 1)?, now);
 //! let forecast = Scheduler::new(Settings::default())?.forecast(fleet, &bucket, now);
 //! let hours = forecast.cleared_at.map(|at| (at - now).num_seconds() as f64 / 3_600.0);
@@ -39,6 +41,7 @@ mod maintenance;
 mod pending;
 mod plan;
 mod queue;
+mod renewal_info;
 mod window;
 
 pub use bucket::{Rate, TokenBucket};
@@ -47,4 +50,5 @@ pub use jitter::jitter;
 pub use maintenance::Maintenance;
 pub use pending::Pending;
 pub use plan::{Forecast, Needed, Plan, Scheduler, Settings, Start};
+pub use renewal_info::RenewalInfo;
 pub use window::{Window, retry_after};

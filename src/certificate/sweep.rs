@@ -1,10 +1,10 @@
 //! The daily job: which certificates of a fleet are due today, at the cost of those and not of the fleet.
 //!
 //! # What holds
-//! - A digest names every certificate that is past its awareness bound, is revoked, or is not valid yet though it is in
-//!   use, and no other; the stage is the one that [`Policy::stage`](super::Policy::stage) tells.
-//! - A run walks what it reports. A certificate that is not due is not looked at, whatever the size of the fleet, but
-//!   for those that come due in the same hour as one that is not valid yet.
+//! - A digest lists every certificate that is past its awareness bound, is revoked, or is not valid yet though it is in
+//!   use, and no other; the stage is that of [`Policy::stage`](super::Policy::stage). Each device has the id that the
+//!   platform uses, with the end of its certificate and the days left.
+//! - A run walks what it reports: a certificate that is not due is not looked at, whatever the size of the fleet.
 //! - An issuer that ends before its leaves is one entry with their number. They are not due one by one until it has
 //!   been replaced, for a leaf renewed under the same issuer would end no later.
 //! - The same day twice pages once, also over a restart: what was paged is in the [`State`]. What comes to page between
@@ -22,19 +22,20 @@
 //! use chrono::{TimeDelta, TimeZone, Utc};
 //! use iot_runbook::certificate::sweep::{Contact, Entry, ExpiryIndex, Reach, Settings, Sweep, Visit};
 //! use iot_runbook::certificate::{Policy, Stage};
+//! use iot_runbook::subject::DeviceId;
 //!
 //! let now = Utc.with_ymd_and_hms(2026, 3, 1, 6, 0, 0).unwrap();
 //! let mut index = ExpiryIndex::new(Policy::default());
-//! for (device, days_left) in [(1, 300), (2, 80), (3, 20)] {
+//! for (device, days_left) in [("pump-1", 300), ("pump-2", 80), ("pump-3", 20)] {
 //!     let end = now + TimeDelta::days(days_left);
 //!     index.insert(&Entry::new(device, end - TimeDelta::days(365), end))?;
 //! }
 //! let mut sweep = Sweep::new(Settings::default());
-//! // Nobody has seen device 3 for a week, and it is back too late.
-//! let contact = |_| Some(Contact::new(Some(now - TimeDelta::days(7))).with_back_at(Some(now + TimeDelta::days(40))));
+//! // Nobody has seen pump-3 for a week, and it is back too late.
+//! let contact = |_: &DeviceId| Some(Contact::new(Some(now - TimeDelta::days(7))).with_back_at(Some(now + TimeDelta::days(40))));
 //! let digest = sweep.run(&index, now, contact)?;
-//! let due: Vec<_> = digest.due().iter().map(|due| (due.device, due.stage)).collect();
-//! assert_eq!(due, [(3, Stage::FollowUp), (2, Stage::Awareness)]);
+//! let due: Vec<_> = digest.due().iter().map(|due| (due.device.as_str(), due.stage, due.days_left(now))).collect();
+//! assert_eq!(due, [("pump-3", Stage::FollowUp, 20), ("pump-2", Stage::Awareness, 80)]);
 //! let offline: Vec<_> = digest.offline().map(|due| due.reach).collect();
 //! assert_eq!(offline, [Reach::Offline { since: Some(now - TimeDelta::days(7)), visit: Visit::Technician }]);
 //! assert_eq!(digest.page().map(|page| page.due.len()), Some(1));
@@ -44,15 +45,12 @@
 //! ```
 
 mod bounds;
-mod calendar;
 mod digest;
 mod entry;
 mod error;
 mod index;
 mod job;
 mod metrics;
-mod record;
-mod table;
 
 pub use digest::{Digest, Due, IssuerDue, Page, Reach, Visit};
 pub use entry::{Entry, Renewal};

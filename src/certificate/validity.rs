@@ -3,6 +3,7 @@
 //! Reading is no verification: no signature is checked, and nothing is said about trust. Extensions are not looked
 //! into.
 
+mod cert_id;
 mod chain;
 mod expiry;
 mod fault;
@@ -21,6 +22,7 @@ use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::nom::Parser as _;
 use x509_parser::time::ASN1Time;
 
+pub use cert_id::{CertId, CertIdError};
 pub use chain::{Chain, Effective};
 pub use expiry::Expiry;
 pub use fingerprint::{Fingerprint, FingerprintError};
@@ -123,7 +125,14 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
         return Err(CertificateError::Empty);
     }
     match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
-        Ok(([], certificate)) => Ok(certificate),
+        // The parser takes a malformed name for a shorter one, and no serial number for one.
+        Ok(([], certificate)) => match &certificate.tbs_certificate {
+            tbs if tbs.raw_serial().is_empty() => Err(fault::locate(der)),
+            tbs if ![&tbs.subject, &tbs.issuer].iter().all(|name| name::is_whole(name.as_raw())) => {
+                Err(fault::locate(der))
+            }
+            _ => Ok(certificate),
+        },
         Ok((rest, _)) => Err(CertificateError::Trailing { at: der.len() - rest.len(), count: rest.len() }),
         Err(_) => Err(fault::locate(der)),
     }
@@ -234,7 +243,7 @@ pub enum CertificateError {
         part: Part,
         /// Where it begins, in bytes from the start of the DER.
         at: usize,
-        /// What stands there, shortened where it is long.
+        /// Its text where that is made of what dates are made of, or else its length: it could be a part of a key.
         text: String,
     },
     /// Something follows the certificate.
@@ -250,18 +259,21 @@ pub enum CertificateError {
         "no `-----BEGIN CERTIFICATE-----` is there: hand over a certificate in PEM, or in DER from its first byte"
     )]
     NoPem,
+    /// The text is in UTF-16.
+    #[error("the text is in UTF-16: save it in ASCII or UTF-8")]
+    Utf16,
     /// A PEM block is of another kind.
     #[error("line {line} begins a PEM block of `{label}`: hand over certificates alone, and no private key")]
     WrongLabel {
         /// The line of its beginning, from 1.
         line: usize,
-        /// Its label, shortened where it is long.
+        /// Its label where that is a well-known one, or else `another kind`: it could be a part of a key.
         label: String,
     },
     /// A PEM block is not as RFC 7468 has it.
-    #[error("the PEM block that begins on line {line} {what}")]
+    #[error("line {line}: the PEM block {what}")]
     Pem {
-        /// The line of its beginning, from 1.
+        /// The line of its beginning, from 1; of its end where it has no beginning.
         line: usize,
         /// What is wrong, and what to do.
         what: &'static str,

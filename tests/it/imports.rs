@@ -17,7 +17,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("diagnosis", &["runbook", "subject", "fact", "time"]),
     ("probe", &["subject", "fact", "time"]),
     // The engines: plain values that know nothing of runbooks, nor of each other.
-    ("certificate", &["fact", "time"]),
+    ("certificate", &["subject", "fact", "time"]),
     ("dedup", &["fact", "time"]),
     ("deadband", &["fact", "time"]),
     ("lag", &["fact", "time"]),

@@ -47,7 +47,7 @@ pub fn broken(run: &Run) -> Vec<String> {
 
 fn ending(world: &World, device: &Device, lifecycle: &Lifecycle, run: &Run) -> Ending {
     let is_watched = lifecycle.wake_at(&run.rules).is_some()
-        && run.operations.index.get(u64::from(device.number)).is_some();
+        && run.operations.index.get(&device.name.as_str().into()).is_some();
     if !is_watched {
         return Ending::Lost;
     }

@@ -1,6 +1,6 @@
 //! Why a run cannot go on. None of it is the operator's fault: each would be a fault of this program.
 
-use iot_runbook::certificate::lifecycle::RulesError;
+use iot_runbook::certificate::lifecycle::SettingsError;
 use iot_runbook::certificate::message::TopicError;
 use iot_runbook::certificate::schedule::ScheduleError;
 use iot_runbook::certificate::sweep::{ClockSuspect, EntryError};
@@ -25,7 +25,7 @@ pub enum FleetError {
     Topic(#[from] TopicError),
     /// The rules do not hold.
     #[error("the rules do not hold")]
-    Rules(#[from] RulesError),
+    Rules(#[from] SettingsError),
     /// The schedule cannot be made.
     #[error("the schedule cannot be made")]
     Schedule(#[from] ScheduleError),

@@ -1,7 +1,7 @@
 //! What devices and technicians do when their time has come.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::lifecycle::{CommandKey, Event, Issued, Outlook};
+use iot_runbook::certificate::lifecycle::{CommandKey, Event, Issued, Reachability};
 use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 use iot_runbook::certificate::service::TestOutcome;
 
@@ -24,7 +24,7 @@ impl World {
         }
         let heartbeat = device.kind.heartbeat();
         if device.back_at.take().is_some() {
-            self.hear(number, now, Event::Outlook(Outlook::Online));
+            self.hear(number, now, Event::Reachability(Reachability::Online));
         }
         let Self { devices, ledger, .. } = self;
         let Some(device) = usize::try_from(number).ok().and_then(|at| devices.get_mut(at)) else { return };

@@ -6,13 +6,14 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Timelike as _, Utc, Weekday};
 use iot_runbook::certificate::checklist::{
     AutoRenewal, Checklist, EmergencyLook, Evidence, MonitoringRun, ProvisioningDrill,
 };
-use iot_runbook::certificate::lifecycle::{Credential, Lifecycle, Standing};
+use iot_runbook::certificate::lifecycle::{Credential, Lifecycle, Status};
 use iot_runbook::certificate::schedule::{self, Forecast, Pending, Scheduler};
 use iot_runbook::certificate::sweep::{
     Contact, Digest, Due, Entry, ExpiryIndex, Metrics, Renewal, Settings, Sweep,
 };
 use iot_runbook::certificate::validity::Chain;
 use iot_runbook::certificate::{Policy, Stage};
+use iot_runbook::subject::DeviceId;
 
 use crate::error::FleetError;
 use crate::world::World;
@@ -48,7 +49,7 @@ pub struct Operations {
     /// How many renewals had been started when the last digest went out.
     started_before: usize,
     /// Those that a digest named before they had ended.
-    warned: BTreeSet<u64>,
+    warned: BTreeSet<DeviceId>,
     last_run: Option<MonitoringRun>,
     reviewed_at: Option<DateTime<Utc>>,
 }
@@ -105,6 +106,8 @@ impl Operations {
             .entry(world, number, lifecycle.in_use(), lifecycle.generation())
             .with_auto_renewal(lifecycle.auto_renewal())
             .with_revoked(world.ledger.is_retired(lifecycle.in_use().fingerprint));
+        // It may have gone back to an older one.
+        self.index.remove(&entry.device);
         self.index.insert(&entry)?;
         if let Some(day) = self.days.last_mut() {
             day.confirmed += 1;
@@ -114,23 +117,24 @@ impl Operations {
 
     fn entry(&self, world: &World, number: u32, credential: &Credential, generation: u64) -> Entry {
         let issuer = credential.issuer.and_then(|issuer| world.mint.number_of(issuer.fingerprint));
-        Entry::new(u64::from(number), credential.not_before, credential.not_after.written())
+        Entry::new(world.name(number), credential.not_before, credential.not_after.written())
             .with_issuer(issuer)
             .with_generation(u32::try_from(generation).unwrap_or(u32::MAX))
     }
 
     /// Says how far the renewal of a device has come.
-    pub fn renewal_is(&mut self, number: u32, lifecycle: &Lifecycle, has_started: bool) {
-        let renewal = match lifecycle.standing() {
+    pub fn renewal_is(&mut self, lifecycle: &Lifecycle, has_started: bool) {
+        let renewal = match lifecycle.status() {
             _ if !has_started => Renewal::None,
-            Standing::Failing => Renewal::Failed,
-            Standing::Renewing | Standing::Recovering => Renewal::Running,
+            Status::Failing => Renewal::Failed,
+            Status::Renewing | Status::Recovering => Renewal::Running,
             _ => Renewal::None,
         };
-        self.index.set_renewal(u64::from(number), renewal);
+        let device = lifecycle.device().into();
+        self.index.set_renewal(&device, renewal);
         // Its key was in other hands: it is revoked, though it is in use still.
         if lifecycle.cut_off_at().is_some() {
-            self.index.set_revoked(u64::from(number), true);
+            self.index.set_revoked(&device, true);
         }
     }
 
@@ -155,19 +159,19 @@ impl Operations {
         if let Some(day) = self.days.last_mut() {
             day.started = world.turns.count() - self.started_before;
         }
-        let digest = self.sweep.run(&self.index, now, |number| {
-            let device = world.device(u32::try_from(number).ok()?)?;
+        let digest = self.sweep.run(&self.index, now, |name| {
+            let device = world.device(world.number(name)?)?;
             Some(Contact::new(device.last_seen).with_back_at(device.expected_at(now)))
         })?;
         for due in digest.due() {
             if due.stage != Stage::Expired {
-                self.warned.insert(due.device);
+                self.warned.insert(due.device.clone());
             } else if due.end > world.start && !self.warned.contains(&due.device) {
                 world.ledger.breaks(format!(
                     "device {} ended at {}, and no digest had named it",
                     due.device, due.end
                 ));
-                self.warned.insert(due.device);
+                self.warned.insert(due.device.clone());
             }
         }
         let pending: Vec<_> = digest.to_renew().filter_map(|due| self.pending(due, now)).collect();
@@ -175,7 +179,9 @@ impl Operations {
             self.forecast = Some(self.scheduler.forecast(pending.clone(), world.turns.bucket(), now));
         }
         let plan = self.scheduler.plan(pending, world.turns.bucket(), now);
-        world.turns.plan(&plan.starts);
+        let starts = plan.starts.iter().filter_map(|start| Some((world.number(&start.device)?, start.at)));
+        let starts: Vec<_> = starts.collect();
+        world.turns.plan(starts);
         let paged = digest.page().map_or(0, |page| page.due.len());
         self.last_run = Some(MonitoringRun::new(now, true));
         if now.hour() == HOUR || self.days.is_empty() {
@@ -191,15 +197,15 @@ impl Operations {
     }
 
     fn pending(&self, due: &Due, now: DateTime<Utc>) -> Option<Pending> {
-        let metrics = self.metrics(due.device, now)?;
-        Some(Pending::new(due.device, due.generation, metrics.renewal_at?, due.end))
+        let metrics = self.metrics(&due.device, now)?;
+        Some(Pending::new(due.device.clone(), due.generation, metrics.renewal_at?, due.end))
     }
 
     /// The metrics of the certificate that a device uses.
     #[must_use]
-    pub fn metrics(&self, device: u64, now: DateTime<Utc>) -> Option<Metrics> {
+    pub fn metrics(&self, device: &DeviceId, now: DateTime<Utc>) -> Option<Metrics> {
         let entry = self.index.get(device)?;
-        let issuer = self.index.issuer_not_after(&entry);
+        let issuer = self.index.issuer_not_after(entry);
         let policy = self.index.policy();
         Some(Metrics::of(policy, self.settings.grace, entry.not_before, entry.not_after, issuer, now))
     }

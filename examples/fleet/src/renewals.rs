@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use iot_runbook::certificate::lifecycle::{Happening, Lifecycle, Origin, Standing};
+use iot_runbook::certificate::lifecycle::{Happening, Lifecycle, Origin, Status};
 use iot_runbook::certificate::validity::Fingerprint;
 
 /// What became of a renewal.
@@ -101,11 +101,11 @@ impl Renewals {
             let became = became.unwrap_or_else(|| {
                 let Some((lifecycle, has_started)) = lifecycle(*number) else { return Became::Overtaken };
                 let latest = lifecycle.progress().map(|progress| progress.generation);
-                match lifecycle.standing() {
+                match lifecycle.status() {
                     _ if latest != Some(*generation) => Became::Overtaken,
-                    Standing::Recovering => Became::Recovering,
-                    Standing::Failing => Became::Failing,
-                    Standing::HeldByIssuer => Became::HeldByIssuer,
+                    Status::Recovering => Became::Recovering,
+                    Status::Failing => Became::Failing,
+                    Status::HeldByIssuer => Became::HeldByIssuer,
                     _ if !has_started => Became::Planned,
                     _ => Became::UnderWay,
                 }

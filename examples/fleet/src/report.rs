@@ -84,11 +84,6 @@ fn length(of: TimeDelta) -> String {
     format_duration(TimeDelta::minutes(of.num_minutes()))
 }
 
-fn name(world: &World, device: u64) -> String {
-    let device = u32::try_from(device).ok().and_then(|number| world.device(number));
-    device.map_or_else(|| "?".to_owned(), |device| device.name.clone())
-}
-
 /// What the names stand for.
 fn kinds(text: &mut Text, world: &World) {
     for (model, is) in [
@@ -143,13 +138,13 @@ fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
     text.heading(&format!("{which}, {}", moment(digest.at)));
     let due = |due: &Due| {
         let by_hand = if due.auto_renewal { "" } else { ", renewed by hand" };
-        format!("{}  ends {}  {}{by_hand}", name(world, due.device), moment(due.end), due.stage)
+        format!("{}  ends {}  {}{by_hand}", due.device, moment(due.end), due.stage)
     };
-    let all = |list: Vec<&Due>| list.into_iter().copied().collect::<Vec<_>>();
+    let all = |list: Vec<&Due>| list.into_iter().cloned().collect::<Vec<_>>();
     text.list("To know (awareness)", &all(digest.awareness().collect()), due);
     text.list("To renew", &all(digest.to_renew().collect()), due);
     text.list("To follow up before they end", &all(digest.follow_up().collect()), due);
-    text.list("Offline: plan for them", &all(digest.offline().collect()), |due| offline(world, due));
+    text.list("Offline: plan for them", &all(digest.offline().collect()), offline);
     text.list(
         "Overdue: should have been renewed",
         &all(digest.overdue().filter(|due| due.stage != Stage::Expired).collect()),
@@ -178,7 +173,7 @@ fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
     }
 }
 
-fn offline(world: &World, due: &Due) -> String {
+fn offline(due: &Due) -> String {
     let why = match due.reach {
         Reach::Offline { since, visit } => {
             let since =
@@ -192,7 +187,7 @@ fn offline(world: &World, due: &Due) -> String {
         }
         _ => "nobody can tell".to_owned(),
     };
-    format!("{}  ends {}  {}  {why}", name(world, due.device), moment(due.end), due.stage)
+    format!("{}  ends {}  {}  {why}", due.device, moment(due.end), due.stage)
 }
 
 fn plan(text: &mut Text, run: &Run) {
@@ -285,7 +280,7 @@ fn checklist(text: &mut Text, world: &World, run: &Run) {
 fn metrics(text: &mut Text, world: &World, run: &Run) {
     text.heading("Metrics, of the first three devices");
     for device in world.devices.iter().take(3) {
-        let Some(metrics) = run.operations.metrics(u64::from(device.number), run.now) else { continue };
+        let Some(metrics) = run.operations.metrics(&device.name.as_str().into(), run.now) else { continue };
         for (metric, value) in metrics.samples() {
             text.line(format_args!("{metric}{{device=\"{}\"}} {value}", device.name));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Rules, Standing};
+use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Rules, Status};
 use iot_runbook::certificate::service::Worker;
 use iot_runbook::certificate::validity::Fingerprint;
 use iot_runbook::time::ManualClock;
@@ -187,12 +187,12 @@ impl Simulation {
         self.renewals.note(number, &kept.lifecycle);
         if kept.lifecycle.in_use().fingerprint != kept.in_use {
             kept.in_use = kept.lifecycle.in_use().fingerprint;
-            if kept.lifecycle.standing() != Standing::Renewing {
+            if kept.lifecycle.status() != Status::Renewing {
                 world.turns.end(number);
             }
             self.operations.replace(&world, number, &kept.lifecycle)?;
         }
-        self.operations.renewal_is(number, &kept.lifecycle, world.turns.has_come(number));
+        self.operations.renewal_is(&kept.lifecycle, world.turns.has_come(number));
         Ok(())
     }
 

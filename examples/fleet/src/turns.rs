@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::schedule::{Start, TokenBucket};
+use iot_runbook::certificate::schedule::TokenBucket;
 
 /// How often the plan is made anew: with each run of the daily job, which certificates that live for a day want each hour.
 const NEXT_PLAN: TimeDelta = TimeDelta::hours(1);
@@ -44,9 +44,8 @@ impl Turns {
     }
 
     /// Another plan takes the place of the one before.
-    pub fn plan(&mut self, starts: &[Start]) {
-        let planned = |start: &Start| Some((u32::try_from(start.device).ok()?, start.at));
-        self.plan = starts.iter().filter_map(planned).collect();
+    pub fn plan(&mut self, starts: impl IntoIterator<Item = (u32, DateTime<Utc>)>) {
+        self.plan = starts.into_iter().collect();
     }
 
     /// Lets a renewal of a device start.
@@ -96,9 +95,10 @@ mod tests {
         assert_eq!(turns.take(1, NOW), Err(NOW + NEXT_PLAN), "it is not planned");
         let mut settings = Settings::default();
         (settings.spread, settings.lead) = (TimeDelta::zero(), TimeDelta::zero());
-        let due = [1, 2].map(|device| Pending::new(device, 0, NOW, NOW + TimeDelta::days(1)));
+        let due = ["1", "2"].map(|device| Pending::new(device, 0, NOW, NOW + TimeDelta::days(1)));
         let scheduler = Scheduler::new(settings).unwrap();
-        turns.plan(&scheduler.plan(due, turns.bucket(), NOW).starts);
+        let plan = scheduler.plan(due, turns.bucket(), NOW);
+        turns.plan(plan.starts.iter().filter_map(|one| Some((one.device.as_str().parse().ok()?, one.at))));
         assert_eq!(turns.take(2, NOW), Err(NOW + minute), "the other one is before it");
         assert_eq!(turns.take(1, NOW), Ok(()));
         assert_eq!(turns.take(1, NOW), Ok(()), "asked again it is the same turn");

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::lifecycle::{CommandKey, Event, Issued, Outlook, PostMortem};
+use iot_runbook::certificate::lifecycle::{CommandKey, Event, Issued, PostMortem, Reachability};
 use iot_runbook::certificate::schedule::{Rate, TokenBucket};
 use iot_runbook::certificate::service::Notice;
+use iot_runbook::subject::DeviceId;
 
 use crate::agenda::{Agenda, DeviceHappening, Happening};
 use crate::device::{Device, Held};
@@ -130,6 +131,18 @@ impl World {
         Ok((world, certificates))
     }
 
+    /// The name of a device.
+    #[must_use]
+    pub fn name(&self, number: u32) -> &str {
+        self.device(number).map_or("", |device| &device.name)
+    }
+
+    /// The number of a device.
+    #[must_use]
+    pub fn number(&self, name: &DeviceId) -> Option<u32> {
+        self.names.get(name.as_str()).copied()
+    }
+
     fn add(&mut self, number: u32, seed: u64) -> Result<Issued, FleetError> {
         let kind = Kind::of(number);
         let mut random = Random::new(seed, u64::from(number));
@@ -167,7 +180,7 @@ impl World {
         self.agenda.add(first, Happening::Of(number, DeviceHappening::Connect { goes_on: true }));
         if let Some(back_at) = back_at {
             let expected = Some(back_at).filter(|back| *back < DateTime::<Utc>::MAX_UTC);
-            self.hear(number, self.start, Event::Outlook(Outlook::Offline { back_at: expected }));
+            self.hear(number, self.start, Event::Reachability(Reachability::Offline { back_at: expected }));
         }
         if kind == Kind::Compromised {
             let public_key = credential.public_key;

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::command::{AlertKind, Command};
 use super::rules::Rules;
-use super::state::{RecoveryStep, Step};
+use super::state::Step;
 use super::timeline::Happening;
 use super::{Lifecycle, Retiring};
 use crate::time::saturating_add;
@@ -59,7 +59,7 @@ impl Lifecycle {
     /// Connections are put in order by their times alone, and a clock that was ahead dated some of them later than `now`.
     /// So after it was set back, a [`Connected`](super::Event::Connected) of a certificate that was there by then, dated up
     /// to the time that was set back from, is taken only where it is told as it happens: within the
-    /// [`clock_tolerance`](super::Settings::clock_tolerance) of its date. Any other is [`Ignored`](super::Ignored), and one
+    /// [`clock_tolerance`](super::Settings::clock_tolerance) of its date. Any other is [`EventError`](super::EventError), and one
     /// that speaks of another certificate than the one in use puts off all that is retired as replaced, until a connection
     /// tells for sure what the device has. That ends with the first connection that is dated later still.
     pub fn accept_clock(&mut self, rules: &Rules, now: DateTime<Utc>) {
@@ -88,13 +88,7 @@ impl Lifecycle {
             _ => {}
         }
         if let Some(recovery) = &mut self.recovery {
-            let longest = match recovery.step {
-                RecoveryStep::Contact { .. } => settings.answer_within,
-                RecoveryStep::ReProvisioning { .. } => settings.approval_within,
-                RecoveryStep::Physical { .. } => settings.visit_within,
-                RecoveryStep::Verifying { .. } => settings.reconnect_within,
-                RecoveryStep::Failed { .. } => settings.longest_retry,
-            };
+            let longest = recovery.step.longest(rules);
             let until = recovery.step.until_mut();
             *until = (*until).min(within(longest));
         }
@@ -112,6 +106,7 @@ impl Lifecycle {
         if self.closed_at.is_some() {
             return;
         }
+        self.watch_retirement(rules, now);
         self.watch_the_end(rules, now);
         self.go_on_recovering(rules, now);
         self.begin_if_due(rules, now);
@@ -142,8 +137,10 @@ impl Lifecycle {
             Some(Step::Refused { again_at, .. }) => *again_at,
             _ => None,
         };
+        let unalerted = self.retiring.iter().filter(|one| !one.alerted);
         let rest = [
             Some(saturating_add(self.high_water, settings.policy.jump / 2)),
+            unalerted.map(|one| saturating_add(one.retire_at, settings.longest_retry)).min(),
             next_change(self.in_use.facts()),
             self.cut_off.filter(|_| self.recovery.is_none()).map(|cut_off| cut_off.rescue_at),
             self.recovery.as_ref().map(|recovery| recovery.step.until()),
@@ -159,8 +156,9 @@ impl Lifecycle {
     /// the old one.
     fn may_retire(&self, now: DateTime<Utc>) -> bool {
         let works = !self.in_use.has_ended(now) && self.in_use.not_before <= now;
-        let is_known = self.doubt.as_ref().is_none_or(|doubt| !doubt.unsettled);
-        self.closed_at.is_some() || (self.cut_off.is_none() && works && is_known)
+        let is_known = self.clock_doubt.as_ref().is_none_or(|doubt| !doubt.uncertain);
+        let has_failed = self.adopted.as_ref().is_some_and(|adopted| adopted.failed_at.is_some());
+        self.closed_at.is_some() || (self.cut_off.is_none() && works && is_known && !has_failed)
     }
 
     /// Whether that may be handed out now. What retires a certificate as replaced waits where it may be needed after all,
@@ -171,6 +169,23 @@ impl Lifecycle {
             _ if self.suspect.is_some() => false,
             Command::Retire(retire) => retire.compromised || self.may_retire(now),
             _ => true,
+        }
+    }
+
+    /// Alerts where a certificate that was replaced is not retired though its overlap is long over: what holds it back, or
+    /// the service that retires it, needs somebody.
+    fn watch_retirement(&mut self, rules: &Rules, now: DateTime<Utc>) {
+        let longest = rules.settings().longest_retry;
+        let is_late =
+            |one: &&mut Retiring| !one.alerted && is_over(saturating_add(one.retire_at, longest), now);
+        let mut late = Vec::new();
+        for one in self.retiring.iter_mut().filter(is_late) {
+            one.alerted = true;
+            // One that has ended is of no use to anybody.
+            late.extend((!one.credential.has_ended(now)).then_some(one.credential.fingerprint));
+        }
+        for fingerprint in late {
+            self.alert(AlertKind::NotRetired { fingerprint });
         }
     }
 

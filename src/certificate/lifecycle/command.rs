@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::credential::{Issuer, Refusal, SubjectKey};
 use super::post_mortem::PostMortem;
 use crate::certificate::message::{Desired, Reason};
-use crate::certificate::validity::Fingerprint;
+use crate::certificate::validity::{CertId, Fingerprint};
 
 /// The name of one command, the same each time that it is handed out: `{device}/{generation}/{what}`. Whoever carries
 /// it out does it once for each key.
@@ -89,6 +89,9 @@ pub struct Issue {
     pub generation: u64,
     /// For which key.
     pub key: SubjectKey,
+    /// The certificate in use, which it replaces: `replaces` of an ACME order (RFC 9773 section 5). `None`: not known.
+    #[serde(default)]
+    pub replaces: Option<CertId>,
     /// When the one in use ends: of many requests, the soonest is the first. `None`: never.
     pub needed_by: Option<DateTime<Utc>>,
     /// Whether it must not wait for its turn among those of a fleet: the key is compromised, the device is cut off, or has an
@@ -149,6 +152,23 @@ pub enum AlertKind {
     FollowUp,
     /// The device went back to the certificate that it had before.
     RolledBack,
+    /// The test of the certificate in use failed after it had been confirmed. The old one is not retired before a later
+    /// connection shows that the new one works.
+    FailedAfterConfirmation {
+        /// Why.
+        reason: Reason,
+    },
+    /// A connection was accepted with a certificate that is retired: the broker does not refuse it, and whoever has its key
+    /// gets in.
+    RetiredInUse {
+        /// The certificate.
+        fingerprint: Fingerprint,
+    },
+    /// A certificate that was replaced is still valid long after its overlap.
+    NotRetired {
+        /// The certificate.
+        fingerprint: Fingerprint,
+    },
     /// A key is in other hands. Its certificates are retired at once.
     KeyCompromised,
     /// The certificate has ended: the device stays offline until it is renewed.
@@ -177,9 +197,10 @@ pub enum AlertKind {
 impl AlertKind {
     pub(super) const fn severity(&self) -> Severity {
         match self {
-            Self::NotConfirmed | Self::CertificateRefused { .. } | Self::RenewalFailed { .. } => {
-                Severity::Warning
-            }
+            Self::NotConfirmed
+            | Self::CertificateRefused { .. }
+            | Self::RenewalFailed { .. }
+            | Self::NotRetired { .. } => Severity::Warning,
             _ => Severity::Critical,
         }
     }
@@ -192,6 +213,9 @@ impl AlertKind {
             Self::NotConfirmed => "not-confirmed",
             Self::FollowUp => "follow-up",
             Self::RolledBack => "rolled-back",
+            Self::FailedAfterConfirmation { .. } => "failed-after-confirmation",
+            Self::RetiredInUse { .. } => "retired-in-use",
+            Self::NotRetired { .. } => "not-retired",
             Self::KeyCompromised => "key-compromised",
             Self::Expired => "expired",
             Self::RecoveryFailed { .. } => "recovery-failed",

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::Lifecycle;
 use super::command::{AlertKind, Command};
-use super::event::Ignored;
+use super::event::EventError;
 use super::rules::Rules;
 use super::state::{CutOff, Renewal, Step};
 use super::timeline::Happening;
@@ -19,9 +19,9 @@ impl Lifecycle {
         rules: &Rules,
         public_key: Fingerprint,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         if self.compromised.contains(&public_key) {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         let successor =
             self.renewal.as_ref().and_then(Renewal::successor).map(|one| *one.issued.credential());
@@ -31,15 +31,20 @@ impl Lifecycle {
             known.iter().filter(|one| one.public_key == public_key).map(|one| one.fingerprint).collect();
         let replaced = self.retiring.iter().filter(|one| one.credential.public_key == public_key);
         fingerprints.extend(replaced.map(|one| one.credential.fingerprint));
-        let asked_for =
-            self.renewal.as_ref().is_some_and(|one| one.step == Step::Issuing && one.key.admits(public_key));
+        let asked_for = self.renewal.as_ref().is_some_and(|one| match one.step {
+            Step::Issuing => one.key.admits(public_key),
+            // A request for any other key names none.
+            Step::Held(_) | Step::Refused { .. } => one.key.names(public_key),
+            Step::Issued(_) => false,
+        });
         let offered = self.offered.as_ref().is_some_and(|csr| csr.public_key() == public_key);
         // Whatever is being brought to the device may be for that key, and be told of later.
         let brought = self.recovery.is_some() || self.unanswered.is_some();
-        if fingerprints.is_empty() && !asked_for && !offered && !brought {
-            return Err(Ignored::UnknownCertificate);
-        }
+        // Even one that the device does not have now: it may offer it again, or be given a certificate for it later.
         self.compromised.push(public_key);
+        if fingerprints.is_empty() && !asked_for && !offered && !brought {
+            return Err(EventError::UnknownCertificate);
+        }
         if self.renewal.is_none() && self.recovery.is_none() {
             self.timeline.clear();
         }

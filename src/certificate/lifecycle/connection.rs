@@ -3,17 +3,20 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Lifecycle;
+use super::clock_doubt::TimestampTrust;
 use super::command::{AlertKind, Command};
 use super::credential::{Credential, Issued};
-use super::doubt::Dated;
-use super::event::Ignored;
+use super::event::EventError;
 use super::post_mortem::Outcome;
 use super::rules::Rules;
-use super::state::{Adopted, CutOff, Origin, Renewal, Retiring, Step, Successor};
+use super::state::{Adopted, CutOff, Origin, Renewal, Retired, Retiring, Step, Successor};
 use super::timeline::Happening;
 use crate::certificate::message::Desired;
-use crate::certificate::validity::Fingerprint;
+use crate::certificate::validity::{CertId, Fingerprint};
 use crate::time::saturating_add;
+
+/// How many retired certificates are remembered: those of years, for one device.
+const MOST_RETIRED: usize = 16;
 
 /// A certificate that was not seen yet, and is now.
 struct Seen {
@@ -32,15 +35,24 @@ impl Lifecycle {
         fingerprint: Fingerprint,
         at: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         let dated = self.dated(rules, fingerprint, at, now);
         let told = at;
         let at = at.min(now);
+        if self.retired.iter().any(|one| one.fingerprint == fingerprint) {
+            let alerted = self.retired_in_use(rules, fingerprint, at, now);
+            if fingerprint != self.in_use.fingerprint {
+                return alerted;
+            }
+        }
         if fingerprint == self.in_use.fingerprint {
-            if dated == Dated::Wrongly || self.seen_at.is_some_and(|seen| at <= seen) {
-                return Err(Ignored::Known);
+            if dated == TimestampTrust::Untrusted || self.seen_at.is_some_and(|seen| at <= seen) {
+                return Err(EventError::Known);
             }
             self.seen_at = Some(at);
+            if let Some(adopted) = &mut self.adopted {
+                adopted.failed_at.take_if(|failed| at > *failed);
+            }
             self.seen_for_sure(dated, told, now);
             return Ok(());
         }
@@ -49,30 +61,44 @@ impl Lifecycle {
         let is_new = is_new.map(|one| one.credential().fingerprint).any(|one| one == fingerprint);
         let replaced = self.retiring.iter().position(|one| one.credential.fingerprint == fingerprint);
         if !is_new && replaced.is_none() {
-            return Err(Ignored::UnknownCertificate);
+            return Err(EventError::UnknownCertificate);
         }
-        if dated == Dated::Wrongly {
-            self.unsettle(true);
-            return Err(Ignored::Stale);
+        if dated == TimestampTrust::Untrusted {
+            self.set_uncertain(true);
+            return Err(EventError::Stale);
         }
-        // At one moment both may be seen, and the new one is what the device goes on with.
-        if self.seen_at.is_some_and(|seen| at < seen || (at == seen && !is_new)) {
-            if told > now {
-                // By its date it is the latest, and by the clock nobody can say.
-                self.doubt_connections(Some(told), told, now);
-                self.unsettle(true);
+        let resolution = rules.settings().log_resolution;
+        let is_at_once = self.seen_at.is_some_and(|seen| {
+            let between = at.signed_duration_since(seen).abs();
+            between < resolution || between.is_zero()
+        });
+        let in_use_works = self.cut_off.is_none() && !self.in_use.has_ended(at);
+        if is_at_once && is_new && in_use_works {
+            // Nobody knows which of the two came last, so the new one is not confirmed. Someone hears of it where no later
+            // connection shows which.
+            let confirm_by = saturating_add(now, rules.settings().confirm_within);
+            if let Some(successor) = self.renewal.as_mut().and_then(Renewal::successor_mut) {
+                successor.confirm_by.get_or_insert(confirm_by);
             }
-            return Err(Ignored::Stale);
+            self.doubt_connections(Some(told), told, now);
+            return Err(EventError::SameMoment);
+        }
+        if !is_at_once && self.seen_at.is_some_and(|seen| at < seen) {
+            return Err(EventError::Stale);
         }
         match replaced.filter(|_| !is_new) {
             Some(position) => {
                 let back = self.retiring.remove(position);
+                // Within one moment of the log the device may as well have come from the old one to the new one: neither is
+                // confirmed, and both stay valid until a later connection shows which.
+                let what = if is_at_once { AlertKind::NotConfirmed } else { AlertKind::RolledBack };
+                self.alert(what);
                 self.go_back(rules, &back, at, now);
             }
             None => self.confirm(rules, fingerprint, at, now),
         }
-        if dated == Dated::Perhaps {
-            self.unsettle(true);
+        if dated == TimestampTrust::Uncertain {
+            self.set_uncertain(true);
             if is_new {
                 self.alert(AlertKind::NotConfirmed);
             }
@@ -81,10 +107,44 @@ impl Lifecycle {
         Ok(())
     }
 
+    /// A connection with a retired certificate was accepted. Someone is alerted, once a day.
+    fn retired_in_use(
+        &mut self,
+        rules: &Rules,
+        fingerprint: Fingerprint,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), EventError> {
+        let again_after = rules.settings().longest_retry;
+        let seen_at = self.seen_at;
+        let Some(retired) = self.retired.iter_mut().find(|one| one.fingerprint == fingerprint) else {
+            return Err(EventError::UnknownCertificate);
+        };
+        // Before it was retired it was accepted rightly; later than all others, it is what the device has.
+        if at <= retired.at && seen_at.is_some_and(|seen| at <= seen) {
+            return Err(EventError::Stale);
+        }
+        if retired.alerted_at.is_some_and(|alerted| at < saturating_add(alerted, again_after)) {
+            return Err(EventError::Known);
+        }
+        retired.alerted_at = Some(at);
+        self.timeline.note(now, Happening::RetiredInUse(fingerprint));
+        self.alert(AlertKind::RetiredInUse { fingerprint });
+        Ok(())
+    }
+
+    pub(super) fn remember_retired(&mut self, fingerprint: Fingerprint, now: DateTime<Utc>) {
+        self.retired.retain(|one| one.fingerprint != fingerprint);
+        if self.retired.len() >= MOST_RETIRED {
+            self.retired.remove(0);
+        }
+        self.retired.push(Retired { fingerprint, at: now, alerted_at: None });
+    }
+
     /// After a connection was taken: whether it settles what the device has, and whether it may come again under its date.
-    fn seen_for_sure(&mut self, dated: Dated, told: DateTime<Utc>, now: DateTime<Utc>) {
-        if dated == Dated::Surely {
-            self.unsettle(false);
+    fn seen_for_sure(&mut self, dated: TimestampTrust, told: DateTime<Utc>, now: DateTime<Utc>) {
+        if dated == TimestampTrust::Trusted {
+            self.set_uncertain(false);
         }
         if told > now {
             self.doubt_connections(Some(told), told, now);
@@ -121,19 +181,26 @@ impl Lifecycle {
             };
             sort_out(found, fingerprint, &mut seen, &mut others);
         }
-        let Some(seen) = seen else { return };
+        let Some(mut seen) = seen else { return };
         self.outbox.drop_where(|command| matches!(command, Command::Issue(_) | Command::Publish(_)));
         let old = std::mem::replace(&mut self.in_use, *seen.issued.credential());
+        let old_id = std::mem::replace(&mut self.cert_id, seen.issued.cert_id().cloned());
         if self.cut_off.take().is_none() {
-            others.push(old);
+            others.push((old, old_id));
         }
-        for other in others {
-            self.retire_after_overlap(rules, other, at);
+        for (other, cert_id) in others {
+            self.retire_after_overlap(rules, other, cert_id, at);
         }
         (self.origin, self.seen_at) = (seen.origin, Some(at));
         self.timeline.note(now, Happening::Confirmed(fingerprint));
         if told_another && seen.origin != Origin::Emergency {
-            // What is retained on its topic is another certificate, which it must not take up later.
+            // What is retained on its topic is another certificate, which it must not take up later. Where that is of a
+            // later generation, this one is given the next.
+            if seen.generation < self.desired_generation {
+                self.generation = self.generation.saturating_add(1);
+                seen.generation = self.generation;
+            }
+            self.desired_generation = seen.generation;
             let desired = Desired::new(seen.generation, seen.issued.pem());
             self.outbox.add(self.key(seen.generation, "publish"), Command::Publish(desired), now);
         }
@@ -142,6 +209,7 @@ impl Lifecycle {
             began_at: seen.began_at,
             reported_at: seen.reported_at,
             confirmed_at: at,
+            failed_at: None,
             publishes: seen.publishes,
             issued: Some(seen.issued).filter(|_| !self.retiring.is_empty()),
         });
@@ -162,21 +230,40 @@ impl Lifecycle {
     }
 
     /// The old one is retired at the end of the overlap, or at its own, whichever is first.
-    fn retire_after_overlap(&mut self, rules: &Rules, credential: Credential, switch: DateTime<Utc>) {
+    fn retire_after_overlap(
+        &mut self,
+        rules: &Rules,
+        credential: Credential,
+        cert_id: Option<CertId>,
+        switch: DateTime<Utc>,
+    ) {
         let remains = credential.end().map_or(TimeDelta::MAX, |end| end.signed_duration_since(switch));
         let retire_at = saturating_add(switch, rules.policy().overlap_within(remains));
-        self.retiring.push(Retiring { credential, retire_at, compromised: false, ordered: false });
+        self.retiring.push(Retiring {
+            credential,
+            cert_id,
+            retire_at,
+            compromised: false,
+            ordered: false,
+            alerted: false,
+        });
     }
 
     /// The device went back: the old one is in use again, and the new one is on its way again.
     fn go_back(&mut self, rules: &Rules, back: &Retiring, at: DateTime<Utc>, now: DateTime<Utc>) {
         let left = std::mem::replace(&mut self.in_use, back.credential);
+        let left_id = std::mem::replace(&mut self.cert_id, back.cert_id.clone());
         self.seen_at = Some(at);
         self.timeline.note(now, Happening::RolledBack(back.credential.fingerprint));
-        self.alert(AlertKind::RolledBack);
-        // It works, whatever the one was that the device left, unless it is being retired.
+        // It works, whatever the one was that the device left, unless it is being retired. A command that was never handed out
+        // is taken back.
         let rescue_at = saturating_add(now, rules.settings().rescue_after);
-        self.cut_off = back.ordered.then_some(CutOff { at: now, rescue_at });
+        let key = self.retirement_key(back.credential.fingerprint);
+        let is_being_retired = back.ordered && self.outbox.find(&key).is_none_or(|open| open.handed_out);
+        if !is_being_retired {
+            self.outbox.take(&key);
+        }
+        self.cut_off = is_being_retired.then_some(CutOff { at: now, rescue_at });
         self.origin = Origin::Enrolled;
         if self.cut_off.is_none() && !self.in_use.has_ended(now) {
             self.close_recovery(rules, Outcome::WentBack, at, now);
@@ -186,9 +273,9 @@ impl Lifecycle {
             // It was retired at once, and is of no use any more.
             return;
         }
-        let Some(adopted) = adopted else { return self.retire_after_overlap(rules, left, at) };
+        let Some(adopted) = adopted else { return self.retire_after_overlap(rules, left, left_id, at) };
         let Some(issued) = adopted.issued.filter(|issued| *issued.credential() == left) else {
-            return self.retire_after_overlap(rules, left, at);
+            return self.retire_after_overlap(rules, left, left_id, at);
         };
         if self.renewal.is_some() {
             return self.remember(adopted.generation, issued, Origin::Renewed, now);
@@ -211,10 +298,15 @@ impl Lifecycle {
     }
 }
 
-fn sort_out(found: Seen, fingerprint: Fingerprint, seen: &mut Option<Seen>, others: &mut Vec<Credential>) {
+fn sort_out(
+    found: Seen,
+    fingerprint: Fingerprint,
+    seen: &mut Option<Seen>,
+    others: &mut Vec<(Credential, Option<CertId>)>,
+) {
     if found.issued.credential().fingerprint == fingerprint {
         *seen = Some(found);
     } else {
-        others.push(*found.issued.credential());
+        others.push((*found.issued.credential(), found.issued.cert_id().cloned()));
     }
 }

@@ -9,7 +9,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 
 use super::rules::Rules;
-use crate::certificate::validity::{CertificateError, Chain, Expiry, Fingerprint};
+use crate::certificate::validity::{CertId, CertificateError, Chain, Expiry, Fingerprint};
 use crate::certificate::{Facts, Stage, effective_end};
 
 /// What is kept of a certificate: enough to know it again on a connection, and to tell when it is due.
@@ -84,13 +84,17 @@ impl Credential {
     }
 }
 
-/// A certificate as it was issued: its PEM, which a device is told as it stands, and what was read of it. A text with
-/// a private key in it is none. Serde writes the PEM, and reads the rest of it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A certificate as it was issued: its PEM, which the device gets, and what was read of it. Serde writes the PEM, and
+/// reads the rest of it again.
+///
+/// It holds certificates and nothing else: a text with a private key in it is refused, and whatever else is around the
+/// blocks is dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Issued {
     pem: String,
     credential: Credential,
+    cert_id: Option<CertId>,
 }
 
 impl Issued {
@@ -99,12 +103,11 @@ impl Issued {
     /// # Errors
     /// [`CertificateError`], for a block that is no certificate too.
     pub fn from_pem(pem: impl Into<String>) -> Result<Self, CertificateError> {
-        let pem = pem.into();
-        let credential = Credential::from(&Chain::from_pem(pem.as_bytes())?);
-        Ok(Self { pem, credential })
+        let (chain, pem, leaf) = Chain::with_pem(pem.into().as_bytes())?;
+        Ok(Self { pem, credential: Credential::from(&chain), cert_id: CertId::from_der(&leaf).ok() })
     }
 
-    /// The PEM.
+    /// The PEM: the blocks of the certificates, without any text around them.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
@@ -114,6 +117,12 @@ impl Issued {
     #[must_use]
     pub const fn credential(&self) -> &Credential {
         &self.credential
+    }
+
+    /// Its name for ACME; `None` where its issuer's key is not named in it.
+    #[must_use]
+    pub const fn cert_id(&self) -> Option<&CertId> {
+        self.cert_id.as_ref()
     }
 
     /// Why it cannot take the place of `in_use`, if it cannot.
@@ -157,6 +166,12 @@ impl Issued {
     pub(super) fn no_gain(&self, in_use: &Credential) -> Option<Refusal> {
         let issuer = self.credential.issuer.filter(|issuer| issuer.not_after <= self.credential.not_after)?;
         (issuer.not_after <= Expiry::at(in_use.end()?)).then_some(Refusal::IssuerDue { issuer })
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Issued({} until {})", self.credential.fingerprint, self.credential.not_after)
     }
 }
 
@@ -286,6 +301,11 @@ pub enum SubjectKey {
 }
 
 impl SubjectKey {
+    /// True if it is that very key.
+    pub(super) fn names(&self, public_key: Fingerprint) -> bool {
+        !matches!(self, Self::Fresh { .. }) && self.admits(public_key)
+    }
+
     /// Whether a certificate for that key is what was asked for.
     #[must_use]
     pub fn admits(&self, public_key: Fingerprint) -> bool {

@@ -48,7 +48,7 @@ pub enum Event {
     /// certificate is due, it is remembered. Tell each device that has a certificate from it.
     IssuerReplaced,
     /// What is known of when the device can be reached.
-    Outlook(Outlook),
+    Reachability(Reachability),
     /// Somebody brought a certificate to the device by hand.
     Installed {
         /// What was installed.
@@ -102,11 +102,23 @@ pub enum Event {
     Decommissioned,
 }
 
+impl Event {
+    /// When it happened, where it has a date of its own. Any other says how things are now.
+    #[must_use]
+    pub const fn at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Connected { at, .. } => Some(*at),
+            Self::ProvisioningContact { last } => *last,
+            _ => None,
+        }
+    }
+}
+
 /// What is known of when a device can be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Outlook {
+pub enum Reachability {
     /// Nobody told.
     #[default]
     Unknown,
@@ -122,7 +134,7 @@ pub enum Outlook {
 /// Why an event changed nothing. That is no fault: events come twice, late, and in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Ignored {
+pub enum EventError {
     /// It is known already.
     #[error("nothing new: this is known already")]
     Known,
@@ -147,6 +159,11 @@ pub enum Ignored {
         /// The generation.
         generation: u64,
     },
+    /// Two certificates connected within the [resolution](super::Settings::log_resolution) of the log.
+    #[error(
+        "two certificates connected at one moment of the log: the next connection shows which one is in use"
+    )]
+    SameMoment,
     /// It is older than what is known.
     #[error("older than what is known")]
     Stale,

@@ -8,15 +8,18 @@ use crate::time::saturating_add;
 
 /// One command, until it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Open {
+pub(super) struct OpenCommand {
     pub(super) key: CommandKey,
     pub(super) command: Command,
     /// How often it failed, or was left without an answer.
     pub(super) failures: u32,
     /// When it is to be handed out.
     pub(super) due: DateTime<Utc>,
-    /// Until when an answer is waited for. Not kept: whoever restores does not know whether the command was carried out,
-    /// and hands it out again.
+    /// True if it was handed out at least once. One that never was cannot have been carried out.
+    #[serde(default)]
+    pub(super) handed_out: bool,
+    /// Until when an answer is waited for. Not saved: after a restore the command is handed out again, for nobody knows
+    /// whether it was carried out.
     #[serde(skip)]
     pub(super) handed: Option<DateTime<Utc>>,
     /// When it was handed out last. Not kept, for the same reason.
@@ -24,7 +27,7 @@ pub(super) struct Open {
     handed_at: Option<DateTime<Utc>>,
 }
 
-impl Open {
+impl OpenCommand {
     fn is_due(&self, now: DateTime<Utc>) -> bool {
         self.due <= now && self.handed_at.is_none_or(|at| at < now)
     }
@@ -52,25 +55,33 @@ impl Open {
 /// All of them, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Outbox(Vec<Open>);
+pub(super) struct Outbox(Vec<OpenCommand>);
 
 impl Outbox {
     /// Adds a command, unless one of that key is open.
     pub(super) fn add(&mut self, key: CommandKey, command: Command, due: DateTime<Utc>) {
         if self.find(&key).is_none() {
-            self.0.push(Open { key, command, failures: 0, due, handed: None, handed_at: None });
+            self.0.push(OpenCommand {
+                key,
+                command,
+                failures: 0,
+                due,
+                handed_out: false,
+                handed: None,
+                handed_at: None,
+            });
         }
     }
 
-    pub(super) fn find(&self, key: &CommandKey) -> Option<&Open> {
+    pub(super) fn find(&self, key: &CommandKey) -> Option<&OpenCommand> {
         self.0.iter().find(|open| open.key == *key)
     }
 
-    pub(super) fn find_mut(&mut self, key: &CommandKey) -> Option<&mut Open> {
+    pub(super) fn find_mut(&mut self, key: &CommandKey) -> Option<&mut OpenCommand> {
         self.0.iter_mut().find(|open| open.key == *key)
     }
 
-    pub(super) fn take(&mut self, key: &CommandKey) -> Option<Open> {
+    pub(super) fn take(&mut self, key: &CommandKey) -> Option<OpenCommand> {
         let at = self.0.iter().position(|open| open.key == *key)?;
         Some(self.0.remove(at))
     }
@@ -85,30 +96,41 @@ impl Outbox {
         self.0.iter().filter(move |open| wanted(&open.command)).map(|open| &open.key)
     }
 
-    /// Hands the next one out that is due, and waits for its answer until then. None is handed out twice at one moment: at
-    /// the end of the calendar every wait is over at once.
+    /// True if one of those was never handed out.
+    pub(super) fn holds_back(&self, wanted: impl Fn(&Command) -> bool) -> bool {
+        self.0.iter().any(|open| !open.handed_out && wanted(&open.command))
+    }
+
+    /// Hands the next one out that is due, and waits for its answer until then; with whether it is the first time. None is
+    /// handed out twice at one moment: at the end of the calendar every wait is over at once.
     pub(super) fn hand_out(
         &mut self,
         now: DateTime<Utc>,
         answer_by: DateTime<Utc>,
         allowed: impl Fn(&Command) -> bool,
-    ) -> Option<Order> {
+    ) -> Option<(Order, bool)> {
         let open = self
             .0
             .iter_mut()
             .find(|open| open.handed.is_none() && open.is_due(now) && allowed(&open.command))?;
         (open.handed, open.handed_at) = (Some(answer_by), Some(now));
-        Some(Order { key: open.key.clone(), failures: open.failures, command: open.command.clone() })
+        let is_first = !std::mem::replace(&mut open.handed_out, true);
+        let order = Order { key: open.key.clone(), failures: open.failures, command: open.command.clone() };
+        Some((order, is_first))
     }
 
     /// One that has been waited for long enough. Alerts go by a time of their own.
     pub(super) fn overdue(&self, now: DateTime<Utc>, alert_time: DateTime<Utc>) -> Option<CommandKey> {
-        let time = |open: &Open| if open.is_alert() { alert_time } else { now };
+        let time = |open: &OpenCommand| if open.is_alert() { alert_time } else { now };
         self.0.iter().find(|open| open.is_overdue(time(open))).map(|open| open.key.clone())
     }
 
     pub(super) fn wake_at(&self, allowed: impl Fn(&Command) -> bool) -> Option<DateTime<Utc>> {
-        self.0.iter().filter(|open| open.handed.is_some() || allowed(&open.command)).map(Open::wake_at).min()
+        self.0
+            .iter()
+            .filter(|open| open.handed.is_some() || allowed(&open.command))
+            .map(OpenCommand::wake_at)
+            .min()
     }
 
     /// After the clock was set: nothing is due later, and no answer is waited for longer, than until then; nothing was

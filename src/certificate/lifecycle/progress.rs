@@ -33,7 +33,7 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Standing {
+pub enum Status {
     /// Nothing is under way.
     Settled,
     /// A certificate is on its way.
@@ -51,16 +51,16 @@ pub enum Standing {
 impl Lifecycle {
     /// How it stands.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn status(&self) -> Status {
         match &self.renewal {
-            _ if self.closed_at.is_some() => Standing::Closed,
-            _ if self.recovery.is_some() => Standing::Recovering,
-            Some(renewal) if renewal.told => Standing::Failing,
-            Some(renewal) if matches!(renewal.step, Step::Held(_)) => Standing::HeldByIssuer,
-            Some(_) => Standing::Renewing,
-            None if !self.candidates.is_empty() => Standing::Renewing,
-            None if self.escalated.is_some() && self.issuer_to_replace().is_some() => Standing::HeldByIssuer,
-            None => Standing::Settled,
+            _ if self.closed_at.is_some() => Status::Closed,
+            _ if self.recovery.is_some() => Status::Recovering,
+            Some(renewal) if renewal.told => Status::Failing,
+            Some(renewal) if matches!(renewal.step, Step::Held(_)) => Status::HeldByIssuer,
+            Some(_) => Status::Renewing,
+            None if !self.candidates.is_empty() => Status::Renewing,
+            None if self.escalated.is_some() && self.issuer_to_replace().is_some() => Status::HeldByIssuer,
+            None => Status::Settled,
         }
     }
 

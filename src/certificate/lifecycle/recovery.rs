@@ -6,7 +6,7 @@ use super::Lifecycle;
 use super::clock::is_over;
 use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
 use super::credential::{Issued, Refusal, SubjectKey};
-use super::event::Ignored;
+use super::event::EventError;
 use super::post_mortem::{Cause, Outcome, PostMortem, alert_before};
 use super::rules::Rules;
 use super::state::{Origin, Recovery, RecoveryStep, Renewal, Step};
@@ -55,7 +55,9 @@ impl Lifecycle {
     /// Goes on where a step took too long.
     pub(super) fn go_on_recovering(&mut self, rules: &Rules, now: DateTime<Utc>) {
         let Some(recovery) = &self.recovery else { return };
-        if !is_over(recovery.step.until(), now) {
+        // Nothing was tried yet where its command was never handed out, whatever time has passed.
+        let is_command = |command: &Command| recovery.step.is_begun_by(command);
+        if !is_over(recovery.step.until(), now) || self.outbox.holds_back(is_command) {
             return;
         }
         match recovery.step {
@@ -88,6 +90,14 @@ impl Lifecycle {
         }
     }
 
+    /// A step of the recovery takes its time from when its command is first handed out.
+    pub(super) fn begin_waiting(&mut self, rules: &Rules, command: &Command, now: DateTime<Utc>) {
+        let Some(recovery) = self.recovery.as_mut().filter(|one| one.step.is_begun_by(command)) else {
+            return;
+        };
+        *recovery.step.until_mut() = saturating_add(now, recovery.step.longest(rules));
+    }
+
     fn set_step(&mut self, step: RecoveryStep) {
         if let Some(recovery) = &mut self.recovery {
             recovery.step = step;
@@ -115,11 +125,13 @@ impl Lifecycle {
         rules: &Rules,
         last: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         let last = last.map(|at| at.min(now));
         let is_new = last > self.contact;
         self.contact = self.contact.max(last);
-        let Some(recovery) = &self.recovery else { return if is_new { Ok(()) } else { Err(Ignored::Known) } };
+        let Some(recovery) = &self.recovery else {
+            return if is_new { Ok(()) } else { Err(EventError::Known) };
+        };
         let waits = match recovery.step {
             RecoveryStep::Contact { .. } => true,
             // It is there after all: that is quicker than a technician. Once for each contact.
@@ -130,7 +142,7 @@ impl Lifecycle {
         };
         let was_asked = matches!(recovery.step, RecoveryStep::Contact { .. });
         if !waits {
-            return if is_new { Ok(()) } else { Err(Ignored::Known) };
+            return if is_new { Ok(()) } else { Err(EventError::Known) };
         }
         self.outbox.drop_where(|command| *command == Command::LookUpContact);
         if self.reaches_provisioning(rules, now) {
@@ -151,7 +163,8 @@ impl Lifecycle {
         recovery.step =
             RecoveryStep::ReProvisioning { until: saturating_add(now, rules.settings().approval_within) };
         let key = SubjectKey::Fresh { except: self.compromised.clone() };
-        let issue = Issue { generation, key, needed_by: self.in_use.end(), urgent: true };
+        let replaces = self.cert_id.clone();
+        let issue = Issue { generation, key, replaces, needed_by: self.in_use.end(), urgent: true };
         self.outbox.add(self.key(generation, "re-provision"), Command::ReProvision(issue), now);
         self.timeline.note(now, Happening::ReProvisioning);
     }
@@ -162,8 +175,8 @@ impl Lifecycle {
         generation: u64,
         certificate: Issued,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
-        let other = Ignored::OtherGeneration { told: generation, current: self.generation };
+    ) -> Result<(), EventError> {
+        let other = EventError::OtherGeneration { told: generation, current: self.generation };
         let asked = self.recovery.as_ref().and_then(|recovery| recovery.re_provisioning);
         let is_asked = asked.is_some_and(|(asked, _)| asked == generation);
         if !is_asked && self.unanswered != Some(generation) {
@@ -171,13 +184,13 @@ impl Lifecycle {
         }
         let known = self.retiring.iter().map(|one| &one.credential).chain([&self.in_use]);
         if known.map(|one| one.fingerprint).any(|one| one == certificate.credential().fingerprint) {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         if let Some(had) = self.candidates.iter().find(|one| one.generation == generation) {
             return Err(if had.issued == certificate {
-                Ignored::Known
+                EventError::Known
             } else {
-                Ignored::SecondCertificate { generation }
+                EventError::SecondCertificate { generation }
             });
         }
         let key = SubjectKey::Fresh { except: self.compromised.clone() };
@@ -186,7 +199,7 @@ impl Lifecycle {
             if is_asked && self.is_re_provisioning() {
                 self.re_provisioning_failed(rules, now);
             }
-            return Err(Ignored::Refused(why));
+            return Err(EventError::Refused(why));
         }
         self.unanswered.take_if(|one| *one == generation);
         if is_asked {
@@ -212,14 +225,14 @@ impl Lifecycle {
         certificate: Issued,
         origin: Origin,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         let credential = *certificate.credential();
         let successor = self.renewal.as_ref().and_then(Renewal::successor).map(|one| one.issued.credential());
         let known = self.candidates.iter().map(|one| one.issued.credential());
         let known = known.chain(successor).chain([&self.in_use]);
         let known = known.chain(self.retiring.iter().map(|one| &one.credential));
         if known.map(|one| one.fingerprint).any(|one| one == credential.fingerprint) {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         let refusal = if self.compromised.contains(&credential.public_key) {
             Some(Refusal::OtherKey { found: credential.public_key })
@@ -230,7 +243,7 @@ impl Lifecycle {
         };
         if let Some(why) = refusal {
             self.refuse(&credential, why, now);
-            return Err(Ignored::Refused(why));
+            return Err(EventError::Refused(why));
         }
         self.generation = self.generation.saturating_add(1);
         self.brought(rules, self.generation, certificate, origin, now);
@@ -273,13 +286,13 @@ impl Lifecycle {
         rules: &Rules,
         reason: Reason,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         match self.recovery.as_ref().map(|recovery| recovery.step) {
             Some(RecoveryStep::Physical { .. }) => {
                 self.recovery_failed(rules, reason, now);
                 Ok(())
             }
-            _ => Err(Ignored::Known),
+            _ => Err(EventError::Known),
         }
     }
 
@@ -345,7 +358,7 @@ impl Lifecycle {
         }
     }
 
-    pub(super) fn decommissioned(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), Ignored> {
+    pub(super) fn decommissioned(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), EventError> {
         self.closed_at = Some(now);
         self.close_recovery(rules, Outcome::Decommissioned, now, now);
         if let Some(follow_up) = self.follow_up.take() {

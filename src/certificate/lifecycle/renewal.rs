@@ -6,12 +6,12 @@ use super::Lifecycle;
 use super::clock::is_over;
 use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
 use super::credential::{Credential, Csr, Issued, Refusal, SubjectKey};
-use super::event::{Ignored, Outlook};
+use super::event::{EventError, Reachability};
 use super::rules::Rules;
 use super::state::{Candidate, Failure, FollowUp, Origin, Renewal, Step, Successor};
 use super::timeline::Happening;
 use crate::certificate::Stage;
-use crate::certificate::message::{self, Reason, Reported};
+use crate::certificate::message::{self, Desired, Reason, Reported};
 use crate::certificate::validity::Fingerprint;
 use crate::time::saturating_add;
 
@@ -113,6 +113,7 @@ impl Lifecycle {
         let issue = Issue {
             generation: renewal.generation,
             key: renewal.key.clone(),
+            replaces: self.cert_id.clone(),
             needed_by: self.in_use.end(),
             urgent: renewal.urgent,
         };
@@ -179,6 +180,13 @@ impl Lifecycle {
         }
         successor.publishes = successor.publishes.saturating_add(1);
         renewal.attempt_at = now;
+        // The device takes no older generation than the last that it was given.
+        if renewal.generation < self.desired_generation {
+            self.generation = self.generation.saturating_add(1);
+            renewal.generation = self.generation;
+        }
+        let generation = renewal.generation;
+        self.desired_generation = generation;
         let what = match successor.publishes {
             1 => "publish".to_owned(),
             count => format!("publish/{count}"),
@@ -193,21 +201,21 @@ impl Lifecycle {
         generation: u64,
         certificate: Issued,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         let known = |known: Fingerprint| match known == certificate.credential().fingerprint {
-            true => Ignored::Known,
-            false => Ignored::SecondCertificate { generation },
+            true => EventError::Known,
+            false => EventError::SecondCertificate { generation },
         };
         if self.adopted.as_ref().is_some_and(|adopted| adopted.generation == generation) {
             return Err(known(self.in_use.fingerprint));
         }
         let (current, is_needed_at_once) = (self.generation, self.is_needed_at_once());
         let Some(renewal) = self.renewal.as_mut().filter(|renewal| renewal.generation == generation) else {
-            return Err(Ignored::OtherGeneration { told: generation, current });
+            return Err(EventError::OtherGeneration { told: generation, current });
         };
         match &renewal.step {
             Step::Issued(successor) => return Err(known(successor.issued.credential().fingerprint)),
-            Step::Refused { .. } => return Err(Ignored::Known),
+            Step::Refused { .. } => return Err(EventError::Known),
             Step::Held(_) | Step::Issuing => {}
         }
         let credential = *certificate.credential();
@@ -233,7 +241,7 @@ impl Lifecycle {
         if let Refusal::IssuerDue { issuer } = why {
             self.escalate(issuer);
         }
-        Err(Ignored::Refused(why))
+        Err(EventError::Refused(why))
     }
 
     /// Tells of a certificate that is not taken. One for a key in other hands must be of no use to them either.
@@ -256,16 +264,13 @@ impl Lifecycle {
         }
     }
 
-    /// The broker has it, or the device shows that it does: now it is the device's turn.
-    pub(super) fn published(&mut self, rules: &Rules, generation: u64, now: DateTime<Utc>) {
-        let end = self.in_use.end();
+    /// The broker has it, or the device shows that it does: now it is the device's turn. The message is retained, so a device
+    /// that is offline gets it when it is back, and nothing is published again.
+    pub(super) fn published(&mut self, generation: u64, now: DateTime<Utc>) {
         let Some(renewal) = self.renewal.as_mut().filter(|one| one.generation == generation) else { return };
         let Some(successor) = renewal.successor_mut() else { return };
         if successor.published_at.replace(now).is_none() {
             self.timeline.note(now, Happening::Published);
-        }
-        if successor.again_at.is_none() {
-            successor.again_at = Some(rules.again(rules.settings().longest_retry, now, end));
         }
     }
 
@@ -274,28 +279,37 @@ impl Lifecycle {
         rules: &Rules,
         reported: Reported,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         let (told, current) = (reported.generation, self.generation);
+        if let message::Outcome::Refused { reason } | message::Outcome::TestFailed { reason } =
+            &reported.outcome
+            && let Some(adopted) = &self.adopted
+            && self.renewal.is_none()
+            && adopted.generation == told
+            && adopted.issued.as_ref().is_none_or(|one| reported.is_of(&Desired::new(told, one.pem())))
+        {
+            return self.failed_after_confirmation(reason.clone(), now);
+        }
         let Some(renewal) = self.renewal.as_ref().filter(|renewal| renewal.generation == told) else {
-            return Err(Ignored::OtherGeneration { told, current });
+            return Err(EventError::OtherGeneration { told, current });
         };
         match renewal.successor() {
             Some(successor) if successor.is_meant_by(told, &reported) => {}
-            _ => return Err(Ignored::UnknownCertificate),
+            _ => return Err(EventError::UnknownCertificate),
         }
         let is_failure = matches!(
             reported.outcome,
             message::Outcome::Refused { .. } | message::Outcome::TestFailed { .. }
         );
         if is_failure && self.is_to_try_again() {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         // Whoever speaks of it has received it: the broker's word for it is needed no more.
         self.outbox.drop_where(|command| matches!(command, Command::Publish(_)));
-        self.published(rules, told, now);
+        self.published(told, now);
         let Some(successor) = self.renewal.as_mut().and_then(Renewal::successor_mut) else { return Ok(()) };
         let first = |seen: &mut Option<DateTime<Utc>>| match seen {
-            Some(_) => Err(Ignored::Known),
+            Some(_) => Err(EventError::Known),
             None => {
                 *seen = Some(now);
                 Ok(())
@@ -330,27 +344,43 @@ impl Lifecycle {
         fingerprint: Fingerprint,
         failed: Option<Reason>,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
+        if let (Some(reason), Some(_)) = (&failed, &self.adopted)
+            && fingerprint == self.in_use.fingerprint
+        {
+            return self.failed_after_confirmation(reason.clone(), now);
+        }
         let Some(successor) = self
             .renewal
             .as_mut()
             .and_then(Renewal::successor_mut)
             .filter(|one| one.issued.credential().fingerprint == fingerprint)
         else {
-            return Err(Ignored::UnknownCertificate);
+            return Err(EventError::UnknownCertificate);
         };
         if let Some(reason) = failed {
             if self.is_to_try_again() {
-                return Err(Ignored::Known);
+                return Err(EventError::Known);
             }
             return self.device_failed(rules, reason, now);
         }
         if successor.tested_at.is_some() {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         successor.tested_at = Some(now);
         successor.confirm_by = Some(saturating_add(now, rules.settings().confirm_within));
         self.timeline.note(now, Happening::TestPassed);
+        Ok(())
+    }
+
+    /// The certificate in use was confirmed, and its test failed after all: the device may need the old one again.
+    fn failed_after_confirmation(&mut self, reason: Reason, now: DateTime<Utc>) -> Result<(), EventError> {
+        let Some(adopted) = self.adopted.as_mut().filter(|one| one.failed_at.is_none()) else {
+            return Err(EventError::Known);
+        };
+        adopted.failed_at = Some(now);
+        self.timeline.note(now, Happening::DeviceFailed(reason.clone()));
+        self.alert(AlertKind::FailedAfterConfirmation { reason });
         Ok(())
     }
 
@@ -366,13 +396,13 @@ impl Lifecycle {
     }
 
     /// The device could not take it, or its test failed: the same certificate is published again, later each time.
-    fn device_failed(&mut self, rules: &Rules, reason: Reason, now: DateTime<Utc>) -> Result<(), Ignored> {
+    fn device_failed(&mut self, rules: &Rules, reason: Reason, now: DateTime<Utc>) -> Result<(), EventError> {
         let end = self.in_use.end();
         let Some(renewal) = &mut self.renewal else { return Ok(()) };
         let wait = rules.wait(renewal.failures.saturating_add(1));
         let Some(successor) = renewal.successor_mut() else { return Ok(()) };
         if successor.failed {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         successor.failed = true;
         successor.again_at = Some(rules.again(wait, now, end));
@@ -382,19 +412,19 @@ impl Lifecycle {
         Ok(())
     }
 
-    pub(super) fn key_offered(&mut self, csr: Csr) -> Result<(), Ignored> {
+    pub(super) fn key_offered(&mut self, csr: Csr) -> Result<(), EventError> {
         let public_key = csr.public_key();
         if self.compromised.contains(&public_key) {
-            return Err(Ignored::Refused(Refusal::OtherKey { found: public_key }));
+            return Err(EventError::Refused(Refusal::OtherKey { found: public_key }));
         }
         if self.offered.as_ref() == Some(&csr) {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         self.offered = Some(csr);
         Ok(())
     }
 
-    pub(super) fn issuer_replaced(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), Ignored> {
+    pub(super) fn issuer_replaced(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), EventError> {
         self.escalated = None;
         // What is not due yet goes by it when it is.
         let issuer = self.in_use.issuer.map(|issuer| issuer.fingerprint);
@@ -409,7 +439,7 @@ impl Lifecycle {
                 self.begin(rules, after, now);
             }
             _ if is_new => {}
-            _ => return Err(Ignored::Known),
+            _ => return Err(EventError::Known),
         }
         Ok(())
     }
@@ -444,18 +474,22 @@ impl Lifecycle {
     }
 
     fn visit_kind(&self) -> VisitKind {
-        match self.outlook {
-            Outlook::Offline { back_at } => {
+        match self.reachability {
+            Reachability::Offline { back_at } => {
                 let in_time = back_at.is_some_and(|back| self.in_use.end().is_none_or(|end| back <= end));
                 if in_time { VisitKind::MaintenanceWindow } else { VisitKind::Technician }
             }
-            Outlook::Unknown | Outlook::Online => VisitKind::MaintenanceWindow,
+            Reachability::Unknown | Reachability::Online => VisitKind::MaintenanceWindow,
         }
     }
 
-    pub(super) fn outlook_changed(&mut self, outlook: Outlook, now: DateTime<Utc>) -> Result<(), Ignored> {
-        if std::mem::replace(&mut self.outlook, outlook) == outlook {
-            return Err(Ignored::Known);
+    pub(super) fn reachability_changed(
+        &mut self,
+        reachability: Reachability,
+        now: DateTime<Utc>,
+    ) -> Result<(), EventError> {
+        if std::mem::replace(&mut self.reachability, reachability) == reachability {
+            return Err(EventError::Known);
         }
         let kind = self.visit_kind();
         if let Some(changed) = self.follow_up.take_if(|follow_up| follow_up.kind != kind) {

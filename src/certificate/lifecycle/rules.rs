@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::certificate::policy::text;
-use crate::certificate::{Policy, PolicyError, Terms};
+use crate::certificate::{CertificateProfile, Policy, PolicyError};
 use crate::time::{format_duration, saturating_add};
 
 /// No retry is worth less than this.
@@ -23,10 +23,14 @@ pub struct Settings {
     /// differ. By more, it is suspect.
     #[serde(with = "text")]
     pub clock_tolerance: TimeDelta,
+    /// How exactly the broker's log dates a connection. Where two certificates connect within less than this, nobody knows
+    /// which came first: that confirms nothing.
+    #[serde(with = "text")]
+    pub log_resolution: TimeDelta,
     /// How long the first retry waits; each that follows waits twice as long.
     #[serde(with = "text")]
     pub first_retry: TimeDelta,
-    /// No retry waits longer than this. A certificate that the device says nothing of is published again as often.
+    /// No retry waits longer than this. An old certificate that is not retired so long after its overlap is an alert.
     #[serde(with = "text")]
     pub longest_retry: TimeDelta,
     /// No retry of a renewal waits longer than this part of the life that remains: its n-th.
@@ -59,13 +63,14 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The default policy; clocks may differ by 30 seconds; retries from a minute to a day, at most a tenth of what remains; an hour for an answer;
+    /// The default policy; clocks may differ by 30 seconds; a log of whole seconds; retries from a minute to a day, at most a tenth of what remains; an hour for an answer;
     /// three failures; a day to confirm. For the recovery what the runbook `certificate-expiry` has: contact within
     /// 24 hours, 4 hours for an approval, 5 minutes to be back, 7 days for a visit. An hour after a compromise.
     fn default() -> Self {
         Self {
             policy: Policy::default(),
             clock_tolerance: TimeDelta::seconds(30),
+            log_resolution: TimeDelta::seconds(1),
             first_retry: TimeDelta::minutes(1),
             longest_retry: TimeDelta::days(1),
             retry_share: 10,
@@ -103,9 +108,9 @@ impl Default for Rules {
 }
 
 impl TryFrom<Settings> for Rules {
-    type Error = RulesError;
+    type Error = SettingsError;
 
-    fn try_from(settings: Settings) -> Result<Self, RulesError> {
+    fn try_from(settings: Settings) -> Result<Self, SettingsError> {
         Self::new(settings)
     }
 }
@@ -120,8 +125,8 @@ impl Rules {
     /// Rules of these settings.
     ///
     /// # Errors
-    /// [`RulesError`], the first that is found, with the names of the fields.
-    pub fn new(settings: Settings) -> Result<Self, RulesError> {
+    /// [`SettingsError`], the first that is found, with the names of the fields.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         settings.policy.validate()?;
         for (field, given) in [
             ("first_retry", settings.first_retry),
@@ -135,21 +140,25 @@ impl Rules {
             ("rescue_after", settings.rescue_after),
         ] {
             if given < SHORTEST {
-                return Err(RulesError::TooShort { field, given });
+                return Err(SettingsError::TooShort { field, given });
             }
         }
-        if settings.clock_tolerance < TimeDelta::zero() {
-            return Err(RulesError::Negative { field: "clock_tolerance", given: settings.clock_tolerance });
+        for (field, given) in
+            [("clock_tolerance", settings.clock_tolerance), ("log_resolution", settings.log_resolution)]
+        {
+            if given < TimeDelta::zero() {
+                return Err(SettingsError::Negative { field, given });
+            }
         }
         if settings.first_retry > settings.longest_retry {
             let (first, longest) = (settings.first_retry, settings.longest_retry);
-            return Err(RulesError::Retries { first, longest });
+            return Err(SettingsError::Retries { first, longest });
         }
         if settings.retry_share < 2 {
-            return Err(RulesError::Share { given: settings.retry_share });
+            return Err(SettingsError::Share { given: settings.retry_share });
         }
         if settings.failures == 0 {
-            return Err(RulesError::NoFailures);
+            return Err(SettingsError::NoFailures);
         }
         Ok(Self(settings))
     }
@@ -157,8 +166,8 @@ impl Rules {
     /// The same, where its policy can be met by certificates on these terms too.
     ///
     /// # Errors
-    /// [`RulesError::Policy`].
-    pub fn checked_for(self, terms: &Terms) -> Result<Self, RulesError> {
+    /// [`SettingsError::Policy`].
+    pub fn checked_for(self, terms: &CertificateProfile) -> Result<Self, SettingsError> {
         self.0.policy.validate_for(terms)?;
         Ok(self)
     }
@@ -204,17 +213,15 @@ impl Rules {
     /// How long before its end a certificate of that life is followed up.
     pub(super) fn follow_up(&self, life: Option<TimeDelta>) -> TimeDelta {
         let fixed = self.0.policy.follow_up;
-        match (life, i32::try_from(self.0.policy.follow_up_share)) {
-            (Some(life), Ok(share)) if share > 0 => fixed.min(life / share),
-            _ => fixed,
-        }
+        life.and_then(|life| self.0.policy.follow_up_share.of_length(life))
+            .map_or(fixed, |part| fixed.min(part))
     }
 }
 
 /// Why settings make no rules.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum RulesError {
+pub enum SettingsError {
     /// The policy cannot be kept to.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -260,6 +267,7 @@ pub enum RulesError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::Share;
 
     #[test]
     fn the_faults_of_settings_are_named() {
@@ -294,10 +302,18 @@ mod tests {
             Settings { first_retry: SHORTEST, longest_retry: SHORTEST, retry_share: 2, failures: 1, ..good };
         assert!(Rules::new(short).is_ok());
         assert!(Rules::new(Settings { clock_tolerance: zero, ..good }).is_ok());
-        let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
+        let fixed = Policy {
+            awareness_share: Share::NONE,
+            renewal_share: Share::NONE,
+            follow_up_share: Share::NONE,
+            ..Policy::default()
+        };
         let rules = Rules::new(Settings { policy: fixed, ..good }).unwrap();
-        assert!(rules.checked_for(&Terms::new(TimeDelta::days(365))).is_ok());
-        assert!(matches!(rules.checked_for(&Terms::new(TimeDelta::days(80))), Err(RulesError::Policy(_))));
+        assert!(rules.checked_for(&CertificateProfile::new(TimeDelta::days(365))).is_ok());
+        assert!(matches!(
+            rules.checked_for(&CertificateProfile::new(TimeDelta::days(80))),
+            Err(SettingsError::Policy(_))
+        ));
     }
 
     #[test]
@@ -340,7 +356,12 @@ mod tests {
         for (life, before) in [(None, 30), (Some(day(360)), 30), (Some(day(180)), 30), (Some(day(60)), 10)] {
             assert_eq!(rules.follow_up(life), day(before));
         }
-        let policy = Policy { follow_up_share: 0, renewal_share: 0, awareness_share: 0, ..Policy::default() };
+        let policy = Policy {
+            follow_up_share: Share::NONE,
+            renewal_share: Share::NONE,
+            awareness_share: Share::NONE,
+            ..Policy::default()
+        };
         let rules = Rules::new(Settings { policy, ..Settings::default() }).unwrap();
         assert_eq!(rules.follow_up(Some(day(6))), day(30));
     }

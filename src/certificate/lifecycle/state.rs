@@ -1,12 +1,14 @@
 //! What a lifecycle remembers, as plain values.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::command::{CommandKey, VisitKind};
+use super::command::{Command, CommandKey, VisitKind};
 use super::credential::{Credential, Issued, Issuer, Refusal, SubjectKey};
 use super::post_mortem::Cause;
+use super::rules::Rules;
 use crate::certificate::message::{Desired, Reason, Reported, TopicError, desired_topic};
+use crate::certificate::validity::{CertId, Fingerprint};
 
 /// The version of the saved form.
 const VERSION: u32 = 1;
@@ -171,10 +173,24 @@ pub(super) struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Retiring {
     pub(super) credential: Credential,
+    #[serde(default)]
+    pub(super) cert_id: Option<CertId>,
     pub(super) retire_at: DateTime<Utc>,
     pub(super) compromised: bool,
-    /// The command is given: it cannot be taken back.
+    /// The command to retire it is open, or was.
     pub(super) ordered: bool,
+    /// Someone was alerted that it is not retired though its overlap is long over.
+    #[serde(default)]
+    pub(super) alerted: bool,
+}
+
+/// A certificate that was retired: no broker may accept it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Retired {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) at: DateTime<Utc>,
+    /// The date of the latest connection with it that someone was alerted of.
+    pub(super) alerted_at: Option<DateTime<Utc>>,
 }
 
 /// The latest change that was seen on a connection.
@@ -185,6 +201,9 @@ pub(super) struct Adopted {
     pub(super) reported_at: Option<DateTime<Utc>>,
     pub(super) confirmed_at: DateTime<Utc>,
     pub(super) publishes: u32,
+    /// When its test failed after all. Until a later connection shows that it works nothing is retired.
+    #[serde(default)]
+    pub(super) failed_at: Option<DateTime<Utc>>,
     /// Kept for as long as the device may go back, and need it again.
     pub(super) issued: Option<Issued>,
 }
@@ -237,6 +256,28 @@ pub(super) enum RecoveryStep {
 }
 
 impl RecoveryStep {
+    /// How long it may take.
+    pub(super) const fn longest(self, rules: &Rules) -> TimeDelta {
+        let settings = rules.settings();
+        match self {
+            Self::Contact { .. } => settings.answer_within,
+            Self::ReProvisioning { .. } => settings.approval_within,
+            Self::Physical { .. } => settings.visit_within,
+            Self::Verifying { .. } => settings.reconnect_within,
+            Self::Failed { .. } => settings.longest_retry,
+        }
+    }
+
+    /// True if it begins when that command is handed out.
+    pub(super) const fn is_begun_by(self, command: &Command) -> bool {
+        matches!(
+            (self, command),
+            (Self::Contact { .. }, Command::LookUpContact)
+                | (Self::ReProvisioning { .. }, Command::ReProvision(_))
+                | (Self::Physical { .. }, Command::LoadEmergencyCertificate(_))
+        )
+    }
+
     pub(super) const fn until(self) -> DateTime<Utc> {
         match self {
             Self::Contact { until }

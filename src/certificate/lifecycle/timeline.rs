@@ -69,6 +69,8 @@ pub enum Happening {
     RolledBack(Fingerprint),
     /// A certificate was due to be retired.
     Retired(Fingerprint),
+    /// A connection was accepted with a certificate that is retired.
+    RetiredInUse(Fingerprint),
     /// Its key was found in other hands.
     KeyCompromised(Fingerprint),
     /// The certificate in use ended.

@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Facts, Policy, effective_end, nanoseconds};
+use super::{Facts, Policy, Share, effective_end, nanoseconds};
 
 const SECOND: i128 = 1_000_000_000;
 
@@ -40,9 +40,8 @@ impl Policy {
         let life = effective_end(facts.not_after, None)
             .map(|end| nanoseconds(end.signed_duration_since(facts.not_before)));
         // Below a bound is at most a nanosecond less than it; a share of an odd life is rounded up first.
-        let first_below = |fixed: TimeDelta, share: u32| {
-            let share = i128::from(share);
-            let scaled = life.filter(|_| share != 0).map(|life| -(-life).div_euclid(share));
+        let first_below = |fixed: TimeDelta, share: Share| {
+            let scaled = life.filter(|_| !share.is_none()).map(|life| share.of_rounded_up(life));
             let bound = scaled.map_or(nanoseconds(fixed), |scaled| scaled.min(nanoseconds(fixed)));
             before(end, bound - 1)
         };
@@ -66,6 +65,7 @@ fn before(end: DateTime<Utc>, nanos: i128) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
     use crate::certificate::Stage;
@@ -100,14 +100,16 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
+
         #[test]
         fn the_stage_stays_until_the_next_change_and_changes_at_it(
             life in 0i64..20_000, odd in 0i64..7, issuer in prop::option::of(0i64..20_000), now in -100i64..21_000,
             (confirmed, never) in any::<(bool, bool)>(), bounds in prop::array::uniform3(0i64..3_000),
-            shares in prop::array::uniform3(0u32..9), between in prop::collection::vec(0.0f64..1.0, 8),
+            shares in prop::array::uniform3((0u32..9, 8u32..13)), between in prop::collection::vec(0.0f64..1.0, 8),
         ) {
             let [awareness, renewal, follow_up] = bounds.map(TimeDelta::hours);
-            let [awareness_share, renewal_share, follow_up_share] = shares;
+            let [awareness_share, renewal_share, follow_up_share] = shares.map(|(part, parts)| Share::new(part, parts).unwrap());
             let policy = Policy {
                 awareness, renewal, follow_up, awareness_share, renewal_share, follow_up_share, ..Policy::default()
             };

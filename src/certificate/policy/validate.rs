@@ -1,13 +1,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use thiserror::Error;
 
-use super::{Policy, effective_end, nanoseconds};
+use super::{Policy, Share, effective_end, nanoseconds};
 use crate::time::format_duration;
 
 /// What a policy is to serve: certificates of one kind, and what there is to recover by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Terms {
+pub struct CertificateProfile {
     /// For how long a certificate is issued.
     pub lifetime: TimeDelta,
     /// How long a renewal may take from its issue to its confirmation, such as the longest time between two contacts
@@ -21,7 +21,7 @@ pub struct Terms {
     pub emergency_not_after: Option<DateTime<Utc>>,
 }
 
-impl Terms {
+impl CertificateProfile {
     /// Certificates of that lifetime; nothing else is known.
     #[must_use]
     pub const fn new(lifetime: TimeDelta) -> Self {
@@ -95,7 +95,7 @@ impl Policy {
             ("follow_up_share", self.follow_up_share, "renewal_share", self.renewal_share),
         ] {
             // Without a share the fixed time stands however short the life is, after every share.
-            if bound != 0 && given <= bound {
+            if !bound.is_none() && (given.is_none() || given >= bound) {
                 return Err(PolicyError::SharesOutOfOrder { later, given, earlier, bound });
             }
         }
@@ -109,7 +109,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`PolicyError`], the first that is found.
-    pub fn validate_for(&self, terms: &Terms) -> Result<(), PolicyError> {
+    pub fn validate_for(&self, terms: &CertificateProfile) -> Result<(), PolicyError> {
         self.validate()?;
         if terms.lifetime <= TimeDelta::zero() {
             return Err(PolicyError::NotPositive { field: "lifetime", given: terms.lifetime });
@@ -118,9 +118,9 @@ impl Policy {
             return Err(PolicyError::Negative { field: "renewal_takes", given: terms.renewal_takes });
         }
         let life = nanoseconds(terms.lifetime);
-        let bound = |fixed: TimeDelta, share: u32| match share {
-            0 => nanoseconds(fixed),
-            share => nanoseconds(fixed).min(life / i128::from(share)),
+        let bound = |fixed: TimeDelta, share: Share| match share {
+            Share::NONE => nanoseconds(fixed),
+            share => nanoseconds(fixed).min(life * share.numerator() / share.denominator()),
         };
         for (field, fixed, share) in [
             ("awareness", self.awareness, self.awareness_share),
@@ -197,16 +197,18 @@ pub enum PolicyError {
         bound: TimeDelta,
     },
     /// Of a short life, a stage would begin before the one that precedes it.
-    #[error("`{later}` ({given}) is not above `{earlier}` ({bound}), and its stage comes after: raise it")]
+    #[error(
+        "`{later}` ({given}) is not a share below `{earlier}` ({bound}), and its stage comes after: lower it"
+    )]
     SharesOutOfOrder {
         /// The field of the later stage.
         later: &'static str,
         /// What it is set to.
-        given: u32,
+        given: Share,
         /// The field of the stage before.
         earlier: &'static str,
         /// What that is set to.
-        bound: u32,
+        bound: Share,
     },
     /// More overlap than what remains when renewal begins.
     #[error(
@@ -221,7 +223,7 @@ pub enum PolicyError {
     },
     /// A stage would begin at the issue: a fresh certificate would be due already.
     #[error(
-        "`{field}` ({}) is not below the `lifetime` ({}): lower it, or set `{field}_share` to 2 or more",
+        "`{field}` ({}) is not below the `lifetime` ({}): lower it, or set `{field}_share` below 1",
         format_duration(*given), format_duration(*lifetime)
     )]
     Threshold {
@@ -277,8 +279,13 @@ mod tests {
             Policy { follow_up: day(60) - nano, ..good },
             Policy { overlap: day(60), ..good },
             Policy { overlap: day(0), ..good },
-            Policy { awareness_share: 0, ..good },
-            Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..good },
+            Policy { awareness_share: Share::NONE, ..good },
+            Policy {
+                awareness_share: Share::NONE,
+                renewal_share: Share::NONE,
+                follow_up_share: Share::NONE,
+                ..good
+            },
         ];
         for policy in fine {
             assert_eq!(policy.validate(), Ok(()), "{policy:?}");
@@ -289,41 +296,67 @@ mod tests {
             (Policy { overlap: -nano, ..good }, "`overlap` is -1ns"),
             (Policy { renewal: day(90), ..good }, "`renewal` (90d) is not below `awareness` (90d)"),
             (Policy { follow_up: day(60), ..good }, "`follow_up` (60d) is not below `renewal` (60d)"),
-            (Policy { renewal_share: 2, ..good }, "`renewal_share` (2) is not above `awareness_share` (2)"),
-            (Policy { follow_up_share: 0, ..good }, "`follow_up_share` (0) is not above `renewal_share` (3)"),
+            (
+                Policy { renewal_share: Share::HALF, ..good },
+                "`renewal_share` (1/2) is not a share below `awareness_share` (1/2)",
+            ),
+            (
+                Policy { follow_up_share: Share::NONE, ..good },
+                "`follow_up_share` (0) is not a share below `renewal_share` (1/3)",
+            ),
             (Policy { overlap: day(60) + nano, ..good }, "`overlap` (60d1ns) is longer than what remains"),
         ] {
             let error = policy.validate().unwrap_err().to_string();
             assert!(error.starts_with(named), "{error}");
-            assert_eq!(policy.validate_for(&Terms::new(day(365))).unwrap_err().to_string(), error);
+            assert_eq!(
+                policy.validate_for(&CertificateProfile::new(day(365))).unwrap_err().to_string(),
+                error
+            );
         }
     }
 
     #[test]
     fn a_fixed_threshold_must_be_below_the_lifetime() {
-        let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
+        let fixed = Policy {
+            awareness_share: Share::NONE,
+            renewal_share: Share::NONE,
+            follow_up_share: Share::NONE,
+            ..Policy::default()
+        };
         let nano = TimeDelta::nanoseconds(1);
-        assert_eq!(fixed.validate_for(&Terms::new(day(90) + nano)), Ok(()));
-        let error = fixed.validate_for(&Terms::new(day(90))).unwrap_err().to_string();
+        assert_eq!(fixed.validate_for(&CertificateProfile::new(day(90) + nano)), Ok(()));
+        let error = fixed.validate_for(&CertificateProfile::new(day(90))).unwrap_err().to_string();
         assert!(error.starts_with("`awareness` (90d) is not below the `lifetime` (90d)"), "{error}");
         for hours in [1, 24, 9_000] {
-            assert_eq!(Policy::default().validate_for(&Terms::new(TimeDelta::hours(hours))), Ok(()));
+            assert_eq!(
+                Policy::default().validate_for(&CertificateProfile::new(TimeDelta::hours(hours))),
+                Ok(())
+            );
         }
-        let whole = Policy { awareness_share: 1, ..Policy::default() };
-        assert!(whole.validate_for(&Terms::new(day(10))).is_err(), "a share of 1 is the whole life");
-        assert!(fixed.validate_for(&Terms::new(day(0))).unwrap_err().to_string().contains("`lifetime`"));
+        let whole = Policy { awareness_share: Share::new(1, 1).unwrap(), ..Policy::default() };
+        assert!(
+            whole.validate_for(&CertificateProfile::new(day(10))).is_err(),
+            "a share of 1 is the whole life"
+        );
+        assert!(
+            fixed
+                .validate_for(&CertificateProfile::new(day(0)))
+                .unwrap_err()
+                .to_string()
+                .contains("`lifetime`")
+        );
     }
 
     #[test]
     fn a_renewal_must_fit_before_the_follow_up() {
         let policy = Policy::default();
         for (lifetime, window) in [(day(360), day(30)), (day(36), day(6))] {
-            let terms = Terms::new(lifetime).with_renewal_takes(window);
+            let terms = CertificateProfile::new(lifetime).with_renewal_takes(window);
             assert_eq!(policy.validate_for(&terms), Ok(()));
             let longer = terms.with_renewal_takes(window + TimeDelta::nanoseconds(1));
             assert!(matches!(policy.validate_for(&longer), Err(PolicyError::Window { .. })));
         }
-        let negative = Terms::new(day(36)).with_renewal_takes(day(-1));
+        let negative = CertificateProfile::new(day(36)).with_renewal_takes(day(-1));
         assert!(matches!(policy.validate_for(&negative), Err(PolicyError::Negative { .. })));
     }
 
@@ -331,7 +364,7 @@ mod tests {
     fn what_a_device_recovers_by_outlives_what_it_replaces() {
         let at = |days| DateTime::UNIX_EPOCH + day(days);
         let never = "9999-12-31T23:59:59Z".parse().unwrap();
-        let terms = Terms::new(day(365));
+        let terms = CertificateProfile::new(day(365));
         for (recovery, operational, fine) in [
             (at(101), at(100), true),
             (at(100), at(100), false),
@@ -369,5 +402,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Policy>("{}").unwrap(), Policy::default());
         assert!(serde_json::from_str::<Policy>(r#"{ "renewl": "45d" }"#).is_err());
         assert!(serde_json::from_str::<Policy>(r#"{ "renewal": "45" }"#).is_err());
+        let policy: Policy =
+            serde_json::from_str(r#"{ "awareness_share": "3/4", "renewal_share": "2/3" }"#).unwrap();
+        assert_eq!(policy.validate(), Ok(()));
+        assert_eq!(policy.renewal_share, Share::new(2, 3).unwrap());
     }
 }

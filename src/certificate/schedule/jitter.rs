@@ -3,36 +3,39 @@ use std::hash::Hasher as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use siphasher::sip::SipHasher24;
 
+use crate::subject::DeviceId;
+
 const SECOND: i128 = 1_000_000_000;
 
 /// How far into `spread` a renewal is put, from zero up to but not including `spread`: always the same for the same
 /// device and generation, on every platform and after every restart, and evenly spread over a fleet.
 ///
-/// It is ⌊h · spread / 2⁶⁴⌋ in nanoseconds, where h is the SipHash-2-4 under the key of sixteen zero bytes of twelve
-/// bytes: the device in eight and the generation in four, both little-endian. No secret is in it: it spreads load,
-/// and hides nothing. Zero where `spread` is not above zero.
+/// It is ⌊h · spread / 2⁶⁴⌋ in nanoseconds, where h is the SipHash-2-4, under the key of sixteen zero bytes, of the bytes
+/// of the device's id and the generation in four bytes, little-endian. No secret is in it: it spreads load, and hides
+/// nothing. Zero where `spread` is not above zero.
 ///
 /// ```
 /// use chrono::TimeDelta;
 /// use iot_runbook::certificate::schedule::jitter;
 ///
 /// let day = TimeDelta::days(1);
-/// assert_eq!(jitter(7, 1, day), jitter(7, 1, day));
-/// assert_ne!(jitter(7, 1, day), jitter(7, 2, day));
-/// assert!(jitter(7, 1, day) < day);
+/// let pump = "pump-7".into();
+/// assert_eq!(jitter(&pump, 1, day), jitter(&pump, 1, day));
+/// assert_ne!(jitter(&pump, 1, day), jitter(&pump, 2, day));
+/// assert!(jitter(&pump, 1, day) < day);
 /// ```
 #[must_use]
-pub fn jitter(device: u64, generation: u32, spread: TimeDelta) -> TimeDelta {
+pub fn jitter(device: &DeviceId, generation: u32, spread: TimeDelta) -> TimeDelta {
     length(jitter_nanos(device, generation, nanos_of(spread)))
 }
 
 /// The same in nanoseconds.
-pub(super) fn jitter_nanos(device: u64, generation: u32, spread: i128) -> i128 {
+pub(super) fn jitter_nanos(device: &DeviceId, generation: u32, spread: i128) -> i128 {
     if spread <= 0 {
         return 0;
     }
     let mut hasher = SipHasher24::new();
-    hasher.write(&device.to_le_bytes());
+    hasher.write(device.as_str().as_bytes());
     hasher.write(&generation.to_le_bytes());
     let hash = i128::from(hasher.finish());
     // In two halves: a length of time may take 84 bits, and the product would take 148.
@@ -78,32 +81,32 @@ mod tests {
         // Of an implementation apart, from the paper on SipHash.
         let whole = TimeDelta::nanoseconds(i64::MAX);
         for (device, generation, expected) in [
-            (0, 0, 4_607_083_944_947_525_752),
-            (1, 0, 4_109_473_482_859_559_808),
-            (1, 1, 654_432_554_597_351_088),
-            (u64::MAX, u32::MAX, 2_492_821_124_647_809_598),
+            ("", 0, 4_466_074_570_466_904_907),
+            ("pump-7", 1, 8_468_368_612_391_803_195),
+            ("pump-7", 2, 2_958_081_997_047_257_121),
+            ("Presse-Süd/1", u32::MAX, 9_117_409_300_042_277_997),
         ] {
-            assert_eq!(jitter(device, generation, whole).num_nanoseconds(), Some(expected));
+            assert_eq!(jitter(&device.into(), generation, whole).num_nanoseconds(), Some(expected));
         }
     }
 
     #[test]
     fn it_stays_below_any_spread() {
         for nanos in [1, 2, 999, i128::from(u64::MAX), nanos_of(TimeDelta::MAX)] {
-            for device in [0, 1, 7, u64::MAX] {
-                let told = jitter_nanos(device, 3, nanos);
+            for device in ["", "a", "pump-7"] {
+                let told = jitter_nanos(&device.into(), 3, nanos);
                 assert!((0..nanos).contains(&told), "{told} of {nanos}");
             }
         }
-        assert_eq!(jitter(1, 1, TimeDelta::zero()), TimeDelta::zero());
-        assert_eq!(jitter(1, 1, TimeDelta::MIN), TimeDelta::zero());
+        assert_eq!(jitter(&"a".into(), 1, TimeDelta::zero()), TimeDelta::zero());
+        assert_eq!(jitter(&"a".into(), 1, TimeDelta::MIN), TimeDelta::zero());
     }
 
     #[test]
     fn a_tenth_of_a_fleet_is_in_each_tenth_of_the_spread() {
         let mut tenths = [0; 10];
         for device in 0..10_000 {
-            let tenth = jitter(device, 1, TimeDelta::hours(10)).num_hours();
+            let tenth = jitter(&format!("pump-{device}").into(), 1, TimeDelta::hours(10)).num_hours();
             tenths[usize::try_from(tenth).unwrap()] += 1;
         }
         assert!(tenths.iter().all(|count| (900..1_100).contains(count)), "{tenths:?}");

@@ -2,13 +2,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::window::Window;
+use crate::subject::DeviceId;
 
 /// A renewal that waits to be started. There is one for each device and generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pending {
-    /// The platform's number of the device.
-    pub device: u64,
+    /// The device, by the id that the platform uses.
+    pub device: DeviceId,
     /// Which certificate of the device is to be replaced.
     pub generation: u32,
     /// When its renewal became due, or will.
@@ -24,8 +25,8 @@ pub struct Pending {
 impl Pending {
     /// Of a certificate that comes due and ends then; no window of the CA is known, and its key is safe.
     #[must_use]
-    pub const fn new(device: u64, generation: u32, due: DateTime<Utc>, end: DateTime<Utc>) -> Self {
-        Self { device, generation, due, end, window: None, compromised: false }
+    pub fn new(device: impl Into<DeviceId>, generation: u32, due: DateTime<Utc>, end: DateTime<Utc>) -> Self {
+        Self { device: device.into(), generation, due, end, window: None, compromised: false }
     }
 
     /// The same with a window that the CA suggests.

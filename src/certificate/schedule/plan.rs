@@ -7,6 +7,8 @@ use super::jitter::{moment, nanos_at, nanos_of};
 use super::maintenance::Maintenance;
 use super::pending::Pending;
 use super::queue::Queue;
+use crate::subject::DeviceId;
+use crate::time::saturating_add;
 
 /// How renewals are spread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +51,11 @@ pub struct Plan {
 }
 
 /// The start of a renewal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Start {
-    /// The device.
-    pub device: u64,
+    /// The device, by the id that the platform uses.
+    pub device: DeviceId,
     /// Which certificate of the device is replaced.
     pub generation: u32,
     /// When to start.
@@ -151,11 +153,11 @@ impl Scheduler {
         let mut starts = Vec::with_capacity(queue.len());
         let mut unplaced = Vec::new();
         queue.walk(level, &self.settings.maintenance, |waiting, at| {
-            let pending = waiting.pending;
+            let pending = &waiting.pending;
             match at {
-                None => unplaced.push(pending),
+                None => unplaced.push(pending.clone()),
                 Some(at) => starts.push(Start {
-                    device: pending.device,
+                    device: pending.device.clone(),
                     generation: pending.generation,
                     at: moment(at),
                     end: pending.end,
@@ -201,6 +203,26 @@ impl Scheduler {
             in_time,
             cleared_in_time: self.needed(&queue, level, rate, first),
         }
+    }
+
+    /// Whether all of these certificates are replaced in time where the CA revokes them `within` so long from `now`, a day for
+    /// a key in other hands (CA/Browser Forum's baseline requirements, section 4.9.1.1): a drill for the day on which
+    /// that happens. All are due at once; jitter and the windows of the CA are given up, and maintenance is kept.
+    #[must_use]
+    pub fn forecast_revocation(
+        &self,
+        pending: impl IntoIterator<Item = Pending>,
+        within: TimeDelta,
+        bucket: &TokenBucket,
+        now: DateTime<Utc>,
+    ) -> Forecast {
+        let revoked_at = saturating_add(now, within);
+        let revoked = |one: Pending| {
+            let end = one.end.min(revoked_at);
+            Pending { due: now, end, window: None, ..one }
+        };
+        let scheduler = Self { settings: Settings { spread: TimeDelta::zero(), ..self.settings.clone() } };
+        scheduler.forecast(pending.into_iter().map(revoked), bucket, now)
     }
 
     fn outcome(&self, queue: &Queue, level: Level) -> Outcome {

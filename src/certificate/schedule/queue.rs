@@ -12,9 +12,10 @@ use super::bucket::Level;
 use super::jitter::{jitter_nanos, nanos_at};
 use super::maintenance::Maintenance;
 use super::pending::Pending;
+use crate::subject::DeviceId;
 
 /// Times in nanoseconds since 1970.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) pending: Pending,
     release: i128,
@@ -44,11 +45,16 @@ impl Queue {
             pending.into_iter().map(|pending| Waiting::of(pending, spread, lead, now)).collect();
         let count = waiting.len();
         // Of two the more urgent stays; the rest of the key makes it the same in whatever order they come.
-        let key = |one: &Waiting| (one.pending.device, one.pending.generation);
-        waiting.sort_unstable_by_key(|one| (key(one), one.urgency(), one.pending.due, one.pending.window));
-        waiting.dedup_by_key(|one| key(one));
+        let of_one = |one: &Waiting, other: &Waiting| one.name().cmp(&other.name());
+        waiting.sort_unstable_by(|one, other| {
+            let rest = |one: &Waiting| (one.urgency(), one.pending.due, one.pending.window);
+            of_one(one, other).then_with(|| rest(one).cmp(&rest(other)))
+        });
+        waiting.dedup_by(|one, other| one.name() == other.name());
         let duplicates = count - waiting.len();
-        waiting.sort_unstable_by_key(|one| (one.urgency(), key(one)));
+        waiting.sort_unstable_by(|one, other| {
+            one.urgency().cmp(&other.urgency()).then_with(|| of_one(one, other))
+        });
         let mut queue = Self { waiting, releases: Vec::new(), now, duplicates };
         queue.order_releases();
         queue
@@ -117,17 +123,21 @@ impl Queue {
 impl Waiting {
     fn of(pending: Pending, spread: i128, lead: i128, now: i128) -> Self {
         let deadline = nanos_at(pending.end) - lead;
-        let Pending { device, generation, .. } = pending;
+        let Pending { device, generation, .. } = &pending;
         let due = nanos_at(pending.due);
         let release = if pending.compromised {
             now
         } else if let Some(window) = pending.window {
-            window.selected_nanos(device, generation)
+            window.selected_nanos(device, *generation)
         } else {
             // A short life is not spread away.
-            due + jitter_nanos(device, generation, spread.min((deadline - due) / 2))
+            due + jitter_nanos(device, *generation, spread.min((deadline - due) / 2))
         };
         Self { pending, release: release.min(deadline).max(now), deadline }
+    }
+
+    fn name(&self) -> (&DeviceId, u32) {
+        (&self.pending.device, self.pending.generation)
     }
 
     const fn urgency(&self) -> (bool, i128) {

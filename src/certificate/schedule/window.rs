@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ScheduleError;
 use super::jitter::{jitter_nanos, moment, nanos_at, nanos_of};
+use crate::subject::DeviceId;
 
 /// A window of time: from its start, up to but not including its end. What a CA suggests for a renewal (RFC 9773
 /// section 4.1), or one for maintenance.
@@ -14,11 +15,12 @@ use super::jitter::{jitter_nanos, moment, nanos_at, nanos_of};
 ///
 /// let window: Window = serde_json::from_str(r#"{ "start": "2026-01-02T04:00:00Z", "end": "2026-01-03T04:00:00Z" }"#)?;
 /// let now = "2026-01-01T00:00:00Z".parse()?;
-/// let at = window.renew_at(7, 1, now);
+/// let pump = "pump-7".into();
+/// let at = window.renew_at(&pump, 1, now);
 /// assert!(window.start() <= at && at < window.end());
 /// // A window that has passed means now.
 /// let now = "2026-02-01T00:00:00Z".parse()?;
-/// assert_eq!(window.renew_at(7, 1, now), now);
+/// assert_eq!(window.renew_at(&pump, 1, now), now);
 /// let wrong = r#"{ "start": "2026-01-02T04:00:00Z", "end": "2026-01-02T04:00:00Z" }"#;
 /// assert!(serde_json::from_str::<Window>(wrong).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -73,17 +75,17 @@ impl Window {
     /// The moment in it at which a device renews: uniform over devices and generations, and always the same for one,
     /// by [`jitter`](super::jitter); so that nobody needs to remember what was drawn.
     #[must_use]
-    pub fn selected(&self, device: u64, generation: u32) -> DateTime<Utc> {
+    pub fn selected(&self, device: &DeviceId, generation: u32) -> DateTime<Utc> {
         moment(self.selected_nanos(device, generation))
     }
 
     /// The same, or `now` where that has passed (RFC 9773 section 4.2).
     #[must_use]
-    pub fn renew_at(&self, device: u64, generation: u32, now: DateTime<Utc>) -> DateTime<Utc> {
+    pub fn renew_at(&self, device: &DeviceId, generation: u32, now: DateTime<Utc>) -> DateTime<Utc> {
         self.selected(device, generation).max(now)
     }
 
-    pub(super) fn selected_nanos(&self, device: u64, generation: u32) -> i128 {
+    pub(super) fn selected_nanos(&self, device: &DeviceId, generation: u32) -> i128 {
         nanos_at(self.start) + jitter_nanos(device, generation, self.length_nanos())
     }
 

@@ -11,7 +11,7 @@ use super::{
     PublishRequest, ReportedRequest, RetireRequest, Scheduler, ServiceError, ServiceErrorKind,
     StandDownRequest, TestEndpoint, TestRequest, VisitRequest,
 };
-use crate::certificate::lifecycle::{Command, Event, Ignored, Lifecycle, Order, PostMortem, Rules};
+use crate::certificate::lifecycle::{Command, Event, EventError, Lifecycle, Order, PostMortem, Rules};
 use crate::certificate::message::{Reason, desired_topic, reported_topic};
 use crate::time::Clock;
 
@@ -50,7 +50,7 @@ pub struct Turn {
     /// How many of them failed; each comes again.
     pub failed: usize,
     /// What was answered, and changed nothing: a certificate that was refused, above all.
-    pub ignored: Vec<Ignored>,
+    pub ignored: Vec<EventError>,
     /// When to take the next turn, if nothing happens before.
     pub wake_at: Option<DateTime<Utc>>,
     /// Whether the clock cannot be trusted.
@@ -91,6 +91,7 @@ impl Worker {
     }
 
     /// Reads what the device reported, and carries out whatever is due, until nothing is.
+    /// After a restart, hand what happened meanwhile to [`Lifecycle::catch_up`] before the first turn.
     ///
     /// `save` is called before each command is carried out, and at the end. Where it keeps what it is shown, the future
     /// may be dropped at any await, and nothing is lost: the command that was under way comes again under its key.

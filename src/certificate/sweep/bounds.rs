@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::certificate::policy::{instant, nanoseconds};
-use crate::certificate::{Policy, effective_end};
+use crate::certificate::policy::{Life, instant, nanoseconds};
+use crate::certificate::{Policy, Share, effective_end};
 use crate::time::saturating_add;
 
 const SECOND: i128 = 1_000_000_000;
@@ -14,6 +14,12 @@ pub(super) struct Bounds {
     pub(super) end: i128,
     /// Of its own life; `None` where it would never end by itself.
     pub(super) life: Option<i128>,
+}
+
+impl From<&Life> for Option<Bounds> {
+    fn from(life: &Life) -> Self {
+        life.end.map(|end| Bounds { end, life: life.own_end.map(|own| own - life.begin) })
+    }
 }
 
 impl Bounds {
@@ -30,9 +36,9 @@ impl Bounds {
 
     /// The last moment before renewal is due.
     pub(super) fn renewal_at(&self, end: DateTime<Utc>, policy: &Policy) -> DateTime<Utc> {
-        let share = i128::from(policy.renewal_share);
+        let share = policy.renewal_share;
         let fixed = nanoseconds(policy.renewal);
-        let scaled = self.life.filter(|_| share > 0).map(|life| (life + share - 1) / share);
+        let scaled = self.life.filter(|_| !share.is_none()).map(|life| share.of_rounded_up(life));
         let before = scaled.map_or(fixed, |scaled| scaled.min(fixed)).max(0);
         let seconds = i64::try_from(before / SECOND).unwrap_or(i64::MAX);
         let nanos = u32::try_from(before % SECOND).unwrap_or_default();
@@ -42,13 +48,15 @@ impl Bounds {
     /// Whether renewal has been due for longer than the grace: the smaller of `grace` and a 24th of its life.
     pub(super) fn is_overdue(&self, policy: &Policy, grace: TimeDelta, now: i128) -> bool {
         // In parts of which a life has a whole number for each share, nothing is rounded.
-        let share = i128::from(policy.renewal_share.max(1));
-        let parts = share * 24;
+        let share = policy.renewal_share;
+        let parts = share.denominator() * 24;
         let fixed = nanoseconds(policy.renewal) * parts;
-        let renewal =
-            self.life.filter(|_| policy.renewal_share > 0).map_or(fixed, |life| fixed.min(life * 24));
+        let renewal = self
+            .life
+            .filter(|_| !share.is_none())
+            .map_or(fixed, |life| fixed.min(life * share.numerator() * 24));
         let grace = nanoseconds(grace) * parts;
-        let grace = self.life.map_or(grace, |life| grace.min(life * share));
+        let grace = self.life.map_or(grace, |life| grace.min(life * share.denominator()));
         (self.end - now) * parts < renewal - grace
     }
 }
@@ -60,18 +68,14 @@ pub(super) struct DueRule([Bound; 3]);
 #[derive(Clone, Copy, Debug)]
 struct Bound {
     fixed: i64,
-    /// The n-th part of a life; 0: by the fixed time alone.
-    share: i64,
-    /// The shortest life of which the share is no less than the fixed time.
-    long: i64,
+    share: Share,
 }
 
 impl DueRule {
     pub(super) fn of(policy: &Policy) -> Self {
-        let bound = |fixed: TimeDelta, share: u32| {
+        let bound = |fixed: TimeDelta, share: Share| {
             let fixed = fixed.num_seconds().saturating_add(i64::from(fixed.subsec_nanos() > 0)).max(0);
-            let share = i64::from(share);
-            Bound { fixed, share, long: fixed.saturating_mul(share) }
+            Bound { fixed, share }
         };
         Self([
             bound(policy.awareness, policy.awareness_share),
@@ -83,9 +87,11 @@ impl DueRule {
     /// The last second that is surely before any stage but the first; of a certificate that ends then, and lives for
     /// so many seconds. `None` for one that would never end by itself.
     pub(super) fn due_second(&self, end: i64, life: Option<i64>) -> i64 {
-        let before = self.0.iter().map(|bound| match life {
-            Some(life) if bound.share > 0 && life < bound.long => (life / bound.share).saturating_add(1),
-            _ => bound.fixed,
+        let before = self.0.iter().map(|bound| {
+            let part =
+                |life: i64| i64::try_from(bound.share.of_rounded_up(i128::from(life))).unwrap_or(i64::MAX);
+            let scaled = life.filter(|_| !bound.share.is_none()).map(part);
+            scaled.map_or(bound.fixed, |scaled| scaled.min(bound.fixed))
         });
         end.saturating_sub(before.fold(0, i64::max)).saturating_sub(1)
     }
@@ -105,17 +111,22 @@ mod tests {
             (None, 90 * DAY),
             (Some(365 * DAY), 90 * DAY),
             (Some(180 * DAY), 90 * DAY),
-            // Half of a shorter one, and a second more, for it may have been rounded.
+            // Half of a shorter one, rounded up.
             (Some(180 * DAY - 1), 90 * DAY),
-            (Some(180 * DAY - 2), 90 * DAY),
+            (Some(180 * DAY - 2), 90 * DAY - 1),
             (Some(180 * DAY - 3), 90 * DAY - 1),
-            (Some(60 * DAY), 30 * DAY + 1),
+            (Some(60 * DAY), 30 * DAY),
             (Some(35), 18),
-            (Some(0), 1),
+            (Some(0), 0),
         ] {
             assert_eq!(rule.due_second(0, life), -before - 1, "{life:?}");
         }
-        let fixed = Policy { awareness_share: 0, renewal_share: 0, follow_up_share: 0, ..Policy::default() };
+        let fixed = Policy {
+            awareness_share: Share::NONE,
+            renewal_share: Share::NONE,
+            follow_up_share: Share::NONE,
+            ..Policy::default()
+        };
         assert_eq!(DueRule::of(&fixed).due_second(0, Some(35)), -90 * DAY - 1);
         let part = Policy { awareness: TimeDelta::milliseconds(90_001), ..fixed };
         let part = Policy { renewal: TimeDelta::seconds(60), follow_up: TimeDelta::seconds(30), ..part };

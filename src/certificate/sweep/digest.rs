@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::Renewal;
 use crate::certificate::Stage;
+use crate::subject::DeviceId;
 
 /// What is due at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +19,11 @@ pub struct Digest {
 }
 
 /// One certificate that is past its awareness bound, revoked, or not valid yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Due {
-    /// The device.
-    pub device: u64,
+    /// The device, by the id that the platform uses.
+    pub device: DeviceId,
     /// Which certificate of the device it is.
     pub generation: u32,
     /// Its effective end; where it never ends, what it has as `not_after`, on 9999-12-31 or later.
@@ -177,6 +178,12 @@ impl Due {
             }
             _ => false,
         }
+    }
+
+    /// How many whole days are left at `now` until its end; below zero from its end on. It is no bound: those are exact.
+    #[must_use]
+    pub fn days_left(&self, now: DateTime<Utc>) -> i64 {
+        self.end.signed_duration_since(now).num_seconds().div_euclid(86_400)
     }
 
     /// Whether operations is paged for it.

@@ -1,7 +1,9 @@
-//! What the index is told of one device.
+//! The certificate of one device, as the index holds it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::subject::DeviceId;
 
 /// How far the renewal of a certificate has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,11 +22,11 @@ pub enum Renewal {
 }
 
 /// The certificate that a device has in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The platform's number of the device: a database key, or a handle.
-    pub device: u64,
+    /// The device, by the id that the platform uses.
+    pub device: DeviceId,
     /// From when on the certificate is valid. Fractions of a second are dropped.
     pub not_before: DateTime<Utc>,
     /// Until when it is valid, this second included. Fractions of a second are dropped.
@@ -46,9 +48,9 @@ impl Entry {
     /// A certificate of generation 0, of no known issuer, of a device that renews by itself, with no renewal begun, not
     /// revoked.
     #[must_use]
-    pub const fn new(device: u64, not_before: DateTime<Utc>, not_after: DateTime<Utc>) -> Self {
+    pub fn new(device: impl Into<DeviceId>, not_before: DateTime<Utc>, not_after: DateTime<Utc>) -> Self {
         Self {
-            device,
+            device: device.into(),
             not_before,
             not_after,
             issuer: None,
@@ -85,6 +87,12 @@ impl Entry {
     pub const fn with_renewal(mut self, renewal: Renewal) -> Self {
         self.renewal = renewal;
         self
+    }
+
+    /// The same without fractions of a second.
+    pub(super) fn in_whole_seconds(&self) -> Self {
+        let whole = |at: DateTime<Utc>| DateTime::from_timestamp(at.timestamp(), 0).unwrap_or(at);
+        Self { not_before: whole(self.not_before), not_after: whole(self.not_after), ..self.clone() }
     }
 
     /// The same, revoked or not.

@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
+use crate::subject::DeviceId;
+
 /// Why a certificate or an issuer was not taken. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EntryError {
     /// It would end before it begins.
@@ -13,8 +15,20 @@ pub enum EntryError {
          and count its renewal as failed"
     )]
     EndsBeforeItBegins {
-        /// The device, or the issuer.
-        device: u64,
+        /// The device.
+        device: DeviceId,
+        /// From when on it would be valid.
+        not_before: DateTime<Utc>,
+        /// Until when it would be valid.
+        not_after: DateTime<Utc>,
+    },
+    /// An issuer would end before it begins.
+    #[error(
+        "issuer {issuer}: not_after {not_after} is before not_before {not_before}; check what was read of it"
+    )]
+    IssuerEndsBeforeItBegins {
+        /// The issuer.
+        issuer: u64,
         /// From when on it would be valid.
         not_before: DateTime<Utc>,
         /// Until when it would be valid.
@@ -24,7 +38,7 @@ pub enum EntryError {
     #[error("device {device}: issuer {issuer} is not in the index; insert the issuer first")]
     UnknownIssuer {
         /// The device.
-        device: u64,
+        device: DeviceId,
         /// The issuer that it names.
         issuer: u64,
     },
@@ -37,25 +51,22 @@ pub enum EntryError {
         /// The issuer.
         issuer: u64,
     },
-    /// One of a later generation of the same device is there.
+    /// A later certificate of the same device is there.
     #[error(
-        "device {device}: generation {given} is older than generation {held}, which is in the index; the record comes \
-         late and can be dropped, unless the generations of the device began again: remove the device first then"
+        "device {device}: generation {generation}, valid from {not_before}, is older than generation {held_generation}, \
+         valid from {held_not_before}, which is in the index; the record came late and can be dropped, unless the \
+         generations of the device began again: remove the device first then"
     )]
-    OlderGeneration {
+    Older {
         /// The device.
-        device: u64,
-        /// The generation that was told.
-        given: u32,
+        device: DeviceId,
+        /// The generation of the record.
+        generation: u32,
+        /// From when on its certificate is valid.
+        not_before: DateTime<Utc>,
         /// The generation that is there.
-        held: u32,
-    },
-    /// There is room for 2³² − 1 devices and 2²⁴ − 1 issuers.
-    #[error(
-        "{number} is one too many: an index holds 2^32 - 1 devices and 2^24 - 1 issuers; use a second one"
-    )]
-    Full {
-        /// The device or issuer.
-        number: u64,
+        held_generation: u32,
+        /// From when on that certificate is valid.
+        held_not_before: DateTime<Utc>,
     },
 }

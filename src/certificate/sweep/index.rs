@@ -1,47 +1,51 @@
-//! The expiry index: every certificate of the fleet, kept by when it comes due.
+//! The expiry index: every certificate of the fleet, in the order in which it comes due.
 
-mod candidates;
-mod extend;
 mod issuers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use self::candidates::due_of;
 use self::issuers::IssuerRecord;
 use super::bounds::DueRule;
-use super::calendar::Calendar;
 use super::entry::{Entry, Renewal};
 use super::error::EntryError;
-use super::record::{NO_ISSUER, Record};
-use super::table::Table;
 use crate::certificate::Policy;
+use crate::certificate::policy::{Life, NEVER, instant};
+use crate::subject::DeviceId;
 
-pub(super) use self::candidates::Candidate;
-pub use self::extend::Extended;
-
-/// Every certificate of a fleet, kept by the hour in which it comes due.
+/// Every certificate of a fleet, in the order in which it comes due.
 ///
-/// Inserting, replacing and removing a certificate take the same time whatever the size of the fleet; what is due at
-/// a time is read without a look at the rest. 64 bytes a record at most in fleets of 100 000 and more (while it
-/// grows past what it [reserved](Self::reserve), for a moment twice that). One that is revoked takes some 16 more.
-///
-/// Fill it by [`extend`](Self::extend): many at once take a fraction of the time.
+/// What is due at a time is a range of an ordered set: it is read without a look at the rest.
 #[derive(Clone, Debug)]
 pub struct ExpiryIndex {
     policy: Policy,
-    records: Vec<Record>,
-    table: Table,
     rule: DueRule,
-    /// By when they come due.
-    calendar: Calendar,
-    /// Those that do not come due by themselves, by when they begin.
-    begins: Calendar,
-    /// Devices whose certificate is revoked.
-    revoked: BTreeSet<u64>,
-    issuers: Vec<IssuerRecord>,
-    issuer_numbers: BTreeMap<u64, u32>,
+    entries: HashMap<DeviceId, Entry>,
+    /// By the second after which they may be due. What never ends, or is bound by its issuer, is not in it.
+    due: BTreeSet<(i64, DeviceId)>,
+    /// By the second in which they begin.
+    begins: BTreeSet<(i64, DeviceId)>,
+    revoked: BTreeSet<DeviceId>,
+    issuers: BTreeMap<u64, IssuerRecord>,
+}
+
+/// What became of many entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Extended {
+    /// How many took the place of one of the same device.
+    pub replaced: usize,
+    /// How many were left out, because a later certificate of the same device is in the index.
+    pub older: usize,
+}
+
+/// A certificate that a run may report: past its first bound, or nearly; revoked; or not valid yet.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) entry: &'a Entry,
+    /// Its effective end; its own date where it never ends.
+    pub(super) end: DateTime<Utc>,
 }
 
 impl ExpiryIndex {
@@ -51,120 +55,119 @@ impl ExpiryIndex {
         Self {
             policy,
             rule: DueRule::of(&policy),
-            records: Vec::new(),
-            table: Table::default(),
-            calendar: Calendar::default(),
-            begins: Calendar::default(),
+            entries: HashMap::new(),
+            due: BTreeSet::new(),
+            begins: BTreeSet::new(),
             revoked: BTreeSet::new(),
-            issuers: Vec::new(),
-            issuer_numbers: BTreeMap::new(),
+            issuers: BTreeMap::new(),
         }
     }
 
-    /// Makes room for that many more devices, and no more than that.
-    pub fn reserve(&mut self, more: usize) {
-        self.records.reserve_exact(more);
-        let all = self.records.len().saturating_add(more);
-        let records = &self.records;
-        self.table.reserve(all, |slot| device_in(records, slot));
-    }
-
-    /// Enters the certificate that a device has in use, and gives the one that it replaces. Records may come in any order
-    /// and twice: none takes the place of one of a later generation. A device whose generations begin again is
-    /// [removed](Self::remove) first.
+    /// Enters the certificate that a device has in use, and returns the one that it replaces. Records may come in any order
+    /// and twice: none takes the place of a later certificate, which is one of a later generation, or of the same
+    /// generation and valid from a later second on. A device that went back to an older certificate, or
+    /// whose generations begin again, is [removed](Self::remove) first.
     ///
     /// # Errors
-    /// It ends before it begins, its issuer is not in the index, one of a later generation is, or it is one too many.
+    /// It ends before it begins, its issuer is not in the index, or a later certificate of the device is.
     pub fn insert(&mut self, entry: &Entry) -> Result<Option<Entry>, EntryError> {
-        let record = self.record(entry)?;
-        let replaced = self.slot_of(entry.device);
-        if let Some(slot) = replaced {
-            let held = self.records.get(slot as usize).map_or(0, |held| held.generation);
-            if record.generation < held {
-                let (device, given) = (entry.device, entry.generation);
-                return Err(EntryError::OlderGeneration { device, given, held });
+        let entry = entry.in_whole_seconds();
+        let Entry { not_before, not_after, .. } = entry;
+        if not_after < not_before {
+            return Err(EntryError::EndsBeforeItBegins { device: entry.device, not_before, not_after });
+        }
+        if let Some(issuer) = entry.issuer.filter(|issuer| !self.issuers.contains_key(issuer)) {
+            return Err(EntryError::UnknownIssuer { device: entry.device, issuer });
+        }
+        if let Some(held) = self.entries.get(&entry.device)
+            && (entry.generation, not_before) < (held.generation, held.not_before)
+        {
+            return Err(EntryError::Older {
+                generation: entry.generation,
+                not_before,
+                held_generation: held.generation,
+                held_not_before: held.not_before,
+                device: entry.device,
+            });
+        }
+        let replaced = self.remove(&entry.device);
+        self.enter(&entry);
+        self.entries.insert(entry.device.clone(), entry);
+        Ok(replaced)
+    }
+
+    /// Enters many, as [`insert`](Self::insert) does one by one. Of a device that comes more than once the latest
+    /// certificate stays.
+    ///
+    /// # Errors
+    /// As for `insert`, of the first that is not taken; one that is older is left out, and no error. Those before it are in
+    /// the index, and none after it.
+    ///
+    /// ```
+    /// use chrono::{DateTime, TimeDelta};
+    /// use iot_runbook::certificate::{Policy, sweep::{Entry, ExpiryIndex}};
+    ///
+    /// let begin = DateTime::UNIX_EPOCH;
+    /// let mut index = ExpiryIndex::new(Policy::default());
+    /// let entries = (0..1_000).map(|number| Entry::new(format!("pump-{number}"), begin, begin + TimeDelta::days(365)));
+    /// index.extend(entries.clone().map(|entry| entry.with_generation(2)))?;
+    /// assert_eq!(index.len(), 1_000);
+    /// let late = index.extend(entries.map(|entry| entry.with_generation(1)))?;
+    /// assert_eq!((late.replaced, late.older), (0, 1_000));
+    /// # Ok::<(), iot_runbook::certificate::sweep::EntryError>(())
+    /// ```
+    pub fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<Extended, EntryError> {
+        let mut done = Extended::default();
+        for entry in entries {
+            match self.insert(&entry) {
+                Ok(replaced) => done.replaced += usize::from(replaced.is_some()),
+                Err(EntryError::Older { .. }) => done.older += 1,
+                Err(error) => return Err(error),
             }
-            return Ok(self.replace(slot, record));
         }
-        let slot = self.next_slot(entry.device)?;
-        if self.records.len() == self.records.capacity() {
-            // By an eighth, where a vector would double.
-            self.records.reserve_exact((self.records.len() / 8).max(8));
-        }
-        self.records.push(record);
-        let records = &self.records;
-        self.table.insert(entry.device, slot, |slot| device_in(records, slot));
-        self.enter(slot);
-        Ok(None)
+        Ok(done)
     }
 
-    /// Says how far the renewal of a device's certificate has come. `false` where the device is not in the index.
-    pub fn set_renewal(&mut self, device: u64, renewal: Renewal) -> bool {
-        let slot = self.slot_of(device);
-        let Some(record) = slot.and_then(|slot| self.records.get_mut(slot as usize)) else { return false };
-        record.set_renewal(renewal);
-        true
+    /// Sets how far the renewal of a device's certificate has come. `false` where the device is not in the index.
+    pub fn set_renewal(&mut self, device: &DeviceId, renewal: Renewal) -> bool {
+        self.entries.get_mut(device).map(|entry| entry.renewal = renewal).is_some()
     }
 
-    /// Says whether a device's certificate is revoked. `false` where the device is not in the index.
-    pub fn set_revoked(&mut self, device: u64, revoked: bool) -> bool {
-        let slot = self.slot_of(device);
-        let Some(record) = slot.and_then(|slot| self.records.get_mut(slot as usize)) else { return false };
-        record.set_revoked(revoked);
+    /// Sets whether a device's certificate is revoked. `false` where the device is not in the index.
+    pub fn set_revoked(&mut self, device: &DeviceId, revoked: bool) -> bool {
+        let Some(entry) = self.entries.get_mut(device) else { return false };
+        entry.revoked = revoked;
         if revoked {
-            self.revoked.insert(device);
+            self.revoked.insert(device.clone());
         } else {
-            self.revoked.remove(&device);
+            self.revoked.remove(device);
         }
         true
     }
 
-    /// Takes a device out, and gives what was held of it.
-    pub fn remove(&mut self, device: u64) -> Option<Entry> {
-        let slot = self.slot_of(device)?;
-        let old = self.records.get(slot as usize).copied().map(|record| self.entry(&record));
-        self.leave(slot);
-        let records = &self.records;
-        self.table.remove(device, |slot| device_in(records, slot));
-        let last = u32::try_from(self.records.len().saturating_sub(1)).ok()?;
-        if last != slot
-            && let Some(moved) = self.records.get(last as usize).copied()
-        {
-            self.table.set(moved.device, slot, |slot| device_in(records, slot));
-            match due_of(&self.rule, &self.issuers, &moved) {
-                Some(second) => self.calendar.set(second, moved.place, slot),
-                None => self.begins.set(moved.not_before, moved.place, slot),
-            }
-        }
-        self.records.swap_remove(slot as usize);
-        old
+    /// Takes a device out, and returns its certificate.
+    pub fn remove(&mut self, device: &DeviceId) -> Option<Entry> {
+        let entry = self.entries.remove(device)?;
+        self.leave(&entry);
+        Some(entry)
     }
 
-    /// What is held of a device.
+    /// The certificate of a device.
     #[must_use]
-    pub fn get(&self, device: u64) -> Option<Entry> {
-        self.records.get(self.slot_of(device)? as usize).map(|record| self.entry(record))
-    }
-
-    /// Takes a device off the revoked ones.
-    fn forget(&mut self, slot: u32) {
-        if let Some(record) = self.records.get(slot as usize)
-            && record.is_revoked()
-        {
-            self.revoked.remove(&record.device);
-        }
+    pub fn get(&self, device: &DeviceId) -> Option<&Entry> {
+        self.entries.get(device)
     }
 
     /// How many devices it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.entries.len()
     }
 
-    /// Whether it holds no device.
+    /// True if it holds no device.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.entries.is_empty()
     }
 
     /// The policy that it was made for.
@@ -173,97 +176,91 @@ impl ExpiryIndex {
         &self.policy
     }
 
-    fn slot_of(&self, device: u64) -> Option<u32> {
-        self.table.find(device, |slot| device_in(&self.records, slot))
+    /// All that a run at `now` may report, earliest end first, then by device.
+    pub(super) fn candidates(&self, now: DateTime<Utc>) -> Vec<Candidate<'_>> {
+        let after = now.timestamp().saturating_add(1);
+        let bound = (after, DeviceId::from(""));
+        let due = self.due.range(..&bound).map(|(_, device)| device);
+        let due = due.filter_map(|device| self.entries.get(device)).filter(|entry| !entry.revoked);
+        let unborn = self.begins.range(&bound..).filter_map(|(_, device)| self.entries.get(device));
+        // One that is due before it begins is among the others.
+        let unborn = unborn
+            .filter(|entry| !entry.revoked && self.due_second(entry).is_none_or(|second| second >= after));
+        let revoked = self.revoked.iter().filter_map(|device| self.entries.get(device));
+        let candidate =
+            |entry| Candidate { entry, end: second(self.end_of(entry).unwrap_or(own_end(entry))) };
+        let mut all: Vec<_> = due.chain(unborn).chain(revoked).map(candidate).collect();
+        all.sort_unstable_by(|one, other| {
+            (one.end, &one.entry.device).cmp(&(other.end, &other.entry.device))
+        });
+        all
     }
 
-    /// The next slot, for a device that is not there.
-    fn next_slot(&self, device: u64) -> Result<u32, EntryError> {
-        u32::try_from(self.records.len())
-            .ok()
-            .filter(|slot| *slot < u32::MAX)
-            .ok_or(EntryError::Full { number: device })
-    }
-
-    fn record(&self, entry: &Entry) -> Result<Record, EntryError> {
-        let Entry { device, not_before, not_after, .. } = *entry;
-        if not_after < not_before {
-            return Err(EntryError::EndsBeforeItBegins { device, not_before, not_after });
+    /// Enters a certificate into the orders, and counts it with its issuer.
+    fn enter(&mut self, entry: &Entry) {
+        if let Some(second) = self.due_second(entry) {
+            self.due.insert((second, entry.device.clone()));
         }
-        let issuer = match entry.issuer {
-            None => NO_ISSUER,
-            Some(issuer) => {
-                *self.issuer_numbers.get(&issuer).ok_or(EntryError::UnknownIssuer { device, issuer })?
-            }
-        };
-        Ok(Record::new(entry, issuer))
-    }
-
-    /// Puts another certificate of the same device into a slot, and gives the one that was there.
-    fn replace(&mut self, slot: u32, record: Record) -> Option<Entry> {
-        let old = self.records.get(slot as usize).map(|record| self.entry(record));
-        self.leave(slot);
-        if let Some(held) = self.records.get_mut(slot as usize) {
-            *held = record;
+        self.begins.insert((entry.not_before.timestamp(), entry.device.clone()));
+        if entry.revoked {
+            self.revoked.insert(entry.device.clone());
         }
-        self.enter(slot);
-        old
-    }
-
-    /// Puts a record into its calendar, and counts it with its issuer.
-    fn enter(&mut self, slot: u32) {
-        let Some(record) = self.records.get(slot as usize).copied() else { return };
-        if let Some(issuer) = self.issuers.get_mut(record.issuer() as usize) {
-            issuer.issued = issuer.issued.saturating_add(1);
-            issuer.leaves = issuer.leaves.saturating_add(u64::from(issuer.binds(&record)));
-        }
-        if record.is_revoked() {
-            self.revoked.insert(record.device);
-        }
-        let place = match due_of(&self.rule, &self.issuers, &record) {
-            Some(second) => self.calendar.insert(second, slot, record.not_before),
-            None => self.begins.insert(record.not_before, slot, record.not_before),
-        };
-        if let Some(held) = self.records.get_mut(slot as usize) {
-            held.place = place;
+        if let Some(issuer) = entry.issuer.and_then(|issuer| self.issuers.get_mut(&issuer)) {
+            issuer.issued += 1;
+            issuer.leaves += u64::from(issuer.binds(entry));
         }
     }
 
     /// The reverse of [`enter`](Self::enter).
-    fn leave(&mut self, slot: u32) {
-        let Some(record) = self.records.get(slot as usize).copied() else { return };
-        self.forget(slot);
-        if let Some(issuer) = self.issuers.get_mut(record.issuer() as usize) {
-            issuer.issued = issuer.issued.saturating_sub(1);
-            issuer.leaves = issuer.leaves.saturating_sub(u64::from(issuer.binds(&record)));
+    fn leave(&mut self, entry: &Entry) {
+        if let Some(second) = self.due_second(entry) {
+            self.due.remove(&(second, entry.device.clone()));
         }
-        let records = &self.records;
-        let begin = |slot: u32| records.get(slot as usize).map_or(i64::MIN, |record| record.not_before);
-        let moved = match due_of(&self.rule, &self.issuers, &record) {
-            Some(second) => self.calendar.remove(second, record.place, begin),
-            None => self.begins.remove(record.not_before, record.place, begin),
-        };
-        if let Some(held) = moved.and_then(|moved| self.records.get_mut(moved as usize)) {
-            held.place = record.place;
+        self.begins.remove(&(entry.not_before.timestamp(), entry.device.clone()));
+        self.revoked.remove(&entry.device);
+        if let Some(issuer) = entry.issuer.and_then(|issuer| self.issuers.get_mut(&issuer)) {
+            issuer.issued = issuer.issued.saturating_sub(1);
+            issuer.leaves = issuer.leaves.saturating_sub(u64::from(issuer.binds(entry)));
         }
     }
 
-    fn entry(&self, record: &Record) -> Entry {
-        Entry {
-            device: record.device,
-            not_before: second(record.not_before),
-            not_after: second(record.not_after),
-            issuer: self.issuers.get(record.issuer() as usize).map(|issuer| issuer.id),
-            generation: record.generation,
-            auto_renewal: !record.is_by_hand(),
-            renewal: record.renewal(),
-            revoked: record.is_revoked(),
+    /// The last second that is surely before it is due by itself; `None`: never, or its issuer binds it.
+    fn due_second(&self, entry: &Entry) -> Option<i64> {
+        if self.issuer_of(entry).is_some_and(|issuer| issuer.binds(entry)) {
+            return None;
+        }
+        let life =
+            Some(own_end(entry)).filter(|end| *end < NEVER).map(|end| end - entry.not_before.timestamp());
+        self.end_of(entry).map(|end| self.rule.due_second(end, life))
+    }
+
+    /// The earlier of its own end and its issuer's; `None`: never.
+    fn end_of(&self, entry: &Entry) -> Option<i64> {
+        let issuer = self.issuer_of(entry).and_then(|issuer| issuer.end);
+        Some(own_end(entry)).filter(|end| *end < NEVER).into_iter().chain(issuer).min()
+    }
+
+    fn issuer_of(&self, entry: &Entry) -> Option<&IssuerRecord> {
+        self.issuers.get(&entry.issuer?)
+    }
+}
+
+impl Candidate<'_> {
+    /// The dates that its stage depends on, at `now` in nanoseconds.
+    pub(super) fn life(&self, now: i128) -> Life {
+        let ends = |end: DateTime<Utc>| Some(end).filter(|end| end.timestamp() < NEVER).map(instant);
+        Life {
+            begin: instant(self.entry.not_before),
+            own_end: ends(self.entry.not_after),
+            end: ends(self.end),
+            confirmed: self.entry.renewal == Renewal::Confirmed,
+            now,
         }
     }
 }
 
-fn device_in(records: &[Record], slot: u32) -> Option<u64> {
-    records.get(slot as usize).map(|record| record.device)
+const fn own_end(entry: &Entry) -> i64 {
+    entry.not_after.timestamp()
 }
 
 /// It came from a date, so it is within the calendar.

@@ -12,6 +12,7 @@ use super::entry::Renewal;
 use super::index::{Candidate, ExpiryIndex};
 use crate::certificate::policy::instant;
 use crate::certificate::{Policy, Stage};
+use crate::subject::DeviceId;
 
 /// How a run judges what the policy does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +76,11 @@ pub struct State {
     high_water: Option<DateTime<Utc>>,
     day: Option<NaiveDate>,
     /// Device and effective end: another certificate is another page.
-    devices: BTreeSet<(u64, DateTime<Utc>)>,
+    devices: BTreeSet<(DeviceId, DateTime<Utc>)>,
     issuers: BTreeSet<u64>,
     /// The same of those that nobody accepts: what has ended, or is revoked, since it was paged as late is another page.
     #[serde(default)]
-    refused_devices: BTreeSet<(u64, DateTime<Utc>)>,
+    refused_devices: BTreeSet<(DeviceId, DateTime<Utc>)>,
     #[serde(default)]
     refused_issuers: BTreeSet<u64>,
 }
@@ -132,7 +133,7 @@ impl Sweep {
         &mut self,
         index: &ExpiryIndex,
         now: DateTime<Utc>,
-        mut contact: impl FnMut(u64) -> Option<Contact>,
+        mut contact: impl FnMut(&DeviceId) -> Option<Contact>,
     ) -> Result<Digest, ClockSuspect> {
         let policy = index.policy();
         if let Some(mark) = self.state.high_water
@@ -165,29 +166,29 @@ impl Sweep {
     fn judge(
         &self,
         policy: &Policy,
-        candidate: &Candidate,
+        candidate: &Candidate<'_>,
         now: DateTime<Utc>,
-        contact: &mut impl FnMut(u64) -> Option<Contact>,
+        contact: &mut impl FnMut(&DeviceId) -> Option<Contact>,
     ) -> Option<Due> {
         let life = candidate.life(instant(now));
-        let record = &candidate.record;
-        let stage = if record.is_revoked() { Stage::Revoked } else { policy.stage_by(&life) };
+        let entry = candidate.entry;
+        let stage = if entry.revoked { Stage::Revoked } else { policy.stage_by(&life) };
         if stage == Stage::Ok {
             return None;
         }
-        let end = candidate.end();
-        let is_open = stage != Stage::Awareness && record.renewal() != Renewal::Confirmed;
+        let end = candidate.end;
+        let is_open = stage != Stage::Awareness && entry.renewal != Renewal::Confirmed;
         let bounds = Option::<Bounds>::from(&life);
         Some(Due {
-            device: record.device,
-            generation: record.generation,
+            device: entry.device.clone(),
+            generation: entry.generation,
             end,
             stage,
-            renewal: record.renewal(),
-            auto_renewal: !record.is_by_hand(),
+            renewal: entry.renewal,
+            auto_renewal: entry.auto_renewal,
             overdue: is_open
                 && bounds.is_some_and(|bounds| bounds.is_overdue(policy, self.settings.grace, life.now)),
-            reach: if is_open { self.reach(end, now, contact(record.device)) } else { Reach::NotAsked },
+            reach: if is_open { self.reach(end, now, contact(&entry.device)) } else { Reach::NotAsked },
         })
     }
 
@@ -219,9 +220,9 @@ impl Sweep {
         let State { devices, issuers: late_issuers, refused_devices, refused_issuers, .. } = &mut self.state;
         let mut is_new = |due: &&Due| {
             let paged = if is_refused(due.stage) { &mut *refused_devices } else { &mut *devices };
-            due.pages() && paged.insert((due.device, due.end))
+            due.pages() && paged.insert((due.device.clone(), due.end))
         };
-        let due: Vec<_> = due.iter().filter(&mut is_new).copied().collect();
+        let due: Vec<_> = due.iter().filter(&mut is_new).cloned().collect();
         let mut is_new = |due: &&IssuerDue| {
             let paged = if is_refused(due.stage) { &mut *refused_issuers } else { &mut *late_issuers };
             due.pages() && paged.insert(due.issuer)

@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::pem::{read_blocks, write_block};
 use super::{Certificate, CertificateError, Expiry, certificates_from_pem, is_der};
 
 /// A certificate and those above it: the device's own first, each issued by the next. Never empty.
@@ -34,7 +35,8 @@ impl Chain {
     pub fn new(certificates: Vec<Certificate>) -> Result<Self, CertificateError> {
         for (position, pair) in certificates.windows(2).enumerate() {
             if let [lower, upper] = pair
-                && lower.issuer != upper.subject
+                // An empty name is no issuer's (RFC 5280 section 4.1.2.4).
+                && (lower.issuer != upper.subject || lower.issuer.is_empty())
             {
                 return Err(CertificateError::NotAChain {
                     position,
@@ -54,6 +56,16 @@ impl Chain {
     /// As [`certificates_from_pem`] and [`Chain::new`].
     pub fn from_pem(text: &[u8]) -> Result<Self, CertificateError> {
         Self::new(certificates_from_pem(text)?)
+    }
+
+    /// As [`Chain::from_pem`], with the PEM of its certificates alone, and the device's own certificate in DER.
+    pub(in crate::certificate) fn with_pem(text: &[u8]) -> Result<(Self, String, Vec<u8>), CertificateError> {
+        let blocks = read_blocks(text)?;
+        let mut pem = String::new();
+        blocks.iter().for_each(|(der, _)| write_block(&mut pem, der));
+        let (ders, certificates): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+        let leaf = ders.into_iter().next().unwrap_or_default();
+        Ok((Self::new(certificates)?, pem, leaf))
     }
 
     /// Reads one certificate in DER, or a chain in PEM, by the first byte.

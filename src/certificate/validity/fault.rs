@@ -4,11 +4,13 @@ use x509_parser::der_parser::asn1_rs::{FromDer, Header};
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Name};
 
-use super::{CertificateError, Part};
+use super::{CertificateError, Part, name};
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const VERSION: u8 = 0xa0;
+/// The longest text of a date that an error repeats, in bytes: one with a zone and a fraction.
+const LONGEST_DATE: usize = 30;
 
 /// The first part of these bytes that is not as it should be.
 pub(super) fn locate(der: &[u8]) -> CertificateError {
@@ -64,14 +66,16 @@ fn walk(der: &[u8]) -> Result<usize, CertificateError> {
             return Err(CertificateError::Malformed { part: Part::Version, at });
         }
     }
-    tbs.take(Part::SerialNumber, Some(INTEGER))?;
     let check = |element: &Element<'_>, part, right: bool| {
         if right { Ok(()) } else { Err(CertificateError::Malformed { part, at: element.at }) }
     };
+    let is_name = |der: &[u8]| X509Name::from_der(der).is_ok() && name::is_whole(der);
+    let serial = tbs.take(Part::SerialNumber, Some(INTEGER))?;
+    check(&serial, Part::SerialNumber, !serial.inner.bytes.is_empty())?;
     let signature = tbs.take(Part::Signature, Some(SEQUENCE))?;
     check(&signature, Part::Signature, AlgorithmIdentifier::from_der(signature.whole).is_ok())?;
     let issuer = tbs.take(Part::Issuer, Some(SEQUENCE))?;
-    check(&issuer, Part::Issuer, X509Name::from_der(issuer.whole).is_ok())?;
+    check(&issuer, Part::Issuer, is_name(issuer.whole))?;
     let mut validity = tbs.take(Part::Validity, Some(SEQUENCE))?.inner;
     for part in [Part::NotBefore, Part::NotAfter] {
         let date = validity.take(part, None)?;
@@ -80,7 +84,7 @@ fn walk(der: &[u8]) -> Result<usize, CertificateError> {
         }
     }
     let subject = tbs.take(Part::Subject, Some(SEQUENCE))?;
-    check(&subject, Part::Subject, X509Name::from_der(subject.whole).is_ok())?;
+    check(&subject, Part::Subject, is_name(subject.whole))?;
     let key = tbs.take(Part::SubjectPublicKeyInfo, Some(SEQUENCE))?;
     let right = SubjectPublicKeyInfo::from_der(key.whole).is_ok();
     check(&key, Part::SubjectPublicKeyInfo, right)?;
@@ -92,6 +96,11 @@ fn walk(der: &[u8]) -> Result<usize, CertificateError> {
     Ok(algorithm.at)
 }
 
+/// The text of a date for an error. Anything else could be a part of a key.
 fn shown(date: &[u8]) -> String {
-    date.get(..40).unwrap_or(date).escape_ascii().to_string()
+    let is_of_a_date = |byte: &u8| byte.is_ascii_digit() || b"+-.:TZ ".contains(byte);
+    match str::from_utf8(date) {
+        Ok(text) if date.len() <= LONGEST_DATE && date.iter().all(is_of_a_date) => text.to_owned(),
+        _ => format!("{} bytes that are no date", date.len()),
+    }
 }

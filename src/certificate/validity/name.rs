@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use data_encoding::HEXLOWER;
+use x509_parser::der_parser::asn1_rs::{FromDer as _, Header, ToDer as _};
 use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
 
 use super::oid;
@@ -59,14 +61,54 @@ fn write_attribute(text: &mut String, attribute: &AttributeTypeAndValue<'_>) {
     text.push('=');
     match attribute.as_str() {
         Ok(value) if short.is_some() => write_escaped(text, value),
-        // What is no text, or of a type whose syntax is not known, is written as the bytes of its content.
+        // What is no text, or of a type whose syntax is not known: its DER (RFC 4514 section 2.4). It was read from DER,
+        // so it is written again; a name with no value would pass for another.
         _ => {
             text.push('#');
-            for byte in attribute.as_slice() {
-                let _ = write!(text, "{byte:02x}");
-            }
+            let value = attribute.attr_value();
+            let der = value.to_der_vec().unwrap_or_else(|_| value.data.to_vec());
+            text.push_str(&HEXLOWER.encode(&der));
         }
     }
+}
+
+/// True if the DER of a name is well-formed to its last byte. The parser stops at the first part that is malformed, and
+/// takes a name of the parts before it: two different names would then be the same.
+pub(super) fn is_whole(der: &[u8]) -> bool {
+    let Some((tag, parts, [])) = element(der) else { return false };
+    tag == SEQUENCE
+        && all_elements(parts, |(tag, attributes)| {
+            tag == SET
+                && !attributes.is_empty()
+                && all_elements(attributes, |(tag, attribute)| {
+                    let Some((OID, kind, value)) = element(attribute).filter(|_| tag == SEQUENCE) else {
+                        return false;
+                    };
+                    !kind.is_empty() && element(value).is_some_and(|(_, _, rest)| rest.is_empty())
+                })
+        })
+}
+
+const OID: u8 = 0x06;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+
+/// The first element of some DER: its tag, its content, and the bytes behind it.
+pub(super) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (content, header) = Header::from_der(der).ok()?;
+    let (content, rest) = content.split_at_checked(header.length().definite().ok()?)?;
+    Some((*der.first()?, content, rest))
+}
+
+/// True if some DER is elements that all pass, and nothing else.
+fn all_elements(mut der: &[u8], passes: impl Fn((u8, &[u8])) -> bool) -> bool {
+    while !der.is_empty() {
+        match element(der) {
+            Some((tag, content, rest)) if passes((tag, content)) => der = rest,
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// RFC 4514 section 2.4, and control characters as the bytes they are.
@@ -100,8 +142,6 @@ fn write_escaped(text: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use x509_parser::prelude::FromDer as _;
-
     use super::*;
 
     #[test]
@@ -141,7 +181,7 @@ mod tests {
         for (oid, expected) in [
             (&[0x55, 4, 3][..], "CN=pump-7"),
             (&[0x55, 4, 0x80, 3], "CN=pump-7"),
-            (&[0x55, 4, 12], "2.5.4.12=#70756d702d37"),
+            (&[0x55, 4, 12], "2.5.4.12=#0c0670756d702d37"),
             (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1], "emailAddress=pump-7"),
         ] {
             assert_eq!(name(oid, b"pump-7"), expected);

@@ -1,24 +1,74 @@
-//! PEM as RFC 7468 has it: text outside the blocks is passed over, white space within them too.
+//! PEM as RFC 7468 has it. Text outside the blocks and white space within them are passed over.
+//!
+//! Whatever is not a certificate may be a private key, so no error repeats any of its bytes: a boundary is named only
+//! where it is a whole one, and then by a label of a fixed list.
 
 use data_encoding::BASE64;
 
 use super::{Certificate, CertificateError};
 
+/// The labels of certificates. The second is what OpenSSL wrote long ago.
+const CERTIFICATES: [&[u8]; 2] = [b"CERTIFICATE", b"X509 CERTIFICATE"];
+
+/// Other labels, which an error names.
+const OTHERS: [&str; 16] = [
+    "PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "DSA PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+    "OPENSSH PRIVATE KEY",
+    "PUBLIC KEY",
+    "RSA PUBLIC KEY",
+    "CERTIFICATE REQUEST",
+    "NEW CERTIFICATE REQUEST",
+    "TRUSTED CERTIFICATE",
+    "X509 CRL",
+    "PKCS7",
+    "CMS",
+    "EC PARAMETERS",
+    "DH PARAMETERS",
+];
+
+const BEGIN: &[u8] = b"-----BEGIN";
+const END: &[u8] = b"-----END";
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads every certificate of a text in PEM, in its order, whether they form a chain or not.
 ///
+/// Lines end in LF, CR LF or CR, and may begin with a byte order mark.
+///
 /// # Errors
-/// [`CertificateError`], with the line at which the block begins: a block of another kind (a private key above all)
-/// is refused, and so is one that does not end.
+/// [`CertificateError`], with the line of the block: a block of another kind (a private key above all) is refused, and so
+/// is one without a beginning or an end, or whose boundary is not alone on its line.
 pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
-    let blocks = blocks(text)?;
-    let read = |(position, (line, der)): (usize, (usize, Vec<u8>))| {
-        Certificate::from_der(&der).map_err(|error| CertificateError::InPem {
-            line,
-            position,
-            source: Box::new(error),
-        })
+    Ok(read_blocks(text)?.into_iter().map(|(_, certificate)| certificate).collect())
+}
+
+/// The certificates of a text, each with its DER.
+pub(super) fn read_blocks(text: &[u8]) -> Result<Vec<(Vec<u8>, Certificate)>, CertificateError> {
+    let read = |(position, (line, der)): (usize, (usize, Vec<u8>))| match Certificate::from_der(&der) {
+        Ok(certificate) => Ok((der, certificate)),
+        Err(error) => Err(CertificateError::InPem { line, position, source: Box::new(error) }),
     };
-    blocks.into_iter().enumerate().map(read).collect()
+    blocks(text)?.into_iter().enumerate().map(read).collect()
+}
+
+/// Writes DER as a block of PEM, in lines of 64 characters.
+pub(super) fn write_block(text: &mut String, der: &[u8]) {
+    text.push_str("-----BEGIN CERTIFICATE-----\n");
+    for line in der.chunks(48) {
+        text.push_str(&BASE64.encode(line));
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+}
+
+/// A block whose end was not read yet.
+struct OpenBlock<'a> {
+    line: usize,
+    label: &'a [u8],
+    base64: Vec<u8>,
 }
 
 /// The bytes of each block, with the line on which it begins.
@@ -27,53 +77,80 @@ fn blocks(text: &[u8]) -> Result<Vec<(usize, Vec<u8>)>, CertificateError> {
         return Err(CertificateError::Empty);
     }
     let mut blocks = Vec::new();
-    let mut open: Option<(usize, &[u8], Vec<u8>)> = None;
-    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let (number, line) = (at + 1, line.trim_ascii());
-        let begun = label(line, b"-----BEGIN ");
+    let mut open: Option<OpenBlock<'_>> = None;
+    for (number, line) in lines(text) {
         match &mut open {
             None => {
-                let Some(begun) = begun else { continue };
-                // The second is what OpenSSL wrote long ago.
-                if begun != b"CERTIFICATE" && begun != b"X509 CERTIFICATE" {
-                    return Err(CertificateError::WrongLabel { line: number, label: shown(begun) });
-                }
-                open = Some((number, begun, Vec::new()));
-            }
-            Some((line, ..)) if begun.is_some() => {
-                return Err(fault(*line, "does not end before the next begins: hand over all of it"));
-            }
-            Some((began, begun, base64)) => {
-                if let Some(ended) = label(line, b"-----END ") {
-                    if ended != *begun {
-                        return Err(fault(*began, "ends with another label: hand over all of it"));
+                if !contains(line, BEGIN) {
+                    if contains(line, END) {
+                        return Err(fault(number, "ends there and does not begin: hand over all of it"));
                     }
-                    let der = BASE64.decode(base64).map_err(|_| {
-                        fault(*began, "is no base64, or not all of it: hand it over as it was issued")
-                    })?;
-                    blocks.push((*began, der));
-                    open = None;
-                } else {
-                    base64.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace()));
+                    continue;
                 }
+                let Some(label) = label(line, BEGIN) else {
+                    return Err(fault(
+                        number,
+                        "begins with a line that is no boundary: put `-----BEGIN CERTIFICATE-----` alone on its line, \
+                         and line ends where `\\n` is written out",
+                    ));
+                };
+                if !CERTIFICATES.contains(&label) {
+                    return Err(CertificateError::WrongLabel { line: number, label: name(label).to_owned() });
+                }
+                open = Some(OpenBlock { line: number, label, base64: Vec::new() });
             }
+            Some(block) if contains(line, BEGIN) => {
+                return Err(fault(block.line, "does not end before the next begins: hand over all of it"));
+            }
+            Some(block) => match label(line, END) {
+                Some(label) if label != block.label => {
+                    return Err(fault(block.line, "ends with another label: hand over all of it"));
+                }
+                Some(_) => {
+                    let der = BASE64.decode(&block.base64).map_err(|_| {
+                        fault(block.line, "is no base64, or not all of it: hand it over as it was issued")
+                    })?;
+                    blocks.push((block.line, der));
+                    open = None;
+                }
+                None => block.base64.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace())),
+            },
         }
     }
     match open {
-        Some((line, ..)) => Err(fault(line, "does not end: hand over all of it")),
-        None if blocks.is_empty() => Err(CertificateError::NoPem),
-        None => Ok(blocks),
+        Some(block) => Err(fault(block.line, "does not end: hand over all of it")),
+        None if !blocks.is_empty() => Ok(blocks),
+        None if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") => {
+            Err(CertificateError::Utf16)
+        }
+        None => Err(CertificateError::NoPem),
     }
+}
+
+/// The lines, from 1, without white space around them.
+fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let lines = text.split(|byte| *byte == b'\n');
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines = lines.flat_map(|line| line.split(|byte| *byte == b'\r'));
+    lines.enumerate().map(|(at, line)| (at + 1, line.strip_prefix(UTF8_MARK).unwrap_or(line).trim_ascii()))
 }
 
 fn fault(line: usize, what: &'static str) -> CertificateError {
     CertificateError::Pem { line, what }
 }
 
+/// The label of a boundary that is alone on its line.
 fn label<'a>(line: &'a [u8], boundary: &[u8]) -> Option<&'a [u8]> {
-    line.strip_prefix(boundary)?.strip_suffix(b"-----")
+    let label = line.strip_prefix(boundary)?.strip_prefix(b" ")?.strip_suffix(b"-----")?;
+    let is_label = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
+    label.iter().all(is_label).then_some(label)
 }
 
-fn shown(label: &[u8]) -> String {
-    String::from_utf8_lossy(label.get(..40).unwrap_or(label)).into_owned()
+fn contains(line: &[u8], part: &[u8]) -> bool {
+    line.windows(part.len()).any(|window| window == part)
+}
+
+/// A label for an error. One that is not of the list could be a part of a key.
+fn name(label: &[u8]) -> &'static str {
+    OTHERS.into_iter().find(|known| known.as_bytes() == label).unwrap_or("another kind")
 }

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::lifecycle::{Command, Event, Ignored, Issued, Lifecycle, Order, Rules};
+use iot_runbook::certificate::lifecycle::{Command, Event, EventError, Issued, Lifecycle, Order, Rules};
 use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 
 use super::mint;
@@ -90,19 +90,24 @@ impl Bench {
         orders.remove(0)
     }
 
-    pub(super) fn tell(&mut self, event: Event) -> Result<(), Ignored> {
+    pub(super) fn tell(&mut self, event: Event) -> Result<(), EventError> {
         self.machine.handle(&self.rules, event, self.now)
     }
 
-    pub(super) fn issue(&mut self, generation: u64, certificate: &Issued) -> Result<(), Ignored> {
+    pub(super) fn issue(&mut self, generation: u64, certificate: &Issued) -> Result<(), EventError> {
         self.tell(Event::Issued { generation, certificate: certificate.clone() })
     }
 
-    pub(super) fn report(&mut self, generation: u64, of: &Issued, outcome: Outcome) -> Result<(), Ignored> {
+    pub(super) fn report(
+        &mut self,
+        generation: u64,
+        of: &Issued,
+        outcome: Outcome,
+    ) -> Result<(), EventError> {
         self.tell(Event::Reported(Reported::new(&Desired::new(generation, of.pem()), outcome)))
     }
 
-    pub(super) fn connect(&mut self, with: &Issued) -> Result<(), Ignored> {
+    pub(super) fn connect(&mut self, with: &Issued) -> Result<(), EventError> {
         self.tell(Event::Connected { fingerprint: with.credential().fingerprint, at: self.now })
     }
 

@@ -5,6 +5,8 @@ use iot_runbook::certificate::message::{
     reported_topic,
 };
 use proptest::prelude::*;
+
+use super::random::cases;
 use serde_json::{Value, json};
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -100,6 +102,8 @@ fn a_device_id_makes_one_topic_and_no_other() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn what_is_written_is_read(generation: u64, certificate in "\\PC{0,40}", outcome in outcome()) {
         let desired = Desired::new(generation, certificate);

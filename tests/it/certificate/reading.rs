@@ -7,6 +7,8 @@ use iot_runbook::certificate::validity::{
 use iot_runbook::certificate::{Facts, effective_end};
 use proptest::prelude::*;
 
+use super::random::cases;
+
 use super::mint::{self, DATES, Dates, GENERALIZED_TIME, UTC_TIME, by_hand, pem};
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -55,7 +57,8 @@ fn a_date_that_is_none_is_shown_with_its_place() {
             let error = Certificate::from_der(&der).unwrap_err();
             assert_eq!(dates_from_der(&der), Err(error.clone()));
             let CertificateError::Date { part: named, at, text } = error else { panic!("{error}") };
-            assert_eq!((named, text.as_str()), (part, bad.1));
+            let shown = if bad.1 == "soon" { "4 bytes that are no date" } else { bad.1 };
+            assert_eq!((named, text.as_str()), (part, shown));
             assert_eq!(der[at], bad.0, "the place is that of the date");
             assert!(der[at + 2..].starts_with(bad.1.as_bytes()));
         }
@@ -110,6 +113,9 @@ fn pem_is_read_with_text_around_it_and_any_line_ends() {
         format!("subject=pump-7\n\n{text}\nend\n"),
         format!("\u{fffd}\n{}", text.trim_end()),
         text.replace('\n', "  \n\t"),
+        text.replace('\n', "\r"),
+        format!("\u{feff}{text}"),
+        format!("\n\u{feff}{text}"),
     ] {
         assert_eq!(Certificate::read(text.as_bytes()), Ok(own.clone()), "{text}");
     }
@@ -133,12 +139,23 @@ fn pem_is_refused_with_the_line() {
         (format!("\n\n{}", good.replace("END CERTIFICATE", "END X509 CRL")), 3, "another label"),
         (good.replacen("\nM", "\n*", 1), 1, "no base64"),
         (good.replace("-----END CERTIFICATE-----", &good), 1, "before the next"),
+        (good.replace("CERTIFICATE-----\nM", "CERTIFICATE----- M"), 1, "no boundary"),
+        (good.replace('\n', "\\n"), 1, "no boundary"),
+        (format!("{good}cert: {good}"), lines + 1, "no boundary"),
+        (good.replace("BEGIN CERTIFICATE", "BEGIN certificate"), 1, "no boundary"),
+        (
+            format!("\r{}", good.replacen("-----BEGIN CERTIFICATE-----", "", 1).replace('\n', "\r\n")),
+            lines + 1,
+            "does not begin",
+        ),
     ] {
         let error = line(&text);
         let CertificateError::Pem { line, what: said } = &error else { panic!("{error}") };
         assert_eq!(*line, begins);
         assert!(said.contains(what), "{said}");
     }
+    let utf16: Vec<u8> = format!("\u{feff}{good}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(certificates_from_pem(&utf16), Err(CertificateError::Utf16));
     let empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----";
     let error = line(&format!("{good}{empty}"));
     let CertificateError::InPem { line, position, source } = &error else { panic!("{error}") };
@@ -188,6 +205,8 @@ fn what_is_not_issued_by_the_next_is_no_chain() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn no_bytes_make_it_panic(
         which in 0..4usize, edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use iot_runbook::catalog;
-use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Origin, Outlook, Standing};
+use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Origin, Reachability, Status};
 use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 use iot_runbook::probe::Probes;
 
@@ -35,7 +35,7 @@ fn due(authority: Authority) -> Arc<Site> {
 }
 
 fn is_off(site: &Site) {
-    let offline = Event::Outlook(Outlook::Offline { back_at: None });
+    let offline = Event::Reachability(Reachability::Offline { back_at: None });
     site.with(|state, now| state.tell(offline, now));
 }
 
@@ -103,7 +103,7 @@ fn a_renewal_that_counts_as_failed_is_followed_up_and_one_that_tries_again_is_no
         "the first failure is no failed renewal"
     );
     site.pass(TimeDelta::minutes(4));
-    site.with(|state, _| assert_eq!(state.machine.standing(), Standing::Failing));
+    site.with(|state, _| assert_eq!(state.machine.status(), Status::Failing));
     // In the stage of renewal the lifecycle has asked nobody yet: the runbook's own act does.
     let finding = site.walk("certificate-expiry", Probes::new());
     assert_eq!(finding.conclusion(), Some("follow-up-required"));
@@ -127,7 +127,7 @@ fn a_test_that_fails_three_times_is_followed_up() {
             let reason = Reason::new("no route to the test endpoint");
             let said = Reported::new(&Desired::new(1, newest.pem()), Outcome::TestFailed { reason });
             state.tell(Event::Reported(said), now);
-            state.machine.standing()
+            state.machine.status()
         });
         let concludes = site.concludes();
         let wait = site.with(|state, now| state.machine.wake_at(&state.rules).unwrap() - now);
@@ -138,7 +138,7 @@ fn a_test_that_fails_three_times_is_followed_up() {
         let (standing, concludes) = failed(&site);
         let expected = if attempt < 3 { "renewal-in-progress" } else { "follow-up-required" };
         assert_eq!(concludes.as_deref(), Some(expected), "{attempt}");
-        assert_eq!(standing == Standing::Failing, attempt >= 3);
+        assert_eq!(standing == Status::Failing, attempt >= 3);
     }
 }
 

@@ -5,7 +5,22 @@ use iot_runbook::certificate::schedule::{
     Forecast, Maintenance, Pending, Plan, Rate, ScheduleError, Scheduler, Settings, Start, TokenBucket,
     Window, jitter, retry_after,
 };
+use iot_runbook::subject::DeviceId;
 use proptest::prelude::*;
+
+use super::random::cases;
+
+fn id(number: u64) -> DeviceId {
+    format!("pump-{number:020}").into()
+}
+
+fn number(device: &DeviceId) -> u64 {
+    device.as_str().trim_start_matches("pump-").parse().unwrap()
+}
+
+fn new(device: u64, generation: u32, due: DateTime<Utc>, end: DateTime<Utc>) -> Pending {
+    Pending::new(id(device), generation, due, end)
+}
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)
@@ -35,9 +50,7 @@ fn pending() -> impl Strategy<Value = Pending> {
     let window = prop_oneof![3 => Just(None), 1 => (-50i64..300).prop_map(|start| Some(moment(start)))];
     (0u64..12, 0u32..2, -100i64..250, -20i64..400, window, prop::bool::weighted(0.1)).prop_map(
         |(device, generation, due, end, window, compromised)| {
-            Pending::new(device, generation, at(due), at(end))
-                .with_window(window)
-                .with_compromised(compromised)
+            new(device, generation, at(due), at(end)).with_window(window).with_compromised(compromised)
         },
     )
 }
@@ -62,7 +75,7 @@ fn jobs(pending: &[Pending], lead: i64) -> Vec<Job> {
         let release = one.window.filter(|_| !one.compromised).map_or(due, |window| second(window.start()));
         let [due, release] = [due, release].map(|at| at.min(deadline).max(0));
         let written = (second(one.due), one.window.map(|window| second(window.start())));
-        let (key, urgent) = ((one.device, one.generation), one.compromised);
+        let (key, urgent) = ((number(&one.device), one.generation), one.compromised);
         let job = Job { key, due, release, deadline, urgent, written };
         match jobs.iter_mut().find(|held| held.key == job.key) {
             None => jobs.push(job),
@@ -107,7 +120,7 @@ fn told(plan: &Plan) -> Vec<((u64, u32), i64, bool)> {
         .iter()
         .map(|start| {
             assert_eq!(start.at.timestamp_subsec_nanos(), 0);
-            ((start.device, start.generation), (start.at - at(0)).num_seconds(), start.late)
+            ((number(&start.device), start.generation), (start.at - at(0)).num_seconds(), start.late)
         })
         .collect()
 }
@@ -145,7 +158,7 @@ fn some_order_is_in_time(left: &[Job], bucket: TokenBucket, now: DateTime<Utc>) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn a_plan_is_what_stepping_through_time_tells(
@@ -200,7 +213,7 @@ proptest! {
         if let Some(needed) = forecast.in_time.filter(|needed| needed.growth > 0) {
             let bare = || {
                 pending.iter().map(|one| {
-                    let mut bare = one.with_window(None);
+                    let mut bare = one.clone().with_window(None);
                     bare.due = one.window.map_or(one.due, |window| one.due.min(window.start()));
                     bare
                 })
@@ -222,7 +235,7 @@ proptest! {
     ) {
         let end = |nanos: &i64| at(0) + TimeDelta::nanoseconds(*nanos * 31);
         let fleet: Vec<_> =
-            ends.iter().enumerate().map(|(device, nanos)| Pending::new(device as u64, 0, at(-1), end(nanos))).collect();
+            ends.iter().enumerate().map(|(device, nanos)| new(device as u64, 0, at(-1), end(nanos))).collect();
         let told = scheduler(Settings::default()).forecast(fleet, &full(per_minute, burst), at(0));
         let mut deadlines: Vec<_> = ends.iter().map(|nanos| i128::from(*nanos) * 31).collect();
         let check = |needed: Option<u128>, told: Option<u32>| {
@@ -278,7 +291,7 @@ proptest! {
         }
         let bucket: TokenBucket = serde_json::from_str(&serde_json::to_string(&bucket).unwrap()).unwrap();
         let left = pending.into_iter().filter(|one| {
-            !begun.iter().any(|start| (start.device, start.generation) == (one.device, one.generation))
+            !begun.iter().any(|start| (number(&start.device), start.generation) == (number(&one.device), one.generation))
         });
         let anew = scheduler.plan(left, &bucket, at(again));
         prop_assert_eq!(anew.starts, rest);
@@ -316,7 +329,7 @@ proptest! {
         let whole = Window::new(DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC).unwrap();
         let fleet = ends.iter().map(|(due, end, window)| {
             let window = Window::new(dates[*window], dates[4]).ok().or(Some(whole)).filter(|_| *window != 1);
-            Pending::new(*end as u64, 0, dates[*due], dates[*end]).with_window(window)
+            new(*end as u64, 0, dates[*due], dates[*end]).with_window(window)
         });
         let mut settings = Settings::default();
         if long {
@@ -336,8 +349,7 @@ proptest! {
 
 #[test]
 fn a_hundred_thousand_at_a_hundred_a_minute_need_sixteen_point_seven_hours() {
-    let fleet =
-        |hours: i64| (0..100_000).map(move |device| Pending::new(device, 1, at(0), at(hours * 3_600)));
+    let fleet = |hours: i64| (0..100_000).map(move |device| new(device, 1, at(0), at(hours * 3_600)));
     let scheduler = scheduler(Settings::default());
     let told = scheduler.forecast(fleet(17), &full(100, 1), at(0));
     // The first starts at once: 99 999 times 600 ms.
@@ -352,10 +364,39 @@ fn a_hundred_thousand_at_a_hundred_a_minute_need_sixteen_point_seven_hours() {
 
 #[test]
 fn a_backlog_may_be_in_time_though_it_is_not_cleared_by_the_first_end() {
-    let fleet = (0..60).map(|device| Pending::new(device, 0, at(0), at(device as i64 * 10)));
+    let fleet = (0..60).map(|device| new(device, 0, at(0), at(device as i64 * 10)));
     let told = scheduler(Settings::default()).forecast(fleet, &full(6, 1), at(0));
     assert_eq!((told.late, told.first_deadline, told.cleared_at), (0, Some(at(0)), Some(at(590))));
     assert_eq!((told.in_time.map(|needed| needed.growth), told.cleared_in_time), (Some(0), None));
+}
+
+/// A CA revokes all that it issued a day from now: how many have another certificate by then.
+#[test]
+fn a_mass_revocation_is_in_time_or_its_shortfall_is_reported() {
+    const FLEET: u64 = 10_000;
+    let mut settings = settings(0, Maintenance::always());
+    settings.spread = TimeDelta::hours(2);
+    let scheduler = scheduler(settings);
+    // Years left, some ending sooner than the CA revokes, some in a window that the CA suggested before.
+    let later = Window::new(at(40_000_000), at(40_100_000)).unwrap();
+    let fleet = || {
+        (0..FLEET).map(|device| {
+            let end = if device < 10 { 3_600 } else { 90_000_000 };
+            new(device, 1, at(80_000_000), at(end)).with_window((device % 2 == 0).then_some(later))
+        })
+    };
+    let day = TimeDelta::days(1);
+    for (per_minute, late, growth) in [(6, 1_359, 1), (7, 0, 0), (60, 0, 0)] {
+        let bucket = TokenBucket::full(Rate::new(per_minute, 1).unwrap(), at(0));
+        let forecast = scheduler.forecast_revocation(fleet(), day, &bucket, at(0));
+        // One at once, and then so many a minute for 1 440 minutes.
+        assert_eq!(forecast.late as u64, FLEET.saturating_sub(1 + u64::from(per_minute) * 1_440));
+        assert_eq!((forecast.count as u64, forecast.late), (FLEET, late), "{per_minute}");
+        assert_eq!(forecast.in_time.map(|needed| needed.growth), Some(growth));
+        let minutes = (FLEET - 1).div_ceil(u64::from(per_minute)) as i64;
+        let cleared = forecast.cleared_at.unwrap() - at(0);
+        assert!((cleared - TimeDelta::minutes(minutes)).abs() < TimeDelta::minutes(1), "{cleared}");
+    }
 }
 
 #[test]
@@ -373,13 +414,13 @@ fn spreading_follows_the_jitter_but_leaves_a_short_life_its_second_half() {
     settings.spread = TimeDelta::hours(10);
     let scheduler = scheduler(settings);
     let start = |end: i64| {
-        let fleet = [Pending::new(7, 3, at(600), at(end))];
+        let fleet = [new(7, 3, at(600), at(end))];
         scheduler.plan(fleet, &full(1, 1), at(0)).starts[0].at
     };
-    assert_eq!(start(1_000_000), at(600) + jitter(7, 3, TimeDelta::hours(10)));
-    assert_eq!(start(1_600), at(600) + jitter(7, 3, TimeDelta::seconds(500)));
+    assert_eq!(start(1_000_000), at(600) + jitter(&id(7), 3, TimeDelta::hours(10)));
+    assert_eq!(start(1_600), at(600) + jitter(&id(7), 3, TimeDelta::seconds(500)));
     // Long due: the place that it had has passed.
-    let fleet = [Pending::new(7, 3, at(-40_000), at(1_000_000))];
+    let fleet = [new(7, 3, at(-40_000), at(1_000_000))];
     assert_eq!(scheduler.plan(fleet, &full(1, 1), at(0)).starts[0].at, at(0));
 }
 
@@ -388,12 +429,12 @@ fn a_compromised_key_waits_for_the_rate_alone() {
     let later = Window::new(at(5_000), at(6_000)).unwrap();
     let settings = settings(0, Maintenance::windows([Window::new(at(100), at(9_000)).unwrap()]));
     let fleet = [
-        Pending::new(1, 0, at(-10), at(200)),
-        Pending::new(2, 0, at(4_000), at(90_000)).with_window(Some(later)).with_compromised(true),
-        Pending::new(3, 0, at(4_000), at(80_000)).with_compromised(true),
+        new(1, 0, at(-10), at(200)),
+        new(2, 0, at(4_000), at(90_000)).with_window(Some(later)).with_compromised(true),
+        new(3, 0, at(4_000), at(80_000)).with_compromised(true),
     ];
     let plan = scheduler(settings).plan(fleet, &full(1, 1), at(0));
-    let starts: Vec<_> = plan.starts.iter().map(|start| (start.device, start.at)).collect();
+    let starts: Vec<_> = plan.starts.iter().map(|start| (number(&start.device), start.at)).collect();
     assert_eq!(starts, [(3, at(0)), (2, at(60)), (1, at(120))]);
 }
 
@@ -401,13 +442,13 @@ fn a_compromised_key_waits_for_the_rate_alone() {
 fn what_the_ca_wants_early_stays_early_where_wishes_are_given_up() {
     // The CA will revoke the second: its window has passed, though the policy has time. The first would be late.
     let fleet = [
-        Pending::new(1, 0, at(-10), at(50)),
-        Pending::new(2, 0, at(40_000), at(90_000)).with_window(Some(moment(-500))),
-        Pending::new(3, 0, at(-10), at(30)).with_window(Some(moment(20))),
-        Pending::new(4, 0, at(-10), at(25)).with_window(Some(moment(20))),
+        new(1, 0, at(-10), at(50)),
+        new(2, 0, at(40_000), at(90_000)).with_window(Some(moment(-500))),
+        new(3, 0, at(-10), at(30)).with_window(Some(moment(20))),
+        new(4, 0, at(-10), at(25)).with_window(Some(moment(20))),
     ];
     let plan = scheduler(Settings::default()).plan(fleet, &full(3, 1), at(0));
-    let starts: Vec<_> = plan.starts.iter().map(|start| (start.device, start.at)).collect();
+    let starts: Vec<_> = plan.starts.iter().map(|start| (number(&start.device), start.at)).collect();
     assert!(plan.hurried, "{plan:?}");
     assert_eq!(starts, [(4, at(0)), (3, at(20)), (1, at(40)), (2, at(60))]);
 }
@@ -417,10 +458,10 @@ fn a_window_of_the_ca_spreads_evenly_and_is_kept_until_it_has_passed() {
     let window = Window::new(at(0), at(1_000)).unwrap();
     let mut tenths = [0; 10];
     for device in 0..10_000 {
-        let selected = window.selected(device, 1);
-        assert_eq!(selected, at(0) + jitter(device, 1, TimeDelta::seconds(1_000)));
-        assert_eq!(window.renew_at(device, 1, at(-50)), selected);
-        assert_eq!(window.renew_at(device, 1, at(1_000)), at(1_000));
+        let selected = window.selected(&id(device), 1);
+        assert_eq!(selected, at(0) + jitter(&id(device), 1, TimeDelta::seconds(1_000)));
+        assert_eq!(window.renew_at(&id(device), 1, at(-50)), selected);
+        assert_eq!(window.renew_at(&id(device), 1, at(1_000)), at(1_000));
         tenths[((selected - at(0)).num_seconds() / 100) as usize] += 1;
     }
     assert!(tenths.iter().all(|count| (900..1_100).contains(count)), "{tenths:?}");

@@ -1,7 +1,7 @@
 //! Answers that come twice, late, in another order, or never; and what is dropped with what it was for.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::lifecycle::{Command, Csr, Event, Happening, Ignored, Refusal, Retire};
+use iot_runbook::certificate::lifecycle::{Command, Csr, Event, EventError, Happening, Refusal, Retire};
 use iot_runbook::certificate::message::{Outcome, Reason};
 use rcgen::{CertificateParams, KeyPair};
 
@@ -33,8 +33,8 @@ fn a_key_that_is_compromised_before_its_certificate_is_told_of_is_not_taken() {
     let public_key = brought.credential().public_key;
     assert_eq!(bench.tell(Event::KeyCompromised { public_key }), Ok(()));
     let told = Event::ReProvisioned { generation: issue.generation, certificate: brought.clone() };
-    assert_eq!(bench.tell(told), Err(Ignored::Refused(Refusal::OtherKey { found: public_key })));
-    assert_eq!(bench.connect(&brought), Err(Ignored::UnknownCertificate));
+    assert_eq!(bench.tell(told), Err(EventError::Refused(Refusal::OtherKey { found: public_key })));
+    assert_eq!(bench.connect(&brought), Err(EventError::UnknownCertificate));
     let retired = format!("pump-7/retire/{}", brought.credential().fingerprint);
     assert!(bench.keys().contains(&retired), "it is of no use to others either");
 }
@@ -43,9 +43,9 @@ fn a_key_that_is_compromised_before_its_certificate_is_told_of_is_not_taken() {
 fn an_answer_that_comes_again_when_its_certificate_is_in_use_is_known() {
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
-    assert_eq!(bench.issue(1, &new), Err(Ignored::Known));
+    assert_eq!(bench.issue(1, &new), Err(EventError::Known));
     let other = certificate(1, 3, NOW, NOW + day(60));
-    assert_eq!(bench.issue(1, &other), Err(Ignored::SecondCertificate { generation: 1 }));
+    assert_eq!(bench.issue(1, &other), Err(EventError::SecondCertificate { generation: 1 }));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_request_for_a_compromised_key_is_refused() {
     let public_key = csr.public_key();
     bench.tell(Event::KeyOffered(csr.clone())).unwrap();
     bench.tell(Event::KeyCompromised { public_key }).unwrap();
-    let refused = Err(Ignored::Refused(Refusal::OtherKey { found: public_key }));
+    let refused = Err(EventError::Refused(Refusal::OtherKey { found: public_key }));
     assert_eq!(bench.tell(Event::KeyOffered(csr)), refused);
 }
 
@@ -164,7 +164,7 @@ fn a_connection_that_a_wrong_clock_dated_is_none_when_the_clock_comes_to_its_dat
     bench.machine.accept_clock(&bench.rules, NOW);
     bench.now = at + TimeDelta::seconds(1);
     let told = Event::Connected { fingerprint: by_hand.credential().fingerprint, at: bench.now };
-    assert_eq!(bench.tell(told), Err(Ignored::Stale), "the latest date that was told");
+    assert_eq!(bench.tell(told), Err(EventError::Stale), "the latest date that was told");
     assert_eq!(bench.machine.in_use(), first.credential());
 }
 

@@ -1,6 +1,6 @@
 //! Issuers that end first.
 
-use iot_runbook::certificate::lifecycle::{Event, Ignored, Issued, Refusal, Standing};
+use iot_runbook::certificate::lifecycle::{Event, EventError, Issued, Refusal, Status};
 
 use super::{Bench, NOW, certificate, day, names, under_issuer, with_left};
 
@@ -10,7 +10,7 @@ fn an_issuer_that_is_replaced_before_its_leaves_are_due_holds_none_up() {
     let bound = under_issuer(1, NOW - day(10), NOW + day(50), issuer_end);
     let mut bench = Bench::new(&bound);
     assert_eq!(bench.tell(Event::IssuerReplaced), Ok(()));
-    assert_eq!(bench.tell(Event::IssuerReplaced), Err(Ignored::Known));
+    assert_eq!(bench.tell(Event::IssuerReplaced), Err(EventError::Known));
     assert!(bench.keys().is_empty(), "it is not due");
     bench.restart();
     bench.pass(day(21));
@@ -25,7 +25,7 @@ fn an_issuer_that_is_replaced_before_its_leaves_are_due_holds_none_up() {
     bench.pass(day(1)).connect(&last).unwrap();
     bench.settle();
     bench.pass(day(10)).settle();
-    assert_eq!(bench.machine.standing(), Standing::HeldByIssuer);
+    assert_eq!(bench.machine.status(), Status::HeldByIssuer);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn an_issuer_that_caps_what_it_issues_at_its_own_end_is_no_reason_to_try_in_a_lo
     let mut bench = Bench::new(&with_left(19));
     bench.order();
     let capped = under_issuer(1, NOW - day(1), NOW + day(10), NOW + day(10));
-    assert!(matches!(bench.issue(1, &capped), Err(Ignored::Refused(Refusal::IssuerDue { .. }))));
+    assert!(matches!(bench.issue(1, &capped), Err(EventError::Refused(Refusal::IssuerDue { .. }))));
     let told = names(&bench.settle());
     assert!(told.iter().any(|name| name.ends_with("/binds")), "{told:?}");
     bench.pass(day(5));
@@ -49,7 +49,7 @@ fn an_issuer_that_binds_a_device_without_auto_renewal_is_told_and_nobody_goes_th
     bench.machine = bench.machine.with_auto_renewal(false);
     let told = bench.settle();
     assert!(matches!(&*told, [one] if one.ends_with("/binds")), "{told:?}");
-    assert_eq!(bench.machine.standing(), Standing::HeldByIssuer);
+    assert_eq!(bench.machine.status(), Status::HeldByIssuer);
     bench.pass(day(13));
     assert!(bench.keys().is_empty());
     bench.tell(Event::IssuerReplaced).unwrap();

@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use iot_runbook::certificate::lifecycle::{
-    AlertKind, Cause, Command, Event, Happening, Ignored, Issued, Origin, Outcome, PostMortem, Refusal,
-    Standing,
+    AlertKind, Cause, Command, Event, EventError, Happening, Issued, Order, Origin, Outcome, PostMortem,
+    Reachability, Refusal, Status,
 };
 use iot_runbook::certificate::message::Reason;
 
@@ -29,11 +29,44 @@ fn post_mortem(bench: &mut Bench) -> PostMortem {
     record.unwrap()
 }
 
+/// The service is down for a month, or its clock is suspect: nothing was tried meanwhile.
+#[test]
+fn no_round_counts_before_its_acts_are_handed_out() {
+    let mut bench = Bench::new(&with_left(9));
+    bench.settle();
+    bench.pass(day(10));
+    bench.tell(Event::Reachability(Reachability::Online)).unwrap();
+    assert!(bench.machine.in_recovery());
+    for _ in 0..30 {
+        // Events come, and nobody polls.
+        bench.pass(day(1));
+        let _ = bench.tell(Event::Reachability(Reachability::Offline { back_at: Some(bench.now) }));
+        bench.restart();
+    }
+    let orders = bench.orders();
+    assert!(orders.iter().any(|one| one.command == Command::LookUpContact));
+    let failed = |order: &Order| order.key.as_str().contains("recovery-failed");
+    assert!(!orders.iter().any(failed), "{orders:?}");
+    // From now on it takes its time: an hour for an answer, and seven days for a visit.
+    let mut visit = None;
+    for hours in 0..=170 {
+        for order in bench.orders() {
+            assert!(!failed(&order) || hours > 168, "after {hours} h");
+            visit = visit.or(order.key.as_str().contains("emergency").then_some(hours));
+            if !matches!(order.command, Command::LookUpContact) {
+                bench.tell(Event::Done { key: order.key }).unwrap();
+            }
+        }
+        bench.pass(TimeDelta::hours(1));
+    }
+    assert_eq!(visit, Some(1));
+}
+
 #[test]
 fn a_device_that_reaches_the_provisioning_service_is_re_provisioned() {
     let mut bench = ended();
     assert_eq!(names(&bench.settle()), ["alert/expired", "contact"]);
-    assert_eq!(bench.machine.standing(), Standing::Recovering);
+    assert_eq!(bench.machine.status(), Status::Recovering);
     bench.tell(Event::ProvisioningContact { last: Some(bench.now - TimeDelta::hours(24)) }).unwrap();
     let order = bench.order();
     assert_eq!(order.key.as_str(), "pump-7/2/re-provision");
@@ -41,14 +74,11 @@ fn a_device_that_reaches_the_provisioning_service_is_re_provisioned() {
     assert!(asked.urgent);
     let one = fresh(60);
     let told = |generation| Event::ReProvisioned { generation, certificate: one.clone() };
-    assert!(matches!(bench.tell(told(1)), Err(Ignored::OtherGeneration { told: 1, .. })));
+    assert!(matches!(bench.tell(told(1)), Err(EventError::OtherGeneration { told: 1, .. })));
     bench.tell(told(2)).unwrap();
-    assert_eq!(bench.tell(told(2)), Err(Ignored::Known));
+    assert_eq!(bench.tell(told(2)), Err(EventError::Known));
     bench.pass(TimeDelta::minutes(4)).connect(&one).unwrap();
-    assert_eq!(
-        (bench.machine.origin(), bench.machine.standing()),
-        (Origin::ReProvisioned, Standing::Settled)
-    );
+    assert_eq!((bench.machine.origin(), bench.machine.status()), (Origin::ReProvisioned, Status::Settled));
     let record = post_mortem(&mut bench);
     // It was asked for a day before its end.
     let cause = Cause::NotIssued { reason: Some(Reason::new("no answer in time")) };
@@ -124,7 +154,7 @@ fn what_does_not_bring_it_back_leads_on_and_a_round_that_failed_is_followed_by_a
             bench.order();
             let certificate = certificate(2, 2, NOW - day(60), NOW + day(2));
             let told = bench.tell(Event::ReProvisioned { generation: 2, certificate });
-            assert!(matches!(told, Err(Ignored::Refused(_))));
+            assert!(matches!(told, Err(EventError::Refused(_))));
         }),
         ("not back", |bench| {
             bench.tell(Event::ProvisioningContact { last: Some(bench.now) }).unwrap();
@@ -143,7 +173,7 @@ fn what_does_not_bring_it_back_leads_on_and_a_round_that_failed_is_followed_by_a
         bench.tell(Event::VisitFailed { reason: Reason::new("the gate was shut") }).unwrap();
         let keys = names(&bench.settle());
         assert_eq!(keys.iter().filter(|key| *key == "alert/recovery-failed").count(), 1, "{name}: {keys:?}");
-        assert_eq!(bench.machine.standing(), Standing::Recovering);
+        assert_eq!(bench.machine.status(), Status::Recovering);
         bench.pass(day(1));
         let keys = bench.settle();
         assert!(
@@ -234,7 +264,7 @@ fn a_device_out_of_service_wants_nothing_more() {
     bench.tell(Event::ProvisioningContact { last: None }).unwrap();
     bench.settle();
     bench.tell(Event::Decommissioned).unwrap();
-    assert_eq!(bench.tell(Event::Decommissioned), Err(Ignored::Closed));
+    assert_eq!(bench.tell(Event::Decommissioned), Err(EventError::Closed));
     let orders = bench.orders();
     assert!(
         orders
@@ -245,7 +275,7 @@ fn a_device_out_of_service_wants_nothing_more() {
     for order in orders {
         bench.tell(Event::Done { key: order.key }).unwrap();
     }
-    assert_eq!((bench.machine.wake_at(&bench.rules), bench.machine.standing()), (None, Standing::Closed));
+    assert_eq!((bench.machine.wake_at(&bench.rules), bench.machine.status()), (None, Status::Closed));
 }
 
 #[test]
@@ -264,7 +294,7 @@ fn somebody_is_told_that_what_was_brought_by_hand_cannot_be_used() {
     let mut bench = Bench::new(&with_left(30));
     let ended = certificate(2, 2, NOW - day(9), NOW - day(1));
     let refused = bench.tell(Event::Installed { certificate: ended });
-    assert_eq!(refused, Err(Ignored::Refused(Refusal::Expired)));
+    assert_eq!(refused, Err(EventError::Refused(Refusal::Expired)));
     assert_eq!(names(&bench.keys()), ["alert/certificate-refused"]);
 }
 
@@ -289,7 +319,7 @@ fn a_contact_is_asked_for_until_it_is_told_and_counts_once() {
     assert!(!bench.machine.open_commands().any(|key| key.as_str().contains("/contact/")));
     let contact = Event::ProvisioningContact { last: Some(bench.now) };
     assert_eq!(bench.tell(contact.clone()), Ok(()));
-    assert_eq!(bench.tell(contact), Err(Ignored::Known));
+    assert_eq!(bench.tell(contact), Err(EventError::Known));
     assert!(bench.orders().iter().any(|order| matches!(order.command, Command::ReProvision(_))));
 }
 

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{
-    AlertKind, Command, Csr, Event, Ignored, Issued, Lifecycle, Order, Outlook, Refusal, Standing,
+    AlertKind, Command, Csr, Event, EventError, Issued, Lifecycle, Order, Reachability, Refusal, Status,
     SubjectKey, VisitKind,
 };
 use iot_runbook::certificate::message::{Outcome, Reason};
-use iot_runbook::certificate::validity::CertificateError;
+use iot_runbook::certificate::validity::{CertId, CertificateError};
 use rcgen::{CertificateParams, KeyPair};
 
 use super::super::mint;
@@ -41,10 +41,10 @@ fn alerts(orders: &[Order]) -> Vec<&AlertKind> {
 fn nothing_is_done_before_a_renewal_is_due() {
     let mut bench = Bench::new(&with_left(20));
     assert!(bench.keys().is_empty());
-    assert_eq!(bench.machine.standing(), Standing::Settled);
+    assert_eq!(bench.machine.status(), Status::Settled);
     assert_eq!(bench.wake(), TimeDelta::nanoseconds(1), "strictly less than 20 days");
     assert_eq!(bench.keys(), ["pump-7/1/issue"]);
-    assert_eq!(bench.machine.standing(), Standing::Renewing);
+    assert_eq!(bench.machine.status(), Status::Renewing);
 }
 
 #[test]
@@ -61,10 +61,10 @@ fn an_issue_that_is_not_answered_comes_again_under_its_key_and_never_after_its_a
     let again = bench.order();
     assert_eq!((&first.key, again.failures), (&again.key, 1));
     bench.issue(1, &next()).unwrap();
-    assert_eq!(bench.issue(1, &next()), Err(Ignored::Known));
+    assert_eq!(bench.issue(1, &next()), Err(EventError::Known));
     let other = certificate(1, 3, NOW, NOW + day(60));
-    assert_eq!(bench.issue(1, &other), Err(Ignored::SecondCertificate { generation: 1 }));
-    assert_eq!(bench.issue(2, &other), Err(Ignored::OtherGeneration { told: 2, current: 1 }));
+    assert_eq!(bench.issue(1, &other), Err(EventError::SecondCertificate { generation: 1 }));
+    assert_eq!(bench.issue(2, &other), Err(EventError::OtherGeneration { told: 2, current: 1 }));
     bench.restart();
     assert_eq!(bench.keys(), ["pump-7/1/publish"]);
 }
@@ -84,10 +84,9 @@ fn a_lost_acknowledgement_publishes_the_same_certificate_again() {
     // A device that speaks of it has received it.
     bench.report(1, &new, Outcome::Downloaded).unwrap();
     assert_eq!(bench.machine.open_commands().count(), 0);
-    // It says no more: the same is published once a day.
-    assert_eq!(bench.wake(), day(1));
-    let daily = bench.order();
-    assert_eq!((daily.key.as_str(), &daily.command), ("pump-7/1/publish/2", &first.command));
+    // What is retained is not published again.
+    bench.now = NOW + day(9) - TimeDelta::seconds(1);
+    assert!(bench.keys().is_empty());
 }
 
 #[test]
@@ -118,7 +117,7 @@ fn so_many_failures_in_a_row_are_told_once() {
         bench.fail(issue, "the CA is busy");
         // Told again before it is tried again, it is no other failure.
         let key = issue.key.clone();
-        assert_eq!(bench.tell(Event::Failed { key, reason: Reason::new("again") }), Err(Ignored::Known));
+        assert_eq!(bench.tell(Event::Failed { key, reason: Reason::new("again") }), Err(EventError::Known));
         let due = bench.orders();
         told.push(alerts(&due).len());
         for order in due {
@@ -127,7 +126,7 @@ fn so_many_failures_in_a_row_are_told_once() {
         bench.wake();
     }
     assert_eq!(told.iter().sum::<usize>(), 1);
-    assert_eq!(bench.machine.standing(), Standing::Failing);
+    assert_eq!(bench.machine.status(), Status::Failing);
 }
 
 #[test]
@@ -148,10 +147,10 @@ fn a_certificate_that_cannot_serve_is_refused_and_counts_as_a_failed_renewal() {
     ] {
         let mut bench = Bench::new(&old);
         bench.order();
-        assert_eq!(bench.issue(1, &bad), Err(Ignored::Refused(why)));
-        assert_eq!(bench.machine.standing(), Standing::Failing);
+        assert_eq!(bench.issue(1, &bad), Err(EventError::Refused(why)));
+        assert_eq!(bench.machine.status(), Status::Failing);
         assert!(bench.machine.progress().unwrap().failed_at.is_some());
-        assert_eq!(bench.issue(1, &next()), Err(Ignored::Known), "its generation is spent");
+        assert_eq!(bench.issue(1, &next()), Err(EventError::Known), "its generation is spent");
         let orders = bench.orders();
         assert_eq!(alerts(&orders), [&AlertKind::CertificateRefused { why }]);
         bench.settle();
@@ -172,7 +171,7 @@ fn a_test_that_failed_is_tried_again_with_the_same_certificate() {
     let (mut bench, new) = published();
     let failed = || Outcome::TestFailed { reason: Reason::new("no route") };
     bench.report(1, &new, failed()).unwrap();
-    assert_eq!(bench.report(1, &new, failed()), Err(Ignored::Known), "a copy of the report");
+    assert_eq!(bench.report(1, &new, failed()), Err(EventError::Known), "a copy of the report");
     assert!(bench.keys().is_empty());
     assert_eq!(bench.wake(), TimeDelta::minutes(1));
     let again = bench.order();
@@ -184,7 +183,7 @@ fn a_test_that_failed_is_tried_again_with_the_same_certificate() {
     assert_eq!(bench.wake(), TimeDelta::minutes(2));
     bench.settle();
     bench.tell(Event::Tested { fingerprint, failed: None }).unwrap();
-    assert_eq!(bench.report(1, &new, Outcome::TestPassed), Err(Ignored::Known));
+    assert_eq!(bench.report(1, &new, Outcome::TestPassed), Err(EventError::Known));
     bench.connect(&new).unwrap();
     assert_eq!(bench.machine.in_use(), new.credential());
 }
@@ -194,10 +193,10 @@ fn reports_of_other_certificates_change_nothing() {
     let (mut bench, new) = published();
     let before = bench.machine.clone();
     let other = certificate(1, 5, NOW, NOW + day(60));
-    assert_eq!(bench.report(1, &other, Outcome::Switched), Err(Ignored::UnknownCertificate));
+    assert_eq!(bench.report(1, &other, Outcome::Switched), Err(EventError::UnknownCertificate));
     let told = bench.report(2, &new, Outcome::Switched);
-    assert_eq!(told, Err(Ignored::OtherGeneration { told: 2, current: 1 }));
-    assert_eq!(bench.connect(&other), Err(Ignored::UnknownCertificate));
+    assert_eq!(told, Err(EventError::OtherGeneration { told: 2, current: 1 }));
+    assert_eq!(bench.connect(&other), Err(EventError::UnknownCertificate));
     assert_eq!(bench.machine, before);
 }
 
@@ -210,7 +209,7 @@ fn the_devices_word_confirms_nothing_and_someone_is_told() {
     let orders = bench.orders();
     assert_eq!(alerts(&orders), [&AlertKind::NotConfirmed]);
     // Both stay valid: nothing is ever retired before a connection.
-    while bench.machine.standing() != Standing::Recovering {
+    while bench.machine.status() != Status::Recovering {
         bench.wake();
         let keys = bench.settle();
         assert!(keys.iter().all(|key| !key.contains("retire") && !key.ends_with("/issue")), "{keys:?}");
@@ -236,9 +235,240 @@ fn the_old_one_is_retired_after_the_overlap_or_at_its_end_and_not_before() {
         let Command::Retire(retire) = order.command else { panic!("{order:?}") };
         assert_eq!((retire.fingerprint, retire.compromised), (old.credential().fingerprint, false));
         bench.tell(Event::Done { key: order.key.clone() }).unwrap();
-        assert_eq!(bench.tell(Event::Done { key: order.key }), Err(Ignored::UnknownCommand));
-        assert_eq!(bench.connect(&old), Err(Ignored::UnknownCertificate));
+        assert_eq!(bench.tell(Event::Done { key: order.key }), Err(EventError::UnknownCommand));
     }
+}
+
+#[test]
+fn a_connection_with_a_retired_certificate_is_an_alert() {
+    let old = with_left(19);
+    let (mut bench, new) = published();
+    bench.connect(&new).unwrap();
+    bench.pass(day(7)).settle();
+    bench.restart();
+    let fingerprint = old.credential().fingerprint;
+    let early = Event::Connected { fingerprint, at: NOW - TimeDelta::hours(1) };
+    assert_eq!(bench.tell(early), Err(EventError::Stale), "it was accepted rightly");
+    for _ in 0..2 {
+        assert_eq!(bench.pass(day(1)).connect(&old), Ok(()));
+        assert_eq!(bench.connect(&old), Err(EventError::Known));
+        assert_eq!(alerts(&bench.orders()), [&AlertKind::RetiredInUse { fingerprint }]);
+        bench.settle();
+    }
+    assert_eq!(bench.machine.in_use(), new.credential());
+    // One whose key is in other hands, and that is the one in use as far as is known.
+    let (mut bench, _) = published();
+    bench.tell(Event::KeyCompromised { public_key: old.credential().public_key }).unwrap();
+    bench.settle();
+    bench.pass(TimeDelta::minutes(1)).connect(&old).unwrap();
+    assert!(alerts(&bench.orders()).contains(&&AlertKind::RetiredInUse { fingerprint }));
+}
+
+#[test]
+fn a_replaced_certificate_that_is_not_retired_is_an_alert() {
+    let (mut bench, new) = published();
+    bench.connect(&new).unwrap();
+    bench.pass(day(7));
+    let fingerprint = with_left(19).credential().fingerprint;
+    let mut seen = Vec::new();
+    while bench.now < NOW + day(10) {
+        for order in bench.orders() {
+            match &order.command {
+                Command::Retire(_) => bench.fail(&order, "the CA is away"),
+                Command::Alert(alert) if matches!(alert.what, AlertKind::NotRetired { .. }) => {
+                    seen.push((bench.now, alert.what.clone()));
+                    bench.tell(Event::Done { key: order.key }).unwrap();
+                }
+                _ => bench.tell(Event::Done { key: order.key }).unwrap(),
+            }
+        }
+        assert_eq!(bench.machine.unretired(bench.now).count(), 1);
+        bench.wake();
+    }
+    assert_eq!(
+        seen,
+        [(NOW + day(8), AlertKind::NotRetired { fingerprint })],
+        "a day after the overlap, once"
+    );
+    bench.now = with_left(19).credential().end().unwrap() + TimeDelta::seconds(1);
+    assert_eq!(bench.machine.unretired(bench.now).count(), 0, "it has ended");
+}
+
+#[test]
+fn two_connections_in_one_second_retire_nothing() {
+    let old = with_left(19);
+    let second = TimeDelta::seconds(1);
+    for new_first in [true, false] {
+        for apart in [TimeDelta::zero(), second - TimeDelta::nanoseconds(1)] {
+            let (mut bench, new) = published();
+            let (one, other) = if new_first { (&new, &old) } else { (&old, &new) };
+            bench.pass(TimeDelta::hours(1)).connect(one).unwrap();
+            let taken = bench.pass(apart).connect(other);
+            assert_eq!(taken, if new_first { Ok(()) } else { Err(EventError::SameMoment) });
+            assert_eq!(bench.machine.in_use(), old.credential());
+            assert_eq!(bench.machine.progress().unwrap().confirmed_at, None);
+            let mut alerted = false;
+            while bench.now < NOW + day(10) {
+                let orders = bench.orders();
+                alerted |= alerts(&orders).contains(&&AlertKind::NotConfirmed);
+                assert!(!orders.iter().any(|one| matches!(one.command, Command::Retire(_))));
+                for order in orders {
+                    bench.tell(Event::Done { key: order.key }).unwrap();
+                }
+                bench.wake();
+            }
+            assert!(alerted, "nobody hears of it: {new_first} {apart}");
+            bench.connect(&new).unwrap();
+            assert_eq!(bench.machine.in_use(), new.credential());
+        }
+        // A second apart their order is known.
+        let (mut bench, new) = published();
+        let (one, other) = if new_first { (&new, &old) } else { (&old, &new) };
+        bench.pass(TimeDelta::hours(1)).connect(one).unwrap();
+        bench.pass(second).connect(other).unwrap();
+        assert_eq!(bench.machine.in_use(), other.credential());
+    }
+}
+
+#[test]
+fn a_test_that_fails_after_the_confirmation_keeps_the_old_one() {
+    let old = with_left(19);
+    for by_the_device in [true, false] {
+        let (mut bench, new) = published();
+        bench.report(1, &new, Outcome::TestPassed).unwrap();
+        bench.connect(&new).unwrap();
+        bench.pass(day(1)).settle();
+        let reason = Reason::new("no route");
+        let fingerprint = new.credential().fingerprint;
+        let failed = |bench: &mut Bench| match by_the_device {
+            true => bench.report(1, &new, Outcome::TestFailed { reason: reason.clone() }),
+            false => bench.tell(Event::Tested { fingerprint, failed: Some(reason.clone()) }),
+        };
+        assert_eq!(failed(&mut bench), Ok(()));
+        assert_eq!(failed(&mut bench), Err(EventError::Known));
+        let expected = AlertKind::FailedAfterConfirmation { reason: reason.clone() };
+        assert_eq!(alerts(&bench.orders()), [&expected]);
+        bench.restart();
+        while bench.now < NOW + day(9) {
+            assert!(bench.settle().iter().all(|key| !key.contains("/retire/")));
+            bench.wake();
+        }
+        // What it connects with shows whether it works.
+        let mut back = Bench { machine: bench.machine.clone(), ..Bench::new(&old) };
+        back.now = bench.now;
+        back.connect(&old).unwrap();
+        assert_eq!(back.machine.in_use(), old.credential());
+        bench.connect(&new).unwrap();
+        assert!(bench.settle().iter().any(|key| key.contains("/retire/")));
+    }
+}
+
+/// A new certificate confirmed on the first day, an old one with 47 days left, a service that is down from day 4 to day 9,
+/// and a device that went back on day 5.
+#[test]
+fn what_happened_while_the_service_was_down_comes_first() {
+    let old = certificate(1, 1, NOW - day(13), NOW + day(47));
+    let new = certificate(1, 2, NOW - TimeDelta::hours(1), NOW + day(60));
+    let start = || {
+        let mut bench = Bench::new(&old);
+        bench.tell(Event::Installed { certificate: new.clone() }).unwrap();
+        bench.pass(TimeDelta::hours(1)).connect(&new).unwrap();
+        bench.pass(day(4)).settle();
+        bench.restart();
+        bench.pass(day(5));
+        bench
+    };
+    let connected = |one: &Issued, days| Event::Connected {
+        fingerprint: one.credential().fingerprint,
+        at: NOW + day(days),
+    };
+    let keeps_the_old_one = |mut bench: Bench| {
+        for _ in 0..60 {
+            let keys = bench.settle();
+            assert!(
+                !keys.iter().any(|key| key.contains("/retire/") || key.contains("emergency")),
+                "{keys:?}"
+            );
+            assert!(!bench.machine.in_recovery() && bench.machine.cut_off_at().is_none());
+            bench.pass(TimeDelta::hours(12));
+        }
+    };
+    let mut bench = start();
+    bench.tell(connected(&old, 5)).unwrap();
+    keeps_the_old_one(bench);
+    // Several, in any order, with what has no date.
+    for events in [
+        vec![connected(&new, 4), connected(&old, 8), Event::Reachability(Reachability::Online)],
+        vec![connected(&old, 8), Event::Reachability(Reachability::Online), connected(&new, 4)],
+        vec![connected(&new, 6), connected(&old, 5), connected(&old, 8)],
+    ] {
+        let mut bench = start();
+        let now = bench.now;
+        let ignored = bench.machine.catch_up(&bench.rules, events, now);
+        assert_eq!(ignored, []);
+        assert_eq!(bench.machine.in_use(), old.credential());
+        keeps_the_old_one(bench);
+    }
+    // Told after time has passed, and before the command to retire it was handed out.
+    let mut bench = start();
+    bench.tell(Event::Reachability(Reachability::Online)).unwrap();
+    assert!(bench.machine.open_commands().any(|key| key.as_str().contains("/retire/")));
+    bench.tell(connected(&old, 5)).unwrap();
+    keeps_the_old_one(bench);
+    // Nothing happened: it is retired.
+    let mut bench = start();
+    let now = bench.now;
+    assert_eq!(bench.machine.catch_up(&bench.rules, [], now), []);
+    assert!(bench.settle().iter().any(|key| key.contains("/retire/")));
+}
+
+#[test]
+fn what_is_retained_for_an_offline_device_is_published_once() {
+    let old = certificate(1, 1, NOW - day(241), NOW + day(59));
+    let new = certificate(1, 2, NOW, NOW + day(400));
+    let mut bench = Bench::new(&old);
+    bench.settle();
+    bench.issue(1, &new).unwrap();
+    let mut publishes = 0;
+    while bench.now < NOW + day(155) {
+        publishes += bench.settle().iter().filter(|key| key.contains("/publish")).count();
+        bench.wake();
+    }
+    assert_eq!(publishes, 1);
+}
+
+/// One that was replaced on its way is what the device takes up after all: its generation is older than what is retained.
+#[test]
+fn the_desired_topic_never_goes_back_a_generation() {
+    let mut bench = Bench::new(&certificate(1, 1, NOW - day(30), NOW + day(29)));
+    bench.machine = bench.machine.clone().with_auto_renewal(true);
+    bench.pass(day(10)).settle();
+    let first = certificate(1, 2, bench.now, bench.now + day(18));
+    bench.issue(1, &first).unwrap();
+    let mut published = Vec::new();
+    let mut publishes = |bench: &mut Bench| {
+        for order in bench.orders() {
+            match order.command {
+                Command::Publish(desired) => {
+                    published.push((desired.generation, desired.certificate));
+                    bench.tell(Event::Done { key: order.key }).unwrap();
+                }
+                Command::Issue(_) => {}
+                _ => bench.tell(Event::Done { key: order.key }).unwrap(),
+            }
+        }
+    };
+    publishes(&mut bench);
+    bench.pass(day(13));
+    publishes(&mut bench);
+    let second = certificate(1, 3, bench.now, bench.now + day(60));
+    bench.issue(2, &second).unwrap();
+    publishes(&mut bench);
+    bench.connect(&first).unwrap();
+    publishes(&mut bench);
+    let expected =
+        [(1, &first), (2, &second), (3, &first)].map(|(number, one)| (number, one.pem().to_owned()));
+    assert_eq!(published, expected);
 }
 
 #[test]
@@ -249,7 +479,7 @@ fn a_device_that_goes_back_has_the_old_one_in_use_and_is_told_of_the_new_one_aga
     // A connection from before comes late.
     let fingerprint = old.credential().fingerprint;
     let late = Event::Connected { fingerprint, at: bench.now - TimeDelta::seconds(1) };
-    assert_eq!(bench.tell(late), Err(Ignored::Stale));
+    assert_eq!(bench.tell(late), Err(EventError::Stale));
     bench.pass(day(6)).connect(&old).unwrap();
     assert_eq!(bench.machine.in_use(), old.credential());
     let orders = bench.orders();
@@ -272,9 +502,9 @@ fn a_compromised_key_skips_overlap_spreading_and_confirmation() {
     let (mut bench, new) = published();
     let key = new.credential().public_key;
     let other = certificate(9, 1, NOW, NOW).credential().public_key;
-    assert_eq!(bench.tell(Event::KeyCompromised { public_key: other }), Err(Ignored::UnknownCertificate));
+    assert_eq!(bench.tell(Event::KeyCompromised { public_key: other }), Err(EventError::UnknownCertificate));
     bench.tell(Event::KeyCompromised { public_key: key }).unwrap();
-    assert_eq!(bench.tell(Event::KeyCompromised { public_key: key }), Err(Ignored::Known));
+    assert_eq!(bench.tell(Event::KeyCompromised { public_key: key }), Err(EventError::Known));
     let orders = bench.orders();
     let retired: Vec<_> = orders
         .iter()
@@ -291,16 +521,16 @@ fn a_compromised_key_skips_overlap_spreading_and_confirmation() {
     });
     let issue = issue.unwrap();
     assert!(issue.urgent && issue.generation == 2);
-    assert_eq!(issue.key, SubjectKey::Fresh { except: vec![key] });
+    assert_eq!(issue.key, SubjectKey::Fresh { except: vec![other, key] });
     assert_eq!(alerts(&orders), [&AlertKind::KeyCompromised]);
-    assert_eq!(bench.issue(2, &next()), Err(Ignored::Refused(Refusal::OtherKey { found: key })));
+    assert_eq!(bench.issue(2, &next()), Err(EventError::Refused(Refusal::OtherKey { found: key })));
     bench.settle();
     bench.wake();
     bench.settle();
     let fresh = certificate(2, 2, NOW, NOW + day(60));
     bench.issue(3, &fresh).unwrap();
     bench.connect(&fresh).unwrap();
-    assert_eq!((bench.machine.cut_off_at(), bench.machine.standing()), (None, Standing::Settled));
+    assert_eq!((bench.machine.cut_off_at(), bench.machine.status()), (None, Status::Settled));
 }
 
 #[test]
@@ -317,7 +547,7 @@ fn a_compromised_key_that_may_be_the_one_asked_for_is_not_taken() {
         panic!("the next generation")
     };
     assert_eq!(order.key.as_str(), "pump-7/3/issue");
-    assert_eq!(bench.issue(3, &other), Err(Ignored::Refused(Refusal::OtherKey { found: key })));
+    assert_eq!(bench.issue(3, &other), Err(EventError::Refused(Refusal::OtherKey { found: key })));
 }
 
 #[test]
@@ -348,15 +578,15 @@ fn an_issuer_that_binds_is_told_once_and_its_leaf_is_not_renewed() {
     assert_eq!(other.order().key, order.key, "one alert for all that it binds");
     bench.settle();
     bench.tell(Event::Done { key: order.key }).unwrap();
-    assert_eq!(bench.machine.standing(), Standing::HeldByIssuer);
+    assert_eq!(bench.machine.status(), Status::HeldByIssuer);
     bench.pass(day(4));
     assert_eq!(bench.keys(), [""; 0]);
     bench.tell(Event::IssuerReplaced).unwrap();
-    assert_eq!(bench.tell(Event::IssuerReplaced), Err(Ignored::Known));
+    assert_eq!(bench.tell(Event::IssuerReplaced), Err(EventError::Known));
     assert_eq!(bench.keys(), ["pump-7/1/issue"]);
     // The next is of an issuer that ends as soon: no loop.
     let again = under_issuer(1, NOW, NOW + day(60), issuer_end + day(1));
-    assert!(matches!(bench.issue(1, &again), Err(Ignored::Refused(Refusal::IssuerDue { .. }))));
+    assert!(matches!(bench.issue(1, &again), Err(EventError::Refused(Refusal::IssuerDue { .. }))));
     assert_eq!(
         names(&bench.settle()),
         [
@@ -393,16 +623,16 @@ fn nobody_is_sent_to_a_device_whose_issuer_must_be_replaced_first() {
 fn people_are_asked_in_time_and_a_technician_where_the_device_stays_away() {
     let end = NOW + day(9);
     for (outlook, kind) in [
-        (Outlook::Unknown, VisitKind::MaintenanceWindow),
-        (Outlook::Online, VisitKind::MaintenanceWindow),
-        (Outlook::Offline { back_at: Some(end) }, VisitKind::MaintenanceWindow),
-        (Outlook::Offline { back_at: Some(end + TimeDelta::nanoseconds(1)) }, VisitKind::Technician),
-        (Outlook::Offline { back_at: None }, VisitKind::Technician),
+        (Reachability::Unknown, VisitKind::MaintenanceWindow),
+        (Reachability::Online, VisitKind::MaintenanceWindow),
+        (Reachability::Offline { back_at: Some(end) }, VisitKind::MaintenanceWindow),
+        (Reachability::Offline { back_at: Some(end + TimeDelta::nanoseconds(1)) }, VisitKind::Technician),
+        (Reachability::Offline { back_at: None }, VisitKind::Technician),
     ] {
         let mut bench = Bench::new(&with_left(9));
         bench.machine = Lifecycle::new("pump-7", *with_left(9).credential(), NOW - day(1)).unwrap();
         bench.now = NOW;
-        let _ = bench.tell(Event::Outlook(outlook));
+        let _ = bench.tell(Event::Reachability(outlook));
         let orders = bench.orders();
         let visits: Vec<_> = orders
             .iter()
@@ -427,9 +657,9 @@ fn a_device_without_auto_renewal_is_followed_up_from_the_renewal_on() {
     assert_eq!(names(&bench.settle()), ["alert/follow-up", "visit/follow-up"]);
     assert!(bench.machine.progress().is_none());
     bench.tell(Event::Installed { certificate: next() }).unwrap();
-    assert_eq!(bench.tell(Event::Installed { certificate: next() }), Err(Ignored::Known));
+    assert_eq!(bench.tell(Event::Installed { certificate: next() }), Err(EventError::Known));
     bench.connect(&next()).unwrap();
-    assert_eq!(bench.machine.standing(), Standing::Settled);
+    assert_eq!(bench.machine.status(), Status::Settled);
     assert_eq!(bench.machine.generation(), 1);
 }
 
@@ -447,7 +677,7 @@ fn no_private_key_gets_in() {
     assert!(Csr::from_der(longer).is_err());
     let mut bench = Bench::new(&with_left(20));
     bench.tell(Event::KeyOffered(csr.clone())).unwrap();
-    assert_eq!(bench.tell(Event::KeyOffered(csr.clone())), Err(Ignored::Known));
+    assert_eq!(bench.tell(Event::KeyOffered(csr.clone())), Err(EventError::Known));
     bench.pass(day(1));
     let Command::Issue(issue) = bench.order().command else { panic!("it is due") };
     assert_eq!(issue.key, SubjectKey::Csr(csr.clone()));
@@ -461,7 +691,7 @@ fn a_report_that_comes_twice_is_known() {
     let (mut bench, new) = published();
     for outcome in [Outcome::Downloaded, Outcome::TestPassed, Outcome::Switched] {
         assert_eq!(bench.report(1, &new, outcome.clone()), Ok(()));
-        assert_eq!(bench.pass(TimeDelta::minutes(1)).report(1, &new, outcome), Err(Ignored::Known));
+        assert_eq!(bench.pass(TimeDelta::minutes(1)).report(1, &new, outcome), Err(EventError::Known));
     }
 }
 
@@ -472,7 +702,7 @@ fn what_never_ends_is_left_alone() {
     for _ in 0..100 {
         assert!(bench.pass(day(30)).keys().is_empty());
     }
-    assert_eq!(bench.machine.standing(), Standing::Settled);
+    assert_eq!(bench.machine.status(), Status::Settled);
 }
 
 #[test]
@@ -517,7 +747,7 @@ fn a_compromise_takes_effect_at_once_and_what_is_asked_for_another_key_is_asked_
     // Before anything is asked for.
     let mut bench = Bench::new(&with_left(21));
     bench.tell(Event::KeyCompromised { public_key }).unwrap();
-    assert_eq!(bench.machine.standing(), Standing::Renewing);
+    assert_eq!(bench.machine.status(), Status::Renewing);
 }
 
 #[test]
@@ -535,13 +765,13 @@ fn a_certificate_of_a_compromised_key_is_unknown_from_then_on() {
     let by_hand = certificate(2, 2, NOW, NOW + day(60));
     bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
     bench.tell(Event::KeyCompromised { public_key: by_hand.credential().public_key }).unwrap();
-    assert_eq!(bench.connect(&by_hand), Err(Ignored::UnknownCertificate));
+    assert_eq!(bench.connect(&by_hand), Err(EventError::UnknownCertificate));
     // One that was replaced.
     let mut bench = Bench::new(&with_left(30));
     bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
     bench.connect(&by_hand).unwrap();
     bench.tell(Event::KeyCompromised { public_key: with_left(30).credential().public_key }).unwrap();
-    assert_eq!(bench.pass(TimeDelta::hours(1)).connect(&with_left(30)), Err(Ignored::UnknownCertificate));
+    assert_eq!(bench.pass(TimeDelta::hours(1)).connect(&with_left(30)), Err(EventError::UnknownCertificate));
 }
 
 #[test]
@@ -598,7 +828,7 @@ fn a_request_that_waits_for_its_turn_comes_again_then_and_has_not_failed() {
         assert_eq!(order.failures, 0);
         let postponed = Event::Postponed { key: order.key.clone(), until: bench.now + hour };
         bench.tell(postponed.clone()).unwrap();
-        assert_eq!(bench.tell(postponed), Err(Ignored::Known), "it is not under way");
+        assert_eq!(bench.tell(postponed), Err(EventError::Known), "it is not under way");
         assert!(bench.orders().is_empty(), "nobody is told, and it is not asked for at once");
         assert_eq!(bench.wake(), hour);
     }
@@ -631,7 +861,32 @@ fn a_request_that_waits_for_its_turn_comes_again_then_and_has_not_failed() {
     bench.issue(1, &next()).unwrap();
     let publish = bench.order();
     let late = Event::Postponed { key: order.key, until: bench.now + hour };
-    assert_eq!(bench.tell(late), Err(Ignored::UnknownCommand), "it was issued since");
+    assert_eq!(bench.tell(late), Err(EventError::UnknownCommand), "it was issued since");
     let other = Event::Postponed { key: publish.key, until: bench.now + hour };
-    assert_eq!(bench.tell(other), Err(Ignored::UnknownCommand), "a publication takes no turns");
+    assert_eq!(bench.tell(other), Err(EventError::UnknownCommand), "a publication takes no turns");
+}
+
+/// RFC 9773 section 5: the order for a new certificate names the one that it replaces.
+#[test]
+fn a_request_names_the_certificate_that_it_replaces() {
+    let issue = |bench: &mut Bench| {
+        let orders = bench.orders();
+        orders.into_iter().find_map(|order| match order.command {
+            Command::Issue(issue) => Some(issue),
+            _ => None,
+        })
+    };
+    let id = CertId::new(b"issuer", b"serial").unwrap();
+    let first = with_left(21);
+    let mut bench = Bench::new(&first);
+    bench.machine = bench.machine.with_cert_id(Some(id.clone()));
+    bench.restart();
+    let by_hand = certificate(2, 2, NOW - day(45), NOW + day(15));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.connect(&by_hand).unwrap();
+    // Of that one no name is known.
+    assert_eq!(issue(&mut bench).unwrap().replaces, None);
+    bench.pass(day(2)).connect(&first).unwrap();
+    bench.tell(Event::KeyCompromised { public_key: first.credential().public_key }).unwrap();
+    assert_eq!(issue(&mut bench).unwrap().replaces, Some(id));
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use chrono::TimeDelta;
-use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Rules, Standing};
+use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Rules, Status};
 use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 use iot_runbook::certificate::service::{ServiceError, ServiceErrorKind, TestOutcome, Worker};
 use iot_runbook::mock::{
@@ -85,7 +85,7 @@ fn a_renewal_runs_over_the_services_and_survives_their_errors() {
     pump.handle(&rules, connected, clock.now()).unwrap();
     clock.advance(day(7));
     assert_eq!(turn(&mut pump).carried_out, 1);
-    assert_eq!(pump.standing(), Standing::Settled);
+    assert_eq!(pump.status(), Status::Settled);
     assert!(saved.lock().unwrap().len() >= 8, "before each command, and at the end");
     assert_eq!(saved.lock().unwrap().last(), Some(&pump));
 }

@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::TimeDelta;
+use iot_runbook::certificate::lifecycle::Reachability;
 use iot_runbook::certificate::message::Outcome;
 use proptest::prelude::*;
+
+use super::super::random::cases;
 
 use super::world::{Action, World};
 use super::{NOW, day, under_issuer};
@@ -114,8 +117,50 @@ fn a_device_that_falls_back_from_a_compromised_key_is_not_told_of_it_again() {
     }
 }
 
+/// Lives that chance found. A key that the device had only asked for was told to be compromised, was not remembered, and was
+/// taken when the device offered it again.
+#[test]
+fn a_key_that_was_compromised_once_never_gets_in() {
+    let (left, auto_renewal, first) = starts().remove("compromised").unwrap();
+    let mut world = World::new(left, auto_renewal);
+    first.iter().for_each(|action| world.act(action));
+    let answer_retire = |world: &mut World| {
+        let key = world.orders.keys().find(|key| key.contains("/retire/")).cloned().unwrap();
+        world.act(&answer(&key));
+    };
+    for action in [Action::Wake, Action::ByHand, Action::Reconnect] {
+        world.act(&action);
+    }
+    answer_retire(&mut world);
+    for action in [Action::OfferKey, Action::CompromiseIssued] {
+        world.act(&action);
+    }
+    assert!(world.orders.contains_key("d/4/issue"));
+    world.act(&Action::IssueUnderAnEndingIssuer("d/4/issue".to_owned()));
+    answer_retire(&mut world);
+    for action in [
+        Action::Reachability(Reachability::Offline { back_at: None }),
+        Action::Reachability(Reachability::Online),
+        Action::CompromiseIssued,
+        Action::IssuerReplaced,
+        Action::AnswerLost("d/5/issue".to_owned()),
+        Action::Pass(day(9)),
+        answer("d/5/contact/1"),
+        Action::Pass(day(9)),
+    ] {
+        world.act(&action);
+    }
+    for at in 0..world.told.len() {
+        let mut world = world.clone();
+        world.act(&Action::Again(at));
+        for reaches in [true, false] {
+            assert!(world.clone().ends_well(reaches), "{:?}, reaches: {reaches}", world.told[at]);
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
     /// The same, far deeper, along paths that chance picks.
     #[test]

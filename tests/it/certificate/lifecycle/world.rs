@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{
-    AlertKind, Command, Csr, Event, Issue, Issued, Lifecycle, Order, Outlook, Rules, Standing, SubjectKey,
+    AlertKind, Command, Csr, Event, Issue, Issued, Lifecycle, Order, Reachability, Rules, Status, SubjectKey,
 };
 use iot_runbook::certificate::message::{Desired, Outcome, Reason, Reported};
 use iot_runbook::certificate::validity::Fingerprint;
@@ -34,7 +34,7 @@ pub(super) enum Action {
     SwitchUnseen,
     /// It connects with what it uses.
     Reconnect,
-    /// It loses all but its first certificate, and connects with it.
+    /// It loses all but its first certificate, and connects with it. What is retained for it comes again.
     RollBack,
     /// What was told before is told again.
     Again(usize),
@@ -43,7 +43,7 @@ pub(super) enum Action {
     /// The visit came to nothing.
     VisitFailed,
     Compromise,
-    Outlook(Outlook),
+    Reachability(Reachability),
     ByHand,
     Restart,
     Decommission,
@@ -78,13 +78,15 @@ pub(super) struct World {
     issued: BTreeMap<String, Issued>,
     /// The key of the last of them.
     latest: Option<Fingerprint>,
+    /// The latest generation that was published.
+    published: u64,
     /// Which certificate the machine took for which generation.
     taken: BTreeMap<u64, Fingerprint>,
     seen: BTreeSet<Fingerprint>,
     retired: BTreeSet<Fingerprint>,
     compromised: BTreeSet<Fingerprint>,
     /// What was told, each once.
-    told: Vec<Event>,
+    pub(super) told: Vec<Event>,
     keys: u8,
     /// Whether people know of an issuer that must be replaced.
     issuer_told: bool,
@@ -111,6 +113,7 @@ impl World {
             orders: BTreeMap::new(),
             issued: BTreeMap::new(),
             latest: None,
+            published: 0,
             taken: BTreeMap::new(),
             seen: BTreeSet::from([fingerprint]),
             retired: BTreeSet::new(),
@@ -176,11 +179,14 @@ impl World {
             Command::Publish(desired) => {
                 let read = Issued::from_pem(desired.certificate.clone()).unwrap();
                 let fingerprint = read.credential().fingerprint;
-                assert_eq!(
-                    self.taken.get(&desired.generation),
-                    Some(&fingerprint),
+                assert!(
+                    self.taken.values().any(|taken| *taken == fingerprint),
                     "what was issued is published"
                 );
+                let taken = self.taken.insert(desired.generation, fingerprint);
+                assert!(taken.is_none_or(|taken| taken == fingerprint), "one certificate for a generation");
+                assert!(desired.generation >= self.published, "the topic goes back a generation");
+                self.published = desired.generation;
                 assert!(!self.retired.contains(&fingerprint), "what is retired is published");
             }
             Command::Retire(retire) => {
@@ -359,9 +365,9 @@ impl World {
         }
         actions.extend((0..self.told.len()).map(Action::Again));
         actions.push(Action::ByHand);
-        let away = Outlook::Offline { back_at: None };
-        if !self.told.contains(&Event::Outlook(away)) {
-            actions.push(Action::Outlook(away));
+        let away = Reachability::Offline { back_at: None };
+        if !self.told.contains(&Event::Reachability(away)) {
+            actions.push(Action::Reachability(away));
         }
         if !self.closed {
             actions.push(Action::Decommission);
@@ -385,7 +391,7 @@ impl World {
             actions.extend([Action::Tested(true), Action::Tested(false), Action::SwitchToldLater]);
         }
         let back_at = Some(NOW + day(15));
-        actions.extend([Outlook::Online, Outlook::Offline { back_at }].map(Action::Outlook));
+        actions.extend([Reachability::Online, Reachability::Offline { back_at }].map(Action::Reachability));
         actions
     }
 
@@ -458,7 +464,6 @@ impl World {
                 if !cut_off {
                     self.now += TimeDelta::seconds(1);
                     self.holds.truncate(1);
-                    self.desired = None;
                     self.uses = first.credential().fingerprint;
                     self.tell_of_connection();
                 }
@@ -475,7 +480,7 @@ impl World {
                 self.compromised.insert(public_key);
                 self.tell(Event::KeyCompromised { public_key });
             }
-            Action::Outlook(outlook) => self.tell(Event::Outlook(*outlook)),
+            Action::Reachability(outlook) => self.tell(Event::Reachability(*outlook)),
             Action::ByHand => {
                 let certificate = self.issue(&format!("hand/{}", self.issued.len()), &fresh(), 60);
                 self.holds_now(&certificate);
@@ -558,7 +563,7 @@ impl World {
             if self.issuer_told {
                 self.tell(Event::IssuerReplaced);
             }
-            let settled = self.machine.standing() == Standing::Settled
+            let settled = self.machine.status() == Status::Settled
                 && self.machine.in_use().fingerprint == self.uses
                 && self.machine.cut_off_at().is_none();
             if settled && self.can_connect() && self.orders.is_empty() {

@@ -10,7 +10,7 @@ use crate::certificate::validity::Fingerprint;
 
 /// What was dated later than the time that is gone by. It is over with the first connection that is dated later still.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Doubt {
+pub(super) struct ClockDoubt {
     /// The latest date of a connection that was told.
     told_until: DateTime<Utc>,
     /// The latest date that the wrong clock can have given.
@@ -18,18 +18,18 @@ pub(super) struct Doubt {
     /// Certificates of which such a connection may exist; one that is issued later has none.
     of: Vec<Fingerprint>,
     /// What the device has is not known for sure: nothing is retired as replaced until a connection tells.
-    pub(super) unsettled: bool,
+    pub(super) uncertain: bool,
 }
 
 /// What the date of a connection is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dated {
+pub(super) enum TimestampTrust {
     /// It is in its place among the others.
-    Surely,
+    Trusted,
     /// It is told as it happens, and might be an earlier one that is told again.
-    Perhaps,
+    Uncertain,
     /// It may be an earlier one: the device need not have that certificate any more.
-    Wrongly,
+    Untrusted,
 }
 
 impl Lifecycle {
@@ -40,20 +40,20 @@ impl Lifecycle {
         fingerprint: Fingerprint,
         at: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> Dated {
+    ) -> TimestampTrust {
         let is_later = self.seen_at.is_none_or(|seen| at > seen);
-        let doubt = self.doubt.as_ref();
+        let doubt = self.clock_doubt.as_ref();
         let Some(doubt) = doubt.filter(|one| is_later && at <= one.until && one.of.contains(&fingerprint))
         else {
-            return Dated::Surely;
+            return TimestampTrust::Trusted;
         };
         let is_prompt = now.signed_duration_since(at).abs() <= rules.settings().clock_tolerance;
         if !is_prompt || at == doubt.told_until {
-            Dated::Wrongly
+            TimestampTrust::Untrusted
         } else if at < doubt.told_until {
-            Dated::Perhaps
+            TimestampTrust::Uncertain
         } else {
-            Dated::Surely
+            TimestampTrust::Trusted
         }
     }
 
@@ -77,21 +77,21 @@ impl Lifecycle {
             .chain(replaced)
             .chain([self.in_use.fingerprint]);
         let of = of.collect();
-        let before = self.doubt.take();
-        self.doubt = Some(Doubt {
+        let before = self.clock_doubt.take();
+        self.clock_doubt = Some(ClockDoubt {
             told_until: before.as_ref().map_or(told_until, |one| one.told_until.max(told_until)),
             until: before.as_ref().map_or(until, |one| one.until.max(until)),
             of,
-            unsettled: before.is_some_and(|one| one.unsettled),
+            uncertain: before.is_some_and(|one| one.uncertain),
         });
     }
 
     /// What the device has is in doubt, or is not.
-    pub(super) fn unsettle(&mut self, unsettled: bool) {
+    pub(super) fn set_uncertain(&mut self, uncertain: bool) {
         let seen_at = self.seen_at;
-        if let Some(doubt) = &mut self.doubt {
-            doubt.unsettled = unsettled;
+        if let Some(doubt) = &mut self.clock_doubt {
+            doubt.uncertain = uncertain;
         }
-        self.doubt.take_if(|one| !one.unsettled && seen_at.is_some_and(|seen| seen >= one.until));
+        self.clock_doubt.take_if(|one| !one.uncertain && seen_at.is_some_and(|seen| seen >= one.until));
     }
 }

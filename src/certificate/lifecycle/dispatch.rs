@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Lifecycle;
 use super::command::{Alert, AlertKind, Command, CommandKey, Order, Retire};
-use super::event::{Event, Ignored};
+use super::event::{Event, EventError};
 use super::rules::{Rules, SHORTEST};
 use super::timeline::Happening;
 use crate::certificate::message::Reason;
@@ -18,13 +18,50 @@ impl Lifecycle {
     /// Takes what happened.
     ///
     /// # Errors
-    /// [`Ignored`] where the event changes nothing. The time has passed all the same.
-    pub fn handle(&mut self, rules: &Rules, event: Event, now: DateTime<Utc>) -> Result<(), Ignored> {
+    /// [`EventError`] where the event changes nothing. The time has passed all the same.
+    pub fn handle(&mut self, rules: &Rules, event: Event, now: DateTime<Utc>) -> Result<(), EventError> {
+        let mut passed = self.high_water;
         let now = self.read_clock(rules, now);
-        self.pass(rules, now);
-        let taken = self.take(rules, event, now);
+        let taken = self.apply_in_order(rules, event, &mut passed, now);
         self.pass(rules, now);
         taken
+    }
+
+    /// Takes all that happened while the service was down, in the order of its dates, and only then lets the time pass. Call
+    /// it after a restart, before the first [`poll`](Self::poll): else a certificate is retired at the end of its overlap
+    /// though the device went back to it meanwhile. What has no date is taken last. Returns what changed nothing, and
+    /// why.
+    pub fn catch_up(
+        &mut self,
+        rules: &Rules,
+        events: impl IntoIterator<Item = Event>,
+        now: DateTime<Utc>,
+    ) -> Vec<(Event, EventError)> {
+        let mut passed = self.high_water;
+        let now = self.read_clock(rules, now);
+        let mut events: Vec<_> = events.into_iter().collect();
+        events.sort_by_key(|event| event.at().unwrap_or(DateTime::<Utc>::MAX_UTC));
+        let mut ignored = Vec::new();
+        for event in events {
+            if let Err(error) = self.apply_in_order(rules, event.clone(), &mut passed, now) {
+                ignored.push((event, error));
+            }
+        }
+        self.pass(rules, now);
+        ignored
+    }
+
+    /// Lets the time pass until the event happened, and applies it: what comes due later must not come before it.
+    fn apply_in_order(
+        &mut self,
+        rules: &Rules,
+        event: Event,
+        passed: &mut DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), EventError> {
+        *passed = event.at().map_or(now, |at| at.max(*passed).min(now));
+        self.pass(rules, *passed);
+        self.apply(rules, event, now)
     }
 
     /// The next command that is to be carried out now. `None`: there is none until [`wake_at`](Self::wake_at), or until
@@ -40,19 +77,22 @@ impl Lifecycle {
         let mut outbox = std::mem::take(&mut self.outbox);
         let order = outbox.hand_out(hand_out_at, answer_by, |command| self.allows(command, now));
         self.outbox = outbox;
-        let order = order?;
+        let (order, is_first) = order?;
         if let (Command::Issue(_), Some(renewal)) = (&order.command, &mut self.renewal) {
             renewal.attempt_at = now;
+        }
+        if is_first {
+            self.begin_waiting(rules, &order.command, now);
         }
         Some(order)
     }
 
-    fn take(&mut self, rules: &Rules, event: Event, now: DateTime<Utc>) -> Result<(), Ignored> {
+    fn apply(&mut self, rules: &Rules, event: Event, now: DateTime<Utc>) -> Result<(), EventError> {
         match event {
-            Event::Done { key } => self.done(rules, &key, now),
+            Event::Done { key } => self.done(&key, now),
             Event::Failed { key, reason } => self.failed(rules, &key, reason, now),
             Event::Postponed { key, until } => self.postponed(rules, &key, until, now),
-            _ if self.closed_at.is_some() => Err(Ignored::Closed),
+            _ if self.closed_at.is_some() => Err(EventError::Closed),
             Event::Issued { generation, certificate } => self.issued(rules, generation, certificate, now),
             Event::Reported(reported) => self.reported(rules, reported, now),
             Event::Tested { fingerprint, failed } => self.tested(rules, fingerprint, failed, now),
@@ -60,7 +100,7 @@ impl Lifecycle {
             Event::KeyCompromised { public_key } => self.key_compromised(rules, public_key, now),
             Event::KeyOffered(csr) => self.key_offered(csr),
             Event::IssuerReplaced => self.issuer_replaced(rules, now),
-            Event::Outlook(outlook) => self.outlook_changed(outlook, now),
+            Event::Reachability(reachability) => self.reachability_changed(reachability, now),
             Event::Installed { certificate } => {
                 self.installed(rules, certificate, super::Origin::ByHand, now)
             }
@@ -76,19 +116,20 @@ impl Lifecycle {
         }
     }
 
-    fn done(&mut self, rules: &Rules, key: &CommandKey, now: DateTime<Utc>) -> Result<(), Ignored> {
-        let open = self.outbox.find(key).ok_or(Ignored::UnknownCommand)?;
+    fn done(&mut self, key: &CommandKey, now: DateTime<Utc>) -> Result<(), EventError> {
+        let open = self.outbox.find(key).ok_or(EventError::UnknownCommand)?;
         match &open.command {
             // The word that it was done is not enough: the answer itself is wanted.
             Command::Issue(_) | Command::ReProvision(_) | Command::LookUpContact => {
-                return Err(Ignored::UnknownCommand);
+                return Err(EventError::UnknownCommand);
             }
             Command::Publish(desired) => {
                 let generation = desired.generation;
-                self.published(rules, generation, now);
+                self.published(generation, now);
             }
             Command::Retire(retire) => {
                 let fingerprint = retire.fingerprint;
+                self.remember_retired(fingerprint, now);
                 self.retiring.retain(|one| !one.ordered || one.credential.fingerprint != fingerprint);
                 if let (true, Some(adopted)) = (self.retiring.is_empty(), &mut self.adopted) {
                     adopted.issued = None;
@@ -106,13 +147,13 @@ impl Lifecycle {
         key: &CommandKey,
         reason: Reason,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         let end = self.in_use.end();
         let alert_time = self.alert_time();
-        let open = self.outbox.find_mut(key).ok_or(Ignored::UnknownCommand)?;
+        let open = self.outbox.find_mut(key).ok_or(EventError::UnknownCommand)?;
         let time = if matches!(open.command, Command::Alert(_)) { alert_time } else { now };
         if open.handed.is_none() && open.failures > 0 && open.due > time {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         open.failures = open.failures.saturating_add(1);
         open.handed = None;
@@ -144,16 +185,16 @@ impl Lifecycle {
         key: &CommandKey,
         until: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> Result<(), Ignored> {
+    ) -> Result<(), EventError> {
         let end = self.in_use.end();
-        let open = self.outbox.find_mut(key).ok_or(Ignored::UnknownCommand)?;
-        let Command::Issue(issue) = &open.command else { return Err(Ignored::UnknownCommand) };
+        let open = self.outbox.find_mut(key).ok_or(EventError::UnknownCommand)?;
+        let Command::Issue(issue) = &open.command else { return Err(EventError::UnknownCommand) };
         if issue.urgent {
             return self.failed(rules, key, Reason::new("it was put off, though it must not wait"), now);
         }
         // Whether it was handed out is not known after a restart; then it is due.
         if open.handed.is_none() && open.due > now {
-            return Err(Ignored::Known);
+            return Err(EventError::Known);
         }
         open.handed = None;
         let wait = until.signed_duration_since(now).clamp(SHORTEST, LONGEST_TURN);
@@ -190,9 +231,13 @@ impl Lifecycle {
         compromised: bool,
         now: DateTime<Utc>,
     ) {
-        let key = CommandKey::new(format!("{}/retire/{fingerprint}", self.device.0));
+        let key = self.retirement_key(fingerprint);
         self.outbox.add(key, Command::Retire(Retire { fingerprint, compromised }), now);
         self.timeline.note(now, Happening::Retired(fingerprint));
+    }
+
+    pub(super) fn retirement_key(&self, fingerprint: Fingerprint) -> CommandKey {
+        CommandKey::new(format!("{}/retire/{fingerprint}", self.device.0))
     }
 
     /// Calls a visit off, whether it was scheduled already or not.
