@@ -32,7 +32,7 @@ fn main() -> Result<(), Failure> {
             let mut filter = Filter::new(Arc::clone(&live));
             let mut reports = 0_u64;
             for sample in &samples {
-                let _ = black_box(filter.step(*sample, |_| reports += 1));
+                let _ = black_box(filter.observe(*sample, |_| reports += 1));
             }
             reports
         });
@@ -40,7 +40,7 @@ fn main() -> Result<(), Failure> {
             let mut shadow = Shadow::new(Filter::new(Arc::clone(&live)), Arc::clone(&candidate));
             let mut reports = 0_u64;
             for sample in &samples {
-                let _ = black_box(shadow.step(*sample, |_| reports += 1));
+                let _ = black_box(shadow.observe(*sample, |_| reports += 1));
             }
             reports + shadow.candidate().row().reports
         });

@@ -21,7 +21,7 @@
 //! assert!(rows[0].reports > rows[1].reports && rows[1].reports > rows[2].reports);
 //! assert!(rows.iter().all(|row| row.worst <= row.band && row.typical <= row.worst));
 //! println!("{what_if}");
-//! # Ok::<(), iot_runbook::deadband::filter::ConfigError>(())
+//! # Ok::<(), iot_runbook::deadband::filter::SettingsError>(())
 //! ```
 //!
 //! # What holds
@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::filter::{ConfigError, Extent, Filter, Hold, OrderError, Report, Rule, Settings, State, Verdict};
+use super::filter::{SettingsError, Extent, Filter, Hold, OrderError, Report, Rule, Settings, State, Verdict};
 use super::sample::{Number, Sample};
 
 /// A deadband that is tried out: it counts its reports, and measures its error.
@@ -104,7 +104,7 @@ impl<V: Number> Candidate<V> {
             *shown = report.sample.value.to_f64();
             *reports = reports.saturating_add(1);
         };
-        let verdict = self.rule.step(&mut self.state, &mut self.hold, sample, None, &mut count);
+        let verdict = self.rule.observe(&mut self.state, &mut self.hold, sample, None, &mut count);
         if let Ok(Verdict::Reported(_)) | Err(_) = verdict {
             return;
         }
@@ -158,7 +158,7 @@ impl<V: Number> Candidate<V> {
 /// let mut tag = Shadow::new(Filter::new(rule(0.5)?), rule(2.0)?);
 /// let mut sent = Vec::new();
 /// for (at, value) in [(0, 20.0), (1, 21.0), (2, 21.9), (3, 23.0)] {
-///     tag.step(Sample::new(at, value), |report| sent.push(report.sample.value))?;
+///     tag.observe(Sample::new(at, value), |report| sent.push(report.sample.value))?;
 /// }
 /// assert_eq!(sent, [20.0, 21.0, 21.9, 23.0]);
 /// assert_eq!((tag.saving(), tag.candidate().row().worst), (0.5, 1.8999999999999986));
@@ -180,13 +180,13 @@ impl<V: Number> Shadow<V> {
         Self { live, before, candidate: Candidate::new(candidate) }
     }
 
-    /// Steps the live filter, as [`Filter::step`], and shows the sample to the candidate. Only the live filter reports.
+    /// Passes a sample to the live filter, as [`Filter::observe`], and shows the sample to the candidate. Only the live filter reports.
     ///
     /// # Errors
-    /// As [`Filter::step`].
+    /// As [`Filter::observe`].
     #[inline]
-    pub fn step(&mut self, sample: Sample<V>, report: impl FnMut(Report<V>)) -> Result<Verdict, OrderError> {
-        let verdict = self.live.step(sample, report);
+    pub fn observe(&mut self, sample: Sample<V>, report: impl FnMut(Report<V>)) -> Result<Verdict, OrderError> {
+        let verdict = self.live.observe(sample, report);
         self.candidate.observe(sample);
         verdict
     }
@@ -234,8 +234,8 @@ impl<V: Number> WhatIf<V> {
     /// Tries out bands of these widths, in the unit of the tag; all else is as in `settings`.
     ///
     /// # Errors
-    /// [`ConfigError`] if a width or the settings make no rule.
-    pub fn new(settings: &Settings, widths: &[f64]) -> Result<Self, ConfigError> {
+    /// [`SettingsError`] if a width or the settings make no rule.
+    pub fn new(settings: &Settings, widths: &[f64]) -> Result<Self, SettingsError> {
         let candidate = |width: &f64| {
             let settings = Settings { band: Extent::Absolute(*width).into(), ..settings.clone() };
             Rule::new(settings).map(|rule| Candidate::new(Arc::new(rule)))

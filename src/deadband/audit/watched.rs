@@ -21,7 +21,7 @@ use crate::deadband::sample::{Number, Sample};
 /// let mut tag = Watched::new(Filter::new(Arc::new(Rule::new(settings)?)), Audit::new(0.5)?);
 /// let mut sent = Vec::new();
 /// for (at, value) in [(0, 1.0), (2, 5.0), (3, 4.0), (4, 9.0)] {
-///     tag.step(Sample::new(at, value), |report| sent.push(report.sample.at))?;
+///     tag.observe(Sample::new(at, value), |report| sent.push(report.sample.at))?;
 /// }
 /// // Three are held, and the audit waits with them.
 /// assert_eq!((sent.len(), tag.audit().samples()), (1, 1));
@@ -49,15 +49,15 @@ impl<V: Number> Watched<V> {
     ///
     /// # Errors
     /// As there. The audit is told of what is refused, as late.
-    pub fn step(&mut self, sample: Sample<V>, report: impl FnMut(Report<V>)) -> Result<Verdict, OrderError> {
+    pub fn observe(&mut self, sample: Sample<V>, report: impl FnMut(Report<V>)) -> Result<Verdict, OrderError> {
         self.take(sample, None, report)
     }
 
     /// As [`Filter::observe_received`].
     ///
     /// # Errors
-    /// As [`step`](Self::step).
-    pub fn step_received(
+    /// As [`observe`](Self::observe).
+    pub fn observe_received(
         &mut self,
         sample: Sample<V>,
         received: i64,

@@ -26,13 +26,13 @@ proptest! {
         let (mut shown, mut errors) = (None, vec![]);
         let (mut sent, mut expected) = (vec![], vec![]);
         for (turn, (sample, _)) in samples.iter().enumerate() {
-            let verdict = alone.step(*sample, |report| shown = Some(report.sample.value));
+            let verdict = alone.observe(*sample, |report| shown = Some(report.sample.value));
             let error = shown.map(|shown: f64| (sample.value - shown).abs()).filter(|error| error.is_finite());
             if !matches!(verdict, Ok(Verdict::Reported(_)) | Err(_)) {
                 errors.extend(error);
             }
-            let found = shadow.step(*sample, |report| sent.push(report));
-            prop_assert_eq!(found, live.step(*sample, |report| expected.push(report)));
+            let found = shadow.observe(*sample, |report| sent.push(report));
+            prop_assert_eq!(found, live.observe(*sample, |report| expected.push(report)));
             if turn % poll_every == 0 {
                 alone.poll(sample.at, |report| shown = Some(report.sample.value));
                 shadow.poll(sample.at, |_| {});
@@ -73,12 +73,12 @@ fn row_counts_reports_a_day() {
 fn saving_counts_since_the_candidate_began() {
     let mut live = Filter::new(rule(0.5));
     for at in 0..10 {
-        live.step(Sample::new(at, at as f64), |_| {}).unwrap();
+        live.observe(Sample::new(at, at as f64), |_| {}).unwrap();
     }
     let mut shadow = Shadow::new(live, rule(1.5));
     assert_eq!(shadow.saving(), 0.0);
     for at in 10..20 {
-        shadow.step(Sample::new(at, at as f64), |_| {}).unwrap();
+        shadow.observe(Sample::new(at, at as f64), |_| {}).unwrap();
     }
     // Ten by the live filter, and each second one by the candidate.
     assert_eq!((shadow.saving(), shadow.candidate().row().reports), (0.5, 5));
@@ -89,7 +89,7 @@ fn saving_counts_since_the_candidate_began() {
 fn a_narrower_candidate_saves_less_than_nothing() {
     let mut shadow = Shadow::new(Filter::new(rule(1.5)), rule(0.5));
     for at in 0..10 {
-        shadow.step(Sample::new(at, at as f64), |_| {}).unwrap();
+        shadow.observe(Sample::new(at, at as f64), |_| {}).unwrap();
     }
     assert_eq!(shadow.saving(), -1.0);
 }
@@ -116,7 +116,7 @@ fn a_shadowed_sample_allocates_nothing() {
     let mut shadow = Shadow::new(Filter::new(rule(0.5)), rule(1.5));
     let info = allocation_counter::measure(|| {
         for at in 0..1_000 {
-            shadow.step(Sample::new(at, (at % 7) as f64), |_| {}).unwrap();
+            shadow.observe(Sample::new(at, (at % 7) as f64), |_| {}).unwrap();
         }
     });
     assert_eq!(info.count_total, 0, "{info:?}");

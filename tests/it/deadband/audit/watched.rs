@@ -34,8 +34,8 @@ proptest! {
             };
             let mut theirs = vec![];
             let told = match received {
-                Some(received) => watched.step_received(*sample, *received, |report| theirs.push(report)),
-                None => watched.step(*sample, |report| theirs.push(report)),
+                Some(received) => watched.observe_received(*sample, *received, |report| theirs.push(report)),
+                None => watched.observe(*sample, |report| theirs.push(report)),
             };
             prop_assert_eq!(verdict, told);
             if turn % poll_every == 0 {
