@@ -38,7 +38,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::filter::{SettingsError, Extent, Filter, Hold, OrderError, Report, Rule, Settings, State, Verdict};
+use super::filter::{
+    Extent, Filter, Hold, OrderError, Report, Rule, Settings, SettingsError, State, Verdict,
+};
 use super::sample::{Number, Sample};
 
 /// A deadband that is tried out: it counts its reports, and measures its error.
@@ -185,7 +187,11 @@ impl<V: Number> Shadow<V> {
     /// # Errors
     /// As [`Filter::observe`].
     #[inline]
-    pub fn observe(&mut self, sample: Sample<V>, report: impl FnMut(Report<V>)) -> Result<Verdict, OrderError> {
+    pub fn observe(
+        &mut self,
+        sample: Sample<V>,
+        report: impl FnMut(Report<V>),
+    ) -> Result<Verdict, OrderError> {
         let verdict = self.live.observe(sample, report);
         self.candidate.observe(sample);
         verdict

@@ -81,13 +81,20 @@ field-polls: subscription-lost → gateway-collector-fault
 field-polls: not-passed-on → gateway-collector-fault
 field-polls: not-at-broker → gateway-collector-fault
 field-polls: unknown → field-protocol-fault
-collector-path: answers → collector-or-client
+collector-path: answers → collector-polls
 collector-path: port-refused → field-protocol-fault
 collector-path: port-silent → ot-network-fault
 collector-path: segment-only → power
 collector-path: segment-unknown → power
 collector-path: nobody → segment-power
 collector-path: not named → power
+collector-polls: withheld → expected-offline
+collector-polls: failing → field-protocol-fault
+collector-polls: not-made → collector-or-client
+collector-polls: subscription-lost → collector-or-client
+collector-polls: not-passed-on → collector-or-client
+collector-polls: not-at-broker → collector-or-client
+collector-polls: unknown → collector-or-client
 segment-power: lost → power-fault
 segment-power: confirmed → ot-network-fault
 segment-power: uncertain → ot-network-fault
@@ -179,7 +186,6 @@ gateway-after-restart: unreachable → gateway-went-first
 gateway-went-first: yes → gateway-fault
 gateway-went-first: no → power
 gateway-went-first: unknown → gateway-fault
-gateway-went-first: not named → gateway-fault
 ot-network: carrier-holds → carrier-fault
 ot-network: answers → certificate
 ot-network: port-refused → certificate

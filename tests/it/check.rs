@@ -18,10 +18,10 @@ use iot_runbook::mock::{
 };
 use iot_runbook::probe::conformance::{self, Rule};
 use iot_runbook::probe::{
-    Authentication, Certificate, CertificateAnswer, Client, ClientPublishing, ConnectionEvent, ConnectionLog,
-    DeadbandAudit, DeadbandFacts, DevicePath, FieldPolls, GatewayHealth, LastSeenAnswer, MessageCounts,
-    PathTried, PathsTried, PortReply, ProbeError, ProbeErrorKind, Probes, RefusalReason, Replier, Revocation,
-    SessionState, Together,
+    Acquisition, Authentication, Certificate, CertificateAnswer, Client, ClientPublishing, ConnectionEvent,
+    ConnectionLog, DeadbandAudit, DeadbandFacts, DevicePath, FieldPolls, GatewayHealth, LastSeenAnswer,
+    MessageCounts, PathTried, PathsTried, PortReply, ProbeError, ProbeErrorKind, Probes, RefusalReason,
+    Replier, Revocation, SessionState, Together,
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -343,13 +343,21 @@ async fn conformance_names_what_an_adapter_does_wrong() {
         Ok(GatewayHealth::new(at(31)).with_memory(1.5).with_last_heartbeat(at(-5)).with_cpu(0.5))
     });
     gateway
+        .expect_acquisition()
+        .returning(move |_| Ok(Acquisition::new(at(0), period).with_made(1).with_failed(2)));
+    gateway
         .expect_field_polls()
         .returning(move |_| Ok(FieldPolls::new(at(0), period).with_made(1).with_answered(2)));
     let violations = conformance::gateway(&gateway, "gw-2", "press-07", period, at(0)).await;
     let rules: Vec<_> = violations.iter().map(|violation| (violation.method, violation.rule)).collect();
     assert_eq!(
         rules,
-        [("health", Rule::Future), ("health", Rule::Number), ("field_polls", Rule::Contradiction),]
+        [
+            ("health", Rule::Future),
+            ("health", Rule::Number),
+            ("acquisition", Rule::Contradiction),
+            ("field_polls", Rule::Contradiction),
+        ]
     );
 }
 

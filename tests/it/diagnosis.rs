@@ -17,11 +17,16 @@ mod every_way_of {
     use super::*;
 
     fn all(runbook: &str) {
+        all_but(runbook, &[]);
+    }
+
+    /// Takes all ways but those that only a fact opens which is pushed in between two steps.
+    fn all_but(runbook: &str, by_news: &[String]) {
         let set = catalog::set().unwrap();
         let every = every_way(&set, runbook).unwrap();
         assert!(!every.cut_off);
         let untaken: Vec<_> = every.untaken.iter().map(ToString::to_string).collect();
-        assert!(untaken.is_empty(), "never taken: {untaken:#?}");
+        assert_eq!(untaken, by_news, "never taken");
         for walk in &every.walks {
             let again = Diagnosis::resume(&walk.bundle, &set).unwrap();
             assert_eq!(again.bundle(), walk.bundle);
@@ -52,7 +57,10 @@ mod every_way_of {
 
     #[test]
     fn device_offline_is_walked_and_replays() {
-        all("device-offline");
+        // What was published is known already where it decides between collector and client.
+        let asked_before = ["refused-by-acl", "dropped-by-quota", "this-device", "unknown"];
+        let ways = asked_before.map(|answer| format!("device-offline/collector-or-client [{answer}]"));
+        all_but("device-offline", &ways);
     }
 
     #[test]

@@ -9,8 +9,7 @@ use iot_runbook::fact::{Choice, Domain, Kind, UnknownReason, Value};
 use iot_runbook::runbook::guard::{Branch, Branches};
 use iot_runbook::runbook::step::{
     About, ActStep, ApprovalPolicy, CheckSource, CheckStep, Exit, OnFuture, OnUnknown, Query, Recheck,
-    StepIndex,
-    StepKind,
+    StepIndex, StepKind,
 };
 use iot_runbook::runbook::{Runbook, RunbookSet};
 use iot_runbook::subject::{Scope, Subject};

@@ -49,7 +49,11 @@ impl<V: Number> Watched<V> {
     ///
     /// # Errors
     /// As there. The audit is told of what is refused, as late.
-    pub fn observe(&mut self, sample: Sample<V>, report: impl FnMut(Report<V>)) -> Result<Verdict, OrderError> {
+    pub fn observe(
+        &mut self,
+        sample: Sample<V>,
+        report: impl FnMut(Report<V>),
+    ) -> Result<Verdict, OrderError> {
         self.take(sample, None, report)
     }
 

@@ -23,7 +23,7 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "32177176a09b917197528efc57f9d6675ed13571c9cbb93bec72c8bfbcd75f1d"),
+        ("device-offline", "d99c0372e8ba0275e047666caf36d6ddca9ad3965ad06b9a351c3d3451e43965"),
         ("data-gap", "0c75c6e5d3a4188e6b648bce40ba7932e14e922904a5d6744e0f2fff187b9907"),
         ("certificate-expiry", "44285a817b342174cc5c84292f2a0b037d0c24b18ca44c326fc8e217d0877e20"),
     ]
