@@ -94,7 +94,7 @@ fn observed(observation: &RecordedObservation, now: DateTime<Utc>) -> String {
         RecordedObservation::Known { value, source, details, .. } => {
             format!("{} ({source}{})", shown(value, now), beside(details, now))
         }
-        RecordedObservation::Unknown { reason, source, details } => {
+        RecordedObservation::Unknown { reason, source, details, .. } => {
             format!("unknown, {reason} ({source}{})", beside(details, now))
         }
         _ => "an observation of another version".to_owned(),

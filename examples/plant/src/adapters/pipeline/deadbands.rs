@@ -53,7 +53,7 @@ impl DeadbandProbe for Deadbands {
         };
         let refused = |error: &dyn std::error::Error| ProbeError::failed(error.to_string());
         // What was observed before the period shows the noise, without which a dead sensor looks like a process at rest.
-        let before = Period::ending(request.period.from, TimeDelta::minutes(1));
+        let before = Period::ending(request.period.start(), TimeDelta::minutes(1));
         let audit = |entries: Vec<(DateTime<Utc>, Raw)>| {
             let mut audit = Audit::new(band).map_err(|error| refused(&error))?;
             for (at, raw) in entries {
