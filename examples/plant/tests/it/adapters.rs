@@ -5,10 +5,10 @@ use std::sync::Arc;
 use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     probe::{
-        CertificateRequest, Client, ConnectionEventKind, ConnectionLogRequest, HealthRequest,
-        LastSeenRequest, OtPathsRequest, PowerRequest, ProcessState, PublishingRequest, ReceiptsRequest,
-        RenewalRequest, Revocation, ServiceStateRequest, SessionState, SitePathsRequest, WhichCertificate,
-        conformance,
+        CertificateRequest, Client, ConnectionEventKind, ConnectionLogRequest, DevicePathRequest,
+        FieldPollsRequest, HealthRequest, LastSeenRequest, PlatformRequest, PortReply, PowerRequest,
+        ProcessState, PublishingRequest, ReceiptsRequest, RenewalRequest, Revocation, ServiceStateRequest,
+        SessionState, SitePathsRequest, Vantage, WhichCertificate, conformance,
     },
     time::Period,
 };
@@ -37,7 +37,8 @@ async fn parts_that_are_well_are_reported_as_such() {
 
     let seen = adapters.device.last_seen(&LastSeenRequest::new(device())).await.unwrap();
     let receipts = adapters.device.receipts(&ReceiptsRequest::new(device(), lately())).await.unwrap();
-    assert!(receipts.last >= seen.last_receipt && receipts.first <= receipts.last);
+    let last = receipts.messages.iter().map(|message| message.at).max();
+    assert!(last.is_some() && last >= seen.last_receipt, "{last:?} {seen:?}");
     assert_eq!(receipts.covers.end(), receipts.observed_at.min(receipts.covers.end()));
 
     let gateway = || "gw-north-1".into();
@@ -45,18 +46,28 @@ async fn parts_that_are_well_are_reported_as_such() {
     assert_eq!(health.process, ProcessState::Running);
     assert!(health.paths.iter().all(|path| path.answered));
     assert!([health.memory, health.cpu].into_iter().flatten().all(|share| (0.0..=1.0).contains(&share)));
-    let asked = PublishingRequest::new(gateway(), Period::ending(Utc::now(), TimeDelta::seconds(10)));
-    assert!(adapters.gateway.publishing(&asked).await.unwrap().last_publish.is_some());
+    let last_seconds = Period::ending(Utc::now(), TimeDelta::seconds(10));
+    let asked = PublishingRequest::new(Client::Gateway(gateway()), "mill-1".into(), last_seconds);
+    let published = adapters.broker.publishing(&asked).await.unwrap();
+    assert!(published.device.unwrap().last_accepted.is_some());
+    let asked = FieldPollsRequest::new(gateway(), "mill-1".into(), last_seconds);
+    let polls = adapters.gateway.field_polls(&asked).await.unwrap();
+    assert!(polls.made > Some(0) && polls.answered == polls.made, "{polls:?}");
 
     let mut asked = SitePathsRequest::new("north".into());
     asked.except = Some(gateway());
     let tried = adapters.network.site_paths(&asked).await.unwrap().paths;
     assert_eq!(tried.iter().filter(|path| path.answered).count(), 2);
-    let tried = adapters.network.ot_paths(&OtPathsRequest::new(gateway(), device())).await.unwrap();
-    assert!(tried.paths.iter().all(|path| path.answered));
+    let asked = DevicePathRequest::new(Vantage::Gateway(gateway()), device());
+    let tried = adapters.network.device_path(&asked).await.unwrap();
+    // It dials by itself: no port of it is open, and it is there.
+    assert_eq!((tried.port, tried.otherwise), (PortReply::ListensNowhere, Some(true)));
+    let asked = DevicePathRequest::new(Vantage::Gateway(gateway()), "mill-1".into());
+    assert_eq!(adapters.network.device_path(&asked).await.unwrap().port, PortReply::Answered);
+    assert!(adapters.platform.broker_health(&PlatformRequest::new(device())).await.is_ok());
 
     for which in [WhichCertificate::InUse, WhichCertificate::Presented] {
-        let found = adapters.cert_store.certificate(&CertificateRequest::new(device(), which)).await.unwrap();
+        let found = adapters.cert_store.certificate(&CertificateRequest::new(Client::Device(device()), which)).await.unwrap();
         let certificate = found.certificate.unwrap();
         assert_eq!(certificate.revocation, Revocation::NotRevoked);
         assert!(certificate.last_used.is_some());
@@ -70,7 +81,7 @@ async fn parts_that_are_well_are_reported_as_such() {
 #[tokio::test]
 async fn every_answer_keeps_the_rules_of_its_trait() {
     let factory = Arc::new(start(Plan::WHOLE).await);
-    let Adapters { device, broker, gateway, network, cert_store, power } = Adapters::of(&factory);
+    let Adapters { device, broker, gateway, network, cert_store, power, platform } = Adapters::of(&factory);
     for period in [TimeDelta::seconds(1), TimeDelta::days(1)].map(|length| Period::ending(Utc::now(), length))
     {
         for (id, behind, site) in [
@@ -82,9 +93,12 @@ async fn every_answer_keeps_the_rules_of_its_trait() {
             for client in [Client::Device(id.into()), Client::Gateway(behind.into())] {
                 violations.extend(conformance::broker(&*broker, client, period, Utc::now()).await);
             }
-            violations.extend(conformance::gateway(&*gateway, behind, period, Utc::now()).await);
+            violations.extend(conformance::gateway(&*gateway, behind, id, period, Utc::now()).await);
             violations.extend(conformance::network(&*network, site, behind, id, Utc::now()).await);
-            violations.extend(conformance::cert_store(&*cert_store, id, period, Utc::now()).await);
+            for holder in [Client::Device(id.into()), Client::Gateway(behind.into())] {
+                violations.extend(conformance::cert_store(&*cert_store, holder, period, Utc::now()).await);
+            }
+            violations.extend(conformance::platform(&*platform, id, Utc::now()).await);
             violations.extend(conformance::power(&*power, id, Utc::now()).await);
             assert_eq!(violations, [], "{id}");
         }
@@ -100,13 +114,13 @@ async fn what_nobody_can_tell_is_an_error_and_what_is_not_there_is_an_answer() {
     let asked = LastSeenRequest::new("spare-1".into());
     assert_eq!(adapters.device.last_seen(&asked).await.unwrap().last_receipt, None);
     assert!(adapters.power.power(&PowerRequest::new("nobody".into())).await.is_err());
-    assert!(adapters.cert_store.renewal(&RenewalRequest::new("press-1".into())).await.is_err());
+    assert!(adapters.cert_store.renewal(&RenewalRequest::new(Client::Device("press-1".into()))).await.is_err());
 
     let site = factory.site("north").unwrap();
     site.uplink().cut();
     assert!(adapters.power.power(&PowerRequest::new("press-1".into())).await.is_err());
-    let asked = OtPathsRequest::new("gw-north-1".into(), "press-1".into());
-    assert!(adapters.network.ot_paths(&asked).await.is_err());
+    let asked = DevicePathRequest::new(Vantage::Gateway("gw-north-1".into()), "press-1".into());
+    assert!(adapters.network.device_path(&asked).await.is_err());
     // That it cannot be reached is the answer here.
     let health = adapters.gateway.health(&HealthRequest::new("gw-north-1".into())).await.unwrap();
     assert_eq!(health.process, ProcessState::NotTold);
@@ -116,7 +130,7 @@ async fn what_nobody_can_tell_is_an_error_and_what_is_not_there_is_an_answer() {
 }
 
 #[tokio::test]
-async fn the_log_of_a_gateway_begins_with_its_process() {
+async fn poll_counters_begin_with_the_process_of_the_gateway() {
     let factory = Arc::new(start(Plan::SMALL).await);
     let adapters = Adapters::of(&factory);
     let gateway = factory.gateway("gw-north-1").unwrap();
@@ -126,9 +140,10 @@ async fn the_log_of_a_gateway_begins_with_its_process() {
     })
     .await
     .unwrap();
-    let asked = PublishingRequest::new("gw-north-1".into(), Period::ending(Utc::now(), TimeDelta::hours(1)));
-    let log = adapters.gateway.publishing(&asked).await.unwrap();
-    assert!(log.covers.length() < TimeDelta::minutes(1), "{:?}", log.covers);
+    let last_hour = Period::ending(Utc::now(), TimeDelta::hours(1));
+    let asked = FieldPollsRequest::new("gw-north-1".into(), "oven-1".into(), last_hour);
+    let polls = adapters.gateway.field_polls(&asked).await.unwrap();
+    assert!(polls.covers.length() < TimeDelta::minutes(1), "{:?}", polls.covers);
     drop(adapters);
     Arc::into_inner(factory).unwrap().stop().await.unwrap();
 }

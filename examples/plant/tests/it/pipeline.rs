@@ -63,7 +63,7 @@ async fn a_pipeline_that_is_well_loses_nothing_and_its_adapters_say_so() {
     assert!(lag.partitions[0].samples.len() >= 2, "{lag:?}");
     let outbox =
         adapters.edge_buffer.outbox(&OutboxRequest::new(GATEWAY.into(), device(), period)).await.unwrap();
-    assert_eq!((outbox.unsent, outbox.dropped, outbox.delivered), (Some(0), Some(0), Some(0)));
+    assert_eq!((outbox.unsent, outbox.device_dropped, outbox.delivered), (Some(0), Some(0), Some(0)));
     let rejections = adapters.schema.rejections(&RejectionsRequest::new(device(), period)).await.unwrap();
     assert_eq!((rejections.rejected, rejections.schema.as_deref()), (0, Some("1")));
     let dropped = adapters.dedup_log.dropped(&DroppedRequest::new(device(), period)).await.unwrap();
