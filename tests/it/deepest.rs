@@ -14,12 +14,16 @@ pub(crate) fn facts(set: &RunbookSet) -> Vec<Option<Value>> {
             let choice = |name| query.domain.find_choice(name);
             match &*query.check {
                 "service-state" => choice("in-service"),
+                "platform-health" => choice("well"),
                 "last-seen" => Some(Value::Instant(NOW - TimeDelta::hours(1))),
                 "broker-connect" => choice("none"),
                 "gateway-health" => choice("healthy"),
-                "ot-network" => choice("reachable"),
+                "broker-path" => choice("open"),
+                "session-holder" => choice("device"),
+                "ot-network" => choice("segment-only"),
                 "certificate" => choice("valid"),
                 "power" => choice("confirmed"),
+                "device-back" => choice("silent"),
                 _ => None,
             }
         })

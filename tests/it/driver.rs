@@ -29,7 +29,7 @@ use iot_runbook::time::{Clock, ManualClock};
 use ulid::Ulid;
 
 use crate::deepest::NOW;
-use crate::memory::{Manner, Memory, turn};
+use crate::memory::{Manner, Memory, Path, turn};
 
 /// A service: its adapters, its people, its clock.
 struct Service {
@@ -184,15 +184,19 @@ fn each_probe_is_asked_once_on_the_way_to_the_technician() {
     let service = Service::new();
     assert_eq!(service.conclusion().as_deref(), Some("dispatch-technician"));
     let asked = service.memory.asked.lock().unwrap().clone();
-    // `broker-connect` needs the last-seen timestamp beside the log.
+    // The log of connections is read for several periods. The conclusion looks whether the device is back.
     let expected = [
+        ("broker-health", 1),
+        ("broker-path", 1),
         ("certificate", 1),
-        ("connection-log", 1),
+        ("connection-log", 4),
+        ("device-path", 1),
         ("health", 1),
+        ("ingestion-health", 1),
         ("last-seen", 2),
-        ("ot-paths", 1),
         ("power", 1),
-        ("service-state", 1),
+        ("receipts", 1),
+        ("service-state", 2),
     ];
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(service.people.told.lock().unwrap().len(), 1);
@@ -201,11 +205,12 @@ fn each_probe_is_asked_once_on_the_way_to_the_technician() {
 #[test]
 fn what_the_facts_say_is_what_it_concludes() {
     type Change = fn(&Memory);
-    let cases: [(&str, Change); 5] = [
-        ("ot-network-fault", |memory| memory.set(|facts| facts.ot_reachable = false)),
+    let cases: [(&str, Change); 6] = [
+        ("ot-network-fault", |memory| memory.set(|facts| facts.path = Path::SegmentDown)),
+        ("device-client-fault", |memory| memory.set(|facts| facts.path = Path::Answers)),
         ("certificate-expired", |memory| memory.set(|facts| facts.not_after = NOW - TimeDelta::seconds(1))),
         ("power-fault", |memory| memory.set(|facts| facts.drawing = Some(false))),
-        ("field-protocol-fault", |memory| memory.set(|facts| facts.session = SessionState::Up)),
+        ("device-client-fault", |memory| memory.set(|facts| facts.session = SessionState::Up)),
         ("expected-offline", |memory| {
             memory.set(|facts| facts.state = iot_runbook::probe::ServiceState::Maintenance);
         }),
@@ -220,16 +225,17 @@ fn what_the_facts_say_is_what_it_concludes() {
 #[test]
 fn a_probe_that_hangs_is_unknown_and_nothing_is_concluded() {
     let service = Service::new();
-    service.memory.behave("ot-paths", Manner::Hangs);
+    service.memory.behave("certificate", Manner::Hangs);
     let (diagnosis, finding) = service.run();
-    assert_eq!(finding.ending(), Ending::Undetermined);
+    assert_eq!(finding.ending(), Ending::Undetermined, "{:?}", finding.conclusion());
     let left: BTreeSet<_> = finding.hypotheses().iter().map(|left| &*left.cause).collect();
-    assert_eq!(left, BTreeSet::from(["dispatch-technician", "ot-network-fault"]));
-    // The network ranks first among the root causes in the field, so it leads.
-    assert_eq!(&*finding.hypotheses()[0].cause, "network-change");
-    assert_eq!(finding.next_probe().map(|next| &*next.step), Some("ot-network"));
+    let possible = ["device-fault", "certificate-expiry", "certificate-other", "not-provisioned"];
+    assert_eq!(left, BTreeSet::from(possible));
+    // It was the only one on its segment that did not answer, so the device itself leads.
+    assert_eq!(&*finding.hypotheses()[0].cause, "device-fault");
+    assert_eq!(finding.next_probe().map(|next| &*next.step), Some("certificate"));
     let refuted: Vec<_> = finding.refuted().iter().map(|refuted| &*refuted.conclusion).collect();
-    assert!(refuted.contains(&"power-fault") && refuted.contains(&"certificate-expired"), "{refuted:?}");
+    assert!(refuted.contains(&"power-fault") && refuted.contains(&"ot-network-fault"), "{refuted:?}");
     assert!(diagnosis.trace().any(|record| record.to_string().contains("timeout")));
     assert!(service.people.acted.lock().unwrap().is_empty());
 }
@@ -244,9 +250,9 @@ fn an_error_that_says_so_is_tried_again() {
 }
 
 #[test]
-fn errors_are_retried_until_stale_and_final_ones_never() {
+fn errors_are_retried_for_half_a_minute_and_final_ones_never() {
     let service = Service::new();
-    service.memory.behave("ot-paths", Manner::Stumbles(100));
+    service.memory.behave("device-path", Manner::Stumbles(100));
     service.memory.behave("certificate", Manner::Refuses);
     let (diagnosis, finding) = service.run();
     assert_eq!(finding.ending(), Ending::Undetermined);
@@ -256,9 +262,9 @@ fn errors_are_retried_until_stale_and_final_ones_never() {
             || line.contains("ot-network = ") && !line.contains("asked again")
     });
     assert!(last_word.is_some_and(|line| line.contains("unknown (unavailable) by memory")));
-    // After 1, 2, 4, 8, 16, 32, 60, 60, 60 s, and for the last time when its `stale_after` of 5 min is over.
-    assert_eq!(service.memory.asked("ot-paths"), 11);
-    assert_eq!(service.clock.now() - NOW, TimeDelta::minutes(5));
+    // After 1, 2, 4, 8 s, and for the last time when half a minute is over.
+    assert_eq!(service.memory.asked("device-path"), 6);
+    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(30));
     assert_eq!(service.memory.asked("certificate"), 1);
 }
 
@@ -267,7 +273,7 @@ fn while_exploring_probes_run_side_by_side() {
     let service = Service::new();
     // Everything from here on is asked while exploring.
     service.memory.behave("last-seen", Manner::Refuses);
-    for question in ["connection-log", "health", "ot-paths", "certificate", "power"] {
+    for question in ["connection-log", "health", "device-path", "certificate", "power"] {
         service.memory.behave(question, Manner::Slow(3));
     }
     let (_, finding) = service.run();
@@ -322,6 +328,7 @@ mod acting {
             let at = clock.now() + TimeDelta::seconds(30);
             memory.set(|facts| {
                 facts.process = ProcessState::Running;
+                facts.last_seen = Some(at);
                 facts.events = vec![ConnectionEvent::accepted(at)];
                 facts.session = SessionState::Up;
             });
@@ -358,7 +365,8 @@ mod acting {
         let memory = service.memory.clone();
         let clock = service.clock.clone();
         *service.people.meanwhile.lock().unwrap() = Some(Box::new(move || {
-            memory.set(|facts| facts.last_seen = Some(clock.now()));
+            memory.set(|facts| facts.last_seen = Some(clock.now() + TimeDelta::seconds(1)));
+            clock.advance(TimeDelta::seconds(2));
         }));
         let (_, finding) = service.run();
         assert_eq!(finding.conclusion(), Some("recovered-meanwhile"));
@@ -456,7 +464,7 @@ fn a_missing_adapter_is_unknown_and_a_person_may_know() {
     let nobody = Service::new();
     nobody.memory.set(|facts| facts.drawing = None);
     let (diagnosis, finding) = nobody.run();
-    assert_eq!(finding.ending(), Ending::Undetermined);
+    assert_eq!(finding.conclusion(), Some("power-uncertain"));
     let reasons: Vec<_> = diagnosis.trace().map(|record| record.to_string()).collect();
     let undetermined = UnknownReason::Undetermined.name();
     assert!(reasons.iter().any(|line| line.contains(undetermined)), "{reasons:#?}");
@@ -537,14 +545,15 @@ fn a_diagnosis_of_other_runbooks_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn hanging_probe_is_asked_until_its_answer_would_be_stale() {
+fn hanging_probe_is_asked_for_half_a_minute() {
     let service = Service::new();
     service.memory.behave("service-state", Manner::Hangs);
     let driver = service.driver.clone().with_time_limit(Duration::from_secs(7));
     let mut diagnosis = service.diagnosis();
     let _ = block_on(driver.run(&mut diagnosis)).unwrap();
-    // The last of its attempts begins when the hour is over.
-    assert_eq!(service.clock.now() - NOW, TimeDelta::hours(1) + TimeDelta::seconds(7));
+    // Attempts begin after 0, 8, 17 and 28 s; so again, where the conclusion looks whether the device is back.
+    assert_eq!(service.memory.asked("service-state"), 2 * 4);
+    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(2 * (28 + 7)));
 }
 
 #[test]

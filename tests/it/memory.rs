@@ -47,6 +47,15 @@ pub(crate) struct Memory {
     pub(crate) open: Mutex<(u32, u32)>,
 }
 
+/// What comes of a try at the device from its gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    Answers,
+    /// Its neighbours answer, and it does not.
+    Silent,
+    SegmentDown,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) state: ServiceState,
@@ -54,7 +63,7 @@ pub(crate) struct Facts {
     pub(crate) events: Vec<ConnectionEvent>,
     pub(crate) session: SessionState,
     pub(crate) process: ProcessState,
-    pub(crate) ot_reachable: bool,
+    pub(crate) path: Path,
     pub(crate) not_after: DateTime<Utc>,
     pub(crate) drawing: Option<bool>,
 }
@@ -70,7 +79,7 @@ impl Memory {
                 events: Vec::new(),
                 session: SessionState::Down,
                 process: ProcessState::Running,
-                ot_reachable: true,
+                path: Path::Silent,
                 not_after: now + TimeDelta::days(200),
                 drawing: Some(true),
             }),
@@ -256,11 +265,14 @@ impl NetworkProbe for Memory {
     }
 
     async fn device_path(&self, _: &DevicePathRequest) -> Result<DevicePath, ProbeError> {
-        self.answer("device-path", |facts, now| match facts.ot_reachable {
-            true => DevicePath::new(now).with_port(PortReply::Answered).with_replier(Replier::Device),
-            false => {
-                DevicePath::new(now).with_port(PortReply::Silent).with_otherwise(false).with_segment(false)
+        self.answer("device-path", |facts, now| match facts.path {
+            Path::Answers => {
+                DevicePath::new(now).with_port(PortReply::Answered).with_replier(Replier::Device)
             }
+            silent => DevicePath::new(now)
+                .with_port(PortReply::Silent)
+                .with_otherwise(false)
+                .with_segment(silent == Path::Silent),
         })
         .await
     }

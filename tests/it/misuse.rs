@@ -655,7 +655,7 @@ mod saved {
         tell_value(&mut diagnosis, Value::Instant(NOW - TimeDelta::hours(1)), NOW);
         assert_eq!(
             diagnosis.bundle().digest,
-            "70b74ab207fe3f89b05af26f0b2301082f09de5c4765312e566db4bed5cc3708"
+            "03a2c1acf36203d2edcf0fae58b1665c9425ad85fb935af32298d138c6959a19"
         );
     }
 

@@ -88,9 +88,9 @@ fn judge(
     Verdict::known(Value::Flag(went_first), health.observed_at, Details::from_iter(details))
 }
 
+/// Of its process: that its host or its supervisor answers says nothing of it.
 fn last_sign_of_life(health: &GatewayHealth) -> Option<(&'static str, DateTime<Utc>)> {
-    let answered = health.endpoint == Endpoint::Answers || health.paths.iter().any(|path| path.answered);
-    let answer = answered.then_some(("answer", health.observed_at));
+    let answer = (health.endpoint == Endpoint::Answers).then_some(("answer", health.observed_at));
     let heartbeat = health.last_heartbeat.map(|at| ("heartbeat", at));
     answer.into_iter().chain(heartbeat).max_by_key(|(_, at)| *at)
 }
@@ -100,6 +100,7 @@ mod tests {
     use super::*;
     use crate::check::testing::{Asked, NANO, NOW, at, secs};
     use crate::fact::UnknownReason;
+    use crate::probe::PathTried;
 
     /// It was last seen an hour ago and reports every minute.
     const DUE: i64 = NOW - 3540;
@@ -136,6 +137,9 @@ mod tests {
     fn what_does_not_show_it_is_undetermined() {
         let none = GatewayHealth::new(at(NOW));
         assert_eq!(judged(&none, 60).reason(), Some(UnknownReason::Undetermined));
+        // Its host answers, as the host of a process that was killed does.
+        let host = none.with_paths(vec![PathTried::new("ssh".into(), true)]);
+        assert_eq!(judged(&host, 60).reason(), Some(UnknownReason::Undetermined));
         // Without an interval the rule says nothing.
         assert_eq!(judged(&beat(at(NOW - 5)), 0).reason(), Some(UnknownReason::Undetermined));
         // It was restarted since: that it lives now says nothing of before.

@@ -109,7 +109,7 @@ pub fn deadband_facts(figures: &Figures, observed_at: DateTime<Utc>, covers: Per
 }
 
 /// First the share of the missing rows that it withheld: below `explains`, how the band is set does not matter. A
-/// heartbeat is never withheld, and with one the rows that are due are heartbeats.
+/// heartbeat is never withheld: where it is as short as the rows are apart, the rows that are due are heartbeats.
 ///
 /// Then whether the sensor is stuck, and how the band goes with the signal over the silence: by the figures of an audit,
 /// or without them:
@@ -143,7 +143,9 @@ fn judge(facts: &DeadbandFacts, gap: &Gap, explains: f64, asked: Period) -> Judg
     if let Some(missing) = not_covered(asked, facts.covers) {
         return Judged::stale(missing).with(details);
     }
-    let withheld = match facts.heartbeat.filter(|length| *length > TimeDelta::zero()) {
+    // A heartbeat that is longer than the rows are apart does not bring them.
+    let brings_rows = |length: &TimeDelta| *length > TimeDelta::zero() && gap.rows_come_within(*length);
+    let withheld = match facts.heartbeat.filter(brings_rows) {
         Some(_) => 0,
         None => {
             let by_audit = facts.audit.as_ref().map(|audit| audit.samples.saturating_sub(audit.reported));
@@ -297,7 +299,8 @@ mod tests {
             (wide().with_withheld(0), State::LittleWithheld, 0.0),
             (wide().with_withheld(900), State::TooWide, 1.0),
             // A heartbeat is never withheld.
-            (wide().with_heartbeat(secs(60)), State::LittleWithheld, 0.0),
+            (wide().with_heartbeat(secs(5)), State::LittleWithheld, 0.0),
+            (wide().with_heartbeat(secs(60)), State::TooWide, 1.0),
             (wide().with_heartbeat(secs(0)), State::TooWide, 1.0),
             (DeadbandFacts::new(at(NOW), period(0, 100)), State::None, 0.0),
             (facts(5.0, 5.1).with_matters(1.0), State::Fine, 0.0),

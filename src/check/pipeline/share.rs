@@ -172,6 +172,14 @@ impl Gap {
         self.share_of_rows(self.rows_of(messages))
     }
 
+    /// Whether the expected rows come at least as often as each `interval`.
+    pub(super) fn rows_come_within(&self, interval: TimeDelta) -> bool {
+        let length = self.parts.iter().fold(TimeDelta::zero(), |sum, part| sum + part.length());
+        let expected = i32::try_from(self.rows.expected).unwrap_or(i32::MAX);
+        // Up to an end of the period one row more may fit.
+        interval.checked_mul(expected.saturating_sub(1)).is_some_and(|spanned| spanned <= length)
+    }
+
     /// The share of the missing rows that so many rows are, from 0 to 1: more than all is all, as where a message was
     /// lost twice.
     pub(super) fn share_of_rows(&self, rows: f64) -> f64 {

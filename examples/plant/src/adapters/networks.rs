@@ -117,13 +117,19 @@ impl NetworkProbe for Networks {
         // Its segment: its port as the managed switch has it, and whether any neighbour answers.
         let port_works = part.as_ref().is_ok_and(|part| !part.port().is_cut());
         let neighbours = self.factory.devices().map(crate::device::Device::spec);
-        let mut neighbour_answers = false;
+        let mut tries = tokio::task::JoinSet::new();
         for other in neighbours.filter(|other| other.site == entry.site && other.id != device) {
-            let Ok(host) = self.factory.gateway(&other.gateway) else { continue };
-            let reached = host.reach(&other.id).await.is_ok_and(|reach| reach == Reach::Reachable);
-            tried.push(PathTried::new(format!("{} to {}", other.gateway, other.id).into(), reached));
-            neighbour_answers |= reached;
+            let (factory, from, to) = (Arc::clone(&self.factory), other.gateway.clone(), other.id.clone());
+            // Side by side: on a segment without power each try takes as long as it may.
+            tries.spawn(async move {
+                let host = factory.gateway(&from).ok()?;
+                let reached = host.reach(&to).await.is_ok_and(|reach| reach == Reach::Reachable);
+                Some(PathTried::new(format!("{from} to {to}").into(), reached))
+            });
         }
+        let paths = tries.join_all().await;
+        let neighbour_answers = paths.iter().flatten().any(|path| path.answered);
+        tried.extend(paths.into_iter().flatten());
         Ok(answer.with_segment(port_works && neighbour_answers).with_tried(tried))
     }
 

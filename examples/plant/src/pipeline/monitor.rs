@@ -38,6 +38,8 @@ const MESSAGES_KEPT: usize = 16_384;
 pub struct Standing {
     /// Its partition.
     pub partition: i32,
+    /// Its offset there.
+    pub offset: u64,
     /// Its key: the device.
     pub device: String,
     /// Its payload.
@@ -155,7 +157,7 @@ impl Shared {
             let payload = message.payload().unwrap_or_default().to_vec();
             let mut seen = self.seen();
             seen.produced.insert((partition, offset), at);
-            seen.messages.enter(at, Standing { partition, device, payload });
+            seen.messages.enter(at, Standing { partition, offset, device, payload });
         }
     }
 

@@ -72,7 +72,7 @@ pub(super) const ALL: &[Scenario] = &[
             choice("online-during-gap", "online"),
             choice("broker-messages", "not-reached"),
             choice("edge-buffer", "unsent"),
-            detail("edge-buffer", "dropped", "0"),
+            detail("edge-buffer", "dropped of the device", "0"),
         ],
     ),
     gap(

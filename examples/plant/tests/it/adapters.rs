@@ -67,7 +67,11 @@ async fn parts_that_are_well_are_reported_as_such() {
     assert!(adapters.platform.broker_health(&PlatformRequest::new(device())).await.is_ok());
 
     for which in [WhichCertificate::InUse, WhichCertificate::Presented] {
-        let found = adapters.cert_store.certificate(&CertificateRequest::new(Client::Device(device()), which)).await.unwrap();
+        let found = adapters
+            .cert_store
+            .certificate(&CertificateRequest::new(Client::Device(device()), which))
+            .await
+            .unwrap();
         let certificate = found.certificate.unwrap();
         assert_eq!(certificate.revocation, Revocation::NotRevoked);
         assert!(certificate.last_used.is_some());
@@ -114,7 +118,9 @@ async fn what_nobody_can_tell_is_an_error_and_what_is_not_there_is_an_answer() {
     let asked = LastSeenRequest::new("spare-1".into());
     assert_eq!(adapters.device.last_seen(&asked).await.unwrap().last_receipt, None);
     assert!(adapters.power.power(&PowerRequest::new("nobody".into())).await.is_err());
-    assert!(adapters.cert_store.renewal(&RenewalRequest::new(Client::Device("press-1".into()))).await.is_err());
+    assert!(
+        adapters.cert_store.renewal(&RenewalRequest::new(Client::Device("press-1".into()))).await.is_err()
+    );
 
     let site = factory.site("north").unwrap();
     site.uplink().cut();

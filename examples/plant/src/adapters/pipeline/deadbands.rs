@@ -48,7 +48,7 @@ impl DeadbandProbe for Deadbands {
         let raw = edge.raw(request.period);
         let now = Utc::now();
         let covers = covered(request.period, raw.complete_from, edge.read_until().min(now));
-        let Reporting::Deadband { band, .. } = edge.reporting() else {
+        let Reporting::Deadband { band, heartbeat } = edge.reporting() else {
             return Ok(DeadbandFacts::new(now, covers));
         };
         let refused = |error: &dyn std::error::Error| ProbeError::failed(error.to_string());
@@ -63,6 +63,7 @@ impl DeadbandProbe for Deadbands {
             Ok::<_, ProbeError>(audit)
         };
         let (before, during) = (audit(edge.raw(before).entries)?, audit(raw.entries)?);
-        Ok(deadband_facts(&during.figures_after(&before, &Limits::default()), now, covers))
+        let figures = during.figures_after(&before, &Limits::default());
+        Ok(deadband_facts(&figures, now, covers).with_heartbeat(heartbeat))
     }
 }

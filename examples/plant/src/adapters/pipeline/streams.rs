@@ -41,8 +41,8 @@ impl KafkaProbe for Streams {
         self.pipeline.settle(request.period.end()).await;
         let monitor = self.pipeline.monitor();
         let standing = request.device.as_ref().map(|device| monitor.messages(device.as_str()).0);
-        let own =
-            standing.unwrap_or_default().iter().map(|message| message.partition).collect::<HashSet<_>>();
+        let standing = standing.unwrap_or_default();
+        let own = standing.iter().map(|message| message.partition).collect::<HashSet<_>>();
         let partitions = (0..PARTITIONS).filter(|number| own.is_empty() || own.contains(number));
         let windows = partitions.map(|number| (number, monitor.window(number))).collect::<Vec<_>>();
         let forgot = windows.iter().filter(|(_, window)| window.len() == window.capacity());
@@ -50,9 +50,31 @@ impl KafkaProbe for Streams {
         let now = Utc::now();
         let until = monitor.sampled_until().unwrap_or(request.period.start());
         let lags = windows.iter().map(|(number, window)| partition_lag(*number, window, request.period));
-        Ok(LagFacts::new(now, covered(request.period, complete_from, until.min(now)))
+        let facts = LagFacts::new(now, covered(request.period, complete_from, until.min(now)))
             .with_partitions(lags.collect())
-            .with_members(self.pipeline.ingestion().consumers()))
+            .with_members(self.pipeline.ingestion().consumers());
+        let Some(device) = &request.device else { return Ok(facts) };
+        // Those of the period, by what the broker had in it.
+        let broker = self.pipeline.broker().messages(&mqtt::telemetry(SITE, device.as_str()));
+        let within = broker.iter().filter(|message| request.period.contains(message.at));
+        let within: HashSet<_> = within.map(|message| &message.payload[..]).collect();
+        let (mut gone, mut unread) = (0, 0);
+        for message in standing.iter().filter(|message| within.contains(message.payload.as_slice())) {
+            let window = windows.iter().find(|(number, _)| *number == message.partition);
+            let Some((_, window)) = window else { continue };
+            // Deleted at a time when it was not read.
+            let is_gone = window.samples().any(|sample| {
+                sample.committed.is_none_or(|next| next <= message.offset)
+                    && message.offset < sample.log_start
+            });
+            let last = window.samples().last();
+            if is_gone {
+                gone += 1;
+            } else if last.is_some_and(|last| last.committed.is_none_or(|next| next <= message.offset)) {
+                unread += 1;
+            }
+        }
+        Ok(facts.with_messages_unread(unread).with_messages_gone(gone))
     }
 
     /// Of the messages that the broker had in the period, those that stand in the topic.
