@@ -112,7 +112,7 @@ impl Work for Diagnosis {
             ("shallow-driver", ServiceState::Maintenance, SHALLOW),
             ("deep-driver", ServiceState::InService, DEEP),
         ] {
-            let driven = Driven::new(&machine, state)?;
+            let driven = Driven::new(state)?;
             same(case, &driven.conclude()?, "the machine alone", &machine.conclude(&facts)?)?;
             let medians =
                 compare(report, NAME, case, driven.side(), ("machine-alone", machine.side(&facts)))?;
@@ -189,10 +189,7 @@ mod tests {
     fn the_driver_concludes_what_the_machine_does() {
         let machine = Machine::new().unwrap();
         for (state, facts) in [(ServiceState::Maintenance, SHALLOW), (ServiceState::InService, DEEP)] {
-            assert_eq!(
-                Driven::new(&machine, state).unwrap().conclude().unwrap(),
-                machine.conclude(&facts).unwrap()
-            );
+            assert_eq!(Driven::new(state).unwrap().conclude().unwrap(), machine.conclude(&facts).unwrap());
         }
     }
 

@@ -1,10 +1,12 @@
 //! Ours without I/O: `poll` and `answer` over facts in memory. The trace is on; there is no way to turn it off.
+//!
+//! The runbook is version 1 of `device-offline`, which the peers were written for, so that both sides walk alike.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::catalog;
 use iot_runbook::diagnosis::{Diagnosis, Ending, Finding, Output, ProbeRequest, Reply};
 use iot_runbook::fact::{Observation, Source, UnknownReason, Value};
 use iot_runbook::runbook::RunbookSet;
+use iot_runbook::runbook::document::Document;
 use iot_runbook::runbook::step::{Param, Query};
 use iot_runbook::subject::{Subject, Trigger};
 use ulid::Ulid;
@@ -17,7 +19,11 @@ use crate::measure::Side;
 /// The runbook that is walked.
 pub(crate) const RUNBOOK: &str = "device-offline";
 
-/// The catalog with a device to diagnose.
+/// It, and the one that it hands over to.
+const WALKED: [&str; 2] =
+    [include_str!("walked/device-offline.toml"), include_str!("walked/certificate-expiry.toml")];
+
+/// The runbooks with a device to diagnose.
 pub(crate) struct Machine {
     set: RunbookSet,
     subject: Subject,
@@ -47,22 +53,22 @@ pub(crate) struct Answers {
 }
 
 impl Machine {
-    /// The catalog, loaded.
+    /// The runbooks, loaded.
     pub(crate) fn new() -> Result<Self, Error> {
+        let mut walked = Vec::with_capacity(WALKED.len());
+        for text in WALKED {
+            let document = Document::from_toml(text).map_err(|error| Error::failed("a runbook", error))?;
+            walked.push(document.validate().map_err(|error| Error::failed("a runbook", error))?);
+        }
         Ok(Self {
-            set: catalog::set().map_err(|error| Error::failed("the catalog", error))?,
+            set: RunbookSet::new(walked).map_err(|error| Error::failed("the runbooks", error))?,
             subject: Subject::device("press-07").with_gateway("gw-2").with_site("plant-north"),
             source: Source::from_static("memory"),
         })
     }
 
-    /// The runbooks.
-    pub(crate) fn set(&self) -> &RunbookSet {
-        &self.set
-    }
-
     /// A diagnosis that has just begun.
-    pub(crate) fn begin(&self, trigger: &Trigger, now: DateTime<Utc>) -> Result<Diagnosis, Error> {
+    fn begin(&self, trigger: &Trigger, now: DateTime<Utc>) -> Result<Diagnosis, Error> {
         Diagnosis::new(Ulid(1), &self.set, RUNBOOK, self.subject.clone(), trigger.clone(), now)
             .map_err(|error| Error::failed("a diagnosis", error))
     }
@@ -139,9 +145,9 @@ pub(crate) fn conclusion(finding: &Finding) -> Conclusion {
     }
     let why = match finding.ending() {
         Ending::Undetermined => {
-            let possible: Vec<_> = finding.hypotheses().iter().map(|one| &*one.conclusion).collect();
+            let possible: Vec<_> = finding.hypotheses().iter().map(|one| &*one.cause).collect();
             let ask = finding.next_probe().map_or("nothing more to ask", |next| &*next.check);
-            format!("{} possible conclusions; ask next: {ask}", possible.len())
+            format!("{} possible causes; ask next: {ask}", possible.len())
         }
         other => format!("{other:?}"),
     };
