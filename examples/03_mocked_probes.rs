@@ -68,7 +68,7 @@ fn flapping_once(clock: &Arc<ManualClock>) -> Probes {
     Probes::new().with_device(Arc::new(device)).with_broker(Arc::new(broker))
 }
 
-/// A registry that is down, and nothing else.
+/// A registry and a broker that are down, and nothing else.
 fn nobody_tells() -> Probes {
     let mut device = MockDeviceProbe::new();
     device.expect_source().return_const(Source::new("registry"));
@@ -77,7 +77,14 @@ fn nobody_tells() -> Probes {
     device.expect_service_state().times(3..).returning(move |_| Err(down()));
     device.expect_last_seen().times(3..).returning(move |_| Err(down()));
     device.expect_receipts().times(3..).returning(move |_| Err(down()));
-    Probes::new().with_device(Arc::new(device))
+
+    let mut broker = MockBrokerProbe::new();
+    broker.expect_source().return_const(Source::new("broker"));
+    let down = || ProbeError::transient("the broker is down");
+    broker.expect_connection_log().times(3..).returning(move |_| Err(down()));
+    broker.expect_publishing().returning(move |_| Err(down()));
+    broker.expect_clock_readings().returning(move |_| Err(down()));
+    Probes::new().with_device(Arc::new(device)).with_broker(Arc::new(broker))
 }
 
 #[tokio::main(flavor = "current_thread")]
