@@ -65,7 +65,7 @@ pub enum Cue {
     /// A value, and the share of what is to be explained that it accounts for.
     Accounting {
         /// The value.
-        value: Box<Cue>,
+        value: Box<Self>,
         /// The share, from 0 to 1.
         accounts_for: f64,
     },
