@@ -279,9 +279,16 @@ impl<'a> Map<'a> {
     fn behind(&self, at: StepIndex, walked: &HashSet<StepIndex>, found: &mut BTreeMap<&'a str, Possible>) {
         let beyond = reach([at], |at| self.all_targets(at).collect());
         let is_act = matches!(self.kind(at), Some(StepKind::Act(_)));
-        // An act is begun for a cause: the one that the branch which leads to it speaks for.
+        // An act is begun for a cause: those that a branch which leads to it is declared to speak for; where none
+        // declares any, those that the open branches speak for.
         let mut begun_for: BTreeSet<&'a str> = BTreeSet::new();
         if is_act {
+            let exits = self.runbook.steps().iter().flat_map(|step| step.kind.exits());
+            let declared =
+                exits.filter(|(_, exit)| exit.to == at).filter_map(|(_, exit)| exit.supports.as_ref());
+            begun_for.extend(declared.flatten().map(AsRef::as_ref));
+        }
+        if is_act && begun_for.is_empty() {
             for from in self.reached.iter().filter(|from| walked.contains(from)) {
                 for exit in self.exits(*from).into_iter().filter(|exit| exit.to == at) {
                     begun_for.extend(self.speaks_for(exit));

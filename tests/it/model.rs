@@ -751,13 +751,19 @@ impl<'a> Model<'a> {
 }
 
 /// The causes that are possible behind a step which is not taken on a hypothesis: behind an act those that it is begun
-/// for, where the branch that leads to it speaks for any.
+/// for, where a branch that leads to it speaks for any.
 fn behind(
     runbook: &Runbook,
     at: StepIndex,
     reached: &BTreeMap<StepIndex, Option<Vec<Exit>>>,
 ) -> BTreeSet<String> {
     if matches!(runbook.step(at).unwrap().kind, StepKind::Act(_)) {
+        let exits = runbook.steps().iter().flat_map(|step| step.kind.exits());
+        let declared = exits.filter(|(_, exit)| exit.to == at).filter_map(|(_, exit)| exit.supports.as_ref());
+        let begun_for: BTreeSet<String> = declared.flatten().map(ToString::to_string).collect();
+        if !begun_for.is_empty() {
+            return begun_for;
+        }
         let open = reached.values().flatten().flatten().filter(|exit| exit.to == at);
         let begun_for: BTreeSet<String> = open.flat_map(|exit| speaks_for(runbook, exit)).collect();
         if !begun_for.is_empty() {

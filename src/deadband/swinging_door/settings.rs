@@ -25,7 +25,7 @@ pub struct Settings {
     /// or the last that was kept, in time, value and quality.
     pub order: Order,
     /// A sample further ahead of its reception than this has a wrong clock, and is out of time order. At least
-    /// zero, at most 292 years. Only [`push_received`](super::SwingingDoor::push_received) knows the reception.
+    /// zero, at most 292 years. Only [`observe_received`](super::SwingingDoor::observe_received) knows the reception.
     pub ahead: Option<TimeDelta>,
 }
 

@@ -23,7 +23,7 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "d99c0372e8ba0275e047666caf36d6ddca9ad3965ad06b9a351c3d3451e43965"),
+        ("device-offline", "f3fd5bb162576e9ecc723f314f7468e68920a0814838134c71989d12b9eb71f7"),
         ("data-gap", "0c75c6e5d3a4188e6b648bce40ba7932e14e922904a5d6744e0f2fff187b9907"),
         ("certificate-expiry", "44285a817b342174cc5c84292f2a0b037d0c24b18ca44c326fc8e217d0877e20"),
     ]
