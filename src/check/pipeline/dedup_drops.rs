@@ -60,7 +60,7 @@ impl Builtin for DedupDrops {
 /// # use iot_runbook::time::Period;
 /// # let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(1);
 /// # let asked = Period::ending(now, TimeDelta::hours(1));
-/// let engine = Deduplicator::new(&Settings::new(TimeDelta::hours(6)))?;
+/// let engine = Deduplicator::with_settings(&Settings::new(TimeDelta::hours(6)))?;
 /// // In your adapter's `dropped`:
 /// let answer = dedup_dropped(&engine.dropped(Device::new(4)?, asked), engine.settings().ttl, asked, now);
 /// assert_eq!(answer.collided, 0);

@@ -41,7 +41,7 @@ enum Answer {
 
 /// Where a walk ended.
 enum End {
-    Concluded(Finding),
+    Concluded(Box<Finding>),
     /// It would wait, act or hand over: the step, and the runbook of it.
     Stands(String),
 }
@@ -121,7 +121,7 @@ impl Machine {
                     .reply(request.id, Reply::does_not_know(self.source.clone()), now)
                     .map_err(|error| Error::failed("a reply", error))?,
                 Output::Alert(_) => {}
-                Output::Concluded(finding) => return Ok(End::Concluded(*finding)),
+                Output::Concluded(finding) => return Ok(End::Concluded(finding)),
                 _ => return Ok(End::Stands(diagnosis.step().to_owned())),
             }
         }
