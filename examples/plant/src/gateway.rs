@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, PublishOptions};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -151,6 +152,7 @@ pub async fn run(config: &Path) -> Result<Ended> {
         mqtt_log: MqttLog::default(),
         stalled: AtomicBool::new(false),
         polls: Mutex::default(),
+        started: Utc::now(),
         client,
         config,
     });
@@ -166,6 +168,8 @@ struct Gateway {
     mqtt_log: MqttLog,
     stalled: AtomicBool,
     polls: Mutex<HashMap<String, Polls>>,
+    /// Its counters begin then.
+    started: DateTime<Utc>,
 }
 
 impl Gateway {
@@ -335,7 +339,9 @@ impl Gateway {
     }
 
     fn polls_of(&self, device: &str) -> Polls {
-        self.polls().get(device).cloned().unwrap_or_default()
+        let mut polls = self.polls().get(device).cloned().unwrap_or_default();
+        polls.complete_from.get_or_insert(self.started);
+        polls
     }
 
     fn may_publish(&self) -> bool {

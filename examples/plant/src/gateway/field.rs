@@ -80,7 +80,7 @@ pub enum Held {
 pub struct Polls {
     /// Each poll, oldest first: when it ended, and whether it was answered.
     pub made: VecDeque<(DateTime<Utc>, bool)>,
-    /// From when on they are complete; none while all are kept.
+    /// From when on they are complete; none while all since the start of the gateway are kept.
     pub complete_from: Option<DateTime<Utc>>,
 }
 

@@ -25,6 +25,9 @@ fn order() -> Option<ActRequest> {
         ("last-seen", _) => Value::Instant(now - TimeDelta::days(1)),
         ("broker-connect", _) => domain.find_choice("none").unwrap(),
         ("gateway-health", _) => domain.find_choice("offline").unwrap(),
+        ("platform-health", _) => domain.find_choice("well").unwrap(),
+        ("restart-needed", _) => domain.find_choice("needed").unwrap(),
+        ("device-back", _) => domain.find_choice("silent").unwrap(),
         (_, Kind::Flag) => Value::Flag(false),
         _ => domain.find_choice("in-service").unwrap(),
     };

@@ -49,7 +49,7 @@ async fn a_refusal_at_the_door_says_why() {
         ("certificate-expired/refused", door::Refusal::Expired),
         ("certificate-not-yet-valid/refused", door::Refusal::NotYetValid),
         ("certificate-revoked", door::Refusal::Revoked),
-        ("connection-refused/unknown-authority", door::Refusal::UnknownAuthority),
+        ("trust-chain-fault", door::Refusal::UnknownAuthority),
     ] {
         is_refused_at_the_door(&factory, id, refusal).await;
     }
