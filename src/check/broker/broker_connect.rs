@@ -353,7 +353,7 @@ mod tests {
 
     /// The keep-alive is 60 s: the broker must end the session after 90 s.
     #[test]
-    fn a_session_that_is_silent_for_over_one_and_a_half_keep_alives_is_half_open() {
+    fn silence_over_one_and_a_half_keep_alives_is_half_open() {
         let up = |packet: DateTime<Utc>, events| {
             log(events).with_now(SessionState::Up).with_keep_alive(secs(60)).with_last_packet(packet)
         };

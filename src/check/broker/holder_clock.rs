@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_read_is_undetermined_and_a_receipt_of_the_future_is_not_believed() {
+    fn a_receipt_of_the_future_is_not_believed() {
         assert_eq!(judged(vec![], None).reason(), Some(UnknownReason::Undetermined));
         let ahead = reading(ClockSource::Token, NOW + 31, 0);
         assert_eq!(judged(vec![ahead], None).reason(), Some(UnknownReason::Future));

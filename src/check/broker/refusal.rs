@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_refusal_with_a_reason_since_the_last_connect_decides() {
+    fn the_newest_refusal_since_the_last_connect_decides() {
         use RefusalReason::{AuthError, CertificateExpired, Unspecified};
         for (events, why) in [
             (

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_not_checked_or_is_judged_by_a_wrong_clock_is_undetermined() {
+    fn not_checked_or_by_a_wrong_clock_is_undetermined() {
         let mut unchecked = certificate(Some(NOW - 5));
         unchecked.revocation = Revocation::NotChecked;
         assert_eq!(judged(&answer(unchecked)).reason(), Some(UnknownReason::Undetermined));

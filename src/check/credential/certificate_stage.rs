@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stage_of_one_that_was_not_checked_is_in_the_details_alone() {
+    fn an_unchecked_stage_is_in_the_details_alone() {
         let verdict = judged(&answer(29, Revocation::NotChecked));
         assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
         assert!(verdict.details().find("why").is_some_and(|why| why.contains("follow-up")));

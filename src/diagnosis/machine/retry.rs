@@ -10,8 +10,6 @@ use crate::fact::Observation;
 /// For as long a question is asked again at the most: a failure that lasts longer is no blip, and the walk must not wait
 /// for it.
 const RETRY_FOR: TimeDelta = TimeDelta::seconds(30);
-/// The longest pause, unless an adapter names a longer one.
-const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(60);
 
 /// A question that is asked again later.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +37,8 @@ impl Diagnosis {
         if left <= TimeDelta::zero() {
             return None;
         }
-        // 1 s, 2 s, 4 s and so on: from the sixth on it would be longer than the longest.
-        let pause = TimeDelta::seconds(1 << asking.attempt.min(6)).min(LONGEST_PAUSE);
+        // 1 s, 2 s, 4 s and so on: from the fifth on it is longer than what is left.
+        let pause = TimeDelta::seconds(1 << asking.attempt.min(5));
         Some(unknown.retry_after.map_or(pause, |named| named.max(pause)).min(left))
     }
 
