@@ -60,7 +60,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
-pub use credential::renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use param::{ParamKind, ParamSpec};
 pub use pipeline::consumer_lag::partition_lag;
 pub use pipeline::deadband::deadband_facts;

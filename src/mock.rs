@@ -30,9 +30,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::certificate::lifecycle::Issued;
+use crate::certificate::adapter::{LifecycleStore, RevocationList};
+use crate::certificate::lifecycle::{Issued, Lifecycle};
 use crate::certificate::message::Reported;
 use crate::certificate::service::*;
+use crate::certificate::validity::Fingerprint;
 use crate::check::{CheckRequest, CustomCheck};
 use crate::dedup::MessageId;
 use crate::dedup::store::{DedupStore, StoreError};
@@ -194,6 +196,26 @@ mockall::mock! {
             keep: Duration,
         ) -> Result<bool, StoreError>;
         async fn remove_if(&self, key: MessageId, expected: &[u8]) -> Result<bool, StoreError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`LifecycleStore`].
+    pub LifecycleStore {}
+
+    #[async_trait]
+    impl LifecycleStore for LifecycleStore {
+        async fn read(&self, holder: &Client) -> Result<Option<Lifecycle>, ProbeError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`RevocationList`].
+    pub RevocationList {}
+
+    #[async_trait]
+    impl RevocationList for RevocationList {
+        async fn revocation(&self, fingerprint: Fingerprint) -> Result<Revocation, ProbeError>;
     }
 }
 

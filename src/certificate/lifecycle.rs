@@ -317,6 +317,12 @@ impl Lifecycle {
         self.seen_at
     }
 
+    /// What is known of when the device can be reached.
+    #[must_use]
+    pub const fn reachability(&self) -> Reachability {
+        self.reachability
+    }
+
     /// When the provisioning service last accepted its manufacturing certificate, as far as was told.
     #[must_use]
     pub const fn provisioning_contact(&self) -> Option<DateTime<Utc>> {

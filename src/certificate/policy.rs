@@ -183,19 +183,18 @@ impl Facts {
 impl Policy {
     /// The stage at `now`. `high_water` is the latest time that was ever known, kept over restarts.
     ///
-    /// The first that holds of: revoked (which no clock is needed to know, and which a stolen certificate stays after its
-    /// end), clock-suspect, not-yet-valid, expired, and the stages by what is left. With a confirmed successor there is no
-    /// follow-up: the stage stays renewal until the end. [`follow_up_reason`](Self::follow_up_reason) says what else needs
-    /// a person.
+    /// The first that holds of: clock-suspect, revoked (which a stolen certificate stays after its end), not-yet-valid,
+    /// expired, and the stages by what is left. With a confirmed successor there is no follow-up: the stage stays renewal
+    /// until the end. [`follow_up_reason`](Self::follow_up_reason) says what else needs a person.
     #[must_use]
     pub fn stage(&self, facts: &Facts, now: DateTime<Utc>, high_water: Option<DateTime<Utc>>) -> Stage {
-        if facts.revoked {
-            return Stage::Revoked;
-        }
         if let Some(mark) = high_water
             && (now < mark || now.signed_duration_since(mark) > self.jump)
         {
             return Stage::ClockSuspect;
+        }
+        if facts.revoked {
+            return Stage::Revoked;
         }
         let end = |end: DateTime<Utc>, issuer| effective_end(end, issuer).map(instant);
         self.stage_by(&Life {
@@ -389,10 +388,13 @@ mod tests {
     }
 
     #[test]
-    fn revoked_comes_first_and_then_the_clock() {
+    fn clock_suspect_comes_first_and_then_revoked() {
         let policy = Policy::default();
         let facts = Facts::new(day(0), day(360));
         let jump = policy.jump;
+        for now in [day(-1), day(0), day(340), day(361)] {
+            assert_eq!(policy.stage(&facts.with_revoked(true), now, Some(now)), Stage::Revoked, "{now}");
+        }
         for (mark, expected) in [
             (day(100) + NANO, Stage::ClockSuspect),
             (day(100), Stage::Ok),
@@ -400,7 +402,8 @@ mod tests {
             (day(100) - jump - NANO, Stage::ClockSuspect),
         ] {
             assert_eq!(policy.stage(&facts, day(100), Some(mark)), expected, "{mark}");
-            assert_eq!(policy.stage(&facts.with_revoked(true), day(100), Some(mark)), Stage::Revoked);
+            let expected = if expected == Stage::Ok { Stage::Revoked } else { expected };
+            assert_eq!(policy.stage(&facts.with_revoked(true), day(100), Some(mark)), expected, "{mark}");
         }
     }
 

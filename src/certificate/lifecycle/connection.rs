@@ -94,6 +94,9 @@ impl Lifecycle {
                 let what = if is_at_once { AlertKind::NotConfirmed } else { AlertKind::RolledBack };
                 self.alert(what);
                 self.go_back(rules, &back, at, now);
+                if let Some(renewal) = self.renewal.as_mut().filter(|_| is_at_once) {
+                    renewal.first_confirmed_at = None;
+                }
             }
             None => self.confirm(rules, fingerprint, at, now),
         }
@@ -290,6 +293,7 @@ impl Lifecycle {
             attempt_at: now,
             key: super::SubjectKey::Held(left.public_key),
             urgent: false,
+            first_confirmed_at: Some(adopted.confirmed_at),
             step: Step::Issued(Box::new(successor)),
             failures: 0,
             failure: None,

@@ -64,6 +64,7 @@ impl Lifecycle {
             attempt_at: now,
             key,
             urgent: self.is_needed_at_once(),
+            first_confirmed_at: None,
             step,
             failures,
             failure,

@@ -74,6 +74,9 @@ pub(super) struct Renewal {
     pub(super) attempt_at: DateTime<Utc>,
     pub(super) key: SubjectKey,
     pub(super) urgent: bool,
+    /// When its certificate was first seen on a connection, where the device has gone back to the one before it since.
+    #[serde(default)]
+    pub(super) first_confirmed_at: Option<DateTime<Utc>>,
     pub(super) step: Step,
     /// In a row, over generations too.
     pub(super) failures: u32,
