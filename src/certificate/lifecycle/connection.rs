@@ -203,9 +203,7 @@ impl Lifecycle {
                 self.generation = self.generation.saturating_add(1);
                 seen.generation = self.generation;
             }
-            self.desired_generation = seen.generation;
-            let desired = Desired::new(seen.generation, seen.issued.pem());
-            self.outbox.add(self.key(seen.generation, "publish"), Command::Publish(desired), now);
+            self.order_publish("publish", Desired::new(seen.generation, seen.issued.pem()), now);
         }
         self.adopted = Some(Adopted {
             generation: seen.generation,

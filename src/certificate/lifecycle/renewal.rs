@@ -186,14 +186,20 @@ impl Lifecycle {
             self.generation = self.generation.saturating_add(1);
             renewal.generation = self.generation;
         }
-        let generation = renewal.generation;
-        self.desired_generation = generation;
         let what = match successor.publishes {
             1 => "publish".to_owned(),
             count => format!("publish/{count}"),
         };
-        let desired = successor.desired(generation);
-        self.outbox.add(self.key(generation, &what), Command::Publish(desired), now);
+        let desired = successor.desired(renewal.generation);
+        self.order_publish(&what, desired, now);
+    }
+
+    /// Publishes it in the place of any other: the message is retained, so one of an older generation that is tried again
+    /// later would replace it.
+    pub(super) fn order_publish(&mut self, what: &str, desired: Desired, now: DateTime<Utc>) {
+        self.outbox.drop_where(|command| matches!(command, Command::Publish(_)));
+        self.desired_generation = desired.generation;
+        self.outbox.add(self.key(desired.generation, what), Command::Publish(desired), now);
     }
 
     pub(super) fn issued(

@@ -472,6 +472,40 @@ fn the_desired_topic_never_goes_back_a_generation() {
 }
 
 #[test]
+fn an_older_publish_that_failed_is_not_retried() {
+    let mut bench = Bench::new(&with_left(19));
+    bench.order();
+    bench.issue(1, &certificate(1, 2, NOW, NOW + day(60))).unwrap();
+    bench.settle();
+    // The device was given another one by hand, which is soon due itself: its topic is to show that one.
+    let by_hand = certificate(2, 3, NOW - day(50), NOW + day(10));
+    bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
+    bench.pass(TimeDelta::hours(1)).connect(&by_hand).unwrap();
+    for order in bench.orders() {
+        match order.command {
+            Command::Publish(_) => bench.fail(&order, "no route"),
+            Command::Issue(issue) => {
+                assert_eq!(issue.generation, 3);
+                bench.issue(3, &certificate(2, 4, NOW, NOW + day(60))).unwrap();
+            }
+            _ => bench.tell(Event::Done { key: order.key }).unwrap(),
+        }
+    }
+    let mut published = Vec::new();
+    for _ in 0..3 {
+        for order in bench.orders() {
+            published.extend(match order.command {
+                Command::Publish(desired) => Some(desired.generation),
+                _ => None,
+            });
+            bench.tell(Event::Done { key: order.key }).unwrap();
+        }
+        bench.pass(TimeDelta::hours(1));
+    }
+    assert_eq!(published, [3], "the topic shows the newest, and it stays there");
+}
+
+#[test]
 fn a_device_that_goes_back_has_the_old_one_in_use_and_is_told_of_the_new_one_again() {
     let old = with_left(19);
     let (mut bench, new) = published();
