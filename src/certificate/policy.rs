@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::validity::Chain;
+use crate::time::HighWater;
 
 pub use follow_up::FollowUpReason;
 pub use share::{Share, ShareError};
@@ -188,9 +189,7 @@ impl Policy {
     /// until the end. [`follow_up_reason`](Self::follow_up_reason) says what else needs a person.
     #[must_use]
     pub fn stage(&self, facts: &Facts, now: DateTime<Utc>, high_water: Option<DateTime<Utc>>) -> Stage {
-        if let Some(mark) = high_water
-            && (now < mark || now.signed_duration_since(mark) > self.jump)
-        {
+        if high_water.is_some_and(|mark| self.suspects_clock(HighWater::new(mark), now)) {
             return Stage::ClockSuspect;
         }
         if facts.revoked {
@@ -204,6 +203,11 @@ impl Policy {
             confirmed: facts.confirmed,
             now: instant(now),
         })
+    }
+
+    /// Whether the clock is behind the mark, or ahead of it by more than it may jump.
+    pub(super) fn suspects_clock(&self, mark: HighWater, now: DateTime<Utc>) -> bool {
+        mark.suspects(now, TimeDelta::zero(), self.jump)
     }
 
     /// The stage by the dates alone.

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::Lifecycle;
-use super::clock::is_over;
 use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
 use super::credential::{Credential, Csr, Issued, Refusal, SubjectKey};
 use super::event::{EventError, Reachability};
+use super::pass::is_over;
 use super::rules::Rules;
 use super::state::{Candidate, Failure, FollowUp, Origin, Renewal, Step, Successor};
 use super::timeline::Happening;
