@@ -302,7 +302,8 @@ reasons! {
         QuotaExceeded = "quota-exceeded",
         /// The client ended it because of an error of its own.
         ClientError = "client-error",
-        /// It lasted as long as the broker allows, or its session or token expired.
+        /// It lasted as long as the broker allows, or its session or token expired. It is no break: a client that is well
+        /// comes back at once, and a connection that is logged as lost within a minute of it is the same end.
         Expired = "expired",
         /// The TLS connection failed.
         TlsError = "tls-error",

@@ -249,6 +249,7 @@ mod tests {
             (DisconnectReason::ClientInitiated, State::Steady),
             (DisconnectReason::ServerShuttingDown, State::Steady),
             (DisconnectReason::ServerMoved, State::Steady),
+            (DisconnectReason::Expired, State::Steady),
             (DisconnectReason::KeepAliveTimeout, State::Flapping),
             (DisconnectReason::Administrative, State::Flapping),
         ] {
