@@ -7,7 +7,7 @@
 mod catalog;
 mod scene;
 
-use self::scene::{Damage, Scene};
+use self::scene::{Damage, Help, Scene};
 use crate::{
     device::{Condition, Device},
     error::{Error, Result},
@@ -137,6 +137,7 @@ mod tests {
             "certificate-expired",
             "certificate-missing",
             "certificate-not-yet-valid",
+            "certificate-renewed",
             "certificate-revoked",
             "connection-refused",
             "connectivity-flap",

@@ -57,6 +57,8 @@ pub(super) enum Damage {
     Port,
     Uplink,
     OutOfTime { expired: bool, dials: bool },
+    /// Expired, with what is left to bring the device back.
+    Lapsed(Help),
     Revoked,
     Breaker,
     Feed,
@@ -66,6 +68,17 @@ pub(super) enum Damage {
     BrokerHost,
     Storage,
     GatewayCertificate,
+}
+
+/// What is left to bring back a device whose certificate has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Help {
+    /// It asks the provisioning service for a new one.
+    Asks,
+    /// Its provisioning client hangs, until somebody restarts it.
+    Restart,
+    /// The site's firewall closes the way to the provisioning service; an emergency certificate was prepared.
+    Emergency,
 }
 
 /// The parts that a fault is about.
@@ -155,7 +168,22 @@ impl<'a> Scene<'a> {
             Damage::OtNetwork => self.site.ot_network().cut(),
             Damage::Port => self.device()?.port().cut(),
             Damage::Uplink => self.site.uplink().cut(),
+            Damage::Lapsed(help) => {
+                let identity = self.factory.authority().issue(self.id(), Validity::expired())?;
+                if help == Help::Emergency {
+                    self.site.provisioning_rule().cut();
+                }
+                self.device()?.change(|device| {
+                    device.identity = Some(identity);
+                    device.provisions = help != Help::Restart;
+                });
+            }
             Damage::OutOfTime { expired, dials } => {
+                if expired {
+                    // Nothing is left to bring it back.
+                    self.site.provisioning_rule().cut();
+                    self.factory.take_emergency(self.id());
+                }
                 let validity = if expired { Validity::expired() } else { Validity::not_yet() };
                 let identity = self.factory.authority().issue(self.id(), validity)?;
                 self.device()?.change(|device| {
@@ -255,6 +283,7 @@ impl<'a> Scene<'a> {
     pub(super) fn mend_site(&self) -> Result<()> {
         self.site.uplink().mend();
         self.site.broker_rule().mend();
+        self.site.provisioning_rule().mend();
         self.factory.door().broker_host().mend();
         self.factory.platform().store();
         self.site.ot_network().mend();
@@ -287,6 +316,8 @@ impl<'a> Scene<'a> {
     pub(super) fn mend_device(&self, device: &Device, before: Condition) -> Result<()> {
         device.port().mend();
         self.factory.broker().allow(self.id());
+        self.factory.provisioning().withdraw(self.id());
+        self.factory.prepare_emergency(self.id())?;
         let authority = self.factory.authority();
         let identity = match before.identity {
             Some(identity) if authority.has_revoked(identity.serial()) => {
