@@ -150,12 +150,7 @@ impl Device {
     ///
     /// # Errors
     /// When no loopback port is to be had.
-    pub async fn start(
-        spec: Spec,
-        ot_network: &Switch,
-        plug: Plug,
-        given: Given,
-    ) -> Result<Self> {
+    pub async fn start(spec: Spec, ot_network: &Switch, plug: Plug, given: Given) -> Result<Self> {
         let Given { identity, password, roots, manufacturing, provisioning, beyond } = given;
         let shared = Arc::new(Shared {
             spec,

@@ -90,7 +90,8 @@ pub struct Plan {
 
 impl Plan {
     /// A quiet process with a deadband, and deduplication by the library's engine.
-    pub const QUIET: Self = Self { signal: Signal::Quiet, deadband: true, dedup: How::Engine, reads_committed: false };
+    pub const QUIET: Self =
+        Self { signal: Signal::Quiet, deadband: true, dedup: How::Engine, reads_committed: false };
 
     /// What the gateway is commissioned with.
     pub const fn reporting(self) -> Reporting {

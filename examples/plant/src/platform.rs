@@ -245,8 +245,9 @@ impl Registry {
     /// When the database refuses.
     pub fn history(&self, device: &str) -> Result<Vec<(DateTime<Utc>, ServiceState)>> {
         let database = self.database();
-        let mut query = database
-            .prepare_cached("SELECT at_us, state FROM state_change WHERE device = ?1 ORDER BY at_us, rowid")?;
+        let mut query = database.prepare_cached(
+            "SELECT at_us, state FROM state_change WHERE device = ?1 ORDER BY at_us, rowid",
+        )?;
         let rows = query.query_map([device], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
         rows.map(|row| {
             let (at, state) = row?;

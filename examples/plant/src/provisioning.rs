@@ -70,18 +70,16 @@ impl Provisioning {
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier.build()?)
             .with_single_cert(vec![identity.certificate().clone()], identity.private_key())?;
-        let state = State {
-            contacts: Kept::new(CONTACTS_KEPT),
-            granted: HashSet::new(),
-            newest: HashMap::new(),
-        };
+        let state =
+            State { contacts: Kept::new(CONTACTS_KEPT), granted: HashSet::new(), newest: HashMap::new() };
         let shared = Arc::new(Shared {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             authority,
             state: Mutex::new(state),
         });
         let listener = listen().await?;
-        let address = listener.local_addr().map_err(Error::io("reading the provisioning service's address"))?;
+        let address =
+            listener.local_addr().map_err(Error::io("reading the provisioning service's address"))?;
         let serve = serve(Arc::clone(&shared), listener);
         Ok(Self { shared, address, _serve: Task::spawn(serve) })
     }

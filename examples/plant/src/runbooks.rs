@@ -116,7 +116,8 @@ impl Runbooks {
             let mut other = document.clone().validate().map_err(Error::runbook)?;
             if other.name() == RECOVERY && !self.own_thresholds {
                 let shorter = RECOVERY_IN_SECONDS.iter();
-                let document = shorter.fold(document, |document, (name, value)| document.threshold(name, *value));
+                let document =
+                    shorter.fold(document, |document, (name, value)| document.threshold(name, *value));
                 other = document.validate().map_err(Error::runbook)?;
             }
             if other.name() != name {

@@ -229,6 +229,18 @@ mod tests {
     }
 
     #[test]
+    fn every_recovery_of_an_expired_certificate_is_reached() {
+        for outcome in
+            ["re-provisioned", "emergency-certificate-installed", "recovered-meanwhile", "recovery-failed"]
+        {
+            let reached = Scenario::all().any(|scenario| {
+                scenario.through.contains(&"renew-certificate") && scenario.through.contains(&outcome)
+            });
+            assert!(reached, "{outcome}");
+        }
+    }
+
+    #[test]
     fn every_scenario_has_an_id_of_its_own_and_known_faults_and_can_be_told() {
         let ids = Scenario::all().map(|scenario| scenario.id).collect::<HashSet<_>>();
         assert_eq!(ids.len(), Scenario::all().count());

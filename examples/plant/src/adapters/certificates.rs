@@ -100,7 +100,8 @@ impl CertStoreProbe for Certificates {
             }
             (Client::Device(_) | Client::Gateway(_), WhichCertificate::NewlyIssued) => {
                 let holder = name_of(&request.holder)?;
-                let newest = self.factory.provisioning().newest(holder).map(|(_, der)| Presented::parse(&der));
+                let newest =
+                    self.factory.provisioning().newest(holder).map(|(_, der)| Presented::parse(&der));
                 (holder, newest.transpose().map_err(|error| unanswered("the certificate", error))?)
             }
             (Client::Gateway(gateway), WhichCertificate::InUse | WhichCertificate::Presented) => {

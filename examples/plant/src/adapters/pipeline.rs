@@ -20,8 +20,8 @@ use iot_runbook::{
 };
 
 pub use self::{
-    acquired::Acquired, deadbands::Deadbands, ingested::Ingested, inventory::Inventory,
-    outboxes::Outboxes, presence::Presence, streams::Streams, tables::Tables,
+    acquired::Acquired, deadbands::Deadbands, ingested::Ingested, inventory::Inventory, outboxes::Outboxes,
+    presence::Presence, streams::Streams, tables::Tables,
 };
 use crate::pipeline::{DEVICE, Pipeline};
 

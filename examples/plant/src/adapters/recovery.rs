@@ -34,7 +34,10 @@ pub(super) fn holder(factory: &Factory, device: &str) -> Result<Holder> {
 /// Grants a fresh certificate, and waits until the device has fetched it.
 pub(super) async fn re_provision(factory: &Factory, device: &str) -> ActReport {
     if !matches!(holder(factory, device), Ok(Holder::Device { .. })) {
-        return ActReport::refused(SERVICE, format!("it provisions devices with a session of their own, not {device}"));
+        return ActReport::refused(
+            SERVICE,
+            format!("it provisions devices with a session of their own, not {device}"),
+        );
     }
     let (service, since) = (factory.provisioning(), Utc::now());
     service.grant(device);
@@ -66,7 +69,10 @@ pub(super) async fn restart_client(factory: &Factory, gateway: &str, device: &st
 /// Loads the emergency certificate that was prepared for the device.
 pub(super) fn load_emergency(factory: &Factory, device: &str) -> ActReport {
     if !matches!(holder(factory, device), Ok(Holder::Device { .. })) {
-        return ActReport::refused(TECHNICIAN, format!("no emergency certificate is kept for the gateway of {device}"));
+        return ActReport::refused(
+            TECHNICIAN,
+            format!("no emergency certificate is kept for the gateway of {device}"),
+        );
     }
     let found = match factory.device(device) {
         Ok(found) => found,

@@ -182,6 +182,13 @@ pub(super) const ALL: &[Fault] = &[
         damage: Damage::Lapsed(Help::Emergency),
     },
     Fault {
+        id: "certificate-renewed/by-hand",
+        device: "press-1",
+        story: "press-1's certificate has expired, and its provisioning client hangs; someone on the site loads a new \
+                certificate",
+        damage: Damage::Lapsed(Help::ByHand),
+    },
+    Fault {
         id: "certificate-revoked",
         device: "press-1",
         story: "press-1's certificate is revoked",

@@ -56,7 +56,10 @@ pub(super) enum Damage {
     OtNetwork,
     Port,
     Uplink,
-    OutOfTime { expired: bool, dials: bool },
+    OutOfTime {
+        expired: bool,
+        dials: bool,
+    },
     /// Expired, with what is left to bring the device back.
     Lapsed(Help),
     Revoked,
@@ -79,6 +82,8 @@ pub(super) enum Help {
     Restart,
     /// The site's firewall closes the way to the provisioning service; an emergency certificate was prepared.
     Emergency,
+    /// Its provisioning client hangs, and somebody on the site loads a certificate while an approval is waited for.
+    ByHand,
 }
 
 /// The parts that a fault is about.
@@ -175,7 +180,7 @@ impl<'a> Scene<'a> {
                 }
                 self.device()?.change(|device| {
                     device.identity = Some(identity);
-                    device.provisions = help != Help::Restart;
+                    device.provisions = matches!(help, Help::Asks | Help::Emergency);
                 });
             }
             Damage::OutOfTime { expired, dials } => {
@@ -241,6 +246,16 @@ impl<'a> Scene<'a> {
             fs::write(file, bytes).map_err(Error::io("writing a gateway's files"))?;
         }
         self.gateway.supervisor().restart().await
+    }
+
+    /// Somebody on the site loads a valid certificate, where that is part of the fault. Gives whether it was done.
+    pub(super) fn certify_by_hand(&self) -> Result<bool> {
+        let does = self.damage == Damage::Lapsed(Help::ByHand);
+        if does {
+            let identity = self.factory.authority().issue(self.id(), Validity::current())?;
+            self.device()?.change(|device| device.identity = Some(identity));
+        }
+        Ok(does)
     }
 
     async fn gateway_dies(&self) -> Result<()> {

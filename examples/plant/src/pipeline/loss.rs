@@ -162,7 +162,8 @@ impl InForce {
             Damage::TransactionOpen => pipeline.stream().abort_transaction().await?,
             // Past the record, which somebody has put aside.
             Damage::Tombstone => {
-                let failed = pipeline.ingestion().log().failed.iter().last().map(|(_, failed)| failed.clone());
+                let failed =
+                    pipeline.ingestion().log().failed.iter().last().map(|(_, failed)| failed.clone());
                 let failed = failed.ok_or(Error::TimedOut("a record that fails"))?;
                 set_offset(pipeline, failed.partition, failed.offset + 1).await?;
             }

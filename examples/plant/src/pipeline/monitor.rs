@@ -178,7 +178,8 @@ impl Shared {
             let (low, high) = (low.unsigned_abs(), high.unsigned_abs());
             let mut sample = Sample::new(Utc::now(), low, high).with_committed(committed);
             if let Some(stable) = &self.stable {
-                sample = sample.with_last_stable_offset(stable.open(partition).map_or(high, |open| open.first));
+                sample =
+                    sample.with_last_stable_offset(stable.open(partition).map_or(high, |open| open.first));
             }
             self.seen().enter(partition, sample)?;
         }
@@ -189,7 +190,9 @@ impl Shared {
 
 impl Seen {
     fn enter(&mut self, partition: i32, mut sample: Sample) -> Result<()> {
-        if let Some(oldest) = sample.committed.and_then(|committed| self.produced.get(&(partition, committed))) {
+        if let Some(oldest) =
+            sample.committed.and_then(|committed| self.produced.get(&(partition, committed)))
+        {
             sample = sample.with_oldest_at(*oldest);
         }
         let window = match self.windows.entry(partition) {

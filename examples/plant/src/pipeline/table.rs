@@ -78,13 +78,7 @@ impl Table {
     ///
     /// # Errors
     /// When the database does not take it: locked by another, or the disk is full.
-    pub fn write(
-        &self,
-        series: &str,
-        device: &str,
-        at: DateTime<Utc>,
-        value: f64,
-    ) -> rusqlite::Result<bool> {
+    pub fn write(&self, series: &str, device: &str, at: DateTime<Utc>, value: f64) -> rusqlite::Result<bool> {
         let written = lock(&self.writer).execute(
             "INSERT OR IGNORE INTO sample VALUES (?1, ?2, ?3, ?4, ?5)",
             params![series, at.timestamp_micros(), value, Utc::now().timestamp_micros(), device],

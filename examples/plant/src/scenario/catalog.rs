@@ -183,6 +183,19 @@ pub(super) const ALL: &[Scenario] = &[
             "emergency-certificate-installed",
         ],
     ),
+    single(
+        &["certificate-renewed/by-hand"],
+        "certificate-renewed",
+        &[
+            "certificate",
+            "renew-certificate",
+            "stage",
+            "revocation",
+            "provisioning-contact",
+            "restart-holder",
+            "recovered-meanwhile",
+        ],
+    ),
     single(&["certificate-revoked"], "certificate-revoked", &["broker-connect", "refused-certificate"]),
     single(
         &["certificate-not-yet-valid"],

@@ -7,7 +7,8 @@ use iot_runbook::{
     probe::{
         AcquisitionRequest, BridgedRequest, Client, DeadbandRequest, DroppedRequest, ElsewhereRequest,
         LagRequest, MessagesRequest, OffsetsRequest, OutboxRequest, RejectionsRequest, RowsRequest,
-        ServiceHistoryRequest, ServiceState, StorageRefusalsRequest, StuckState, TransactionState, conformance,
+        ServiceHistoryRequest, ServiceState, StorageRefusalsRequest, StuckState, TransactionState,
+        conformance,
     },
     time::Period,
 };

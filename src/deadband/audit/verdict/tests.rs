@@ -80,10 +80,7 @@ fn stuck_needs_noise_above_the_resolution() {
         (changed(|f| (f.constant, f.ties) = (197, 0.9)), Verdict::Stuck),
         (changed(|f| (f.constant, f.ties) = (196, 0.9)), Verdict::TooWide),
         // A valve that was seen to move, without noise, and to rest; a signal that never rested; one that was never seen.
-        (
-            shown(|f| (f.constant, f.noise, f.damped_noise, f.ties) = (10_000, 0.0, 0.0, 0.05)),
-            Verdict::Fine,
-        ),
+        (shown(|f| (f.constant, f.noise, f.damped_noise, f.ties) = (10_000, 0.0, 0.0, 0.05)), Verdict::Fine),
         (
             shown(|f| (f.constant, f.noise, f.damped_noise, f.ties) = (10_000, 0.0, 0.0, 0.049)),
             undetermined(Why::Constant),

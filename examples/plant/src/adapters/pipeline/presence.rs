@@ -5,7 +5,8 @@ use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     fact::Source,
     probe::{
-        BrokerDrop, BrokerDropReason, BrokerProbe, Client, ConnectionLog, ConnectionLogRequest, Messages, MessagesRequest, ProbeError,
+        BrokerDrop, BrokerDropReason, BrokerProbe, Client, ConnectionLog, ConnectionLogRequest, Messages,
+        MessagesRequest, ProbeError,
     },
 };
 

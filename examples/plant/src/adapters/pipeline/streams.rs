@@ -109,12 +109,16 @@ impl KafkaProbe for Streams {
         let resets = since.map(|(at, skipped)| {
             let is_set = |committed: u64| skipped.from < committed && committed <= skipped.to;
             let window = monitor.window(skipped.partition);
-            let was_set = window.samples().any(|sample| sample.at < *at && sample.committed.is_some_and(is_set));
+            let was_set =
+                window.samples().any(|sample| sample.at < *at && sample.committed.is_some_and(is_set));
             // Messages that were read afterwards, from an earlier offset again, are not lost.
             let read_again = log.read_again_from(skipped.partition, *at);
             let lost = count(skipped.partition, skipped.from, skipped.to.min(read_again));
-            OffsetReset::new(*at, skipped.from, skipped.to, lost)
-                .with_cause(if was_set { ResetCause::Position } else { ResetCause::NotTold })
+            OffsetReset::new(*at, skipped.from, skipped.to, lost).with_cause(if was_set {
+                ResetCause::Position
+            } else {
+                ResetCause::NotTold
+            })
         });
         let partitions: BTreeSet<_> = standing.iter().map(|message| message.partition).collect();
         let stable = self.pipeline.stream().stable();
@@ -122,7 +126,8 @@ impl KafkaProbe for Streams {
         let transaction = match open {
             None => TransactionState::NotOpen,
             Some(open) => {
-                let head = monitor.window(open.partition).samples().last().map_or(0, |last| last.high_watermark);
+                let head =
+                    monitor.window(open.partition).samples().last().map_or(0, |last| last.high_watermark);
                 let held_back = count(open.partition, open.first, u64::MAX);
                 TransactionState::Open(
                     OpenTransaction::new(open.first, head.max(open.first), held_back)
@@ -141,8 +146,12 @@ impl KafkaProbe for Streams {
                 return None;
             }
             let at_it = || failed().filter(|(_, failed)| failed.offset == last.offset);
-            let record = StuckRecord::new(last.offset, at_it().count() as u64, count(*partition, last.offset, u64::MAX))
-                .with_example(last.why.clone());
+            let record = StuckRecord::new(
+                last.offset,
+                at_it().count() as u64,
+                count(*partition, last.offset, u64::MAX),
+            )
+            .with_example(last.why.clone());
             Some(match at_it().next() {
                 Some((since, _)) => record.with_stuck_since(*since),
                 None => record,

@@ -5,7 +5,10 @@ use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     check::gap_rows,
     fact::Source,
-    probe::{Elsewhere, ElsewhereRequest, ProbeError, Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest, TelemetryProbe},
+    probe::{
+        Elsewhere, ElsewhereRequest, ProbeError, Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest,
+        TelemetryProbe,
+    },
 };
 
 use super::{known, whole};
@@ -79,8 +82,11 @@ impl TelemetryProbe for Tables {
         let backfill = outside.iter().filter(is_backfill).count() as u64;
         let off = |row: &Row| (row.at - row.arrived).as_seconds_f64().round() as i64;
         let offs: BTreeSet<_> = outside.iter().filter(|row| !is_backfill(row)).map(off).collect();
-        let elsewhere: Vec<_> =
-            other.iter().filter(|placed| period.contains(placed.row.at)).map(|placed| &placed.series).collect();
+        let elsewhere: Vec<_> = other
+            .iter()
+            .filter(|placed| period.contains(placed.row.at))
+            .map(|placed| &placed.series)
+            .collect();
         let shadowed = log.shadowed.within(period).filter(|(_, shadowed)| shadowed == device).count() as u64;
         // The table has no retention rule, and a row is applied when it is written.
         let mut answer = Elsewhere::new(now, covered(period, log.shadowed.complete_from(), now))
