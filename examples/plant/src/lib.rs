@@ -46,6 +46,7 @@ pub mod pipeline;
 pub mod pki;
 pub mod platform;
 pub mod power;
+pub mod provisioning;
 pub mod reading;
 pub mod runbooks;
 pub mod scenario;

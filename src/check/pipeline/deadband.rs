@@ -470,6 +470,20 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_stops_amid_quick_movement_is_unknown() {
+        // The wave moves further between two samples than its noise does, so that no noise is seen.
+        let wave = |second: i64| (second % 40 - 20).abs() as f64 / 2.0 + 0.01 * (second % 3) as f64;
+        let [mut before, mut audit] = [Audit::new(8.0).unwrap(), Audit::new(8.0).unwrap()];
+        let sample = |second: i64, value| Sample::new(second * 1_000_000_000, value);
+        (0..3_600).for_each(|second| before.observe(&sample(second, wave(second)), second == 0));
+        (3_600..4_200).for_each(|second| audit.observe(&sample(second, 5.25), false));
+        let figures = audit.figures_after(&before, &Limits::default());
+        let judged = judged(&deadband_facts(&figures, at(NOW), period(0, 100)));
+        assert_eq!(judged.reason(), Some(UnknownReason::Undetermined), "{figures:?}");
+        assert!(judged.detail("why").is_some_and(|why| why.contains("dead sensor")), "{judged:?}");
+    }
+
+    #[test]
     fn what_cannot_be_told_or_believed_is_unknown() {
         let mut no_movement = facts(5.0, 1.0);
         no_movement.movement = None;

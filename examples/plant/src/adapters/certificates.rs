@@ -11,11 +11,11 @@ use iot_runbook::{
     },
 };
 
-use super::{registered, unanswered};
+use super::{covered, registered, unanswered};
 use crate::{door, factory::Factory, gateway::field::Held, pki::Presented};
 
-/// Certificates, as devices present them: to their gateway, and at the door. The plant has no provisioning service
-/// and renews nothing by itself, so how a renewal stands is a question without an adapter.
+/// Certificates, as devices present them: to their gateway, and at the door; and the log of the provisioning service.
+/// The plant renews nothing by itself, so the state of a renewal is a question without an adapter.
 #[derive(Debug)]
 pub struct Certificates {
     factory: Arc<Factory>,
@@ -98,6 +98,12 @@ impl CertStoreProbe for Certificates {
             (Client::Device(device), WhichCertificate::Presented) => {
                 (device.as_str(), last_presented(device.as_str()))
             }
+            (Client::Device(_) | Client::Gateway(_), WhichCertificate::NewlyIssued) => {
+                let holder = name_of(&request.holder)?;
+                let newest =
+                    self.factory.provisioning().newest(holder).map(|(_, der)| Presented::parse(&der));
+                (holder, newest.transpose().map_err(|error| unanswered("the certificate", error))?)
+            }
             (Client::Gateway(gateway), WhichCertificate::InUse | WhichCertificate::Presented) => {
                 (gateway.as_str(), last_presented(gateway.as_str()))
             }
@@ -120,8 +126,24 @@ impl CertStoreProbe for Certificates {
 
     async fn provisioning_contact(
         &self,
-        _: &ProvisioningContactRequest,
+        request: &ProvisioningContactRequest,
     ) -> Result<ProvisioningContact, ProbeError> {
-        Err(ProbeError::unsupported())
+        let holder = name_of(&request.holder)?;
+        let service = self.factory.provisioning();
+        let now = Utc::now();
+        let covers = covered(request.period, service.log_complete_from(), now);
+        let answer = ProvisioningContact::new(now, covers);
+        Ok(match service.last_contact(holder, request.period) {
+            Some(at) => answer.with_last(at),
+            None => answer,
+        })
+    }
+}
+
+fn name_of(holder: &Client) -> Result<&str, ProbeError> {
+    match holder {
+        Client::Device(device) => Ok(device.as_str()),
+        Client::Gateway(gateway) => Ok(gateway.as_str()),
+        _ => Err(ProbeError::unsupported()),
     }
 }

@@ -56,7 +56,12 @@ pub(super) enum Damage {
     OtNetwork,
     Port,
     Uplink,
-    OutOfTime { expired: bool, dials: bool },
+    OutOfTime {
+        expired: bool,
+        dials: bool,
+    },
+    /// Expired, with what is left to bring the device back.
+    Lapsed(Help),
     Revoked,
     Breaker,
     Feed,
@@ -66,6 +71,19 @@ pub(super) enum Damage {
     BrokerHost,
     Storage,
     GatewayCertificate,
+}
+
+/// What is left to bring back a device whose certificate has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Help {
+    /// It asks the provisioning service for a new one.
+    Asks,
+    /// Its provisioning client hangs, until somebody restarts it.
+    Restart,
+    /// The site's firewall closes the way to the provisioning service; an emergency certificate was prepared.
+    Emergency,
+    /// Its provisioning client hangs, and somebody on the site loads a certificate while an approval is waited for.
+    ByHand,
 }
 
 /// The parts that a fault is about.
@@ -155,7 +173,22 @@ impl<'a> Scene<'a> {
             Damage::OtNetwork => self.site.ot_network().cut(),
             Damage::Port => self.device()?.port().cut(),
             Damage::Uplink => self.site.uplink().cut(),
+            Damage::Lapsed(help) => {
+                let identity = self.factory.authority().issue(self.id(), Validity::expired())?;
+                if help == Help::Emergency {
+                    self.site.provisioning_rule().cut();
+                }
+                self.device()?.change(|device| {
+                    device.identity = Some(identity);
+                    device.provisions = matches!(help, Help::Asks | Help::Emergency);
+                });
+            }
             Damage::OutOfTime { expired, dials } => {
+                if expired {
+                    // Nothing is left to bring it back.
+                    self.site.provisioning_rule().cut();
+                    self.factory.take_emergency(self.id());
+                }
                 let validity = if expired { Validity::expired() } else { Validity::not_yet() };
                 let identity = self.factory.authority().issue(self.id(), validity)?;
                 self.device()?.change(|device| {
@@ -215,6 +248,16 @@ impl<'a> Scene<'a> {
         self.gateway.supervisor().restart().await
     }
 
+    /// Somebody on the site loads a valid certificate, where that is part of the fault. Gives whether it was done.
+    pub(super) fn certify_by_hand(&self) -> Result<bool> {
+        let does = self.damage == Damage::Lapsed(Help::ByHand);
+        if does {
+            let identity = self.factory.authority().issue(self.id(), Validity::current())?;
+            self.device()?.change(|device| device.identity = Some(identity));
+        }
+        Ok(does)
+    }
+
     async fn gateway_dies(&self) -> Result<()> {
         wait::until("the end of a gateway", || async { !self.gateway.supervisor().status().is_running() })
             .await
@@ -255,6 +298,7 @@ impl<'a> Scene<'a> {
     pub(super) fn mend_site(&self) -> Result<()> {
         self.site.uplink().mend();
         self.site.broker_rule().mend();
+        self.site.provisioning_rule().mend();
         self.factory.door().broker_host().mend();
         self.factory.platform().store();
         self.site.ot_network().mend();
@@ -287,6 +331,8 @@ impl<'a> Scene<'a> {
     pub(super) fn mend_device(&self, device: &Device, before: Condition) -> Result<()> {
         device.port().mend();
         self.factory.broker().allow(self.id());
+        self.factory.provisioning().withdraw(self.id());
+        self.factory.prepare_emergency(self.id())?;
         let authority = self.factory.authority();
         let identity = match before.identity {
             Some(identity) if authority.has_revoked(identity.serial()) => {
