@@ -12,7 +12,15 @@ use iot_runbook::{
 };
 
 use super::{covered, registered, unanswered};
-use crate::{door, factory::Factory, gateway::field::Held, pki::Presented};
+use crate::{
+    door,
+    factory::Factory,
+    gateway::field::{Held, Reach},
+    pki::Presented,
+};
+
+/// How often a device is tried before it counts as out of reach.
+const TRIES: usize = 2;
 
 /// Certificates, as devices present them: to their gateway, and at the door; and the log of the provisioning service.
 /// The plant renews nothing by itself, so the state of a renewal is a question without an adapter.
@@ -41,6 +49,22 @@ impl Certificates {
             }
             Held::Unreachable { why } => Err(ProbeError::timeout(format!("the device: {why}"))),
         }
+    }
+
+    async fn is_reachable(&self, device: &str) -> bool {
+        let Ok(gateway) = registered(&self.factory, device).map(|registered| registered.gateway) else {
+            return false;
+        };
+        let Ok(gateway) = self.factory.gateway(&gateway) else { return false };
+        for _ in 0..TRIES {
+            match gateway.reach(device).await {
+                Ok(Reach::Reachable) => return true,
+                Ok(Reach::Unreachable { .. }) => {}
+                // Nobody is there to look.
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     fn judged(&self, presented: &Presented) -> Result<Certificate, ProbeError> {
@@ -88,12 +112,17 @@ impl CertStoreProbe for Certificates {
         let (holder, presented) = match (&request.holder, request.which) {
             (Client::Device(device), WhichCertificate::InUse) => {
                 let device = device.as_str();
-                // A device that can't be looked at has what the door last saw of it.
-                let held = match self.in_use(device).await {
-                    Err(error) => last_presented(device).map(Some).ok_or(error),
-                    held => held,
+                let held = if self.is_reachable(device).await {
+                    // It may hold another one than the door saw: that must be read.
+                    self.in_use(device).await?
+                } else {
+                    // A device that can't be looked at has what the door last saw of it.
+                    match last_presented(device) {
+                        Some(presented) => Some(presented),
+                        None => self.in_use(device).await?,
+                    }
                 };
-                (device, held?)
+                (device, held)
             }
             (Client::Device(device), WhichCertificate::Presented) => {
                 (device.as_str(), last_presented(device.as_str()))

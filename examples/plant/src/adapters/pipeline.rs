@@ -4,6 +4,7 @@ mod acquired;
 mod deadbands;
 mod ingested;
 mod inventory;
+mod offsets;
 mod outboxes;
 mod presence;
 mod streams;
