@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use iot_runbook::catalog;
 use iot_runbook::fact::{Kind, Value};
 use iot_runbook::runbook::Runbook;
+use iot_runbook::runbook::document::Document;
 use iot_runbook::runbook::guard::Branches;
 use iot_runbook::runbook::step::{ApprovalPolicy, Exit, OnUnknown, Severity, StepKind};
 use iot_runbook::time::parse_duration;
@@ -725,6 +726,14 @@ fn the_prior_is_that_of_the_reference() {
     );
     assert_eq!(prior("data-gap"), "consumer-lag > schema-rejection > dedup-false-positive > deadband");
     assert_eq!(prior("certificate-expiry"), "");
+}
+
+#[test]
+fn a_cause_that_stays_open_has_no_prior() {
+    let text = include_str!("../../src/catalog/device-offline.toml");
+    let with = text.replacen("\"power-loss\"]", "\"power-loss\", \"unknown\"]", 1);
+    let faults = Document::from_toml(&with).unwrap().validate().unwrap_err();
+    assert!(faults.to_string().contains("no conclusion has the root cause `unknown`"), "{faults}");
 }
 
 #[test]
