@@ -393,7 +393,7 @@ impl Diagnosis {
     /// Answers a probe. A value that is not of the check's domain, older than the check allows, or dated in the future
     /// counts as unknown. One that is unknown for a reason that may pass (a timeout) is asked again under a new number,
     /// with growing pauses, until 30 s have passed since it was first asked (or the check's `stale_after`, where that is
-    /// shorter); only then it is unknown.
+    /// shorter); only then it is unknown. The question that could still call off a conclusion is asked again for 5 s.
     ///
     /// # Errors
     /// [`AnswerError::NotOpen`], [`AnswerError::WrongKind`]; the answer has changed nothing then.

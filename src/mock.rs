@@ -67,6 +67,7 @@ mocks! {
         last_seen(LastSeenRequest) -> [LastSeenAnswer],
         receipts(ReceiptsRequest) -> [Receipts],
         service_history(ServiceHistoryRequest) -> [ServiceHistory],
+        sightings(SightingsRequest) -> [Sightings],
     }
     /// A mock of [`BrokerProbe`].
     BrokerProbe: BrokerProbe {

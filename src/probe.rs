@@ -94,7 +94,7 @@ pub use dedup_log::{DedupLogProbe, Dropped, DroppedRequest};
 pub use device::{
     DeviceProbe, LastSeenAnswer, LastSeenRequest, MessageKind, Receipt, Receipts, ReceiptsRequest,
     ServiceChange, ServiceHistory, ServiceHistoryRequest, ServiceState, ServiceStateAnswer,
-    ServiceStateRequest,
+    ServiceStateRequest, Sighting, Sightings, SightingsRequest,
 };
 pub use edge_buffer::{EdgeBufferProbe, Outbox, OutboxRequest};
 pub use error::{ProbeError, ProbeErrorKind};
@@ -107,8 +107,8 @@ pub use kafka::{
     OffsetsRequest, OpenTransaction, PartitionLag, ResetCause, StuckRecord, StuckState, TransactionState,
 };
 pub use network::{
-    BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, NetworkProbe, PathTried, PathsTried,
-    PortReply, Replier, SitePathsRequest, TlsOutcome, Vantage,
+    BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, Identity, NetworkProbe, PathTried,
+    PathsTried, PortReply, Replier, SitePathsRequest, TlsOutcome, Vantage,
 };
 pub use platform::{BrokerHealth, IngestionHealth, PlatformProbe, PlatformRequest, SilentPeers, SilentShare};
 pub use power::{FeedReading, PowerFacts, PowerProbe, PowerRequest, SitePower, SitePowerRequest};

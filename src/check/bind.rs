@@ -34,8 +34,10 @@ impl Checks {
             let mut faults = Vec::new();
             by_query.extend(self.bind_one(query, &mut faults));
             for error in faults {
-                let asking = runbooks.asking(position);
-                let asked_by = asking.map(|(runbook, step)| AskedBy::new(runbook.name(), &step.id)).collect();
+                let steps = runbooks.asking(position);
+                let steps = steps.map(|(runbook, step)| AskedBy::new(runbook.name(), Some(&step.id)));
+                let ends = runbooks.asking_before_the_end(position);
+                let asked_by = steps.chain(ends.map(|runbook| AskedBy::new(runbook.name(), None))).collect();
                 found.push(BindFault { asked_by, error });
             }
         }
@@ -167,32 +169,35 @@ pub struct BindErrors(Vec<BindFault>);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BindFault {
-    /// The steps that ask it; at least one.
+    /// Who asks it: steps, then runbooks by their own `unless`; at least one.
     pub asked_by: Vec<AskedBy>,
     /// The fault.
     pub error: BindError,
 }
 
-/// A step that asks a query.
+/// Who asks a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AskedBy {
-    /// The name of its runbook.
+    /// The name of the runbook.
     pub runbook: Box<str>,
-    /// Its id there.
-    pub step: Box<str>,
+    /// The id of the step there; `None`: the `unless` at the top of the runbook asks it.
+    pub step: Option<Box<str>>,
 }
 
 impl AskedBy {
-    fn new(runbook: &str, step: &str) -> Self {
-        Self { runbook: runbook.into(), step: step.into() }
+    fn new(runbook: &str, step: Option<&str>) -> Self {
+        Self { runbook: runbook.into(), step: step.map(Into::into) }
     }
 }
 
 impl fmt::Display for BindFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((AskedBy { runbook, step }, others)) = self.asked_by.split_first() {
-            write!(f, "runbook \"{runbook}\", step \"{step}\"")?;
+            match step {
+                Some(step) => write!(f, "runbook \"{runbook}\", step \"{step}\"")?,
+                None => write!(f, "runbook \"{runbook}\", `unless`")?,
+            }
             match others.len() {
                 0 => f.write_str(": ")?,
                 1 => f.write_str(" and one more: ")?,

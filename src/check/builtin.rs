@@ -24,6 +24,7 @@ use super::gateway::field_polls::FieldPolls;
 use super::gateway::gateway_health::GatewayHealth;
 use super::gateway::gateway_went_first::GatewayWentFirst;
 use super::gateway::restart_needed::RestartNeeded;
+use super::gateway::seen_elsewhere::SeenElsewhere;
 use super::gateway::site_power::SitePower;
 use super::gateway::site_uplink::SiteUplink;
 use super::param::{Given, ParamSpec};
@@ -118,6 +119,7 @@ builtins! {
     GatewayHealth,
     GatewayWentFirst,
     BrokerPath,
+    SeenElsewhere,
     SiteUplink,
     SitePower,
     OtNetwork,
@@ -173,7 +175,7 @@ mod tests {
             | none; recent\n\
             broker-messages device period choice of dropped | not-reached | reached; explains\n\
             broker-path session now choice of open | closed | tls-timeout | tls-alert\n\
-            catch-up device period choice of pending | arrived | lost; explains\n\
+            catch-up device period choice of pending | arrived | lost; explains replay_still\n\
             certificate session now choice of uses-none | never-connected | missing | revoked | \
             not-yet-valid | expired | valid; which\n\
             certificate-replaced session now flag\n\
@@ -187,8 +189,8 @@ mod tests {
             device-back device now choice of back | out-of-service | silent; seen_within\n\
             device-reconnected device now flag\n\
             edge-buffer gateway period choice of dropped | unsent | neither; full_at explains\n\
-            field-path gateway now choice of answers | port-refused | port-silent | segment-only | \
-            segment-unknown | nobody\n\
+            field-path gateway now choice of answers | port-refused | port-silent | other-host | link-up | link-down | \
+            segment-only | segment-unknown | nobody\n\
             field-polls gateway now choice of withheld | failing | not-made | subscription-lost | \
             not-passed-on | not-at-broker; within\n\
             flap-history session now choice of shared | rare | recurring; within recurring_at \
@@ -199,8 +201,8 @@ mod tests {
             holder-clock session now choice of right | off | time-zone; off_from\n\
             last-seen device now instant or absent\n\
             online-during-gap device period choice of offline | online | part\n\
-            ot-network device now choice of carrier-holds | answers | port-refused | port-silent | \
-            segment-only | segment-unknown | nobody\n\
+            ot-network device now choice of carrier-holds | answers | port-refused | port-silent | other-host | \
+            link-up | link-down | segment-only | segment-unknown | nobody\n\
             platform-health platform now choice of well | broker-down | ingestion-down\n\
             power device now choice of confirmed | lost | uncertain\n\
             presence device now choice of silent | steady | flapping; flap_window\n\
@@ -217,6 +219,7 @@ mod tests {
             revocation-known session now flag\n\
             rows-there device period flag\n\
             schema-rejections device period number\n\
+            seen-elsewhere gateway now flag; within\n\
             service-history device period choice of in-service | out-of-service | partly-in-service\n\
             service-state device now choice of in-service | maintenance | decommissioned | never-provisioned\n\
             session-holder session now choice of device | gateway\n\

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::runbook::Runbook;
-use crate::runbook::step::{CheckStep, Exit, StepIndex, StepKind};
+use crate::runbook::step::{CheckStep, Exit, StepIndex, StepKind, UNKNOWN_CAUSE};
 
 /// The likelihood of a measured fault beside a cause that does not explain it.
 const COINCIDENCE: f64 = 0.05;
@@ -380,12 +380,12 @@ impl<'a> Map<'a> {
     }
 
     /// The cause of a conclusion: its root cause, or its own id where it names none. That the subject has recovered is no
-    /// cause.
+    /// cause, and neither is that the cause is unknown.
     fn cause(&self, at: StepIndex) -> Option<&'a str> {
         let step = self.runbook.step(at)?;
         let StepKind::Conclude(conclusion) = &step.kind else { return None };
         let own = (!conclusion.recovered).then_some(&*step.id);
-        conclusion.root_cause.as_deref().or(own)
+        conclusion.root_cause.as_deref().or(own).filter(|cause| *cause != UNKNOWN_CAUSE)
     }
 
     /// The exits that stay open of a step that was reached.

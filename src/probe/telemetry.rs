@@ -77,6 +77,9 @@ record! {
             /// How many of [`present`](Self::present) were stored at [`RowsRequest::since`] or later; `None` where the
             /// database does not keep when it stored a row.
             late: Option<u64> = with_late(count: u64) => Some(count),
+            /// When the last row of the period was stored; `None`: no row is stored, or the database does not keep that.
+            /// While a buffer replays it moves on.
+            last_stored: Option<DateTime<Utc>> = with_last_stored(at: DateTime<Utc>) => Some(at),
             /// How many rows of this device or tag one message makes, on average; `None`: one.
             rows_per_message: Option<f64> = with_rows_per_message(rows: f64) => Some(rows),
         }

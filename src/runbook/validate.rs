@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::document::{Document, NOWHERE, shortened};
 use super::fault::{Fault, FaultKind, Faults};
-use super::step::{Query, QueryIndex, Step, StepIndex, StepKind};
+use super::step::{Query, QueryIndex, Step, StepIndex, StepKind, UNKNOWN_CAUSE};
 use super::{CLOCK_TOLERANCE, Fingerprint, Graph, LONGEST, Runbook, fingerprint};
 use declared::{Check, Threshold};
 use read::{Fields, Key, Place, Spot};
@@ -213,10 +213,12 @@ impl<'d> Validator<'d> {
     }
 }
 
-/// The root causes that conclusions name.
+/// The root causes that conclusions name; that it stays open is none.
 fn causes(steps: &[Option<Step>]) -> HashSet<Box<str>> {
     let causes = steps.iter().flatten().filter_map(|step| match &step.kind {
-        StepKind::Conclude(conclusion) => conclusion.root_cause.clone(),
+        StepKind::Conclude(conclusion) => {
+            conclusion.root_cause.clone().filter(|cause| **cause != *UNKNOWN_CAUSE)
+        }
         _ => None,
     });
     causes.collect()

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use iot_runbook::catalog;
 use iot_runbook::fact::{Kind, Value};
 use iot_runbook::runbook::Runbook;
+use iot_runbook::runbook::document::Document;
 use iot_runbook::runbook::guard::Branches;
 use iot_runbook::runbook::step::{ApprovalPolicy, Exit, OnUnknown, Severity, StepKind};
 use iot_runbook::time::parse_duration;
@@ -69,10 +70,13 @@ gateway-publishing: not-even-heartbeats → gateway-client-fault
 field-path: answers → field-polls
 field-path: port-refused → field-protocol-fault
 field-path: port-silent → ot-network-fault
-field-path: segment-only → power
-field-path: segment-unknown → power
+field-path: other-host → other-host
+field-path: link-up → seen-elsewhere
+field-path: link-down → seen-elsewhere
+field-path: segment-only → seen-elsewhere
+field-path: segment-unknown → seen-elsewhere
 field-path: nobody → segment-power
-field-path: unknown → power
+field-path: unknown → seen-elsewhere
 field-path: not named → power
 field-polls: withheld → expected-offline
 field-polls: failing → field-protocol-fault
@@ -84,10 +88,23 @@ field-polls: unknown → field-protocol-fault
 collector-path: answers → collector-polls
 collector-path: port-refused → field-protocol-fault
 collector-path: port-silent → ot-network-fault
-collector-path: segment-only → power
-collector-path: segment-unknown → power
+collector-path: other-host → other-host
+collector-path: link-up → seen-elsewhere
+collector-path: link-down → seen-elsewhere
+collector-path: segment-only → seen-elsewhere
+collector-path: segment-unknown → seen-elsewhere
 collector-path: nobody → segment-power
 collector-path: not named → power
+other-host: withheld → expected-offline
+other-host: failing → address-taken
+other-host: not-made → collector-or-client
+other-host: subscription-lost → collector-or-client
+other-host: not-passed-on → collector-or-client
+other-host: not-at-broker → collector-or-client
+other-host: unknown → address-taken
+seen-elsewhere: yes → behind-other-gateway
+seen-elsewhere: no → power
+seen-elsewhere: unknown → power
 collector-polls: withheld → expected-offline
 collector-polls: failing → field-protocol-fault
 collector-polls: not-made → collector-or-client
@@ -177,8 +194,14 @@ restarted-by-hand: no → gateway-went-first
 restarted-by-hand: expired → gateway-went-first
 verify-reconnect: yes → gateway-recovered
 verify-reconnect: no → gateway-after-restart
-gateway-after-restart: healthy → broker-path
-gateway-after-restart: degraded → broker-path
+gateway-after-restart: healthy → connected-after-restart
+gateway-after-restart: degraded → connected-after-restart
+connected-after-restart: session-up → gateway-publishing
+connected-after-restart: recent-connect → gateway-publishing
+connected-after-restart: refused → refusal
+connected-after-restart: half-open → broker-path
+connected-after-restart: none → broker-path
+connected-after-restart: unknown → broker-path
 gateway-after-restart: hung → gateway-went-first
 gateway-after-restart: offline → gateway-went-first
 gateway-after-restart: oom → gateway-went-first
@@ -189,6 +212,9 @@ gateway-went-first: unknown → gateway-fault
 ot-network: carrier-holds → carrier-fault
 ot-network: answers → certificate
 ot-network: port-refused → certificate
+ot-network: other-host → address-taken
+ot-network: link-up → certificate
+ot-network: link-down → certificate
 ot-network: segment-only → certificate
 ot-network: segment-unknown → certificate
 ot-network: port-silent → ot-network-fault
@@ -206,6 +232,9 @@ holder-of-certificate: device → answered-on-network
 holder-of-certificate: unknown → power
 answered-on-network: answers → device-client-fault
 answered-on-network: port-refused → device-client-fault
+answered-on-network: other-host → power
+answered-on-network: link-up → power
+answered-on-network: link-down → power
 answered-on-network: segment-only → power
 answered-on-network: segment-unknown → power
 answered-on-network: nobody → power
@@ -221,10 +250,12 @@ renew-certificate: unknown → certificate-expired
 power: confirmed → network-known
 power: lost → power-fault
 power: uncertain → power-uncertain
-power: nobody knows → power-uncertain
 network-known: answers → dispatch-technician
 network-known: port-refused → dispatch-technician
-network-known: segment-only → dispatch-technician
+network-known: link-up → dispatch-technician
+network-known: link-down → not-reachable
+network-known: segment-only → not-reachable
+network-known: other-host → address-taken
 network-known: segment-unknown → not-reachable
 network-known: port-silent → ot-network-fault
 network-known: nobody → ot-network-fault
@@ -390,7 +421,9 @@ certificate-revoked certificate-other critical
 certificate-not-yet-valid certificate-other warning
 dispatch-technician device-fault warning
 power-fault power-loss critical
-power-uncertain power-loss critical
+address-taken network-change warning
+behind-other-gateway network-change warning
+power-uncertain unknown warning
 ",
     ),
     (
@@ -589,25 +622,30 @@ flap: monitor, before you escalate, alert
 watch: alert
 broker-connect: check, connection log, CONNECT
 gateway-publishing: protocol layer, MQTT log
-field-protocol-fault: field protocol
+field-protocol-fault: field protocol, identity, taken the address
 gateway-health: check, memory, CPU, disk
 restart-gateway: system logs, memory, CPU, disk, safe
 gateway-fault: system logs, memory, CPU, disk, restart, safe
+connected-after-restart: connection log, restart
 verify-reconnect: reconnect, within five minutes
 ot-network: check, connectivity, OT network
 ot-network-fault: contact, IT/OT team, firewall rules, VLAN configuration
 certificate: check, expire, issuers, revoked
 renew-certificate: execute, renewal runbook, stays offline until
 certificate-expired: stays offline until
-power: check, power, connectivity
+power: check, power, connectivity, UPS, power feed, circuit breaker, fuse, cable, switch port, moved, cycle its power remotely
 dispatch-technician: dispatch, technician, physical inspection, sensor wiring, status LEDs, local HMI
 power-fault: UPS, power feed, circuit breaker, fuse
-power-uncertain: UPS, power feed, circuit breaker, fuse, cycle its power remotely
+power-uncertain: nothing was measured, moved, UPS, power feed, circuit breaker, fuse, cable, switch port, other gateways, cycle its power remotely
+seen-elsewhere: other gateways, sessions, scans, address tables
+behind-other-gateway: moved, registry, switch port, cable, VLAN configuration
+other-host: exchanged, took the address
+address-taken: both identities, hardware address, address conflict, exchanged, registry
 broker-path-fault: contact, IT/OT team, firewall rules, VLAN configuration, DNS, proxy, packet size
 trust-chain-fault: CA, whole chain, TLS inspection
 clock-wrong: clock, NTP
 carrier-fault: SIM, plan, access point
-not-reachable: network first, technician
+not-reachable: network first, switch port, cable, other gateways, technician
 certificate-renewed: post-mortem, alert earlier
 ",
     ),
@@ -691,6 +729,14 @@ fn the_prior_is_that_of_the_reference() {
 }
 
 #[test]
+fn a_cause_that_stays_open_has_no_prior() {
+    let text = include_str!("../../src/catalog/device-offline.toml");
+    let with = text.replacen("\"power-loss\"]", "\"power-loss\", \"unknown\"]", 1);
+    let faults = Document::from_toml(&with).unwrap().validate().unwrap_err();
+    assert!(faults.to_string().contains("no conclusion has the root cause `unknown`"), "{faults}");
+}
+
+#[test]
 fn acts_wait_for_a_person_but_for_the_one_that_only_tells_people() {
     let mut found = BTreeMap::new();
     for (name, runbook) in &runbooks() {
@@ -735,6 +781,7 @@ fn thresholds_have_the_defaults_of_the_contract() {
                 ("lag_messages", "10000"),
                 ("buffer_full_at", "0.95"),
                 ("explains", "0.5"),
+                ("replay_still", "15m"),
                 ("clock_tolerance", "30s"),
             ][..],
         ),
@@ -756,10 +803,16 @@ fn what_is_unknown_is_explored_or_asked() {
             match (&*step.id, &check.unknown) {
                 // The conclusion itself says what nobody could tell, or the step after it asks again.
                 (
-                    "collector-or-client" | "refused-for" | "gateway-went-first" | "answered-on-network",
+                    "collector-or-client"
+                    | "refused-for"
+                    | "gateway-went-first"
+                    | "answered-on-network"
+                    | "seen-elsewhere",
                     OnUnknown::Go(_),
                 ) => {}
-                ("power" | "site-power", OnUnknown::Ask { .. }) => {}
+                // Where nobody answers nothing was measured: no conclusion.
+                ("power", OnUnknown::Ask { expired: None, .. }) => {}
+                ("site-power", OnUnknown::Ask { .. }) => {}
                 (id, OnUnknown::Go(exit)) => assert!(exit.note.is_some(), "{name}: {id}"),
                 (id, unknown) => assert_eq!(*unknown, OnUnknown::Explore, "{name}: {id}"),
             }

@@ -53,7 +53,7 @@ struct People {
     acted: Mutex<Vec<String>>,
     /// What an act does to the world.
     effect: Mutex<Option<Box<dyn Fn() + Send>>>,
-    /// What happens in the world while the approval is pending.
+    /// What happens in the world while an approval or a question is pending.
     meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
@@ -72,6 +72,9 @@ impl Operator for People {
     }
 
     async fn answer(&self, request: &AskRequest) -> Option<Reply> {
+        if let Some(meanwhile) = &*self.meanwhile.lock().unwrap() {
+            meanwhile();
+        }
         let answer = (*self.answers.lock().unwrap())?;
         let value = match answer {
             "yes" => iot_runbook::fact::Value::Flag(true),
@@ -266,6 +269,24 @@ fn errors_are_retried_for_half_a_minute_and_final_ones_never() {
     assert_eq!(service.memory.asked("device-path"), 6);
     assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(30));
     assert_eq!(service.memory.asked("certificate"), 1);
+}
+
+#[test]
+fn a_device_that_is_back_needs_no_registry_to_say_so() {
+    let service = Service::new();
+    service.memory.behave("service-state", Manner::Hangs);
+    // It comes back while somebody is asked for its power.
+    service.memory.set(|facts| facts.drawing = None);
+    *service.people.answers.lock().unwrap() = Some("confirmed");
+    let (memory, clock) = (service.memory.clone(), service.clock.clone());
+    *service.people.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        memory.set(|facts| facts.last_seen = Some(clock.now()));
+        clock.advance(TimeDelta::seconds(1));
+    }));
+    let (_, finding) = service.run();
+    assert_eq!(finding.conclusion(), Some("recovered-meanwhile"));
+    // Only at the beginning.
+    assert_eq!(service.memory.asked("service-state"), 3);
 }
 
 #[test]
@@ -464,7 +485,9 @@ fn a_missing_adapter_is_unknown_and_a_person_may_know() {
     let nobody = Service::new();
     nobody.memory.set(|facts| facts.drawing = None);
     let (diagnosis, finding) = nobody.run();
-    assert_eq!(finding.conclusion(), Some("power-uncertain"));
+    assert_eq!((finding.ending(), finding.conclusion()), (Ending::Undetermined, None));
+    let causes: Vec<_> = finding.hypotheses().iter().map(|left| &*left.cause).collect();
+    assert_eq!(causes, ["device-fault", "power-loss"]);
     let reasons: Vec<_> = diagnosis.trace().map(|record| record.to_string()).collect();
     let undetermined = UnknownReason::Undetermined.name();
     assert!(reasons.iter().any(|line| line.contains(undetermined)), "{reasons:#?}");
@@ -551,9 +574,9 @@ fn hanging_probe_is_asked_for_half_a_minute() {
     let driver = service.driver.clone().with_time_limit(Duration::from_secs(7));
     let mut diagnosis = service.diagnosis();
     let _ = block_on(driver.run(&mut diagnosis)).unwrap();
-    // Attempts begin after 0, 8, 17 and 28 s; so again, where the conclusion looks whether the device is back.
-    assert_eq!(service.memory.asked("service-state"), 2 * 4);
-    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(2 * (28 + 7)));
+    // Attempts begin after 0, 8, 17 and 28 s; one more, where the conclusion looks whether the device is back.
+    assert_eq!(service.memory.asked("service-state"), 4 + 1);
+    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(28 + 7 + 7));
 }
 
 #[test]

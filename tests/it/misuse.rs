@@ -161,7 +161,7 @@ mod answers {
         let reply = iot_runbook::diagnosis::Reply::new(value, "operator");
         diagnosis.reply(request.id, reply, NOW).unwrap();
         // It is asked again before somebody is sent.
-        tell(&mut diagnosis, "segment-only", NOW);
+        tell(&mut diagnosis, "link-up", NOW);
         tell(&mut diagnosis, "silent", NOW);
         assert_eq!(diagnosis.finding().unwrap().conclusion(), Some("dispatch-technician"));
     }
@@ -171,7 +171,7 @@ mod answers {
         let mut diagnosis = begin(set, "device-offline", NOW);
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
-        for choice in ["well", "none", "healthy", "open", "device", "segment-only", "valid"] {
+        for choice in ["well", "none", "healthy", "open", "device", "link-up", "valid"] {
             tell(&mut diagnosis, choice, NOW);
         }
         let request = probe(&mut diagnosis, NOW);

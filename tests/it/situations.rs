@@ -6,6 +6,8 @@ use iot_runbook::catalog;
 use iot_runbook::diagnosis::rehearsal::{Cues, Part, Rehearsal};
 use serde::Deserialize;
 
+use crate::field::{Judged, judge};
+
 #[derive(Deserialize)]
 struct Situations {
     situation: Vec<Situation>,
@@ -81,4 +83,48 @@ fn hypotheses_rank_as_an_expert_ranks_them() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), situations.len(), wrong.join("\n"));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeldOut {
+    situation: Vec<HeldOutSituation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeldOutSituation {
+    name: String,
+    why: String,
+    runbook: String,
+    accept: Vec<String>,
+    facts: BTreeMap<String, Cues>,
+    /// What the subject names beside the device; everything where it is not said.
+    names: Option<Vec<Part>>,
+}
+
+#[test]
+fn no_held_out_situation_is_wrongly_certain() {
+    let set = catalog::set().unwrap();
+    let situations = toml::from_str::<HeldOut>(include_str!("situations/held_out.toml")).unwrap().situation;
+    assert!(situations.len() >= 20);
+    let mut counts = [0_usize; 3];
+    let mut wrong = Vec::new();
+    for situation in &situations {
+        let mut rehearsal = Rehearsal::new(&situation.name, &situation.runbook);
+        rehearsal.facts.clone_from(&situation.facts);
+        rehearsal.names.clone_from(&situation.names);
+        let rehearsed = rehearsal.run(&set).unwrap();
+        let runbook = set.find(&situation.runbook).unwrap();
+        let (judged, came) = judge(&rehearsed.finding, runbook, &situation.accept);
+        counts[judged as usize] += 1;
+        println!("{judged:?}: {}: {came}", situation.name);
+        if judged == Judged::Wrong {
+            let (name, why, steps) = (&situation.name, &situation.why, &rehearsed.steps);
+            wrong.push(format!("{name}: {came} after {steps:?}; {why}"));
+        }
+    }
+    let [right, honest, certain] = counts;
+    println!("{right} right, {honest} honest, {certain} wrong of {}", situations.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -220,6 +220,11 @@ impl Device {
         &self.port
     }
 
+    /// Whether that port has a link: the device is powered, and the port is its own.
+    pub fn has_link(&self) -> bool {
+        *self.shared.plug.powered().borrow() && !self.port.is_cut()
+    }
+
     /// Its way to its gateway's relay.
     pub fn to_gateway(&self) -> &Link {
         &self.to_gateway

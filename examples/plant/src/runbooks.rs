@@ -28,6 +28,8 @@ const IN_SECONDS: &[(&str, &str)] = &[
     // Above a restart with all its own time limits.
     ("approval_within", "25s"),
     ("answer_within", "25s"),
+    // Above the pauses of a replay.
+    ("replay_still", "2s"),
     // Above what a healthy pipeline takes.
     ("lag_age", "1s"),
 ];

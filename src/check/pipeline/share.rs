@@ -104,6 +104,7 @@ impl Gap {
         if rows.iter().all(|rows| rows.late.is_some()) {
             total.late = Some(sum(|rows| rows.late.unwrap_or_default()));
         }
+        total.last_stored = rows.iter().filter_map(|rows| rows.last_stored).max();
         let mut notes =
             vec![Detail::new("rows missing", format!("{} of {expected} expected", total.missing()))];
         notes.extend(note);
@@ -155,6 +156,11 @@ impl Gap {
     /// How many rows were stored since the diagnosis was triggered.
     pub(super) const fn late(&self) -> Option<u64> {
         self.rows.late
+    }
+
+    /// When the last row of the period was stored.
+    pub(super) const fn last_stored(&self) -> Option<DateTime<Utc>> {
+        self.rows.last_stored
     }
 
     pub(super) const fn observed_at(&self) -> DateTime<Utc> {

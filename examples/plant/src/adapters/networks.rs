@@ -130,6 +130,9 @@ impl NetworkProbe for Networks {
         let paths = tries.join_all().await;
         let neighbour_answers = paths.iter().flatten().any(|path| path.answered);
         tried.extend(paths.into_iter().flatten());
+        if let Ok(part) = &part {
+            answer = answer.with_link(part.has_link());
+        }
         Ok(answer.with_segment(port_works && neighbour_answers).with_tried(tried))
     }
 

@@ -331,7 +331,7 @@ pub(super) const ALL: &[Scenario] = &[
         broken: Broken::Factory(&["power-fault"]),
         obstacle: Obstacle::NoPowerProbe,
         people: People::Absent,
-        expected: Expected::Conclusion("power-uncertain"),
+        expected: Expected::Hypotheses { all: &["network-change", "power-loss"], first: "network-change" },
         through: &["certificate", "power"],
         evidence: &[],
         contributing: &[],
