@@ -23,9 +23,9 @@ pub struct Faults {
 pub struct Fault {
     /// The step (or conclusion) that it is in; `None` where it is in none.
     pub step: Option<Box<str>>,
-    /// Where it stands in the document: keys and positions from zero, as in `steps.power.branches[1].below`.
+    /// Its path in the document: keys and positions from zero, as in `steps.power.branches[1].below`.
     pub path: Box<str>,
-    /// The line of the text, from one; `None` where the document came from a format that does not tell.
+    /// The line of the text, from one; `None` for a document in a format without lines.
     pub line: Option<u32>,
     /// What is wrong.
     pub kind: FaultKind,
@@ -35,7 +35,7 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// A key that means nothing where it stands.
+    /// A key that means nothing in its table.
     #[error("unknown key `{key}`; the keys here are {known}")]
     UnknownKey {
         /// The key.
@@ -43,7 +43,7 @@ pub enum FaultKind {
         /// Those that mean something here, for a person.
         known: Box<str>,
     },
-    /// A key that stands twice in one table.
+    /// A duplicate key in one table.
     #[error("the key `{key}` stands twice; keep one")]
     KeyTwice {
         /// The key.
@@ -60,7 +60,7 @@ pub enum FaultKind {
     WrongType {
         /// What belongs there.
         expected: &'static str,
-        /// What stands there.
+        /// What was found.
         found: &'static str,
     },
     /// A name that is not one of those that are known there, such as a severity.
@@ -68,7 +68,7 @@ pub enum FaultKind {
     UnknownName {
         /// What it should be.
         what: &'static str,
-        /// What stands there, shortened where it is long.
+        /// What was found, shortened where it is long.
         given: Box<str>,
         /// What may stand there, for a person.
         known: &'static str,
@@ -123,7 +123,7 @@ pub enum FaultKind {
     /// A value of the wrong unit, or of a kind that has no `-`.
     #[error("expected {expected}, and `{given}` is {found}")]
     WrongUnit {
-        /// What stands there.
+        /// What was found.
         given: Box<str>,
         /// What belongs there.
         expected: &'static str,
@@ -213,7 +213,7 @@ pub enum FaultKind {
     /// A choice that the domain does not have.
     #[error("`{choice}` is none of {choices}")]
     UnknownChoice {
-        /// What stands there.
+        /// What was found.
         choice: Box<str>,
         /// The choices, for a person.
         choices: Box<str>,
@@ -255,7 +255,7 @@ pub enum FaultKind {
     /// A wait until a fact that is no step which asks an instant.
     #[error("`{fact}` is no step that asks an instant; name one that does")]
     UntilNoInstant {
-        /// What stands there.
+        /// What was found.
         fact: Box<str>,
     },
     /// A wait that can be reached without the instant that it waits for.
