@@ -44,7 +44,7 @@ pub enum FaultKind {
         known: Box<str>,
     },
     /// A duplicate key in one table.
-    #[error("the key `{key}` stands twice; keep one")]
+    #[error("duplicate key `{key}`; keep one")]
     KeyTwice {
         /// The key.
         key: Box<str>,
@@ -85,7 +85,7 @@ pub enum FaultKind {
     #[error("the text is empty; say something")]
     EmptyText,
     /// A step of no kind.
-    #[error("it says not what it does; give one of check, source, wait, act, ask, handover")]
+    #[error("it does not say what it does; give one of check, source, wait, act, ask, handover")]
     NoKind,
     /// A step of several kinds.
     #[error("it is {kinds} at once; keep one and make steps of the others")]
@@ -186,10 +186,10 @@ pub enum FaultKind {
         target: Box<str>,
     },
     /// A branch that does not say which values take it.
-    #[error("it says not which values take it; give below, up_to, from, above, is, absent or any")]
+    #[error("its guard is missing; give below, up_to, from, above, is, absent or any")]
     NoGuard,
     /// Two keys that contradict each other.
-    #[error("`{one}` and `{other}` cannot stand together; keep one")]
+    #[error("`{one}` and `{other}` exclude each other; keep one")]
     Clash {
         /// One.
         one: &'static str,
@@ -219,7 +219,7 @@ pub enum FaultKind {
         choices: Box<str>,
     },
     /// One value twice in one list.
-    #[error("`{value}` stands twice; name it once")]
+    #[error("`{value}` is named twice; name it once")]
     Twice {
         /// The value.
         value: Box<str>,
@@ -247,13 +247,13 @@ pub enum FaultKind {
     #[error("{0} branches are more than the 65534 that a step may have")]
     TooManyBranches(usize),
     /// A wait without a length and an end.
-    #[error("it says not how long; give `for`, or `until`")]
+    #[error("its length is missing; give `for`, or `until`")]
     EndlessWait,
     /// An `every` beside no `until`.
     #[error("`every` needs an `until` to wait for; add one, or give `for` alone")]
     EveryWithoutUntil,
     /// A wait until a fact that is no step which asks an instant.
-    #[error("`{fact}` is no step that asks an instant; name one that does")]
+    #[error("`{fact}` does not ask for an instant; name a step that does")]
     UntilNoInstant {
         /// What was found.
         fact: Box<str>,

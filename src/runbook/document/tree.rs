@@ -83,7 +83,7 @@ impl Tree {
 impl Table {
     pub(super) fn new(entries: impl Into<Box<[Entry]>>) -> Self {
         let mut entries = entries.into();
-        // Stable: of a key that stands twice, the first stays first.
+        // Stable: the first of duplicate keys stays first.
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         Self(entries)
     }
