@@ -25,16 +25,22 @@
 
 #![allow(missing_docs, reason = "mockall writes the expectations of each method without docs")]
 
+#[cfg(feature = "dedup")]
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+#[cfg(feature = "certificate")]
 use crate::certificate::lifecycle::Issued;
+#[cfg(feature = "certificate")]
 use crate::certificate::message::Reported;
+#[cfg(feature = "certificate")]
 use crate::certificate::service::*;
 use crate::check::{CheckRequest, CustomCheck};
+#[cfg(feature = "dedup")]
 use crate::dedup::MessageId;
+#[cfg(feature = "dedup")]
 use crate::dedup::store::{DedupStore, StoreError};
 use crate::diagnosis::{
     ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Reply,
@@ -174,6 +180,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "dedup")]
 mockall::mock! {
     /// A mock of [`DedupStore`].
     pub DedupStore {}
@@ -197,6 +204,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`ProvisioningService`].
     pub ProvisioningService {}
@@ -210,6 +218,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`ConfigChannel`].
     pub ConfigChannel {}
@@ -221,6 +230,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`TestEndpoint`].
     pub TestEndpoint {}
@@ -231,6 +241,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`OpsNotifier`].
     pub OpsNotifier {}
@@ -242,6 +253,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`Scheduler`].
     pub Scheduler {}
