@@ -25,16 +25,22 @@
 
 #![allow(missing_docs, reason = "mockall writes the expectations of each method without docs")]
 
+#[cfg(feature = "dedup")]
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+#[cfg(feature = "certificate")]
 use crate::certificate::lifecycle::Issued;
+#[cfg(feature = "certificate")]
 use crate::certificate::message::Reported;
+#[cfg(feature = "certificate")]
 use crate::certificate::service::*;
 use crate::check::{CheckRequest, CustomCheck};
+#[cfg(feature = "dedup")]
 use crate::dedup::MessageId;
+#[cfg(feature = "dedup")]
 use crate::dedup::store::{DedupStore, StoreError};
 use crate::diagnosis::{
     ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Reply,
@@ -175,6 +181,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "dedup")]
 mockall::mock! {
     /// A mock of [`DedupStore`].
     pub DedupStore {}
@@ -198,6 +205,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`ProvisioningService`].
     pub ProvisioningService {}
@@ -211,6 +219,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`ConfigChannel`].
     pub ConfigChannel {}
@@ -222,6 +231,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`TestEndpoint`].
     pub TestEndpoint {}
@@ -232,6 +242,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`OpsNotifier`].
     pub OpsNotifier {}
@@ -243,6 +254,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`Scheduler`].
     pub Scheduler {}

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::builtin::Bound;
+use super::builtin::{Bound, missing_feature};
 use super::param::{Given, ParamKind, ParamSpec};
 use super::suggest::nearest;
 use super::{CheckRequest, CheckSpec, Checks, CustomCheck, How};
@@ -46,9 +46,13 @@ impl Checks {
 
     fn bind_one(&self, query: &Query, faults: &mut Vec<BindError>) -> Option<Ask> {
         let Some(entry) = self.by_id.get(&query.check) else {
-            faults.push(BindError::UnknownCheck {
-                check: query.check.clone(),
-                nearest: nearest(&query.check, self.by_id.keys().map(AsRef::as_ref)).map(Into::into),
+            let check = query.check.clone();
+            faults.push(match missing_feature(&check) {
+                Some(feature) => BindError::NoEngine { check, feature },
+                None => {
+                    let nearest = nearest(&check, self.by_id.keys().map(AsRef::as_ref)).map(Into::into);
+                    BindError::UnknownCheck { check, nearest }
+                }
             });
             return None;
         };
@@ -62,7 +66,9 @@ impl Checks {
             How::Builtin(bind) => {
                 let given = Given {
                     params: &query.params,
+                    #[cfg(feature = "certificate")]
                     policy: self.policy.unwrap_or_default(),
+                    #[cfg(feature = "certificate")]
                     mark: self.mark.clone(),
                 };
                 let bound = bind(&given);
@@ -242,6 +248,16 @@ pub enum BindError {
         /// A registered id that may be meant.
         nearest: Option<Box<str>>,
     },
+    /// The check needs an engine that is not built in.
+    #[error(
+        "check `{check}` needs the cargo feature `{feature}`: turn it on, or register a check of that id"
+    )]
+    NoEngine {
+        /// The id.
+        check: Box<str>,
+        /// The feature.
+        feature: &'static str,
+    },
     /// The runbook branches on other values than the check comes to.
     #[error(
         "check `{check}` comes to {wanted}, the runbook branches on {given}: declare the check's own domain"
@@ -360,6 +376,16 @@ mod tests {
         faults
     }
 
+    #[cfg(not(feature = "certificate"))]
+    #[test]
+    fn missing_engine_is_named_by_its_feature() {
+        let mut asked = query("power");
+        asked.check = "certificate-stage".into();
+        let found = faults(&[asked]);
+        assert!(found[0].to_string().contains("needs the cargo feature `certificate`"), "{found:?}");
+    }
+
+    #[cfg(feature = "certificate")]
     #[test]
     fn every_fault_of_every_query_is_found_at_once() {
         let mut unknown = query("power");

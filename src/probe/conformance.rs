@@ -546,7 +546,7 @@ pub async fn dedup_log(
     found.violations
 }
 
-/// Asks `probe` for the deadband of a device over `period`, with the figures of its audit where they are told.
+/// Asks `probe` for the deadband of a device over `period`, with the figures of its audit if they are reported.
 pub async fn deadband(
     probe: &dyn DeadbandProbe,
     device: impl Into<DeviceId>,

@@ -12,7 +12,7 @@ use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId};
 use crate::time::Period;
 
-/// Tells what the platform knows of a device: its service state, and when messages of it were received.
+/// What the platform knows of a device: its service state, and when messages of it were received.
 ///
 /// "Received" is by the platform's own receipt time, never by the device's clock. A message that a gateway
 /// kept and delivered later was received when it was delivered.
@@ -24,7 +24,7 @@ pub trait DeviceProbe: Send + Sync {
     /// The state in which the registry has the device. It changes rarely: an answer may be shared for a minute.
     ///
     /// # Errors
-    /// [`ProbeError`] where the registry does not tell. A device that it does not have is an answer without a
+    /// [`ProbeError`] if the registry does not answer. A device that it does not have is an answer without a
     /// [`state`](ServiceStateAnswer::state).
     async fn service_state(&self, request: &ServiceStateRequest) -> Result<ServiceStateAnswer, ProbeError>;
 
@@ -32,7 +32,7 @@ pub trait DeviceProbe: Send + Sync {
     /// recovery shows in.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell. A device that was never seen is an answer without a
+    /// [`ProbeError`] if the receipts were not read. A device that was never seen is an answer without a
     /// [`last_receipt`](LastSeenAnswer::last_receipt).
     async fn last_seen(&self, request: &LastSeenRequest) -> Result<LastSeenAnswer, ProbeError>;
 
@@ -40,7 +40,7 @@ pub trait DeviceProbe: Send + Sync {
     /// that is over an answer may be kept; ask afresh about one that ends now.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell. No message in the period is an empty answer.
+    /// [`ProbeError`] if the receipts were not read. No message in the period is an empty answer.
     async fn receipts(&self, request: &ReceiptsRequest) -> Result<Receipts, ProbeError>;
 
     /// The states that the registry had for the device over a period. About a period that is over an answer may be kept

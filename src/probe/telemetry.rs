@@ -20,7 +20,7 @@ pub trait TelemetryProbe: Send + Sync {
     /// [`since`](RowsRequest::since).
     ///
     /// # Errors
-    /// [`ProbeError`] where the database does not tell; no row is an answer of zero.
+    /// [`ProbeError`] if the database does not answer; no row is an answer of zero.
     async fn rows(&self, request: &RowsRequest) -> Result<Rows, ProbeError>;
 
     /// How many rows of the device, of a period, the database refused or failed to write. About a period that is
@@ -36,7 +36,7 @@ pub trait TelemetryProbe: Send + Sync {
     /// applied a moment later.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell; the default does not answer. No such row is an answer of zero.
+    /// [`ProbeError`] if nobody looked; the default does not answer. No such row is an answer of zero.
     async fn elsewhere(&self, _request: &ElsewhereRequest) -> Result<Elsewhere, ProbeError> {
         Err(ProbeError::unsupported())
     }

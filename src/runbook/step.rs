@@ -1,4 +1,4 @@
-//! The steps of a runbook, as they stand after validation.
+//! The steps of a validated runbook.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -99,7 +99,7 @@ impl StepKind {
     }
 }
 
-/// A way out of a step: where it leads, and what is recorded and told on the way.
+/// An exit of a step: where it leads, the note it records and the alert it raises.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Exit {

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_its_reason() {
+    fn malformed_duration_is_refused_with_its_reason() {
         for text in ["", "-", "5", "m", "m5", "5 m", "--5m", "1.5h"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }

@@ -16,6 +16,7 @@ mod dedup;
 mod deepest;
 mod diagnosis;
 mod driver;
+mod examples;
 mod field;
 mod gap;
 mod imports;

@@ -42,7 +42,7 @@ fn every_conclusion_of_device_offline_is_rehearsed() {
 }
 
 #[test]
-fn one_that_does_not_come_out_says_what_differs() {
+fn failed_rehearsal_says_what_differs() {
     let set = catalog::set().unwrap();
     let rehearsal = |cue: &str| Rehearsal::new("wrong", "device-offline").tell("service-state", cue);
     let differs = rehearsal("maintenance").expect_conclusion("power-fault").check(&set).unwrap_err();

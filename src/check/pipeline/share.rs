@@ -179,6 +179,7 @@ impl Gap {
     }
 
     /// Whether the expected rows come at least as often as each `interval`.
+    #[cfg(feature = "deadband")]
     pub(super) fn rows_come_within(&self, interval: TimeDelta) -> bool {
         let length = self.parts.iter().fold(TimeDelta::zero(), |sum, part| sum + part.length());
         let expected = i32::try_from(self.rows.expected).unwrap_or(i32::MAX);

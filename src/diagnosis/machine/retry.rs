@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::super::log::Event;
-use super::super::open::{Asking, Wants};
+use super::super::open::{Asking, ExpectedReply};
 use crate::diagnosis::{Diagnosis, Phase};
 use crate::fact::Observation;
 
@@ -66,7 +66,7 @@ impl Diagnosis {
         let first = self.retries.iter().enumerate().min_by_key(|(_, retry)| retry.due);
         let Some((at, _)) = first else { return };
         let Asking { query, place, exploring, attempt, first, .. } = self.retries.remove(at).asking;
-        let request = self.open_at(place, Wants::Answer { query });
+        let request = self.open_at(place, ExpectedReply::Answer { query });
         self.open.count(request, attempt.saturating_add(1), first);
         self.push_at(place, Event::Asked { request, query, exploring });
         if let Phase::Rechecking { request: open, .. } = &mut self.phase {

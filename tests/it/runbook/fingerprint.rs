@@ -35,7 +35,7 @@ fn those_of_the_catalog_are_pinned() {
 const FREED: &str = "branches = [{ is = true, to = \"fine\" }]\n\n[steps.seen]";
 
 #[test]
-fn every_change_of_meaning_changes_it_and_each_to_another() {
+fn each_change_of_meaning_has_a_new_fingerprint() {
     let changes = [
         ("name = \"pump\"", "name = \"pumps\""),
         ("version = 1", "version = 2"),

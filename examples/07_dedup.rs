@@ -1,6 +1,6 @@
-//! A small ingest loop: messages in, verdicts, the audit, and what the ids tell of the devices that make them.
+//! A small ingest loop: messages in, verdicts, the audit, and the health of the ids that devices generate.
 //!
-//! `cargo run --example 06_ingest`
+//! `cargo run --example 07_dedup`
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
@@ -11,6 +11,7 @@ use iot_runbook::dedup::verdict::Kind;
 use iot_runbook::dedup::{Deduplicator, Devices, Message, MessageId, Position, Secret, Settings};
 
 /// A message as it comes from the broker.
+#[derive(Clone)]
 struct Incoming {
     device: &'static str,
     /// A ULID's text, most of the time.
@@ -26,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut engine = Deduplicator::with_settings(&settings)?;
     let mut devices = Devices::default();
     let mut ids = UlidWatches::new(UlidRules::default(), 1000);
-    let (mut stored, mut told) = (0, 0);
+    let (mut stored, mut shown) = (0, 0);
 
     for incoming in night_shift()? {
         let device = devices.number(incoming.device)?;
@@ -52,8 +53,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let Some(reservation) = reservation {
             engine.commit(reservation)?;
         }
-        if !matches!(verdict.kind(), Kind::Fresh | Kind::Duplicate | Kind::Replay) && told < 3 {
-            told += 1;
+        if !matches!(verdict.kind(), Kind::Fresh | Kind::Duplicate | Kind::Replay) && shown < 3 {
+            shown += 1;
             println!("{} {}: {verdict:?}", incoming.received_at, incoming.device);
         }
     }
@@ -111,17 +112,8 @@ fn night_shift() -> Result<Vec<Incoming>, Box<dyn Error>> {
     }
     // The consumer was restarted and reads its last hundred messages again.
     let again = messages.len().saturating_sub(100);
-    let restarted: Vec<_> = messages
-        .get(again..)
-        .unwrap_or_default()
-        .iter()
-        .map(|message| Incoming {
-            id: message.id.clone(),
-            payload: message.payload.clone(),
-            received_at: message.received_at.max(start + TimeDelta::minutes(148)),
-            ..*message
-        })
-        .collect();
+    let mut restarted = messages.get(again..).unwrap_or_default().to_vec();
+    restarted.iter_mut().for_each(|message| message.received_at = start + TimeDelta::minutes(148));
     messages.extend(restarted);
     Ok(messages)
 }

@@ -1,6 +1,6 @@
-//! A runbook of one's own in TOML, with checks of one's own.
+//! A runbook of your own in TOML, with checks of your own, drawn as a Mermaid chart with the path that was taken.
 //!
-//! `cargo run --example 02_custom_runbook`
+//! `cargo run --example 02_own_runbook`
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
@@ -8,16 +8,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use iot_runbook::check::{CheckRequest, Checks, CustomCheck};
+use iot_runbook::check::{CheckRequest, CustomCheck};
 use iot_runbook::diagnosis::rehearsal::{Coverage, Rehearsal};
-use iot_runbook::diagnosis::{Diagnosis, Output};
-use iot_runbook::driver::{Driver, SimulatedTimer};
+use iot_runbook::driver::SimulatedTimer;
 use iot_runbook::fact::{Domain, Kind, Observation, Value};
-use iot_runbook::probe::{ProbeError, Probes};
-use iot_runbook::runbook::RunbookSet;
-use iot_runbook::runbook::document::Document;
-use iot_runbook::subject::{Scope, Subject, Trigger};
+use iot_runbook::probe::ProbeError;
+use iot_runbook::subject::Scope;
 use iot_runbook::time::{Clock as _, ManualClock};
+use iot_runbook::{Checks, Diagnosis, Document, Driver, Probes, RunbookSet, Subject, Trigger};
 use ulid::Ulid;
 
 /// A check that reads a register of the chiller's controller. A real one holds its Modbus client.
@@ -36,7 +34,7 @@ impl CustomCheck for Register {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     // Every fault of a document comes at once, with its line and what to do.
-    let text = include_str!("02_custom_runbook.toml");
+    let text = include_str!("02_own_runbook.toml");
     let holed = text.replace("below = \"$clogged_at\"", "below = 0.5");
     if let Err(faults) = Document::from_toml(&holed)?.validate() {
         println!("a document with a hole:\n{faults}\n");
@@ -58,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         rehearsed.push(rehearsal.check(&runbooks)?);
     }
     let coverage = Coverage::of(&runbooks, &rehearsed);
-    println!("rehearsed {:.0} % of all ways; never taken:", coverage.share() * 100.0);
+    println!("rehearsed {:.0} % of all transitions; never taken:", coverage.share() * 100.0);
     coverage.untaken.iter().for_each(|way| println!("  {way}"));
 
     // Its checks are registered beside the built-in ones.
@@ -78,9 +76,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\nthe trace:");
     diagnosis.trace().for_each(|record| println!("  {record}"));
-    if let Output::Concluded(finding) = diagnosis.poll(clock.now()) {
-        println!("\n{}", finding.title().unwrap_or_default());
-        finding.advice().for_each(|advice| println!("- {advice}"));
+    let finding = diagnosis.finding().ok_or("the driver ends what it runs")?;
+    println!("\n{}", finding.title().unwrap_or_default());
+    finding.advice().for_each(|advice| println!("- {advice}"));
+    if let Some(runbook) = runbooks.find("chiller-warm") {
+        println!(
+            "\nthe chart, for any Mermaid viewer:\n{}",
+            runbook.to_mermaid(Some(&diagnosis.highlight(runbook)))
+        );
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A noisy signal that drifts, filtered by a deadband and by a swinging door; what the audit says about the band, what
 //! other bands would save and cost, and a picture of it all.
 //!
-//! `cargo run --example 04_deadband --features report [FILE.svg]`; without a path, the picture is in `target/`.
+//! `cargo run --example 08_deadband --features report [FILE.svg]`; without a path, the picture is in `target/`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;

@@ -1,16 +1,21 @@
-//! Finds the gaps in a CSV of `event,arrival`: how often do rows come, which are missing, and which came late?
+//! Finds the gaps in a CSV of `event,arrival`, and hands the worst one to the runbook `data-gap`.
 //!
-//! `cargo run --example 07_find_gaps [FILE]`
+//! `cargo run --example 03_data_gap [FILE]`
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
+use std::sync::Arc;
 use std::{env, fs};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::gap::{CadenceEstimator, GapDetector, Presence, Sessions, Settings};
-use iot_runbook::time::{Period, format_duration};
+use iot_runbook::check::{gap_subject, gap_trigger};
+use iot_runbook::driver::SimulatedTimer;
+use iot_runbook::gap::{CadenceEstimator, Gap, GapDetector, Presence, Sessions, Settings};
+use iot_runbook::time::{ManualClock, Period, format_duration};
+use iot_runbook::{Checks, Diagnosis, Driver, Probes, Subject, catalog};
+use ulid::Ulid;
 
-const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/07_find_gaps.csv");
+const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/03_data_gap.csv");
 
 /// When the device took a sample, and when the platform received it.
 struct Row {
@@ -18,7 +23,8 @@ struct Row {
     arrival: DateTime<Utc>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
     let file = env::args().nth(1);
     let text = fs::read_to_string(file.as_deref().unwrap_or(OWN))?;
     let (rows, bad) = read(&text);
@@ -65,10 +71,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("the times went back from {} to {}, and {rows} rows ran from there", rewind.from, rewind.to);
     }
     println!("{} of {} rows are there", report.present(), report.expected());
+    let Some(worst) = report.gaps.iter().max_by_key(|gap| gap.missing) else { return Ok(()) };
+    why(worst, asked.end()).await
+}
+
+/// Why are the rows missing? Without adapters everything is unknown: the finding ranks what remains possible, and names
+/// the question that would narrow it down most. Add adapters to `Probes`, and it concludes.
+async fn why(gap: &Gap, now: DateTime<Utc>) -> Result<(), Box<dyn Error>> {
+    let runbooks = catalog::set()?;
+    let clock = Arc::new(ManualClock::new(now));
+    let timer = Arc::new(SimulatedTimer::new(clock.clone()));
+    let driver = Driver::new(&runbooks, &Checks::builtin(), Probes::new(), timer)?.with_clock(clock);
+    let (subject, trigger) = (gap_subject(gap, &Subject::device("press-07")), gap_trigger(gap, now));
+    let mut diagnosis = Diagnosis::new(Ulid(1), &runbooks, "data-gap", subject, trigger, now)?;
+    let finding = driver.run(&mut diagnosis).await?;
+    println!("\nwhy? {}", finding.title().unwrap_or("undetermined; the likeliest causes are"));
+    for hypothesis in finding.hypotheses().iter().take(3) {
+        println!("  {:>3.0} %  {}", hypothesis.share * 100.0, hypothesis.cause);
+    }
+    println!("{} questions have no adapter yet", finding.unanswered().len());
     Ok(())
 }
 
-/// The rows, and each line that is none: its number, and why.
+/// The rows, and each line that could not be read: its number, and why.
 fn read(text: &str) -> (Vec<Row>, Vec<(usize, String)>) {
     let (mut rows, mut bad) = (Vec::new(), Vec::new());
     // The first line names the columns.
@@ -83,12 +108,9 @@ fn read(text: &str) -> (Vec<Row>, Vec<(usize, String)>) {
 
 fn row(line: &str) -> Result<Row, String> {
     let (event, arrival) = line.split_once(',').ok_or_else(|| format!("`{line}` has no comma"))?;
+    let instant =
+        |text: &str| text.trim().parse().map_err(|error| format!("`{text}` is not an instant: {error}"));
     Ok(Row { event: instant(event)?, arrival: instant(arrival)? })
-}
-
-fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    let parsed = DateTime::parse_from_rfc3339(text.trim());
-    parsed.map(|instant| instant.to_utc()).map_err(|error| format!("`{text}` is no instant: {error}"))
 }
 
 /// When its hour began.

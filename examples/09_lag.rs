@@ -1,6 +1,6 @@
 //! A window of offsets of one consumer group, judged: which verdict, by which rule, from what.
 //!
-//! `cargo run --example 08_consumer_lag`, or with a file of your own: `partition,second,log_start,committed,head` a
+//! `cargo run --example 09_lag`, or with a file of your own: `partition,second,log_start,committed,head` a
 //! line, the committed offset `-` where there is none.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 

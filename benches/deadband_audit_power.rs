@@ -1,7 +1,7 @@
 //! How often the audit of a deadband is right, over many seeds: signals of known truth, and the verdicts on each.
 //!
-//! `cargo run --release --example 05_deadband_audit_power`; the numbers are the same in each run.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+//! `cargo bench --bench deadband_audit_power`; the numbers are the same in each run.
+#![expect(clippy::print_stdout, reason = "it prints a table")]
 
 use std::error::Error;
 

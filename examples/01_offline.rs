@@ -1,18 +1,18 @@
-//! A device has gone offline: three adapters in memory, and the library says why.
+//! A device has gone offline: three adapters in memory, and the library finds out why.
 //!
-//! `cargo run --example 01_device_offline --features tokio`
+//! `cargo run --example 01_offline --features tokio`
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::driver::{Driver, TokioTimer};
+use iot_runbook::diagnosis::DiagnosisId;
+use iot_runbook::driver::TokioTimer;
+use iot_runbook::fact::Source;
 use iot_runbook::probe::*;
-use iot_runbook::subject::{Subject, Trigger};
 use iot_runbook::time::{Clock as _, SystemClock};
-use iot_runbook::{catalog, check::Checks, diagnosis::Diagnosis, fact::Source};
-use ulid::Ulid;
+use iot_runbook::{Checks, Diagnosis, Driver, Subject, Trigger, catalog};
 
 fn now() -> DateTime<Utc> {
     SystemClock.now()
@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let subject = Subject::device("press-07").with_gateway("gw-2").with_gateway_session();
     let trigger = Trigger::new("offline alert 4711", now());
-    let id = Ulid::from_parts(now().timestamp_millis().unsigned_abs(), 4711);
+    let id = DiagnosisId::random(now())?;
     let mut diagnosis = Diagnosis::new(id, &runbooks, "device-offline", subject, trigger, now())?;
     let finding = driver.run(&mut diagnosis).await?;
 

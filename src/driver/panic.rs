@@ -1,26 +1,25 @@
-//! Panics of what is the user's.
+//! Catches panics in user code.
 
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Something of the user's has panicked, and what it said.
+/// A panic of user code, with its message.
 #[derive(Debug)]
 pub(super) struct Panicked {
     who: &'static str,
     said: Option<Box<str>>,
 }
 
-/// What `work` comes to, or that it panicked. What that left half done is the user's own, and is not used again by who
-/// calls this.
+/// Runs `work`, and catches its panic. The caller must not use what a panic left half done.
 ///
 /// # Errors
-/// [`Panicked`], with the words of the panic.
-pub(super) fn caught<T>(who: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+/// [`Panicked`], with the message of the panic.
+pub(super) fn catch_panic<T>(who: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let panicked = Panicked { who, said: words(&*panic).map(Into::into) };
         #[cfg(feature = "tracing")]
-        tracing::error!(%panicked, "caught");
+        tracing::error!(%panicked, "caught a panic");
         panicked
     })
 }
