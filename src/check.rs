@@ -62,10 +62,6 @@ use async_trait::async_trait;
 pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
 pub use credential::renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use param::{ParamKind, ParamSpec};
-pub use pipeline::consumer_lag::partition_lag;
-pub use pipeline::deadband::deadband_facts;
-pub use pipeline::dedup_drops::dedup_dropped;
-pub use pipeline::gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use request::CheckRequest;
 
 use crate::certificate::{Policy, PolicyError};

@@ -21,6 +21,7 @@
 //! | [`deadband`] | which samples of a tag are worth reporting: filters, a swinging door, an audit of the band | filter at a gateway, and know what that hides |
 //! | [`gap`] | which rows a telemetry series lacks, where, and whether they came late | notice a gap, and hand it to the runbook |
 //! | [`lag`] | whether a consumer group is healthy, from a window of its offsets: the rules of Burrow and more, with reasons | judge what you sample of Kafka |
+//! | [`adapter`] | adapters that are ready: the engines of this library answer the probes of this library | have the checks ask the engines of your service |
 //! | [`fact`], [`subject`], [`time`] | values with evidence; whom it is about; clocks, periods, durations | everywhere |
 //!
 //! One idea holds it together: **decide without I/O, do I/O at the edge.** Everything that decides is a plain value
@@ -43,6 +44,7 @@
     allow(rustdoc::broken_intra_doc_links, reason = "the catalog needs `toml`")
 )]
 
+pub mod adapter;
 #[cfg(feature = "toml")]
 pub mod catalog;
 pub mod certificate;

@@ -30,6 +30,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use crate::adapter::{Failures, MessagesAt, SeriesReader, SetPositions, StoredRows, TopicReader};
 use crate::certificate::lifecycle::Issued;
 use crate::certificate::message::Reported;
 use crate::certificate::service::*;
@@ -43,7 +44,7 @@ use crate::driver::{Actuator, Journal, Operator};
 use crate::fact::{Observation, Source};
 use crate::probe::*;
 use crate::runbook::step::Params;
-use crate::subject::Subject;
+use crate::subject::{DeviceId, PipelineId, Subject};
 
 macro_rules! mocks {
     ($($(#[$doc:meta])* $mock:ident: $probe:ident { $($method:ident($request:ident) -> [$($answer:tt)+],)* })*) => {$(
@@ -250,5 +251,35 @@ mockall::mock! {
     impl Scheduler for Scheduler {
         async fn schedule(&self, request: &VisitRequest) -> Result<(), ServiceError>;
         async fn stand_down(&self, request: &StandDownRequest) -> Result<(), ServiceError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`TopicReader`].
+    pub TopicReader {}
+
+    #[async_trait]
+    impl TopicReader for TopicReader {
+        async fn partition(&self, pipeline: &PipelineId, device: &DeviceId) -> Result<Option<i32>, ProbeError>;
+        async fn count(&self, messages: &MessagesAt) -> Result<u64, ProbeError>;
+        async fn set_positions(&self, messages: &MessagesAt) -> Result<Option<Vec<SetPositions>>, ProbeError>;
+        async fn failures(
+            &self,
+            pipeline: &PipelineId,
+            partition: i32,
+            offset: u64,
+        ) -> Result<Option<Failures>, ProbeError>;
+    }
+}
+
+mockall::mock! {
+    /// A mock of [`SeriesReader`].
+    pub SeriesReader {}
+
+    #[async_trait]
+    impl SeriesReader for SeriesReader {
+        async fn rows(&self, request: &RowsRequest) -> Result<StoredRows, ProbeError>;
+        async fn storage_refusals(&self, request: &StorageRefusalsRequest) -> Result<StorageRefusals, ProbeError>;
+        async fn elsewhere(&self, request: &ElsewhereRequest) -> Result<Elsewhere, ProbeError>;
     }
 }

@@ -12,7 +12,6 @@ pub(super) mod consumer_offset;
 pub(super) mod deadband;
 pub(super) mod dedup_drops;
 pub(super) mod edge_buffer;
-pub(super) mod gap;
 pub(super) mod online_during_gap;
 pub(super) mod rows_there;
 pub(super) mod schema_rejections;
