@@ -44,7 +44,7 @@
 //! 279 times as many where noise lies well within the deviation.
 //!
 //! One case is worse: noise that reaches 95 to 100 % of the deviation. Of 5 000 samples, 3 to 24 would do; a look-ahead of 64
-//! kept up to 11.5 times as many, 256 up to 3.7 times, and 1 024 up to 2.4 times. **Set the deviation a tenth above the
+//! kept up to 14 times as many, 256 up to 3.7 times, and 1 024 up to 2.7 times. **Set the deviation a tenth above the
 //! noise**, and it is at most 1.3 times again.
 //!
 //! No choice mends this. There a line can only begin at one of the few samples in the middle of the noise, and the longer it

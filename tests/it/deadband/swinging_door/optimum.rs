@@ -250,7 +250,8 @@ fn foresight_of_64_is_not_enough_where_noise_fills_the_band() {
         assert!(kept_by(1.125) <= most(fewest_of(1.125)), "{seed}");
     }
     assert!(worst_with_foresight > 1.5, "{worst_with_foresight}");
-    assert!(worst < 12.0, "{worst}");
+    // As the documentation says.
+    assert!((1.3..=14.0).contains(&worst), "{worst}");
 }
 
 /// All ways to choose among a few samples, beside the shortest path.
