@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::{env, fs};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::check::{gap_subject, gap_trigger};
 use iot_runbook::driver::SimulatedTimer;
 use iot_runbook::gap::{CadenceEstimator, Gap, GapDetector, Presence, Sessions, Settings};
 use iot_runbook::time::{ManualClock, Period, format_duration};
@@ -82,7 +81,7 @@ async fn why(gap: &Gap, now: DateTime<Utc>) -> Result<(), Box<dyn Error>> {
     let clock = Arc::new(ManualClock::new(now));
     let timer = Arc::new(SimulatedTimer::new(clock.clone()));
     let driver = Driver::new(&runbooks, &Checks::builtin(), Probes::new(), timer)?.with_clock(clock);
-    let (subject, trigger) = (gap_subject(gap, &Subject::device("press-07")), gap_trigger(gap, now));
+    let (subject, trigger) = (gap.subject(&Subject::device("press-07")), gap.trigger(now));
     let mut diagnosis = Diagnosis::new(Ulid(1), &runbooks, "data-gap", subject, trigger, now)?;
     let finding = driver.run(&mut diagnosis).await?;
     println!("\nwhy? {}", finding.title().unwrap_or("undetermined; the likeliest causes are"));

@@ -64,14 +64,6 @@ pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
 #[cfg(feature = "certificate")]
 pub use credential::renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use param::{ParamKind, ParamSpec};
-#[cfg(feature = "lag")]
-pub use pipeline::consumer_lag::partition_lag;
-#[cfg(feature = "deadband")]
-pub use pipeline::deadband::deadband_facts;
-#[cfg(feature = "dedup")]
-pub use pipeline::dedup_dropped::dedup_dropped;
-#[cfg(feature = "gap")]
-pub use pipeline::gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use request::CheckRequest;
 
 #[cfg(feature = "certificate")]

@@ -36,6 +36,8 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "dedup", feature = "deadband", feature = "gap", feature = "lag"))]
+pub mod adapter;
 #[cfg(feature = "toml")]
 pub mod catalog;
 #[cfg(feature = "certificate")]

@@ -31,6 +31,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+#[cfg(feature = "lag")]
+use crate::adapter::{Failures, MessagesAt, SetPositions, TopicReader};
+#[cfg(feature = "gap")]
+use crate::adapter::{SeriesReader, StoredRows};
 #[cfg(feature = "certificate")]
 use crate::certificate::lifecycle::Issued;
 #[cfg(feature = "certificate")]
@@ -50,6 +54,8 @@ use crate::fact::{Observation, Source};
 use crate::probe::*;
 use crate::runbook::step::Params;
 use crate::subject::Subject;
+#[cfg(feature = "lag")]
+use crate::subject::{DeviceId, PipelineId};
 
 macro_rules! mocks {
     ($($(#[$doc:meta])* $mock:ident: $probe:ident { $($method:ident($request:ident) -> [$($answer:tt)+],)* })*) => {$(
@@ -263,5 +269,37 @@ mockall::mock! {
     impl Scheduler for Scheduler {
         async fn schedule(&self, request: &VisitRequest) -> Result<(), ServiceError>;
         async fn stand_down(&self, request: &StandDownRequest) -> Result<(), ServiceError>;
+    }
+}
+
+#[cfg(feature = "lag")]
+mockall::mock! {
+    /// A mock of [`TopicReader`].
+    pub TopicReader {}
+
+    #[async_trait]
+    impl TopicReader for TopicReader {
+        async fn partition(&self, pipeline: &PipelineId, device: &DeviceId) -> Result<Option<i32>, ProbeError>;
+        async fn count(&self, messages: &MessagesAt) -> Result<u64, ProbeError>;
+        async fn set_positions(&self, messages: &MessagesAt) -> Result<Option<Vec<SetPositions>>, ProbeError>;
+        async fn failures(
+            &self,
+            pipeline: &PipelineId,
+            partition: i32,
+            offset: u64,
+        ) -> Result<Option<Failures>, ProbeError>;
+    }
+}
+
+#[cfg(feature = "gap")]
+mockall::mock! {
+    /// A mock of [`SeriesReader`].
+    pub SeriesReader {}
+
+    #[async_trait]
+    impl SeriesReader for SeriesReader {
+        async fn rows(&self, request: &RowsRequest) -> Result<StoredRows, ProbeError>;
+        async fn storage_refusals(&self, request: &StorageRefusalsRequest) -> Result<StorageRefusals, ProbeError>;
+        async fn elsewhere(&self, request: &ElsewhereRequest) -> Result<Elsewhere, ProbeError>;
     }
 }

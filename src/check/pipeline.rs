@@ -12,12 +12,8 @@ pub(super) mod consumer_lag;
 pub(super) mod consumer_offset;
 #[cfg(feature = "deadband")]
 pub(super) mod deadband;
-#[cfg(feature = "dedup")]
-pub(super) mod dedup_dropped;
 pub(super) mod dedup_drops;
 pub(super) mod edge_buffer;
-#[cfg(feature = "gap")]
-pub(super) mod gap;
 pub(super) mod online_during_gap;
 pub(super) mod rows_there;
 pub(super) mod schema_rejections;

@@ -83,7 +83,7 @@ record! {
     /// [`deadband::audit::Figures`](crate::deadband::audit::Figures), where each is explained. If the check needs one
     /// that is `None`, its answer is unknown.
     ///
-    /// [`check::deadband_facts`](crate::check::deadband_facts) makes the whole answer from an audit of this library.
+    /// [`DeadbandFacts::from_figures`] makes the whole answer from an audit of this library.
     DeadbandAudit {
         required {
             /// The width of the band that was audited.

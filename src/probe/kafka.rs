@@ -19,8 +19,9 @@ pub trait KafkaProbe: Send + Sync {
     /// a period that is over an answer may be kept.
     ///
     /// # Errors
-    /// [`ProbeError`] where Kafka does not answer. A partition on which the group never committed is an answer. A share
-    /// group (KIP-932) commits no offset and has no lag: refuse.
+    /// [`ProbeError`] where Kafka does not answer. A partition on which the group never committed is an answer, and so is
+    /// a share group (KIP-932): it has no committed offset, so answer [`is_share_group`](LagFacts::is_share_group) and no
+    /// partition.
     async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError>;
 
     /// How many messages of a device whose sample times lie in a period came into Kafka, in the period or later. Ask
@@ -74,6 +75,12 @@ record! {
             partitions: Vec<PartitionLag> = with_partitions(partitions: Vec<PartitionLag>) => partitions,
             /// How many consumers the group had at the end of the period; `None` if not known.
             members: Option<u32> = with_members(members: u32) => Some(members),
+            /// The state of the group at the end of the period, as Kafka names it (`kafka-consumer-groups --describe
+            /// --state`), of classic groups and of those of the consumer protocol (KIP-848): `Stable`, `Empty`, `Dead`,
+            /// `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`. `None` where nobody asked.
+            state: Option<Box<str>> = with_state(state: impl Into<Box<str>>) => Some(state.into()),
+            /// True if it is a share group (KIP-932). It commits no offset, so its lag is unknown.
+            is_share_group: bool = with_share_group(is_one: bool) => is_one,
             /// How many of the device's messages of the period the group has not read yet and still can: at
             /// `observed_at`, different ones, by sample time. `None` where nobody counted them.
             messages_unread: Option<u64> = with_messages_unread(count: u64) => Some(count),

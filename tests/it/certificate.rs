@@ -8,10 +8,11 @@ mod message;
 mod mint;
 mod names;
 mod openssl;
-mod random;
 mod reading;
 mod runbook;
 mod schedule;
 mod secrets;
 mod site;
 mod sweep;
+
+use crate::random;

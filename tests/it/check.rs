@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::catalog;
-use iot_runbook::check::{
-    BindError, BindFault, CheckRequest, Checks, ParamKind, RegisterError, deadband_facts,
-};
+use iot_runbook::check::{BindError, BindFault, CheckRequest, Checks, ParamKind, RegisterError};
 use iot_runbook::deadband::audit::{Audit, Limits};
 use iot_runbook::deadband::sample::Sample;
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
@@ -517,5 +515,8 @@ async fn conformance_looks_at_each_figure_of_an_audit() {
     for second in 0..100_i64 {
         audit.observe(&Sample::new(second, (second % 7) as f64), second % 10 == 0);
     }
-    assert_eq!(wrong_with(deadband_facts(&audit.figures(&Limits::default()), at(0), period)).await, []);
+    assert_eq!(
+        wrong_with(DeadbandFacts::from_figures(&audit.figures(&Limits::default()), at(0), period)).await,
+        []
+    );
 }

@@ -78,7 +78,7 @@ mod every_way_of {
 static SET: LazyLock<RunbookSet> = LazyLock::new(|| catalog::set().unwrap());
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::random::cases(2_000))]
 
     #[test]
     fn the_machine_walks_as_the_model_does(
@@ -97,7 +97,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::random::cases(200))]
 
     #[test]
     fn resumed_at_each_step_it_takes_the_same_path(

@@ -21,17 +21,18 @@ const ROWS: &[(&str, &[&str])] = &[
     ("dedup", &["fact", "time"]),
     ("deadband", &["fact", "time"]),
     ("lag", &["fact", "time"]),
-    ("gap", &["fact", "time"]),
-    (
-        "check",
-        &["certificate", "dedup", "deadband", "lag", "gap", "probe", "runbook", "subject", "fact", "time"],
-    ),
+    // A gap is what a diagnosis is about.
+    ("gap", &["subject", "fact", "time"]),
+    // Our engines answer our probes.
+    ("adapter", &["dedup", "deadband", "lag", "gap", "probe", "subject", "fact", "time"]),
+    ("check", &["certificate", "deadband", "lag", "probe", "runbook", "subject", "fact", "time"]),
     ("driver", &["check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     (
         "mock",
         &[
             "driver",
             "check",
+            "adapter",
             "certificate",
             "dedup",
             "diagnosis",

@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::pending, path::Path, sync::Arc, time::Dur
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
-    check::{Checks, gap_part_subjects, gap_subject, gap_trigger},
+    check::Checks,
     diagnosis::Diagnosis,
     driver::{Driver, TokioTimer},
     runbook::RunbookSet,
@@ -70,21 +70,21 @@ async fn in_pipeline(
             story.tell(format_args!("  {DEVICE}: {gap}"));
             in_force.meanwhile(pipeline).await?;
             let asks = Asks::new(pipeline, scenario.obstacle, runbooks, story)?;
-            let trigger = gap_trigger(gap, alerted);
+            let trigger = gap.trigger(alerted);
             let device =
                 Subject::device(DEVICE).with_gateway(GATEWAY).with_site(SITE).with_pipeline(PIPELINE);
             let during = async {
                 in_force.during(pipeline, &asks.asked).await;
                 pending::<Infallible>().await
             };
-            let walk = asks.diagnose(gap_subject(gap, &device), trigger.clone());
+            let walk = asks.diagnose(gap.subject(&device), trigger.clone());
             diagnosed.push(tokio::select! {
                 found = walk => found?,
                 never = during => match never {},
             });
             if diagnosed.iter().any(|one| one.finding.conclusion() == Some(SPLIT)) {
                 let sessions = watch::sessions(pipeline, gap.period());
-                for part in gap_part_subjects(gap, &device, &sessions) {
+                for part in gap.part_subjects(&device, &sessions) {
                     let length = part.period.map_or(0.0, |period| period.length().as_seconds_f64());
                     story.tell(format_args!("  A part of it, {length:.1} s long:"));
                     diagnosed.push(asks.diagnose(part, trigger.clone()).await?);

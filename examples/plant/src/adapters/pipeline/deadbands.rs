@@ -3,7 +3,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
-    check::deadband_facts,
     deadband::{
         audit::{Audit, Limits},
         sample::Sample,
@@ -65,6 +64,6 @@ impl DeadbandProbe for Deadbands {
         };
         let (before, during) = (audit(edge.raw(before).entries)?, audit(raw.entries)?);
         let figures = during.figures_after(&before, &Limits::default());
-        Ok(deadband_facts(&figures, now, covers).with_heartbeat(heartbeat))
+        Ok(DeadbandFacts::from_figures(&figures, now, covers).with_heartbeat(heartbeat))
     }
 }

@@ -3,9 +3,10 @@ use std::{collections::HashSet, sync::Arc};
 use async_trait::async_trait;
 use chrono::Utc;
 use iot_runbook::{
-    check::partition_lag,
     fact::Source,
-    probe::{Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, Offsets, OffsetsRequest, ProbeError},
+    probe::{
+        Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, Offsets, OffsetsRequest, PartitionLag, ProbeError,
+    },
 };
 
 use super::{known, offsets, whole};
@@ -49,7 +50,8 @@ impl KafkaProbe for Streams {
         let complete_from = forgot.filter_map(|(_, window)| Some(window.samples().next()?.at)).max();
         let now = Utc::now();
         let until = monitor.sampled_until().unwrap_or(request.period.start());
-        let lags = windows.iter().map(|(number, window)| partition_lag(*number, window, request.period));
+        let lags =
+            windows.iter().map(|(number, window)| PartitionLag::from_window(*number, window, request.period));
         let facts = LagFacts::new(now, covered(request.period, complete_from, until.min(now)))
             .with_partitions(lags.collect())
             .with_members(self.pipeline.ingestion().consumers());

@@ -3,7 +3,6 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use chrono::{TimeDelta, Utc};
 use iot_runbook::{
-    check::gap_rows,
     fact::Source,
     probe::{
         Elsewhere, ElsewhereRequest, ProbeError, Rows, RowsRequest, StorageRefusals, StorageRefusalsRequest,
@@ -44,7 +43,7 @@ impl TelemetryProbe for Tables {
         whole(&request.device, request.tag.as_ref())?;
         let report = watch::rows_of(&self.pipeline, request.device.as_str(), request.period);
         let report = report.map_err(|error| unanswered("the table", error))?;
-        Ok(gap_rows(&report, Utc::now()))
+        Ok(Rows::from_report(&report, Utc::now()))
     }
 
     async fn storage_refusals(
