@@ -413,7 +413,8 @@ async fn follow(supervisor: Arc<Supervisor>, health: Lead, relays: Vec<Lead>) {
     }
 }
 
-/// Without power a gateway's process is gone; with power again it starts, its network module fresh.
+/// Without power a gateway's process is gone and its host answers nothing; with power again it starts, its network
+/// module fresh.
 async fn obey_power(supervisor: Arc<Supervisor>, plug: Plug, module: Switch) {
     let mut powered = plug.powered();
     while powered.changed().await.is_ok() {
@@ -423,6 +424,7 @@ async fn obey_power(supervisor: Arc<Supervisor>, plug: Plug, module: Switch) {
             module.mend();
             supervisor.restart().await.ok();
         } else {
+            module.cut();
             supervisor.kill().await.ok();
         }
     }

@@ -9,6 +9,7 @@ mod faults;
 mod pipeline;
 mod processes;
 mod program;
+mod scenarios;
 
 use std::path::PathBuf;
 
