@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use iot_runbook::diagnosis::Finding;
 use serde::Serialize;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 
 pub use self::{
     drawing::draw,
@@ -56,20 +56,24 @@ struct Counts {
 /// # Errors
 /// When the output can't be written.
 pub async fn run(program: &Path, runbooks: &Runbooks, seed: u64, runs: u64, json: bool) -> Result<bool> {
+    let mut numbers = 1..=runs;
     let mut under_way = JoinSet::new();
-    let slots = Arc::new(Semaphore::new(AT_A_TIME));
-    for number in 1..=runs {
-        let (slots, program, runbooks) = (Arc::clone(&slots), program.to_owned(), runbooks.clone());
+    let begin = |under_way: &mut JoinSet<Run>, number: Option<u64>| {
+        let Some(number) = number else { return };
+        let (program, runbooks) = (program.to_owned(), runbooks.clone());
         under_way.spawn(async move {
-            let _slot = slots.acquire().await;
             let scenario = draw(&mut Random::for_run(seed, number));
             let ended = alone(&program, &scenario, &runbooks).await;
             Run { number, scenario, ended }
         });
+    };
+    for _ in 0..AT_A_TIME {
+        begin(&mut under_way, numbers.next());
     }
     let (mut waiting, mut next, mut counts) = (BTreeMap::new(), 1, Counts::default());
     let mut output = Ok(());
     while let Some(joined) = under_way.join_next().await {
+        begin(&mut under_way, numbers.next());
         let run = joined.map_err(|error| match error.try_into_panic() {
             // A run that panicked is a fault of the plant's, and ends it.
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -73,6 +73,11 @@ impl Switch {
         }
     }
 
+    /// Whether it delays traffic now.
+    pub fn is_slow(&self) -> bool {
+        !self.delay.borrow().is_zero()
+    }
+
     /// Whether it is cut now.
     pub fn is_cut(&self) -> bool {
         *self.cut.borrow()

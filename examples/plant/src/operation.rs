@@ -140,7 +140,7 @@ impl PartialEq for Operation {
     fn eq(&self, other: &Self) -> bool {
         self.at == other.at
             && self.owner == other.owner
-            && std::ptr::eq(self.word, other.word)
+            && self.word.name() == other.word.name()
             && self.by == other.by
     }
 }
@@ -152,6 +152,11 @@ impl fmt::Display for Operation {
 }
 
 impl Word {
+    /// What names it: no other word has the same.
+    fn name(&self) -> (Owner, &str, &str) {
+        (self.owner, self.part, self.verb)
+    }
+
     /// Whether it takes an amount of time, such as how far a clock is set.
     pub fn takes_amount(&self) -> bool {
         self.effect == Effect::SetClock

@@ -26,8 +26,8 @@ use crate::{
     task::Task,
 };
 
-/// By how much a slow link delays each piece, in each direction: above half of what most questions wait.
-const SLOW: Duration = Duration::from_millis(1200);
+/// By how much a slow link delays each piece, in each direction: above half of what any question waits.
+const SLOW: Duration = Duration::from_millis(1600);
 /// How long a flapping network is gone; it holds for twice as long.
 const FLAP: Duration = Duration::from_millis(450);
 /// Too little memory for any gateway.

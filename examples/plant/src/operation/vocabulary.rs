@@ -13,7 +13,7 @@ use Owner::{Device, Gateway, Platform, Site};
 /// Every operation on every kind of part.
 pub const VOCABULARY: &[Word] = &[
     breaks(Site, "uplink", "cut", "mend", Cut(Place::Uplink), "cuts its way to the platform"),
-    breaks(Site, "uplink", "slow", "mend", Slow(Place::Uplink), "delays what crosses it by 1.2 s each way"),
+    breaks(Site, "uplink", "slow", "mend", Slow(Place::Uplink), "delays what crosses it by 1.6 s each way"),
     breaks(Site, "uplink", "flap", "mend", Flap(Place::Uplink), "makes it come and go"),
     mends(Site, "uplink", "mend", Mend(Place::Uplink), "lets traffic through at full speed"),
     breaks(
@@ -40,7 +40,7 @@ pub const VOCABULARY: &[Word] = &[
         "slow",
         "mend",
         Slow(Place::OtNetwork),
-        "delays what crosses it by 1.2 s each way",
+        "delays what crosses it by 1.6 s each way",
     ),
     breaks(Site, "ot-network", "flap", "mend", Flap(Place::OtNetwork), "makes it come and go"),
     mends(Site, "ot-network", "mend", Mend(Place::OtNetwork), "lets traffic through at full speed"),
@@ -73,7 +73,7 @@ pub const VOCABULARY: &[Word] = &[
     breaks(Gateway, "client", "stall", "resume", StallClient, "hangs its MQTT client; its session stays up"),
     mends(Gateway, "client", "resume", ResumeClient, "lets its MQTT client publish again"),
     breaks(Gateway, "cable", "cut", "mend", Cut(Place::Cable), "cuts it from the site's network"),
-    breaks(Gateway, "cable", "slow", "mend", Slow(Place::Cable), "delays what crosses it by 1.2 s each way"),
+    breaks(Gateway, "cable", "slow", "mend", Slow(Place::Cable), "delays what crosses it by 1.6 s each way"),
     mends(Gateway, "cable", "mend", Mend(Place::Cable), "plugs it in again"),
     breaks(Gateway, "module", "hang", "mend", Cut(Place::GatewayModule), "hangs until a power cycle"),
     mends(Gateway, "module", "mend", Mend(Place::GatewayModule), "resets it"),
@@ -114,7 +114,7 @@ pub const VOCABULARY: &[Word] = &[
     breaks(Gateway, "account", "forbid", "allow", Forbid, "takes it off the broker's access list"),
     mends(Gateway, "account", "allow", Allow, "puts it back on the access list"),
     breaks(Device, "port", "cut", "mend", Cut(Place::Port), "cuts it from the OT network"),
-    breaks(Device, "port", "slow", "mend", Slow(Place::Port), "delays what crosses it by 1.2 s each way"),
+    breaks(Device, "port", "slow", "mend", Slow(Place::Port), "delays what crosses it by 1.6 s each way"),
     breaks(Device, "port", "flap", "mend", Flap(Place::Port), "makes it come and go"),
     mends(Device, "port", "mend", Mend(Place::Port), "lets traffic through at full speed"),
     breaks(Device, "breaker", "trip", "close", Breaker { closed: false }, "takes the device's power away"),
