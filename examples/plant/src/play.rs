@@ -27,8 +27,8 @@ use crate::{
 
 /// How long after the last operation an alert is waited for.
 const ALERT_WITHIN: Duration = Duration::from_secs(6);
-/// A device that was heard within this is back.
-const BACK_WITHIN: TimeDelta = TimeDelta::milliseconds(1500);
+/// A device that was heard within this is back: above the runbook's `flap_window` and a reporting interval.
+const BACK_WITHIN: TimeDelta = TimeDelta::milliseconds(2500);
 /// The step that concludes on what is over.
 const LOOKS_BACK: &str = "flap-history";
 

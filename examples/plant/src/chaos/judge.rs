@@ -68,7 +68,11 @@ impl Judgement {
 const UNCERTAIN: &[(&str, &[&str])] = &[
     ("site-offline", &["site-uplink-fault", "site-power-fault"]),
     ("power-uncertain", &["power-fault", "device-client-fault"]),
-    ("not-reachable", &["ot-network-fault", "dispatch-technician"]),
+    // The network first, then a technician to the device, who finds whatever is broken in it.
+    (
+        "not-reachable",
+        &["ot-network-fault", "dispatch-technician", "device-client-fault", "field-protocol-fault"],
+    ),
 ];
 
 /// Judges the end of a diagnosis by what was broken.
@@ -164,6 +168,8 @@ mod tests {
             (&[(POWER, 0, 0)], "power-uncertain", false, Honest),
             (&[(CRASH, 0, 0)], "power-uncertain", false, Honest),
             (&[(PORT, 0, 0)], "not-reachable", false, Honest),
+            (&[(CRASH, 0, 0)], "not-reachable", false, Honest),
+            (&[(GATEWAY, 0, 0)], "not-reachable", false, WronglyCertain),
             (&[(PORT, 0, 0)], "power-uncertain", false, WronglyCertain),
             (&[(POWER, 0, 0)], "site-offline", false, WronglyCertain),
             // Several causes: each alone suffices, so each is right while it lasts.

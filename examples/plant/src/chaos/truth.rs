@@ -30,14 +30,18 @@ pub(super) fn concludes(operation: &Operation, device: &str) -> &'static [&'stat
     match operation.word.effect {
         Effect::Cut(place) => cut(place),
         Effect::Slow(place) => slow(place),
-        Effect::Flap(Place::Uplink) => &["persistent-flapping", "site-uplink-fault"],
-        Effect::Flap(_) => &["persistent-flapping", "ot-network-fault"],
+        // Its interruptions are shorter than what counts as a silence: that it is steady again may be all there is.
+        Effect::Flap(Place::Uplink) => &["persistent-flapping", "connectivity-flap", "site-uplink-fault"],
+        Effect::Flap(_) => &["persistent-flapping", "connectivity-flap", "ot-network-fault"],
         Effect::KillProcess
         | Effect::StopProcess
         | Effect::LeakMemory
         | Effect::LimitMemory
         | Effect::BreakOutbox => &["gateway-fault", "gateway-recovered"],
-        Effect::StallClient if !own_session => &["gateway-client-fault", "gateway-recovered"],
+        // Its outbox fills, and its client sends nothing: both conclusions send people to the gateway's software.
+        Effect::StallClient if !own_session => {
+            &["gateway-client-fault", "gateway-collector-fault", "gateway-recovered"]
+        }
         Effect::Breaker { closed: false } if operation.word.owner == Owner::Gateway => {
             &["gateway-fault", "gateway-recovered"]
         }
