@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A gateway may use this much memory.
-const MEMORY_BUDGET: u64 = 256 << 20;
+const MEMORY_BUDGET: u64 = 96 << 20;
 /// How often the platform's monitoring asks a gateway's health endpoint.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 

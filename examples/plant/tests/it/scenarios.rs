@@ -6,7 +6,11 @@ use std::{
     process::{Command, Output},
 };
 
-use plant::operation::{VOCABULARY, owners};
+use plant::{
+    operation::{VOCABULARY, owners},
+    runbooks::Runbooks,
+    scenario_file,
+};
 
 use crate::plant_program;
 
@@ -14,20 +18,31 @@ fn play(file: &Path, options: &[&str]) -> Output {
     Command::new(plant_program()).arg("--scenario").arg(file).args(options).output().unwrap()
 }
 
-fn examples() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect()
+/// The scenario files in a folder of the plant, without those in folders within.
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
 }
 
 #[test]
 fn the_example_scenarios_hold() {
-    let examples = examples();
+    let examples = files_in("scenarios");
     assert!(examples.len() >= 2);
     for file in examples {
         let ran = play(&file, &[]);
         let told = String::from_utf8_lossy(&ran.stdout);
         assert!(ran.status.success(), "{}: {told}\n{}", file.display(), String::from_utf8_lossy(&ran.stderr));
         assert!(told.contains("By what was broken, this is right."), "{}: {told}", file.display());
+    }
+}
+
+#[test]
+fn the_unsolved_scenarios_can_be_played() {
+    let runbook = Runbooks::catalog().unwrap().runbook().unwrap();
+    let unsolved = files_in("scenarios/unsolved");
+    assert!(!unsolved.is_empty());
+    for file in unsolved {
+        scenario_file::load(&file, &runbook).unwrap();
     }
 }
 
