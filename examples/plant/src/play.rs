@@ -29,8 +29,13 @@ use crate::{
 const ALERT_WITHIN: Duration = Duration::from_secs(6);
 /// A device that was heard within this is back: above the runbook's `flap_window` and a reporting interval.
 const BACK_WITHIN: TimeDelta = TimeDelta::milliseconds(2500);
+/// And it made a message within this: above what two slow links delay it by.
+const MADE_WITHIN: TimeDelta = TimeDelta::milliseconds(4500);
 /// The step that concludes on what is over.
 const LOOKS_BACK: &str = "flap-history";
+
+/// The step that lists a gateway that is down as a fault of its own.
+const CLEARS_GATEWAY: &str = "gateway-went-first";
 
 /// What a scenario came to.
 #[derive(Debug)]
@@ -85,8 +90,15 @@ pub async fn play(
     Ok(Outcome { done, diagnosed, broken, back })
 }
 
+/// Whether a message came lately that the device made lately: one that an outbox kept shows nothing.
 fn is_back(factory: &Factory, device: &str, now: DateTime<Utc>) -> bool {
-    factory.platform().last_seen(device).is_some_and(|at| now - at <= BACK_WITHIN)
+    let ahead =
+        factory.device(device).map_or_else(|_| TimeDelta::zero(), |part| part.condition().clock_ahead);
+    let receipts = factory.platform().receipts(device);
+    receipts.at.iter().zip(&receipts.made).any(|(at, made)| {
+        let made = made.and_then(|made| made.checked_sub_signed(ahead)).unwrap_or(*at);
+        now - *at <= BACK_WITHIN && now - made <= MADE_WITHIN
+    })
 }
 
 impl Outcome {
@@ -121,11 +133,13 @@ impl Outcome {
         let hypotheses = finding.hypotheses().iter();
         let of_one =
             hypotheses.map(|one| one.conclusions.iter().chain(&one.outcomes).map(|id| &**id).collect());
+        let beside = finding.contributing().iter().filter(|found| &*found.step == CLEARS_GATEWAY);
         let ended = Ended {
             at: finding.at(),
             conclusion: finding.conclusion(),
             hypotheses: of_one.collect(),
             back: self.back,
+            beside: beside.map(|_| "gateway-fault").collect(),
             over: diagnosed.passed().iter().rev().take(2).any(|step| *step == LOOKS_BACK),
         };
         Some(judge(&self.broken, &ended))

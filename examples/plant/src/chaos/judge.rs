@@ -37,6 +37,8 @@ pub struct Ended<'a> {
     pub back: bool,
     /// Whether the finding says itself that what it names is over.
     pub over: bool,
+    /// The conclusions that would name what the finding lists as faults of their own beside its conclusion.
+    pub beside: Vec<&'a str>,
 }
 
 /// What a diagnosis is worth to whoever gets it.
@@ -111,7 +113,9 @@ pub fn judge(broken: &[Broken], ended: &Ended<'_>) -> Judgement {
         _ if ended.over && began().any(|one| one.is_named_by(conclusion)) => Judgement::Right,
         _ => {
             let both = UNCERTAIN.iter().find(|(uncertain, _)| *uncertain == conclusion);
-            let honest = both.is_some_and(|(_, both)| both.iter().any(|one| active(one)));
+            // A doubt that lists the broken part beside it leads there too; a certainty leads away from it.
+            let named = |both: &[&str]| both.iter().chain(&ended.beside).any(|one| active(one));
+            let honest = both.is_some_and(|(_, both)| named(both));
             if honest { Judgement::Honest } else { Judgement::WronglyCertain }
         }
     }
@@ -147,7 +151,14 @@ mod tests {
 
     /// A diagnosis that ended after 20 s.
     fn concluded(conclusion: &str, back: bool) -> Ended<'_> {
-        Ended { at: at(20), conclusion: Some(conclusion), hypotheses: Vec::new(), back, over: false }
+        Ended {
+            at: at(20),
+            conclusion: Some(conclusion),
+            hypotheses: Vec::new(),
+            back,
+            over: false,
+            beside: Vec::new(),
+        }
     }
 
     /// One row for each situation: what was broken, the conclusion, whether the device is back, the judgement.
@@ -222,6 +233,15 @@ mod tests {
         assert_eq!(judge(&broken(&[(BROKER, 0, 4)]), &ended(true)), Judgement::Right);
         assert_eq!(judge(&broken(&[(BROKER, 0, 4)]), &ended(false)), Judgement::WronglyCertain);
         assert_eq!(judge(&broken(&[(UPLINK, 0, 4)]), &ended(true)), Judgement::WronglyCertain);
+    }
+
+    #[test]
+    fn a_doubt_may_name_the_broken_part_beside_it() {
+        let ended = |conclusion| Ended { beside: vec!["gateway-fault"], ..concluded(conclusion, false) };
+        let gateway = broken(&[(GATEWAY, 0, 0)]);
+        assert_eq!(judge(&gateway, &ended("not-reachable")), Judgement::Honest);
+        assert_eq!(judge(&gateway, &ended("ot-network-fault")), Judgement::WronglyCertain);
+        assert_eq!(judge(&broken(&[(UPLINK, 0, 0)]), &ended("not-reachable")), Judgement::WronglyCertain);
     }
 
     #[test]
