@@ -135,3 +135,136 @@ pub fn broken_by(done: &[Done], device: &str) -> Vec<Broken> {
         .filter(|broken| !broken.conclusions.is_empty())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::{DateTime, TimeDelta, Utc};
+    use iot_runbook::catalog;
+
+    use super::*;
+    use crate::operation::{VOCABULARY, Word, owners};
+
+    fn word(owner: Owner, part: &str, verb: &str) -> &'static Word {
+        let found = VOCABULARY.iter().find(|word| (word.owner, word.part, word.verb) == (owner, part, verb));
+        found.unwrap()
+    }
+
+    fn operation(owner: &str, word: &'static Word) -> Operation {
+        let by = word.takes_amount().then(|| TimeDelta::days(-400));
+        Operation { at: Duration::ZERO, owner: owner.to_owned(), word, by }
+    }
+
+    /// What is accepted for this device, of the first owner of the kind that is on its way.
+    fn accepts(word: &'static Word, device: &str) -> &'static [&'static str] {
+        let location = Location::of(device).unwrap();
+        let owners = owners(word.owner).into_iter();
+        let mut on_the_way = owners.filter(|owner| location.depends_on(device, owner));
+        concludes(&operation(on_the_way.next().unwrap(), word), device)
+    }
+
+    #[test]
+    fn every_conclusion_is_one_of_the_runbook() {
+        let runbook = catalog::device_offline().unwrap().validate().unwrap();
+        let known = runbook.conclusions().map(|(conclusion, _)| conclusion).collect::<Vec<_>>();
+        for word in VOCABULARY {
+            for device in ["press-1", "oven-1"] {
+                assert!(
+                    accepts(word, device).iter().all(|one| known.contains(one)),
+                    "{} {}",
+                    word.verb,
+                    word.part
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_breaks_a_part_has_a_truth_and_what_mends_it_has_none() {
+        for word in VOCABULARY {
+            let silences = ["press-1", "oven-1"].iter().any(|device| !accepts(word, device).is_empty());
+            // The UPS carries the site.
+            let breaks = word.undone_by.is_some() && word.verb != "use-ups";
+            assert_eq!(silences, breaks, "{} {}", word.verb, word.part);
+        }
+    }
+
+    #[test]
+    fn parts_elsewhere_explain_nothing() {
+        for word in VOCABULARY {
+            for owner in owners(word.owner).into_iter().filter(|owner| *owner != "platform") {
+                let elsewhere = !["press-1", "gw-north-1", "north"].contains(&owner);
+                let accepts = concludes(&operation(owner, word), "press-1");
+                assert!(!elsewhere || accepts.is_empty(), "{} {owner}.{}", word.verb, word.part);
+            }
+        }
+        assert!(concludes(&operation("press-1", word(Owner::Device, "port", "cut")), "nobody").is_empty());
+    }
+
+    #[test]
+    fn whose_session_it_is_decides() {
+        let expired = word(Owner::Gateway, "certificate", "expire");
+        assert_eq!(accepts(expired, "press-1"), [""; 0]);
+        assert_eq!(accepts(expired, "oven-1"), ["certificate-expired", "certificate-renewed"]);
+        let hung = word(Owner::Device, "application", "hang");
+        assert_eq!(accepts(hung, "press-1"), ["device-client-fault"]);
+        assert_eq!(accepts(hung, "oven-1"), ["field-protocol-fault"]);
+        let stalled = word(Owner::Gateway, "client", "stall");
+        assert_eq!(accepts(stalled, "press-1"), [""; 0]);
+    }
+
+    #[test]
+    fn a_clock_matters_once_certificates_look_out_of_time() {
+        let clock = word(Owner::Device, "clock", "set");
+        for (days, matters) in [(0, false), (-30, false), (330, false), (-31, true), (331, true)] {
+            let by = Some(TimeDelta::days(days));
+            let set = Operation { by, ..operation("press-1", clock) };
+            assert_eq!(!concludes(&set, "press-1").is_empty(), matters, "{days}");
+        }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    fn done(owner: &str, part: &str, verb: &str, from: i64, failed: bool) -> Done {
+        Done {
+            operation: operation(owner, word(Owner::Device, part, verb)),
+            from: at(from),
+            through: Some(at(from + 1)),
+            failed: failed.then(|| "refused".to_owned()),
+        }
+    }
+
+    #[test]
+    fn what_was_broken_lasts_until_it_is_undone() {
+        let all = [
+            done("press-1", "breaker", "close", 0, false),
+            done("press-1", "port", "cut", 2, false),
+            done("press-1", "breaker", "trip", 3, false),
+            done("mill-1", "breaker", "close", 4, false),
+            done("press-1", "application", "crash", 5, true),
+            done("press-1", "port", "mend", 6, false),
+            done("press-1", "breaker", "close", 8, true),
+        ];
+        let broken = broken_by(&all, "press-1");
+        let lasted = broken.iter().map(|one| (one.conclusions[0], one.from, one.until)).collect::<Vec<_>>();
+        assert_eq!(lasted, [("ot-network-fault", at(2), Some(at(7))), ("power-fault", at(3), None)]);
+    }
+
+    #[test]
+    fn a_scenario_accepts_what_each_of_its_operations_explains() {
+        let scenario = ScenarioFile {
+            title: None,
+            device: "press-1".to_owned(),
+            people: crate::scenario::People::Attentive,
+            operations: vec![
+                operation("press-1", word(Owner::Device, "breaker", "trip")),
+                operation("mill-1", word(Owner::Device, "port", "cut")),
+            ],
+            expected: crate::scenario_file::Expectation::default(),
+        };
+        assert_eq!(accepted(&scenario), ["connectivity-flap", "power-fault", "recovered-meanwhile"]);
+    }
+}
