@@ -6,6 +6,7 @@ mod adapters;
 mod broker;
 mod factory;
 mod faults;
+mod operations;
 mod pipeline;
 mod processes;
 mod program;
