@@ -8,7 +8,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use rumqttc::{AsyncClient, EventLoop, PublishOptions};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -72,6 +72,8 @@ pub struct Condition {
     pub module_works: bool,
     /// Whether its provisioning client works, which asks for a new certificate once its own has expired.
     pub provisions: bool,
+    /// How far its own clock is ahead of the true time; below zero where it is behind.
+    pub clock_ahead: TimeDelta,
 }
 
 impl Condition {
@@ -161,6 +163,7 @@ impl Device {
                 dials_regardless: false,
                 module_works: true,
                 provisions: true,
+                clock_ahead: TimeDelta::zero(),
             }),
             plug,
             roots,
@@ -277,7 +280,7 @@ impl Shared {
             "ping" => Some(format!("pong {}", self.spec.id)),
             "identity" if condition.identity.is_some() => Some("present".to_owned()),
             "identity" => Some("none".to_owned()),
-            "read" => (condition.application == Application::Running).then(sample),
+            "read" => (condition.application == Application::Running).then(|| sample(condition.clock_ahead)),
             _ => Some("what?".to_owned()),
         }
     }
@@ -350,7 +353,8 @@ impl Shared {
             let Some((identity, password)) = ready.credentials() else {
                 continue;
             };
-            let client = mqtt::client(identity, password, self.roots.clone(), gateway);
+            let roots = self.roots.clone();
+            let client = mqtt::client_by_clock(identity, password, roots, gateway, ready.clock_ahead);
             if let Ok((client, events)) = client {
                 let dialled = ready.dials_as();
                 let mut watched = condition.clone();
@@ -376,9 +380,13 @@ impl Shared {
             let mut tick = interval(PUBLISH_EVERY);
             loop {
                 tick.tick().await;
-                if condition.borrow().application == Application::Running {
+                let (application, ahead) = {
+                    let condition = condition.borrow();
+                    (condition.application, condition.clock_ahead)
+                };
+                if application == Application::Running {
                     // A full queue means that the session is not up yet; the next sample says more.
-                    client.try_publish(topic.clone(), sample(), PublishOptions::at_most_once()).ok();
+                    client.try_publish(topic.clone(), sample(ahead), PublishOptions::at_most_once()).ok();
                 }
             }
         };
@@ -410,9 +418,10 @@ async fn present(stream: TcpStream, identity: Option<Identity>) -> Result<()> {
     Ok(())
 }
 
-fn sample() -> String {
+fn sample(clock_ahead: TimeDelta) -> String {
     let now = Utc::now();
+    let shown = now.checked_add_signed(clock_ahead).unwrap_or(now);
     let phase = f64::from(now.timestamp_subsec_millis()) / 1000.0;
     let value = 20.0 + (phase * std::f64::consts::TAU).sin();
-    format!(r#"{{"at":"{}","value":{value:.3}}}"#, now.to_rfc3339())
+    format!(r#"{{"at":"{}","value":{value:.3}}}"#, shown.to_rfc3339())
 }

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,7 +19,8 @@ use time::OffsetDateTime;
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime},
+    time_provider::TimeProvider,
 };
 use x509_parser::{
     certification_request::X509CertificationRequest, parse_x509_certificate, prelude::FromDer, time::ASN1Time,
@@ -113,7 +115,15 @@ impl Identity {
     /// # Errors
     /// When the key does not fit the certificate.
     pub fn client_config(&self, roots: RootCertStore) -> Result<ClientConfig> {
-        Ok(ClientConfig::builder_with_provider(provider())
+        self.client_config_by(roots, TimeDelta::zero())
+    }
+
+    /// The same for a client whose own clock is ahead of the true time by `ahead`.
+    ///
+    /// # Errors
+    /// When the key does not fit the certificate.
+    pub fn client_config_by(&self, roots: RootCertStore, ahead: TimeDelta) -> Result<ClientConfig> {
+        Ok(ClientConfig::builder_with_details(provider(), Arc::new(OwnClock { ahead }))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_client_auth_cert(vec![self.certificate.clone()], self.private_key())?)
@@ -132,6 +142,20 @@ impl Identity {
 
     pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.clone()).into()
+    }
+}
+
+/// The clock of a TLS client.
+#[derive(Debug)]
+struct OwnClock {
+    ahead: TimeDelta,
+}
+
+impl TimeProvider for OwnClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now = Utc::now().checked_add_signed(self.ahead)?;
+        let since = u64::try_from(now.timestamp()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(since)))
     }
 }
 

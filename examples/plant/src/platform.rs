@@ -10,6 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, QoS};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
 use tokio::time::sleep;
 
 use crate::{
@@ -37,22 +38,32 @@ struct Seen {
     stopped: bool,
 }
 
+/// What the platform reads of a sample.
+#[derive(Deserialize)]
+struct Sample {
+    at: DateTime<Utc>,
+}
+
 /// When messages of one device were received.
 #[derive(Clone, Debug, Default)]
 pub struct Receipts {
     /// Each receipt that is kept, oldest first.
     pub at: VecDeque<DateTime<Utc>>,
+    /// For each of them when the device made it, by its own clock, where the message says so.
+    pub made: VecDeque<Option<DateTime<Utc>>>,
     /// From when on they are complete; none while all that ever came are kept.
     pub complete_from: Option<DateTime<Utc>>,
 }
 
 impl Receipts {
-    fn enter(&mut self, at: DateTime<Utc>) {
+    fn enter(&mut self, at: DateTime<Utc>, made: Option<DateTime<Utc>>) {
         if self.at.len() == RECEIPTS_KEPT {
             self.at.pop_front();
+            self.made.pop_front();
             self.complete_from = self.at.front().copied();
         }
         self.at.push_back(at);
+        self.made.push_back(made);
     }
 }
 
@@ -118,7 +129,8 @@ fn note(seen: &mut Seen, topic: &str, payload: &[u8]) {
     let mut levels = topic.split('/').skip(2);
     match (levels.next(), levels.next()) {
         (Some(device), Some("telemetry")) => {
-            seen.devices.entry(device.to_owned()).or_default().enter(now);
+            let made = serde_json::from_slice::<Sample>(payload).ok().map(|sample| sample.at);
+            seen.devices.entry(device.to_owned()).or_default().enter(now, made);
         }
         (Some(gateway), Some("status")) => {
             if let Ok(health) = serde_json::from_slice(payload) {

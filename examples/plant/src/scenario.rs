@@ -175,6 +175,19 @@ impl fmt::Display for Expected {
 }
 
 impl People {
+    /// How they can be, with the names that scenario files use.
+    pub const ALL: [(Self, &str); 4] = [
+        (Self::Attentive, "attentive"),
+        (Self::Declining, "declining"),
+        (Self::HandsOn, "hands-on"),
+        (Self::Absent, "absent"),
+    ];
+
+    /// The name that scenario files use.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(people, _)| *people == self).map_or("", |(_, name)| name)
+    }
+
     const fn story(self) -> Option<&'static str> {
         match self {
             Self::Attentive => None,

@@ -5,8 +5,9 @@ use chrono::Utc;
 use iot_runbook::{
     fact::Source,
     probe::{
-        DeviceProbe, LastSeenAnswer, LastSeenRequest, ProbeError, Receipts, ReceiptsRequest, ServiceChange,
-        ServiceHistory, ServiceHistoryRequest, ServiceState, ServiceStateAnswer, ServiceStateRequest,
+        DeviceProbe, LastSeenAnswer, LastSeenRequest, MessageKind, ProbeError, Receipt, Receipts,
+        ReceiptsRequest, ServiceChange, ServiceHistory, ServiceHistoryRequest, ServiceState,
+        ServiceStateAnswer, ServiceStateRequest,
     },
 };
 
@@ -96,7 +97,15 @@ impl DeviceProbe for Devices {
         let now = Utc::now();
         let receipts = self.factory.platform().receipts(request.device.as_str());
         let covers = covered(request.period, receipts.complete_from, now);
-        let within = receipts.at.iter().copied().filter(|at| covers.contains(*at));
-        Ok(within.fold(Receipts::new(now, covers), Receipts::with_live))
+        // What a gateway kept in its outbox looks like any other message, but for the time in it.
+        let received = receipts.at.iter().zip(&receipts.made).filter(|(at, _)| covers.contains(**at));
+        let messages = received.map(|(at, made)| {
+            let message = Receipt::new(*at, MessageKind::Live);
+            match made {
+                Some(made) => message.with_made_at(*made),
+                None => message,
+            }
+        });
+        Ok(Receipts::new(now, covers).with_messages(messages.collect()))
     }
 }

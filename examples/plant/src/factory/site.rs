@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A gateway may use this much memory.
-const MEMORY_BUDGET: u64 = 256 << 20;
+const MEMORY_BUDGET: u64 = 96 << 20;
 /// How often the platform's monitoring asks a gateway's health endpoint.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -438,7 +438,8 @@ async fn follow(supervisor: Arc<Supervisor>, health: Lead, relays: Vec<Lead>) {
     }
 }
 
-/// Without power a gateway's process is gone; with power again it starts, its network module fresh.
+/// Without power a gateway's process is gone and its host answers nothing; with power again it starts, its network
+/// module fresh.
 async fn obey_power(supervisor: Arc<Supervisor>, plug: Plug, module: Switch) {
     let mut powered = plug.powered();
     while powered.changed().await.is_ok() {
@@ -448,6 +449,7 @@ async fn obey_power(supervisor: Arc<Supervisor>, plug: Plug, module: Switch) {
             module.mend();
             supervisor.restart().await.ok();
         } else {
+            module.cut();
             supervisor.kill().await.ok();
         }
     }

@@ -1,6 +1,6 @@
 //! Breaking the parts that a fault is about, and mending them.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ use crate::{
     },
     gateway::Order,
     network::Switch,
+    operation::{break_outbox, give_certificate, mend_outbox},
     pki::{Authority, Validity},
     platform::{Registered, ServiceState},
     power::Feed,
@@ -161,7 +162,7 @@ impl<'a> Scene<'a> {
                 self.gateway_dies().await?;
             }
             Damage::WedgedModule => self.gateway.module().cut(),
-            Damage::BrokenOutbox => self.break_outbox().await?,
+            Damage::BrokenOutbox => break_outbox(self.gateway).await?,
             Damage::MemoryLimit => {
                 let supervisor = self.gateway.supervisor();
                 supervisor.set_memory_budget(STARVING);
@@ -239,13 +240,7 @@ impl<'a> Scene<'a> {
     /// Gives the gateway a certificate of that validity, which it presents from its next start on.
     async fn gateway_certificate(&self, validity: Validity) -> Result<()> {
         let identity = self.factory.authority().issue(self.gateway.id(), validity)?;
-        let config = self.gateway.supervisor().config();
-        for (file, bytes) in
-            [(&config.certificate, &identity.certificate()[..]), (&config.key, identity.key_der())]
-        {
-            fs::write(file, bytes).map_err(Error::io("writing a gateway's files"))?;
-        }
-        self.gateway.supervisor().restart().await
+        give_certificate(self.gateway, &identity).await
     }
 
     /// Somebody on the site loads a valid certificate, where that is part of the fault. Gives whether it was done.
@@ -261,38 +256,6 @@ impl<'a> Scene<'a> {
     async fn gateway_dies(&self) -> Result<()> {
         wait::until("the end of a gateway", || async { !self.gateway.supervisor().status().is_running() })
             .await
-    }
-
-    async fn break_outbox(&self) -> Result<()> {
-        self.gateway.supervisor().kill().await?;
-        for (file, aside) in self.outbox_files() {
-            if file.exists() {
-                fs::rename(file, aside).map_err(Error::io("putting an outbox aside"))?;
-            }
-        }
-        fs::write(&self.gateway.supervisor().config().outbox, [0x5a; 8192])
-            .map_err(Error::io("breaking an outbox"))
-    }
-
-    fn mend_outbox(&self) -> Result<()> {
-        for (file, aside) in self.outbox_files() {
-            if aside.exists() {
-                fs::rename(aside, file).map_err(Error::io("putting an outbox back"))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The outbox's files, and where each is put aside.
-    fn outbox_files(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-        let outbox = self.gateway.supervisor().config().outbox.clone();
-        ["", "-wal", "-shm"].into_iter().map(move |suffix| {
-            let mut file = outbox.clone().into_os_string();
-            file.push(suffix);
-            let mut aside = file.clone();
-            aside.push(".aside");
-            (file.into(), aside.into())
-        })
     }
 
     pub(super) fn mend_site(&self) -> Result<()> {
@@ -315,7 +278,7 @@ impl<'a> Scene<'a> {
         self.gateway.cable().mend();
         self.gateway.module().mend();
         supervisor.set_memory_budget(supervisor.config().memory_budget);
-        self.mend_outbox()?;
+        mend_outbox(self.gateway)?;
         supervisor.thaw().await?;
         if self.damage == Damage::GatewayCertificate {
             self.gateway_certificate(Validity::current()).await?;

@@ -5,7 +5,8 @@ use chrono::Utc;
 use iot_runbook::{
     fact::Source,
     probe::{
-        Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, Offsets, OffsetsRequest, PartitionLag, ProbeError,
+        Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, Offsets, OffsetsRequest, PartitionLag,
+        ProbeError,
     },
 };
 
