@@ -1,7 +1,8 @@
 //! The built-in runbooks, as documents: [`device_offline`], [`data_gap`] and [`certificate_expiry`].
 //!
 //! They are the graphs in data that anyone could write, read by the loader that reads yours: take one,
-//! override its thresholds and approvals, and validate it. `device-offline` hands over to
+//! override its thresholds and approvals, and validate it. Each function's page lists the thresholds, actions and
+//! conclusions, and ends with the chart in Mermaid. `device-offline` hands over to
 //! `certificate-expiry`, so a set of runbooks that has the one needs the other.
 //!
 //! ```
@@ -36,6 +37,8 @@ pub const fn names() -> &'static [&'static str] {
 ///
 /// # Errors
 /// None that a user could cause: the text is part of the library.
+///
+#[doc = include_str!("catalog/device-offline.md")]
 pub fn device_offline() -> Result<Document, LoadError> {
     Document::from_toml(include_str!("catalog/device-offline.toml"))
 }
@@ -44,6 +47,8 @@ pub fn device_offline() -> Result<Document, LoadError> {
 ///
 /// # Errors
 /// None that a user could cause: the text is part of the library.
+///
+#[doc = include_str!("catalog/data-gap.md")]
 pub fn data_gap() -> Result<Document, LoadError> {
     Document::from_toml(include_str!("catalog/data-gap.toml"))
 }
@@ -52,6 +57,8 @@ pub fn data_gap() -> Result<Document, LoadError> {
 ///
 /// # Errors
 /// None that a user could cause: the text is part of the library.
+///
+#[doc = include_str!("catalog/certificate-expiry.md")]
 pub fn certificate_expiry() -> Result<Document, LoadError> {
     Document::from_toml(include_str!("catalog/certificate-expiry.toml"))
 }

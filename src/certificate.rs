@@ -1,6 +1,6 @@
 //! Certificates: reading them, the stages of their lives, the daily sweep over a fleet, the schedule of its renewals, and the
-//! lifecycle of each device's certificate. Bytes, facts and the time go in, and values come out; only [`service`] and
-//! [`adapter`] do I/O, through traits that you implement.
+//! lifecycle of each device's certificate. Bytes, facts and the time go in, and values come out; only [`service`] does I/O,
+//! through traits that you implement.
 //!
 //! # What holds
 //! - A stage depends on the dates, the policy and the time alone. Bounds are exact to the nanosecond and strict;
@@ -22,7 +22,7 @@
 //! | find what is due in a fleet today, with one page a day | [`sweep::Sweep`] over an [`ExpiryIndex`](sweep::ExpiryIndex), each [`Entry`](sweep::Entry) from a certificate or a lifecycle |
 //! | spread renewals at the CA's rate; forecast a backlog or a mass revocation | [`schedule::Scheduler`] |
 //! | renew, confirm, retire and recover one device | [`lifecycle::Lifecycle`], driven by [`service::Worker`] |
-//! | let the runbooks ask about these lifecycles, without an adapter of your own | [`adapter::LifecycleProbe`] |
+//! | let the runbooks ask about these lifecycles, without an adapter of your own | [`adapter::LifecycleProbe`](crate::adapter::LifecycleProbe) |
 //! | talk to devices over MQTT | [`message`] |
 //! | check what prevents emergencies | [`checklist`] |
 //!
@@ -44,7 +44,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod adapter;
 pub mod checklist;
 pub mod lifecycle;
 pub mod message;

@@ -42,6 +42,7 @@ mod suggest;
 
 // The built-in checks by room, and what some of them share.
 mod broker;
+#[cfg(feature = "certificate")]
 mod credential;
 mod device;
 mod gateway;
@@ -61,17 +62,15 @@ use async_trait::async_trait;
 
 pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
 pub use param::{ParamKind, ParamSpec};
-pub use pipeline::consumer_lag::partition_lag;
-pub use pipeline::deadband::deadband_facts;
-pub use pipeline::dedup_drops::dedup_dropped;
-pub use pipeline::gap::{gap_part_subjects, gap_rows, gap_subject, gap_trigger};
 pub use request::CheckRequest;
 
+#[cfg(feature = "certificate")]
 use crate::certificate::{Policy, PolicyError};
 use crate::fact::{Domain, Observation};
 use crate::probe::ProbeError;
 use crate::runbook::step::About;
 use crate::subject::Scope;
+#[cfg(feature = "certificate")]
 use crate::time::TimeMark;
 
 /// A check of a user's own.
@@ -94,8 +93,10 @@ const _: Option<&dyn CustomCheck> = None;
 pub struct Checks {
     by_id: BTreeMap<Box<str>, Entry>,
     /// By which certificates are judged; `None`: the default.
+    #[cfg(feature = "certificate")]
     policy: Option<Policy>,
     /// The latest time that the service knows.
+    #[cfg(feature = "certificate")]
     mark: Option<TimeMark>,
 }
 
@@ -143,16 +144,24 @@ impl Checks {
     /// No check at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { by_id: BTreeMap::new(), policy: None, mark: None }
+        Self {
+            by_id: BTreeMap::new(),
+            #[cfg(feature = "certificate")]
+            policy: None,
+            #[cfg(feature = "certificate")]
+            mark: None,
+        }
     }
 
-    /// Every check of the built-in runbooks.
+    /// Every check of the built-in runbooks, without those whose engine is not built in: binding a runbook that asks one
+    /// of them names it as unknown.
     #[must_use]
     pub fn builtin() -> Self {
-        let by_id = builtin::all()
+        let mut checks = Self::none();
+        checks.by_id = builtin::all()
             .map(|(spec, binder)| (spec.id.clone(), Entry { spec, how: How::Builtin(binder) }))
             .collect();
-        Self { by_id, policy: None, mark: None }
+        checks
     }
 
     /// With certificates judged by that policy, in place of the [default](Policy::default): give it what your sweep and
@@ -172,6 +181,7 @@ impl Checks {
     ///
     /// # Errors
     /// [`PolicyError`] where the policy does not hold.
+    #[cfg(feature = "certificate")]
     pub fn with_policy(mut self, policy: Policy) -> Result<Self, PolicyError> {
         policy.validate()?;
         self.policy = Some(policy);
@@ -181,6 +191,7 @@ impl Checks {
     /// With the latest time that the service knows, kept over restarts: where the clock is set back, certificates are
     /// judged by it, so that one that has expired is not called valid. The mark of a certificate service's answer counts
     /// beside it.
+    #[cfg(feature = "certificate")]
     #[must_use]
     pub fn with_time_mark(mut self, mark: TimeMark) -> Self {
         self.mark = Some(mark);

@@ -66,7 +66,7 @@
 //! # One engine, or many
 //! [`Deduplicator`] has one owner. [`SharedDeduplicator`] is for many threads. Machines that share a window keep it
 //! in a [`store`] of yours. [`ulid_health`] judges whether the ids can be trusted. The check
-//! `dedup-collisions` of the data-gap runbook is answered by [`Deduplicator::dropped`].
+//! `dedup-drops` of the data-gap runbook is answered by [`DedupLog`](crate::adapter::DedupLog).
 
 pub mod audit;
 mod clock;

@@ -5,8 +5,8 @@
 //!
 //! 1. Call [`Diagnosis::poll`] until it returns [`Output::Pending`] or [`Output::Concluded`]. Each request comes once.
 //! 2. Do what was asked, in any order and as concurrently as you like, and pass each result back:
-//!    [`Diagnosis::answer`] for a probe, [`Diagnosis::approve`] for an action, [`Diagnosis::acted`] after it,
-//!    [`Diagnosis::reply`] for a question, [`Diagnosis::told`] when an alert is delivered.
+//!    [`Diagnosis::answer`] for a probe, [`Diagnosis::approve`] for an action, [`Diagnosis::report_act`] after it,
+//!    [`Diagnosis::reply`] for a question, [`Diagnosis::alert_delivered`] for an alert.
 //! 3. After every answer, and at the latest at `Pending`'s instant, poll again.
 //!
 //! The world may speak first: [`Diagnosis::inform`] pushes a fact in, [`Diagnosis::withdraw`] ends a diagnosis that
@@ -35,6 +35,7 @@ mod bundle;
 mod error;
 mod explore;
 mod finding;
+mod highlight;
 mod hypothesis;
 mod log;
 mod machine;
@@ -56,7 +57,7 @@ use explore::Exploration;
 use hypothesis::Explored;
 use log::{Log, Place};
 use machine::Retry;
-use open::{Asking, Open, OpenRequests, Wants};
+use open::{Asking, ExpectedReply, Open, OpenRequests};
 use output::Context;
 
 pub use anomaly::Anomaly;
@@ -118,7 +119,7 @@ pub struct Diagnosis {
     looks_again: bool,
     /// The results of explorations, in order.
     explored: Vec<(Place, Explored)>,
-    /// The numbers of alerts that were told before an earlier one.
+    /// The numbers of alerts that were delivered before an earlier one.
     told_ahead: Vec<u32>,
     /// What the clock said last.
     now: DateTime<Utc>,
@@ -141,7 +142,7 @@ pub struct Diagnosis {
     /// How many entries were looked through for alerts to hand out, and how many alerts stood there.
     alerts_seen: usize,
     alerts_handed_out: u32,
-    /// How many of the first alerts were told.
+    /// How many of the first alerts were delivered.
     alerts_told: u32,
 }
 
@@ -226,7 +227,7 @@ impl Diagnosis {
         self.context.set.runbook(self.context.entry).map_or("", |runbook| runbook.name())
     }
 
-    /// The id of the step at which it stands.
+    /// The id of the current step.
     #[must_use]
     pub fn step(&self) -> &str {
         self.context.step_id(self.place)
@@ -368,15 +369,15 @@ impl Diagnosis {
     }
 
     /// Every request without an answer will be handed out again, under the same number, and every alert that was
-    /// not [told](Self::told): for a driver that was dropped on the way.
+    /// not [delivered](Self::alert_delivered): for a driver that was dropped on the way.
     pub fn hand_out_again(&mut self) {
         self.open.hand_out_again();
         self.rewind_alerts();
     }
 
-    /// Says that the alert of that number has been told. Until then it is handed out again after a resume, so
+    /// Records that the alert of that number was delivered. Until then it is handed out again after a resume, so
     /// that a crash on the way loses none; nothing else waits for it.
-    pub fn told(&mut self, alert: u32) {
+    pub fn alert_delivered(&mut self, alert: u32) {
         if alert < self.alerts_told || alert >= self.alerts_handed_out {
             return;
         }
@@ -393,7 +394,7 @@ impl Diagnosis {
     /// Answers a probe. A value that is not of the check's domain, older than the check allows, or dated in the future
     /// counts as unknown. One that is unknown for a reason that may pass (a timeout) is asked again under a new number,
     /// with growing pauses, until 30 s have passed since it was first asked (or the check's `stale_after`, where that is
-    /// shorter); only then it is unknown.
+    /// shorter); only then it is unknown. The question that could still call off a conclusion is asked again for 5 s.
     ///
     /// # Errors
     /// [`AnswerError::NotOpen`], [`AnswerError::WrongKind`]; the answer has changed nothing then.
@@ -404,7 +405,7 @@ impl Diagnosis {
         now: DateTime<Utc>,
     ) -> Result<(), AnswerError> {
         let wants = self.opened(request)?;
-        let Wants::Answer { query } = wants else {
+        let ExpectedReply::Answer { query } = wants else {
             return Err(wants.refuse(request, "the answer to a probe"));
         };
         self.advance(now);
@@ -430,7 +431,7 @@ impl Diagnosis {
         if approval.binding.diagnosis != self.context.id {
             return Err(AnswerError::OtherState { differs: "diagnosis" });
         }
-        self.expect(request, Wants::Approval)?;
+        self.expect(request, ExpectedReply::Approval)?;
         self.check_binding(&approval.binding)?;
         self.advance(now);
         self.opened(request)?;
@@ -442,13 +443,13 @@ impl Diagnosis {
     ///
     /// # Errors
     /// [`AnswerError::NotOpen`], [`AnswerError::WrongKind`]; nothing has changed then.
-    pub fn acted(
+    pub fn report_act(
         &mut self,
         request: RequestId,
         report: ActReport,
         now: DateTime<Utc>,
     ) -> Result<(), AnswerError> {
-        self.expect(request, Wants::Report)?;
+        self.expect(request, ExpectedReply::Report)?;
         self.advance(now);
         self.opened(request)?;
         self.apply_report(request, report);
@@ -461,7 +462,7 @@ impl Diagnosis {
     /// [`AnswerError::NotInDomain`] for a value that is no answer to it, [`AnswerError::NotOpen`],
     /// [`AnswerError::WrongKind`]; nothing has changed then, and the question stays open.
     pub fn reply(&mut self, request: RequestId, reply: Reply, now: DateTime<Utc>) -> Result<(), AnswerError> {
-        self.expect(request, Wants::Reply)?;
+        self.expect(request, ExpectedReply::Reply)?;
         if let (Some(value), Some(domain)) = (reply.value, self.asked_domain())
             && !value.is_of(domain)
         {
@@ -478,12 +479,12 @@ impl Diagnosis {
 
 impl Diagnosis {
     /// What the request is answered with, if it is still open.
-    fn opened(&self, request: RequestId) -> Result<Wants, AnswerError> {
+    fn opened(&self, request: RequestId) -> Result<ExpectedReply, AnswerError> {
         self.open.find(request).map(|open| open.wants).ok_or(AnswerError::NotOpen(request))
     }
 
     /// Refuses an answer of the wrong kind, before time moves.
-    fn expect(&self, request: RequestId, given: Wants) -> Result<(), AnswerError> {
+    fn expect(&self, request: RequestId, given: ExpectedReply) -> Result<(), AnswerError> {
         let wants = self.opened(request)?;
         if wants == given { Ok(()) } else { Err(wants.refuse(request, given.text())) }
     }

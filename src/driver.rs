@@ -15,9 +15,9 @@
 //!   answered: the diagnosis goes on. (A program that is built to abort on panics does that.)
 //! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
 
-mod caught;
 mod handle;
 mod journal;
+mod panic;
 mod people;
 mod registry;
 mod run;
@@ -120,7 +120,7 @@ impl Driver {
         self
     }
 
-    /// The clock to tell the diagnosis.
+    /// The clock whose time the diagnosis receives.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

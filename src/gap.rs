@@ -106,6 +106,7 @@
 mod cadence;
 mod coverage;
 mod detector;
+mod diagnosed;
 mod estimate;
 mod ledger;
 mod recent;

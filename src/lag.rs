@@ -105,6 +105,12 @@
 //! A head that falls is another log: the topic was made anew, or cut. What is older does not count, but for the pace of the
 //! group. If the new log grows past the old head between two looks, the samples cannot show it.
 //!
+//! # Where a group is
+//! [`Window::position`] says where a group is and what holds it there: messages that wait under one offset, or a last stable
+//! offset that does not move. [`Window::resets`] finds where a group lost its offset and began at the head again. A forward
+//! move between two looks is otherwise no proof of anything: fast reading and skipping look the same. The check
+//! `consumer-offset` of the data-gap runbook asks for both through [`LagMonitor`](crate::adapter::LagMonitor).
+//!
 //! # Burrow
 //! The rules of [Burrow](https://github.com/linkedin/Burrow) alone, unchanged, are in [`burrow`] and
 //! [`Judge::burrow`]. They need to see each commit. Polled offsets make them call a slow committer stalled, and forget a
@@ -113,6 +119,16 @@
 //! # Time and bounds
 //! Time is an argument, and may step: see [`Window`]. To judge a partition takes time in proportion to its samples and
 //! allocates nothing.
+//!
+//! # Overview
+//! | type | what it is |
+//! |---|---|
+//! | [`Sample`], [`Window`] | what a look shows of a partition; the last looks, and what older ones have shown |
+//! | [`Judge`], [`Settings`] | judges a partition or a group; what is healthy |
+//! | [`Report`], [`GroupReport`], [`Verdict`], [`Rule`] | what was found, and by which rule |
+//! | [`Age`], [`Trend`], [`Course`] | how far behind in time, and where the lag goes |
+//! | [`GroupState`], [`Position`], [`Reset`] | what the coordinator says of the group; where it is, and where it lost its offset |
+//! | [`burrow`] | Burrow's rules alone |
 
 mod age;
 mod backlog;
@@ -121,6 +137,7 @@ mod group;
 mod history;
 mod judge;
 mod pace;
+mod position;
 mod ring;
 mod rule;
 mod sample;
@@ -134,6 +151,7 @@ mod window;
 pub use age::{Age, Basis};
 pub use group::GroupReport;
 pub use judge::{Judge, Report};
+pub use position::{Position, Reset};
 pub use rule::{Rule, Verdict};
 pub use sample::Sample;
 pub use settings::{Settings, SettingsError};

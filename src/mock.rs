@@ -25,18 +25,30 @@
 
 #![allow(missing_docs, reason = "mockall writes the expectations of each method without docs")]
 
+#[cfg(feature = "dedup")]
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::certificate::adapter::{LifecycleStore, RevocationList};
+#[cfg(feature = "lag")]
+use crate::adapter::{Failures, MessagesAt, SetPositions, TopicReader};
+#[cfg(feature = "certificate")]
+use crate::adapter::{LifecycleStore, RevocationList};
+#[cfg(feature = "gap")]
+use crate::adapter::{SeriesReader, StoredRows};
+#[cfg(feature = "certificate")]
 use crate::certificate::lifecycle::{Issued, Lifecycle};
+#[cfg(feature = "certificate")]
 use crate::certificate::message::Reported;
+#[cfg(feature = "certificate")]
 use crate::certificate::service::*;
+#[cfg(feature = "certificate")]
 use crate::certificate::validity::Fingerprint;
 use crate::check::{CheckRequest, CustomCheck};
+#[cfg(feature = "dedup")]
 use crate::dedup::MessageId;
+#[cfg(feature = "dedup")]
 use crate::dedup::store::{DedupStore, StoreError};
 use crate::diagnosis::{
     ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Reply,
@@ -46,6 +58,8 @@ use crate::fact::{Observation, Source};
 use crate::probe::*;
 use crate::runbook::step::Params;
 use crate::subject::Subject;
+#[cfg(feature = "lag")]
+use crate::subject::{DeviceId, PipelineId};
 
 macro_rules! mocks {
     ($($(#[$doc:meta])* $mock:ident: $probe:ident { $($method:ident($request:ident) -> [$($answer:tt)+],)* })*) => {$(
@@ -69,6 +83,7 @@ mocks! {
         last_seen(LastSeenRequest) -> [LastSeenAnswer],
         receipts(ReceiptsRequest) -> [Receipts],
         service_history(ServiceHistoryRequest) -> [ServiceHistory],
+        sightings(SightingsRequest) -> [Sightings],
     }
     /// A mock of [`BrokerProbe`].
     BrokerProbe: BrokerProbe {
@@ -176,6 +191,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "dedup")]
 mockall::mock! {
     /// A mock of [`DedupStore`].
     pub DedupStore {}
@@ -199,6 +215,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`LifecycleStore`].
     pub LifecycleStore {}
@@ -209,6 +226,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`RevocationList`].
     pub RevocationList {}
@@ -219,6 +237,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`ProvisioningService`].
     pub ProvisioningService {}
@@ -232,6 +251,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`ConfigChannel`].
     pub ConfigChannel {}
@@ -243,6 +263,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`TestEndpoint`].
     pub TestEndpoint {}
@@ -253,6 +274,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`OpsNotifier`].
     pub OpsNotifier {}
@@ -264,6 +286,7 @@ mockall::mock! {
     }
 }
 
+#[cfg(feature = "certificate")]
 mockall::mock! {
     /// A mock of [`Scheduler`].
     pub Scheduler {}
@@ -272,5 +295,37 @@ mockall::mock! {
     impl Scheduler for Scheduler {
         async fn schedule(&self, request: &VisitRequest) -> Result<(), ServiceError>;
         async fn stand_down(&self, request: &StandDownRequest) -> Result<(), ServiceError>;
+    }
+}
+
+#[cfg(feature = "lag")]
+mockall::mock! {
+    /// A mock of [`TopicReader`].
+    pub TopicReader {}
+
+    #[async_trait]
+    impl TopicReader for TopicReader {
+        async fn partition(&self, pipeline: &PipelineId, device: &DeviceId) -> Result<Option<i32>, ProbeError>;
+        async fn count(&self, messages: &MessagesAt) -> Result<u64, ProbeError>;
+        async fn set_positions(&self, messages: &MessagesAt) -> Result<Option<Vec<SetPositions>>, ProbeError>;
+        async fn failures(
+            &self,
+            pipeline: &PipelineId,
+            partition: i32,
+            offset: u64,
+        ) -> Result<Option<Failures>, ProbeError>;
+    }
+}
+
+#[cfg(feature = "gap")]
+mockall::mock! {
+    /// A mock of [`SeriesReader`].
+    pub SeriesReader {}
+
+    #[async_trait]
+    impl SeriesReader for SeriesReader {
+        async fn rows(&self, request: &RowsRequest) -> Result<StoredRows, ProbeError>;
+        async fn storage_refusals(&self, request: &StorageRefusalsRequest) -> Result<StorageRefusals, ProbeError>;
+        async fn elsewhere(&self, request: &ElsewhereRequest) -> Result<Elsewhere, ProbeError>;
     }
 }

@@ -16,7 +16,7 @@
 //! }
 //!
 //! impl PowerUnit {
-//!     // Stands for a call to the unit: when it was measured, and whether the feed is live.
+//!     // In place of a call to the unit: when it was measured, and whether the feed is live.
 //!     async fn read(&self, device: &str) -> Result<Option<(DateTime<Utc>, bool)>, std::io::Error> {
 //!         let _ = device;
 //!         Ok(Some((DateTime::UNIX_EPOCH, true)))
@@ -43,18 +43,18 @@
 //! ```
 //!
 //! # What holds for every adapter
-//! - It reports **facts, never verdicts**: no threshold stands in an adapter. The checks judge.
+//! - It reports **facts, never verdicts**: an adapter has no threshold. The checks judge.
 //! - `observed_at` is when the facts held, by the platform's clock: of a cached answer it is when the cache was
 //!   filled, of a measurement when it was taken. It is never in the future.
 //! - A log says in `covers` for which period it is complete: the period asked for where all of it is kept, less
 //!   where it is not. Outside of it nothing is taken for absent.
 //! - Periods are half-open: the start belongs to them, the end does not.
 //! - "Looked, and there is none" is an answer (`None`, an empty list, zero). Not knowing is an `Err`, whose kind
-//!   tells the driver what to do: [`ProbeErrorKind`]. In an answer of many facts, one that is documented as "not
-//!   told" may be `None` as well; it is never taken for good.
+//!   decides what the driver does: [`ProbeErrorKind`]. In an answer of many facts, one that is documented as "not
+//!   known" may be `None` as well; it is never taken for good.
 //! - Times are in UTC, shares run from 0 to 1, lengths of time are [`chrono::TimeDelta`].
 //! - Retries are the driver's: an adapter asks once. A future of it may be dropped at any await.
-//! - It may be asked by many diagnoses at a time. For how long an answer may be shared among them stands at each
+//! - It may be asked by many diagnoses at a time. For how long an answer may be shared among them is documented at each
 //!   method; one that is shared keeps its `observed_at`.
 //!
 //! An adapter that does not answer one of its trait's questions returns [`ProbeError::unsupported`].
@@ -94,7 +94,7 @@ pub use dedup_log::{DedupLogProbe, Dropped, DroppedRequest};
 pub use device::{
     DeviceProbe, LastSeenAnswer, LastSeenRequest, MessageKind, Receipt, Receipts, ReceiptsRequest,
     ServiceChange, ServiceHistory, ServiceHistoryRequest, ServiceState, ServiceStateAnswer,
-    ServiceStateRequest,
+    ServiceStateRequest, Sighting, Sightings, SightingsRequest,
 };
 pub use edge_buffer::{EdgeBufferProbe, Outbox, OutboxRequest};
 pub use error::{ProbeError, ProbeErrorKind};
@@ -107,8 +107,8 @@ pub use kafka::{
     OffsetsRequest, OpenTransaction, PartitionLag, ResetCause, StuckRecord, StuckState, TransactionState,
 };
 pub use network::{
-    BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, NetworkProbe, PathTried, PathsTried,
-    PortReply, Replier, SitePathsRequest, TlsOutcome, Vantage,
+    BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, Identity, NetworkProbe, PathTried,
+    PathsTried, PortReply, Replier, SitePathsRequest, TlsOutcome, Vantage,
 };
 pub use platform::{BrokerHealth, IngestionHealth, PlatformProbe, PlatformRequest, SilentPeers, SilentShare};
 pub use power::{FeedReading, PowerFacts, PowerProbe, PowerRequest, SitePower, SitePowerRequest};

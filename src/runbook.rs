@@ -4,12 +4,19 @@
 //! it and makes a [`Runbook`], or lists every fault with its line. So a `Runbook` is always valid: the guards of each step
 //! are disjoint and cover its domain, every target exists, every step is reachable and reaches a conclusion, and every
 //! cycle contains a wait. A [`RunbookSet`] links runbooks that hand over to each other; a diagnosis walks in a set.
+//!
+//! [`Runbook::graph`] gives the steps and transitions to petgraph; [`Runbook::to_mermaid`] and [`Runbook::to_dot`] draw
+//! them, with the path of a diagnosis as a [`Highlight`].
 
+mod chart;
 mod describe;
 pub mod document;
+mod dot;
 pub mod fault;
 mod fingerprint;
+mod graph;
 pub mod guard;
+mod mermaid;
 mod set;
 pub mod step;
 mod validate;
@@ -21,6 +28,7 @@ use chrono::TimeDelta;
 use step::{Query, Recheck, Step, StepIndex, StepKind};
 
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use graph::{Highlight, Transition};
 pub use set::{RunbookSet, SetError, SetErrors};
 
 /// A validated, immutable runbook. Cheap to clone.

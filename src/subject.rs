@@ -1,6 +1,7 @@
 //! Whom a diagnosis is about: the [`Subject`], the [`Scope`] that a check asks of it, and the [`Trigger`]
 //! that began it.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +31,31 @@ macro_rules! names {
             }
         }
 
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        // Sound: equality, order and hash are those of the text.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                *self.0 == *other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                *self.0 == **other
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -45,7 +71,16 @@ macro_rules! names {
 }
 
 names! {
-    /// The platform's name of a device. Cheap to clone.
+    /// The platform's name of a device. Cheap to clone; a map with it as key is searched by `&str`.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use iot_runbook::subject::DeviceId;
+    ///
+    /// let rooms = HashMap::from([(DeviceId::from("press-07"), "hall 2")]);
+    /// assert_eq!(rooms.get("press-07"), Some(&"hall 2"));
+    /// assert!(DeviceId::from("press-07") == "press-07");
+    /// ```
     DeviceId
     /// The platform's name of a gateway. Cheap to clone.
     GatewayId
@@ -66,9 +101,9 @@ pub enum Scope {
     Device,
     /// One tag of the device; the device as a whole where the subject names no tag.
     Tag,
-    /// The gateway that the device stands behind.
+    /// The gateway of the device.
     Gateway,
-    /// The site that the device stands in.
+    /// The site of the device.
     Site,
     /// The ingestion pipeline that its messages pass.
     Pipeline,
@@ -139,7 +174,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The device that a diagnosis is about, and what is known of where it stands.
+/// The device that a diagnosis is about, and what is known of its place: tag, gateway, site, pipeline.
 ///
 /// A check whose scope the subject does not name (a gateway check of a device without a gateway) is unknown,
 /// never healthy.
@@ -165,7 +200,7 @@ pub struct Subject {
     /// The gateway in front of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewayId>,
-    /// The site it stands in.
+    /// Its site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteId>,
     /// The pipeline that its messages pass.
@@ -227,7 +262,7 @@ impl Subject {
         self
     }
 
-    /// The site it stands in.
+    /// Its site.
     #[must_use]
     pub fn with_site(mut self, site: impl Into<SiteId>) -> Self {
         self.site = Some(site.into());

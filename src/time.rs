@@ -1,7 +1,7 @@
 //! Time at the edge: a [`Clock`] for those who must read one, and the plain types that carry time inwards.
 //!
-//! Nothing that decides reads a clock: it is told the time as an argument. Only the driver and what stands
-//! above it hold a [`Clock`].
+//! Nothing that decides reads a clock: the time is an argument. Only the driver, and the modules above it, hold a
+//! [`Clock`].
 
 mod duration;
 mod high_water;
@@ -16,10 +16,9 @@ pub use period::{Period, PeriodError};
 
 pub(crate) use high_water::HighWater;
 
-/// Tells the time of the platform, in UTC.
+/// The clock of the platform, in UTC.
 ///
-/// It may step back or jump, as a real clock does; whoever is told the time copes with that. It must never
-/// block.
+/// It may step back or jump, as a real clock does; all that receive the time cope with that. It must never block.
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> DateTime<Utc>;
@@ -71,7 +70,7 @@ impl TimeMark {
     }
 }
 
-/// A clock that stands still until a test moves it.
+/// A clock that moves only when a test moves it.
 ///
 /// ```
 /// use chrono::{TimeDelta, TimeZone, Utc};

@@ -51,7 +51,7 @@ fn misbehave(choices: &mut Choices<'_>) {
             }
             232..=243 => diagnosis = walk::saved_and_resumed(&diagnosis, &set),
             244..=249 => diagnosis.hand_out_again(),
-            _ => diagnosis.told(choices.byte().into()),
+            _ => diagnosis.alert_delivered(choices.byte().into()),
         }
     }
     walk::saved_and_resumed(&diagnosis, &set);
@@ -96,7 +96,7 @@ fn give(
     for kind in 0..4 {
         given = match (first + kind) % 4 {
             0 => diagnosis.answer(id, walk::observation(choices, &domain, now), now),
-            1 => diagnosis.acted(id, report(choices), now),
+            1 => diagnosis.report_act(id, report(choices), now),
             2 => {
                 let reply = match choices.one_in(8) {
                     true => Reply::does_not_know("fuzz"),

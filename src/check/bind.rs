@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::builtin::Bound;
+use super::builtin::{Bound, missing_feature};
 use super::param::{Given, ParamKind, ParamSpec};
 use super::suggest::nearest;
 use super::{CheckRequest, CheckSpec, Checks, CustomCheck, How};
@@ -34,8 +34,10 @@ impl Checks {
             let mut faults = Vec::new();
             by_query.extend(self.bind_one(query, &mut faults));
             for error in faults {
-                let asking = runbooks.asking(position);
-                let asked_by = asking.map(|(runbook, step)| AskedBy::new(runbook.name(), &step.id)).collect();
+                let steps = runbooks.asking(position);
+                let steps = steps.map(|(runbook, step)| AskedBy::new(runbook.name(), Some(&step.id)));
+                let ends = runbooks.asking_before_the_end(position);
+                let asked_by = steps.chain(ends.map(|runbook| AskedBy::new(runbook.name(), None))).collect();
                 found.push(BindFault { asked_by, error });
             }
         }
@@ -44,9 +46,13 @@ impl Checks {
 
     fn bind_one(&self, query: &Query, faults: &mut Vec<BindError>) -> Option<Ask> {
         let Some(entry) = self.by_id.get(&query.check) else {
-            faults.push(BindError::UnknownCheck {
-                check: query.check.clone(),
-                nearest: nearest(&query.check, self.by_id.keys().map(AsRef::as_ref)).map(Into::into),
+            let check = query.check.clone();
+            faults.push(match missing_feature(&check) {
+                Some(feature) => BindError::NoEngine { check, feature },
+                None => {
+                    let nearest = nearest(&check, self.by_id.keys().map(AsRef::as_ref)).map(Into::into);
+                    BindError::UnknownCheck { check, nearest }
+                }
             });
             return None;
         };
@@ -60,7 +66,9 @@ impl Checks {
             How::Builtin(bind) => {
                 let given = Given {
                     params: &query.params,
+                    #[cfg(feature = "certificate")]
                     policy: self.policy.unwrap_or_default(),
+                    #[cfg(feature = "certificate")]
                     mark: self.mark.clone(),
                 };
                 let bound = bind(&given);
@@ -167,32 +175,35 @@ pub struct BindErrors(Vec<BindFault>);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BindFault {
-    /// The steps that ask it; at least one.
+    /// Who asks it: steps, then runbooks by their own `unless`; at least one.
     pub asked_by: Vec<AskedBy>,
     /// The fault.
     pub error: BindError,
 }
 
-/// A step that asks a query.
+/// Who asks a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AskedBy {
-    /// The name of its runbook.
+    /// The name of the runbook.
     pub runbook: Box<str>,
-    /// Its id there.
-    pub step: Box<str>,
+    /// The id of the step there; `None`: the `unless` at the top of the runbook asks it.
+    pub step: Option<Box<str>>,
 }
 
 impl AskedBy {
-    fn new(runbook: &str, step: &str) -> Self {
-        Self { runbook: runbook.into(), step: step.into() }
+    fn new(runbook: &str, step: Option<&str>) -> Self {
+        Self { runbook: runbook.into(), step: step.map(Into::into) }
     }
 }
 
 impl fmt::Display for BindFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((AskedBy { runbook, step }, others)) = self.asked_by.split_first() {
-            write!(f, "runbook \"{runbook}\", step \"{step}\"")?;
+            match step {
+                Some(step) => write!(f, "runbook \"{runbook}\", step \"{step}\"")?,
+                None => write!(f, "runbook \"{runbook}\", `unless`")?,
+            }
             match others.len() {
                 0 => f.write_str(": ")?,
                 1 => f.write_str(" and one more: ")?,
@@ -236,6 +247,16 @@ pub enum BindError {
         check: Box<str>,
         /// A registered id that may be meant.
         nearest: Option<Box<str>>,
+    },
+    /// The check needs an engine that is not built in.
+    #[error(
+        "check `{check}` needs the cargo feature `{feature}`: turn it on, or register a check of that id"
+    )]
+    NoEngine {
+        /// The id.
+        check: Box<str>,
+        /// The feature.
+        feature: &'static str,
     },
     /// The runbook branches on other values than the check comes to.
     #[error(
@@ -355,6 +376,16 @@ mod tests {
         faults
     }
 
+    #[cfg(not(feature = "certificate"))]
+    #[test]
+    fn missing_engine_is_named_by_its_feature() {
+        let mut asked = query("power");
+        asked.check = "certificate-stage".into();
+        let found = faults(&[asked]);
+        assert!(found[0].to_string().contains("needs the cargo feature `certificate`"), "{found:?}");
+    }
+
+    #[cfg(feature = "certificate")]
     #[test]
     fn every_fault_of_every_query_is_found_at_once() {
         let mut unknown = query("power");

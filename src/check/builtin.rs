@@ -4,12 +4,19 @@ use super::broker::holder::SessionHolder;
 use super::broker::holder_clock::HolderClock;
 use super::broker::publishing::Publishing;
 use super::broker::refusal::Refusal;
+#[cfg(feature = "certificate")]
 use super::credential::certificate::Certificate;
+#[cfg(feature = "certificate")]
 use super::credential::certificate_replaced::CertificateReplaced;
+#[cfg(feature = "certificate")]
 use super::credential::certificate_stage::CertificateStage;
+#[cfg(feature = "certificate")]
 use super::credential::provisioning_contact::ProvisioningContact;
+#[cfg(feature = "certificate")]
 use super::credential::reconnected_with::ReconnectedWith;
+#[cfg(feature = "certificate")]
 use super::credential::renewal_state::RenewalState;
+#[cfg(feature = "certificate")]
 use super::credential::revocation_known::RevocationKnown;
 use super::device::device_back::DeviceBack;
 use super::device::device_reconnected::DeviceReconnected;
@@ -24,6 +31,7 @@ use super::gateway::field_polls::FieldPolls;
 use super::gateway::gateway_health::GatewayHealth;
 use super::gateway::gateway_went_first::GatewayWentFirst;
 use super::gateway::restart_needed::RestartNeeded;
+use super::gateway::seen_elsewhere::SeenElsewhere;
 use super::gateway::site_power::SitePower;
 use super::gateway::site_uplink::SiteUplink;
 use super::param::{Given, ParamSpec};
@@ -31,8 +39,10 @@ use super::pipeline::acquisition::Acquisition;
 use super::pipeline::bridge_lost::BridgeLost;
 use super::pipeline::broker_messages::BrokerMessages;
 use super::pipeline::catch_up::CatchUp;
+#[cfg(feature = "lag")]
 use super::pipeline::consumer_lag::ConsumerLag;
 use super::pipeline::consumer_offset::ConsumerOffset;
+#[cfg(feature = "deadband")]
 use super::pipeline::deadband::Deadband;
 use super::pipeline::dedup_drops::DedupDrops;
 use super::pipeline::edge_buffer::EdgeBuffer;
@@ -68,10 +78,10 @@ pub(super) trait Builtin: Sized {
 pub(super) type Binder = fn(&Given<'_>) -> Option<Bound>;
 
 macro_rules! builtins {
-    ($($check:ident,)*) => {
+    ($($(#[$when:meta])* $check:ident,)*) => {
         /// Any built-in check, bound.
         pub(super) enum Bound {
-            $($check($check),)*
+            $($(#[$when])* $check($check),)*
         }
 
         impl Bound {
@@ -81,7 +91,7 @@ macro_rules! builtins {
                 probes: &Probes,
             ) -> Result<Observation, ProbeError> {
                 let observed = match self {
-                    $(Self::$check(check) => check.observe(request, probes).await,)*
+                    $($(#[$when])* Self::$check(check) => check.observe(request, probes).await,)*
                 };
                 // Nobody answers this question: that is an unknown value, and no failure.
                 observed.or_else(|error| match error.kind() {
@@ -94,7 +104,7 @@ macro_rules! builtins {
         /// Each built-in check. A domain that could not be made would leave its check out; a test proves that none is.
         pub(super) fn all() -> impl Iterator<Item = (CheckSpec, Binder)> {
             let all: [(Option<CheckSpec>, Binder); _] = [$(
-                (spec::<$check>(), |given| $check::bind(given).map(Bound::$check)),
+                $(#[$when])* (spec::<$check>(), |given| $check::bind(given).map(Bound::$check)),
             )*];
             all.into_iter().filter_map(|(spec, binder)| spec.map(|spec| (spec, binder)))
         }
@@ -114,10 +124,12 @@ builtins! {
     FieldPolls,
     Refusal,
     HolderClock,
+    #[cfg(feature = "certificate")]
     Certificate,
     GatewayHealth,
     GatewayWentFirst,
     BrokerPath,
+    SeenElsewhere,
     SiteUplink,
     SitePower,
     OtNetwork,
@@ -133,19 +145,52 @@ builtins! {
     Acquisition,
     BridgeLost,
     ConsumerOffset,
+    #[cfg(feature = "lag")]
     ConsumerLag,
     SchemaRejections,
     DedupDrops,
     StorageRefusals,
     StoredElsewhere,
+    #[cfg(feature = "deadband")]
     Deadband,
     RowsThere,
+    #[cfg(feature = "certificate")]
     CertificateStage,
+    #[cfg(feature = "certificate")]
     RevocationKnown,
+    #[cfg(feature = "certificate")]
     RenewalState,
+    #[cfg(feature = "certificate")]
     ProvisioningContact,
+    #[cfg(feature = "certificate")]
     ReconnectedWith,
+    #[cfg(feature = "certificate")]
     CertificateReplaced,
+}
+
+/// The checks that need an engine: the feature, their ids, and whether it is built in.
+const NEED_AN_ENGINE: [(&str, &[&str], bool); 3] = [
+    (
+        "certificate",
+        &[
+            "certificate",
+            "certificate-replaced",
+            "certificate-stage",
+            "provisioning-contact",
+            "reconnected-with",
+            "renewal-state",
+            "revocation-known",
+        ],
+        cfg!(feature = "certificate"),
+    ),
+    ("deadband", &["deadband"], cfg!(feature = "deadband")),
+    ("lag", &["consumer-lag"], cfg!(feature = "lag")),
+];
+
+/// The feature that a built-in check needs and that is off.
+pub(super) fn missing_feature(check: &str) -> Option<&'static str> {
+    let missing = NEED_AN_ENGINE.iter().find(|(_, checks, on)| !on && checks.contains(&check));
+    missing.map(|(feature, ..)| *feature)
 }
 
 fn spec<C: Builtin>() -> Option<CheckSpec> {
@@ -160,6 +205,24 @@ fn spec<C: Builtin>() -> Option<CheckSpec> {
 }
 
 #[cfg(test)]
+mod needs {
+    use super::*;
+
+    #[test]
+    fn check_is_absent_exactly_without_its_engine() {
+        let checks = crate::check::Checks::builtin();
+        for (feature, ids, on) in NEED_AN_ENGINE {
+            for id in ids {
+                assert_eq!(checks.find(id).is_some(), on, "{id}");
+                assert_eq!(missing_feature(id), (!on).then_some(feature), "{id}");
+            }
+        }
+        assert!(checks.find("service-state").is_some());
+        assert_eq!(missing_feature("service-state"), None);
+    }
+}
+
+#[cfg(all(test, feature = "certificate", feature = "deadband", feature = "lag"))]
 mod tests {
     use super::*;
 
@@ -173,7 +236,7 @@ mod tests {
             | none; recent\n\
             broker-messages device period choice of dropped | not-reached | reached; explains\n\
             broker-path session now choice of open | closed | tls-timeout | tls-alert\n\
-            catch-up device period choice of pending | arrived | lost; explains\n\
+            catch-up device period choice of pending | arrived | lost; explains replay_still\n\
             certificate session now choice of uses-none | never-connected | missing | revoked | \
             not-yet-valid | expired | valid; which\n\
             certificate-replaced session now flag\n\
@@ -187,8 +250,8 @@ mod tests {
             device-back device now choice of back | out-of-service | silent; seen_within\n\
             device-reconnected device now flag\n\
             edge-buffer gateway period choice of dropped | unsent | neither; full_at explains\n\
-            field-path gateway now choice of answers | port-refused | port-silent | segment-only | \
-            segment-unknown | nobody\n\
+            field-path gateway now choice of answers | port-refused | port-silent | other-host | link-up | link-down | \
+            segment-only | segment-unknown | nobody\n\
             field-polls gateway now choice of withheld | failing | not-made | subscription-lost | \
             not-passed-on | not-at-broker; within\n\
             flap-history session now choice of shared | rare | recurring; within recurring_at \
@@ -199,8 +262,8 @@ mod tests {
             holder-clock session now choice of right | off | time-zone; off_from\n\
             last-seen device now instant or absent\n\
             online-during-gap device period choice of offline | online | part\n\
-            ot-network device now choice of carrier-holds | answers | port-refused | port-silent | \
-            segment-only | segment-unknown | nobody\n\
+            ot-network device now choice of carrier-holds | answers | port-refused | port-silent | other-host | \
+            link-up | link-down | segment-only | segment-unknown | nobody\n\
             platform-health platform now choice of well | broker-down | ingestion-down\n\
             power device now choice of confirmed | lost | uncertain\n\
             presence device now choice of silent | steady | flapping; flap_window\n\
@@ -217,6 +280,7 @@ mod tests {
             revocation-known session now flag\n\
             rows-there device period flag\n\
             schema-rejections device period number\n\
+            seen-elsewhere gateway now flag; within\n\
             service-history device period choice of in-service | out-of-service | partly-in-service\n\
             service-state device now choice of in-service | maintenance | decommissioned | never-provisioned\n\
             session-holder session now choice of device | gateway\n\

@@ -6,5 +6,6 @@ pub(super) mod field_polls;
 pub(super) mod gateway_health;
 pub(super) mod gateway_went_first;
 pub(super) mod restart_needed;
+pub(super) mod seen_elsewhere;
 pub(super) mod site_power;
 pub(super) mod site_uplink;

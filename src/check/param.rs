@@ -2,8 +2,10 @@ use std::fmt;
 
 use chrono::TimeDelta;
 
+#[cfg(feature = "certificate")]
 use crate::certificate::Policy;
 use crate::runbook::step::{Param, Params};
+#[cfg(feature = "certificate")]
 use crate::time::TimeMark;
 
 /// A param that a check takes.
@@ -78,8 +80,10 @@ impl fmt::Display for ParamKind {
 pub(super) struct Given<'a> {
     pub(super) params: &'a Params,
     /// By which certificates are judged.
+    #[cfg(feature = "certificate")]
     pub(super) policy: Policy,
     /// The latest time that the service knows.
+    #[cfg(feature = "certificate")]
     pub(super) mark: Option<TimeMark>,
 }
 
@@ -102,6 +106,7 @@ impl Given<'_> {
         }
     }
 
+    #[cfg(feature = "certificate")]
     pub(super) fn word(&self, name: &str) -> Option<&str> {
         match self.params.get(name)? {
             Param::Text(text) => Some(text),

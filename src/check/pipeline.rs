@@ -7,12 +7,13 @@ pub(super) mod acquisition;
 pub(super) mod bridge_lost;
 pub(super) mod broker_messages;
 pub(super) mod catch_up;
+#[cfg(feature = "lag")]
 pub(super) mod consumer_lag;
 pub(super) mod consumer_offset;
+#[cfg(feature = "deadband")]
 pub(super) mod deadband;
 pub(super) mod dedup_drops;
 pub(super) mod edge_buffer;
-pub(super) mod gap;
 pub(super) mod online_during_gap;
 pub(super) mod rows_there;
 pub(super) mod schema_rejections;

@@ -56,7 +56,7 @@ pub use settings::{Order, Settings, SettingsError};
 pub use state::State;
 
 use super::sample::{Number, Quality, Sample};
-use fast_path::FastPath;
+pub(super) use fast_path::FastPath;
 
 /// The filter of one tag: its rule, its state, and its counts.
 ///

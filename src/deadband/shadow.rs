@@ -29,9 +29,12 @@
 //! - Its error is that of each finite sample that is not reported as it comes, beside the last report. A sample that a
 //!   shortest interval holds counts too: until it leaves, an older value is shown.
 //! - Its memory does not grow, and no sample allocates.
+//! - Saved and restored after any sample, it continues exactly where it was: [`Candidate::save`], [`Shadow::save`].
 //!
 //! # What it cannot know
 //! Whether an error matters. And the past: it knows the samples since it began.
+
+mod saved;
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,9 +42,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::filter::{
-    Extent, Filter, Hold, OrderError, Report, Rule, Settings, SettingsError, State, Verdict,
+    Extent, FastPath, Filter, Hold, OrderError, Report, Rule, Settings, SettingsError, State, Verdict,
 };
-use super::sample::{Number, Sample};
+use super::sample::{Number, Quality, Sample};
+
+pub use saved::{SavedCandidate, SavedShadow};
 
 /// A deadband that is tried out: it counts its reports, and measures its error.
 #[derive(Clone, Debug)]
@@ -95,9 +100,26 @@ impl<V: Number> Candidate<V> {
     }
 
     /// Observes a raw sample, as the live filter does. One that is out of time order counts as the rule says.
-    // It runs beside each sample of a live filter, so it keeps to what a sample must change.
+    // It runs beside each sample of a live filter. So the common case is inlined as in `Filter`, and what changes there
+    // is kept to a minimum: with the general path inlined too, both together took 2.2 times as long as the filter alone.
     #[inline]
     pub fn observe(&mut self, sample: Sample<V>) {
+        match self.rule.fast_path(&self.state, &sample, None) {
+            FastPath::Within => {
+                self.rule.suppress(&mut self.state, &mut self.hold, sample);
+                self.add_error(sample.value.to_f64());
+            }
+            FastPath::Outside => {
+                let previous = self.rule.report(&mut self.state, &mut self.hold, sample);
+                self.reports = self.reports.saturating_add(1 + u64::from(previous.is_some()));
+                self.shown = sample.value.to_f64();
+            }
+            FastPath::Undecided => self.observe_fully(sample.at, sample.value, sample.quality),
+        }
+    }
+
+    #[inline(never)]
+    fn observe_fully(&mut self, at: i64, value: V, quality: Quality) {
         let (shown, reports, first) = (&mut self.shown, &mut self.reports, &mut self.first);
         let mut count = |report: Report<V>| {
             if *reports == 0 {
@@ -106,16 +128,25 @@ impl<V: Number> Candidate<V> {
             *shown = report.sample.value.to_f64();
             *reports = reports.saturating_add(1);
         };
+        let sample = Sample { at, value, quality };
         let verdict = self.rule.observe(&mut self.state, &mut self.hold, sample, None, &mut count);
-        if let Ok(Verdict::Reported(_)) | Err(_) = verdict {
-            return;
+        if !matches!(verdict, Ok(Verdict::Reported(_)) | Err(_)) {
+            self.add_error(value.to_f64());
         }
-        let error = (sample.value.to_f64() - self.shown).abs();
+    }
+
+    /// Adds the error of a sample that is not reported as it comes.
+    #[inline(always)]
+    fn add_error(&mut self, raw: f64) {
+        let error = (raw - self.shown).abs();
         // False for NaN too: where a value is not finite, there is no error to measure.
         if error < f64::INFINITY {
             self.errors += 1;
             self.squares += error * error;
-            self.worst = self.worst.max(error);
+            // `f64::max` would look for NaN again, and wait for the last sample's.
+            if error > self.worst {
+                self.worst = error;
+            }
         }
     }
 

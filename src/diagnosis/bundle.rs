@@ -50,11 +50,11 @@ pub struct Bundle {
     pub started_at: DateTime<Utc>,
     /// What the clock said last.
     pub as_of: DateTime<Utc>,
-    /// How many alerts were told, from the first on.
+    /// How many alerts were delivered, from the first on.
     pub alerts_told: u32,
     /// Everything that happened, in order.
     pub records: Vec<Record>,
-    /// SHA-256 over all the above, as hexadecimal text: it tells damage from change.
+    /// SHA-256 over all the above, as hexadecimal text: it shows damage.
     pub digest: String,
 }
 
@@ -131,7 +131,7 @@ pub enum Recorded {
     Declined { request: Option<RequestId>, by: Source, reason: Box<str>, took: Option<Took> },
     /// What was asked again before an act or an end was answered; without `took` the walk went on as it was.
     Rechecked { request: RequestId, check: Box<str>, observation: RecordedObservation, took: Option<Took> },
-    /// The actuator was told to act, on that visit of the step, for so long at the most.
+    /// The actuator was asked to act, on that visit of the step, for so long at the most.
     ActBegan { request: RequestId, action: Box<str>, visit: u32, within: String },
     /// It reported.
     Acted { request: RequestId, outcome: ActOutcome, by: Source, details: Details, took: Option<Took> },
@@ -165,7 +165,7 @@ pub enum Recorded {
 #[expect(missing_docs, reason = "the fields are those of `Evidence` and `Unknown`")]
 #[non_exhaustive]
 pub enum RecordedObservation {
-    /// Somebody could tell.
+    /// The value is known.
     Known {
         value: RecordedValue,
         observed_at: DateTime<Utc>,
@@ -174,7 +174,7 @@ pub enum RecordedObservation {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         accounts_for: Option<f64>,
     },
-    /// Nobody could tell.
+    /// The value is unknown.
     Unknown {
         reason: UnknownReason,
         source: Source,
@@ -273,8 +273,8 @@ impl Diagnosis {
     }
 
     /// Walks a bundle again, entry by entry, and goes on where it stopped. What was asked and not answered is
-    /// handed out again, under the same numbers, and so are alerts of which nobody has said that they were
-    /// [told](Diagnosis::told).
+    /// handed out again, under the same numbers, and so are alerts that were not
+    /// [delivered](Diagnosis::alert_delivered).
     ///
     /// It is also how a bundle is replayed: a bundle that ended resumes as a diagnosis that has ended, with the
     /// same finding, or is refused.
@@ -313,7 +313,7 @@ impl Diagnosis {
             return Err(ResumeError::Diverged { record: bundle.records.len(), why });
         }
         if diagnosis.alerts_due < bundle.alerts_told {
-            let why = format!("it says that {} alerts were told, and there were fewer", bundle.alerts_told);
+            let why = format!("`alerts_told` is {}, and fewer alerts came due", bundle.alerts_told);
             return Err(ResumeError::Diverged { record: bundle.records.len(), why });
         }
         diagnosis.alerts_told = bundle.alerts_told;
@@ -342,7 +342,7 @@ impl Diagnosis {
             | Recorded::Explored { request, observation, .. }
             | Recorded::Blipped { request, observation, .. }
             | Recorded::Rechecked { request, observation, .. } => {
-                let super::Wants::Answer { query } = self.opened(*request).map_err(refused)? else {
+                let super::ExpectedReply::Answer { query } = self.opened(*request).map_err(refused)? else {
                     return Err(format!("request {request} is not open for an answer"));
                 };
                 let domain = self.context.set.queries().get(query as usize).map(|query| query.domain.clone());
@@ -362,7 +362,7 @@ impl Diagnosis {
             }
             Recorded::Acted { request, outcome, by, details, .. } => {
                 let report = ActReport { outcome: *outcome, by: by.clone(), details: details.clone() };
-                self.acted(*request, report, at).map_err(refused)
+                self.report_act(*request, report, at).map_err(refused)
             }
             Recorded::News { check, observation } => {
                 let query =

@@ -1,9 +1,9 @@
-//! Exploring: when nobody can tell one value, every step that is still possible is walked as a set.
+//! Exploring: when a value is unknown, every step that is still possible is walked as a set.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::Diagnosis;
-use super::hypothesis::{Explored, Map, Standing, Unanswerable};
+use super::hypothesis::{Explored, Map, StepState, Unanswerable};
 use super::log::{Event, ExitIndex, Place};
 use super::machine::exit_of;
 use crate::fact::{Observation, UnknownReason, Value};
@@ -15,8 +15,8 @@ use crate::subject::Scope;
 #[derive(Clone, Debug)]
 pub(super) struct Exploration {
     origin: Place,
-    /// Where each step stands that was reached.
-    standings: HashMap<StepIndex, Standing>,
+    /// The state of each step that was reached.
+    states: HashMap<StepIndex, StepState>,
     /// The steps in the order in which they were reached.
     reached: Vec<StepIndex>,
     /// Steps that wait for the answer to a query.
@@ -28,7 +28,7 @@ impl Exploration {
     pub(super) fn new(origin: Place) -> Self {
         Self {
             origin,
-            standings: HashMap::new(),
+            states: HashMap::new(),
             reached: Vec::new(),
             waiting: HashMap::new(),
             next: vec![origin.step],
@@ -40,13 +40,13 @@ impl Exploration {
     pub(super) fn walk(&mut self, diagnosis: &Diagnosis) -> Vec<(u32, StepIndex)> {
         let mut ask = Vec::new();
         while let Some(at) = self.next.pop() {
-            if self.standings.contains_key(&at) {
+            if self.states.contains_key(&at) {
                 continue;
             }
             let Some(step) = diagnosis.context.step(self.place(at)) else { continue };
-            let standing = match &step.kind {
+            let state = match &step.kind {
                 StepKind::Check(check) => match self.look(at, check, diagnosis) {
-                    Look::Stands(standing) => standing,
+                    Look::Stands(state) => state,
                     Look::Ask(query) => {
                         let steps = self.waiting.entry(query).or_insert_with(|| {
                             ask.push((query, at));
@@ -56,15 +56,15 @@ impl Exploration {
                         continue;
                     }
                 },
-                StepKind::Conclude(_) => Standing::Conclusion,
+                StepKind::Conclude(_) => StepState::Conclusion,
                 StepKind::Wait(_) | StepKind::Act(_) | StepKind::Ask(_) | StepKind::Handover(_) => {
-                    Standing::Blocked
+                    StepState::Blocked
                 }
             };
-            self.standings.insert(at, standing);
+            self.states.insert(at, state);
             self.reached.push(at);
-            // Reversed, so that what stands first is walked first.
-            let targets: Vec<StepIndex> = standing.targets(&step.kind).collect();
+            // Reversed, so that the first exit is walked first.
+            let targets: Vec<StepIndex> = state.targets(&step.kind).collect();
             self.next.extend(targets.into_iter().rev());
         }
         ask
@@ -83,7 +83,7 @@ impl Exploration {
 
     /// The steps that nobody asks because the subject does not name their part, in the order in which they were reached.
     pub(super) fn not_named(&self) -> Vec<StepIndex> {
-        let is = |at: &&StepIndex| matches!(self.standings.get(at), Some(Standing::NotNamed { .. }));
+        let is = |at: &&StepIndex| matches!(self.states.get(at), Some(StepState::NotNamed { .. }));
         self.reached.iter().filter(is).copied().collect()
     }
 
@@ -92,7 +92,7 @@ impl Exploration {
         let Some(runbook) = diagnosis.context.runbook(self.origin) else { return Explored::default() };
         let unanswerable = self.unanswerable(diagnosis);
         let path = self.path(diagnosis);
-        Map::new(runbook, self.origin.step, &self.reached, self.standings, path, unanswerable).explored()
+        Map::new(runbook, self.origin.step, &self.reached, self.states, path, unanswerable).explored()
     }
 
     /// The answers on the path to the origin: for each step the latest entry, and the exit that its value took. They
@@ -101,7 +101,7 @@ impl Exploration {
         let mut path = BTreeMap::new();
         for (at, entry) in (0_u32..).zip(diagnosis.log.entries()) {
             if entry.place.runbook == self.origin.runbook
-                && !self.standings.contains_key(&entry.place.step)
+                && !self.states.contains_key(&entry.place.step)
                 && let Event::Answered { exit: Some(ExitIndex::Step(exit)), .. } = entry.event
                 && diagnosis
                     .log
@@ -137,7 +137,7 @@ impl Exploration {
 
     /// The scope of an unknown step, and why it is unknown.
     fn unknown(&self, at: StepIndex, diagnosis: &Diagnosis) -> Option<(StepIndex, Scope, UnknownReason)> {
-        let Some(Standing::Unknown { .. }) = self.standings.get(&at) else { return None };
+        let Some(StepState::Unknown { .. }) = self.states.get(&at) else { return None };
         let query = diagnosis.context.step(self.place(at))?.kind.query()?;
         let query = diagnosis.context.set.query(self.origin.runbook, query)?;
         let (_, observation) = diagnosis.fact(query)?;
@@ -149,12 +149,12 @@ impl Exploration {
     fn look(&self, at: StepIndex, check: &CheckStep, diagnosis: &Diagnosis) -> Look {
         if at == self.origin.step {
             return Look::Stands(match diagnosis.last_event() {
-                Some(Event::NotNamed { .. }) => Standing::NotNamed { exit: None },
-                _ => Standing::Unknown { entry: diagnosis.last_entry() },
+                Some(Event::NotNamed { .. }) => StepState::NotNamed { exit: None },
+                _ => StepState::Unknown { entry: diagnosis.last_entry() },
             });
         }
         if check.after.is_some() {
-            return Look::Stands(Standing::Blocked);
+            return Look::Stands(StepState::Blocked);
         }
         let query = match check.source {
             CheckSource::Elapsed => {
@@ -164,20 +164,20 @@ impl Exploration {
             CheckSource::Query(query) => query,
         };
         let Some(query) = diagnosis.context.set.query(self.origin.runbook, query) else {
-            return Look::Stands(Standing::Unknown { entry: None });
+            return Look::Stands(StepState::Unknown { entry: None });
         };
         if let Some((entry, observation)) = diagnosis.fact(query) {
             return Look::Stands(match exit_of(check, observation, diagnosis.now) {
                 Some(ExitIndex::Step(exit)) if observation.value().is_some() => {
-                    Standing::Known { entry: Some(entry), exit }
+                    StepState::Known { entry: Some(entry), exit }
                 }
-                _ => Standing::Unknown { entry: Some(entry) },
+                _ => StepState::Unknown { entry: Some(entry) },
             });
         }
         if diagnosis.context.is_askable(query) {
             Look::Ask(query)
         } else {
-            Look::Stands(Standing::NotNamed { exit: check.not_named_position() })
+            Look::Stands(StepState::NotNamed { exit: check.not_named_position() })
         }
     }
 
@@ -189,12 +189,12 @@ impl Exploration {
 /// A value that is always known.
 fn taken(check: &CheckStep, value: Value, diagnosis: &Diagnosis) -> Look {
     Look::Stands(match check.branches.select(value, diagnosis.now) {
-        Some(exit) => Standing::Known { entry: None, exit },
-        None => Standing::Unknown { entry: None },
+        Some(exit) => StepState::Known { entry: None, exit },
+        None => StepState::Unknown { entry: None },
     })
 }
 
 enum Look {
-    Stands(Standing),
+    Stands(StepState),
     Ask(u32),
 }

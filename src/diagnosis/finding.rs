@@ -7,7 +7,7 @@ use super::Diagnosis;
 use super::anomaly::Anomaly;
 use super::bundle;
 use super::hypothesis::{Candidate, Explored, Unanswerable};
-use super::log::{Entry, Event, Place, Said, Word};
+use super::log::{Entry, Event, Place, Statement, StatementId};
 use super::output::{Context, DiagnosisId, Reply};
 use crate::fact::{Details, Observation, Source};
 use crate::runbook::step::{CheckSource, Severity, Step, StepIndex, StepKind};
@@ -145,7 +145,7 @@ pub struct Unasked {
     pub part: Box<str>,
 }
 
-/// The step whose answer would tell most.
+/// The step whose answer would lower the entropy of the hypotheses most.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NextProbe {
@@ -177,9 +177,9 @@ pub struct Contribution {
 pub struct Called {
     /// Its name.
     pub runbook: Box<str>,
-    /// The id of its conclusion; none where it could not tell.
+    /// The id of its conclusion; `None` if it ended undetermined.
     pub conclusion: Option<Box<str>>,
-    /// What it left as hypotheses, where it could not tell.
+    /// Its hypotheses, if it ended undetermined.
     pub hypotheses: Vec<Hypothesis>,
 }
 
@@ -326,7 +326,7 @@ impl Finding {
             Some(Event::Concluded) => finding.conclude(context, diagnosis.place),
             Some(Event::Aborted(anomaly)) => finding.ending = Ending::Aborted(*anomaly),
             Some(Event::Withdrawn { said, acting }) => {
-                if let Some(Word::Withdrawn { by, why }) = diagnosis.log.word(*said) {
+                if let Some(Statement::Withdrawn { by, why }) = diagnosis.log.statement(*said) {
                     let under_way = if *acting { under_way(context, diagnosis.place) } else { None };
                     finding.ending = Ending::Withdrawn { by: by.clone(), why: why.clone(), under_way };
                 }
@@ -531,12 +531,12 @@ fn fact_of(diagnosis: &Diagnosis, entry: &Entry) -> Option<Fact> {
 }
 
 /// What a person said in place of a check.
-fn person_fact(diagnosis: &Diagnosis, place: Place, said: Said) -> Option<Fact> {
+fn person_fact(diagnosis: &Diagnosis, place: Place, said: StatementId) -> Option<Fact> {
     let context = &diagnosis.context;
     let StepKind::Check(check) = &context.step(place)?.kind else { return None };
     let CheckSource::Query(query) = check.source else { return None };
     let query = context.runbook(place)?.queries().get(query.position())?;
-    let Word::Reply(Reply { value, by, details }) = diagnosis.log.word(said)? else { return None };
+    let Statement::Reply(Reply { value, by, details }) = diagnosis.log.statement(said)? else { return None };
     Some(Fact {
         check: query.check.clone(),
         scope: query.scope,

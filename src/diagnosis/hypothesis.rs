@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::runbook::Runbook;
-use crate::runbook::step::{CheckStep, Exit, StepIndex, StepKind};
+use crate::runbook::step::{CheckStep, Exit, StepIndex, StepKind, UNKNOWN_CAUSE};
 
 /// The likelihood of a measured fault beside a cause that does not explain it.
 const COINCIDENCE: f64 = 0.05;
@@ -28,7 +28,7 @@ const MOST_WALKS: usize = 64;
 
 /// The state of a step that an exploration reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum StepState {
     /// Its value is known and takes this exit; `entry` is the entry of the log that has the answer.
     Known { entry: Option<u32>, exit: u16 },
     /// Its value is unknown.
@@ -42,7 +42,7 @@ pub(super) enum Standing {
     Conclusion,
 }
 
-impl Standing {
+impl StepState {
     /// The steps that are possible after it, as far as it can be walked.
     pub(super) fn targets(self, kind: &StepKind) -> impl Iterator<Item = StepIndex> + '_ {
         self.exits(kind).map(|exit| exit.to)
@@ -135,7 +135,7 @@ pub(super) struct Map<'a> {
     runbook: &'a Runbook,
     origin: StepIndex,
     reached: &'a [StepIndex],
-    standings: HashMap<StepIndex, Standing>,
+    states: HashMap<StepIndex, StepState>,
     /// The answers on the path to the origin: the entry of each, and the exit that it took.
     path: BTreeMap<StepIndex, (u32, u16)>,
     unanswerable: Vec<(StepIndex, Unanswerable)>,
@@ -146,11 +146,11 @@ impl<'a> Map<'a> {
         runbook: &'a Runbook,
         origin: StepIndex,
         reached: &'a [StepIndex],
-        standings: HashMap<StepIndex, Standing>,
+        states: HashMap<StepIndex, StepState>,
         path: BTreeMap<StepIndex, (u32, u16)>,
         unanswerable: Vec<(StepIndex, Unanswerable)>,
     ) -> Self {
-        Self { runbook, origin, reached, standings, path, unanswerable }
+        Self { runbook, origin, reached, states, path, unanswerable }
     }
 
     pub(super) fn explored(&self) -> Explored {
@@ -216,8 +216,8 @@ impl<'a> Map<'a> {
 
     /// Every measured answer whose branch speaks for or against a cause.
     fn measured(&self) -> Vec<Measured<'a>> {
-        let known = self.reached.iter().filter_map(|at| match self.standings.get(at) {
-            Some(Standing::Known { entry: Some(entry), exit }) => Some((*at, *entry, *exit)),
+        let known = self.reached.iter().filter_map(|at| match self.states.get(at) {
+            Some(StepState::Known { entry: Some(entry), exit }) => Some((*at, *entry, *exit)),
             _ => None,
         });
         let before = self.path.iter().map(|(at, (entry, exit))| (*at, *entry, *exit));
@@ -260,15 +260,15 @@ impl<'a> Map<'a> {
         let mut found: BTreeMap<&'a str, Possible> = BTreeMap::new();
         let walked = reach([from], |at| exits(at).into_iter().map(|exit| exit.to).collect::<Vec<_>>());
         for at in self.reached.iter().copied().filter(|at| walked.contains(at)) {
-            match self.standings.get(&at) {
-                Some(Standing::Conclusion) => {
+            match self.states.get(&at) {
+                Some(StepState::Conclusion) => {
                     if let Some(cause) = self.cause(at) {
                         let possible = found.entry(cause).or_default();
                         possible.conclusions.insert(at);
                         possible.is_open = true;
                     }
                 }
-                Some(Standing::Blocked) => self.behind(at, &walked, &mut found),
+                Some(StepState::Blocked) => self.behind(at, &walked, &mut found),
                 _ => {}
             }
         }
@@ -320,20 +320,20 @@ impl<'a> Map<'a> {
     fn refuted(&self) -> Vec<(StepIndex, Vec<u32>)> {
         let left = |open: &dyn Fn(StepIndex) -> bool| {
             reach([self.origin], |at| {
-                let is_behind = matches!(self.standings.get(&at), None | Some(Standing::Blocked));
+                let is_behind = matches!(self.states.get(&at), None | Some(StepState::Blocked));
                 if is_behind || open(at) { self.all_targets(at).collect() } else { self.targets(at) }
             })
         };
         let all = reach([self.origin], |at| self.all_targets(at).collect::<Vec<_>>());
         // What only a part that is not named keeps from being possible is neither a hypothesis nor refuted.
-        let possible = left(&|at| matches!(self.standings.get(&at), Some(Standing::NotNamed { .. })));
+        let possible = left(&|at| matches!(self.states.get(&at), Some(StepState::NotNamed { .. })));
         let mut conclusions: Vec<StepIndex> =
             all.into_iter().filter(|at| self.cause(*at).is_some() && !possible.contains(at)).collect();
         conclusions.sort_unstable();
         let mut refuted: Vec<(StepIndex, Vec<u32>)> =
             conclusions.into_iter().map(|conclusion| (conclusion, Vec::new())).collect();
-        let known = self.reached.iter().filter_map(|at| match self.standings.get(at) {
-            Some(Standing::Known { entry: Some(entry), .. }) => Some((*at, *entry)),
+        let known = self.reached.iter().filter_map(|at| match self.states.get(at) {
+            Some(StepState::Known { entry: Some(entry), .. }) => Some((*at, *entry)),
             _ => None,
         });
         for (step, entry) in known.take(MOST_WALKS) {
@@ -372,7 +372,7 @@ impl<'a> Map<'a> {
     }
 
     fn is_unknown(&self, at: StepIndex) -> bool {
-        matches!(self.standings.get(&at), Some(Standing::Unknown { .. }))
+        matches!(self.states.get(&at), Some(StepState::Unknown { .. }))
     }
 
     fn kind(&self, at: StepIndex) -> Option<&'a StepKind> {
@@ -380,18 +380,18 @@ impl<'a> Map<'a> {
     }
 
     /// The cause of a conclusion: its root cause, or its own id where it names none. That the subject has recovered is no
-    /// cause.
+    /// cause, and neither is that the cause is unknown.
     fn cause(&self, at: StepIndex) -> Option<&'a str> {
         let step = self.runbook.step(at)?;
         let StepKind::Conclude(conclusion) = &step.kind else { return None };
         let own = (!conclusion.recovered).then_some(&*step.id);
-        conclusion.root_cause.as_deref().or(own)
+        conclusion.root_cause.as_deref().or(own).filter(|cause| *cause != UNKNOWN_CAUSE)
     }
 
     /// The exits that stay open of a step that was reached.
     fn exits(&self, at: StepIndex) -> Vec<&'a Exit> {
-        match (self.standings.get(&at), self.kind(at)) {
-            (Some(standing), Some(kind)) => standing.exits(kind).collect(),
+        match (self.states.get(&at), self.kind(at)) {
+            (Some(state), Some(kind)) => state.exits(kind).collect(),
             _ => Vec::new(),
         }
     }

@@ -14,13 +14,13 @@ pub(super) struct Place {
     pub(super) step: StepIndex,
 }
 
-/// The entries in the order in which they happened. Observations and people's words lie apart: an entry that is
+/// The entries in the order in which they happened. Observations and people's statements lie apart: an entry that is
 /// small and `Copy` is quick to write and needs no dropping.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
     entries: Vec<Entry>,
     observations: Vec<Observation>,
-    words: Vec<Word>,
+    statements: Vec<Statement>,
 }
 
 /// One thing that happened, where, and the time that the call which brought it was given.
@@ -37,7 +37,7 @@ pub(super) struct Observed(u32);
 
 /// What a person or an actuator said.
 #[derive(Clone, Debug)]
-pub(super) enum Word {
+pub(super) enum Statement {
     Reply(Reply),
     Approved(Source),
     Refused { by: Source, reason: Box<str> },
@@ -45,13 +45,13 @@ pub(super) enum Word {
     Report(ActReport),
 }
 
-/// The position of a word in its log.
+/// The position of a statement in its log.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Said(u32);
+pub(super) struct StatementId(u32);
 
 impl Log {
     pub(super) const fn new() -> Self {
-        Self { entries: Vec::new(), observations: Vec::new(), words: Vec::new() }
+        Self { entries: Vec::new(), observations: Vec::new(), statements: Vec::new() }
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -78,15 +78,15 @@ impl Log {
         Observed(at)
     }
 
-    /// Keeps the word of the entry that is pushed next.
-    pub(super) fn keep_word(&mut self, word: Word) -> Said {
-        let at = u32::try_from(self.words.len()).unwrap_or(u32::MAX);
-        self.words.push(word);
-        Said(at)
+    /// Keeps the statement of the entry that is pushed next.
+    pub(super) fn keep_statement(&mut self, statement: Statement) -> StatementId {
+        let at = u32::try_from(self.statements.len()).unwrap_or(u32::MAX);
+        self.statements.push(statement);
+        StatementId(at)
     }
 
-    pub(super) fn word(&self, at: Said) -> Option<&Word> {
-        self.words.get(at.0 as usize)
+    pub(super) fn statement(&self, at: StatementId) -> Option<&Statement> {
+        self.statements.get(at.0 as usize)
     }
 
     pub(super) fn observation(&self, at: Observed) -> Option<&Observation> {
@@ -108,10 +108,10 @@ pub(super) enum ExitIndex {
     Unless(u16),
 }
 
-/// What happened. What the step tells is not repeated.
+/// What happened. What the step itself says is not repeated.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
-    /// A check is asked, by the step of the entry; while exploring that is not where the diagnosis stands.
+    /// A check is asked, by the step of the entry; while exploring that is not the current step.
     Asked { request: RequestId, query: u32, exploring: bool },
     /// A check was answered; without an exit the diagnosis explores then, or asks a person.
     Answered { request: RequestId, query: u32, observed: Observed, exit: Option<ExitIndex> },
@@ -132,7 +132,7 @@ pub(super) enum Event {
     /// A person is asked.
     PersonAsked { request: RequestId },
     /// A person answered, or said that they do not know.
-    PersonAnswered { request: RequestId, said: Said, exit: Option<ExitIndex> },
+    PersonAnswered { request: RequestId, said: StatementId, exit: Option<ExitIndex> },
     /// Time is let pass; not positive where the end was over already.
     WaitBegan { length: TimeDelta },
     /// It has passed; `idle` where it was over before it began. A check that was put off is asked then, and has
@@ -141,20 +141,20 @@ pub(super) enum Event {
     /// An approval is asked for.
     ApprovalAsked { request: RequestId },
     /// It was given.
-    Approved { request: RequestId, said: Said },
+    Approved { request: RequestId, said: StatementId },
     /// It was refused, by a person or by the runbook's policy.
-    Declined { request: Option<RequestId>, said: Said, exit: ExitIndex },
+    Declined { request: Option<RequestId>, said: StatementId, exit: ExitIndex },
     /// What was asked again before an act or an end is answered; without an exit the walk goes on as it was.
     Rechecked { request: RequestId, query: u32, observed: Observed, exit: Option<ExitIndex> },
-    /// The actuator is told to act.
+    /// The actuator is asked to act.
     ActBegan { request: RequestId, visit: u32 },
     /// It reported.
-    Acted { request: RequestId, said: Said, exit: ExitIndex },
+    Acted { request: RequestId, said: StatementId, exit: ExitIndex },
     /// No answer in time; without an exit the diagnosis explores.
     Expired { request: RequestId, exit: Option<ExitIndex> },
     /// Another runbook is called.
     Called { callee: u32 },
-    /// It ended; without a conclusion it could not tell.
+    /// It ended, with a conclusion or undetermined.
     Returned { conclusion: Option<StepIndex>, exit: ExitIndex },
     /// The called runbook was left, since a pushed fact led to an end of the caller.
     Left,
@@ -164,12 +164,12 @@ pub(super) enum Event {
     Anomaly(Anomaly),
     /// A conclusion was reached.
     Concluded,
-    /// Exploring ended; the hypotheses are what can be told.
+    /// Exploring ended with hypotheses.
     Undetermined,
     /// A diagnosis that ended undetermined goes on.
     WentOn,
     /// It is no longer wanted; whether the act of the step was under way.
-    Withdrawn { said: Said, acting: bool },
+    Withdrawn { said: StatementId, acting: bool },
     /// The diagnosis can't go on.
     Aborted(Anomaly),
 }

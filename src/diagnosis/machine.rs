@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::anomaly::{Anomaly, MOST_WAITS};
 use super::explore::Exploration;
 use super::hypothesis::Explored;
-use super::log::{Entry, Event, ExitIndex, Place, Word};
-use super::open::{Open, Wants};
+use super::log::{Entry, Event, ExitIndex, Place, Statement};
+use super::open::{ExpectedReply, Open};
 use super::output::RequestId;
 use super::{Diagnosis, Phase};
 use crate::fact::{Observation, Source, Value};
@@ -300,14 +300,14 @@ impl Diagnosis {
             ApprovalPolicy::Never => {
                 let by = Source::from_static("runbook");
                 let reason = "the runbook's approval policy is `never`".into();
-                let said = self.log.keep_word(Word::Refused { by, reason });
+                let said = self.log.keep_statement(Statement::Refused { by, reason });
                 self.push(Event::Declined { request: None, said, exit: REFUSED });
                 self.begin_epoch();
                 Some(REFUSED)
             }
             ApprovalPolicy::Required => {
                 let due = self.after(within);
-                let request = self.open(Wants::Approval);
+                let request = self.open(ExpectedReply::Approval);
                 self.push(Event::ApprovalAsked { request });
                 self.phase = Phase::Approving { request, due };
                 None
@@ -351,14 +351,14 @@ impl Diagnosis {
         let began = self.log.entries().iter().filter(|entry| matches!(entry.event, Event::ActBegan { .. }));
         let earlier = began.filter(|entry| act(entry.place) == same);
         let visit = u32::try_from(earlier.count()).unwrap_or(u32::MAX);
-        let request = self.open(Wants::Report);
+        let request = self.open(ExpectedReply::Report);
         self.push(Event::ActBegan { request, visit });
         self.phase = Phase::Acting { request, due };
     }
 
     fn ask_person(&mut self, within: TimeDelta) {
         let due = self.after(within);
-        let request = self.open(Wants::Reply);
+        let request = self.open(ExpectedReply::Reply);
         self.push(Event::PersonAsked { request });
         self.phase = Phase::Person { request, due };
     }
@@ -388,7 +388,7 @@ impl Diagnosis {
         exit
     }
 
-    /// Nobody could tell: from here on every branch is kept as a hypothesis.
+    /// The value is unknown: from here on every branch is kept as a hypothesis.
     fn explore(&mut self) {
         self.phase = Phase::Exploring(Box::new(Exploration::new(self.place)));
         self.go_on_exploring();
@@ -450,17 +450,17 @@ impl Diagnosis {
 
     /// Asks a query for the step at `place`.
     fn ask(&mut self, place: Place, query: u32, exploring: bool) -> RequestId {
-        let request = self.open_at(place, Wants::Answer { query });
+        let request = self.open_at(place, ExpectedReply::Answer { query });
         self.push_at(place, Event::Asked { request, query, exploring });
         request
     }
 
     /// Opens a request of the present step; the entry that says so is the next one.
-    fn open(&mut self, wants: Wants) -> RequestId {
+    fn open(&mut self, wants: ExpectedReply) -> RequestId {
         self.open_at(self.place, wants)
     }
 
-    fn open_at(&mut self, place: Place, wants: Wants) -> RequestId {
+    fn open_at(&mut self, place: Place, wants: ExpectedReply) -> RequestId {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let entry = self.log.next();
@@ -493,7 +493,7 @@ impl Diagnosis {
         }
     }
 
-    /// Whether this alert of the present step was due before: each is told once.
+    /// True if this alert of the current step was due before: each is raised once.
     fn has_alerted(&self, exit: ExitIndex) -> bool {
         self.log.entries().iter().any(|entry| {
             entry.place == self.place && matches!(entry.event, Event::Alerted { exit: told } if told == exit)

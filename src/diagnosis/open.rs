@@ -13,7 +13,7 @@ pub(super) struct OpenRequests(Vec<Open>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
     pub(super) request: RequestId,
-    pub(super) wants: Wants,
+    pub(super) wants: ExpectedReply,
     /// The entry of the log that opened it, and its place.
     pub(super) entry: u32,
     pub(super) place: Place,
@@ -37,7 +37,7 @@ pub(super) struct Asking {
 
 /// What a request is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wants {
+pub(super) enum ExpectedReply {
     /// The observation of a query.
     Answer {
         query: u32,
@@ -88,7 +88,7 @@ impl OpenRequests {
     }
 }
 
-impl Wants {
+impl ExpectedReply {
     pub(super) fn refuse(self, request: RequestId, given: &'static str) -> AnswerError {
         AnswerError::WrongKind { request, wanted: self.text(), given }
     }

@@ -22,11 +22,12 @@ pub enum Output {
     Probe(ProbeRequest),
     /// Ask a person to approve an action, then [`Diagnosis::approve`](super::Diagnosis::approve).
     Approve(ApprovalRequest),
-    /// Do it, then [`Diagnosis::acted`](super::Diagnosis::acted).
+    /// Do it, then [`Diagnosis::report_act`](super::Diagnosis::report_act).
     Act(ActRequest),
     /// Ask a person, then [`Diagnosis::reply`](super::Diagnosis::reply).
     Ask(AskRequest),
-    /// Tell someone, then [`Diagnosis::told`](super::Diagnosis::told). Handed out once and never waited for.
+    /// Deliver it, then [`Diagnosis::alert_delivered`](super::Diagnosis::alert_delivered). Handed out once and never
+    /// waited for.
     Alert(Alert),
     /// Nothing new. Sleep until then (or until an answer comes), or save it and resume later; without an
     /// instant only an answer moves it on.

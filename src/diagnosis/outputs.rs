@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Diagnosis;
 use super::finding;
 use super::log::{Event, Place};
-use super::open::{Open, Wants};
+use super::open::{ExpectedReply, Open};
 use super::output::{ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation};
 use crate::fact::Domain;
 use crate::runbook::step::{OnUnknown, Step, StepKind};
@@ -44,7 +44,7 @@ impl Diagnosis {
     pub(super) fn hand_out(&self, open: Open) -> Option<Output> {
         let entry = self.log.get(open.entry)?;
         let (id, place) = (open.request, open.place);
-        if let Wants::Answer { query } = open.wants {
+        if let ExpectedReply::Answer { query } = open.wants {
             let (context, since, query) = (Arc::clone(&self.context), self.since, query as usize);
             return Some(Output::Probe(ProbeRequest { context, since, id, place, query }));
         }

@@ -29,7 +29,7 @@ pub use script::{Cue, Cues, TimedCue};
 /// Facts are named by the step that asks (`last-seen`), with its runbook before it where it is another than the
 /// one that began (`certificate-expiry/stage`). A list is used up in turn, its last item from then on:
 ///
-/// | step | what it may be told |
+/// | step | its answer |
 /// |---|---|
 /// | check | a choice, yes or no, a number, a count; a duration as text; an instant by its age (`35m`); `absent`; `{ unknown = "timeout" }`; any of these with the share that it accounts for, `{ value = "normal", accounts_for = 0.3 }` |
 /// | check that asks a person then | the person's answer, named `STEP.person`; without it nobody answers |
@@ -37,7 +37,7 @@ pub use script::{Cue, Cues, TimedCue};
 /// | conclusion | the answer to its `unless`, named `CONCLUSION.unless`; that of the runbook is named `unless` |
 /// | ask | an answer, or nothing |
 ///
-/// What is not told is unknown (`no-adapter`), and nobody answers. A list of tables `{ from, value }` changes with time:
+/// A step without an answer is unknown (`no-adapter`), and nobody answers. A list of tables `{ from, value }` changes with time:
 /// `power = [{ from = "0s", value = "lost" }, { from = "10m", value = "confirmed" }]`.
 ///
 /// The subject names every part unless `names` says otherwise. `news` are facts that are pushed in while it runs, and a
@@ -68,7 +68,7 @@ pub struct Rehearsal {
     pub name: String,
     /// The name of the runbook.
     pub runbook: String,
-    /// What each step is told.
+    /// The answers of each step.
     #[serde(default)]
     pub facts: BTreeMap<String, Cues>,
     /// The parts that the subject names beside the device: `tag`, `gateway`, `site`, `pipeline`, `period`. Left out: all.
@@ -201,15 +201,15 @@ pub enum RehearsalError {
     /// There is no such runbook.
     #[error(transparent)]
     NoSuchRunbook(#[from] NoSuchRunbook),
-    /// It tells a step that there is not.
-    #[error("rehearsal \"{rehearsal}\": it tells \"{step}\", which is no step of its runbooks")]
+    /// It has an answer for a step that does not exist.
+    #[error("rehearsal \"{rehearsal}\": its runbooks have no step \"{step}\"; name one that they have")]
     NoSuchStep {
         /// The rehearsal.
         rehearsal: String,
         /// What it names.
         step: String,
     },
-    /// It tells a step something that the step can't be told.
+    /// It has an answer that does not fit its step.
     #[error("rehearsal \"{rehearsal}\", step \"{step}\": {why}")]
     WrongCue {
         /// The rehearsal.
@@ -234,7 +234,7 @@ pub enum RehearsalError {
 }
 
 impl Rehearsal {
-    /// A rehearsal that tells nothing and expects nothing yet.
+    /// A rehearsal without answers and expectations yet.
     #[must_use]
     pub fn new(name: impl Into<String>, runbook: impl Into<String>) -> Self {
         Self {
@@ -249,7 +249,7 @@ impl Rehearsal {
         }
     }
 
-    /// The same, with this told to a step.
+    /// The same, with these answers of a step.
     #[must_use]
     pub fn tell(mut self, step: impl Into<String>, cues: impl Into<Cues>) -> Self {
         self.facts.insert(step.into(), cues.into());
@@ -324,7 +324,7 @@ impl Rehearsal {
     /// Runs it.
     ///
     /// # Errors
-    /// [`RehearsalError`] where it names what there is not, or tells a step what it can't be told.
+    /// [`RehearsalError`] if it names a step that does not exist, or has an answer that does not fit its step.
     pub fn run(&self, runbooks: &RunbookSet) -> Result<Rehearsed, RehearsalError> {
         let ago = self
             .triggered

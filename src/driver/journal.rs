@@ -10,11 +10,11 @@ pub trait Journal: Send + Sync {
     /// Called whenever the diagnosis may have moved, and once more when it has ended, always before anything that
     /// it asked for last is begun: an act that is done is in the journal first. The driver waits for it.
     ///
-    /// [`Diagnosis::trace_len`] tells what is new since the last call. Write the whole bundle aside and put it in the
+    /// What is new since the last call begins at the last [`Diagnosis::trace_len`]. Write the whole bundle aside and put it in the
     /// place of the old one, so that a restart in the middle finds one or the other.
     ///
     /// What cannot be saved is this method's to decide: try again for as long as nothing may be begun that is not
-    /// saved (the diagnosis stands still meanwhile, and its deadline passes), or report it and return. A panic ends
+    /// saved (the diagnosis waits meanwhile, and its deadline passes), or report it and return. A panic ends
     /// the run; the diagnosis is whole.
     async fn keep(&self, diagnosis: &Diagnosis);
 }

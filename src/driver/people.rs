@@ -19,7 +19,7 @@ pub trait Operator: Send + Sync {
     /// counts as no answer.
     async fn answer(&self, request: &AskRequest) -> Option<Reply>;
 
-    /// Tells someone. Called at least once for each alert; again where a run was dropped before this returned.
+    /// Delivers an alert. Called at least once for each; again if a run was dropped before this returned.
     async fn tell(&self, alert: &Alert);
 }
 

@@ -22,7 +22,7 @@ pub enum Stage {
     Execution,
 }
 
-/// Where an act stands for who asks.
+/// What an act is for the one who claims it: free, or settled.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "an act is free or it is settled; whoever asks waits in between")]
 pub enum Claim {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::caught::{Panicked, caught};
 use super::handle::{Handle, Pending};
+use super::panic::{Panicked, catch_panic};
 use super::registry::{Claim, Settled, Stage};
 use super::timer::{Sleep, Timer};
 use super::{Driver, RunError};
@@ -159,10 +159,10 @@ impl<'a> Run<'a> {
         let refused = match done {
             Done::Observed(request, observation) => self.diagnosis.answer(request, observation, now).err(),
             Done::Approval(approval) => self.diagnosis.approve(approval, now).err(),
-            Done::Acted(request, report) => self.diagnosis.acted(request, report, now).err(),
+            Done::Acted(request, report) => self.diagnosis.report_act(request, report, now).err(),
             Done::Replied(request, reply) => self.diagnosis.reply(request, reply, now).err(),
             Done::Told(alert) => {
-                self.diagnosis.told(alert);
+                self.diagnosis.alert_delivered(alert);
                 None
             }
             Done::Nothing => None,
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is not known is unknown, and an act of which nobody knows how far it went has failed. A person's word is
-    /// waited for until it expires, and an alert is told by the next run.
+    /// waited for until it expires, and an alert is delivered by the next run.
     #[cold]
     fn give_back_panic(&mut self, purpose: Purpose, panicked: &Panicked, now: DateTime<Utc>) {
         match purpose {
@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
         .await
     }
 
-    /// The diagnosis has ended: alerts that are being told get as long as one attempt at a probe.
+    /// The diagnosis has ended: alerts that are being delivered get as long as one attempt at a probe.
     async fn finish_telling(&mut self) {
         if self.tasks.is_empty() {
             return;
@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
         let all = poll_fn(|context| {
             while let Some(done) = poll_any(tasks, context) {
                 if let Done::Told(alert) = done {
-                    diagnosis.told(alert);
+                    diagnosis.alert_delivered(alert);
                 }
             }
             if tasks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
@@ -266,7 +266,7 @@ impl<'a> Task<'a> {
 
     /// Polls it. What of the user's panics ends there, and does not take the diagnosis with it.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Done> {
-        match caught(self.purpose.whose(), || self.work.as_mut().poll(context)) {
+        match catch_panic(self.purpose.whose(), || self.work.as_mut().poll(context)) {
             Ok(poll) => poll,
             Err(panicked) => Poll::Ready(Done::Panicked(self.purpose, panicked)),
         }

@@ -101,8 +101,8 @@ pub enum ChoicesError {
     /// No name at all.
     #[error("a choice needs at least one name")]
     Empty,
-    /// A name that stands twice.
-    #[error("the choice `{0}` stands twice: name each once")]
+    /// A duplicate name.
+    #[error("the choice `{0}` is named twice: name each once")]
     Twice(String),
     /// More names than are counted.
     #[error("{0} choices are more than the 4096 that a domain may have")]

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Value;
 
-/// What came back for one check: a value with its evidence, or the reason why nobody could tell.
+/// The result of one check: a value with its evidence, or the reason why it is unknown.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "known or unknown: there is no third")]
 pub enum Observation {
-    /// Somebody could tell.
+    /// The value is known.
     Known(Evidence),
-    /// Nobody could tell; never taken for healthy.
+    /// The value is unknown; never taken for healthy.
     Unknown(Unknown),
 }
 
@@ -129,7 +129,7 @@ impl Source {
         Self(Name::Shared(name.into()))
     }
 
-    /// A source whose name stands in the program, without an allocation.
+    /// A source with a static name, without an allocation.
     ///
     /// ```
     /// use iot_runbook::fact::Source;

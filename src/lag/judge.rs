@@ -75,8 +75,15 @@ impl fmt::Display for Report {
     }
 }
 
+impl Default for Judge {
+    /// A judge by the default [`Settings`].
+    fn default() -> Self {
+        Self { settings: Settings::default() }
+    }
+}
+
 impl Judge {
-    /// A judge by these settings.
+    /// A judge by these settings; [`Judge::default`] takes the default ones.
     ///
     /// # Errors
     /// [`SettingsError`], which names the field.
@@ -291,7 +298,7 @@ impl Judge {
 
 /// What of a window counts: no sample from the future, and none from before the head last fell, since that is
 /// another log.
-struct View<'a> {
+pub(super) struct View<'a> {
     samples: &'a Ring<Sample>,
     commits: &'a Ring<Commit>,
     from: usize,
@@ -301,7 +308,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(window: &'a Window, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(window: &'a Window, now: DateTime<Utc>) -> Self {
         let (samples, commits) = (window.sample_ring(), window.commit_ring());
         let horizon = saturating_add(now, CLOCK_TOLERANCE);
         let ahead = samples.iter().rev().take_while(|sample| sample.at > horizon).count();
@@ -341,7 +348,7 @@ impl<'a> View<'a> {
         self.to - self.from
     }
 
-    fn samples(&self) -> impl DoubleEndedIterator<Item = &'a Sample> + ExactSizeIterator + Clone {
+    pub(super) fn samples(&self) -> impl DoubleEndedIterator<Item = &'a Sample> + ExactSizeIterator + Clone {
         self.samples.range(self.from, self.to)
     }
 
@@ -366,7 +373,7 @@ impl<'a> View<'a> {
     }
 
     /// All that is known: of the samples that have left, and of these.
-    fn history(&self, past: &History, last: DateTime<Utc>) -> History {
+    pub(super) fn history(&self, past: &History, last: DateTime<Utc>) -> History {
         let mut history = *past;
         if history.until().is_some_and(|until| until >= last) {
             history.restart_clock();
@@ -376,7 +383,7 @@ impl<'a> View<'a> {
     }
 
     /// For how long more than `allowed` offsets have been unread under the last commit, at least.
-    fn waiting(&self, history: &History, last: &Sample, allowed: u64) -> Option<TimeDelta> {
+    pub(super) fn waiting(&self, history: &History, last: &Sample, allowed: u64) -> Option<TimeDelta> {
         let is_same = |sample: &&Sample| {
             sample.committed == last.committed
                 && sample.has_unread()

@@ -13,7 +13,7 @@ use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, SiteId, TagId};
 use crate::time::Period;
 
-/// Tells what the broker saw of a client (a device with a session of its own, or a gateway).
+/// What the broker saw of a client (a device with a session of its own, or a gateway).
 #[async_trait]
 pub trait BrokerProbe: Send + Sync {
     /// Who answers, such as `broker eu-1`. Make it once and clone it.
@@ -27,7 +27,7 @@ pub trait BrokerProbe: Send + Sync {
     /// by itself and never did has a log without events.
     ///
     /// # Errors
-    /// [`ProbeError`] where the broker does not tell.
+    /// [`ProbeError`] if the broker does not answer.
     async fn connection_log(
         &self,
         request: &ConnectionLogRequest,
@@ -37,7 +37,7 @@ pub trait BrokerProbe: Send + Sync {
     /// what the broker itself dropped or refused of them. Ask afresh each time: a buffer may deliver some a moment later.
     ///
     /// # Errors
-    /// [`ProbeError`] where the broker does not tell; no message is an answer of zero.
+    /// [`ProbeError`] if the broker does not answer; no message is an answer of zero.
     async fn messages(&self, request: &MessagesRequest) -> Result<Messages, ProbeError>;
 
     /// What a session holder published in a period, as the broker's own counters of this client show it: what it
@@ -112,10 +112,10 @@ record! {
             now: SessionState = with_now(now: SessionState) => now,
             /// Whether it was up when [`covers`](Self::covers) begins.
             at_start: SessionState = with_at_start(state: SessionState) => state,
-            /// The keep-alive that the client asked for; `None` where it is not told. Zero: it asked for none.
+            /// The keep-alive that the client asked for; `None` if not known. Zero: it asked for none.
             keep_alive: Option<TimeDelta> = with_keep_alive(keep_alive: TimeDelta) => Some(keep_alive),
             /// When the broker last received any packet of the session that is up, a PINGREQ included; `None` where it is
-            /// not told.
+            /// not known.
             last_packet: Option<DateTime<Utc>> = with_last_packet(at: DateTime<Utc>) => Some(at),
         }
     }
@@ -129,7 +129,7 @@ pub enum SessionState {
     Up,
     /// It is not.
     Down,
-    /// The broker does not tell; the events alone are judged.
+    /// Not known; the events alone are judged.
     #[default]
     NotTold,
 }
@@ -145,7 +145,7 @@ record! {
         }
         optional {
             /// The broker's id of the session that it is about, where it gives one: so a session that ends because
-            /// a new one took its place is told from the new one.
+            /// a new one took its place can be distinguished from the new one.
             session: Option<Arc<str>> = with_session(session: impl Into<Arc<str>>) => Some(session.into()),
             /// The broker's own words for the reason, where they say more than the kind.
             text: Option<Arc<str>> = with_text(text: impl Into<Arc<str>>) => Some(text.into()),
@@ -302,7 +302,8 @@ reasons! {
         QuotaExceeded = "quota-exceeded",
         /// The client ended it because of an error of its own.
         ClientError = "client-error",
-        /// It lasted as long as the broker allows, or its session or token expired.
+        /// It lasted as long as the broker allows, or its session or token expired. It is no break: a client that is well
+        /// comes back at once, and a connection that is logged as lost within a minute of it is the same end.
         Expired = "expired",
         /// The TLS connection failed.
         TlsError = "tls-error",
@@ -337,7 +338,7 @@ record! {
             /// The period that the count is complete for.
             covers: Period,
             /// How many different messages came to the broker, those included that it then dropped or refused. One that
-            /// was delivered again counts once where the broker can tell.
+            /// was delivered again counts once if the broker recognises it.
             arrived: u64,
         }
         optional {

@@ -12,7 +12,7 @@ use super::{Client, ProbeError};
 use crate::fact::Source;
 use crate::time::Period;
 
-/// Tells which certificates a device has, how its renewal stands, and whether it reached the provisioning
+/// The certificates of a device, the state of its renewal, and whether it reached the provisioning
 /// service. Private keys are never asked for.
 #[async_trait]
 pub trait CertStoreProbe: Send + Sync {
@@ -23,20 +23,20 @@ pub trait CertStoreProbe: Send + Sync {
     /// revocation list in use is fresh, and never over a renewal.
     ///
     /// # Errors
-    /// [`ProbeError`] where the inventory does not tell. No such certificate is an answer without one.
+    /// [`ProbeError`] if the inventory does not answer. No such certificate is an answer without one.
     async fn certificate(&self, request: &CertificateRequest) -> Result<CertificateAnswer, ProbeError>;
 
-    /// How the renewal of the device's certificate stands. Ask afresh each time.
+    /// The state of the renewal of the device's certificate. Ask afresh each time.
     ///
     /// # Errors
-    /// [`ProbeError`] where the renewal service does not tell. No renewal begun is an answer without one.
+    /// [`ProbeError`] if the renewal service does not answer. No renewal begun is an answer without one.
     async fn renewal(&self, request: &RenewalRequest) -> Result<RenewalAnswer, ProbeError>;
 
     /// When the device last reached the provisioning service with its manufacturing certificate, in a period.
     /// Ask afresh about a period that ends now.
     ///
     /// # Errors
-    /// [`ProbeError`] where the provisioning service does not tell. No contact is an answer without one.
+    /// [`ProbeError`] if the provisioning service does not answer. No contact is an answer without one.
     async fn provisioning_contact(
         &self,
         request: &ProvisioningContactRequest,
@@ -137,7 +137,7 @@ record! {
             revocation: Revocation,
         }
         optional {
-            /// The earliest end among its issuers; `None` where it is not told.
+            /// The earliest end among its issuers; `None` if not known.
             issuer_not_after: Option<DateTime<Utc>> = with_issuer_not_after(at: DateTime<Utc>) => Some(at),
             /// Its subject, for the person who reads the trace.
             subject: Option<Box<str>> = with_subject(subject: impl Into<Box<str>>) => Some(subject.into()),
@@ -155,7 +155,7 @@ record! {
 pub enum Revocation {
     /// It was looked up, and it is not.
     NotRevoked,
-    /// It was revoked, at this time where that is told.
+    /// It was revoked, at this time if that is known.
     Revoked(Option<DateTime<Utc>>),
     /// It was not looked up, or the list is too old: nobody knows.
     NotChecked,
@@ -175,7 +175,7 @@ record! {
 }
 
 record! {
-    /// How a renewal stands.
+    /// The state of a renewal.
     RenewalAnswer {
         required {
             /// When this was looked up.
@@ -209,7 +209,7 @@ record! {
         }
         optional {
             /// The fingerprint of the certificate that it issued, as the inventory writes it: by it a renewal that is
-            /// over is told from one of the certificate in use. `None` where none is issued yet.
+            /// over can be distinguished from one of the certificate in use. `None` where none is issued yet.
             fingerprint: Option<Arc<str>> = with_fingerprint(print: impl Into<Arc<str>>) => Some(print.into()),
             /// When the device said that it switched; its word alone confirms nothing.
             reported_at: Option<DateTime<Utc>> = with_reported_at(at: DateTime<Utc>) => Some(at),

@@ -112,6 +112,12 @@ pub async fn device(
             found.within(method, "change", Some(change.at), answer.covers);
         }
     }
+    if let Ok(answer) = probe.sightings(&SightingsRequest::new(device.clone(), period)).await {
+        found.at("sightings", "observed_at", answer.observed_at);
+        for sighting in &answer.sightings {
+            found.within("sightings", "sighting", Some(sighting.at), period);
+        }
+    }
     if let Ok(answer) = probe.receipts(&ReceiptsRequest::new(device, period)).await {
         let method = "receipts";
         found.log(method, answer.observed_at, answer.covers);
@@ -271,6 +277,9 @@ pub async fn network(
         if !replied && path.replier != Replier::NotKnown {
             found.add(method, Rule::Contradiction, "a replier is named, and nobody replied".to_owned());
         }
+        if !replied && path.identity.is_some() {
+            found.add(method, Rule::Contradiction, "an identity is named, and nobody replied".to_owned());
+        }
     }
     if let Ok(path) = probe.broker_path(&BrokerPathRequest::new(Client::Gateway(gateway))).await {
         let method = "broker_path";
@@ -367,6 +376,28 @@ pub async fn power(
     found.source(&probe.source(), &probe.source());
     if let Ok(facts) = probe.power(&PowerRequest::new(device.into())).await {
         found.at("power", "observed_at", facts.observed_at);
+    }
+    found.violations
+}
+
+/// Asks `probe` for the feeds of a site.
+pub async fn site_power(
+    probe: &dyn PowerProbe,
+    site: impl Into<SiteId>,
+    now: DateTime<Utc>,
+) -> Vec<Violation> {
+    let mut found = Found::new(now);
+    found.source(&probe.source(), &probe.source());
+    if let Ok(answer) = probe.site_power(&SitePowerRequest::new(site.into())).await {
+        let method = "site_power";
+        found.at(method, "observed_at", answer.observed_at);
+        for (at, feed) in answer.feeds.iter().enumerate() {
+            let same = answer.feeds.iter().take(at).find(|other| other.name == feed.name);
+            if same.is_some_and(|other| other.live != feed.live) {
+                let text = format!("feed {} is live and is not", feed.name);
+                found.add(method, Rule::Contradiction, text);
+            }
+        }
     }
     found.violations
 }
@@ -508,7 +539,7 @@ pub async fn dedup_log(
     found.violations
 }
 
-/// Asks `probe` for the deadband of a device over `period`, with the figures of its audit where they are told.
+/// Asks `probe` for the deadband of a device over `period`, with the figures of its audit if they are reported.
 pub async fn deadband(
     probe: &dyn DeadbandProbe,
     device: impl Into<DeviceId>,

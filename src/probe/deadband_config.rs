@@ -9,7 +9,7 @@ use crate::fact::Source;
 use crate::subject::{DeviceId, TagId};
 use crate::time::Period;
 
-/// Tells the deadband that is in force for a tag, and how the raw signal moved before it was filtered.
+/// The deadband that is in force for a tag, and how the raw signal moved before it was filtered.
 #[async_trait]
 pub trait DeadbandProbe: Send + Sync {
     /// Who answers, such as `edge configuration`. Make it once and clone it.
@@ -19,7 +19,7 @@ pub trait DeadbandProbe: Send + Sync {
     /// answer may be kept.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell. No deadband is an answer without one.
+    /// [`ProbeError`] if the configuration is not known. No deadband is an answer without one.
     async fn deadband(&self, request: &DeadbandRequest) -> Result<DeadbandFacts, ProbeError>;
 }
 
@@ -71,7 +71,7 @@ record! {
             least_noise_before: Option<f64> = with_least_noise_before(noise: f64) => Some(noise),
             /// The smallest step that the signal can show, in the unit of the tag.
             resolution: Option<f64> = with_resolution(step: f64) => Some(step),
-            /// What an audit of the raw signal measured over [`covers`](Self::covers). Where it is told it decides, and not the movement and the
+            /// What an audit of the raw signal measured over [`covers`](Self::covers). If it is there it decides, and not the movement and the
             /// noise above.
             audit: Option<DeadbandAudit> = with_audit(audit: DeadbandAudit) => Some(audit),
         }
@@ -83,7 +83,7 @@ record! {
     /// [`deadband::audit::Figures`](crate::deadband::audit::Figures), where each is explained. If the check needs one
     /// that is `None`, its answer is unknown.
     ///
-    /// [`check::deadband_facts`](crate::check::deadband_facts) makes the whole answer from an audit of this library.
+    /// [`DeadbandFacts::from_figures`] makes the whole answer from an audit of this library.
     DeadbandAudit {
         required {
             /// The width of the band that was audited.

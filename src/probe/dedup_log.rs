@@ -9,7 +9,7 @@ use crate::fact::Source;
 use crate::subject::{DeviceId, TagId};
 use crate::time::Period;
 
-/// Tells what the deduplication in use dropped.
+/// The messages that the deduplication in use dropped.
 #[async_trait]
 pub trait DedupLogProbe: Send + Sync {
     /// Who answers, such as `dedup in redis`. Make it once and clone it.

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::ProbeError;
 use super::record::record;
 use crate::fact::Source;
-use crate::subject::DeviceId;
+use crate::subject::{DeviceId, GatewayId};
 use crate::time::Period;
 
-/// Tells what the platform knows of a device: its service state, and when messages of it were received.
+/// What the platform knows of a device: its service state, and when messages of it were received.
 ///
 /// "Received" is by the platform's own receipt time, never by the device's clock. A message that a gateway
 /// kept and delivered later was received when it was delivered.
@@ -24,7 +24,7 @@ pub trait DeviceProbe: Send + Sync {
     /// The state in which the registry has the device. It changes rarely: an answer may be shared for a minute.
     ///
     /// # Errors
-    /// [`ProbeError`] where the registry does not tell. A device that it does not have is an answer without a
+    /// [`ProbeError`] if the registry does not answer. A device that it does not have is an answer without a
     /// [`state`](ServiceStateAnswer::state).
     async fn service_state(&self, request: &ServiceStateRequest) -> Result<ServiceStateAnswer, ProbeError>;
 
@@ -32,7 +32,7 @@ pub trait DeviceProbe: Send + Sync {
     /// recovery shows in.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell. A device that was never seen is an answer without a
+    /// [`ProbeError`] if the receipts were not read. A device that was never seen is an answer without a
     /// [`last_receipt`](LastSeenAnswer::last_receipt).
     async fn last_seen(&self, request: &LastSeenRequest) -> Result<LastSeenAnswer, ProbeError>;
 
@@ -40,7 +40,7 @@ pub trait DeviceProbe: Send + Sync {
     /// that is over an answer may be kept; ask afresh about one that ends now.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell. No message in the period is an empty answer.
+    /// [`ProbeError`] if the receipts were not read. No message in the period is an empty answer.
     async fn receipts(&self, request: &ReceiptsRequest) -> Result<Receipts, ProbeError>;
 
     /// The states that the registry had for the device over a period. About a period that is over an answer may be kept
@@ -49,6 +49,15 @@ pub trait DeviceProbe: Send + Sync {
     /// # Errors
     /// [`ProbeError`] where the registry keeps no history; the default does not answer.
     async fn service_history(&self, _request: &ServiceHistoryRequest) -> Result<ServiceHistory, ProbeError> {
+        Err(ProbeError::unsupported())
+    }
+
+    /// The gateways that saw the device lately: by a message of it in their session, by their scan of the network, by the
+    /// address table of a switch. An answer may be shared for a minute.
+    ///
+    /// # Errors
+    /// [`ProbeError`] where nobody can tell; the default does not answer. A device that no gateway saw is an empty answer.
+    async fn sightings(&self, _request: &SightingsRequest) -> Result<Sightings, ProbeError> {
         Err(ProbeError::unsupported())
     }
 }
@@ -183,6 +192,49 @@ record! {
             /// The last message of each other kind, where the platform keeps them apart: shown to the reader, and never
             /// counted.
             others: Vec<Receipt> = with_others(others: Vec<Receipt>) => others,
+        }
+    }
+}
+
+record! {
+    /// Which gateways saw the device in the period?
+    SightingsRequest {
+        required {
+            /// The device.
+            device: DeviceId,
+            /// The period in question, by the platform's clock.
+            period: Period,
+        }
+        optional {}
+    }
+}
+
+record! {
+    /// The gateways that saw a device within a period.
+    Sightings {
+        required {
+            /// When this was looked up.
+            observed_at: DateTime<Utc>,
+        }
+        optional {
+            /// Each, in any order; of a gateway that saw it several times the last is enough.
+            sightings: Vec<Sighting> = with_sightings(sightings: Vec<Sighting>) => sightings,
+        }
+    }
+}
+
+record! {
+    /// A gateway saw a device.
+    Sighting {
+        required {
+            /// Which gateway.
+            gateway: GatewayId,
+            /// When, by the platform's clock.
+            at: DateTime<Utc>,
+        }
+        optional {
+            /// How, for the person who reads the trace, such as `address table of switch 4, port 12`.
+            by: Option<Box<str>> = with_by(by: impl Into<Box<str>>) => Some(by.into()),
         }
     }
 }

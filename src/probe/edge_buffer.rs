@@ -9,7 +9,7 @@ use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, TagId};
 use crate::time::Period;
 
-/// Tells how the store-and-forward buffer (outbox) of a gateway did over a period.
+/// The state of the store-and-forward buffer (outbox) of a gateway over a period.
 #[async_trait]
 pub trait EdgeBufferProbe: Send + Sync {
     /// Who answers, such as `outbox of gw-2`. Make it once and clone it.
@@ -19,7 +19,7 @@ pub trait EdgeBufferProbe: Send + Sync {
     /// time: what is unsent now may be sent a moment later.
     ///
     /// # Errors
-    /// [`ProbeError`] where the gateway does not tell; an empty outbox is an answer.
+    /// [`ProbeError`] if the gateway does not answer; an empty outbox is an answer.
     async fn outbox(&self, request: &OutboxRequest) -> Result<Outbox, ProbeError>;
 }
 
@@ -47,7 +47,7 @@ record! {
     /// How an outbox did over a period. Counts are of messages made in that period; one that is `None` is not known, and
     /// is never taken for zero.
     ///
-    /// An outbox that cannot tell devices apart leaves the counts of the device at `None`, and gives those of all devices
+    /// An outbox that does not distinguish devices leaves the counts of the device at `None`, and gives those of all devices
     /// with the part that this device usually has of them.
     Outbox {
         required {

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use crate::fact::{Observation, Source, UnknownReason};
 
-/// Why an adapter could not answer. Its [`kind`](Self::kind) tells the driver what to do.
+/// Why an adapter could not answer. Its [`kind`](Self::kind) decides what the driver does.
 ///
 /// "Looked, and there is none" is not an error: it is an answer. Cheap to clone.
 ///
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_kept_on_transient_errors_alone_and_never_negative() {
+    fn only_transient_errors_keep_retry_after() {
         let kind = ProbeError::transient("busy").with_retry_after(TimeDelta::seconds(-1)).kind();
         assert_eq!(kind, ProbeErrorKind::Transient { retry_after: Some(TimeDelta::zero()) });
         let kind = ProbeError::refused("no").with_retry_after(TimeDelta::seconds(1)).kind();

@@ -58,7 +58,7 @@ record! {
 }
 
 record! {
-    /// Facts about a gateway's health. Each one that is `None` is not told; it is never taken for good.
+    /// Facts about a gateway's health. Each one that is `None` is not known; it is never taken for good.
     GatewayHealth {
         required {
             /// When these facts held.
@@ -97,7 +97,7 @@ pub enum ProcessState {
     Running,
     /// Its supervisor says that it does not run.
     NotRunning,
-    /// Nobody tells.
+    /// Not known.
     #[default]
     NotTold,
 }

@@ -1,4 +1,4 @@
-//! What stands in Kafka, and how far its consumers are.
+//! The messages in Kafka, and how far its consumers are.
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +9,7 @@ use crate::fact::Source;
 use crate::subject::{DeviceId, PipelineId, TagId};
 use crate::time::Period;
 
-/// Tells the lag of the ingestion's consumer group, and which messages the bridge brought into Kafka.
+/// The lag of the ingestion's consumer group, and the messages that the bridge brought into Kafka.
 #[async_trait]
 pub trait KafkaProbe: Send + Sync {
     /// Who answers, such as `kafka eu-1`. Make it once and clone it.
@@ -19,22 +19,23 @@ pub trait KafkaProbe: Send + Sync {
     /// a period that is over an answer may be kept.
     ///
     /// # Errors
-    /// [`ProbeError`] where Kafka does not answer. A partition on which the group never committed is an answer. A share
-    /// group (KIP-932) commits no offset and has no lag: refuse.
+    /// [`ProbeError`] where Kafka does not answer. A partition on which the group never committed is an answer, and so is
+    /// a share group (KIP-932): it has no committed offset, so answer [`is_share_group`](LagFacts::is_share_group) and no
+    /// partition.
     async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError>;
 
     /// How many messages of a device whose sample times lie in a period came into Kafka, in the period or later. Ask
     /// afresh each time.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell; none is an answer of zero.
+    /// [`ProbeError`] if the log was not read; no message is an answer of zero.
     async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError>;
 
     /// Where the pipeline's consumer group stopped or skipped on the partition of a device: resets of its offset in or
     /// after the period, a transaction that is open now, and a record that it fails at now. Ask afresh each time.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell; the default does not answer.
+    /// [`ProbeError`] if the offsets were not read; the default does not answer.
     async fn offsets(&self, _request: &OffsetsRequest) -> Result<Offsets, ProbeError> {
         Err(ProbeError::unsupported())
     }
@@ -72,8 +73,14 @@ record! {
         optional {
             /// Each partition that the device's messages may stand in.
             partitions: Vec<PartitionLag> = with_partitions(partitions: Vec<PartitionLag>) => partitions,
-            /// How many consumers the group had at the end of the period; `None` where it is not told.
+            /// How many consumers the group had at the end of the period; `None` if not known.
             members: Option<u32> = with_members(members: u32) => Some(members),
+            /// The state of the group at the end of the period, as Kafka names it (`kafka-consumer-groups --describe
+            /// --state`), of classic groups and of those of the consumer protocol (KIP-848): `Stable`, `Empty`, `Dead`,
+            /// `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`. `None` where nobody asked.
+            state: Option<Box<str>> = with_state(state: impl Into<Box<str>>) => Some(state.into()),
+            /// True if it is a share group (KIP-932). It commits no offset, so its lag is unknown.
+            is_share_group: bool = with_share_group(is_one: bool) => is_one,
             /// How many of the device's messages of the period the group has not read yet and still can: at
             /// `observed_at`, different ones, by sample time. `None` where nobody counted them.
             messages_unread: Option<u64> = with_messages_unread(count: u64) => Some(count),
@@ -118,7 +125,7 @@ record! {
             /// and again then looks like one that commits no more.
             committed_at: Option<DateTime<Utc>> = with_committed_at(at: DateTime<Utc>) => Some(at),
             /// How old the message at the committed offset is; zero where the group has read all. `None` where it
-            /// is not told.
+            /// is not known.
             age: Option<TimeDelta> = with_age(age: TimeDelta) => Some(age),
             /// The last stable offset, for a group that reads committed messages (`isolation.level=read_committed`)
             /// and for no other: it cannot read further while a transaction is open.

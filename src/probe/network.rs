@@ -96,16 +96,35 @@ record! {
             port: PortReply = with_port(reply: PortReply) => reply,
             /// Whether it answers by anything else, such as a ping. On radio: whether it is heard.
             otherwise: Option<bool> = with_otherwise(answered: bool) => Some(answered),
-            /// Whether its segment works: a neighbour answers, or its switch port is up. `None`: not tried.
+            /// Whether its segment works: a neighbour answers. `None`: not tried.
             segment: Option<bool> = with_segment(works: bool) => Some(works),
+            /// Whether the switch port that is meant for the device has a link. `None`: not known.
+            link: Option<bool> = with_link(up: bool) => Some(up),
             /// Who replied, where anybody did.
             replier: Replier = with_replier(replier: Replier) => replier,
+            /// The hardware identity of whoever replied, beside the registered one. Leave it out where a router or a
+            /// converter replies in between.
+            identity: Option<Identity> = with_identity(identity: Identity) => Some(identity),
             /// True: the carrier says that it holds the device back (SIM, plan, access point). False: it says that it does
             /// not.
             held_by_carrier: Option<bool> = with_held_by_carrier(held: bool) => Some(held),
             /// What was tried, for the person who reads the trace.
             tried: Vec<PathTried> = with_tried(tried: Vec<PathTried>) => tried,
         }
+    }
+}
+
+record! {
+    /// The identity that replied under a device's address, and the one that is registered for it: both of one kind, such
+    /// as hardware addresses or serial numbers.
+    Identity {
+        required {
+            /// As the registry has it.
+            registered: Box<str>,
+            /// As it replied.
+            replied: Box<str>,
+        }
+        optional {}
     }
 }
 

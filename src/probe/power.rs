@@ -8,7 +8,7 @@ use super::record::record;
 use crate::fact::Source;
 use crate::subject::{DeviceId, SiteId};
 
-/// Tells what is known of a device's power supply, such as from a UPS, a breaker's contact or a smart feed.
+/// The power supply of devices and sites, from a UPS, a breaker's contact or a smart feed.
 #[async_trait]
 pub trait PowerProbe: Send + Sync {
     /// Who answers, such as `power unit hall 3`. Make it once and clone it.
@@ -17,14 +17,14 @@ pub trait PowerProbe: Send + Sync {
     /// What is known of the device's power now. Ask afresh each time.
     ///
     /// # Errors
-    /// [`ProbeError`] where the power unit does not answer; a fact that it does not tell is `None`.
+    /// [`ProbeError`] where the power unit does not answer; a fact that it does not know is `None`.
     async fn power(&self, request: &PowerRequest) -> Result<PowerFacts, ProbeError>;
 
     /// What is known of a site's feeds now, from meters that do not depend on the site's network. Devices of one site may
     /// share an answer for a minute.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell; the default does not answer.
+    /// [`ProbeError`] if no meter answers; the default does not answer.
     async fn site_power(&self, _request: &SitePowerRequest) -> Result<SitePower, ProbeError> {
         Err(ProbeError::unsupported())
     }
@@ -44,7 +44,7 @@ record! {
 }
 
 record! {
-    /// Facts about a device's power. Each that is `None` is not told; it is never taken for good.
+    /// Facts about a device's power. Each that is `None` is not known; it is never taken for good.
     PowerFacts {
         required {
             /// When these facts held.

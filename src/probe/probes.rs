@@ -8,7 +8,7 @@ use super::{
 
 macro_rules! probes {
     ($($(#[$doc:meta])* $name:ident: $probe:ident = $with:ident,)*) => {
-        /// The adapters that a service has. One that is not there makes what it would tell unknown
+        /// The adapters that a service has. What an adapter that is not there would answer is unknown
         /// (`no-adapter`), never an error. Cheap to clone.
         ///
         /// ```
@@ -56,30 +56,30 @@ macro_rules! probes {
 }
 
 probes! {
-    /// Who tells of devices.
+    /// The adapter for devices.
     device: DeviceProbe = with_device,
-    /// Who tells of sessions and messages at the broker.
+    /// The adapter for sessions and messages at the broker.
     broker: BrokerProbe = with_broker,
-    /// Who tells of gateways.
+    /// The adapter for gateways.
     gateway: GatewayProbe = with_gateway,
     /// Who tries ways to sites and devices.
     network: NetworkProbe = with_network,
     /// Who reports on the platform itself.
     platform: PlatformProbe = with_platform,
-    /// Who tells of certificates.
+    /// The adapter for certificates.
     cert_store: CertStoreProbe = with_cert_store,
-    /// Who tells of power.
+    /// The adapter for power.
     power: PowerProbe = with_power,
-    /// Who tells of Kafka.
+    /// The adapter for Kafka.
     kafka: KafkaProbe = with_kafka,
-    /// Who tells of outboxes at the edge.
+    /// The adapter for outboxes at the edge.
     edge_buffer: EdgeBufferProbe = with_edge_buffer,
-    /// Who tells of schema rejections.
+    /// The adapter for schema rejections.
     schema: SchemaProbe = with_schema,
-    /// Who tells of deduplication.
+    /// The adapter for deduplication.
     dedup_log: DedupLogProbe = with_dedup_log,
-    /// Who tells of deadbands.
+    /// The adapter for deadbands.
     deadband: DeadbandProbe = with_deadband,
-    /// Who tells of rows in the time-series database.
+    /// The adapter for the time-series database.
     telemetry: TelemetryProbe = with_telemetry,
 }

@@ -20,7 +20,7 @@ macro_rules! record {
         }
 
         impl $name {
-            /// With what is required; the rest stands at its default.
+            /// With the required fields; the others have their defaults.
             #[must_use]
             pub fn new($($required: $required_type),*) -> Self {
                 Self { $($required,)* $($optional: Default::default(),)* }

@@ -9,7 +9,7 @@ use crate::fact::Source;
 use crate::subject::{DeviceId, TagId};
 use crate::time::Period;
 
-/// Tells which messages of a device the schema validation rejected.
+/// The messages of a device that the schema validation rejected.
 #[async_trait]
 pub trait SchemaProbe: Send + Sync {
     /// Who answers, such as `schema validation`. Make it once and clone it.

@@ -20,7 +20,7 @@ pub trait TelemetryProbe: Send + Sync {
     /// [`since`](RowsRequest::since).
     ///
     /// # Errors
-    /// [`ProbeError`] where the database does not tell; no row is an answer of zero.
+    /// [`ProbeError`] if the database does not answer; no row is an answer of zero.
     async fn rows(&self, request: &RowsRequest) -> Result<Rows, ProbeError>;
 
     /// How many rows of the device, of a period, the database refused or failed to write. About a period that is
@@ -36,7 +36,7 @@ pub trait TelemetryProbe: Send + Sync {
     /// applied a moment later.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell; the default does not answer. No such row is an answer of zero.
+    /// [`ProbeError`] if nobody looked; the default does not answer. No such row is an answer of zero.
     async fn elsewhere(&self, _request: &ElsewhereRequest) -> Result<Elsewhere, ProbeError> {
         Err(ProbeError::unsupported())
     }
@@ -77,6 +77,9 @@ record! {
             /// How many of [`present`](Self::present) were stored at [`RowsRequest::since`] or later; `None` where the
             /// database does not keep when it stored a row.
             late: Option<u64> = with_late(count: u64) => Some(count),
+            /// When the last row of the period was stored; `None`: no row is stored, or the database does not keep that.
+            /// While a buffer replays it moves on.
+            last_stored: Option<DateTime<Utc>> = with_last_stored(at: DateTime<Utc>) => Some(at),
             /// How many rows of this device or tag one message makes, on average; `None`: one.
             rows_per_message: Option<f64> = with_rows_per_message(rows: f64) => Some(rows),
         }

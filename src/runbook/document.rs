@@ -48,7 +48,7 @@ pub(crate) use tree::{At, Entry, NOWHERE, Node, Table, Tree};
 #[derive(Clone, Debug)]
 pub struct Document {
     table: Table,
-    /// Where each line of the text begins, in bytes; empty where the format does not tell.
+    /// Where each line of the text begins, in bytes; empty for a format without positions.
     lines: Box<[At]>,
     /// What is wrong with the overrides.
     faults: Vec<Fault>,
@@ -86,7 +86,7 @@ pub enum LoadError {
     },
 }
 
-/// A value that stands for that of a threshold when a runbook is taken.
+/// A value that overrides that of a threshold.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ThresholdValue {
@@ -104,7 +104,7 @@ impl Document {
     /// The longest text that [`Document::from_toml`] reads, in bytes (64 MiB).
     pub const LONGEST: usize = 64 << 20;
 
-    /// Reads a document written in TOML, and keeps where each thing stands, for the lines of faults.
+    /// Reads a document written in TOML, and keeps the position of each value, for the lines of faults.
     ///
     /// # Errors
     /// [`LoadError`] where the text is not TOML, longer than [`Document::LONGEST`], or too deep.
@@ -214,7 +214,7 @@ impl Serialize for Document {
 }
 
 impl ThresholdValue {
-    /// The value that may stand where `declared` stands, or what would have to be given.
+    /// The value in the unit of `declared`, or what would have to be given.
     fn stand_for(&self, declared: &Tree) -> Result<Tree, &'static str> {
         match declared {
             Tree::Number(_) => match self {

@@ -23,9 +23,9 @@ pub struct Faults {
 pub struct Fault {
     /// The step (or conclusion) that it is in; `None` where it is in none.
     pub step: Option<Box<str>>,
-    /// Where it stands in the document: keys and positions from zero, as in `steps.power.branches[1].below`.
+    /// Its path in the document: keys and positions from zero, as in `steps.power.branches[1].below`.
     pub path: Box<str>,
-    /// The line of the text, from one; `None` where the document came from a format that does not tell.
+    /// The line of the text, from one; `None` for a document in a format without lines.
     pub line: Option<u32>,
     /// What is wrong.
     pub kind: FaultKind,
@@ -35,7 +35,7 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// A key that means nothing where it stands.
+    /// A key that means nothing in its table.
     #[error("unknown key `{key}`; the keys here are {known}")]
     UnknownKey {
         /// The key.
@@ -43,8 +43,8 @@ pub enum FaultKind {
         /// Those that mean something here, for a person.
         known: Box<str>,
     },
-    /// A key that stands twice in one table.
-    #[error("the key `{key}` stands twice; keep one")]
+    /// A duplicate key in one table.
+    #[error("duplicate key `{key}`; keep one")]
     KeyTwice {
         /// The key.
         key: Box<str>,
@@ -60,7 +60,7 @@ pub enum FaultKind {
     WrongType {
         /// What belongs there.
         expected: &'static str,
-        /// What stands there.
+        /// What was found.
         found: &'static str,
     },
     /// A name that is not one of those that are known there, such as a severity.
@@ -68,7 +68,7 @@ pub enum FaultKind {
     UnknownName {
         /// What it should be.
         what: &'static str,
-        /// What stands there, shortened where it is long.
+        /// What was found, shortened where it is long.
         given: Box<str>,
         /// What may stand there, for a person.
         known: &'static str,
@@ -85,7 +85,7 @@ pub enum FaultKind {
     #[error("the text is empty; say something")]
     EmptyText,
     /// A step of no kind.
-    #[error("it says not what it does; give one of check, source, wait, act, ask, handover")]
+    #[error("it does not say what it does; give one of check, source, wait, act, ask, handover")]
     NoKind,
     /// A step of several kinds.
     #[error("it is {kinds} at once; keep one and make steps of the others")]
@@ -123,7 +123,7 @@ pub enum FaultKind {
     /// A value of the wrong unit, or of a kind that has no `-`.
     #[error("expected {expected}, and `{given}` is {found}")]
     WrongUnit {
-        /// What stands there.
+        /// What was found.
         given: Box<str>,
         /// What belongs there.
         expected: &'static str,
@@ -186,10 +186,10 @@ pub enum FaultKind {
         target: Box<str>,
     },
     /// A branch that does not say which values take it.
-    #[error("it says not which values take it; give below, up_to, from, above, is, absent or any")]
+    #[error("its guard is missing; give below, up_to, from, above, is, absent or any")]
     NoGuard,
     /// Two keys that contradict each other.
-    #[error("`{one}` and `{other}` cannot stand together; keep one")]
+    #[error("`{one}` and `{other}` exclude each other; keep one")]
     Clash {
         /// One.
         one: &'static str,
@@ -213,13 +213,13 @@ pub enum FaultKind {
     /// A choice that the domain does not have.
     #[error("`{choice}` is none of {choices}")]
     UnknownChoice {
-        /// What stands there.
+        /// What was found.
         choice: Box<str>,
         /// The choices, for a person.
         choices: Box<str>,
     },
     /// One value twice in one list.
-    #[error("`{value}` stands twice; name it once")]
+    #[error("`{value}` is named twice; name it once")]
     Twice {
         /// The value.
         value: Box<str>,
@@ -247,15 +247,15 @@ pub enum FaultKind {
     #[error("{0} branches are more than the 65534 that a step may have")]
     TooManyBranches(usize),
     /// A wait without a length and an end.
-    #[error("it says not how long; give `for`, or `until`")]
+    #[error("its length is missing; give `for`, or `until`")]
     EndlessWait,
     /// An `every` beside no `until`.
     #[error("`every` needs an `until` to wait for; add one, or give `for` alone")]
     EveryWithoutUntil,
     /// A wait until a fact that is no step which asks an instant.
-    #[error("`{fact}` is no step that asks an instant; name one that does")]
+    #[error("`{fact}` does not ask for an instant; name a step that does")]
     UntilNoInstant {
-        /// What stands there.
+        /// What was found.
         fact: Box<str>,
     },
     /// A wait that can be reached without the instant that it waits for.

@@ -8,7 +8,7 @@
 //!
 //! It leaves out what is only read: titles, advice, groups, and the words of notes and alerts, so that a better word
 //! orphans no running diagnosis. It leaves out how the same is written: the format, the order of keys, steps
-//! and branches, the names of thresholds, and which of two equal guards stands there (`up_to = 5` is
+//! and branches, the names of thresholds, and which of two equal guards is written (`up_to = 5` is
 //! `below = 6` for a count).
 //!
 //! Every text and list is preceded by its length, every variant by a tag, and the whole by a name with the
@@ -110,7 +110,7 @@ impl<'de> Deserialize<'de> for Fingerprint {
     }
 }
 
-/// The fingerprint of a graph, whatever stands in its field.
+/// The fingerprint of a graph, whatever its own field holds.
 pub(super) fn of(graph: &Graph) -> Fingerprint {
     let mut form = Form::default();
     form.text("iot-runbook fingerprint 2");

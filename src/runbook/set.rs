@@ -206,6 +206,15 @@ impl RunbookSet {
         })
     }
 
+    /// Its runbooks whose own `unless` asks the query at that position of [`RunbookSet::queries`].
+    pub fn asking_before_the_end(&self, query: usize) -> impl Iterator<Item = &Runbook> {
+        let asks = move |member: &&Member| {
+            let own = member.runbook.unless().and_then(|unless| member.queries.get(unless.query.position()));
+            own.is_some_and(|own| *own as usize == query)
+        };
+        self.given().iter().filter(asks).map(|member| &member.runbook)
+    }
+
     /// The fingerprint of the named runbook together with all that it can hand over to: what a diagnosis that
     /// was saved must find again.
     #[must_use]

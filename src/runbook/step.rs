@@ -1,4 +1,4 @@
-//! The steps of a runbook, as they stand after validation.
+//! The steps of a validated runbook.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -99,7 +99,7 @@ impl StepKind {
     }
 }
 
-/// A way out of a step: where it leads, and what is recorded and told on the way.
+/// An exit of a step: where it leads, the note it records and the alert it raises.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Exit {
@@ -444,11 +444,14 @@ pub struct HandoverBranch {
     pub exit: Exit,
 }
 
+/// The root cause of a conclusion that leaves the cause open. Such a conclusion is never a hypothesis.
+pub const UNKNOWN_CAUSE: &str = "unknown";
+
 /// An end of a runbook. Its id is that of its step.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Conclusion {
-    /// The root cause it names, such as `power-loss`.
+    /// The root cause it names, such as `power-loss`; [`UNKNOWN_CAUSE`] where it stays open.
     pub root_cause: Option<Box<str>>,
     /// How urgent it is.
     pub severity: Severity,

@@ -1,13 +1,13 @@
 //! From a document to a runbook: reads every part, proves what must hold, and collects all that does not.
 //!
 //! Reading resolves names and thresholds on the way, so that one pass over the document gives the steps, and
-//! what is proven afterwards ([`graph`]) needs no document. A step that could not be read whole is left out
+//! what is proven afterwards ([`control_flow`]) needs no document. A step that could not be read whole is left out
 //! of the runbook that never comes to be, but the ways out that were readable still count for the proofs.
 
 mod branches;
+mod control_flow;
 mod cover;
 mod declared;
-mod graph;
 mod read;
 mod rechecks;
 mod steps;
@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 use super::document::{Document, NOWHERE, shortened};
 use super::fault::{Fault, FaultKind, Faults};
-use super::step::{Query, QueryIndex, Step, StepIndex, StepKind};
+use super::step::{Query, QueryIndex, Step, StepIndex, StepKind, UNKNOWN_CAUSE};
 use super::{CLOCK_TOLERANCE, Fingerprint, Graph, LONGEST, Runbook, fingerprint};
+use control_flow::ControlFlow;
 use declared::{Check, Threshold};
 use read::{Fields, Key, Place, Spot};
 
@@ -58,7 +59,7 @@ struct Validator<'d> {
     causes: Option<HashSet<Box<str>>>,
     queries: Vec<Query>,
     known_queries: HashMap<Vec<u8>, QueryIndex>,
-    shape: graph::Shape,
+    flow: ControlFlow,
 }
 
 impl<'d> Validator<'d> {
@@ -74,7 +75,7 @@ impl<'d> Validator<'d> {
             causes: None,
             queries: Vec::new(),
             known_queries: HashMap::new(),
-            shape: graph::Shape::default(),
+            flow: ControlFlow::default(),
         }
     }
 
@@ -173,7 +174,7 @@ impl<'d> Validator<'d> {
         }
         self.targets = self.ids.iter().zip(0_u32..).map(|((id, _), at)| (*id, StepIndex(at))).collect();
         let rechecks = self.declare_rechecks(fields);
-        self.shape = graph::Shape::new(self.ids.len(), rechecks);
+        self.flow = ControlFlow::new(self.ids.len(), rechecks);
         Some(self.ids.len())
     }
 
@@ -201,11 +202,11 @@ impl<'d> Validator<'d> {
 
     /// Proves what can be proven of the graph as a whole.
     fn prove(&mut self, fields: &Fields<'d, '_>, start: StepIndex) {
-        let Self { shape, ids, .. } = self;
-        let found = shape.faults(start, |at| ids.get(at.position()).map_or("", |(id, _)| *id));
+        let Self { flow, ids, .. } = self;
+        let found = flow.faults(start, |at| ids.get(at.position()).map_or("", |(id, _)| *id));
         for (at, kind) in found {
             let Some((id, place)) = self.ids.get(at.position()).copied() else { continue };
-            let parent = if self.shape.is_conclusion(at) { "conclusions" } else { "steps" };
+            let parent = if self.flow.is_conclusion(at) { "conclusions" } else { "steps" };
             let up = Place { up: Some(&fields.place), key: Key::Name(parent), at: place, step: None };
             let place = Place { up: Some(&up), key: Key::Name(id), at: place, step: Some(id) };
             self.fault(&place, kind);
@@ -213,10 +214,12 @@ impl<'d> Validator<'d> {
     }
 }
 
-/// The root causes that conclusions name.
+/// The root causes that conclusions name; that it stays open is none.
 fn causes(steps: &[Option<Step>]) -> HashSet<Box<str>> {
     let causes = steps.iter().flatten().filter_map(|step| match &step.kind {
-        StepKind::Conclude(conclusion) => conclusion.root_cause.clone(),
+        StepKind::Conclude(conclusion) => {
+            conclusion.root_cause.clone().filter(|cause| **cause != *UNKNOWN_CAUSE)
+        }
         _ => None,
     });
     causes.collect()

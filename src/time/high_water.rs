@@ -1,6 +1,8 @@
 //! The one rule by which a clock is found to be wrong.
 
-use chrono::{DateTime, TimeDelta, Utc};
+#[cfg(any(feature = "certificate", test))]
+use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The latest time that was trusted, kept over restarts.
@@ -22,6 +24,7 @@ impl HighWater {
         self.0 = self.0.max(now);
     }
 
+    #[cfg(any(feature = "certificate", test))]
     /// True if `now` is behind the mark by more than `tolerance`, or ahead of it by more than `jump`.
     pub(crate) fn suspects(self, now: DateTime<Utc>, tolerance: TimeDelta, jump: TimeDelta) -> bool {
         let ahead = now.signed_duration_since(self.0);

@@ -9,7 +9,6 @@ mod message;
 mod mint;
 mod names;
 mod openssl;
-mod random;
 mod reading;
 mod runbook;
 mod schedule;
@@ -17,3 +16,5 @@ mod secrets;
 mod site;
 mod states;
 mod sweep;
+
+use crate::random;

@@ -6,22 +6,21 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::catalog;
-use iot_runbook::check::{
-    BindError, BindFault, CheckRequest, Checks, ParamKind, RegisterError, deadband_facts,
-};
+use iot_runbook::check::{BindError, BindFault, CheckRequest, Checks, ParamKind, RegisterError};
 use iot_runbook::deadband::audit::{Audit, Limits};
 use iot_runbook::deadband::sample::Sample;
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
 use iot_runbook::mock::{
     MockBrokerProbe, MockCertStoreProbe, MockCustomCheck, MockDeadbandProbe, MockDeviceProbe,
-    MockGatewayProbe, MockNetworkProbe, MockPowerProbe,
+    MockGatewayProbe, MockNetworkProbe, MockPlatformProbe, MockPowerProbe,
 };
 use iot_runbook::probe::conformance::{self, Rule};
 use iot_runbook::probe::{
-    Acquisition, Authentication, Certificate, CertificateAnswer, Client, ClientPublishing, ConnectionEvent,
-    ConnectionLog, DeadbandAudit, DeadbandFacts, DevicePath, FieldPolls, GatewayHealth, LastSeenAnswer,
-    MessageCounts, PathTried, PathsTried, PortReply, ProbeError, ProbeErrorKind, Probes, RefusalReason,
-    Replier, Revocation, SessionState, Together,
+    Acquisition, Authentication, BrokerHealth, Certificate, CertificateAnswer, Client, ClientPublishing,
+    ConnectionEvent, ConnectionLog, DeadbandAudit, DeadbandFacts, DevicePath, FeedReading, FieldPolls,
+    GatewayHealth, IngestionHealth, LastSeenAnswer, MessageCounts, PathTried, PathsTried, PortReply,
+    ProbeError, ProbeErrorKind, Probes, RefusalReason, Replier, Revocation, SessionState, SilentPeers,
+    SilentShare, SitePower, Together,
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -263,7 +262,7 @@ fn a_check_that_is_not_known_is_named_with_every_step_that_asks_it() {
     let of = |position: usize| {
         let BindFault { asked_by, error, .. } = &errors.faults()[position];
         assert!(matches!(error, BindError::UnknownCheck { .. }));
-        let steps = asked_by.iter().map(|asked| (&*asked.runbook, &*asked.step));
+        let steps = asked_by.iter().filter_map(|asked| Some((&*asked.runbook, asked.step.as_deref()?)));
         (steps.collect::<Vec<_>>(), errors.faults()[position].to_string())
     };
     // A check step, and a wait for the instant that it gives.
@@ -284,6 +283,32 @@ fn a_check_that_is_not_known_is_named_with_every_step_that_asks_it() {
     // What is looked at again before something is done.
     let (steps, _) = of(position(&set, "restart-needed"));
     assert_eq!(steps, [("device-offline", "restart-gateway")]);
+}
+
+#[test]
+fn a_check_that_only_the_runbook_looks_at_names_its_runbook() {
+    let text = r#"
+        name = "feed"
+        version = 1
+        title = "t"
+        start = "power"
+        unless = "back"
+        checks.power = { scope = "device", domain = "flag" }
+        checks.back = { scope = "device", domain = "flag" }
+        rechecks.back = { check = "back", branches = [{ is = true, to = "well" }] }
+        conclusions.well = { title = "t", severity = "info", recovered = true }
+        conclusions.dead = { title = "t", severity = "info" }
+
+        [steps.power]
+        check = "power"
+        unknown = "explore"
+        branches = [{ is = true, to = "well" }, { is = false, to = "dead" }]
+    "#;
+    let set = RunbookSet::new([Document::from_toml(text).unwrap().validate().unwrap()]).unwrap();
+    let errors = Checks::none().bind(&set).unwrap_err();
+    let fault = &errors.faults()[position(&set, "back")];
+    assert!(matches!(&*fault.asked_by, [only] if &*only.runbook == "feed" && only.step.is_none()));
+    assert!(fault.to_string().starts_with("runbook \"feed\", `unless`: check `back` is"), "{fault}");
 }
 
 #[tokio::test]
@@ -359,6 +384,49 @@ async fn conformance_names_what_an_adapter_does_wrong() {
             ("field_polls", Rule::Contradiction),
         ]
     );
+}
+
+#[tokio::test]
+async fn conformance_names_what_a_platform_adapter_does_wrong() {
+    let mut platform = MockPlatformProbe::new();
+    platform.expect_source().return_const(Source::new("monitor"));
+    platform.expect_broker_health().returning(|_| Ok(BrokerHealth::new(at(31)).with_takes_messages(true)));
+    platform
+        .expect_ingestion_health()
+        .returning(|_| Ok(IngestionHealth::new(at(0)).with_takes_messages(false).with_stores_rows(true)));
+    platform.expect_silent_peers().returning(|_| {
+        Ok(SilentPeers::new(at(0)).with_gateway(SilentShare::new(4, 4)).with_site(SilentShare::new(5, 4)))
+    });
+    let violations = conformance::platform(&platform, "press-07", at(0)).await;
+    let rules: Vec<_> = violations.iter().map(|violation| (violation.method, violation.rule)).collect();
+    assert_eq!(
+        rules,
+        [
+            ("broker_health", Rule::Future),
+            ("ingestion_health", Rule::Contradiction),
+            ("silent_peers", Rule::Contradiction),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn conformance_names_what_a_power_adapter_does_wrong() {
+    for (observed_at, meter_again, expected) in [
+        (0, true, vec![]),
+        (31, true, vec![("site_power", Rule::Future)]),
+        (0, false, vec![("site_power", Rule::Contradiction)]),
+    ] {
+        let mut power = MockPowerProbe::new();
+        power.expect_source().return_const(Source::new("utility"));
+        power.expect_site_power().returning(move |_| {
+            let feed = |name: &str, live| FeedReading::new(name.into(), live, false);
+            let feeds = vec![feed("meter", true), feed("generator", false), feed("meter", meter_again)];
+            Ok(SitePower::new(at(observed_at)).with_feeds(feeds))
+        });
+        let violations = conformance::site_power(&power, "north", at(0)).await;
+        let rules: Vec<_> = violations.iter().map(|violation| (violation.method, violation.rule)).collect();
+        assert_eq!(rules, expected);
+    }
 }
 
 #[tokio::test]
@@ -447,5 +515,8 @@ async fn conformance_looks_at_each_figure_of_an_audit() {
     for second in 0..100_i64 {
         audit.observe(&Sample::new(second, (second % 7) as f64), second % 10 == 0);
     }
-    assert_eq!(wrong_with(deadband_facts(&audit.figures(&Limits::default()), at(0), period)).await, []);
+    assert_eq!(
+        wrong_with(DeadbandFacts::from_figures(&audit.figures(&Limits::default()), at(0), period)).await,
+        []
+    );
 }

@@ -20,7 +20,7 @@ pub(crate) fn facts(set: &RunbookSet) -> Vec<Option<Value>> {
                 "gateway-health" => choice("healthy"),
                 "broker-path" => choice("open"),
                 "session-holder" => choice("device"),
-                "ot-network" => choice("segment-only"),
+                "ot-network" => choice("link-up"),
                 "certificate" => choice("valid"),
                 "power" => choice("confirmed"),
                 "device-back" => choice("silent"),

@@ -78,7 +78,7 @@ mod every_way_of {
 static SET: LazyLock<RunbookSet> = LazyLock::new(|| catalog::set().unwrap());
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::random::cases(2_000))]
 
     #[test]
     fn the_machine_walks_as_the_model_does(
@@ -97,10 +97,10 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::random::cases(200))]
 
     #[test]
-    fn saved_and_resumed_at_each_step_it_walks_the_same_way(
+    fn resumed_at_each_step_it_takes_the_same_path(
         runbook in prop::sample::select(catalog::names()),
         seed: u64,
         unknowns in 0..4_u64,
@@ -137,7 +137,7 @@ fn what_a_further_wait_may_bring_stays_possible() {
 
 /// A check that is put off takes its way out when it is answered, not when its time has come.
 #[test]
-fn a_check_that_is_put_off_takes_no_way_out_before_it_is_answered() {
+fn deferred_check_takes_no_exit_before_its_answer() {
     let rehearsal = Rehearsal::new("not back", "device-offline")
         .tell("service-state", "in-service")
         .tell("last-seen", "1h")
@@ -181,7 +181,7 @@ fn what_was_noted_on_the_way_contributes() {
 
 /// What another runbook was asked and could not tell is told with its hypotheses.
 #[test]
-fn a_handover_that_could_not_tell_leaves_its_hypotheses() {
+fn undetermined_handover_leaves_its_hypotheses() {
     let rehearsal = Rehearsal::new("expired", "device-offline")
         .tell("service-state", "in-service")
         .tell("last-seen", "1h")

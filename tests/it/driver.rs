@@ -53,7 +53,7 @@ struct People {
     acted: Mutex<Vec<String>>,
     /// What an act does to the world.
     effect: Mutex<Option<Box<dyn Fn() + Send>>>,
-    /// What happens in the world while the approval is pending.
+    /// What happens in the world while an approval or a question is pending.
     meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
@@ -72,6 +72,9 @@ impl Operator for People {
     }
 
     async fn answer(&self, request: &AskRequest) -> Option<Reply> {
+        if let Some(meanwhile) = &*self.meanwhile.lock().unwrap() {
+            meanwhile();
+        }
         let answer = (*self.answers.lock().unwrap())?;
         let value = match answer {
             "yes" => iot_runbook::fact::Value::Flag(true),
@@ -180,7 +183,7 @@ fn poll_times<T>(work: impl Future<Output = T>, times: usize) -> Option<T> {
 }
 
 #[test]
-fn each_probe_is_asked_once_on_the_way_to_the_technician() {
+fn each_probe_is_asked_once() {
     let service = Service::new();
     assert_eq!(service.conclusion().as_deref(), Some("dispatch-technician"));
     let asked = service.memory.asked.lock().unwrap().clone();
@@ -223,7 +226,7 @@ fn what_the_facts_say_is_what_it_concludes() {
 }
 
 #[test]
-fn a_probe_that_hangs_is_unknown_and_nothing_is_concluded() {
+fn hanging_probe_is_unknown() {
     let service = Service::new();
     service.memory.behave("certificate", Manner::Hangs);
     let (diagnosis, finding) = service.run();
@@ -250,7 +253,7 @@ fn an_error_that_says_so_is_tried_again() {
 }
 
 #[test]
-fn errors_are_retried_for_half_a_minute_and_final_ones_never() {
+fn errors_are_retried_for_half_a_minute() {
     let service = Service::new();
     service.memory.behave("device-path", Manner::Stumbles(100));
     service.memory.behave("certificate", Manner::Refuses);
@@ -266,6 +269,24 @@ fn errors_are_retried_for_half_a_minute_and_final_ones_never() {
     assert_eq!(service.memory.asked("device-path"), 6);
     assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(30));
     assert_eq!(service.memory.asked("certificate"), 1);
+}
+
+#[test]
+fn a_device_that_is_back_needs_no_registry_to_say_so() {
+    let service = Service::new();
+    service.memory.behave("service-state", Manner::Hangs);
+    // It comes back while somebody is asked for its power.
+    service.memory.set(|facts| facts.drawing = None);
+    *service.people.answers.lock().unwrap() = Some("confirmed");
+    let (memory, clock) = (service.memory.clone(), service.clock.clone());
+    *service.people.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        memory.set(|facts| facts.last_seen = Some(clock.now()));
+        clock.advance(TimeDelta::seconds(1));
+    }));
+    let (_, finding) = service.run();
+    assert_eq!(finding.conclusion(), Some("recovered-meanwhile"));
+    // Only at the beginning.
+    assert_eq!(service.memory.asked("service-state"), 3);
 }
 
 #[test]
@@ -359,7 +380,7 @@ mod acting {
     }
 
     #[test]
-    fn a_device_that_came_back_meanwhile_is_left_alone() {
+    fn returned_device_is_left_alone() {
         let service = broken();
         *service.people.approves.lock().unwrap() = Some(true);
         let memory = service.memory.clone();
@@ -374,7 +395,7 @@ mod acting {
     }
 
     #[test]
-    fn an_approval_of_another_state_is_refused_and_changes_nothing() {
+    fn approval_of_another_state_is_refused() {
         let service = broken();
         let approval_of = |diagnosis: &mut Diagnosis| loop {
             let outcome = poll_times(service.driver.run(diagnosis), 1);
@@ -397,7 +418,7 @@ mod acting {
     }
 
     #[test]
-    fn dropped_while_acting_it_acts_again_under_the_same_key() {
+    fn dropped_act_comes_again_under_its_key() {
         let service = broken();
         *service.people.approves.lock().unwrap() = Some(true);
         let (_, straight) = service.run();
@@ -455,7 +476,7 @@ fn dropped_anywhere_it_loses_no_answer() {
 }
 
 #[test]
-fn a_missing_adapter_is_unknown_and_a_person_may_know() {
+fn person_answers_for_a_missing_adapter() {
     let service = Service::new();
     service.memory.set(|facts| facts.drawing = None);
     *service.people.answers.lock().unwrap() = Some("confirmed");
@@ -464,14 +485,16 @@ fn a_missing_adapter_is_unknown_and_a_person_may_know() {
     let nobody = Service::new();
     nobody.memory.set(|facts| facts.drawing = None);
     let (diagnosis, finding) = nobody.run();
-    assert_eq!(finding.conclusion(), Some("power-uncertain"));
+    assert_eq!((finding.ending(), finding.conclusion()), (Ending::Undetermined, None));
+    let causes: Vec<_> = finding.hypotheses().iter().map(|left| &*left.cause).collect();
+    assert_eq!(causes, ["device-fault", "power-loss"]);
     let reasons: Vec<_> = diagnosis.trace().map(|record| record.to_string()).collect();
     let undetermined = UnknownReason::Undetermined.name();
     assert!(reasons.iter().any(|line| line.contains(undetermined)), "{reasons:#?}");
 }
 
 #[test]
-fn a_deadline_ends_the_run_and_not_the_diagnosis() {
+fn deadline_ends_the_run_only() {
     let service = Service::new();
     service.memory.set(|facts| facts.last_seen = Some(NOW - TimeDelta::minutes(1)));
     let driver = service.driver.clone().with_deadline(Duration::from_secs(60));
@@ -498,7 +521,7 @@ impl Timer for SetBack {
 }
 
 #[test]
-fn a_clock_that_is_set_back_does_not_lengthen_the_deadline() {
+fn clock_set_back_does_not_lengthen_the_deadline() {
     let service = Service::new();
     service.memory.set(|facts| facts.last_seen = Some(NOW - TimeDelta::minutes(1)));
     let timer = Arc::new(SetBack { clock: service.clock.clone(), slept: Mutex::default() });
@@ -522,7 +545,7 @@ impl Journal for Stuck {
 }
 
 #[test]
-fn a_journal_that_hangs_is_bounded_by_the_deadline() {
+fn deadline_bounds_a_hanging_journal() {
     let service = Service::new();
     let driver = service.driver.clone().with_journal(Arc::new(Stuck)).with_deadline(Duration::from_secs(1));
     let mut diagnosis = service.diagnosis();
@@ -532,7 +555,7 @@ fn a_journal_that_hangs_is_bounded_by_the_deadline() {
 }
 
 #[test]
-fn a_diagnosis_of_other_runbooks_is_refused_before_anything_is_asked() {
+fn diagnosis_of_other_runbooks_is_refused() {
     let service = Service::new();
     let only = catalog::certificate_expiry().unwrap().validate().unwrap();
     let set = RunbookSet::new([only]).unwrap();
@@ -551,9 +574,9 @@ fn hanging_probe_is_asked_for_half_a_minute() {
     let driver = service.driver.clone().with_time_limit(Duration::from_secs(7));
     let mut diagnosis = service.diagnosis();
     let _ = block_on(driver.run(&mut diagnosis)).unwrap();
-    // Attempts begin after 0, 8, 17 and 28 s; so again, where the conclusion looks whether the device is back.
-    assert_eq!(service.memory.asked("service-state"), 2 * 4);
-    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(2 * (28 + 7)));
+    // Attempts begin after 0, 8, 17 and 28 s; one more, where the conclusion looks whether the device is back.
+    assert_eq!(service.memory.asked("service-state"), 4 + 1);
+    assert_eq!(service.clock.now() - NOW, TimeDelta::seconds(28 + 7 + 7));
 }
 
 #[test]

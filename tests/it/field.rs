@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use iot_runbook::catalog;
+use iot_runbook::diagnosis::Finding;
 use iot_runbook::diagnosis::rehearsal::{Cues, Part, Rehearsal};
 use iot_runbook::runbook::step::StepKind;
 use iot_runbook::runbook::{Runbook, RunbookSet};
@@ -38,7 +39,7 @@ struct NotExpressible {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Judged {
+pub(crate) enum Judged {
     Right,
     /// Hypotheses, with the truth in first or second place.
     Honest,
@@ -51,16 +52,20 @@ impl Case {
         rehearsal.facts.clone_from(&self.facts);
         rehearsal.names.clone_from(&self.names);
         let finding = rehearsal.run(set).unwrap().finding;
-        if let Some(conclusion) = finding.conclusion() {
-            let right = self.accept.iter().any(|accepted| accepted == conclusion);
-            return (if right { Judged::Right } else { Judged::Wrong }, conclusion.to_owned());
-        }
-        let runbook = set.find(&self.runbook).unwrap();
-        let accepted: BTreeSet<&str> = self.accept.iter().map(|id| cause(runbook, id)).collect();
-        let leading: Vec<&str> = finding.hypotheses().iter().map(|left| &*left.cause).take(2).collect();
-        let honest = leading.iter().any(|cause| accepted.contains(cause));
-        (if honest { Judged::Honest } else { Judged::Wrong }, format!("{leading:?}"))
+        judge(&finding, set.find(&self.runbook).unwrap(), &self.accept)
     }
+}
+
+/// Judges a finding by the conclusions that are right, and says what it found.
+pub(crate) fn judge(finding: &Finding, runbook: &Runbook, accept: &[String]) -> (Judged, String) {
+    if let Some(conclusion) = finding.conclusion() {
+        let right = accept.iter().any(|accepted| accepted == conclusion);
+        return (if right { Judged::Right } else { Judged::Wrong }, conclusion.to_owned());
+    }
+    let accepted: BTreeSet<&str> = accept.iter().map(|id| cause(runbook, id)).collect();
+    let leading: Vec<&str> = finding.hypotheses().iter().map(|left| &*left.cause).take(2).collect();
+    let honest = leading.iter().any(|cause| accepted.contains(cause));
+    (if honest { Judged::Honest } else { Judged::Wrong }, format!("{leading:?}"))
 }
 
 fn cause<'a>(runbook: &'a Runbook, conclusion: &str) -> &'a str {

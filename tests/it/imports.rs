@@ -21,17 +21,18 @@ const ROWS: &[(&str, &[&str])] = &[
     ("dedup", &["fact", "time"]),
     ("deadband", &["fact", "time"]),
     ("lag", &["fact", "time"]),
-    ("gap", &["fact", "time"]),
-    (
-        "check",
-        &["certificate", "dedup", "deadband", "lag", "gap", "probe", "runbook", "subject", "fact", "time"],
-    ),
+    // A gap is what a diagnosis is about.
+    ("gap", &["subject", "fact", "time"]),
+    // Our engines answer our probes.
+    ("adapter", &["certificate", "dedup", "deadband", "lag", "gap", "probe", "subject", "fact", "time"]),
+    ("check", &["certificate", "deadband", "lag", "probe", "runbook", "subject", "fact", "time"]),
     ("driver", &["check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     (
         "mock",
         &[
             "driver",
             "check",
+            "adapter",
             "certificate",
             "dedup",
             "diagnosis",
@@ -42,13 +43,8 @@ const ROWS: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
-    ("case", &["driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
-    ("fleet", &["case", "driver", "check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
-    ("report", &["fleet", "case", "driver", "deadband", "diagnosis", "runbook", "subject", "fact", "time"]),
+    ("report", &["driver", "deadband", "diagnosis", "runbook", "subject", "fact", "time"]),
 ];
-
-/// What `src/ENGINE/adapter*`, which answers a probe from its engine, may import beside that engine.
-const ADAPTERS: &[&str] = &["probe", "subject", "fact", "time"];
 
 /// The built-in runbooks are what the unit tests of any module may walk.
 const TESTS_WALK: &str = "catalog";
@@ -86,13 +82,6 @@ fn a_row_names_rows_above_it_only() {
 /// Why the arrow is forbidden, if it is.
 fn fault(from: &str, to: &str) -> Option<String> {
     let row = |name: &str| ROWS.iter().find(|(concept, _)| *concept == name);
-    let (from, adapters) = match from.strip_suffix("/adapter") {
-        Some(engine) => (engine, ADAPTERS),
-        None => (from, &[][..]),
-    };
-    if adapters.contains(&to) {
-        return None;
-    }
     let Some((_, allowed)) = row(from) else {
         return Some(format!(
             "module `{from}` has no row: add one to ROWS in tests/it/imports.rs, below every module it may \
@@ -125,17 +114,13 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The top-level module that a file belongs to, with `/adapter` for its adapter, and how deep its own module lies; none for
-/// the root, which re-exports and holds no logic.
+/// The top-level module that a file belongs to, and how deep its own module lies; none for the root, which
+/// re-exports and holds no logic.
 fn place(within: &Path) -> Option<(String, usize)> {
     let parts: Vec<_> =
         within.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect();
     let first = parts.first()?;
-    let concept = match parts.get(1) {
-        Some(room) if room == "adapter" => format!("{first}/adapter"),
-        _ => first.clone(),
-    };
-    (first != "lib").then_some((concept, parts.len()))
+    (first != "lib").then(|| (first.clone(), parts.len()))
 }
 
 /// The top-level modules that the code of a file names, through `crate`, `super` or the library's own name.
@@ -305,7 +290,7 @@ mod the_reader {
     }
 
     #[test]
-    fn finds_what_climbs_out_by_super_or_by_the_librarys_name() {
+    fn finds_imports_by_super_and_by_name() {
         assert_eq!(named("use super::driver::Timer;", 1), ["driver"]);
         assert_eq!(named("use super::driver::Timer;", 2), [""; 0]);
         assert_eq!(named("use super::super::{case, fact::Value};", 2), ["case", "fact"]);
@@ -340,26 +325,10 @@ mod the_reader {
     }
 
     #[test]
-    fn tells_what_to_do_about_a_module_without_a_row() {
+    fn says_how_to_add_a_row_for_a_module() {
         assert!(fault("weather", "fact").unwrap().contains("module `weather` has no row: add one to ROWS"));
         assert!(fault("driver", "weather").unwrap().contains("give a new module a row"));
         assert_eq!(fault("fact", "fact"), None);
         assert!(fault("lag", "gap").is_some(), "engines do not know each other");
-        assert!(fault("lag", "probe").is_some(), "nor any probe");
-    }
-
-    #[test]
-    fn lets_an_adapter_of_an_engine_answer_a_probe() {
-        let place = |path: &str| place(Path::new(path)).unwrap().0;
-        for path in ["lag/adapter.rs", "lag/adapter/facts.rs"] {
-            assert_eq!(place(path), "lag/adapter");
-        }
-        assert_eq!(place("lag/window.rs"), "lag");
-        for to in ["lag", "probe", "fact", "time"] {
-            assert_eq!(fault("lag/adapter", to), None, "{to}");
-        }
-        for to in ["gap", "check", "driver"] {
-            assert!(fault("lag/adapter", to).is_some(), "{to}");
-        }
     }
 }

@@ -12,7 +12,6 @@ use iot_runbook::diagnosis::{Bundle, Diagnosis};
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use crate::deepest::NOW;
 use crate::model::{Model, World};
@@ -35,7 +34,7 @@ fn saved(diagnosis: &Diagnosis) -> Diagnosis {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(13), ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(crate::random::cases(400))]
 
     #[test]
     fn machine_walks_as_the_model_does(

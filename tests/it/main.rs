@@ -7,6 +7,7 @@
     reason = "a test stops at what it did not expect"
 )]
 
+mod adapter;
 mod allocations;
 mod catalog;
 mod certificate;
@@ -16,6 +17,7 @@ mod dedup;
 mod deepest;
 mod diagnosis;
 mod driver;
+mod examples;
 mod field;
 mod gap;
 mod imports;
@@ -26,6 +28,7 @@ mod misuse;
 mod model;
 mod never_wrongly_certain;
 mod player;
+mod random;
 mod rehearsals;
 mod runbook;
 mod situations;

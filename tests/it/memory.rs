@@ -51,7 +51,7 @@ pub(crate) struct Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
     Answers,
-    /// Its neighbours answer, and it does not.
+    /// Its neighbours answer and its switch port has a link, and it does not answer.
     Silent,
     SegmentDown,
 }
@@ -272,7 +272,8 @@ impl NetworkProbe for Memory {
             silent => DevicePath::new(now)
                 .with_port(PortReply::Silent)
                 .with_otherwise(false)
-                .with_segment(silent == Path::Silent),
+                .with_segment(silent == Path::Silent)
+                .with_link(silent == Path::Silent),
         })
         .await
     }

@@ -33,7 +33,7 @@ fn probe(diagnosis: &mut Diagnosis, now: DateTime<Utc>) -> ProbeRequest {
     loop {
         match diagnosis.poll(now) {
             Output::Probe(request) => return request,
-            Output::Alert(alert) => diagnosis.told(alert.number()),
+            Output::Alert(alert) => diagnosis.alert_delivered(alert.number()),
             other => panic!("{other:?}"),
         }
     }
@@ -59,7 +59,7 @@ mod answers {
     use super::*;
 
     #[test]
-    fn each_request_is_handed_out_once_and_again_after_a_resume() {
+    fn requests_come_once_and_again_after_a_resume() {
         let set = set();
         let mut diagnosis = begin(&set, "device-offline", NOW);
         let request = probe(&mut diagnosis, NOW);
@@ -69,7 +69,7 @@ mod answers {
     }
 
     #[test]
-    fn twice_late_unknown_and_of_the_wrong_kind_they_change_nothing() {
+    fn wrong_answers_change_nothing() {
         let set = set();
         let mut diagnosis = begin(&set, "device-offline", NOW);
         let first = probe(&mut diagnosis, NOW);
@@ -86,7 +86,7 @@ mod answers {
         assert_eq!(unknown, Err(AnswerError::NotOpen(never)));
         // Of the wrong kind.
         let open = probe(&mut diagnosis, NOW);
-        let wrong = diagnosis.acted(open.id, ActReport::done("test"), NOW + TimeDelta::days(1));
+        let wrong = diagnosis.report_act(open.id, ActReport::done("test"), NOW + TimeDelta::days(1));
         assert!(matches!(wrong, Err(AnswerError::WrongKind { .. })), "{wrong:?}");
         assert_eq!(diagnosis.bundle(), before);
     }
@@ -115,7 +115,7 @@ mod answers {
     }
 
     #[test]
-    fn observed_too_long_ago_or_in_the_future_they_are_unknown() {
+    fn stale_and_future_answers_are_unknown() {
         let set = set();
         let (bound, tolerance) = (TimeDelta::minutes(5), TimeDelta::seconds(30));
         let tick = TimeDelta::nanoseconds(1);
@@ -161,7 +161,7 @@ mod answers {
         let reply = iot_runbook::diagnosis::Reply::new(value, "operator");
         diagnosis.reply(request.id, reply, NOW).unwrap();
         // It is asked again before somebody is sent.
-        tell(&mut diagnosis, "segment-only", NOW);
+        tell(&mut diagnosis, "link-up", NOW);
         tell(&mut diagnosis, "silent", NOW);
         assert_eq!(diagnosis.finding().unwrap().conclusion(), Some("dispatch-technician"));
     }
@@ -171,7 +171,7 @@ mod answers {
         let mut diagnosis = begin(set, "device-offline", NOW);
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
-        for choice in ["well", "none", "healthy", "open", "device", "segment-only", "valid"] {
+        for choice in ["well", "none", "healthy", "open", "device", "link-up", "valid"] {
             tell(&mut diagnosis, choice, NOW);
         }
         let request = probe(&mut diagnosis, NOW);
@@ -204,7 +204,7 @@ mod names {
     use super::*;
 
     #[test]
-    fn a_runbook_that_is_not_there_is_named_with_those_that_are() {
+    fn unknown_runbook_is_named_with_the_known_ones() {
         let set = set();
         let trigger = Trigger::new("test", NOW);
         let error = Diagnosis::new(Ulid(1), &set, "device-offlien", subject(), trigger, NOW).unwrap_err();
@@ -288,7 +288,7 @@ mod clocks {
     }
 
     #[test]
-    fn ten_years_forward_it_is_recorded_and_old_answers_are_stale() {
+    fn jump_forward_makes_old_answers_stale() {
         let set = set();
         let mut diagnosis = waiting(&set);
         let forward = NOW + TimeDelta::days(3653);
@@ -380,26 +380,26 @@ mod alerts {
     }
 
     #[test]
-    fn one_that_was_not_told_is_handed_out_again_after_a_crash() {
+    fn undelivered_alert_comes_again_after_a_crash() {
         let set = set();
         let (mut diagnosis, number) = alerted(&set);
         let mut resumed = Diagnosis::resume(&diagnosis.bundle(), &set).unwrap();
         assert!(matches!(resumed.poll(NOW), Output::Alert(_)));
         assert!(matches!(diagnosis.poll(NOW), Output::Probe(_)), "it was handed out twice");
-        diagnosis.told(number);
+        diagnosis.alert_delivered(number);
         let mut resumed = Diagnosis::resume(&diagnosis.bundle(), &set).unwrap();
         assert!(matches!(resumed.poll(NOW), Output::Probe(_)));
     }
 
     #[test]
-    fn one_that_was_never_handed_out_is_not_told_by_saying_so() {
+    fn alert_must_be_handed_out_before_delivery() {
         let set = set();
         let (mut diagnosis, number) = alerted(&set);
-        diagnosis.told(number + 1);
-        diagnosis.told(u32::MAX);
+        diagnosis.alert_delivered(number + 1);
+        diagnosis.alert_delivered(u32::MAX);
         assert_eq!(diagnosis.bundle().alerts_told, 0);
-        diagnosis.told(number);
-        diagnosis.told(number);
+        diagnosis.alert_delivered(number);
+        diagnosis.alert_delivered(number);
         assert_eq!(diagnosis.bundle().alerts_told, 1);
     }
 }
@@ -429,7 +429,7 @@ mod approvals {
     }
 
     #[test]
-    fn one_whose_recheck_never_comes_back_is_not_acted_on() {
+    fn act_without_its_recheck_is_not_done() {
         let set = set();
         let (mut diagnosis, request) = asked(&set, 1);
         diagnosis.approve(request.grant("operator"), NOW).unwrap();
@@ -445,7 +445,7 @@ mod approvals {
     }
 
     #[test]
-    fn a_better_word_orphans_neither_a_saved_diagnosis_nor_an_approval() {
+    fn new_wording_keeps_saved_diagnoses_and_approvals() {
         let text = include_str!("../../src/catalog/device-offline.toml");
         let old = "The device has been silent for longer than the offline threshold.";
         assert!(text.contains(old));
@@ -563,7 +563,7 @@ mod scale {
     }
 
     #[test]
-    fn five_thousand_steps_in_a_row_are_walked_and_explored() {
+    fn five_thousand_steps_are_walked() {
         let set = of(&chain(5_000));
         let mut diagnosis = start(&set, "chain");
         while let Output::Probe(request) = diagnosis.poll(NOW) {
@@ -612,7 +612,7 @@ mod saved {
     }
 
     #[test]
-    fn cut_short_or_reordered_it_is_refused_even_with_a_digest_that_fits() {
+    fn reordered_bundle_is_refused_despite_its_digest() {
         let set = set();
         let bundle = half_way(&set);
         let mut cut = bundle.clone();

@@ -205,10 +205,11 @@ fn key(query: &Query) -> String {
 }
 
 const RETRY_FOR: TimeDelta = TimeDelta::seconds(30);
+const RETRY_LAST_LOOK_FOR: TimeDelta = TimeDelta::seconds(5);
 
 /// The pause before a question is asked again that failed for a moment; none where that was the last time.
-fn pause(query: &Query, attempt: u32, spent: TimeDelta) -> Option<TimeDelta> {
-    let left = query.stale_after.map_or(RETRY_FOR, |bound| bound.min(RETRY_FOR)) - spent;
+fn pause(query: &Query, attempt: u32, spent: TimeDelta, longest: TimeDelta) -> Option<TimeDelta> {
+    let left = query.stale_after.map_or(longest, |bound| bound.min(longest)) - spent;
     (left > TimeDelta::zero()).then(|| TimeDelta::seconds(2_i64.pow(attempt.min(6)).min(60)).min(left))
 }
 
@@ -334,12 +335,17 @@ impl<'a> Model<'a> {
     fn ask(&mut self, query: &Query) -> Walked<Option<Value>> {
         match self.facts.get(&key(query)) {
             Some(known) => Ok(*known),
-            None => Ok(self.ask_afresh(query, None)?.unwrap_or(None)),
+            None => Ok(self.ask_afresh(query, None, RETRY_FOR)?.unwrap_or(None)),
         }
     }
 
     /// Asks until there is an answer, at the most until `limit`: nothing is known then.
-    fn ask_afresh(&mut self, query: &Query, limit: Option<DateTime<Utc>>) -> Walked<Option<Option<Value>>> {
+    fn ask_afresh(
+        &mut self,
+        query: &Query,
+        limit: Option<DateTime<Utc>>,
+        longest: TimeDelta,
+    ) -> Walked<Option<Option<Value>>> {
         let first = self.now;
         let mut value = None;
         for attempt in 0.. {
@@ -349,7 +355,7 @@ impl<'a> Model<'a> {
                     break;
                 }
                 Err(()) => {
-                    let Some(pause) = pause(query, attempt, self.now - first) else { break };
+                    let Some(pause) = pause(query, attempt, self.now - first, longest) else { break };
                     let until = self.now + pause;
                     let over = limit.filter(|limit| *limit < until);
                     if let Some((_, told)) =
@@ -385,7 +391,7 @@ impl<'a> Model<'a> {
         if !self.names(query) {
             return Ok(None);
         }
-        let value = self.ask_afresh(query, None)?.unwrap_or(None);
+        let value = self.ask_afresh(query, None, RETRY_LAST_LOOK_FOR)?.unwrap_or(None);
         Ok(value.and_then(|value| self.taken(recheck, value)))
     }
 
@@ -531,7 +537,7 @@ impl<'a> Model<'a> {
         self.facts.clear();
         if let Some((recheck, query)) = recheck.filter(|(_, query)| self.names(query)) {
             let limit = self.now + act.answer_within;
-            let Some(value) = self.ask_afresh(query, Some(limit))? else {
+            let Some(value) = self.ask_afresh(query, Some(limit), RETRY_FOR)? else {
                 self.facts.clear();
                 return Ok(act.expired.to);
             };
@@ -644,17 +650,19 @@ impl<'a> Model<'a> {
                         self.remember(question.query, value);
                         answered.push(question);
                     }
-                    Err(()) => match pause(question.query, question.attempt, self.now - question.first) {
-                        Some(pause) => {
-                            question.due = self.now + pause;
-                            question.attempt += 1;
-                            questions.push(question);
+                    Err(()) => {
+                        match pause(question.query, question.attempt, self.now - question.first, RETRY_FOR) {
+                            Some(pause) => {
+                                question.due = self.now + pause;
+                                question.attempt += 1;
+                                questions.push(question);
+                            }
+                            None => {
+                                self.remember(question.query, None);
+                                answered.push(question);
+                            }
                         }
-                        None => {
-                            self.remember(question.query, None);
-                            answered.push(question);
-                        }
-                    },
+                    }
                 }
             }
             for step in answered.into_iter().flat_map(|question| question.steps) {
@@ -788,6 +796,7 @@ fn cause(runbook: &Runbook, at: StepIndex) -> Option<String> {
     let step = runbook.step(at).unwrap();
     match &step.kind {
         StepKind::Conclude(conclusion) => match &conclusion.root_cause {
+            Some(cause) if &**cause == "unknown" => None,
             Some(cause) => Some(cause.to_string()),
             None if conclusion.recovered => None,
             None => Some(step.id.to_string()),

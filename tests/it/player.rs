@@ -106,7 +106,7 @@ pub(crate) fn play(
                 };
                 if let Some(report) = report {
                     diagnosis = between(diagnosis);
-                    diagnosis.acted(request.id, report, now).unwrap();
+                    diagnosis.report_act(request.id, report, now).unwrap();
                 }
             }
             Output::Ask(request) => {
@@ -118,7 +118,7 @@ pub(crate) fn play(
                 }
             }
             Output::Alert(alert) => {
-                diagnosis.told(alert.number());
+                diagnosis.alert_delivered(alert.number());
                 diagnosis = between(diagnosis);
             }
             Output::Pending { until } => {

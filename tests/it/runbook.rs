@@ -1,3 +1,4 @@
+mod chart;
 mod document;
 mod faults;
 mod fingerprint;

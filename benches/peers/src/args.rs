@@ -92,7 +92,8 @@ mod tests {
     fn what_is_not_known_is_refused_with_what_is() {
         assert_eq!(
             refused(&["dream"]),
-            "no work \"dream\"; there is: certificates, deadband, dedup, diagnosis, gap, lag, load, swinging-door"
+            "no work \"dream\"; there is: certificates, deadband, dedup, dedup-stream, diagnosis, gap, \
+             lag, load, swinging-door"
         );
         assert_eq!(refused(&["load", "--jsn"]), "no option --jsn; there is --json, and --help");
         assert_eq!(refused(&["load", "load"]), "one work at a time, please");

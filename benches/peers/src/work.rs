@@ -32,6 +32,7 @@ pub(crate) fn all() -> &'static [&'static dyn Work] {
         &certificates::Certificates,
         &deadband::Deadband,
         &dedup::Dedup,
+        &dedup::Counted,
         &diagnosis::Diagnosis,
         &gap::Gap,
         &lag::Lag,

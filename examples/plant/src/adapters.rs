@@ -10,6 +10,7 @@ mod networks;
 mod outlets;
 pub mod pipeline;
 mod platforms;
+mod recovery;
 mod restart;
 mod sessions;
 

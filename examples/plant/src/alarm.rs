@@ -3,12 +3,14 @@
 //! It watches receipts and the broker's log, as a real one does, and so it comes up by itself some time after
 //! something broke.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::subject::Trigger;
 
 use crate::{
     broker::{EventKind, Reason},
-    error::Result,
+    error::{Error, Result},
     factory::Factory,
     wait,
 };
@@ -24,6 +26,18 @@ const UNSTABLE_WITHIN: TimeDelta = TimeDelta::seconds(5);
 /// # Errors
 /// When none is raised in time.
 pub async fn raised(factory: &Factory, device: &str, since: DateTime<Utc>) -> Result<Trigger> {
+    let raised = raised_within(factory, device, since, wait::DEADLINE).await;
+    raised.ok_or(Error::TimedOut("an offline alert"))
+}
+
+/// Waits for at most `limit` until an alert about this device is raised, for something that happened from `since` on;
+/// none where there is no alert by then.
+pub async fn raised_within(
+    factory: &Factory,
+    device: &str,
+    since: DateTime<Utc>,
+    limit: Duration,
+) -> Option<Trigger> {
     let look = || {
         let receipts = factory.platform().receipts(device).at;
         let ends = factory.broker().events(device, since).into_iter().filter_map(|event| match event.kind {
@@ -35,8 +49,8 @@ pub async fn raised(factory: &Factory, device: &str, since: DateTime<Utc>) -> Re
             .chain(unstable(&ends.collect::<Vec<_>>()))
             .min_by_key(|trigger| trigger.at)
     };
-    wait::until("an offline alert", || async { look().is_some() }).await?;
-    Ok(look().unwrap_or_else(|| Trigger::new("offline alert", Utc::now())))
+    wait::until_within("an offline alert", limit, || async { look().is_some() }).await.ok();
+    look()
 }
 
 /// The first silence that was long enough, whether it is over by now or not.

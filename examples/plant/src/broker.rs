@@ -93,6 +93,8 @@ pub struct Published {
     pub topic: Arc<str>,
     /// Its payload.
     pub payload: Bytes,
+    /// Whether the access list let it through; what it refuses is acknowledged and dropped.
+    pub is_allowed: bool,
 }
 
 /// The broker with its log.
@@ -151,6 +153,17 @@ impl Broker {
         self.book.state().forbidden.remove(client);
     }
 
+    /// Takes from a client the right to publish. MQTT 3.1.1 has no refusal of a message: each is acknowledged and
+    /// dropped.
+    pub fn forbid_publishing(&self, client: &str) {
+        self.book.state().muted.insert(client.to_owned());
+    }
+
+    /// Gives a client the right to publish again.
+    pub fn allow_publishing(&self, client: &str) {
+        self.book.state().muted.remove(client);
+    }
+
     /// The log of this client from `since` on, oldest first.
     pub fn events(&self, client: &str, since: DateTime<Utc>) -> Vec<Event> {
         let state = self.book.state();
@@ -169,8 +182,13 @@ impl Broker {
         self.book.state().last_publish.get(client).cloned()
     }
 
-    /// The messages that came on this topic and are kept, oldest first.
+    /// The messages that came on this topic, were passed on and are kept, oldest first.
     pub fn messages(&self, topic: &str) -> Vec<Published> {
+        self.all_messages(topic).into_iter().filter(|message| message.is_allowed).collect()
+    }
+
+    /// The same with those that the access list refused.
+    pub fn all_messages(&self, topic: &str) -> Vec<Published> {
         let state = self.book.state();
         state.messages.iter().filter(|message| &*message.topic == topic).cloned().collect()
     }
@@ -208,6 +226,7 @@ struct Book {
 struct State {
     passwords: HashMap<String, String>,
     forbidden: HashSet<String>,
+    muted: HashSet<String>,
     log: VecDeque<Event>,
     covers_from: Option<DateTime<Utc>>,
     live: HashMap<String, Vec<Session>>,
@@ -330,16 +349,21 @@ impl Book {
         state.record(&event.client_id, Some(number), EventKind::Disconnected(reason));
     }
 
-    fn published(&self, event: &ClientPublishEvent) {
+    /// Enters a message, and decides whether it is passed on.
+    fn published(&self, event: &ClientPublishEvent) -> PublishAction {
         let at = Utc::now();
         let mut state = self.state();
-        state.last_publish.insert(event.client_id.to_string(), (at, event.topic.to_string()));
+        let is_allowed = !state.muted.contains(&*event.client_id);
+        if is_allowed {
+            state.last_publish.insert(event.client_id.to_string(), (at, event.topic.to_string()));
+        }
         if state.messages.len() == MESSAGES_KEPT {
             state.messages.pop_front();
             state.messages_cover_from = state.messages.front().map(|oldest| oldest.at);
         }
         let (topic, payload) = (Arc::clone(&event.topic), event.payload.clone());
-        state.messages.push_back(Published { at, topic, payload });
+        state.messages.push_back(Published { at, topic, payload, is_allowed });
+        if is_allowed { PublishAction::Continue } else { PublishAction::Handled }
     }
 }
 
@@ -385,8 +409,8 @@ impl BrokerEventHandler for Book {
     }
 
     fn on_client_publish<'a>(&'a self, event: ClientPublishEvent) -> Answer<'a, PublishAction> {
-        self.published(&event);
-        Box::pin(async { PublishAction::Continue })
+        let action = self.published(&event);
+        Box::pin(async { action })
     }
 
     fn on_client_disconnect<'a>(&'a self, event: ClientDisconnectEvent) -> Answer<'a, ()> {

@@ -6,12 +6,22 @@ use std::{
     io::{IsTerminal, Write, stdout},
 };
 
+use crate::error::{Error, Result};
+
 /// Goes to the beginning of the line and clears it.
 const CLEAR: &str = "\r\x1b[2K";
 
 /// Prints a line. Whoever listened may have gone away, as `head` does; that is no fault of the plant's.
 pub fn say(line: impl Display) {
     writeln!(stdout(), "{line}").ok();
+}
+
+/// Writes a line that a program reads.
+///
+/// # Errors
+/// When it can't be written: whoever reads it must not take a part for the whole.
+pub fn write(line: impl Display) -> Result<()> {
+    writeln!(stdout(), "{line}").map_err(Error::io("writing a line of JSON"))
 }
 
 /// Shows a line that the next one replaces. Where standard output is no terminal, nothing is shown.

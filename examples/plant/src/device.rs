@@ -1,14 +1,14 @@
 //! The field devices: tasks with real sockets.
 //!
 //! A device has a network module, which answers on the OT network (`ping`, `identity`, and `read`, which it hands on
-//! to the application) and presents the device's certificate at a TLS maintenance port; it is fed over the network
+//! to the application; `restart-client` for its provisioning client) and presents the device's certificate at a TLS maintenance port; it is fed over the network
 //! cable, so it answers while the device itself is without power. Behind it runs the application. A device of kind
 //! [`Kind::Mqtt`] keeps an MQTT session of its own, through its gateway's relay; one of kind [`Kind::Plc`] waits to
 //! be read by its gateway.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use rumqttc::{AsyncClient, EventLoop, PublishOptions};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -24,11 +24,15 @@ use crate::{
     network::{Link, Switch, listen},
     pki::Identity,
     power::Plug,
+    provisioning,
     task::Task,
 };
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(300);
 const REDIAL_AFTER: Duration = Duration::from_millis(300);
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// The order to start its provisioning client again.
+pub const RESTART_CLIENT: &str = "restart-client";
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 const LOAD_RUNNING: u32 = 40_000;
 const LOAD_IDLE: u32 = 25_000;
@@ -66,6 +70,10 @@ pub struct Condition {
     pub dials_regardless: bool,
     /// Whether its network module works. Without it the device is powered, and on no network.
     pub module_works: bool,
+    /// Whether its provisioning client works, which asks for a new certificate once its own has expired.
+    pub provisions: bool,
+    /// How far its own clock is ahead of the true time; below zero where it is behind.
+    pub clock_ahead: TimeDelta,
 }
 
 impl Condition {
@@ -76,6 +84,12 @@ impl Condition {
         let in_time = (validity.not_before..=validity.not_after).contains(&Utc::now());
         let may_dial = self.application != Application::Crashed && self.module_works;
         (may_dial && (in_time || self.dials_regardless)).then_some((identity, &self.password))
+    }
+
+    /// Whether it asks the provisioning service: its certificate has expired.
+    fn asks_for_a_certificate(&self) -> bool {
+        let is_able = self.application != Application::Crashed && self.module_works && self.provisions;
+        is_able && self.identity.as_ref().is_some_and(|identity| identity.validity().not_after < Utc::now())
     }
 
     fn dials_as(&self) -> Option<(String, String)> {
@@ -97,6 +111,23 @@ pub struct Spec {
     pub kind: Kind,
 }
 
+/// What a device was given when it was made, and when it was put in.
+#[derive(Debug)]
+pub struct Given {
+    /// Its certificate of operation.
+    pub identity: Identity,
+    /// Its password at the broker.
+    pub password: String,
+    /// Whom it trusts.
+    pub roots: RootCertStore,
+    /// Its manufacturing certificate, which the provisioning service knows it by.
+    pub manufacturing: Identity,
+    /// Where the provisioning service listens.
+    pub provisioning: SocketAddr,
+    /// The switches on the way there, beyond its own port and its OT network.
+    pub beyond: Vec<Switch>,
+}
+
 /// A device.
 pub struct Device {
     shared: Arc<Shared>,
@@ -104,6 +135,7 @@ pub struct Device {
     to_gateway: Link,
     ot: Link,
     maintenance: Link,
+    _provisioning: Link,
     _module: line::Server,
     _tasks: Vec<Task>,
 }
@@ -116,18 +148,12 @@ struct Shared {
 }
 
 impl Device {
-    /// Starts a device on a site's OT network, with its outlet and what it was provisioned with.
+    /// Starts a device on a site's OT network, with its outlet and what it was given.
     ///
     /// # Errors
     /// When no loopback port is to be had.
-    pub async fn start(
-        spec: Spec,
-        ot_network: &Switch,
-        plug: Plug,
-        roots: RootCertStore,
-        identity: Identity,
-        password: String,
-    ) -> Result<Self> {
+    pub async fn start(spec: Spec, ot_network: &Switch, plug: Plug, given: Given) -> Result<Self> {
+        let Given { identity, password, roots, manufacturing, provisioning, beyond } = given;
         let shared = Arc::new(Shared {
             spec,
             condition: watch::Sender::new(Condition {
@@ -136,6 +162,8 @@ impl Device {
                 password,
                 dials_regardless: false,
                 module_works: true,
+                provisions: true,
+                clock_ahead: TimeDelta::zero(),
             }),
             plug,
             roots,
@@ -152,7 +180,11 @@ impl Device {
         let maintenance = listen().await?;
         let maintenance_address =
             maintenance.local_addr().map_err(Error::io("reading a maintenance port's address"))?;
+        let way = [switches(), beyond].concat();
+        let provisioning = Link::open(Some(provisioning), way).await?;
+        let be_provisioned = Arc::clone(&shared).be_provisioned(provisioning.address(), manufacturing);
         let device = Self {
+            _provisioning: provisioning,
             to_gateway: Link::open(None, switches()).await?,
             ot: Link::open(Some(module.address()), switches()).await?,
             maintenance: Link::open(Some(maintenance_address), switches()).await?,
@@ -160,6 +192,7 @@ impl Device {
             _tasks: vec![
                 Task::spawn(Arc::clone(&shared).maintain(maintenance)),
                 Task::spawn(Arc::clone(&shared).draw()),
+                Task::spawn(be_provisioned),
             ],
             port,
             shared,
@@ -188,6 +221,11 @@ impl Device {
     /// The port of the OT switch that it is plugged into.
     pub fn port(&self) -> &Switch {
         &self.port
+    }
+
+    /// Whether that port has a link: the device is powered, and the port is its own.
+    pub fn has_link(&self) -> bool {
+        *self.shared.plug.powered().borrow() && !self.port.is_cut()
     }
 
     /// Its way to its gateway's relay.
@@ -231,6 +269,9 @@ impl fmt::Debug for Device {
 impl Shared {
     /// What the network module answers. It is fed with the device: without power it answers nothing.
     fn answer(&self, question: &str) -> Option<String> {
+        if question == RESTART_CLIENT {
+            return self.restart_client();
+        }
         let condition = self.condition.borrow();
         if !*self.plug.powered().borrow() || !condition.module_works {
             return None;
@@ -239,8 +280,32 @@ impl Shared {
             "ping" => Some(format!("pong {}", self.spec.id)),
             "identity" if condition.identity.is_some() => Some("present".to_owned()),
             "identity" => Some("none".to_owned()),
-            "read" => (condition.application == Application::Running).then(sample),
+            "read" => (condition.application == Application::Running).then(|| sample(condition.clock_ahead)),
             _ => Some("what?".to_owned()),
+        }
+    }
+
+    /// Starts its provisioning client again.
+    fn restart_client(&self) -> Option<String> {
+        let answers = *self.plug.powered().borrow() && self.condition.borrow().module_works;
+        answers.then(|| {
+            self.condition.send_modify(|condition| condition.provisions = true);
+            "restarted".to_owned()
+        })
+    }
+
+    /// Asks the provisioning service again and again while its certificate has expired.
+    async fn be_provisioned(self: Arc<Self>, service: SocketAddr, manufacturing: Identity) {
+        loop {
+            sleep(ASK_AGAIN_AFTER).await;
+            let asks = *self.plug.powered().borrow() && self.condition.borrow().asks_for_a_certificate();
+            if !asks {
+                continue;
+            }
+            // One that can't be reached is asked again.
+            if let Ok(Some(identity)) = provisioning::ask(service, &manufacturing, self.roots.clone()).await {
+                self.condition.send_modify(|condition| condition.identity = Some(identity));
+            }
         }
     }
 
@@ -288,7 +353,8 @@ impl Shared {
             let Some((identity, password)) = ready.credentials() else {
                 continue;
             };
-            let client = mqtt::client(identity, password, self.roots.clone(), gateway);
+            let roots = self.roots.clone();
+            let client = mqtt::client_by_clock(identity, password, roots, gateway, ready.clock_ahead);
             if let Ok((client, events)) = client {
                 let dialled = ready.dials_as();
                 let mut watched = condition.clone();
@@ -314,9 +380,13 @@ impl Shared {
             let mut tick = interval(PUBLISH_EVERY);
             loop {
                 tick.tick().await;
-                if condition.borrow().application == Application::Running {
+                let (application, ahead) = {
+                    let condition = condition.borrow();
+                    (condition.application, condition.clock_ahead)
+                };
+                if application == Application::Running {
                     // A full queue means that the session is not up yet; the next sample says more.
-                    client.try_publish(topic.clone(), sample(), PublishOptions::at_most_once()).ok();
+                    client.try_publish(topic.clone(), sample(ahead), PublishOptions::at_most_once()).ok();
                 }
             }
         };
@@ -348,9 +418,10 @@ async fn present(stream: TcpStream, identity: Option<Identity>) -> Result<()> {
     Ok(())
 }
 
-fn sample() -> String {
+fn sample(clock_ahead: TimeDelta) -> String {
     let now = Utc::now();
+    let shown = now.checked_add_signed(clock_ahead).unwrap_or(now);
     let phase = f64::from(now.timestamp_subsec_millis()) / 1000.0;
     let value = 20.0 + (phase * std::f64::consts::TAU).sin();
-    format!(r#"{{"at":"{}","value":{value:.3}}}"#, now.to_rfc3339())
+    format!(r#"{{"at":"{}","value":{value:.3}}}"#, shown.to_rfc3339())
 }

@@ -72,6 +72,19 @@ pub enum Error {
     /// A runbook can't be used, or a diagnosis can't be run.
     #[error("{0}")]
     Runbook(String),
+    /// The limit of open files is too low.
+    #[error(
+        "the plant opens up to {needed} files and sockets, and may not: raise the limit, as with `ulimit -n 4096`"
+    )]
+    OpenFiles {
+        /// How many it needs.
+        needed: usize,
+        /// Why it may not.
+        source: io::Error,
+    },
+    /// A scenario file has faults.
+    #[error(transparent)]
+    ScenarioFile(#[from] crate::scenario_file::Faults),
     /// A part refused an order.
     #[error("refused: {0}")]
     Refused(String),

@@ -15,7 +15,7 @@ use iot_runbook::{
     diagnosis::{Bundle, Diagnosis, Fact, Finding},
     driver::{Driver, TokioTimer},
     gap::Gap,
-    subject::Subject,
+    subject::{Subject, Trigger},
 };
 use serde::Serialize;
 use ulid::Ulid;
@@ -28,7 +28,7 @@ use crate::{
     factory::Factory,
     fault::Injected,
     runbooks::Runbooks,
-    scenario::{Expected, NO_GAP, People, Rows, SPLIT, Scenario},
+    scenario::{Expected, NO_GAP, Obstacle, People, Rows, SPLIT, Scenario},
     story::Story,
 };
 
@@ -82,37 +82,59 @@ pub async fn examine(
     }
     let injected = Arc::new(injected);
     let trigger = alarm::raised(factory, device, since).await?;
-    let subject = subject(factory, device)?;
-    story.tell(format_args!("  {device}: {}; what a user sees:", trigger.text));
-    story.tell_overview(factory, subject.site.as_ref().map(|site| site.as_str()));
-
-    let (name, set) = runbooks.set(scenario.people == People::Absent)?;
-    let probes = scenario.obstacle.before(Adapters::of(factory));
-    let crew = Crew::new(Arc::clone(factory), scenario.people, Arc::clone(&injected), Arc::clone(story));
-    let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
-        .map_err(Error::runbook)?
-        .with_operator(Arc::new(crew))
-        .with_actuator(Arc::new(Restart::of(factory)))
-        .with_journal(Arc::<Story>::clone(story))
-        .with_time_limit(ATTEMPT);
-    let mut diagnosis =
-        Diagnosis::new(new_id(), &set, &name, subject, trigger, Utc::now()).map_err(Error::runbook)?;
-    let started = diagnosis.trigger().at;
-    let finding = driver.run(&mut diagnosis).await.map_err(Error::runbook)?;
-    // With it the crew, who knows the faults.
-    drop(driver);
-    let bundle = diagnosis.bundle();
-    story.tell_end(&finding, &bundle);
+    let started = trigger.at;
+    let (people, obstacle) = (scenario.people, scenario.obstacle);
+    let case = Case { factory, device, people, obstacle, injected: Arc::clone(&injected), runbooks, story };
+    let diagnosed = case.diagnose(trigger).await?;
     let injected = Arc::into_inner(injected).unwrap_or_default();
-    let took = finding.at() - started;
     Ok(Examined {
         scenario,
         gap: None,
         afterwards: None,
-        took,
-        diagnosed: vec![Diagnosed { finding, bundle }],
+        took: diagnosed.finding.at() - started,
+        diagnosed: vec![diagnosed],
         injected,
     })
+}
+
+/// A device's alert that is to be diagnosed.
+pub(crate) struct Case<'a> {
+    pub(crate) factory: &'a Arc<Factory>,
+    pub(crate) device: &'a str,
+    pub(crate) people: People,
+    pub(crate) obstacle: Obstacle,
+    pub(crate) injected: Arc<Vec<Injected>>,
+    pub(crate) runbooks: &'a Runbooks,
+    pub(crate) story: &'a Arc<Story>,
+}
+
+impl Case<'_> {
+    /// Diagnoses it. The crew, who knows the faults, is gone with it.
+    ///
+    /// # Errors
+    /// When the diagnosis can't be run.
+    pub(crate) async fn diagnose(self, trigger: Trigger) -> Result<Diagnosed> {
+        let Self { factory, device, people, obstacle, injected, runbooks, story } = self;
+        let subject = subject(factory, device)?;
+        story.tell(format_args!("  {device}: {}; what a user sees:", trigger.text));
+        story.tell_overview(factory, subject.site.as_ref().map(|site| site.as_str()));
+
+        let (name, set) = runbooks.set(people == People::Absent)?;
+        let probes = obstacle.before(Adapters::of(factory));
+        let crew = Crew::new(Arc::clone(factory), people, injected, Arc::clone(story));
+        let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
+            .map_err(Error::runbook)?
+            .with_operator(Arc::new(crew))
+            .with_actuator(Arc::new(Restart::of(factory)))
+            .with_journal(Arc::<Story>::clone(story))
+            .with_time_limit(ATTEMPT);
+        let mut diagnosis =
+            Diagnosis::new(new_id(), &set, &name, subject, trigger, Utc::now()).map_err(Error::runbook)?;
+        let finding = driver.run(&mut diagnosis).await.map_err(Error::runbook)?;
+        let bundle = diagnosis.bundle();
+        story.tell_end(&finding, &bundle);
+        Ok(Diagnosed { finding, bundle })
+    }
 }
 
 fn subject(factory: &Factory, device: &str) -> Result<Subject> {
@@ -278,7 +300,7 @@ impl Diagnosed {
     }
 
     /// The steps in the order in which they were passed.
-    fn passed(&self) -> Vec<&str> {
+    pub(crate) fn passed(&self) -> Vec<&str> {
         let mut steps =
             self.bundle.records.iter().map(|record| (&*record.runbook, &*record.step)).collect::<Vec<_>>();
         steps.dedup();

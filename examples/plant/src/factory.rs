@@ -2,7 +2,12 @@
 
 pub mod site;
 
-use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tempfile::TempDir;
 
@@ -13,8 +18,9 @@ use crate::{
     door::{Connections, Door},
     error::{Error, Result},
     mqtt,
-    pki::{Authority, Validity},
+    pki::{Authority, Identity, Validity},
     platform::{Platform, Registered, Registry, ServiceState},
+    provisioning::Provisioning,
     wait,
 };
 
@@ -77,6 +83,9 @@ pub struct Factory {
     sites: Vec<Site>,
     platform: Platform,
     registry: Registry,
+    provisioning: Provisioning,
+    /// The emergency certificates that were prepared, by device.
+    prepared: Mutex<HashMap<String, Identity>>,
     door: Door,
     broker: Broker,
     authority: Arc<Authority>,
@@ -114,6 +123,13 @@ impl Factory {
         )?;
         let platform = Platform::start(client, events);
         let registry = Registry::open(&folder.path().join("registry.db"))?;
+        let maker = Authority::new("maker of the devices")?;
+        let provisioning = Provisioning::start(
+            &authority.issue("provisioning", Validity::current())?,
+            &maker,
+            Arc::clone(&authority),
+        )
+        .await?;
 
         let mut sites = Vec::new();
         for site in plan.sites {
@@ -121,13 +137,20 @@ impl Factory {
                 program: &program,
                 folder: folder.path(),
                 authority: &authority,
+                maker: &maker,
+                provisioning: provisioning.address(),
                 door: door.address(),
                 broker: &broker,
             };
             sites.push(Site::start(site, &ground).await?);
         }
-        let factory = Self { sites, platform, registry, door, broker, authority, folder };
+        let prepared = Mutex::default();
+        let factory =
+            Self { sites, platform, registry, provisioning, prepared, door, broker, authority, folder };
         factory.enter_devices(plan)?;
+        for device in factory.devices() {
+            factory.prepare_emergency(&device.spec().id)?;
+        }
         factory.healthy().await?;
         Ok(factory)
     }
@@ -192,6 +215,30 @@ impl Factory {
     /// The certificate authority.
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// The provisioning service.
+    pub fn provisioning(&self) -> &Provisioning {
+        &self.provisioning
+    }
+
+    /// Prepares an emergency certificate for a device, for the technicians to load.
+    ///
+    /// # Errors
+    /// When none can be issued.
+    pub fn prepare_emergency(&self, device: &str) -> Result<()> {
+        let identity = self.authority.issue(device, Validity::current())?;
+        self.prepared().insert(device.to_owned(), identity);
+        Ok(())
+    }
+
+    /// Takes the emergency certificate of a device out of the safe; none where none was prepared.
+    pub fn take_emergency(&self, device: &str) -> Option<Identity> {
+        self.prepared().remove(device)
+    }
+
+    fn prepared(&self) -> MutexGuard<'_, HashMap<String, Identity>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The front door.

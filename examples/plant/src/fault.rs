@@ -7,7 +7,7 @@
 mod catalog;
 mod scene;
 
-use self::scene::{Damage, Scene};
+use self::scene::{Damage, Help, Scene};
 use crate::{
     device::{Condition, Device},
     error::{Error, Result},
@@ -79,11 +79,12 @@ impl Injected {
     /// # Errors
     /// When it can't be done.
     pub async fn meanwhile(&self, factory: &Factory) -> Result<bool> {
-        let does = self.fault.conclusion() == "recovered-meanwhile";
-        if does {
-            Scene::of(self.fault, factory)?.mend_gateway().await?;
+        let scene = Scene::of(self.fault, factory)?;
+        if self.fault.conclusion() == "recovered-meanwhile" {
+            scene.mend_gateway().await?;
+            return Ok(true);
         }
-        Ok(does)
+        scene.certify_by_hand()
     }
 
     /// Puts the parts in order again, and waits until the factory is healthy.
@@ -137,6 +138,7 @@ mod tests {
             "certificate-expired",
             "certificate-missing",
             "certificate-not-yet-valid",
+            "certificate-renewed",
             "certificate-revoked",
             "connection-refused",
             "connectivity-flap",

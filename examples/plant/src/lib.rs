@@ -24,11 +24,15 @@
 //! The library's runbooks ask through [`adapters`], which read these parts and nothing else. An [`alarm`] raises the
 //! alert, a [`crew`] approves and goes and looks, and [`examine`] runs one [`scenario`] from its first fault to its
 //! finding.
+//!
+//! A [`scenario_file`] is a scenario of a user's own, as timed [`operation`]s on named parts; [`play`] runs it.
+//! [`chaos`] draws such scenarios by chance, and judges each diagnosis by what was broken.
 
 pub mod adapters;
 pub mod alarm;
 pub mod arguments;
 pub mod broker;
+pub mod chaos;
 pub mod console;
 pub mod crew;
 pub mod device;
@@ -42,13 +46,17 @@ pub mod line;
 pub mod monitor;
 pub mod mqtt;
 pub mod network;
+pub mod operation;
 pub mod pipeline;
 pub mod pki;
 pub mod platform;
+pub mod play;
 pub mod power;
+pub mod provisioning;
 pub mod reading;
 pub mod runbooks;
 pub mod scenario;
+pub mod scenario_file;
 pub mod story;
 pub mod supervisor;
 pub mod sweep;

@@ -1,26 +1,35 @@
 //! The plant's program.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{fs::File, io, path::Path, process::ExitCode, sync::Arc};
 
 use chrono::Utc;
 use plant::{
     arguments::{Arguments, USAGE, What},
-    console::{complain, say},
+    chaos,
+    console::{complain, say, write},
     error::{Error, Result},
     examine::examine,
     factory::{Factory, Plan},
     gateway::{self, EXIT_OUT_OF_MEMORY, Ended},
+    operation::words,
     pipeline::{caretaker, survey::survey},
+    play::play_alone,
     runbooks::Runbooks,
     scenario::Scenario,
+    scenario_file::{self, ScenarioFile},
     story::Story,
     supervisor::SUBCOMMAND,
     sweep::sweep,
 };
-use tokio::{runtime::Runtime, signal::ctrl_c};
+use tokio::runtime::Runtime;
 
-/// The exit code of a program that the terminal interrupted.
+/// The exit codes of a program that a signal ended: 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
+const HUNG_UP: u8 = 129;
+/// How many files and sockets one factory or pipeline has open, and four of them at a time, each twice over.
+const FILES_OF_ONE: usize = 400;
+const FILES_OF_MANY: usize = 1000;
 
 fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
@@ -38,28 +47,58 @@ fn main() -> ExitCode {
 }
 
 fn follow(arguments: &Arguments) -> Result<ExitCode> {
-    let scenarios = match &arguments.what {
+    match &arguments.what {
         What::Help => {
             say(USAGE);
             return Ok(ExitCode::SUCCESS);
         }
         What::List => return list(),
-        What::All => None,
-        What::Fault(id) => Some(vec![Scenario::find(id)?]),
-        What::Story => Some(Scenario::STORY.iter().map(|id| Scenario::find(id)).collect::<Result<_>>()?),
-    };
+        What::Vocabulary => {
+            say(words());
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
     let runbooks = match &arguments.runbook {
         Some(file) => Runbooks::read(file, arguments.own_thresholds)?,
         None => Runbooks::catalog()?,
     };
+    let job = Job::of(&arguments.what, &runbooks)?;
     let program = std::env::current_exe().map_err(Error::io("finding the plant's program"))?;
+    enough_open_files(&job, &program)?;
     run(async {
-        let as_expected = match scenarios {
-            Some(scenarios) => tell(&program, &scenarios, &runbooks, arguments.json).await?,
-            None => sweep(&program, &runbooks, arguments.json).await?,
+        let json = arguments.json;
+        let as_expected = match job {
+            Job::Tell(scenarios) => tell(&program, &scenarios, &runbooks, json).await?,
+            Job::Sweep => sweep(&program, &runbooks, json).await?,
+            Job::Play(scenario) => play_alone(&program, &scenario, &runbooks, json).await?,
+            Job::Chaos { seed, runs } => chaos::run(&program, &runbooks, seed, runs, json).await?,
         };
         Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
+}
+
+/// What runs in a plant, with all that it needs read and checked.
+enum Job {
+    Tell(Vec<&'static Scenario>),
+    Sweep,
+    Play(ScenarioFile),
+    Chaos { seed: u64, runs: u64 },
+}
+
+impl Job {
+    fn of(what: &What, runbooks: &Runbooks) -> Result<Self> {
+        Ok(match what {
+            What::All => Self::Sweep,
+            What::Fault(id) => Self::Tell(vec![Scenario::find(id)?]),
+            What::Scenario(file) => Self::Play(scenario_file::load(file, &runbooks.runbook()?)?),
+            What::Chaos { seed, runs } => Self::Chaos { seed: *seed, runs: *runs },
+            What::Story | What::List | What::Vocabulary | What::Help => {
+                let story = Scenario::STORY.iter().map(|id| Scenario::find(id));
+                Self::Tell(story.collect::<Result<_>>()?)
+            }
+        })
+    }
 }
 
 fn run_gateway(config: &Path) -> Result<ExitCode> {
@@ -73,18 +112,51 @@ fn run_gateway(config: &Path) -> Result<ExitCode> {
     })
 }
 
-/// Runs until the end, or until the terminal interrupts it: what it holds is dropped then, and so the plant.
+/// Runs until the end, or until a signal ends it: what it holds is dropped then, and so the plant.
 fn run(run: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let runtime = Runtime::new().map_err(Error::io("starting a runtime"))?;
     runtime.block_on(async {
         tokio::select! {
+            // First, so that no process is started before signals are listened for.
+            biased;
+            signalled = signalled() => Ok(ExitCode::from(signalled?)),
             ended = run => ended,
-            interrupted = ctrl_c() => {
-                interrupted.map_err(Error::io("listening for an interrupt"))?;
-                Ok(ExitCode::from(INTERRUPTED))
-            }
         }
     })
+}
+
+/// Waits for a signal that ends the program, and gives its exit code.
+#[cfg(unix)]
+async fn signalled() -> Result<u8> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let listen = |kind| signal(kind).map_err(Error::io("listening for signals"));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hang_up = listen(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => INTERRUPTED,
+        _ = terminate.recv() => TERMINATED,
+        _ = hang_up.recv() => HUNG_UP,
+    })
+}
+
+/// Waits for a signal that ends the program, and gives its exit code.
+#[cfg(not(unix))]
+async fn signalled() -> Result<u8> {
+    tokio::signal::ctrl_c().await.map_err(Error::io("listening for signals"))?;
+    Ok(INTERRUPTED)
+}
+
+/// Makes sure that this job may open the files and sockets that it needs: in the middle of it a part that can't is
+/// taken for one that is broken.
+fn enough_open_files(job: &Job, program: &Path) -> Result<()> {
+    let needed = match job {
+        Job::Tell(_) | Job::Play(_) => FILES_OF_ONE,
+        Job::Sweep | Job::Chaos { .. } => FILES_OF_MANY,
+    };
+    let opened = (0..needed).map(|_| File::open(program)).collect::<io::Result<Vec<_>>>();
+    opened.map(drop).map_err(|source| Error::OpenFiles { needed, source })
 }
 
 fn list() -> Result<ExitCode> {
@@ -119,7 +191,7 @@ async fn tell(
         };
         let differs = examined.differs();
         if json {
-            say(examined.json()?);
+            write(examined.json()?)?;
         }
         if let Some(differs) = &differs {
             story.tell(format_args!("    DIFFERS: {differs}"));

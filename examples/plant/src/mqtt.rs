@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use chrono::TimeDelta;
 use rumqttc::{AsyncClient, EventLoop, MqttOptions, NetworkOptions, TlsConfiguration, Transport};
-use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::{
     error::{Error, Result},
@@ -28,6 +29,20 @@ pub fn client(
     client_with(identity, password, roots, address, KEEP_ALIVE)
 }
 
+/// The same for a client whose own clock is ahead of the true time by `ahead`.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_by_clock(
+    identity: &Identity,
+    password: &str,
+    roots: RootCertStore,
+    address: SocketAddr,
+    ahead: TimeDelta,
+) -> Result<(AsyncClient, EventLoop)> {
+    build(identity, password, identity.client_config_by(roots, ahead)?, address, KEEP_ALIVE)
+}
+
 /// The same with another keep-alive, in seconds.
 ///
 /// # Errors
@@ -39,8 +54,18 @@ pub fn client_with(
     address: SocketAddr,
     keep_alive: u16,
 ) -> Result<(AsyncClient, EventLoop)> {
+    build(identity, password, identity.client_config(roots)?, address, keep_alive)
+}
+
+fn build(
+    identity: &Identity,
+    password: &str,
+    tls: ClientConfig,
+    address: SocketAddr,
+    keep_alive: u16,
+) -> Result<(AsyncClient, EventLoop)> {
     let mut options = MqttOptions::new(identity.common_name(), (address.ip().to_string(), address.port()));
-    let tls = TlsConfiguration::Rustls(Arc::new(identity.client_config(roots)?));
+    let tls = TlsConfiguration::Rustls(Arc::new(tls));
     options
         .set_transport(Transport::tls_with_config(tls))
         .set_credentials(identity.common_name(), password.to_owned())

@@ -2,20 +2,23 @@
 //!
 //! Whatever crosses a network of the plant runs through a [`Link`], a TCP relay on loopback. A link depends on one
 //! or more [`Switch`]es (the site's uplink, the site's OT switch, one device's port); while any of them is cut its
-//! live sessions are torn down and new ones are closed before a byte has passed.
+//! live sessions are torn down and new ones are closed before a byte has passed. A switch can also be slow: then each
+//! piece of what crosses it waits first.
 
 use std::{
     future::poll_fn,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
     task::Poll,
+    time::Duration,
 };
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::sleep,
 };
 
 use crate::{
@@ -23,16 +26,20 @@ use crate::{
     task::Task,
 };
 
-/// A place where a network can be cut.
+/// How much crosses a slow link at a time.
+const PIECE: usize = 8 << 10;
+
+/// A place where a network can be cut or slowed.
 #[derive(Clone, Debug)]
 pub struct Switch {
     cut: watch::Sender<bool>,
+    delay: watch::Sender<Duration>,
 }
 
 impl Switch {
     /// A switch that lets traffic through.
     pub fn new() -> Self {
-        Self { cut: watch::Sender::new(false) }
+        Self { cut: watch::Sender::new(false), delay: watch::Sender::new(Duration::ZERO) }
     }
 
     /// Cuts the network: live sessions end, new ones fail.
@@ -40,9 +47,15 @@ impl Switch {
         self.cut.send_replace(true);
     }
 
-    /// Lets traffic through again.
+    /// Delays each piece of traffic by so much, in each direction. Live sessions stay.
+    pub fn slow(&self, delay: Duration) {
+        self.delay.send_replace(delay);
+    }
+
+    /// Lets traffic through again, at full speed. Live sessions stay where it was only slow.
     pub fn mend(&self) {
-        self.cut.send_replace(false);
+        self.delay.send_replace(Duration::ZERO);
+        self.cut.send_if_modified(|cut| std::mem::replace(cut, false));
     }
 
     /// Ends the live sessions, as a short interruption does, and lets new ones through.
@@ -58,6 +71,11 @@ impl Switch {
         if cut.wait_for(|cut| *cut).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whether it delays traffic now.
+    pub fn is_slow(&self) -> bool {
+        !self.delay.borrow().is_zero()
     }
 
     /// Whether it is cut now.
@@ -139,19 +157,46 @@ async fn relay(listener: TcpListener, target: watch::Receiver<Option<SocketAddr>
         let Some(target) = *target.borrow() else {
             continue;
         };
-        sessions.spawn(session(near, target, watched));
+        sessions.spawn(session(near, target, watched, switches.clone()));
     }
 }
 
-async fn session(mut near: TcpStream, target: SocketAddr, watched: Vec<watch::Receiver<bool>>) {
+async fn session(
+    mut near: TcpStream,
+    target: SocketAddr,
+    watched: Vec<watch::Receiver<bool>>,
+    switches: Vec<Switch>,
+) {
     let carry = async {
         let mut far = TcpStream::connect(target).await?;
-        copy_bidirectional(&mut near, &mut far).await
+        let (near_read, near_write) = near.split();
+        let (far_read, far_write) = far.split();
+        tokio::try_join!(pass(near_read, far_write, &switches), pass(far_read, near_write, &switches))
     };
     tokio::select! {
         // The peers notice an end by the closed sockets; there is nobody else to tell.
         _ = carry => {}
         () = any_changed(watched) => {}
+    }
+}
+
+/// Carries one direction until its end, at the pace of the slowest way.
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    switches: &[Switch],
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        let delay = switches.iter().map(|switch| *switch.delay.borrow()).sum::<Duration>();
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        match buffer.get(..read) {
+            Some(piece) if read > 0 => to.write_all(piece).await?,
+            _ => return to.shutdown().await,
+        }
     }
 }
 
@@ -216,5 +261,23 @@ mod tests {
         let end = live.read(&mut answer).await;
         assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
         assert_eq!(line::ask(link.address(), "b").await.unwrap(), "b");
+    }
+
+    #[tokio::test]
+    async fn a_slow_link_delays_each_way_until_mended() {
+        let echo = line::Server::start(|line| async move { Some(line) }).await.unwrap();
+        let switch = Switch::new();
+        let link = Link::open(Some(echo.address()), vec![switch.clone()]).await.unwrap();
+        let mut live = TcpStream::connect(link.address()).await.unwrap();
+        switch.slow(Duration::from_millis(100));
+        let asked = tokio::time::Instant::now();
+        assert_eq!(line::ask(link.address(), "slow").await.unwrap(), "slow");
+        assert!(asked.elapsed() >= Duration::from_millis(200), "{:?}", asked.elapsed());
+        switch.mend();
+        // The session from before is still there.
+        live.write_all(b"a\n").await.unwrap();
+        let mut answer = [0; 2];
+        live.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"a\n");
     }
 }

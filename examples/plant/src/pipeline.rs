@@ -50,6 +50,7 @@ use crate::{
     mqtt,
     network::{Link, Switch},
     pki::{Authority, Validity},
+    platform::{Registered, Registry, ServiceState},
     wait,
 };
 
@@ -83,11 +84,14 @@ pub struct Plan {
     pub deadband: bool,
     /// The ingestion's deduplication.
     pub dedup: How,
+    /// Whether the ingestion reads committed records alone.
+    pub reads_committed: bool,
 }
 
 impl Plan {
     /// A quiet process with a deadband, and deduplication by the library's engine.
-    pub const QUIET: Self = Self { signal: Signal::Quiet, deadband: true, dedup: How::Engine };
+    pub const QUIET: Self =
+        Self { signal: Signal::Quiet, deadband: true, dedup: How::Engine, reads_committed: false };
 
     /// What the gateway is commissioned with.
     pub const fn reporting(self) -> Reporting {
@@ -122,6 +126,7 @@ pub struct Pipeline {
     monitor: Monitor,
     table: Arc<Table>,
     stream: Stream,
+    registry: Registry,
     door: Door,
     broker: Broker,
     _links: [Link; 2],
@@ -157,10 +162,18 @@ impl Pipeline {
             mqtt::client_with(&identity, &password(id), authority.roots()?, address, KEEP_ALIVE)
         };
 
+        let registry = Registry::open(&folder.path().join("registry.db"))?;
+        registry.enter(&Registered {
+            device: DEVICE.to_owned(),
+            site: SITE.to_owned(),
+            gateway: GATEWAY.to_owned(),
+            own_session: true,
+            state: ServiceState::InService,
+        })?;
         let stream = Stream::start()?;
-        let monitor = Monitor::start(&stream)?;
+        let monitor = Monitor::start(&stream, plan.reads_committed)?;
         let table = Arc::new(Table::open(&folder.path().join("table.db"))?);
-        let ingestion = Ingestion::start(&stream, Arc::clone(&table), plan.dedup)?;
+        let ingestion = Ingestion::start(&stream, Arc::clone(&table), plan.dedup, plan.reads_committed)?;
 
         broker.admit(BRIDGE, &password(BRIDGE));
         let (identity, roots) = (authority.issue(BRIDGE, Validity::current())?, authority.roots()?);
@@ -193,6 +206,7 @@ impl Pipeline {
             monitor,
             table,
             stream,
+            registry,
             _links: [device_link, gateway_link],
             door,
             broker,
@@ -280,6 +294,11 @@ impl Pipeline {
     /// The Kafka protocol broker.
     pub fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// The device registry.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Who watches the topic.

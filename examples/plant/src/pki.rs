@@ -6,20 +6,25 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    RevocationReason, RevokedCertParams, SerialNumber, SignatureAlgorithm,
 };
 use time::OffsetDateTime;
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime},
+    time_provider::TimeProvider,
 };
-use x509_parser::{parse_x509_certificate, time::ASN1Time};
+use x509_parser::{
+    certification_request::X509CertificationRequest, parse_x509_certificate, prelude::FromDer, time::ASN1Time,
+};
 
 use crate::error::{Error, Result};
 
@@ -110,7 +115,15 @@ impl Identity {
     /// # Errors
     /// When the key does not fit the certificate.
     pub fn client_config(&self, roots: RootCertStore) -> Result<ClientConfig> {
-        Ok(ClientConfig::builder_with_provider(provider())
+        self.client_config_by(roots, TimeDelta::zero())
+    }
+
+    /// The same for a client whose own clock is ahead of the true time by `ahead`.
+    ///
+    /// # Errors
+    /// When the key does not fit the certificate.
+    pub fn client_config_by(&self, roots: RootCertStore, ahead: TimeDelta) -> Result<ClientConfig> {
+        Ok(ClientConfig::builder_with_details(provider(), Arc::new(OwnClock { ahead }))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_client_auth_cert(vec![self.certificate.clone()], self.private_key())?)
@@ -129,6 +142,20 @@ impl Identity {
 
     pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.clone()).into()
+    }
+}
+
+/// The clock of a TLS client.
+#[derive(Debug)]
+struct OwnClock {
+    ahead: TimeDelta,
+}
+
+impl TimeProvider for OwnClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now = Utc::now().checked_add_signed(self.ahead)?;
+        let since = u64::try_from(now.timestamp()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(since)))
     }
 }
 
@@ -179,6 +206,31 @@ impl Authority {
     /// # Errors
     /// When no key can be generated or `common_name` is not a possible name.
     pub fn issue(&self, common_name: &str, validity: Validity) -> Result<Identity> {
+        let key = KeyPair::generate()?;
+        let certificate = self.certify(common_name, &key, validity)?;
+        Identity::from_der(certificate, key.serialize_der())
+    }
+
+    /// Issues a certificate for the key in a signing request, for its subject alone. The request's own signature is not
+    /// checked: a certificate is of no use to whoever does not have its key.
+    ///
+    /// # Errors
+    /// When the request can't be read, or is for another subject.
+    pub fn sign(&self, common_name: &str, request: &[u8], validity: Validity) -> Result<Vec<u8>> {
+        let unreadable = |why: String| Error::UnreadableCertificate(why);
+        let (_, request) = X509CertificationRequest::from_der(request)
+            .map_err(|error| unreadable(format!("signing request: {error}")))?;
+        let info = &request.certification_request_info;
+        let mut names = info.subject.iter_common_name().filter_map(|name| name.as_str().ok());
+        let subject = names.next().unwrap_or_default();
+        if subject != common_name {
+            return Err(Error::Refused(format!("{common_name} requests a certificate of {subject:?}")));
+        }
+        let key = PublicKey(info.subject_pki.subject_public_key.data.to_vec());
+        self.certify(common_name, &key, validity)
+    }
+
+    fn certify(&self, common_name: &str, key: &impl PublicKeyData, validity: Validity) -> Result<Vec<u8>> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.use_authority_key_identifier_extension = true;
@@ -189,9 +241,7 @@ impl Authority {
         params.not_after = offset(validity.not_after)?;
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         params.serial_number = Some(SerialNumber::from(serial));
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        Identity::from_der(certificate.der().to_vec(), key.serialize_der())
+        Ok(params.signed_by(key, &self.issuer)?.der().to_vec())
     }
 
     /// Puts the certificate with this serial on the revocation list.
@@ -253,6 +303,52 @@ impl Authority {
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+/// A key that is known by its public half.
+struct PublicKey(Vec<u8>);
+
+impl PublicKeyData for PublicKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+/// A request for a certificate of a fresh key. The key stays here.
+pub struct Request {
+    key: KeyPair,
+    der: Vec<u8>,
+}
+
+impl Request {
+    /// Makes a key, and a request for it in this name.
+    ///
+    /// # Errors
+    /// When no key can be generated or `common_name` is not a possible name.
+    pub fn new(common_name: &str) -> Result<Self> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let der = params.serialize_request(&key)?.der().to_vec();
+        Ok(Self { key, der })
+    }
+
+    /// The request in DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The identity that the certificate issued for it makes.
+    ///
+    /// # Errors
+    /// When the certificate can't be parsed.
+    pub fn complete(self, certificate: Vec<u8>) -> Result<Identity> {
+        Identity::from_der(certificate, self.key.serialize_der())
     }
 }
 

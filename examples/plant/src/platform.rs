@@ -10,6 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, QoS};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
 use tokio::time::sleep;
 
 use crate::{
@@ -37,22 +38,32 @@ struct Seen {
     stopped: bool,
 }
 
+/// What the platform reads of a sample.
+#[derive(Deserialize)]
+struct Sample {
+    at: DateTime<Utc>,
+}
+
 /// When messages of one device were received.
 #[derive(Clone, Debug, Default)]
 pub struct Receipts {
     /// Each receipt that is kept, oldest first.
     pub at: VecDeque<DateTime<Utc>>,
+    /// For each of them when the device made it, by its own clock, where the message says so.
+    pub made: VecDeque<Option<DateTime<Utc>>>,
     /// From when on they are complete; none while all that ever came are kept.
     pub complete_from: Option<DateTime<Utc>>,
 }
 
 impl Receipts {
-    fn enter(&mut self, at: DateTime<Utc>) {
+    fn enter(&mut self, at: DateTime<Utc>, made: Option<DateTime<Utc>>) {
         if self.at.len() == RECEIPTS_KEPT {
             self.at.pop_front();
+            self.made.pop_front();
             self.complete_from = self.at.front().copied();
         }
         self.at.push_back(at);
+        self.made.push_back(made);
     }
 }
 
@@ -118,7 +129,8 @@ fn note(seen: &mut Seen, topic: &str, payload: &[u8]) {
     let mut levels = topic.split('/').skip(2);
     match (levels.next(), levels.next()) {
         (Some(device), Some("telemetry")) => {
-            seen.devices.entry(device.to_owned()).or_default().enter(now);
+            let made = serde_json::from_slice::<Sample>(payload).ok().map(|sample| sample.at);
+            seen.devices.entry(device.to_owned()).or_default().enter(now, made);
         }
         (Some(gateway), Some("status")) => {
             if let Ok(health) = serde_json::from_slice(payload) {
@@ -152,6 +164,11 @@ impl ServiceState {
 
     fn text(self) -> &'static str {
         Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, text)| text)
+    }
+
+    fn of(text: String) -> Result<Self> {
+        let found = Self::ALL.iter().find(|(_, of)| *of == text);
+        found.map(|(state, _)| *state).ok_or(Error::Unknown { kind: "service state", id: text })
     }
 }
 
@@ -190,6 +207,11 @@ impl Registry {
                  gateway TEXT NOT NULL,
                  own_session INTEGER NOT NULL,
                  state TEXT NOT NULL
+             );
+             CREATE TABLE IF NOT EXISTS state_change (
+                 device TEXT NOT NULL,
+                 at_us INTEGER NOT NULL,
+                 state TEXT NOT NULL
              )",
         )?;
         Ok(Self { database: Mutex::new(database) })
@@ -204,7 +226,7 @@ impl Registry {
             "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5)",
             params![device.device, device.site, device.gateway, device.own_session, device.state.text()],
         )?;
-        Ok(())
+        self.note_change(&device.device, device.state)
     }
 
     /// Sets whether a device is meant to be online.
@@ -218,7 +240,32 @@ impl Registry {
         if changed == 0 {
             return Err(Error::Unknown { kind: "device", id: device.to_owned() });
         }
+        self.note_change(device, state)
+    }
+
+    fn note_change(&self, device: &str, state: ServiceState) -> Result<()> {
+        self.database().execute(
+            "INSERT INTO state_change VALUES (?1, ?2, ?3)",
+            params![device, Utc::now().timestamp_micros(), state.text()],
+        )?;
         Ok(())
+    }
+
+    /// Each entry of a device's state since the registry was made, oldest first: from when on, and which.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn history(&self, device: &str) -> Result<Vec<(DateTime<Utc>, ServiceState)>> {
+        let database = self.database();
+        let mut query = database.prepare_cached(
+            "SELECT at_us, state FROM state_change WHERE device = ?1 ORDER BY at_us, rowid",
+        )?;
+        let rows = query.query_map([device], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        rows.map(|row| {
+            let (at, state) = row?;
+            Ok((DateTime::from_timestamp_micros(at).unwrap_or_default(), ServiceState::of(state)?))
+        })
+        .collect()
     }
 
     /// What the registry knows of a device; none when it has no such device.
@@ -237,11 +284,7 @@ impl Registry {
         let Some((device, site, gateway, own_session, state)) = found else {
             return Ok(None);
         };
-        let (state, _) = ServiceState::ALL
-            .iter()
-            .find(|(_, text)| *text == state)
-            .ok_or_else(|| Error::Unknown { kind: "service state", id: state })?;
-        Ok(Some(Registered { device, site, gateway, own_session, state: *state }))
+        Ok(Some(Registered { device, site, gateway, own_session, state: ServiceState::of(state)? }))
     }
 
     /// The ids of the devices behind a gateway.
@@ -279,6 +322,10 @@ mod tests {
             registry.enter(&entered).unwrap();
             assert_eq!(registry.device("press-1").unwrap(), Some(entered));
         }
+        let history = registry.history("press-1").unwrap();
+        assert!(history.iter().map(|(_, state)| *state).eq(ServiceState::ALL.map(|(state, _)| state)));
+        assert!(history.is_sorted_by_key(|(at, _)| *at));
+        assert_eq!(registry.history("nobody").unwrap(), []);
         assert_eq!(registry.device("nobody").unwrap(), None);
         let unknown = registry.set_state("nobody", ServiceState::InService);
         assert!(matches!(unknown, Err(Error::Unknown { .. })));

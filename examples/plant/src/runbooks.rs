@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use iot_runbook::{
     catalog,
-    runbook::{RunbookSet, document::Document},
+    runbook::{Runbook, RunbookSet, document::Document},
 };
 
 use crate::error::{Error, Result};
@@ -28,8 +28,20 @@ const IN_SECONDS: &[(&str, &str)] = &[
     // Above a restart with all its own time limits.
     ("approval_within", "25s"),
     ("answer_within", "25s"),
+    // Above the pauses of a replay.
+    ("replay_still", "2s"),
     // Above what a healthy pipeline takes.
     ("lag_age", "1s"),
+];
+
+const RECOVERY: &str = "certificate-expiry";
+/// What a certificate that has expired is handed over with.
+const RECOVERY_IN_SECONDS: &[(&str, &str)] = &[
+    // Above a contact with the provisioning service, and redialling.
+    ("reconnect_within", "6s"),
+    // Above the acts with all their own time limits.
+    ("approval_within", "25s"),
+    ("visit_within", "25s"),
 ];
 
 /// How long people are waited for who never answer.
@@ -63,6 +75,10 @@ impl Runbooks {
     /// When the file can't be read, or is not valid; every fault is named.
     pub fn read(file: &Path, own_thresholds: bool) -> Result<Self> {
         let at_fault = |error: &dyn std::fmt::Display| Error::Runbook(format!("{}: {error}", file.display()));
+        // A pipe or a device might never end.
+        if !fs::metadata(file).map_err(|error| at_fault(&error))?.is_file() {
+            return Err(at_fault(&"this is no file; give a runbook in TOML"));
+        }
         let text = fs::read_to_string(file).map_err(|error| at_fault(&error))?;
         let document = Document::from_toml(&text).map_err(|error| at_fault(&error))?;
         // Its own faults first: those of thresholds that the plant sets would hide among them.
@@ -79,7 +95,15 @@ impl Runbooks {
         self.set_of(&self.document, in_vain)
     }
 
-    /// The same for a gap.
+    /// The runbook for an offline alert.
+    ///
+    /// # Errors
+    /// When it is not valid.
+    pub fn runbook(&self) -> Result<Runbook> {
+        self.document.validate().map_err(Error::runbook)
+    }
+
+    /// The name of the runbook for a gap, and the set to walk it in.
     ///
     /// # Errors
     /// When it is no set.
@@ -102,8 +126,14 @@ impl Runbooks {
         let runbook = document.validate().map_err(Error::runbook)?;
         let name = runbook.name().to_owned();
         let mut runbooks = vec![runbook];
-        for other in catalog::documents().map_err(Error::runbook)? {
-            let other = other.validate().map_err(Error::runbook)?;
+        for document in catalog::documents().map_err(Error::runbook)? {
+            let mut other = document.clone().validate().map_err(Error::runbook)?;
+            if other.name() == RECOVERY && !self.own_thresholds {
+                let shorter = RECOVERY_IN_SECONDS.iter();
+                let document =
+                    shorter.fold(document, |document, (name, value)| document.threshold(name, *value));
+                other = document.validate().map_err(Error::runbook)?;
+            }
             if other.name() != name {
                 runbooks.push(other);
             }
@@ -135,7 +165,9 @@ mod tests {
             [("device-offline", runbooks.set(false).unwrap()), ("data-gap", runbooks.gap_set().unwrap())]
         {
             assert_eq!(name, of);
-            assert_ne!(set.fingerprint(&name), catalog::set().unwrap().fingerprint(&name));
+            for shortened in [&*name, RECOVERY] {
+                assert_ne!(set.fingerprint(shortened), catalog::set().unwrap().fingerprint(shortened));
+            }
         }
     }
 
@@ -148,6 +180,20 @@ mod tests {
         let (name, set) = Runbooks::read(&file, false).unwrap().set(false).unwrap();
         assert_eq!(name, "ours");
         assert!(set.find("certificate-expiry").is_some());
+    }
+
+    #[test]
+    fn a_runbook_that_is_no_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Runbooks::read(folder.path(), false).unwrap_err().to_string();
+        assert!(refused.contains("this is no file"), "{refused}");
+        let missing = folder.path().join("missing.toml");
+        let refused = Runbooks::read(&missing, false).unwrap_err().to_string();
+        assert!(refused.contains("missing.toml"), "{refused}");
+        if cfg!(unix) {
+            let refused = Runbooks::read(Path::new("/dev/zero"), false).unwrap_err().to_string();
+            assert!(refused.contains("this is no file"), "{refused}");
+        }
     }
 
     #[test]

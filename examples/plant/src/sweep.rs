@@ -3,10 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use chrono::Utc;
+use serde::Serialize;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    console::{clear, say, show},
+    console::{clear, say, show, write},
     error::{Error, Result},
     examine::{Examined, examine},
     factory::{Factory, Plan},
@@ -25,7 +26,7 @@ const AT_A_TIME: usize = 4;
 /// what was expected.
 ///
 /// # Errors
-/// When JSON can't be written.
+/// When a line of JSON can't be written. A scenario that can't be run ends no other.
 pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bool> {
     let started = Utc::now();
     if !json {
@@ -94,14 +95,18 @@ async fn alone(program: &Path, scenario: &'static Scenario, runbooks: &Runbooks)
 fn tell(scenario: &Scenario, result: Result<Examined>, json: bool) -> Result<bool> {
     let examined = match result {
         Ok(examined) => examined,
-        Err(error) if json => return Err(error),
+        Err(error) if json => {
+            let failed = Failed { fault: scenario.id, as_expected: false, error: error.to_string() };
+            write(serde_json::to_string(&failed)?)?;
+            return Ok(false);
+        }
         Err(error) => {
             say(row(scenario.id, &scenario.expected.to_string(), &format!("error: {error}"), "", ""));
             return Ok(false);
         }
     };
     if json {
-        say(examined.json()?);
+        write(examined.json()?)?;
         return Ok(examined.differs().is_none());
     }
     let steps = examined.steps().to_string();
@@ -112,6 +117,14 @@ fn tell(scenario: &Scenario, result: Result<Examined>, json: bool) -> Result<boo
         say(format_args!("  DIFFERS: {differs}"));
     }
     Ok(differs.is_none())
+}
+
+/// A scenario that could not be run.
+#[derive(Serialize)]
+struct Failed<'a> {
+    fault: &'a str,
+    as_expected: bool,
+    error: String,
 }
 
 fn row(fault: &str, expected: &str, diagnosed: &str, steps: &str, seconds: &str) -> String {

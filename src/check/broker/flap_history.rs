@@ -98,7 +98,7 @@ fn last_flap(events: &Events<'_>) -> Option<DateTime<Utc>> {
 }
 
 /// In this order: others broke at the same time (at least two, and a tenth of all others); recurring, from `recurring_at`
-/// breaks on; rare. A client's own DISCONNECT and a broker's restart are no breaks.
+/// breaks on; rare. A client's own DISCONNECT, a broker's restart and the end of a session's time are no breaks.
 fn judge(
     sessions: &SessionLog,
     together: Option<&Together>,
@@ -204,18 +204,41 @@ mod tests {
     #[test]
     fn a_goodbye_and_a_broker_restart_are_no_breaks() {
         use DisconnectReason::{
-            Administrative, ClientInitiated, KeepAliveTimeout, ServerMoved, ServerShuttingDown,
+            Administrative, ClientInitiated, Expired, KeepAliveTimeout, ServerMoved, ServerShuttingDown,
         };
         for (reason, history) in [
             (ClientInitiated, History::Rare),
             (ServerShuttingDown, History::Rare),
             (ServerMoved, History::Rare),
+            (Expired, History::Rare),
             (Administrative, History::Recurring),
             (KeepAliveTimeout, History::Recurring),
         ] {
             let events = (1..9).map(|hour| ended(at(NOW - hour * 3600), reason)).collect();
             assert_eq!(judged(events, Some((0, 100))).value(), Some(history.value()), "{reason}");
         }
+    }
+
+    #[test]
+    fn the_hourly_end_of_a_token_is_no_break_though_logged_twice() {
+        let hours = |and_then: fn(i64) -> Vec<ConnectionEvent>| {
+            let of_one = |hour: i64| {
+                let expired = ended(at(NOW - hour * 3600), DisconnectReason::Expired);
+                [vec![expired], and_then(NOW - hour * 3600)].concat()
+            };
+            judged((1..9).flat_map(of_one).collect(), None).value()
+        };
+        let accepted = |seconds| ConnectionEvent::accepted(at(seconds));
+        assert_eq!(hours(|end| vec![lost(end)]), Some(History::Rare.value()));
+        assert_eq!(hours(|end| vec![lost(end + 60)]), Some(History::Rare.value()));
+        // One that comes later, once more, or after a CONNECT is another break.
+        assert_eq!(hours(|end| vec![lost(end + 61)]), Some(History::Recurring.value()));
+        assert_eq!(hours(|end| vec![lost(end + 1), lost(end + 2)]), Some(History::Recurring.value()));
+        let back = (1..9).flat_map(|hour| {
+            let end = NOW - hour * 3600;
+            [ended(at(end), DisconnectReason::Expired), accepted(end + 1), lost(end + 2)]
+        });
+        assert_eq!(judged(back.collect(), None).value(), Some(History::Recurring.value()));
     }
 
     #[test]

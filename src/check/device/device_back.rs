@@ -44,10 +44,14 @@ impl Builtin for DeviceBack {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let probe = adapter(probes.device(), "device probe")?;
         let receipts = since_alert(probe, request).await?;
+        // Messages that show its return need no registry, which may be slow.
+        if messages_are_back(&receipts, self.seen_within, request).believed {
+            return Ok(judge(&receipts, None, self.seen_within, request).by(probe.source()));
+        }
         let asked = ServiceStateRequest::new(request.subject().device.clone());
         // A registry that does not answer takes nothing from what the messages show.
         let service = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()));
-        Ok(judge(&receipts, service.as_ref(), self.seen_within, request).by(probe.source()))
+        Ok(judge(&receipts, Some(service.as_ref()), self.seen_within, request).by(probe.source()))
     }
 }
 
@@ -106,7 +110,7 @@ pub(in crate::check) struct BackByMessages {
 /// In this order: back by its messages; out of service by the registry; silent.
 fn judge(
     receipts: &Receipts,
-    service: Result<&ServiceStateAnswer, &ProbeError>,
+    service: Option<Result<&ServiceStateAnswer, &ProbeError>>,
     seen_within: TimeDelta,
     request: &CheckRequest<'_>,
 ) -> Verdict {
@@ -120,13 +124,14 @@ fn judge(
             return known(State::Back, receipts.observed_at, details);
         }
         match service {
-            Ok(answer) => {
+            None => {}
+            Some(Ok(answer)) => {
                 details.extend(answer.state.map(|state| Detail::new("registry", state.name())));
                 if matches!(answer.state, Some(ServiceState::Maintenance | ServiceState::Decommissioned)) {
                     return known(State::OutOfService, answer.observed_at, details);
                 }
             }
-            Err(error) => details.push(Detail::new("registry", error.to_string())),
+            Some(Err(error)) => details.push(Detail::new("registry", error.to_string())),
         }
         match &messages.missing {
             Some(missing) => Verdict::stale(missing.clone()).with(details),
@@ -157,7 +162,7 @@ mod tests {
     fn judged(receipts: &Receipts, state: ServiceState, interval: i64) -> Verdict {
         let mut asked = Asked::new();
         asked.subject = asked.subject.with_reporting_interval(secs(interval));
-        judge(receipts, Ok(&service(state)), secs(300), &asked.request())
+        judge(receipts, Some(Ok(&service(state))), secs(300), &asked.request())
     }
 
     /// The alert is 900 s old.
@@ -192,7 +197,7 @@ mod tests {
         }
         let error = ProbeError::failed("no registry");
         let asked = Asked::new();
-        let verdict = judge(&receipts(&[]), Err(&error), secs(300), &asked.request());
+        let verdict = judge(&receipts(&[]), Some(Err(&error)), secs(300), &asked.request());
         assert_eq!(verdict.value(), Some(State::Silent.value()));
         assert!(verdict.details().find("registry").is_some());
     }

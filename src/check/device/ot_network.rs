@@ -14,6 +14,9 @@ choices! {
         Answers = "answers",
         PortRefused = "port-refused",
         PortSilent = "port-silent",
+        OtherHost = "other-host",
+        LinkUp = "link-up",
+        LinkDown = "link-down",
         SegmentOnly = "segment-only",
         SegmentUnknown = "segment-unknown",
         Nobody = "nobody",
@@ -53,13 +56,14 @@ fn judge(path: &DevicePath) -> Verdict {
     if path.held_by_carrier == Some(true) {
         return known(State::CarrierHolds);
     }
-    if path.port == PortReply::NotTried && path.otherwise == Some(true) {
-        return known(State::Answers);
-    }
     match path::reach(path) {
+        Err(_) if path.port == PortReply::NotTried && path.otherwise == Some(true) => known(State::Answers),
         Ok(Reach::Answers) => known(State::Answers),
         Ok(Reach::PortRefused) => known(State::PortRefused),
         Ok(Reach::PortSilent) => known(State::PortSilent),
+        Ok(Reach::OtherHost) => known(State::OtherHost),
+        Ok(Reach::LinkUp) => known(State::LinkUp),
+        Ok(Reach::LinkDown) => known(State::LinkDown),
         Ok(Reach::SegmentOnly) => known(State::SegmentOnly),
         Ok(Reach::SegmentUnknown) => known(State::SegmentUnknown),
         Ok(Reach::Nobody) => known(State::Nobody),
@@ -72,6 +76,7 @@ mod tests {
     use super::*;
     use crate::check::testing::{NOW, at};
     use crate::fact::UnknownReason;
+    use crate::probe::Identity;
 
     #[test]
     fn the_carrier_decides_and_then_the_reach() {
@@ -83,6 +88,12 @@ mod tests {
             (path().with_port(PortReply::Refused), State::PortRefused),
             (path().with_port(PortReply::Silent).with_otherwise(true), State::PortSilent),
             (path().with_otherwise(false).with_segment(true), State::SegmentOnly),
+            (path().with_otherwise(false).with_segment(true).with_link(true), State::LinkUp),
+            (path().with_otherwise(false).with_segment(true).with_link(false), State::LinkDown),
+            (
+                path().with_otherwise(true).with_identity(Identity::new("a".into(), "b".into())),
+                State::OtherHost,
+            ),
             (path().with_otherwise(false), State::SegmentUnknown),
             (path().with_otherwise(false).with_segment(false), State::Nobody),
         ] {

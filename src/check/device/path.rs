@@ -13,6 +13,9 @@ choices! {
         Answers = "answers",
         PortRefused = "port-refused",
         PortSilent = "port-silent",
+        OtherHost = "other-host",
+        LinkUp = "link-up",
+        LinkDown = "link-down",
         SegmentOnly = "segment-only",
         SegmentUnknown = "segment-unknown",
         Nobody = "nobody",
@@ -43,29 +46,49 @@ pub(in crate::check) fn vantage(request: &CheckRequest<'_>) -> Vantage {
 ///
 /// - answers: the port of its protocol took the connection; of a device that listens nowhere: it answers at all;
 /// - port refused, port silent: it answers otherwise;
-/// - segment only, segment unknown, nobody: it does not answer at all.
+/// - other host: who answers under its address has another identity than the registered one;
+/// - link up, link down, segment only, segment unknown, nobody: it does not answer at all. Its own switch port shows
+///   something only where its segment is not known to be dead.
 pub(in crate::check) fn reach(path: &DevicePath) -> Result<Reach, &'static str> {
     use PortReply::{Answered, ListensNowhere, NotTried, Refused, Silent};
+    if is_other_host(path) {
+        return Ok(Reach::OtherHost);
+    }
     match (path.port, path.otherwise) {
         (Answered, _) | (ListensNowhere, Some(true)) => Ok(Reach::Answers),
         (Refused, _) => Ok(Reach::PortRefused),
         (Silent, Some(true)) => Ok(Reach::PortSilent),
         (NotTried, Some(true)) => Err("it answers a ping, and nobody tried the port of its protocol"),
-        (Silent | ListensNowhere | NotTried, Some(false)) => Ok(match path.segment {
-            Some(true) => Reach::SegmentOnly,
-            Some(false) => Reach::Nobody,
-            None => Reach::SegmentUnknown,
+        (Silent | ListensNowhere | NotTried, Some(false)) => Ok(match (path.segment, path.link) {
+            (Some(false), _) => Reach::Nobody,
+            (_, Some(true)) => Reach::LinkUp,
+            (_, Some(false)) => Reach::LinkDown,
+            (Some(true), None) => Reach::SegmentOnly,
+            (None, None) => Reach::SegmentUnknown,
         }),
         (Silent, None) => Err("its port is silent, and nobody tried whether it answers otherwise"),
         (ListensNowhere | NotTried, None) => Err("nobody tried whether it answers"),
     }
 }
 
+fn has_replied(path: &DevicePath) -> bool {
+    matches!(path.port, PortReply::Answered | PortReply::Refused) || path.otherwise == Some(true)
+}
+
 /// True if the device itself replied, and so has power.
 pub(in crate::check) fn proves_power(path: &DevicePath) -> bool {
-    let replied =
-        matches!(path.port, PortReply::Answered | PortReply::Refused) || path.otherwise == Some(true);
-    replied && path.replier == Replier::Device
+    has_replied(path) && path.replier == Replier::Device && !is_other_host(path)
+}
+
+/// True if somebody replied under the device's address who is not the device. Two spellings of one hardware address are
+/// the same; a text without any letter or digit is not known.
+fn is_other_host(path: &DevicePath) -> bool {
+    let Some(identity) = path.identity.as_ref().filter(|_| has_replied(path)) else { return false };
+    let spelled = |text: &str| -> String {
+        text.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let (registered, replied) = (spelled(&identity.registered), spelled(&identity.replied));
+    !registered.is_empty() && !replied.is_empty() && registered != replied
 }
 
 /// What was tried, for the person who reads the trace.
@@ -85,6 +108,11 @@ pub(in crate::check) fn details(path: &DevicePath) -> Vec<Detail> {
     };
     details.extend(yes_no("otherwise", path.otherwise, "answered", "no answer"));
     details.extend(yes_no("segment", path.segment, "works", "silent"));
+    details.extend(yes_no("switch port", path.link, "has a link", "has no link"));
+    if let Some(identity) = path.identity.as_ref().filter(|_| is_other_host(path)) {
+        let text = format!("{}, registered is {}", identity.replied, identity.registered);
+        details.push(Detail::new("another host answers under its address", text));
+    }
     details.extend(yes_no("carrier", path.held_by_carrier, "holds it back", "does not hold it back"));
     details.extend(match path.replier {
         Replier::Device => Some(Detail::new("replied", "the device itself")),
@@ -121,6 +149,7 @@ pub(in crate::check) fn paths(tried: &[PathTried]) -> Vec<Detail> {
 mod tests {
     use super::*;
     use crate::check::testing::{NOW, at};
+    use crate::probe::Identity;
 
     fn path(port: PortReply, otherwise: Option<bool>, segment: Option<bool>) -> DevicePath {
         let mut path = DevicePath::new(at(NOW)).with_port(port);
@@ -155,6 +184,58 @@ mod tests {
             let path = path(port, otherwise, segment);
             assert_eq!(reach(&path).ok(), expected, "{path:?}");
         }
+    }
+
+    #[test]
+    fn its_own_port_says_more_than_a_live_segment() {
+        let (yes, no) = (Some(true), Some(false));
+        for (segment, link, expected) in [
+            (yes, yes, Reach::LinkUp),
+            (yes, no, Reach::LinkDown),
+            (yes, None, Reach::SegmentOnly),
+            (None, yes, Reach::LinkUp),
+            (None, no, Reach::LinkDown),
+            (None, None, Reach::SegmentUnknown),
+            (no, yes, Reach::Nobody),
+            (no, no, Reach::Nobody),
+        ] {
+            let mut path = path(PortReply::Silent, no, segment);
+            path.link = link;
+            assert_eq!(reach(&path), Ok(expected), "{path:?}");
+            path.port = PortReply::Answered;
+            assert_eq!(reach(&path), Ok(Reach::Answers), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_another_host_took_is_named() {
+        use PortReply::{Answered, Refused, Silent};
+        let of = |port, otherwise, registered: &str, replied: &str| {
+            let identity = Identity::new(registered.into(), replied.into());
+            path(port, otherwise, Some(true)).with_identity(identity).with_replier(Replier::Device)
+        };
+        let (one, other) = ("00:1B:1B:0A:42:07", "00:1b:1b:0a:42:08");
+        for path in [
+            of(Answered, None, one, other),
+            of(Refused, None, one, other),
+            of(Silent, Some(true), one, other),
+        ] {
+            assert_eq!(reach(&path), Ok(Reach::OtherHost), "{path:?}");
+            assert!(!proves_power(&path), "its power is not the device's");
+            let named = Details::from_iter(details(&path));
+            let text = named.find("another host answers under its address");
+            assert_eq!(text, Some("00:1b:1b:0a:42:08, registered is 00:1B:1B:0A:42:07"));
+        }
+        for path in [
+            of(Answered, None, one, "001b-1b0a-4207"),
+            of(Answered, None, "", other),
+            of(Answered, None, one, "-"),
+        ] {
+            assert_eq!(reach(&path), Ok(Reach::Answers), "{path:?}");
+            assert!(proves_power(&path));
+            assert_eq!(details(&path).len(), 3);
+        }
+        assert_eq!(reach(&of(Silent, Some(false), one, other)), Ok(Reach::SegmentOnly), "nobody replied");
     }
 
     #[test]

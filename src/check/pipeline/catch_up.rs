@@ -1,3 +1,5 @@
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::edge_buffer;
 use super::share::{Answers, Gap, Judged, count, percent};
 use crate::check::CheckRequest;
@@ -5,9 +7,10 @@ use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, no_adapter, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
-use crate::probe::{Outbox, ProbeError, Probes};
+use crate::probe::{Outbox, ProbeError, Probes, RowsRequest};
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::Period;
 
 choices! {
     State {
@@ -20,20 +23,35 @@ choices! {
 /// The device was offline: where are the rows of that time?
 pub(in crate::check) struct CatchUp {
     explains: f64,
+    replay_still: TimeDelta,
+}
+
+/// Whether a buffer still delivers rows of the period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Replay {
+    /// A row of it was stored lately.
+    Moving(DateTime<Utc>),
+    /// Nothing moves any more.
+    Over,
+    /// Nobody knows, and why.
+    NotKnown(&'static str),
 }
 
 impl Builtin for CatchUp {
     const ID: &'static str = "catch-up";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
+    const PARAMS: &'static [ParamSpec] = &[
+        ParamSpec::required("explains", ParamKind::Share),
+        ParamSpec::required("replay_still", ParamKind::Duration),
+    ];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()
     }
 
     fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { explains: params.share("explains")? })
+        Some(Self { explains: params.share("explains")?, replay_still: params.duration("replay_still")? })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
@@ -43,20 +61,68 @@ impl Builtin for CatchUp {
             Err(unknown) => return Ok(unknown),
         };
         let Some(gateway) = &request.subject().gateway else {
-            return Ok(judge(None, &gap, self.explains).by(source));
+            let replay = self.replay_of_device(&gap, request, probes).await?;
+            return Ok(judge(None, &gap, replay, self.explains).by(source));
         };
         let Some(outboxes) = edge_buffer::ask(&gap, gateway, request, probes).await? else {
             return Ok(no_adapter("edge buffer probe"));
         };
         let source = probes.edge_buffer().map_or(source, |probe| probe.source());
-        Ok(judge(Some(&outboxes), &gap, self.explains).by(source))
+        // What is still to come is counted in the outbox.
+        let replay = self.moving(&gap, request).unwrap_or(Replay::Over);
+        Ok(judge(Some(&outboxes), &gap, replay, self.explains).by(source))
     }
 }
 
-/// The whole is what was missing when the gap was found: what is missing now, and what came since.
+impl CatchUp {
+    /// From this time on a row that was stored shows that the replay moves.
+    fn still_from(&self, request: &CheckRequest<'_>) -> DateTime<Utc> {
+        request.now().checked_sub_signed(self.replay_still).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
+
+    fn moving(&self, gap: &Gap, request: &CheckRequest<'_>) -> Option<Replay> {
+        let last = gap.last_stored()?;
+        if !request.has_happened(last) {
+            return Some(Replay::NotKnown("the last row of the period was stored in the future"));
+        }
+        (last >= self.still_from(request)).then_some(Replay::Moving(last))
+    }
+
+    /// The replay of a device with a buffer of its own, which nobody can ask. It is over where rows that the device made
+    /// after the gap show that it was there for `replay_still`, and none of the gap came in that time.
+    async fn replay_of_device(
+        &self,
+        gap: &Gap,
+        request: &CheckRequest<'_>,
+        probes: &Probes,
+    ) -> Result<Replay, ProbeError> {
+        if let Some(replay) = self.moving(gap, request) {
+            return Ok(replay);
+        }
+        if gap.last_stored().is_none() && gap.late() != Some(0) {
+            return Ok(Replay::NotKnown("nobody knows when the last row of the period was stored"));
+        }
+        let subject = request.subject();
+        let window = subject.period.and_then(|gap| Period::new(gap.end(), self.still_from(request)).ok());
+        let (Some(window), Some(telemetry)) = (window, probes.telemetry()) else {
+            return Ok(Replay::NotKnown("the gap ended lately: what the device kept may still come"));
+        };
+        let mut asked = RowsRequest::new(subject.device.clone(), window);
+        asked.tag.clone_from(&subject.tag);
+        let rows = telemetry.rows(&asked).await.map_err(|error| error.by(telemetry.source()))?;
+        Ok(if rows.present > 0 {
+            Replay::Over
+        } else {
+            Replay::NotKnown("nothing shows that the device is back for long: what it kept may still come")
+        })
+    }
+}
+
+/// The whole is what was missing when the gap was found: what is missing now, and what came since. Rows are lost only where
+/// no replay moves any more, or the outbox counted them as dropped; while one moves they are pending.
 ///
 /// Without outboxes (no gateway is named), what came since is all that can be counted.
-fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, explains: f64) -> Judged {
+fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, replay: Replay, explains: f64) -> Judged {
     let sum = |count: fn(&Outbox) -> Option<u64>| outboxes.and_then(|outboxes| outboxes.sum_known(count));
     let unsent = sum(|outbox| outbox.unsent);
     let delivered = sum(|outbox| outbox.delivered);
@@ -73,6 +139,7 @@ fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, explains: f64) -> Judged
         }
         None => details.push(Detail::new("gateway", "not named: only the rows that came since are counted")),
     }
+    details.extend(gap.last_stored().map(|at| when("last row of it stored", at)));
     let observed_at = outboxes.map_or(gap.observed_at(), |outboxes| outboxes.observed_at(gap));
     let details = details.into_iter().chain(gap.notes());
     if gap.missing() == 0 {
@@ -92,16 +159,21 @@ fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, explains: f64) -> Judged
     let share = |rows: f64| rows / (missing + arrived.unwrap_or_default());
     let found = share(pending.unwrap_or_default() + arrived.unwrap_or_default());
     let known = |state: State, share| Judged::known(state.value(), observed_at, share);
+    let is_dropped = dropped.is_some_and(|dropped| share(gap.rows_of(dropped)) >= explains);
     let judged = if found >= explains && found > 0.0 {
         match pending {
             Some(pending) if pending > 0.0 => known(State::Pending, found),
             Some(_) => known(State::Arrived, found),
             None => Judged::undetermined("the outbox does not say what it still holds of the device"),
         }
+    } else if let (Replay::Moving(_), false) = (replay, is_dropped) {
+        known(State::Pending, found)
     } else if let Some(missing) = outboxes.and_then(Answers::not_covered) {
         Judged::stale(missing)
     } else if pending.is_none() || arrived.is_none() {
         Judged::undetermined("nobody can say what is still on the way and what came since")
+    } else if let (Replay::NotKnown(why), false) = (replay, is_dropped) {
+        Judged::undetermined(why)
     } else {
         known(State::Lost, 1.0 - found)
     };
@@ -113,7 +185,7 @@ fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, explains: f64) -> Judged
 mod tests {
     use super::super::share::testing::{gap_of, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
+    use crate::check::testing::{Asked, NOW, at, period, secs};
     use crate::fact::UnknownReason;
     use crate::probe::Rows;
 
@@ -127,7 +199,7 @@ mod tests {
     }
 
     fn judged(outbox: Outbox, gap: &Gap) -> Judged {
-        judge(Some(&whole(outbox)), gap, 0.5)
+        judge(Some(&whole(outbox)), gap, Replay::Over, 0.5)
     }
 
     #[test]
@@ -160,13 +232,55 @@ mod tests {
 
     #[test]
     fn without_a_gateway_the_rows_that_came_since_decide() {
-        let without = |gap: &Gap| judge(None, gap, 0.5);
+        let without = |gap: &Gap| judge(None, gap, Replay::Over, 0.5);
         assert_eq!(without(&gap(70, 30)).value(), Some(State::Arrived.value()));
         let lost = without(&gap(70, 29));
         assert_eq!(lost.value(), Some(State::Lost.value()));
         assert!(lost.detail("gateway").is_some_and(|text| text.starts_with("not named")));
         let unknown = without(&gap_of(Rows::new(at(NOW), 100, 40)));
         assert_eq!(unknown.reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn rows_are_lost_only_when_no_replay_moves() {
+        let (moving, not_known) = (Replay::Moving(at(NOW)), Replay::NotKnown("why"));
+        for (outboxes, late, replay, state) in [
+            (None, 1, moving, Some(State::Pending)),
+            (None, 1, not_known, None),
+            (None, 1, Replay::Over, Some(State::Lost)),
+            // What came explains it, whether or not more comes.
+            (None, 40, moving, Some(State::Arrived)),
+            (Some(outbox(0)), 1, moving, Some(State::Pending)),
+            (Some(outbox(0)), 1, Replay::Over, Some(State::Lost)),
+            // Counted as dropped: the replay brings the rest.
+            (Some(outbox(0).with_device_dropped(40)), 1, moving, Some(State::Lost)),
+            (Some(outbox(0).with_device_dropped(40)), 1, not_known, Some(State::Lost)),
+            (Some(outbox(0).with_device_dropped(5)), 1, moving, Some(State::Pending)),
+        ] {
+            let judged = judge(outboxes.clone().map(whole).as_ref(), &gap(60, late), replay, 0.5);
+            assert_eq!(judged.value(), state.map(State::value), "{outboxes:?} {late} {replay:?}");
+        }
+    }
+
+    /// The gap is of 0 to 100 s, and a replay that has not moved for 600 s is over.
+    #[test]
+    fn a_stored_row_shows_that_the_replay_moves() {
+        let check = CatchUp { explains: 0.5, replay_still: secs(600) };
+        let asked = Asked::new();
+        let moving = |last: Option<DateTime<Utc>>| {
+            let mut rows = Rows::new(at(NOW), 100, 40).with_late(1);
+            rows.last_stored = last;
+            check.moving(&gap_of(rows), &asked.request())
+        };
+        for (last, expected) in [
+            (None, None),
+            (Some(at(NOW - 601)), None),
+            (Some(at(NOW - 600)), Some(Replay::Moving(at(NOW - 600)))),
+            (Some(at(NOW + 30)), Some(Replay::Moving(at(NOW + 30)))),
+        ] {
+            assert_eq!(moving(last), expected, "{last:?}");
+        }
+        assert!(matches!(moving(Some(at(NOW + 31))), Some(Replay::NotKnown(_))));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, no_adapter, no_subject};
 use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
-use crate::lag::{self, Judge, Report, Rule, Sample, Settings, Window};
+use crate::lag::{self, GroupState, Judge, Report, Rule, Sample, Settings, Window};
 use crate::probe::{LagFacts, LagRequest, LagSample, PartitionLag, ProbeError, Probes};
 use crate::runbook::step::About;
 use crate::subject::Scope;
@@ -70,45 +70,6 @@ impl Builtin for ConsumerLag {
             })
             .await?;
         Ok(judge(&answers, &gap, self).by(probe.source()))
-    }
-}
-
-/// One partition of the answer of a [`KafkaProbe`](crate::probe::KafkaProbe) that a window gives: its samples within
-/// the period, that the check `consumer-lag` judges as [`lag`](crate::lag) does. A window without one in the period
-/// says so.
-///
-/// ```
-/// use chrono::{TimeZone, Utc};
-/// use iot_runbook::check::partition_lag;
-/// use iot_runbook::lag::{Sample, Window};
-/// use iot_runbook::probe::LagFacts;
-/// use iot_runbook::time::Period;
-///
-/// let (eight, nine) = (Utc.timestamp_opt(28_800, 0).unwrap(), Utc.timestamp_opt(32_400, 0).unwrap());
-/// let mut window = Window::default();
-/// window.observe(Sample::new(eight, 0, 500).with_committed(Some(480)));
-/// let covers = Period::new(eight, nine)?;
-/// let partitions = vec![partition_lag(0, &window, covers), partition_lag(1, &Window::default(), covers)];
-/// let facts = LagFacts::new(nine, covers).with_partitions(partitions);
-/// assert_eq!(facts.partitions[0].samples[0].committed, Some(480));
-/// assert_eq!(facts.partitions[1].unread.as_deref(), Some("no sample in the period"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use]
-pub fn partition_lag(partition: i32, window: &Window, period: Period) -> PartitionLag {
-    let told = |sample: &Sample| {
-        let mut told = LagSample::new(sample.at, sample.log_start, sample.high_watermark);
-        (told.committed, told.committed_at) = (sample.committed, sample.committed_at);
-        told.age = sample.oldest_at.map(|oldest| (sample.at - oldest).max(TimeDelta::zero()));
-        (told.last_stable_offset, told.nothing_unread) = (sample.last_stable_offset, sample.nothing_unread);
-        told
-    };
-    // The end of a period is no part of it, but a sample of that moment tells how it ended.
-    let is_within = |sample: &&Sample| period.start() <= sample.at && sample.at <= period.end();
-    let samples: Vec<_> = window.samples().filter(is_within).map(told).collect();
-    match samples.is_empty() {
-        true => PartitionLag::new(partition).with_unread("no sample in the period"),
-        false => PartitionLag::new(partition).with_samples(samples),
     }
 }
 
@@ -186,12 +147,17 @@ struct LagOver {
 /// another is bad.
 fn lag_over(facts: &LagFacts, bounds: &ConsumerLag, asked: Period) -> LagOver {
     let mut worst = (Lag::Normal, None);
-    let mut doubt = None;
-    if facts.partitions.is_empty() {
+    let (group, mut doubt) = match group_state(facts) {
+        Ok(group) => (group, None),
+        Err(why) => (GroupState::NotAsked, Some(why)),
+    };
+    if facts.partitions.is_empty() && doubt.is_none() {
         doubt = Some("no partition is reported: the topic may not exist".to_owned());
     }
-    for partition in &facts.partitions {
-        let of_it = match (of_partition(partition, facts.members, bounds), &partition.unread) {
+    // What a share group has committed is not its position.
+    let partitions = if facts.is_share_group { &[][..] } else { &facts.partitions };
+    for partition in partitions {
+        let of_it = match (of_partition(partition, group, bounds), &partition.unread) {
             // What is known of it is not all, so it may not be taken for healthy.
             (Ok((Lag::Normal, _)), Some(why)) => Err(unread(why)),
             (Ok((Lag::Normal, text)), None) => match silent_at_end(&partition.samples, bounds, asked) {
@@ -212,7 +178,26 @@ fn lag_over(facts: &LagFacts, bounds: &ConsumerLag, asked: Period) -> LagOver {
     let (lag, text) = worst;
     let text = text.map(|(partition, text)| Detail::new("lag", format!("partition {partition}: {text}")));
     let members = facts.members.map(|members| Detail::new("consumers", members.to_string()));
-    LagOver { lag, doubt, details: text.into_iter().chain(members).collect() }
+    let state = facts.state.as_deref().map(|state| Detail::new("group state", state));
+    LagOver { lag, doubt, details: text.into_iter().chain(members).chain(state).collect() }
+}
+
+/// The state of the group, by its name where that is reported, else by its members; an error where no lag can be judged.
+fn group_state(facts: &LagFacts) -> Result<GroupState, String> {
+    if facts.is_share_group {
+        return Err(Rule::ShareGroup.to_string());
+    }
+    let by_members = GroupState::from(facts.members);
+    let Some(name) = facts.state.as_deref() else { return Ok(by_members) };
+    let by_name = name.parse::<GroupState>().map_err(|error| error.to_string())?;
+    match (by_name, by_members) {
+        (GroupState::NotAsked, _) => Ok(by_members),
+        (GroupState::Empty, GroupState::Stable) | (GroupState::Stable, GroupState::Empty) => Err(format!(
+            "the group is `{name}` and has {} members: ask for both at one time",
+            facts.members.unwrap_or_default()
+        )),
+        _ => Ok(by_name),
+    }
 }
 
 /// Why the samples do not tell of the end of the period: what came after the last may by then have waited for longer
@@ -227,7 +212,7 @@ fn silent_at_end(samples: &[LagSample], bounds: &ConsumerLag, asked: Period) -> 
 /// How one partition is, with what says so; an error where its samples cannot say.
 fn of_partition(
     partition: &PartitionLag,
-    members: Option<u32>,
+    group: GroupState,
     bounds: &ConsumerLag,
 ) -> Result<(Lag, String), String> {
     if partition.samples.is_empty() {
@@ -239,10 +224,10 @@ fn of_partition(
     if partition.samples.iter().any(contradicts) {
         return Err("offsets that contradict each other".to_owned());
     }
-    let report = by_engine(&partition.samples, members, bounds)?;
+    let report = by_engine(&partition.samples, group, bounds)?;
     let told = || report.to_string();
     // A member that does not commit is there, and its offsets do not move.
-    let is_there = members.is_some_and(|members| members > 0);
+    let is_there = matches!(group, GroupState::Stable | GroupState::Rebalancing);
     match report.rule {
         Rule::PastRetention { .. } => return Ok((Lag::PastRetention, told())),
         Rule::NothingWritten => return Ok((Lag::Normal, String::new())),
@@ -251,7 +236,7 @@ fn of_partition(
         }
         // What was written in the period is gone, and nobody knows whether it was read.
         Rule::NeverCommitted { waiting: 0 } => return Err(told()),
-        Rule::NeverCommitted { .. } if members == Some(0) => return Ok((Lag::Stopped, told())),
+        Rule::NeverCommitted { .. } if group == GroupState::Empty => return Ok((Lag::Stopped, told())),
         rule => match rule.verdict() {
             lag::Verdict::Stop if is_there => return Ok((Lag::Stalled, told())),
             lag::Verdict::Stop => return Ok((Lag::Stopped, told())),
@@ -276,7 +261,7 @@ fn of_partition(
 
 /// What the engine says at the last sample. Two samples are a whole window here, and a period that is over is never
 /// stale. Its bound in time is the runbook's; that in messages stands for samples whose age is not told.
-fn by_engine(samples: &[LagSample], members: Option<u32>, bounds: &ConsumerLag) -> Result<Report, String> {
+fn by_engine(samples: &[LagSample], group: GroupState, bounds: &ConsumerLag) -> Result<Report, String> {
     let mut settings = Settings::default().with_min_samples(Window::FEWEST).with_stale_after(TimeDelta::MAX);
     if bounds.age > TimeDelta::zero() {
         settings =
@@ -289,7 +274,7 @@ fn by_engine(samples: &[LagSample], members: Option<u32>, bounds: &ConsumerLag) 
     samples.sort_unstable();
     let last = samples.last().map_or(DateTime::UNIX_EPOCH, |sample| sample.at);
     samples.into_iter().for_each(|sample| window.observe(sample));
-    Ok(judge.partition(last, members, &window))
+    Ok(judge.partition(last, group, &window))
 }
 
 fn sampled(told: &LagSample) -> Sample {
@@ -558,18 +543,46 @@ mod tests {
     }
 
     #[test]
-    fn a_window_becomes_an_answer_of_the_period() {
-        let mut window = Window::default();
-        for second in [-1, 0, 60, 100, 101] {
-            let told = Sample::new(at(second), 1, 9).with_committed(Some(5)).with_committed_at(at(-3));
-            window.observe(told.with_oldest_at(at(60)));
+    fn state_of_the_group_decides_and_is_in_the_evidence() {
+        let behind = || facts(vec![sample(0, 5, 10)]);
+        let silent = || facts(vec![sample(0, 5, 10), sample(300, 5, 20)]);
+        for (facts, state, lag) in [
+            (behind(), "Dead", Lag::Stopped),
+            (behind(), "EMPTY", Lag::Stopped),
+            (behind(), "Reconciling", Lag::Unread),
+            // A rebalance is no excuse for five minutes.
+            (silent(), "Reconciling", Lag::Stalled),
+            (silent(), "PreparingRebalance", Lag::Stalled),
+            (silent(), "Unknown", Lag::Stalled),
+            (facts(vec![LagSample::new(at(0), 0, 9)]), "Empty", Lag::Stopped),
+            (facts(vec![LagSample::new(at(0), 0, 9)]), "Stable", Lag::Unread),
+        ] {
+            let judged = judged(&facts.clone().with_state(state));
+            assert_eq!(judged.value(), Some(lag.value()), "{state} {facts:?}");
+            assert_eq!(judged.detail("group state"), Some(state));
         }
-        let partition = partition_lag(7, &window, period(0, 100));
-        let told: Vec<_> = partition.samples.iter().map(|sample| (sample.at, sample.age)).collect();
-        assert_eq!(told, [(at(0), Some(secs(0))), (at(60), Some(secs(0))), (at(100), Some(secs(40)))]);
-        assert!(partition.samples.iter().all(|sample| sample.committed_at == Some(at(-3))
-            && (sample.low_watermark, sample.committed, sample.high_watermark) == (1, Some(5), 9)));
-        assert_eq!(partition.unread, None);
-        assert!(partition_lag(7, &window, period(102, 200)).unread.is_some());
+        // By its members where the coordinator did not know the state.
+        let unknown = behind().with_state("Unknown").with_members(0);
+        assert_eq!(judged(&unknown).value(), Some(Lag::Stopped.value()));
+    }
+
+    #[test]
+    fn what_cannot_be_a_state_leaves_the_lag_unknown() {
+        let healthy = || facts(vec![sample(0, 10, 10)]);
+        for (facts, why) in [
+            (healthy().with_share_group(true), "share groups commit no offset"),
+            (LagFacts::new(at(NOW), period(0, 100)).with_share_group(true), "share groups commit no offset"),
+            (healthy().with_state("Stalled"), "`Stalled` is not a state"),
+            (healthy().with_state("Empty").with_members(2), "the group is `Empty` and has 2 members"),
+            (healthy().with_state("Stable").with_members(0), "the group is `Stable` and has 0 members"),
+        ] {
+            let judged = uncounted(&facts);
+            assert_eq!(judged.reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            assert!(judged.detail("why").is_some_and(|text| text.starts_with(why)), "{judged:?}");
+        }
+        for state in ["Stable", "Empty", "Dead", "Assigning"] {
+            let facts = healthy().with_state(state);
+            assert_eq!(uncounted(&facts).value(), Some(Lag::Normal.value()), "{state}");
+        }
     }
 }

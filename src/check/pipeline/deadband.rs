@@ -1,4 +1,4 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::share::{Gap, Judged, percent};
 use crate::check::CheckRequest;
@@ -57,55 +57,6 @@ impl Builtin for Deadband {
         let facts = probe.deadband(&asked).await.map_err(|error| error.by(probe.source()))?;
         Ok(judge(&facts, &gap, self.explains, period).by(probe.source()))
     }
-}
-
-/// Returns the answer of a [`DeadbandProbe`](crate::probe::DeadbandProbe) from the figures of an audit: its band, how the
-/// signal moved, and what the check `deadband` judges.
-///
-/// The audit observes the period in question only, such as the silence, and `covers` says from when to when. What was
-/// observed before it shows the noise: take [`Audit::figures_after`](crate::deadband::audit::Audit::figures_after).
-/// Without it, a sensor that is dead for the whole period is unknown, and not stuck.
-///
-/// ```
-/// use chrono::{TimeZone, Utc};
-/// use iot_runbook::check::deadband_facts;
-/// use iot_runbook::deadband::audit::{Audit, Limits};
-/// use iot_runbook::deadband::sample::Sample;
-/// use iot_runbook::time::Period;
-///
-/// let (eight, nine) = (Utc.timestamp_opt(28_800, 0).unwrap(), Utc.timestamp_opt(32_400, 0).unwrap());
-/// let (mut before, mut silence) = (Audit::new(0.5)?, Audit::new(0.5)?);
-/// before.observe(&Sample::new(0, 21.4), true);
-/// silence.observe(&Sample::at_time(eight, 21.5)?, false);
-/// let figures = silence.figures_after(&before, &Limits::default());
-/// let facts = deadband_facts(&figures, nine, Period::new(eight, nine)?);
-/// assert_eq!(facts.width, Some(0.5));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use]
-pub fn deadband_facts(figures: &Figures, observed_at: DateTime<Utc>, covers: Period) -> DeadbandFacts {
-    let answer = DeadbandAudit::new(figures.band, figures.samples, figures.reported)
-        .with_constant(figures.constant)
-        .with_ties(figures.ties)
-        .with_noise_samples(figures.noise_samples)
-        .with_noise(figures.noise)
-        .with_damped_noise(figures.damped_noise)
-        .with_quantum(figures.quantum)
-        .with_noise_band(figures.noise_band)
-        .with_noise_band_least(figures.noise_band_least)
-        .with_alternates(figures.alternates)
-        .with_range(figures.range)
-        .with_movement(figures.movement)
-        .with_off(figures.off)
-        .with_hidden(figures.hidden)
-        .with_hidden_time(figures.hidden_time)
-        .with_hidden_time_most(figures.hidden_time_most);
-    DeadbandFacts::new(observed_at, covers)
-        .with_width(figures.band)
-        .with_movement(figures.range)
-        .with_noise(figures.noise)
-        .with_withheld(figures.samples.saturating_sub(figures.reported))
-        .with_audit(answer)
 }
 
 /// First the share of the missing rows that it withheld: below `explains`, how the band is set does not matter. A
@@ -455,7 +406,11 @@ mod tests {
             let value = silence(second) + if silence(second) == 0.0 { 20.5 } else { noise(second) };
             audit.observe(&Sample::new(i64::from(second) * 1_000_000_000, value), false);
         }
-        deadband_facts(&audit.figures_after(&before, &Limits::default()), at(NOW), period(0, 100))
+        DeadbandFacts::from_figures(
+            &audit.figures_after(&before, &Limits::default()),
+            at(NOW),
+            period(0, 100),
+        )
     }
 
     #[test]
@@ -467,6 +422,20 @@ mod tests {
         ] {
             assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?} {:?}", judged(&facts));
         }
+    }
+
+    #[test]
+    fn a_value_that_stops_amid_quick_movement_is_unknown() {
+        // The wave moves further between two samples than its noise does, so that no noise is seen.
+        let wave = |second: i64| (second % 40 - 20).abs() as f64 / 2.0 + 0.01 * (second % 3) as f64;
+        let [mut before, mut audit] = [Audit::new(8.0).unwrap(), Audit::new(8.0).unwrap()];
+        let sample = |second: i64, value| Sample::new(second * 1_000_000_000, value);
+        (0..3_600).for_each(|second| before.observe(&sample(second, wave(second)), second == 0));
+        (3_600..4_200).for_each(|second| audit.observe(&sample(second, 5.25), false));
+        let figures = audit.figures_after(&before, &Limits::default());
+        let judged = judged(&DeadbandFacts::from_figures(&figures, at(NOW), period(0, 100)));
+        assert_eq!(judged.reason(), Some(UnknownReason::Undetermined), "{figures:?}");
+        assert!(judged.detail("why").is_some_and(|why| why.contains("dead sensor")), "{judged:?}");
     }
 
     #[test]

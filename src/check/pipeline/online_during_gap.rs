@@ -195,13 +195,14 @@ fn parts(sessions: &SessionLog, asked: Period) -> Vec<Part> {
 fn shares(parts: &[Part], gap: Option<&Gap>) -> ((f64, f64), &'static str) {
     let missing = |part: &Part| part.seen.rows.map(|(due, stored)| due.saturating_sub(stored) as f64);
     let of = |state: State| parts.iter().filter(move |part| part.known_state() == state);
-    let by_rows = |state: State| of(state).map(missing).sum::<Option<f64>>();
+    // From zero: the sum of no part would be -0.
+    let by_rows = |state: State| of(state).map(missing).try_fold(0.0, |sum, rows| Some(sum + rows?));
     if let (Some(gap), Some(down), Some(open)) = (gap, by_rows(State::Down), by_rows(State::NotKnown)) {
         return ((gap.share_of_rows(down), gap.share_of_rows(open)), "of the missing rows");
     }
     let length = |part: &Part| part.period.length().as_seconds_f64();
     let whole: f64 = parts.iter().map(length).sum();
-    let by_time = |state: State| of(state).map(length).sum::<f64>() / whole;
+    let by_time = |state: State| of(state).map(length).fold(0.0, |sum, part| sum + part) / whole;
     ((by_time(State::Down), by_time(State::NotKnown)), "of the time: the rows of the parts are not known")
 }
 
@@ -269,6 +270,7 @@ fn told(parts: &[Part]) -> impl Iterator<Item = Detail> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::super::share::testing::gap;
     use super::*;
@@ -331,6 +333,15 @@ mod tests {
         expect(&log(Up, vec![up(1500)]), Presence::Online);
         expect(&log(Down, vec![down(1500)]), Presence::Offline);
         assert_eq!(judged(&log(NotTold, vec![])).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
+    fn no_part_offline_is_zero_percent() {
+        let online = log(SessionState::Up, vec![]);
+        for judged in [judged(&online), with_seen(&online, &gap(100, 0), &[])] {
+            let offline = judged.detail("offline");
+            assert!(offline.is_some_and(|offline| offline.starts_with("0.0 % ")), "{offline:?}");
+        }
     }
 
     #[test]
@@ -482,6 +493,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
+
         /// Beside a model that walks the period second by second.
         #[test]
         fn the_parts_agree_with_a_walk_through_time(

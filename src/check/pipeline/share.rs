@@ -104,6 +104,7 @@ impl Gap {
         if rows.iter().all(|rows| rows.late.is_some()) {
             total.late = Some(sum(|rows| rows.late.unwrap_or_default()));
         }
+        total.last_stored = rows.iter().filter_map(|rows| rows.last_stored).max();
         let mut notes =
             vec![Detail::new("rows missing", format!("{} of {expected} expected", total.missing()))];
         notes.extend(note);
@@ -157,6 +158,11 @@ impl Gap {
         self.rows.late
     }
 
+    /// When the last row of the period was stored.
+    pub(super) const fn last_stored(&self) -> Option<DateTime<Utc>> {
+        self.rows.last_stored
+    }
+
     pub(super) const fn observed_at(&self) -> DateTime<Utc> {
         self.rows.observed_at
     }
@@ -173,6 +179,7 @@ impl Gap {
     }
 
     /// Whether the expected rows come at least as often as each `interval`.
+    #[cfg(feature = "deadband")]
     pub(super) fn rows_come_within(&self, interval: TimeDelta) -> bool {
         let length = self.parts.iter().fold(TimeDelta::zero(), |sum, part| sum + part.length());
         let expected = i32::try_from(self.rows.expected).unwrap_or(i32::MAX);
@@ -438,6 +445,7 @@ pub(super) mod testing {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::testing::{gap, gap_of, whole};
     use super::*;
@@ -513,6 +521,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
+
         /// Beside integers: the share is on the side of a bound on which the counts are.
         #[test]
         fn it_agrees_with_whole_numbers(count in 0u64..1000, missing in 1u64..1000, percent in 0u64..=100) {

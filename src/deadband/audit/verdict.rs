@@ -194,7 +194,7 @@ impl Figures {
         if self.is_stuck() {
             return Ok(Verdict::Stuck);
         }
-        if self.constant == self.samples && self.noise_samples == 0 && self.quantum == 0.0 {
+        if self.may_be_dead() {
             return Err(Why::Constant);
         }
         if self.off > BEYOND * self.band + self.noise_band {
@@ -242,6 +242,14 @@ impl Figures {
     fn is_stuck(&self) -> bool {
         let chance = self.ties.max(LEAST_TIES).powf(self.constant as f64);
         self.constant >= FEWEST_CONSTANT && self.noise > self.quantum && chance < CHANCE
+    }
+
+    /// Whether it never changed, and no noise is known that says which: nothing was seen before, or only a signal whose
+    /// movement covers its noise. A counter or a valve is known by its rests.
+    fn may_be_dead(&self) -> bool {
+        let is_unseen = self.noise_samples == 0 && self.quantum == 0.0;
+        let never_rested = self.noise <= self.quantum && self.ties < LEAST_TIES;
+        self.constant == self.samples && (is_unseen || never_rested)
     }
 
     fn moves(&self) -> bool {

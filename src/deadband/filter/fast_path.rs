@@ -21,7 +21,7 @@ pub(super) enum Semantics {
 
 /// What the fast path decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FastPath {
+pub(in crate::deadband) enum FastPath {
     /// Within the band, and nothing is due.
     Within,
     /// Outside the band, and may be reported at once.
@@ -49,7 +49,12 @@ impl Semantics {
 impl<V: Number> Rule<V> {
     /// Decides about a sample after the first, where one subtraction is enough.
     #[inline(always)]
-    pub(super) fn fast_path(&self, state: &State<V>, sample: &Sample<V>, received: Option<i64>) -> FastPath {
+    pub(in crate::deadband) fn fast_path(
+        &self,
+        state: &State<V>,
+        sample: &Sample<V>,
+        received: Option<i64>,
+    ) -> FastPath {
         // Not negative, unless the profile does not look at time; as unsigned, that is longer than any interval.
         let elapsed = sample.at.wrapping_sub(state.reported_at).cast_unsigned();
         let is_usual = elapsed < state.fast_until
@@ -69,7 +74,7 @@ impl<V: Number> Rule<V> {
 
     /// Suppresses a sample that is [`FastPath::Within`].
     #[inline(always)]
-    pub(super) fn suppress(&self, state: &mut State<V>, hold: &mut Hold<V>, sample: Sample<V>) {
+    pub(in crate::deadband) fn suppress(&self, state: &mut State<V>, hold: &mut Hold<V>, sample: Sample<V>) {
         state.newest = sample.at;
         self.keep(hold, sample);
     }
@@ -77,7 +82,7 @@ impl<V: Number> Rule<V> {
     /// Makes a sample that is [`FastPath::Outside`] the last report. Returns the previous sample, if it is to be reported
     /// first.
     #[inline(always)]
-    pub(super) fn report(
+    pub(in crate::deadband) fn report(
         &self,
         state: &mut State<V>,
         hold: &mut Hold<V>,

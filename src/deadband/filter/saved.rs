@@ -85,7 +85,10 @@ impl<V: Number> Saved<V> {
         }
     }
 
-    pub(super) fn open(&self, rule: &Rule<V>) -> Result<(State<V>, Hold<V>, Counts), RestoreError> {
+    pub(in crate::deadband) fn open(
+        &self,
+        rule: &Rule<V>,
+    ) -> Result<(State<V>, Hold<V>, Counts), RestoreError> {
         let profile = rule.profile();
         if (self.profile.as_str(), self.version) != (profile.name(), profile.version()) {
             return Err(RestoreError::Profile {

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::{Record, Recorded, RecordedObservation, RecordedValue, Took};
 use crate::diagnosis::anomaly::Anomaly;
-use crate::diagnosis::log::{Entry, Event, Log, Place, Word};
+use crate::diagnosis::log::{Entry, Event, Log, Place, Statement};
 use crate::diagnosis::output::{ActReport, Context, Reply};
 use crate::diagnosis::outputs::Question;
 use crate::fact::{Domain, Evidence, Observation, Unknown, Value};
@@ -69,7 +69,9 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
             Recorded::PersonAsked { request: *request, question, within: within() }
         }
         Event::PersonAnswered { request, said, .. } => {
-            let Word::Reply(Reply { value, by, details }) = log.word(*said)?.clone() else { return None };
+            let Statement::Reply(Reply { value, by, details }) = log.statement(*said)?.clone() else {
+                return None;
+            };
             let value =
                 value.zip(question).map(|(value, question)| RecordedValue::of(value, question.domain));
             Recorded::PersonAnswered { request: *request, value, by, details, took }
@@ -80,11 +82,11 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
             Recorded::ApprovalAsked { request: *request, action: action(), within: within() }
         }
         Event::Approved { request, said } => {
-            let Word::Approved(by) = log.word(*said)?.clone() else { return None };
+            let Statement::Approved(by) = log.statement(*said)?.clone() else { return None };
             Recorded::Approved { request: *request, by }
         }
         Event::Declined { request, said, .. } => {
-            let Word::Refused { by, reason } = log.word(*said)?.clone() else { return None };
+            let Statement::Refused { by, reason } = log.statement(*said)?.clone() else { return None };
             Recorded::Declined { request: *request, by, reason, took }
         }
         Event::Rechecked { request, query, .. } => Recorded::Rechecked {
@@ -97,7 +99,7 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
             Recorded::ActBegan { request: *request, action: action(), visit: *visit, within: within() }
         }
         Event::Acted { request, said, .. } => {
-            let Word::Report(ActReport { outcome, by, details }) = log.word(*said)?.clone() else {
+            let Statement::Report(ActReport { outcome, by, details }) = log.statement(*said)?.clone() else {
                 return None;
             };
             Recorded::Acted { request: *request, outcome, by, details, took }
@@ -113,7 +115,7 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
         Event::Left => Recorded::Left,
         Event::WentOn => Recorded::WentOn,
         Event::Withdrawn { said, acting } => {
-            let Word::Withdrawn { by, why } = log.word(*said)?.clone() else { return None };
+            let Statement::Withdrawn { by, why } = log.statement(*said)?.clone() else { return None };
             Recorded::Withdrawn { by, why, acting: *acting }
         }
         Event::Alerted { exit } => {

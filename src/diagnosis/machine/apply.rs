@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::{DONE, FAILED, REFUSED, exit_of};
 use crate::diagnosis::anomaly::Anomaly;
-use crate::diagnosis::log::{Event, ExitIndex, Place, Word};
+use crate::diagnosis::log::{Event, ExitIndex, Place, Statement};
 use crate::diagnosis::output::{ActOutcome, ActReport, Reply, RequestId};
 use crate::diagnosis::{Diagnosis, Phase};
 use crate::fact::{Domain, Evidence, Observation, Source, UnknownReason, Value};
@@ -83,12 +83,12 @@ impl Diagnosis {
         self.close(request);
         match declined {
             None => {
-                let said = self.log.keep_word(Word::Approved(by));
+                let said = self.log.keep_statement(Statement::Approved(by));
                 self.push(Event::Approved { request, said });
                 self.begin_act();
             }
             Some(reason) => {
-                let said = self.log.keep_word(Word::Refused { by, reason });
+                let said = self.log.keep_statement(Statement::Refused { by, reason });
                 self.push(Event::Declined { request: Some(request), said, exit: REFUSED });
                 self.begin_epoch();
                 self.leave(REFUSED);
@@ -104,7 +104,7 @@ impl Diagnosis {
             ActOutcome::Refused => REFUSED,
             ActOutcome::Failed => FAILED,
         };
-        let said = self.log.keep_word(Word::Report(report));
+        let said = self.log.keep_statement(Statement::Report(report));
         self.push(Event::Acted { request, said, exit });
         self.begin_epoch();
         self.leave(exit);
@@ -119,7 +119,7 @@ impl Diagnosis {
             _ => self.unanswered_exit(),
         }
         .map(ExitIndex::Step);
-        let said = self.log.keep_word(Word::Reply(reply));
+        let said = self.log.keep_statement(Statement::Reply(reply));
         self.push(Event::PersonAnswered { request, said, exit });
         self.begin_epoch();
         self.leave_or_explore(exit);

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::super::error::{CannotGoOn, NewsError};
-use super::super::log::{Event, ExitIndex, Place, Word};
-use super::super::open::Wants;
+use super::super::log::{Event, ExitIndex, Place, Statement};
+use super::super::open::ExpectedReply;
 use super::super::output::RequestId;
 use super::{ACT_EXITS, OVER, exit_of};
 use crate::diagnosis::{Diagnosis, Phase};
@@ -114,7 +114,7 @@ impl Diagnosis {
             return Err(NewsError::Ended);
         }
         let acting = matches!(self.phase, Phase::Acting { .. });
-        let said = self.log.keep_word(Word::Withdrawn { by: by.into(), why: why.into() });
+        let said = self.log.keep_statement(Statement::Withdrawn { by: by.into(), why: why.into() });
         self.push(Event::Withdrawn { said, acting });
         self.ask_no_more();
         self.phase = Phase::Ended;
@@ -195,7 +195,7 @@ impl Diagnosis {
     /// Answers every request that is open for it, or rests before it is asked again.
     fn answer_by(&mut self, news: &News) -> bool {
         let open = self.open.iter().filter_map(|open| match open.wants {
-            Wants::Answer { query } => Some((open.request, query)),
+            ExpectedReply::Answer { query } => Some((open.request, query)),
             _ => None,
         });
         let resting = self.retries.iter().map(|retry| (retry.asking.request, retry.asking.query));

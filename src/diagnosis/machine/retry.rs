@@ -3,13 +3,16 @@
 use chrono::TimeDelta;
 
 use super::super::log::Event;
-use super::super::open::{Asking, Wants};
+use super::super::open::{Asking, ExpectedReply};
 use crate::diagnosis::{Diagnosis, Phase};
 use crate::fact::Observation;
 
-/// For as long a question is asked again at the most: a failure that lasts longer is no blip, and the walk must not wait
-/// for it.
+/// For as long a question is asked again at the most, even where its `stale_after` is longer: an alert that waits for a
+/// registry is an incident that nobody works on. What is unknown then is noted, and a second look asks it again later.
 const RETRY_FOR: TimeDelta = TimeDelta::seconds(30);
+/// For as long where the answer could only call off a conclusion: the walk has asked the same adapters before, and one
+/// that hung then would hold the conclusion back a second time.
+const RETRY_LAST_LOOK_FOR: TimeDelta = TimeDelta::seconds(5);
 
 /// A question that is asked again later.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,11 @@ impl Diagnosis {
         }
         let query = self.context.set.queries().get(asking.query as usize)?;
         let spent = self.elapsed.checked_sub(&asking.first)?;
-        let left = query.stale_after.unwrap_or(RETRY_FOR).min(RETRY_FOR).checked_sub(&spent)?;
+        let longest = match self.phase {
+            Phase::LookingAgain(_) => RETRY_LAST_LOOK_FOR,
+            _ => RETRY_FOR,
+        };
+        let left = query.stale_after.unwrap_or(longest).min(longest).checked_sub(&spent)?;
         if left <= TimeDelta::zero() {
             return None;
         }
@@ -59,7 +66,7 @@ impl Diagnosis {
         let first = self.retries.iter().enumerate().min_by_key(|(_, retry)| retry.due);
         let Some((at, _)) = first else { return };
         let Asking { query, place, exploring, attempt, first, .. } = self.retries.remove(at).asking;
-        let request = self.open_at(place, Wants::Answer { query });
+        let request = self.open_at(place, ExpectedReply::Answer { query });
         self.open.count(request, attempt.saturating_add(1), first);
         self.push_at(place, Event::Asked { request, query, exploring });
         if let Phase::Rechecking { request: open, .. } = &mut self.phase {

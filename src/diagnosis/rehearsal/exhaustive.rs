@@ -96,7 +96,7 @@ struct Asks {
     again: HashMap<(u32, StepIndex), Vec<u32>>,
     /// The steps from which on the time since the trigger may still be asked.
     timed: HashSet<(u32, StepIndex)>,
-    /// The longest time since the trigger that a guard tells from a longer one.
+    /// The longest time since the trigger that a guard distinguishes from a longer one.
     longest: TimeDelta,
     /// Whether a step adds the shares that the answers account for.
     adds_shares: bool,
@@ -173,7 +173,7 @@ fn longest(branches: &Branches) -> TimeDelta {
     finite.max().unwrap_or_default()
 }
 
-/// What tells two states apart.
+/// What distinguishes two states.
 #[derive(PartialEq, Eq, Hash)]
 struct Signature {
     named: [bool; 3],
@@ -247,7 +247,7 @@ fn follow(mut diagnosis: Diagnosis, mut now: DateTime<Utc>, asks: &Asks) -> Vec<
                     ActReport::failed("rehearsal", "it fails"),
                 ];
                 for report in reports {
-                    fork(&|follower| follower.acted(request.id, report.clone(), now).is_ok());
+                    fork(&|follower| follower.report_act(request.id, report.clone(), now).is_ok());
                 }
                 after.extend(expire(&diagnosis, request.id, now));
             }

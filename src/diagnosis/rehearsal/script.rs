@@ -1,4 +1,4 @@
-//! What a rehearsal tells each step, read by the domain of the step.
+//! The scripted answers of a rehearsal, read by the domain of their step.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::runbook::RunbookSet;
 use crate::runbook::step::StepKind;
 use crate::time::{parse_duration, saturating_add};
 
-/// What a step is told: once and for all, or in turn.
+/// The answers of a step: always the same one, in turn, or by the time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -25,14 +25,14 @@ pub enum Cues {
     Always(Cue),
 }
 
-/// What a step is told from a time on.
+/// The answer of a step from a time on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TimedCue {
     /// From when on, counted from the begin, such as `10m`.
     pub from: String,
-    /// What it is told then.
+    /// The answer.
     pub value: Cue,
 }
 
@@ -44,7 +44,7 @@ impl TimedCue {
     }
 }
 
-/// One thing that a step is told.
+/// One answer of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -57,7 +57,7 @@ pub enum Cue {
     Number(f64),
     /// A choice, a duration, the age of an instant, `absent`, or how an act goes.
     Text(String),
-    /// Nobody can tell.
+    /// The value is unknown.
     Unknown {
         /// Why.
         unknown: UnknownReason,
@@ -202,7 +202,7 @@ impl<'a> Script<'a> {
                     let key = self.key(request.runbook(), request.step(), "");
                     match self.next(&key) {
                         Some(cue) => match self.report(&key, &cue)? {
-                            Some(report) => diagnosis.acted(request.id, report, now),
+                            Some(report) => diagnosis.report_act(request.id, report, now),
                             None => Ok(()),
                         },
                         None => Ok(()),
@@ -313,9 +313,11 @@ impl<'a> Script<'a> {
         now: DateTime<Utc>,
     ) -> Result<Observation, RehearsalError> {
         Ok(match cue {
-            None => {
-                Observation::unknown(UnknownReason::NoAdapter, "rehearsal", "it tells nothing of this step")
-            }
+            None => Observation::unknown(
+                UnknownReason::NoAdapter,
+                "rehearsal",
+                "the rehearsal has no answer of this step",
+            ),
             Some(Cue::Unknown { unknown }) => Observation::unknown(unknown, "rehearsal", ""),
             Some(Cue::Accounting { value, accounts_for }) => {
                 let value = self.value(key, &value, domain, now)?;

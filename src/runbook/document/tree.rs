@@ -1,4 +1,4 @@
-//! The value tree that every format is read into: whatever stands in a document is kept, so that the
+//! The value tree that every format is read into: whatever a document contains is kept, so that the
 //! validator can name all that is wrong with it, and not the first alone.
 
 use std::borrow::Cow;
@@ -11,13 +11,13 @@ use serde::{Deserializer, Serialize};
 /// How deep values may lie in each other. A runbook needs seven levels.
 pub(crate) const DEPTH: usize = 16;
 
-/// Where a value stands in the text, in bytes; [`NOWHERE`] where the format does not tell.
+/// The position of a value in the text, in bytes; [`NOWHERE`] for a format without positions.
 pub(crate) type At = u32;
 
 /// The place of a value that has none.
 pub(crate) const NOWHERE: At = At::MAX;
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
     pub(crate) at: At,
@@ -41,14 +41,14 @@ pub(crate) enum Tree {
     Table(Table),
 }
 
-/// Keys and values, in the order of the keys; a key that stands twice is there twice.
+/// Keys and values, in the order of the keys; a duplicate key is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Table(Box<[Entry]>);
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) key: Box<str>,
-    /// Where the key stands.
+    /// The position of the key.
     pub(crate) at: At,
     pub(crate) node: Node,
 }
@@ -83,7 +83,7 @@ impl Tree {
 impl Table {
     pub(super) fn new(entries: impl Into<Box<[Entry]>>) -> Self {
         let mut entries = entries.into();
-        // Stable: of a key that stands twice, the first stays first.
+        // Stable: the first of duplicate keys stays first.
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         Self(entries)
     }
@@ -101,7 +101,7 @@ impl Table {
         self.0.get_mut(at).map(|entry| &mut entry.node)
     }
 
-    /// Of a key that stands twice, the first.
+    /// The first of duplicate keys.
     fn position(&self, key: &str) -> Option<usize> {
         let at = self.0.partition_point(|entry| *entry.key < *key);
         self.0.get(at).filter(|entry| *entry.key == *key).map(|_| at)
@@ -115,7 +115,7 @@ impl Table {
         }
     }
 
-    /// Puts `tree` under `key`, in the place of what stands there.
+    /// Sets the value of `key`, and replaces one that is there.
     pub(crate) fn set(&mut self, key: &str, tree: Tree) {
         match self.get_mut(key) {
             Some(node) => node.tree = tree,

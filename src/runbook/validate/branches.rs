@@ -7,9 +7,9 @@ use super::super::fault::{FaultKind, Gap};
 use super::super::guard::{Branch, Branches, Guard, Values as Taken};
 use super::super::step::{AlertText, Exit, Severity, StepIndex};
 use super::Validator;
+use super::control_flow::EdgeValue;
 use super::cover::{self, Line, Span};
 use super::declared::Values;
-use super::graph::Carries;
 use super::read::{Fields, Spot};
 use crate::fact::{Choice, Choices, Domain, Kind};
 use crate::runbook::document::{Tree, shortened};
@@ -68,12 +68,12 @@ impl<'d> Validator<'d> {
         let Some((spot, items)) =
             self.required(fields, "branches").and_then(|spot| self.list(spot).map(|items| (spot, items)))
         else {
-            self.shape.lose(from);
+            self.flow.mark_lossy(from);
             return None;
         };
         if items.len() > MOST {
             self.fault(&spot.place, FaultKind::TooManyBranches(items.len()));
-            self.shape.lose(from);
+            self.flow.mark_lossy(from);
             return None;
         }
         let mut read: Vec<Option<(usize, Branch)>> = Vec::with_capacity(items.len());
@@ -93,7 +93,7 @@ impl<'d> Validator<'d> {
                     continue;
                 }
                 // The branch that is missing may lead anywhere.
-                self.shape.lose(from);
+                self.flow.mark_lossy(from);
             }
             self.fault(&spot.place, kind);
         }
@@ -113,7 +113,7 @@ impl<'d> Validator<'d> {
         keys: &[&'static str],
     ) -> Option<Branch> {
         let Some(fields) = self.table(spot) else {
-            self.shape.lose(from);
+            self.flow.mark_lossy(from);
             return None;
         };
         self.only(&fields, keys);
@@ -128,9 +128,9 @@ impl<'d> Validator<'d> {
             }
         };
         let carries = match &guard {
-            Some(Guard { absent: true, values: Taken::None }) => Carries::Nothing,
-            Some(Guard { absent: true, .. }) => Carries::Either,
-            _ => Carries::Value,
+            Some(Guard { absent: true, values: Taken::None }) => EdgeValue::Unknown,
+            Some(Guard { absent: true, .. }) => EdgeValue::Either,
+            _ => EdgeValue::Known,
         };
         let exit = self.exit_of(&fields, from, carries);
         Some(Branch { guard: guard?, exit: exit? })
@@ -244,7 +244,7 @@ impl<'d> Validator<'d> {
         }
     }
 
-    /// Reads each of a list, or the one value that stands in its place; whether all could be read.
+    /// Reads each item of a list, or a single value; true if all could be read.
     pub(super) fn one_or_list(
         &mut self,
         spot: Spot<'d, '_>,
@@ -306,11 +306,11 @@ impl<'d> Validator<'d> {
     }
 
     /// A way out in the form of a step's id, or of a table with `to`, `note` and `alert`.
-    pub(super) fn exit(&mut self, spot: Spot<'d, '_>, from: StepIndex, carries: Carries) -> Option<Exit> {
+    pub(super) fn exit(&mut self, spot: Spot<'d, '_>, from: StepIndex, carries: EdgeValue) -> Option<Exit> {
         match &spot.node.tree {
             Tree::Text(_) => match self.target(spot) {
                 Some(to) => {
-                    self.shape.lead(from, to, carries);
+                    self.flow.add_edge(from, to, carries);
                     Some(Exit {
                         to,
                         note: None,
@@ -321,7 +321,7 @@ impl<'d> Validator<'d> {
                     })
                 }
                 None => {
-                    self.shape.lose(from);
+                    self.flow.mark_lossy(from);
                     None
                 }
             },
@@ -336,7 +336,7 @@ impl<'d> Validator<'d> {
                     found: other.name(),
                 };
                 self.fault(&spot.place, kind);
-                self.shape.lose(from);
+                self.flow.mark_lossy(from);
                 None
             }
         }
@@ -347,12 +347,12 @@ impl<'d> Validator<'d> {
         &mut self,
         fields: &Fields<'d, '_>,
         from: StepIndex,
-        carries: Carries,
+        carries: EdgeValue,
     ) -> Option<Exit> {
         let to = self.required(fields, "to").and_then(|spot| self.target(spot));
         match to {
-            Some(to) => self.shape.lead(from, to, carries),
-            None => self.shape.lose(from),
+            Some(to) => self.flow.add_edge(from, to, carries),
+            None => self.flow.mark_lossy(from),
         }
         let note = match fields.get("note") {
             Some(spot) => self.text(spot).map(|note| Some(note.into())),

@@ -10,7 +10,7 @@ use super::super::step::{Param, StepIndex};
 use super::Validator;
 use crate::time::parse_duration;
 
-/// Where a value stands: its key, and where that stands. Written out only for a fault.
+/// The path of a value: its key, and the path of that. Written out only for a fault.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'p> {
     pub(super) up: Option<&'p Self>,
@@ -95,7 +95,7 @@ impl<'d, 'p> Fields<'d, 'p> {
         self.table.get(key).is_some()
     }
 
-    /// The value under `key`; of a key that stands twice, the first.
+    /// The value under `key`, the first of duplicate keys.
     pub(super) fn get(&self, key: &str) -> Option<Spot<'d, '_>> {
         self.table.get(key).map(|entry| self.spot(entry))
     }
@@ -442,7 +442,7 @@ impl<'d> Validator<'d> {
         }
     }
 
-    /// The value that `$name` or `-$name` stands for.
+    /// The value of the threshold that `$name` or `-$name` refers to.
     fn threshold(&mut self, reference: &str, place: &Place<'_>) -> Option<Param> {
         let (negated, name) = match reference.strip_prefix("-$") {
             Some(name) => (true, name),

@@ -49,7 +49,7 @@ impl<'d> Validator<'d> {
 
     fn read_recheck(&mut self, id: &'d str, spot: Spot<'d, '_>, node: StepIndex) -> Option<Recheck> {
         let Some(fields) = self.table(spot) else {
-            self.shape.lose(node);
+            self.flow.mark_lossy(node);
             return None;
         };
         self.only(&fields, &["check", "params", "branches"]);
@@ -80,13 +80,14 @@ impl<'d> Validator<'d> {
             if let Some(id) = id {
                 self.fault(&spot.place, FaultKind::UnknownRecheck { recheck: shortened(id).into() });
             }
-            from.into_iter().for_each(|from| self.shape.lose(from));
+            from.into_iter().for_each(|from| self.flow.mark_lossy(from));
             return None;
         };
         declared.used = true;
         declared.ends |= ends;
         let (node, read) = (declared.node, declared.read.clone());
-        from.into_iter().for_each(|from| self.shape.lead(from, node, super::graph::Carries::Nothing));
+        from.into_iter()
+            .for_each(|from| self.flow.add_edge(from, node, super::control_flow::EdgeValue::Unknown));
         read
     }
 

@@ -7,8 +7,8 @@ use super::super::step::{
 };
 use super::Validator;
 use super::branches::MOST;
+use super::control_flow::EdgeValue;
 use super::declared::Values;
-use super::graph::Carries;
 use super::read::{Fields, Spot};
 use crate::fact::{Domain, Kind};
 use crate::runbook::document::{Tree, shortened};
@@ -37,7 +37,7 @@ impl<'d> Validator<'d> {
         for (id, mut spot) in table.firsts() {
             spot.place.step = Some(id);
             let Some(at) = self.targets.get(id).copied() else { continue };
-            self.shape.conclude(at);
+            self.flow.mark_conclusion(at);
             let Some(fields) = self.table(spot) else { continue };
             self.only(
                 &fields,
@@ -64,7 +64,7 @@ impl<'d> Validator<'d> {
 
     /// Whether every conclusion is among the steps that were read.
     pub(super) fn conclusions_read(&self, steps: &[Option<Step>]) -> bool {
-        (0_u32..).zip(steps).all(|(at, step)| step.is_some() || !self.shape.is_conclusion(StepIndex(at)))
+        (0_u32..).zip(steps).all(|(at, step)| step.is_some() || !self.flow.is_conclusion(StepIndex(at)))
     }
 
     pub(super) fn read_steps(&mut self, fields: &Fields<'d, '_>, steps: &mut [Option<Step>]) {
@@ -78,7 +78,7 @@ impl<'d> Validator<'d> {
                 // A check that could not be read has a fault of its own, and may be an instant.
                 && check.declared.as_ref().is_none_or(|check| matches!(check.values.domain.kind(), Kind::Instant))
             {
-                self.shape.ask_instant(at);
+                self.flow.mark_asks_instant(at);
             }
         }
         let mut untils = Vec::new();
@@ -86,7 +86,7 @@ impl<'d> Validator<'d> {
             spot.place.step = Some(id);
             let Some(at) = self.targets.get(id).copied() else { continue };
             let Some(fields) = self.table(spot) else {
-                self.shape.lose(at);
+                self.flow.mark_lossy(at);
                 continue;
             };
             let text = self.words(&fields, false);
@@ -130,7 +130,7 @@ impl<'d> Validator<'d> {
                 FaultKind::SeveralKinds { kinds: kinds.join(" and ").into() }
             };
             self.fault(&fields.place, fault);
-            self.shape.lose(at);
+            self.flow.mark_lossy(at);
             fields.each().for_each(|(_, spot)| self.leave_unread(spot.node));
             return None;
         };
@@ -147,9 +147,9 @@ impl<'d> Validator<'d> {
     /// The way out under a key that must be there.
     fn way(&mut self, fields: &Fields<'d, '_>, key: &'static str, at: StepIndex) -> Option<Exit> {
         match self.required(fields, key) {
-            Some(spot) => self.exit(spot, at, Carries::Nothing),
+            Some(spot) => self.exit(spot, at, EdgeValue::Unknown),
             None => {
-                self.shape.lose(at);
+                self.flow.mark_lossy(at);
                 None
             }
         }
@@ -158,7 +158,7 @@ impl<'d> Validator<'d> {
     fn check_step(&mut self, fields: &Fields<'d, '_>, at: StepIndex) -> Option<CheckStep> {
         let after = match fields.get("after") {
             Some(spot) => {
-                self.shape.pause(at);
+                self.flow.mark_pause(at);
                 self.after(spot).map(Some)
             }
             None => Some(None),
@@ -166,7 +166,7 @@ impl<'d> Validator<'d> {
         let not_named = match fields.get("not_named") {
             Some(spot) => {
                 self.may_be_unnamed(fields, &spot);
-                self.exit(spot, at, Carries::Nothing).map(Some)
+                self.exit(spot, at, EdgeValue::Unknown).map(Some)
             }
             None => Some(None),
         };
@@ -183,7 +183,7 @@ impl<'d> Validator<'d> {
             let asked = self.query(fields);
             let unknown = self.required(fields, "unknown").and_then(|spot| self.on_unknown(spot, at));
             if unknown.is_none() {
-                self.shape.lose(at);
+                self.flow.mark_lossy(at);
             }
             let (query, values) = asked.map_or((None, None), |(query, values)| (Some(query), Some(values)));
             (query.map(CheckSource::Query), values, unknown)
@@ -235,12 +235,12 @@ impl<'d> Validator<'d> {
                 let question = self.required(&fields, "ask").and_then(|spot| self.text(spot));
                 let within = self.required(&fields, "answer_within").and_then(|spot| self.positive(spot));
                 let expired = match fields.get("expired") {
-                    Some(spot) => self.exit(spot, at, Carries::Nothing).map(Some),
+                    Some(spot) => self.exit(spot, at, EdgeValue::Unknown).map(Some),
                     None => Some(None),
                 };
                 Some(OnUnknown::Ask { question: question?.into(), answer_within: within?, expired: expired? })
             }
-            _ => self.exit(spot, at, Carries::Nothing).map(OnUnknown::Go),
+            _ => self.exit(spot, at, EdgeValue::Unknown).map(OnUnknown::Go),
         }
     }
 
@@ -250,7 +250,7 @@ impl<'d> Validator<'d> {
         at: StepIndex,
         untils: &mut Vec<(StepIndex, StepIndex)>,
     ) -> Option<WaitStep> {
-        self.shape.pause(at);
+        self.flow.mark_pause(at);
         let exit = self.way(fields, "to", at);
         let wait = fields.get("wait")?;
         let fields = self.table(wait)?;
@@ -282,7 +282,7 @@ impl<'d> Validator<'d> {
         let (true, Some(until), Some(length)) = (ok, until, length) else { return None };
         if let Some((fact, _)) = until {
             untils.push((at, fact));
-            self.shape.wait_until(at, fact);
+            self.flow.add_wait_until(at, fact);
         }
         // The query is filled in when every step is read.
         let until = until.map(|(_, plus)| Until { fact: QueryIndex(0), plus });
@@ -298,7 +298,7 @@ impl<'d> Validator<'d> {
         };
         let spot = self.required(&fields, "fact")?;
         let fact = self.target(spot)?;
-        if !self.shape.asks_instant(fact) {
+        if !self.flow.asks_instant(fact) {
             let fact = shortened(spot.node.as_text().unwrap_or_default()).into();
             self.fault(&spot.place, FaultKind::UntilNoInstant { fact });
             return None;
@@ -318,7 +318,7 @@ impl<'d> Validator<'d> {
             None => Some(None),
         };
         let Some(on) = self.required(fields, "on").and_then(|spot| self.table(spot)) else {
-            self.shape.lose(at);
+            self.flow.mark_lossy(at);
             return None;
         };
         self.only(&on, &["done", "refused", "failed", "expired"]);
@@ -356,7 +356,7 @@ impl<'d> Validator<'d> {
         let unknown = self.way(fields, "unknown", at);
         let branches = self.required(fields, "branches").and_then(|spot| self.handover_branches(spot, at));
         if branches.is_none() {
-            self.shape.lose(at);
+            self.flow.mark_lossy(at);
         }
         let (branches, otherwise) = branches?;
         Some(HandoverStep { runbook: runbook?.into(), branches, otherwise, unknown: unknown? })
@@ -382,7 +382,7 @@ impl<'d> Validator<'d> {
                 continue;
             };
             self.only(&fields, &["is", "any", "to", "note", "alert", "supports", "against", "unless"]);
-            let exit = self.exit_of(&fields, at, Carries::Nothing);
+            let exit = self.exit_of(&fields, at, EdgeValue::Unknown);
             match (fields.get("is"), fields.get("any")) {
                 (Some(spot), None) => {
                     let mut names: Vec<Box<str>> = Vec::new();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::adapter::{LifecycleProbe, Lifecycles};
+use iot_runbook::adapter::{LifecycleProbe, Lifecycles};
 use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Rules};
 use iot_runbook::certificate::sweep::{Entry, Renewal};
 use iot_runbook::certificate::validity::Fingerprint;

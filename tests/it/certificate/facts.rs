@@ -1,7 +1,7 @@
 //! What a lifecycle answers the runbook's questions with, to the bounds.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::adapter::{certificate_facts, provisioning_facts, renewal_facts};
+use iot_runbook::adapter::{certificate_facts, provisioning_facts, renewal_facts};
 use iot_runbook::certificate::lifecycle::{Event, Issued, Lifecycle, Reachability, Status};
 use iot_runbook::certificate::message::{Outcome, Reason};
 use iot_runbook::probe::{Certificate, Revocation, WhichCertificate};

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::adapter::{LifecycleProbe, LifecycleStore, RevocationList};
 use iot_runbook::catalog;
-use iot_runbook::certificate::adapter::{LifecycleProbe, LifecycleStore, RevocationList};
 use iot_runbook::certificate::lifecycle::{Command, Event, Issue, Issued, Lifecycle, Rules, SubjectKey};
 use iot_runbook::certificate::message::Reason;
 use iot_runbook::certificate::validity::Fingerprint;

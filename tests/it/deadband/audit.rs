@@ -101,7 +101,7 @@ fn pieces(seen: &[Seen], cuts: &[prop::sample::Index]) -> Vec<Vec<Seen>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(crate::random::cases(300))]
 
     #[test]
     fn joined_pieces_are_the_whole_with_breaks(

@@ -158,7 +158,7 @@ fn settings(max: Option<i64>) -> Settings {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::random::cases(300))]
 
     #[test]
     fn a_bank_does_what_a_filter_for_each_tag_does(
@@ -422,7 +422,7 @@ fn a_state_of_other_semantics_or_with_samples_held_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::random::cases(400))]
 
     /// About zero of either sign, where a band in percent of the last value closes.
     #[test]

@@ -67,7 +67,7 @@ fn finite() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_096))]
+    #![proptest_config(crate::random::cases(4_096))]
 
     #[test]
     fn a_distance_is_compared_as_integers_compare_it(a in finite(), b in finite(), width in finite()) {

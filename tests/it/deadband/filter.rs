@@ -34,7 +34,7 @@ fn at(values: &[(i64, f64)]) -> Vec<Sample> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(crate::random::cases(1_500))]
 
     #[test]
     fn it_does_what_the_model_does(

@@ -186,7 +186,7 @@ fn nothing_and_the_extremes_are_drawn_too() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(crate::random::cases(200))]
 
     #[test]
     fn any_samples_are_a_valid_picture(

@@ -12,7 +12,7 @@ use super::filter::shown;
 use super::streams;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(crate::random::cases(600))]
 
     #[test]
     fn a_restart_after_any_sample_changes_nothing(settings in streams::settings(), samples in streams::unkind()) {

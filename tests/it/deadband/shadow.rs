@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use iot_runbook::deadband::filter::{Extent, Filter, Order, Rule, Settings, Verdict};
+use iot_runbook::deadband::filter::{Extent, Filter, Order, RestoreError, Rule, Settings, Verdict};
 use iot_runbook::deadband::sample::Sample;
 use iot_runbook::deadband::shadow::{Candidate, Row, Shadow, WhatIf};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::deadband::streams;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::random::cases(300))]
 
     #[test]
     fn candidate_reports_what_a_live_filter_would(
@@ -22,7 +22,7 @@ proptest! {
         let mut alone = Filter::new(Arc::clone(&rule));
         let other = Arc::new(Rule::new(Settings::new(Extent::Absolute(0.1)).with_order(Order::Drop)).unwrap());
         let mut shadow = Shadow::new(Filter::new(Arc::clone(&other)), Arc::clone(&rule));
-        let mut live = Filter::new(other);
+        let mut live = Filter::new(Arc::clone(&other));
         let (mut shown, mut errors) = (None, vec![]);
         let (mut sent, mut expected) = (vec![], vec![]);
         for (turn, (sample, _)) in samples.iter().enumerate() {
@@ -36,6 +36,10 @@ proptest! {
             if turn % poll_every == 0 {
                 alone.poll(sample.at, |report| shown = Some(report.sample.value));
                 shadow.poll(sample.at, |_| {});
+            } else {
+                let text = serde_json::to_string(&shadow.save()).unwrap();
+                let saved = serde_json::from_str(&text).unwrap();
+                shadow = Shadow::restore(Arc::clone(&other), Arc::clone(&rule), &saved).unwrap();
             }
         }
         prop_assert_eq!(format!("{sent:?}"), format!("{expected:?}"));
@@ -83,6 +87,38 @@ fn saving_counts_since_the_candidate_began() {
     // Ten by the live filter, and each second one by the candidate.
     assert_eq!((shadow.saving(), shadow.candidate().row().reports), (0.5, 5));
     assert_eq!(shadow.live().counts().all_reported(), 20);
+}
+
+#[test]
+fn saved_candidate_that_cannot_be_is_refused() {
+    let mut candidate = Candidate::new(rule(2.0));
+    for (at, value) in [(0, 20.0), (1, 21.5), (2, 19.0), (3, f64::NAN)] {
+        candidate.observe(Sample::new(at, value));
+    }
+    let saved = serde_json::to_value(candidate.save()).unwrap();
+    let restored =
+        |saved: serde_json::Value| Candidate::restore(rule(2.0), &serde_json::from_value(saved).unwrap());
+    assert_eq!(restored(saved.clone()).unwrap().row(), candidate.row());
+    for (field, number) in [
+        ("squares", f64::NAN.to_bits()),
+        ("squares", (-1.0_f64).to_bits()),
+        ("worst", f64::INFINITY.to_bits()),
+        ("worst", (-1.0_f64).to_bits()),
+        ("worst", f64::NAN.to_bits()),
+    ] {
+        let mut broken = saved.clone();
+        broken[field] = number.into();
+        assert_eq!(restored(broken).unwrap_err(), RestoreError::Field { field });
+    }
+    let mut none = saved.clone();
+    none["errors"] = 0.into();
+    assert_eq!(restored(none).unwrap_err(), RestoreError::Field { field: "squares" });
+    let shadow = Shadow::new(Filter::new(rule(0.5)), rule(2.0));
+    let mut saved = serde_json::to_value(shadow.save()).unwrap();
+    saved["before"] = 1.into();
+    let error =
+        Shadow::<f64>::restore(rule(0.5), rule(2.0), &serde_json::from_value(saved).unwrap()).unwrap_err();
+    assert_eq!(error, RestoreError::Field { field: "before" });
 }
 
 #[test]

@@ -10,7 +10,6 @@ use iot_runbook::deadband::filter::Order;
 use iot_runbook::deadband::sample::{Quality, Sample};
 use iot_runbook::deadband::swinging_door::{Mode, Reason, Report, Settings, SwingingDoor, value_at};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use model::Exact;
 
@@ -216,7 +215,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 800, rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
+    #![proptest_config(crate::random::cases(800))]
 
     #[test]
     fn on_any_samples_it_keeps_what_the_model_keeps(samples in samples(), settings in settings()) {

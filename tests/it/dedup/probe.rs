@@ -2,44 +2,23 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::adapter::DedupLog;
 use iot_runbook::catalog;
-use iot_runbook::check::{CheckRequest, Checks, dedup_dropped};
+use iot_runbook::check::{CheckRequest, Checks};
 use iot_runbook::dedup::{Devices, Message, Secret, Settings, SharedDeduplicator};
 use iot_runbook::fact::{Observation, Source, UnknownReason, Value};
 use iot_runbook::mock::MockTelemetryProbe;
-use iot_runbook::probe::{DedupLogProbe, Dropped, DroppedRequest, ProbeError, Probes, Rows};
-use iot_runbook::subject::Subject;
-use iot_runbook::time::Period;
-
-/// The adapter of a service that deduplicates with this library.
-struct Ingestion {
-    engine: SharedDeduplicator,
-    devices: Devices,
-    now: DateTime<Utc>,
-}
-
-#[async_trait]
-impl DedupLogProbe for Ingestion {
-    fn source(&self) -> Source {
-        Source::from_static("ingestion 3")
-    }
-
-    async fn dropped(&self, request: &DroppedRequest) -> Result<Dropped, ProbeError> {
-        let device = self.devices.find(request.device.as_str());
-        let device = device.ok_or_else(|| ProbeError::failed("it has never sent anything"))?;
-        let drops = self.engine.dropped(device, request.period);
-        Ok(dedup_dropped(&drops, self.engine.settings().ttl, request.period, self.now))
-    }
-}
+use iot_runbook::probe::{DedupLogProbe as _, DroppedRequest, Probes, Rows};
+use iot_runbook::subject::{DeviceId, Subject, TagId};
+use iot_runbook::time::{ManualClock, Period};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
 /// An hour in which one message in three was sent twice, and two had the id of another.
-fn ingestion() -> Ingestion {
+fn ingestion() -> DedupLog {
     let secret = Secret::from_bytes([1; 16]);
     let engine = SharedDeduplicator::new(&Settings::new(TimeDelta::hours(2)).with_secret(secret), 4).unwrap();
     let mut devices = Devices::default();
@@ -55,10 +34,15 @@ fn ingestion() -> Ingestion {
             assert!(engine.observe(&other, at(second)).passes());
         }
     }
-    Ingestion { engine, devices, now: at(3600) }
+    let number = move |device: &DeviceId, tag: Option<&TagId>| match tag {
+        Some(_) => None,
+        None => devices.find(device.as_str()),
+    };
+    let clock = Arc::new(ManualClock::new(at(3600)));
+    DedupLog::new("ingestion 3", Arc::new(engine), number).with_clock(clock)
 }
 
-async fn asked(ingestion: Ingestion, from: i64, to: i64) -> Observation {
+async fn asked(ingestion: DedupLog, from: i64, to: i64) -> Observation {
     let set = catalog::set().unwrap();
     let query = set.queries().iter().position(|query| &*query.check == "dedup-drops").unwrap();
     let bound = Checks::builtin().bind(&set).unwrap();
@@ -87,4 +71,16 @@ async fn of_a_period_before_it_was_started_it_knows_nothing() {
     assert_eq!(unknown.reason, UnknownReason::Stale);
     let observation = asked(ingestion(), -200, -100).await;
     assert!(matches!(observation, Observation::Unknown(_)), "{observation:?}");
+}
+
+#[tokio::test]
+async fn device_or_tag_without_a_number_is_an_error() {
+    let period = Period::new(at(0), at(60)).unwrap();
+    let request = DroppedRequest::new("press-07".into(), period);
+    let dropped = ingestion().dropped(&request).await.unwrap();
+    assert_eq!((dropped.dropped, dropped.collided, dropped.observed_at), (20, 0, at(3600)));
+    let of_tag = ingestion().dropped(&request.with_tag("pressure".into())).await.unwrap_err();
+    assert_eq!(of_tag.text(), "the deduplication has no number for device `press-07`, tag `pressure`");
+    let other = ingestion().dropped(&DroppedRequest::new("press-08".into(), period)).await.unwrap_err();
+    assert_eq!(other.text(), "the deduplication has no number for device `press-08`");
 }

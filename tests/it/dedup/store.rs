@@ -228,7 +228,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(crate::random::cases(500))]
 
     #[test]
     fn machines_that_share_a_store_have_the_verdicts_of_the_model_and_the_engine_though_answers_are_lost(

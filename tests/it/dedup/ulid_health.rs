@@ -177,7 +177,7 @@ fn right_generators_raise_no_flag() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::random::cases(100))]
 
     #[test]
     fn no_right_generator_raises_a_flag(

@@ -130,7 +130,7 @@ impl Actuator for Hangs {
 }
 
 #[test]
-fn what_hangs_is_waited_for_as_long_as_the_runbook_says_and_dropped_then() {
+fn hanging_person_is_dropped_when_the_runbook_says() {
     // The alert is told beside everything else; at the end it has as long as one attempt at a probe.
     for (what, minutes, seconds) in [("nothing", 0, 0), ("approve", 15, 0), ("act", 15, 0), ("tell", 0, 10)] {
         let service = Service::new();
@@ -148,7 +148,7 @@ fn what_hangs_is_waited_for_as_long_as_the_runbook_says_and_dropped_then() {
 }
 
 #[test]
-fn an_alert_that_is_being_told_at_the_end_is_told() {
+fn alert_under_way_at_the_end_is_delivered() {
     let service = Service::new();
     *service.people.slow_to_hear.lock().unwrap() = 5;
     let (diagnosis, finding) = service.run();

@@ -56,7 +56,7 @@ fn told(diagnosis: &Diagnosis, words: &str) -> bool {
 }
 
 #[test]
-fn a_probe_that_panics_is_unknown_and_never_taken_for_an_answer() {
+fn panicking_probe_is_unknown() {
     let set = cabinet(r#"{ to = "open", note = "nobody could tell" }"#);
     for (at, conclusion) in [("check", "open"), ("nothing", "shut")] {
         let service = Service::new();
@@ -86,7 +86,7 @@ fn ended(at: &'static str) -> (Diagnosis, Option<String>) {
 }
 
 #[test]
-fn people_and_acts_that_panic_have_not_answered_and_have_failed() {
+fn panicking_person_is_silent_and_act_has_failed() {
     for (at, says) in [
         ("nothing", "actuator: refused; why: not safe"),
         ("approval", "no answer in time"),
@@ -101,7 +101,7 @@ fn people_and_acts_that_panic_have_not_answered_and_have_failed() {
 }
 
 #[test]
-fn an_alert_whose_telling_panicked_is_told_by_the_next_run() {
+fn alert_is_delivered_again_after_a_panic() {
     let (diagnosis, _) = ended("alert");
     assert_eq!(diagnosis.bundle().alerts_told, 0);
     let (diagnosis, _) = ended("nothing");

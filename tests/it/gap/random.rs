@@ -3,15 +3,10 @@
 use chrono::{DateTime, TimeDelta};
 use iot_runbook::gap::{GapDetector, Report, Saved, Settings};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use super::model::{self, Row};
 use super::streams::{self, SECOND, TICK, at};
-
-/// So many cases, the same each time.
-pub(super) fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { rng_seed: RngSeed::Fixed(14), ..ProptestConfig::with_cases(cases) }
-}
+use crate::random::cases;
 
 fn run(settings: &Settings, rows: &[Row]) -> GapDetector {
     let mut detector = GapDetector::new(settings.clone()).unwrap();

@@ -24,7 +24,7 @@ fn presence(covers: Period, online: &[Period], at: DateTime<Utc>) -> Presence {
 }
 
 proptest! {
-    #![proptest_config(super::random::cases(500))]
+    #![proptest_config(crate::random::cases(500))]
 
     #[test]
     fn the_parts_are_the_gap(

@@ -1,7 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::lag::{Rule, Sample, Settings, Verdict, Window};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use super::model;
 use super::streams::{at, judge, lives, settings, streams, window};
@@ -11,7 +10,7 @@ fn members() -> impl Strategy<Value = Option<u32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(14), ..ProptestConfig::with_cases(1_000) })]
+    #![proptest_config(crate::random::cases(1_000))]
 
     #[test]
     fn it_judges_as_the_model_does(

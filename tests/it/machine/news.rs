@@ -60,7 +60,7 @@ fn replays(diagnosis: &Diagnosis) {
 }
 
 #[test]
-fn news_takes_the_branch_of_the_recheck_before_an_act() {
+fn news_takes_the_branch_of_a_recheck() {
     let (mut diagnosis, request) = approving();
     diagnosis.inform("state", known(choice("state", "runs")), NOW).unwrap();
     assert_eq!(diagnosis.finding().unwrap().conclusion(), Some("recovered"));
@@ -116,7 +116,7 @@ fn news_leaves_an_act_that_is_under_way_alone() {
     diagnosis.inform("back", known(Value::Flag(true)), NOW).unwrap();
     diagnosis.inform("state", known(choice("state", "runs")), NOW).unwrap();
     assert!(diagnosis.is_open(request.id));
-    diagnosis.acted(request.id, ActReport::done("actuator"), NOW).unwrap();
+    diagnosis.report_act(request.id, ActReport::done("actuator"), NOW).unwrap();
     assert_eq!(diagnosis.step(), "slow");
     replays(&diagnosis);
 }
@@ -129,7 +129,7 @@ fn a_withdrawal_names_the_act_that_is_under_way() {
         panic!()
     };
     assert_eq!((&*why, &*act.action, act.target.as_deref()), ("the alert cleared", "restart", Some("gw-2")));
-    assert!(diagnosis.acted(request.id, ActReport::done("actuator"), NOW).is_err());
+    assert!(diagnosis.report_act(request.id, ActReport::done("actuator"), NOW).is_err());
     replays(&diagnosis);
     // Before it is begun there is none.
     let (mut diagnosis, _) = approving();
@@ -170,7 +170,7 @@ fn news_of_the_future_is_kept_and_decides_nothing() {
 }
 
 #[test]
-fn person_in_place_of_a_check_is_named_and_news_stands_in() {
+fn person_in_place_of_a_check_is_named() {
     // Seen in the future, session unknown: a person is asked.
     let ask = || {
         let (mut diagnosis, output) = {
@@ -209,7 +209,7 @@ fn person_in_place_of_a_check_is_named_and_news_stands_in() {
 }
 
 #[test]
-fn an_unknown_recheck_is_noted_and_the_conclusion_holds() {
+fn unknown_recheck_keeps_the_conclusion() {
     let answers = [("state", choice("state", "runs")), ("share", Value::Number(0.1))];
     let mut diagnosis = player::begin_of(&SET, "press", player::subject_with(15), NOW);
     for (_, value) in answers {
@@ -238,7 +238,7 @@ fn an_unknown_recheck_is_noted_and_the_conclusion_holds() {
 }
 
 #[test]
-fn parts_that_are_not_named_are_listed_and_not_needed() {
+fn unnamed_parts_are_listed_and_not_needed() {
     // No gateway, no site, no pipeline: what comes after the store is explored, and nothing of the gateway is asked.
     let answers =
         [("state", choice("state", "stands")), ("share", Value::Number(0.1)), ("back", Value::Flag(false))];
@@ -339,7 +339,7 @@ const SELF: &str = r#"
 "#;
 
 #[test]
-fn loops_that_only_pause_are_bounded_in_time_and_number() {
+fn loops_are_bounded_in_time_and_number() {
     for (longest, after, anomaly, waits) in
         [("1h", "1s", Anomaly::TooLong, 3_600), ("1d", "1s", Anomaly::TooManyWaits, 10_001)]
     {
@@ -387,7 +387,7 @@ fn requests_and_results_travel_as_json() {
     let (mut diagnosis, request) = acting();
     travels(&request);
     travels(&ActReport::failed("actuator", "no power"));
-    diagnosis.acted(request.id, ActReport::refused("actuator", "not safe"), NOW).unwrap();
+    diagnosis.report_act(request.id, ActReport::refused("actuator", "not safe"), NOW).unwrap();
     let Output::Ask(request) = diagnosis.poll(NOW) else { panic!() };
     assert_eq!((request.step(), request.question()), ("by-hand", "Was it restarted by hand?"));
     travels(&request);
@@ -419,7 +419,7 @@ fn act_keys_name_action_target_incident_and_visit() {
                 }
                 Output::Act(request) => {
                     let key = request.idempotency_key();
-                    diagnosis.acted(request.id, ActReport::done("actuator"), now).unwrap();
+                    diagnosis.report_act(request.id, ActReport::done("actuator"), now).unwrap();
                     return (key, now);
                 }
                 Output::Pending { until: Some(until) } => now = until,

@@ -38,6 +38,12 @@ struct World {
     stored: u64,
     /// From this question on all rows are stored.
     healed_at: u64,
+    /// When the diagnosis runs, in seconds; and when the last row of the period was stored.
+    now: i64,
+    last_stored: Option<i64>,
+    /// How many rows of the period were stored since the alert, and how many rows the time after it has.
+    late: u64,
+    rows_after: u64,
     service: ServiceHistory,
     session: ConnectionLog,
     messages: Messages,
@@ -64,6 +70,10 @@ impl World {
         Self {
             stored: 40,
             healed_at: u64::MAX,
+            now: NOW,
+            last_stored: None,
+            late: 0,
+            rows_after: 0,
             service: ServiceHistory::new(now, period, Some(ServiceState::InService)),
             session: ConnectionLog::new(now, period).with_at_start(SessionState::Up),
             messages: Messages::new(now, period, 100).with_dropped(vec![]),
@@ -106,6 +116,7 @@ impl World {
     }
 
     fn diagnose_of(self, subject: Subject) -> Finding {
+        let now = at(self.now);
         let world = Arc::new(Adapters { world: self, questions: AtomicU64::new(0) });
         let probes = Probes::new()
             .with_device(world.clone())
@@ -118,12 +129,12 @@ impl World {
             .with_telemetry(world.clone())
             .with_deadband(world);
         let set = catalog::set().unwrap();
-        let clock = Arc::new(ManualClock::new(at(NOW)));
+        let clock = Arc::new(ManualClock::new(now));
         let timer = Arc::new(SimulatedTimer::new(clock.clone()));
         let driver = Driver::new(&set, &Checks::builtin(), probes, timer).unwrap().with_clock(clock);
         let subject = subject.with_period(period());
         let trigger = Trigger::new("gap", at(NOW));
-        let mut diagnosis = Diagnosis::new(Ulid(1), &set, "data-gap", subject, trigger, at(NOW)).unwrap();
+        let mut diagnosis = Diagnosis::new(Ulid(1), &set, "data-gap", subject, trigger, now).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(driver.run(&mut diagnosis)).unwrap()
     }
@@ -237,10 +248,15 @@ impl TelemetryProbe for Adapters {
         Source::from_static("memory")
     }
 
-    async fn rows(&self, _: &RowsRequest) -> Result<Rows, ProbeError> {
+    async fn rows(&self, request: &RowsRequest) -> Result<Rows, ProbeError> {
+        if request.period.start() >= period().end() {
+            return Ok(Rows::new(at(self.world.now), 1000, self.world.rows_after));
+        }
         let question = self.questions.fetch_add(1, Ordering::Relaxed);
         let stored = if question >= self.world.healed_at { 100 } else { self.world.stored };
-        Ok(Rows::new(at(NOW), 100, stored).with_late(0))
+        let mut rows = Rows::new(at(self.world.now), 100, stored).with_late(self.world.late);
+        rows.last_stored = self.world.last_stored.map(at);
+        Ok(rows)
     }
 
     async fn storage_refusals(&self, _: &StorageRefusalsRequest) -> Result<StorageRefusals, ProbeError> {
@@ -346,6 +362,40 @@ fn one_message_of_another_device_does_not_overrun_the_buffer() {
         world.acquisition.passed_on = Some(40);
         let finding = world.diagnose();
         assert_eq!(finding.conclusion(), Some("gateway-collector-fault"), "{finding:?}");
+    }
+}
+
+/// It keeps its rows itself, and nobody can ask what it still holds. A replay that stood still for 15 minutes is over.
+#[test]
+fn a_buffer_of_the_device_has_lost_nothing_while_it_replays() {
+    const MINUTE: i64 = 60;
+    let (catching_up, lost) = (Some("disconnected-catching-up"), Some("disconnected-data-lost"));
+    // Minutes since the gap; how many of them ago its last row was stored, and how many came since the alert; rows of the
+    // time after it.
+    for (after, stored_ago, late, rows_after, expected) in [
+        (120, Some(2), 5, 50, catching_up),
+        (120, Some(15), 5, 50, catching_up),
+        (120, Some(16), 5, 50, lost),
+        (120, None, 0, 50, lost),
+        // It is not back, or only lately: what it kept may still come.
+        (120, Some(16), 5, 0, None),
+        (120, None, 0, 0, None),
+        (10, None, 0, 50, None),
+        // Some came, and nobody knows when.
+        (120, None, 5, 50, None),
+    ] {
+        let mut world = World::new();
+        world.session.at_start = SessionState::Down;
+        world.now = 3600 + after * MINUTE;
+        world.last_stored = stored_ago.map(|ago: i64| world.now - ago * MINUTE);
+        (world.late, world.rows_after) = (late, rows_after);
+        let finding = world.diagnose_of(Subject::device("press-07").with_pipeline("ingest"));
+        let row = (after, stored_ago, late, rows_after);
+        assert_eq!(finding.conclusion(), expected, "{row:?} {finding:?}");
+        if expected.is_none() {
+            assert_eq!(finding.ending(), Ending::Undetermined);
+            assert_eq!(causes(&finding), ["device-offline"], "{row:?}");
+        }
     }
 }
 

@@ -15,7 +15,7 @@ fn kinds(document: &Document) -> Vec<FaultKind> {
 }
 
 #[test]
-fn an_override_stands_for_the_value_in_the_text() {
+fn override_replaces_the_value() {
     let same = Document::from_toml(&pump("window = \"5m\"", "window = \"5s\"")).unwrap().validate().unwrap();
     for value in [ThresholdValue::from("5s"), TimeDelta::seconds(5).into(), String::from("5000ms").into()] {
         let taken = the_pump().threshold("window", value).validate().unwrap();
@@ -53,7 +53,7 @@ fn an_override_is_proven_like_the_text() {
 }
 
 #[test]
-fn an_override_of_nothing_or_of_another_unit_is_a_fault() {
+fn override_of_another_unit_is_a_fault() {
     let none = FaultKind::OverrideOfNoThreshold { name: "widow".into() };
     assert_eq!(kinds(&the_pump().threshold("widow", "5s")), [none]);
     for (name, value) in [
@@ -147,7 +147,7 @@ fn the_example_of_the_form_is_a_runbook() {
 }
 
 #[test]
-fn other_deserializers_find_the_same_faults_without_their_lines() {
+fn every_format_finds_the_same_faults() {
     let text =
         pump("recovered = true", "recovered = 1979-05-27").replace("hot = 0.9", "hot = 9223372036854775808");
     let direct = Document::from_toml(&text).unwrap().validate().unwrap_err();

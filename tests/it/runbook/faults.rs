@@ -46,7 +46,7 @@ fn shapes_that_are_not_those_of_a_runbook() {
 }
 
 #[test]
-fn a_threshold_that_is_not_there_is_told_where_the_domain_is_not_known_either() {
+fn missing_threshold_is_named_beside_an_unknown_domain() {
     let text = pump("domain = \"count\"", "domain = \"counter\"").replace("\"$many\"", "\"$mny\"");
     let shown: Vec<_> = faults(&text).iter().map(ToString::to_string).collect();
     assert_eq!(shown.len(), 3, "{shown:?}");
@@ -65,7 +65,7 @@ fn steps_that_do_not_say_what_they_do() {
 }
 
 #[test]
-fn values_that_cannot_stand_where_they_stand() {
+fn values_of_the_wrong_type_are_faults() {
     check("values");
 }
 
@@ -80,7 +80,7 @@ fn graphs_that_lead_nowhere_or_round() {
 }
 
 #[test]
-fn all_faults_come_in_one_answer_in_the_order_of_lines() {
+fn all_faults_come_at_once_by_line() {
     let text = pump("version = 1\n", "version = 1\ncolour = 3\n")
         .replace("    { absent = true, to = \"state\" },\n", "")
         .replace("after = \"$window\"", "after = \"soon\"")
@@ -116,13 +116,13 @@ fn the_printed_list_is_capped_and_the_value_is_not() {
 }
 
 #[test]
-fn a_key_that_stands_twice_is_a_fault_where_the_format_lets_it_through() {
+fn duplicate_key_is_a_fault_in_every_format() {
     let json = r#"{"name":"n","name":"m","version":1,"title":"t","start":"a",
         "conclusions":{"a":{"title":"t","severity":"info"},"a":{"title":"u","severity":"info"}}}"#;
     let document: Document = serde_json::from_str(json).unwrap();
     let found: Vec<String> = document.validate().unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(
         found,
-        ["name: the key `name` stands twice; keep one", "conclusions.a: the key `a` stands twice; keep one",]
+        ["name: duplicate key `name`; keep one", "conclusions.a: duplicate key `a`; keep one",]
     );
 }

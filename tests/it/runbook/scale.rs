@@ -66,7 +66,7 @@ fn row(count: usize) -> String {
 }
 
 #[test]
-fn a_document_of_ten_thousand_mixed_steps_takes_memory_that_grows_as_it_does() {
+fn memory_of_a_long_document_grows_linearly() {
     let bytes = [1_000, 10_000].map(|count| {
         let text = long(count);
         let memory = allocation_counter::measure(|| {
@@ -168,7 +168,7 @@ fn branches_times_choices_are_not_multiplied() {
 /// Every step leads to one wait for an instant that the first step asks: to prove that it is known there, no way
 /// may be walked once for each step.
 #[test]
-fn a_wait_that_every_step_leads_to_is_proven_with_memory_that_grows_as_the_steps_do() {
+fn proof_of_a_shared_wait_grows_linearly() {
     let mut bytes = Vec::new();
     for count in [1_500, 15_000] {
         let mut text = String::from(
@@ -199,7 +199,7 @@ fn a_wait_that_every_step_leads_to_is_proven_with_memory_that_grows_as_the_steps
 }
 
 #[test]
-fn what_lies_too_deep_is_refused_in_every_format() {
+fn nesting_too_deep_is_refused_in_every_format() {
     let deep = format!("a = {}1{}", "[".repeat(20), "]".repeat(20));
     assert!(matches!(Document::from_toml(&deep), Err(LoadError::TooDeep { line: 1, depth: 16 })));
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(20), "]".repeat(20));

@@ -11,11 +11,19 @@ use iot_runbook::{
     },
 };
 
-use super::{registered, unanswered};
-use crate::{door, factory::Factory, gateway::field::Held, pki::Presented};
+use super::{covered, registered, unanswered};
+use crate::{
+    door,
+    factory::Factory,
+    gateway::field::{Held, Reach},
+    pki::Presented,
+};
 
-/// Certificates, as devices present them: to their gateway, and at the door. The plant has no provisioning service
-/// and renews nothing by itself, so how a renewal stands is a question without an adapter.
+/// How often a device is tried before it counts as out of reach.
+const TRIES: usize = 2;
+
+/// Certificates, as devices present them: to their gateway, and at the door; and the log of the provisioning service.
+/// The plant renews nothing by itself, so the state of a renewal is a question without an adapter.
 #[derive(Debug)]
 pub struct Certificates {
     factory: Arc<Factory>,
@@ -41,6 +49,22 @@ impl Certificates {
             }
             Held::Unreachable { why } => Err(ProbeError::timeout(format!("the device: {why}"))),
         }
+    }
+
+    async fn is_reachable(&self, device: &str) -> bool {
+        let Ok(gateway) = registered(&self.factory, device).map(|registered| registered.gateway) else {
+            return false;
+        };
+        let Ok(gateway) = self.factory.gateway(&gateway) else { return false };
+        for _ in 0..TRIES {
+            match gateway.reach(device).await {
+                Ok(Reach::Reachable) => return true,
+                Ok(Reach::Unreachable { .. }) => {}
+                // Nobody is there to look.
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     fn judged(&self, presented: &Presented) -> Result<Certificate, ProbeError> {
@@ -88,15 +112,26 @@ impl CertStoreProbe for Certificates {
         let (holder, presented) = match (&request.holder, request.which) {
             (Client::Device(device), WhichCertificate::InUse) => {
                 let device = device.as_str();
-                // A device that can't be looked at has what the door last saw of it.
-                let held = match self.in_use(device).await {
-                    Err(error) => last_presented(device).map(Some).ok_or(error),
-                    held => held,
+                let held = if self.is_reachable(device).await {
+                    // It may hold another one than the door saw: that must be read.
+                    self.in_use(device).await?
+                } else {
+                    // A device that can't be looked at has what the door last saw of it.
+                    match last_presented(device) {
+                        Some(presented) => Some(presented),
+                        None => self.in_use(device).await?,
+                    }
                 };
-                (device, held?)
+                (device, held)
             }
             (Client::Device(device), WhichCertificate::Presented) => {
                 (device.as_str(), last_presented(device.as_str()))
+            }
+            (Client::Device(_) | Client::Gateway(_), WhichCertificate::NewlyIssued) => {
+                let holder = name_of(&request.holder)?;
+                let newest =
+                    self.factory.provisioning().newest(holder).map(|(_, der)| Presented::parse(&der));
+                (holder, newest.transpose().map_err(|error| unanswered("the certificate", error))?)
             }
             (Client::Gateway(gateway), WhichCertificate::InUse | WhichCertificate::Presented) => {
                 (gateway.as_str(), last_presented(gateway.as_str()))
@@ -120,8 +155,24 @@ impl CertStoreProbe for Certificates {
 
     async fn provisioning_contact(
         &self,
-        _: &ProvisioningContactRequest,
+        request: &ProvisioningContactRequest,
     ) -> Result<ProvisioningContact, ProbeError> {
-        Err(ProbeError::unsupported())
+        let holder = name_of(&request.holder)?;
+        let service = self.factory.provisioning();
+        let now = Utc::now();
+        let covers = covered(request.period, service.log_complete_from(), now);
+        let answer = ProvisioningContact::new(now, covers);
+        Ok(match service.last_contact(holder, request.period) {
+            Some(at) => answer.with_last(at),
+            None => answer,
+        })
+    }
+}
+
+fn name_of(holder: &Client) -> Result<&str, ProbeError> {
+    match holder {
+        Client::Device(device) => Ok(device.as_str()),
+        Client::Gateway(gateway) => Ok(gateway.as_str()),
+        _ => Err(ProbeError::unsupported()),
     }
 }

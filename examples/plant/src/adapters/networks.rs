@@ -16,7 +16,7 @@ use super::{registered, unanswered};
 use crate::{device::Kind, factory::Factory, gateway::field::Reach, monitor, pki::Validity};
 
 /// How long a connection to the door, and then its handshake, may take.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Networks, by connecting: to a site past one of its gateways, from a gateway to a device, and to the broker over the
 /// way that a client's messages take.
@@ -114,8 +114,9 @@ impl NetworkProbe for Networks {
         if answers {
             return Ok(answer.with_replier(Replier::Device).with_tried(tried));
         }
-        // Its segment: its port as the managed switch has it, and whether any neighbour answers.
-        let port_works = part.as_ref().is_ok_and(|part| !part.port().is_cut());
+        // Its segment: its port as the managed switch has it (a slow one shows errors), and whether any neighbour
+        // answers.
+        let port_works = part.as_ref().is_ok_and(|part| !part.port().is_cut() && !part.port().is_slow());
         let neighbours = self.factory.devices().map(crate::device::Device::spec);
         let mut tries = tokio::task::JoinSet::new();
         for other in neighbours.filter(|other| other.site == entry.site && other.id != device) {
@@ -130,6 +131,9 @@ impl NetworkProbe for Networks {
         let paths = tries.join_all().await;
         let neighbour_answers = paths.iter().flatten().any(|path| path.answered);
         tried.extend(paths.into_iter().flatten());
+        if let Ok(part) = &part {
+            answer = answer.with_link(part.has_link());
+        }
         Ok(answer.with_segment(port_works && neighbour_answers).with_tried(tried))
     }
 

@@ -1,7 +1,10 @@
 //! The adapters of the data pipeline: what `data-gap` asks, answered by its parts.
 
+mod acquired;
 mod deadbands;
 mod ingested;
+mod inventory;
+mod offsets;
 mod outboxes;
 mod presence;
 mod streams;
@@ -11,21 +14,25 @@ use std::sync::Arc;
 
 use iot_runbook::{
     probe::{
-        BrokerProbe, DeadbandProbe, DedupLogProbe, EdgeBufferProbe, KafkaProbe, ProbeError, Probes,
-        SchemaProbe, TelemetryProbe,
+        BrokerProbe, DeadbandProbe, DedupLogProbe, DeviceProbe, EdgeBufferProbe, GatewayProbe, KafkaProbe,
+        ProbeError, Probes, SchemaProbe, TelemetryProbe,
     },
     subject::{DeviceId, TagId},
 };
 
 pub use self::{
-    deadbands::Deadbands, ingested::Ingested, outboxes::Outboxes, presence::Presence, streams::Streams,
-    tables::Tables,
+    acquired::Acquired, deadbands::Deadbands, ingested::Ingested, inventory::Inventory, outboxes::Outboxes,
+    presence::Presence, streams::Streams, tables::Tables,
 };
 use crate::pipeline::{DEVICE, Pipeline};
 
 /// An adapter of each kind that the pipeline has a part for.
 #[derive(Clone)]
 pub struct PipelineAdapters {
+    /// The device registry.
+    pub device: Arc<dyn DeviceProbe>,
+    /// The gateway's collector.
+    pub gateway: Arc<dyn GatewayProbe>,
     /// Who tells of sessions, and of messages at the broker.
     pub broker: Arc<dyn BrokerProbe>,
     /// Who tells of Kafka.
@@ -47,6 +54,8 @@ impl PipelineAdapters {
     pub fn of(pipeline: &Arc<Pipeline>) -> Self {
         let ingested = Arc::new(Ingested::of(pipeline));
         Self {
+            device: Arc::new(Inventory::of(pipeline)),
+            gateway: Arc::new(Acquired::of(pipeline)),
             broker: Arc::new(Presence::of(pipeline)),
             kafka: Arc::new(Streams::of(pipeline)),
             telemetry: Arc::new(Tables::of(pipeline)),
@@ -60,6 +69,8 @@ impl PipelineAdapters {
     /// All of them, as the driver takes them.
     pub fn probes(self) -> Probes {
         Probes::new()
+            .with_device(self.device)
+            .with_gateway(self.gateway)
             .with_broker(self.broker)
             .with_kafka(self.kafka)
             .with_telemetry(self.telemetry)

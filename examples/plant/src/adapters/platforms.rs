@@ -48,8 +48,14 @@ impl PlatformProbe for Platforms {
     async fn broker_health(&self, _: &PlatformRequest) -> Result<BrokerHealth, ProbeError> {
         let trial = monitor::try_platform(&self.factory).await;
         let trial = trial.map_err(|error| unanswered("the test client", error))?;
+        if trial.timed_out && !trial.connected {
+            return Err(ProbeError::timeout(
+                "the broker neither took the test client nor refused it in time",
+            ));
+        }
         let health = BrokerHealth::new(Utc::now()).with_takes_connections(trial.connected);
-        Ok(if trial.connected { health.with_takes_messages(trial.acknowledged) } else { health })
+        let is_known = trial.connected && (trial.acknowledged || !trial.timed_out);
+        Ok(if is_known { health.with_takes_messages(trial.acknowledged) } else { health })
     }
 
     async fn ingestion_health(&self, _: &PlatformRequest) -> Result<IngestionHealth, ProbeError> {

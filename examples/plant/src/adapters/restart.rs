@@ -12,6 +12,7 @@ use iot_runbook::{
 };
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::recovery;
 use crate::factory::{Factory, site::GatewayHost};
 
 /// A device that was heard within this is live: its gateway carries its data now.
@@ -19,7 +20,7 @@ const LIVE_WITHIN: TimeDelta = TimeDelta::seconds(2);
 const SUPERVISOR: &str = "supervisor of the gateway";
 const RESTART: &str = "restart-gateway";
 
-/// Restarts gateways, where that takes nothing away from anyone.
+/// Restarts gateways, where that takes nothing away from anyone, and brings back whose certificate has expired.
 #[derive(Debug)]
 pub struct Restart {
     factory: Arc<Factory>,
@@ -91,8 +92,19 @@ impl Actuator for Restart {
         if let Some(report) = self.reported(&key) {
             return report;
         }
+        let subject = request.subject();
+        let device = subject.device.as_str();
         let report = match (request.action(), request.target()) {
-            (RESTART, Some(gateway)) => self.restart(gateway, request.subject().device.as_str()).await,
+            (RESTART, Some(gateway)) => self.restart(gateway, device).await,
+            (recovery::RE_PROVISION, _) => recovery::re_provision(&self.factory, device).await,
+            (recovery::LOAD_EMERGENCY, _) => recovery::load_emergency(&self.factory, device),
+            (recovery::RESTART_HOLDER, _) => match recovery::holder(&self.factory, device) {
+                Ok(recovery::Holder::Gateway(gateway)) => self.restart(&gateway, device).await,
+                Ok(recovery::Holder::Device { gateway }) => {
+                    recovery::restart_client(&self.factory, &gateway, device).await
+                }
+                Err(error) => ActReport::refused("plant", error.to_string()),
+            },
             (action, _) => ActReport::refused("plant", format!("nothing here can do {action}")),
         };
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);

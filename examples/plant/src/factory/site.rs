@@ -8,7 +8,7 @@ use tokio::{sync::watch, time::sleep};
 use super::password;
 use crate::{
     broker::Broker,
-    device::{Device, Kind, Spec},
+    device::{Device, Given, Kind, Spec},
     error::{Error, Result},
     gateway::{
         Config, endpoint,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A gateway may use this much memory.
-const MEMORY_BUDGET: u64 = 256 << 20;
+const MEMORY_BUDGET: u64 = 96 << 20;
 /// How often the platform's monitoring asks a gateway's health endpoint.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -49,6 +49,10 @@ pub struct Ground<'a> {
     pub folder: &'a Path,
     /// Who issues the certificates.
     pub authority: &'a Authority,
+    /// Who made the devices.
+    pub maker: &'a Authority,
+    /// Where the provisioning service listens.
+    pub provisioning: SocketAddr,
     /// Where the door listens.
     pub door: SocketAddr,
     /// The broker, for its credentials.
@@ -61,6 +65,7 @@ pub struct Site {
     id: String,
     uplink: Switch,
     broker_rule: Switch,
+    provisioning_rule: Switch,
     ot_network: Switch,
     router_path: Link,
     power_path: Link,
@@ -96,6 +101,7 @@ impl Site {
             power_path: Link::open(Some(power_unit.address()), vec![uplink.clone()]).await?,
             uplink,
             broker_rule,
+            provisioning_rule: Switch::new(),
             ot_network,
             power_unit,
             gateways: Vec::new(),
@@ -122,10 +128,16 @@ impl Site {
     async fn install(&self, spec: Spec, ground: &Ground<'_>) -> Result<Device> {
         let password = password(&spec.id);
         ground.broker.admit(&spec.id, &password);
-        let identity = ground.authority.issue(&spec.id, Validity::current())?;
         let plug = self.power_unit.wire(&spec.id);
-        let roots = ground.authority.roots()?;
-        Device::start(spec, &self.ot_network, plug, roots, identity, password).await
+        let given = Given {
+            identity: ground.authority.issue(&spec.id, Validity::current())?,
+            password,
+            roots: ground.authority.roots()?,
+            manufacturing: ground.maker.issue(&spec.id, Validity::current())?,
+            provisioning: ground.provisioning,
+            beyond: vec![self.uplink.clone(), self.provisioning_rule.clone()],
+        };
+        Device::start(spec, &self.ot_network, plug, given).await
     }
 
     /// Its id.
@@ -141,6 +153,11 @@ impl Site {
     /// The firewall's rule for the broker's port: cut, nothing of this site reaches the broker, and all else passes.
     pub fn broker_rule(&self) -> &Switch {
         &self.broker_rule
+    }
+
+    /// The firewall's rule for the provisioning service: cut, no device of this site reaches it.
+    pub fn provisioning_rule(&self) -> &Switch {
+        &self.provisioning_rule
     }
 
     /// The switch between its gateways and its devices.
@@ -320,6 +337,14 @@ impl GatewayHost {
         endpoint::certificate(self.health_path.address(), device).await
     }
 
+    /// Asks the gateway to restart the provisioning client of a device behind it, over the OT network.
+    ///
+    /// # Errors
+    /// When the gateway does not answer, or does not reach the device.
+    pub async fn restart_client(&self, device: &str) -> Result<()> {
+        endpoint::restart_client(self.health_path.address(), device).await.map(drop)
+    }
+
     /// Asks the supervisor about the process, over the network.
     ///
     /// # Errors
@@ -413,7 +438,8 @@ async fn follow(supervisor: Arc<Supervisor>, health: Lead, relays: Vec<Lead>) {
     }
 }
 
-/// Without power a gateway's process is gone; with power again it starts, its network module fresh.
+/// Without power a gateway's process is gone and its host answers nothing; with power again it starts, its network
+/// module fresh.
 async fn obey_power(supervisor: Arc<Supervisor>, plug: Plug, module: Switch) {
     let mut powered = plug.powered();
     while powered.changed().await.is_ok() {
@@ -423,6 +449,7 @@ async fn obey_power(supervisor: Arc<Supervisor>, plug: Plug, module: Switch) {
             module.mend();
             supervisor.restart().await.ok();
         } else {
+            module.cut();
             supervisor.kill().await.ok();
         }
     }

@@ -1,6 +1,6 @@
 //! The faults, in the order in which the runbook can conclude them.
 
-use super::{Damage, Fault};
+use super::{Damage, Fault, Help};
 use crate::platform::ServiceState;
 
 pub(super) const ALL: &[Fault] = &[
@@ -151,14 +151,42 @@ pub(super) const ALL: &[Fault] = &[
     Fault {
         id: "certificate-expired",
         device: "press-1",
-        story: "press-1's certificate has expired; it knows, and does not dial",
+        story: "press-1's certificate has expired; it knows, and does not dial. The firewall closes the way to the \
+                provisioning service, and nobody prepared an emergency certificate",
         damage: Damage::OutOfTime { expired: true, dials: false },
     },
     Fault {
         id: "certificate-expired/refused",
         device: "press-1",
-        story: "press-1's certificate has expired; it dials, and is refused",
+        story: "press-1's certificate has expired; it dials, and is refused. The firewall closes the way to the \
+                provisioning service, and nobody prepared an emergency certificate",
         damage: Damage::OutOfTime { expired: true, dials: true },
+    },
+    Fault {
+        id: "certificate-renewed",
+        device: "press-1",
+        story: "press-1's certificate has expired; it asks the provisioning service for a new one",
+        damage: Damage::Lapsed(Help::Asks),
+    },
+    Fault {
+        id: "certificate-renewed/restarted",
+        device: "press-1",
+        story: "press-1's certificate has expired, and its provisioning client hangs",
+        damage: Damage::Lapsed(Help::Restart),
+    },
+    Fault {
+        id: "certificate-renewed/emergency",
+        device: "press-1",
+        story: "press-1's certificate has expired, and the firewall closes the way to the provisioning service; an \
+                emergency certificate is in the safe",
+        damage: Damage::Lapsed(Help::Emergency),
+    },
+    Fault {
+        id: "certificate-renewed/by-hand",
+        device: "press-1",
+        story: "press-1's certificate has expired, and its provisioning client hangs; someone on the site loads a new \
+                certificate",
+        damage: Damage::Lapsed(Help::ByHand),
     },
     Fault {
         id: "certificate-revoked",

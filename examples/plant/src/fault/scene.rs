@@ -1,6 +1,6 @@
 //! Breaking the parts that a fault is about, and mending them.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ use crate::{
     },
     gateway::Order,
     network::Switch,
+    operation::{break_outbox, give_certificate, mend_outbox},
     pki::{Authority, Validity},
     platform::{Registered, ServiceState},
     power::Feed,
@@ -56,7 +57,12 @@ pub(super) enum Damage {
     OtNetwork,
     Port,
     Uplink,
-    OutOfTime { expired: bool, dials: bool },
+    OutOfTime {
+        expired: bool,
+        dials: bool,
+    },
+    /// Expired, with what is left to bring the device back.
+    Lapsed(Help),
     Revoked,
     Breaker,
     Feed,
@@ -66,6 +72,19 @@ pub(super) enum Damage {
     BrokerHost,
     Storage,
     GatewayCertificate,
+}
+
+/// What is left to bring back a device whose certificate has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Help {
+    /// It asks the provisioning service for a new one.
+    Asks,
+    /// Its provisioning client hangs, until somebody restarts it.
+    Restart,
+    /// The site's firewall closes the way to the provisioning service; an emergency certificate was prepared.
+    Emergency,
+    /// Its provisioning client hangs, and somebody on the site loads a certificate while an approval is waited for.
+    ByHand,
 }
 
 /// The parts that a fault is about.
@@ -143,7 +162,7 @@ impl<'a> Scene<'a> {
                 self.gateway_dies().await?;
             }
             Damage::WedgedModule => self.gateway.module().cut(),
-            Damage::BrokenOutbox => self.break_outbox().await?,
+            Damage::BrokenOutbox => break_outbox(self.gateway).await?,
             Damage::MemoryLimit => {
                 let supervisor = self.gateway.supervisor();
                 supervisor.set_memory_budget(STARVING);
@@ -155,7 +174,22 @@ impl<'a> Scene<'a> {
             Damage::OtNetwork => self.site.ot_network().cut(),
             Damage::Port => self.device()?.port().cut(),
             Damage::Uplink => self.site.uplink().cut(),
+            Damage::Lapsed(help) => {
+                let identity = self.factory.authority().issue(self.id(), Validity::expired())?;
+                if help == Help::Emergency {
+                    self.site.provisioning_rule().cut();
+                }
+                self.device()?.change(|device| {
+                    device.identity = Some(identity);
+                    device.provisions = matches!(help, Help::Asks | Help::Emergency);
+                });
+            }
             Damage::OutOfTime { expired, dials } => {
+                if expired {
+                    // Nothing is left to bring it back.
+                    self.site.provisioning_rule().cut();
+                    self.factory.take_emergency(self.id());
+                }
                 let validity = if expired { Validity::expired() } else { Validity::not_yet() };
                 let identity = self.factory.authority().issue(self.id(), validity)?;
                 self.device()?.change(|device| {
@@ -206,13 +240,17 @@ impl<'a> Scene<'a> {
     /// Gives the gateway a certificate of that validity, which it presents from its next start on.
     async fn gateway_certificate(&self, validity: Validity) -> Result<()> {
         let identity = self.factory.authority().issue(self.gateway.id(), validity)?;
-        let config = self.gateway.supervisor().config();
-        for (file, bytes) in
-            [(&config.certificate, &identity.certificate()[..]), (&config.key, identity.key_der())]
-        {
-            fs::write(file, bytes).map_err(Error::io("writing a gateway's files"))?;
+        give_certificate(self.gateway, &identity).await
+    }
+
+    /// Somebody on the site loads a valid certificate, where that is part of the fault. Gives whether it was done.
+    pub(super) fn certify_by_hand(&self) -> Result<bool> {
+        let does = self.damage == Damage::Lapsed(Help::ByHand);
+        if does {
+            let identity = self.factory.authority().issue(self.id(), Validity::current())?;
+            self.device()?.change(|device| device.identity = Some(identity));
         }
-        self.gateway.supervisor().restart().await
+        Ok(does)
     }
 
     async fn gateway_dies(&self) -> Result<()> {
@@ -220,41 +258,10 @@ impl<'a> Scene<'a> {
             .await
     }
 
-    async fn break_outbox(&self) -> Result<()> {
-        self.gateway.supervisor().kill().await?;
-        for (file, aside) in self.outbox_files() {
-            if file.exists() {
-                fs::rename(file, aside).map_err(Error::io("putting an outbox aside"))?;
-            }
-        }
-        fs::write(&self.gateway.supervisor().config().outbox, [0x5a; 8192])
-            .map_err(Error::io("breaking an outbox"))
-    }
-
-    fn mend_outbox(&self) -> Result<()> {
-        for (file, aside) in self.outbox_files() {
-            if aside.exists() {
-                fs::rename(aside, file).map_err(Error::io("putting an outbox back"))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The outbox's files, and where each is put aside.
-    fn outbox_files(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-        let outbox = self.gateway.supervisor().config().outbox.clone();
-        ["", "-wal", "-shm"].into_iter().map(move |suffix| {
-            let mut file = outbox.clone().into_os_string();
-            file.push(suffix);
-            let mut aside = file.clone();
-            aside.push(".aside");
-            (file.into(), aside.into())
-        })
-    }
-
     pub(super) fn mend_site(&self) -> Result<()> {
         self.site.uplink().mend();
         self.site.broker_rule().mend();
+        self.site.provisioning_rule().mend();
         self.factory.door().broker_host().mend();
         self.factory.platform().store();
         self.site.ot_network().mend();
@@ -271,7 +278,7 @@ impl<'a> Scene<'a> {
         self.gateway.cable().mend();
         self.gateway.module().mend();
         supervisor.set_memory_budget(supervisor.config().memory_budget);
-        self.mend_outbox()?;
+        mend_outbox(self.gateway)?;
         supervisor.thaw().await?;
         if self.damage == Damage::GatewayCertificate {
             self.gateway_certificate(Validity::current()).await?;
@@ -287,6 +294,8 @@ impl<'a> Scene<'a> {
     pub(super) fn mend_device(&self, device: &Device, before: Condition) -> Result<()> {
         device.port().mend();
         self.factory.broker().allow(self.id());
+        self.factory.provisioning().withdraw(self.id());
+        self.factory.prepare_emergency(self.id())?;
         let authority = self.factory.authority();
         let identity = match before.identity {
             Some(identity) if authority.has_revoked(identity.serial()) => {

@@ -54,6 +54,14 @@ pub async fn polls(address: SocketAddr, device: &str) -> Result<Polls> {
     ask(address, &format!("polls {device}")).await
 }
 
+/// Has the gateway at `address` restart the provisioning client of a device behind it.
+///
+/// # Errors
+/// When it does not answer, has no such device, or does not reach it.
+pub async fn restart_client(address: SocketAddr, device: &str) -> Result<String> {
+    ask(address, &format!("restart-client {device}")).await
+}
+
 async fn ask<T: DeserializeOwned>(address: SocketAddr, question: &str) -> Result<T> {
     // The gateway waits itself while it tries a device, and must have time to say that it tried in vain.
     line::ask_for(address, question, 2 * line::ANSWER_WITHIN).await
@@ -70,6 +78,10 @@ pub(super) async fn answer(gateway: &Gateway, question: &str) -> String {
         Some(("certificate", device)) => match gateway.device(device) {
             Ok(device) => line::reply(Ok(field::held(device).await)),
             Err(error) => line::reply::<Held>(Err(error)),
+        },
+        Some(("restart-client", device)) => match gateway.device(device) {
+            Ok(device) => line::reply(field::restart_client(device).await),
+            Err(error) => line::reply::<String>(Err(error)),
         },
         Some(("polls", device)) => {
             line::reply(gateway.device(device).map(|device| gateway.polls_of(&device.id)))

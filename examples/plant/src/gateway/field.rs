@@ -21,6 +21,7 @@ use tokio_rustls::{
 };
 
 use crate::{
+    device::RESTART_CLIENT,
     error::{Error, Result},
     line,
     pki::provider,
@@ -103,6 +104,11 @@ pub(super) async fn reach(device: &FieldDevice) -> Reach {
         Ok(_) => Reach::Reachable,
         Err(error) => Reach::Unreachable { why: error.to_string() },
     }
+}
+
+/// Has a device start its provisioning client again.
+pub(super) async fn restart_client(device: &FieldDevice) -> Result<String> {
+    line::ask_within(device.ot, RESTART_CLIENT, ANSWER_WITHIN).await
 }
 
 pub(super) async fn held(device: &FieldDevice) -> Held {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
-    check::dedup_dropped,
     dedup::{Deduplicator, Device, Fingerprint, Message, Secret, Settings},
     probe::Dropped,
     time::Period,
@@ -86,7 +85,7 @@ impl Dedup {
                 let collided = window.dropped.within(asked).filter(|(_, collided)| *collided).count() as u64;
                 Dropped::new(now, covers, dropped, collided).with_ttl(TTL)
             }
-            Self::Engine(engine, _) => dedup_dropped(&engine.dropped(ONE, asked), TTL, asked, now),
+            Self::Engine(engine, _) => Dropped::from_drops(&engine.dropped(ONE, asked), TTL, asked, now),
         }
     }
 }

@@ -27,8 +27,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::{
     kept::{Extract, Kept},
-    machine::Reading,
-    message::Firmware,
+    machine::{Reading, TAG},
     outbox::{Outbox, Waiting},
 };
 use crate::{
@@ -43,6 +42,8 @@ const SEND_EVERY: Duration = Duration::from_millis(20);
 const SEND_AT_MOST: u32 = 32;
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(2);
 const REDIAL_AFTER: Duration = Duration::from_millis(200);
+/// A sample whose time is further off than this has it from a wrong clock.
+const PLAUSIBLE: TimeDelta = TimeDelta::seconds(2);
 /// How many raw samples are kept for an audit: more than a minute.
 const RAW_KEPT: usize = 16_384;
 
@@ -60,13 +61,24 @@ pub enum Reporting {
     },
 }
 
-/// A raw sample, and whether it was reported.
+/// A raw sample, and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Raw {
     /// Its value.
     pub value: f64,
-    /// Whether it was reported.
-    pub is_reported: bool,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What the gateway did with a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was passed on to the outbox.
+    Reported,
+    /// It was not worth a report, by the configuration in force.
+    Withheld,
+    /// The converter could not map its tag, and dropped it.
+    NotConverted,
 }
 
 /// The gateway.
@@ -77,7 +89,6 @@ pub struct Edge {
 
 struct Shared {
     device: String,
-    topic: String,
     machine: SocketAddr,
     client: AsyncClient,
     is_connected: AtomicBool,
@@ -86,6 +97,11 @@ struct Shared {
 }
 
 struct State {
+    /// The tag that the converter maps. It drops what has another name.
+    mapped: String,
+    topic: String,
+    /// Why samples were not read, or not converted, the last time.
+    error: Option<String>,
     reporting: Reporting,
     filter: Option<Filter>,
     last_report: Option<DateTime<Utc>>,
@@ -108,6 +124,9 @@ impl Edge {
         reporting: Reporting,
     ) -> Result<Self> {
         let state = State {
+            mapped: TAG.to_owned(),
+            topic,
+            error: None,
             reporting,
             filter: filter(reporting)?,
             last_report: None,
@@ -117,7 +136,6 @@ impl Edge {
         };
         let shared = Arc::new(Shared {
             device: device.to_owned(),
-            topic,
             machine,
             client,
             is_connected: AtomicBool::new(false),
@@ -154,12 +172,28 @@ impl Edge {
         Ok(())
     }
 
+    /// Configures the converter: the tag that it maps.
+    pub fn map(&self, tag: &str) {
+        self.shared.state().mapped = tag.to_owned();
+    }
+
+    /// Configures the topic that it publishes on.
+    pub fn publish_on(&self, topic: &str) {
+        self.shared.state().topic = topic.to_owned();
+    }
+
+    /// Why samples were not read, or not converted, the last time; none where that never was.
+    pub fn last_error(&self) -> Option<String> {
+        self.shared.state().error.clone()
+    }
+
     /// Up to when the machine's samples were read.
     pub fn read_until(&self) -> DateTime<Utc> {
         self.shared.state().read_until
     }
 
-    /// The raw samples of a period.
+    /// The raw samples of a period. One whose time is off by more than the machine keeps samples counts when it was
+    /// read.
     pub fn raw(&self, period: Period) -> Extract<Raw> {
         self.shared.state().raw.extract(period)
     }
@@ -190,14 +224,25 @@ impl State {
                 }
                 is_reported
             }
-            (None, Reporting::Every(interval)) => self.last_report.is_none_or(|last| at - last >= interval),
+            // A clock that was set back begins anew.
+            (None, Reporting::Every(interval)) => {
+                self.last_report.is_none_or(|last| (at - last).abs() >= interval)
+            }
             (None, Reporting::Deadband { .. }) => false,
         };
         if is_reported {
             self.last_report = Some(at);
         }
-        self.raw.enter(at, Raw { value, is_reported });
+        self.keep(at, value, if is_reported { Fate::Reported } else { Fate::Withheld });
         is_reported
+    }
+}
+
+impl State {
+    fn keep(&mut self, at: DateTime<Utc>, value: f64, fate: Fate) {
+        let now = Utc::now();
+        let at = if (now - at).abs() <= PLAUSIBLE { at } else { now };
+        self.raw.enter(at, Raw { value, fate });
     }
 }
 
@@ -212,7 +257,13 @@ impl Shared {
         loop {
             tick.tick().await;
             let question = format!("read {}", self.state().read_until.timestamp_micros());
-            let Ok(answer) = line::ask_within(self.machine, &question, READ_WITHIN).await else { continue };
+            let answer = match line::ask_within(self.machine, &question, READ_WITHIN).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    self.state().error = Some(error.to_string());
+                    continue;
+                }
+            };
             if let Ok(reading) = serde_json::from_str(&answer) {
                 // What the outbox can't take is counted there.
                 self.take(&reading).ok();
@@ -222,20 +273,26 @@ impl Shared {
 
     fn take(&self, reading: &Reading) -> Result<()> {
         let mut state = self.state();
+        let until = DateTime::from_timestamp_micros(reading.until).unwrap_or_default();
+        if reading.tag != state.mapped {
+            state.error = Some(format!("no mapping for the tag {:?}", reading.tag));
+            for (at, value) in &reading.samples {
+                let at = DateTime::from_timestamp_micros(*at).unwrap_or_default();
+                state.keep(at, *value, Fate::NotConverted);
+            }
+            state.read_until = until;
+            return Ok(());
+        }
         for (at, value) in &reading.samples {
             let at = DateTime::from_timestamp_micros(*at).unwrap_or_default();
             if state.judge(at, *value) {
                 state.messages += 1;
-                self.report(reading.firmware, state.messages, at, *value)?;
+                let payload = reading.firmware.write(&self.device, state.messages, at, *value)?;
+                self.outbox.store(at, &state.topic, &payload)?;
             }
         }
-        state.read_until = DateTime::from_timestamp_micros(reading.until).unwrap_or_default();
+        state.read_until = until;
         Ok(())
-    }
-
-    fn report(&self, firmware: Firmware, number: u64, at: DateTime<Utc>, value: f64) -> Result<()> {
-        let payload = firmware.write(&self.device, number, at, value)?;
-        self.outbox.store(at, &self.topic, &payload)
     }
 
     /// Keeps the MQTT session up.

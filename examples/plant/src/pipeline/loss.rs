@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use iot_runbook::time::Period;
+use tokio::sync::Notify;
 
 use super::{
-    DEVICE, GATEWAY, Pipeline, Plan,
+    DEVICE, GATEWAY, Pipeline, Plan, SITE,
     edge::Reporting,
+    machine::TAG,
     message::Firmware,
     stream::CAMERA,
     table::Locked,
@@ -18,6 +20,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    mqtt,
+    platform::ServiceState,
     wait,
 };
 
@@ -25,12 +29,18 @@ use crate::{
 const SLOW_WRITE: Duration = Duration::from_millis(600);
 /// A band that no swing of the process leaves.
 const FAR_TOO_WIDE: f64 = 60.0;
+/// How long the messages that are skipped have waited.
+const SKIPPED: TimeDelta = TimeDelta::milliseconds(3200);
 /// How many messages an outbox has dropped before its loss counts as one.
 const DROPS: u64 = 6;
 /// How many pictures a flood has: more than the retention of a partition keeps.
 const PICTURES: usize = 10;
 /// So much longer a second fault is in before the first is mended, so that nothing gets through in between.
 const OVERLAP: TimeDelta = TimeDelta::milliseconds(600);
+/// The tag that a converter maps for which somebody misspelled it.
+const MISSPELLED: &str = "presure";
+/// The series that a rule of somebody's writes the rows of the device into.
+const RENAMED: &str = "line-9/press";
 
 /// A fault.
 #[derive(Debug)]
@@ -69,6 +79,19 @@ enum Damage {
     HeartbeatAndBand,
     Hung,
     PassedOver,
+    Maintained,
+    PublishForbidden,
+    NotConverted,
+    WrongTopic,
+    OffsetSet,
+    TransactionOpen,
+    Tombstone,
+    /// The ingestion pauses, and goes on while the platform looks into it.
+    PausedMeanwhile,
+    /// The machine's clock is off by so many minutes.
+    Clock(i64),
+    Renamed,
+    StuckAndHeartbeat,
     /// One for so long, and then another in its place.
     Both {
         first: &'static Self,
@@ -82,6 +105,8 @@ enum Damage {
 pub struct InForce {
     damage: Damage,
     _locked: Option<Locked>,
+    /// Where the group stood before somebody set its offset: a partition, and the offset there.
+    stood: Option<(i32, u64)>,
 }
 
 impl Loss {
@@ -119,12 +144,36 @@ impl InForce {
         Ok(())
     }
 
+    /// What happens during the diagnosis: mostly nothing. `asked` is notified when the platform asks Kafka about lag.
+    pub async fn during(&self, pipeline: &Pipeline, asked: &Notify) {
+        if self.damage == Damage::PausedMeanwhile {
+            asked.notified().await;
+            pipeline.ingestion().pause(false);
+        }
+    }
+
     /// Puts the parts in order again, and waits until rows come out at the end.
     ///
     /// # Errors
     /// When a part can't be mended, or no row comes in time.
     pub async fn mend(self, pipeline: &Pipeline) -> Result<()> {
         self.damage.mend(pipeline)?;
+        match self.damage {
+            Damage::TransactionOpen => pipeline.stream().abort_transaction().await?,
+            // Past the record, which somebody has put aside.
+            Damage::Tombstone => {
+                let failed =
+                    pipeline.ingestion().log().failed.iter().last().map(|(_, failed)| failed.clone());
+                let failed = failed.ok_or(Error::TimedOut("a record that fails"))?;
+                set_offset(pipeline, failed.partition, failed.offset + 1).await?;
+            }
+            // The topic has them still: they are read again.
+            Damage::OffsetSet => {
+                let (partition, offset) = self.stood.ok_or(Error::TimedOut("an offset"))?;
+                set_offset(pipeline, partition, offset).await?;
+            }
+            _ => {}
+        }
         drop(self);
         pipeline.flows().await
     }
@@ -132,7 +181,7 @@ impl InForce {
 
 impl Damage {
     async fn inject(self, pipeline: &Pipeline) -> Result<InForce> {
-        let mut locked = None;
+        let (mut locked, mut stood) = (None, None);
         match self {
             Self::Both { first, lasts, second } => {
                 Box::pin(first.inject(pipeline)).await?;
@@ -175,8 +224,40 @@ impl Damage {
             }
             Self::Hung => pipeline.machine().hang(true),
             Self::PassedOver => pipeline.ingestion().pass_over(Some(DEVICE)),
+            Self::Maintained => {
+                pipeline.registry().set_state(DEVICE, ServiceState::InMaintenance)?;
+                // The gap begins after the last row: it must lie in the maintenance as a whole.
+                let since = Utc::now();
+                wait::until("a last row", || async {
+                    pipeline.table().newest(DEVICE).is_ok_and(|newest| newest.is_some_and(|at| at > since))
+                })
+                .await?;
+                pipeline.machine().port().cut();
+            }
+            Self::PublishForbidden => pipeline.broker().forbid_publishing(GATEWAY),
+            Self::NotConverted => pipeline.edge().map(MISSPELLED),
+            Self::WrongTopic => pipeline.edge().publish_on(&format!("{}-old", mqtt::telemetry(SITE, DEVICE))),
+            Self::OffsetSet => stood = Some(skip(pipeline).await?),
+            Self::TransactionOpen => {
+                let partition = partition(pipeline)?;
+                pipeline.stream().leave_transaction_open(partition, head(pipeline, partition)).await?;
+            }
+            Self::Tombstone => pipeline.stream().publish_tombstone(partition(pipeline)?).await?,
+            Self::PausedMeanwhile => pipeline.ingestion().pause(true),
+            Self::Clock(minutes) => pipeline.machine().set_clock(TimeDelta::minutes(minutes)),
+            Self::Renamed => pipeline.ingestion().rename(Some((DEVICE, RENAMED))),
+            Self::StuckAndHeartbeat => {
+                let Reporting::Deadband { band, .. } = pipeline.plan().reporting() else {
+                    return Err(Error::Refused("a stuck sensor shows behind a deadband alone".to_owned()));
+                };
+                let heartbeat = TimeDelta::hours(1);
+                pipeline.edge().configure(Reporting::Deadband { band, heartbeat })?;
+                // The process moves on, and is reported without the heartbeat.
+                pipeline.flows().await?;
+                pipeline.machine().freeze(true);
+            }
         }
-        Ok(InForce { damage: self, _locked: locked })
+        Ok(InForce { damage: self, _locked: locked, stood })
     }
 
     fn mend(self, pipeline: &Pipeline) -> Result<()> {
@@ -205,6 +286,25 @@ impl Damage {
             Self::HeartbeatAndBand => pipeline.edge().configure(pipeline.plan().reporting())?,
             Self::Hung => pipeline.machine().hang(false),
             Self::PassedOver => pipeline.ingestion().pass_over(None),
+            Self::Maintained => {
+                pipeline.machine().port().mend();
+                pipeline.registry().set_state(DEVICE, ServiceState::InService)?;
+            }
+            Self::PublishForbidden => pipeline.broker().allow_publishing(GATEWAY),
+            Self::NotConverted => pipeline.edge().map(TAG),
+            Self::WrongTopic => pipeline.edge().publish_on(&mqtt::telemetry(SITE, DEVICE)),
+            Self::PausedMeanwhile => pipeline.ingestion().pause(false),
+            Self::Clock(_) => pipeline.machine().set_clock(TimeDelta::zero()),
+            Self::Renamed => {
+                pipeline.ingestion().rename(None);
+                pipeline.table().merge(RENAMED, DEVICE)?;
+            }
+            Self::StuckAndHeartbeat => {
+                pipeline.machine().freeze(false);
+                pipeline.edge().configure(pipeline.plan().reporting())?;
+            }
+            // By the group's offset, or the coordinator.
+            Self::OffsetSet | Self::TransactionOpen | Self::Tombstone => {}
         }
         Ok(())
     }
@@ -232,10 +332,46 @@ async fn stop(pipeline: &Pipeline) -> Result<()> {
     wait::until("the end of the ingestion", || async { pipeline.ingestion().consumers() == 0 }).await
 }
 
+/// The partition that the device's messages are in.
+fn partition(pipeline: &Pipeline) -> Result<i32> {
+    let (messages, _) = pipeline.monitor().messages(DEVICE);
+    messages.last().map(|message| message.partition).ok_or(Error::TimedOut("a message"))
+}
+
+/// The offset that the next message of a partition gets, as the monitor saw it last.
+fn head(pipeline: &Pipeline, partition: i32) -> u64 {
+    pipeline.monitor().window(partition).samples().last().map_or(0, |sample| sample.high_watermark)
+}
+
+/// Sets the group's offset while no consumer runs.
+async fn set_offset(pipeline: &Pipeline, partition: i32, offset: u64) -> Result<()> {
+    stop(pipeline).await?;
+    pipeline.ingestion().set_offset(partition, offset)?;
+    pipeline.ingestion().restart()
+}
+
+/// While the ingestion is stopped, messages wait; somebody sets the group to the newest, and starts it again. Gives
+/// where the group stood.
+async fn skip(pipeline: &Pipeline) -> Result<(i32, u64)> {
+    stop(pipeline).await?;
+    let partition = partition(pipeline)?;
+    watch::found(pipeline, SKIPPED).await?;
+    let stopped_at = |pipeline: &Pipeline| {
+        pipeline.monitor().window(partition).samples().last().and_then(|sample| sample.committed)
+    };
+    let stood = stopped_at(pipeline).ok_or(Error::TimedOut("the offset of the group"))?;
+    let newest = head(pipeline, partition);
+    pipeline.ingestion().set_offset(partition, newest)?;
+    // The monitor has to see it before the ingestion moves on.
+    wait::until("the group at its new offset", || async { stopped_at(pipeline) == Some(newest) }).await?;
+    pipeline.ingestion().restart()?;
+    pipeline.flows().await?;
+    Ok((partition, stood))
+}
+
 /// Another publisher fills the device's partition, until Kafka deletes what the group has not read.
 async fn flood(pipeline: &Pipeline) -> Result<()> {
-    let (messages, _) = pipeline.monitor().messages(DEVICE);
-    let partition = messages.last().map(|message| message.partition).ok_or(Error::TimedOut("a message"))?;
+    let partition = partition(pipeline)?;
     // Something of the device's must be there to be deleted.
     watch::found(pipeline, TimeDelta::zero()).await?;
     let deleted = || {

@@ -35,10 +35,14 @@ pub enum Signal {
     Quiet,
     /// It swings by [`SWING`] to either side, once in two seconds.
     Swinging,
+    /// It rises steadily for ten seconds, and falls back at once.
+    Rising,
 }
 
 /// How far a swinging process goes to either side.
 pub const SWING: f64 = 10.0;
+/// How far a rising process rises.
+const RISE: f64 = 30.0;
 const NOISE: f64 = 0.05;
 
 impl Signal {
@@ -50,6 +54,7 @@ impl Signal {
                 let seconds = (number.rem_euclid(500)) as f64 / 250.0;
                 SWING * (seconds * std::f64::consts::PI).sin()
             }
+            Self::Rising => RISE * (number.rem_euclid(2500)) as f64 / 2500.0,
         };
         50.0 + movement + NOISE * noise(number)
     }
@@ -69,11 +74,16 @@ fn noise(number: i64) -> f64 {
     sum * 3.0_f64.sqrt()
 }
 
+/// The name of the measured value, in the machine's answers.
+pub const TAG: &str = "pressure";
+
 /// What a machine answers its gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reading {
     /// The firmware that it runs.
     pub firmware: Firmware,
+    /// What was measured.
+    pub tag: String,
     /// Up to when samples were taken, in microseconds since the Unix epoch.
     pub until: i64,
     /// The samples since the last reading: when, and the value.
@@ -86,6 +96,17 @@ struct Condition {
     signal: Signal,
     firmware: Firmware,
     hung: bool,
+    /// How far its clock is off.
+    clock: TimeDelta,
+    /// What its sensor shows, whatever the process does; none while the sensor is well.
+    frozen: Option<f64>,
+}
+
+impl Condition {
+    const fn well(signal: Signal) -> Self {
+        let clock = TimeDelta::zero();
+        Self { signal, firmware: Firmware::Stable, hung: false, clock, frozen: None }
+    }
 }
 
 /// A machine.
@@ -103,8 +124,7 @@ impl Machine {
     /// # Errors
     /// When no loopback port is to be had.
     pub async fn start(signal: Signal, port: Switch, session: (AsyncClient, EventLoop)) -> Result<Self> {
-        let condition = Condition { signal, firmware: Firmware::Stable, hung: false };
-        let condition = Arc::new(Mutex::new(condition));
+        let condition = Arc::new(Mutex::new(Condition::well(signal)));
         let asked = Arc::clone(&condition);
         let module = line::Server::start(move |question| {
             let condition = *lock(&asked);
@@ -139,6 +159,18 @@ impl Machine {
     pub fn hang(&self, hung: bool) {
         lock(&self.condition).hung = hung;
     }
+
+    /// Sets its clock off by this much. Its samples carry its own time.
+    pub fn set_clock(&self, off: TimeDelta) {
+        lock(&self.condition).clock = off;
+    }
+
+    /// Freezes its sensor at the value that it shows now, or frees it.
+    pub fn freeze(&self, frozen: bool) {
+        let mut condition = lock(&self.condition);
+        let number = Utc::now().timestamp_micros() / SAMPLED_EVERY.num_microseconds().unwrap_or(1);
+        condition.frozen = frozen.then(|| condition.signal.at(number));
+    }
 }
 
 impl fmt::Debug for Machine {
@@ -157,13 +189,16 @@ fn answer(condition: Condition, question: &str, now: DateTime<Utc>) -> Option<St
     if condition.hung {
         return None;
     }
+    let now = now + condition.clock;
     let step = SAMPLED_EVERY.num_microseconds()?;
     let oldest = (now - KEEPS).timestamp_micros();
     let first = after.max(oldest).div_euclid(step) + 1;
     let until = now.timestamp_micros();
-    let samples = (first..).map(|number| (number * step, condition.signal.at(number)));
+    let value = |number| condition.frozen.unwrap_or_else(|| condition.signal.at(number));
+    let samples = (first..).map(|number| (number * step, value(number)));
     let samples = samples.take_while(|(at, _)| *at <= until).collect();
-    serde_json::to_string(&Reading { firmware: condition.firmware, until, samples }).ok()
+    let (firmware, tag) = (condition.firmware, TAG.to_owned());
+    serde_json::to_string(&Reading { firmware, tag, until, samples }).ok()
 }
 
 /// Keeps the session up. It carries the machine's presence; samples go by way of the gateway.
@@ -181,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_reading_goes_on_where_the_last_one_ended_and_forgets_what_is_old() {
-        let condition = Condition { signal: Signal::Quiet, firmware: Firmware::Stable, hung: false };
+        let condition = Condition::well(Signal::Quiet);
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let read = |after: DateTime<Utc>| {
             let question = format!("read {}", after.timestamp_micros());
@@ -192,6 +227,18 @@ mod tests {
         assert_eq!(read(now - TimeDelta::hours(1)).samples.len(), 250);
         assert!(answer(condition, "what?", now).is_none());
         assert!(answer(Condition { hung: true, ..condition }, "read 0", now).is_none());
+    }
+
+    #[test]
+    fn samples_carry_the_machines_own_time_and_its_sensors_value() {
+        let hour = TimeDelta::hours(1);
+        let condition = Condition { clock: -hour, frozen: Some(7.0), ..Condition::well(Signal::Quiet) };
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let answered = answer(condition, "read 0", now).unwrap();
+        let reading = serde_json::from_str::<Reading>(&answered).unwrap();
+        assert_eq!(reading.until, (now - hour).timestamp_micros());
+        assert_eq!(reading.samples.len(), 250);
+        assert!(reading.samples.iter().all(|(at, value)| *at <= reading.until && *value == 7.0));
     }
 
     #[test]

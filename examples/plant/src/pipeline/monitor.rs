@@ -24,7 +24,7 @@ use rdkafka::{
 use super::{
     ingestion::GROUP,
     kept::Kept,
-    stream::{PARTITIONS, Stream, TOPIC},
+    stream::{PARTITIONS, Stable, Stream, TOPIC},
 };
 use crate::error::{Error, Result};
 
@@ -53,6 +53,8 @@ pub struct Monitor {
 
 struct Shared {
     stopped: AtomicBool,
+    /// Where the group reads committed records alone.
+    stable: Option<Stable>,
     seen: Mutex<Seen>,
 }
 
@@ -65,11 +67,11 @@ struct Seen {
 }
 
 impl Monitor {
-    /// Begins to watch.
+    /// Begins to watch. `reads_committed`: so does the group.
     ///
     /// # Errors
     /// When no consumer can be set up.
-    pub fn start(stream: &Stream) -> Result<Self> {
+    pub fn start(stream: &Stream, reads_committed: bool) -> Result<Self> {
         let consumer: BaseConsumer = stream
             .client()
             .set("group.id", GROUP)
@@ -87,7 +89,8 @@ impl Monitor {
             messages: Kept::new(MESSAGES_KEPT),
             produced: HashMap::new(),
         };
-        let shared = Arc::new(Shared { stopped: AtomicBool::new(false), seen: Mutex::new(seen) });
+        let stable = reads_committed.then(|| stream.stable());
+        let shared = Arc::new(Shared { stopped: AtomicBool::new(false), stable, seen: Mutex::new(seen) });
         let watching = Arc::clone(&shared);
         thread::Builder::new()
             .name("lag monitor".to_owned())
@@ -172,7 +175,13 @@ impl Shared {
                     Offset::Offset(offset) => u64::try_from(offset).ok(),
                     _ => None,
                 });
-            self.seen().enter(partition, Utc::now(), (low.unsigned_abs(), high.unsigned_abs()), committed)?;
+            let (low, high) = (low.unsigned_abs(), high.unsigned_abs());
+            let mut sample = Sample::new(Utc::now(), low, high).with_committed(committed);
+            if let Some(stable) = &self.stable {
+                sample =
+                    sample.with_last_stable_offset(stable.open(partition).map_or(high, |open| open.first));
+            }
+            self.seen().enter(partition, sample)?;
         }
         self.seen().sampled_until = Some(Utc::now());
         Ok(())
@@ -180,15 +189,10 @@ impl Shared {
 }
 
 impl Seen {
-    fn enter(
-        &mut self,
-        partition: i32,
-        at: DateTime<Utc>,
-        (low, high): (u64, u64),
-        committed: Option<u64>,
-    ) -> Result<()> {
-        let mut sample = Sample::new(at, low, high).with_committed(committed);
-        if let Some(oldest) = committed.and_then(|committed| self.produced.get(&(partition, committed))) {
+    fn enter(&mut self, partition: i32, mut sample: Sample) -> Result<()> {
+        if let Some(oldest) =
+            sample.committed.and_then(|committed| self.produced.get(&(partition, committed)))
+        {
             sample = sample.with_oldest_at(*oldest);
         }
         let window = match self.windows.entry(partition) {

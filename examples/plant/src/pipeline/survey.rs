@@ -1,16 +1,17 @@
 //! One scenario of the pipeline, from its fault to its finding: the gap is found in the table, diagnosed, split where
 //! the device was online for a part of it, and mended.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, path::Path, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
-    check::{Checks, gap_part_subjects, gap_subject, gap_trigger},
+    check::Checks,
     diagnosis::Diagnosis,
     driver::{Driver, TokioTimer},
     runbook::RunbookSet,
     subject::{Subject, Trigger},
 };
+use tokio::sync::Notify;
 
 use super::{DEVICE, GATEWAY, PIPELINE, Pipeline, SITE, loss::Loss, watch};
 use crate::{
@@ -69,13 +70,21 @@ async fn in_pipeline(
             story.tell(format_args!("  {DEVICE}: {gap}"));
             in_force.meanwhile(pipeline).await?;
             let asks = Asks::new(pipeline, scenario.obstacle, runbooks, story)?;
-            let trigger = gap_trigger(gap, alerted);
+            let trigger = gap.trigger(alerted);
             let device =
                 Subject::device(DEVICE).with_gateway(GATEWAY).with_site(SITE).with_pipeline(PIPELINE);
-            diagnosed.push(asks.diagnose(gap_subject(gap, &device), trigger.clone()).await?);
+            let during = async {
+                in_force.during(pipeline, &asks.asked).await;
+                pending::<Infallible>().await
+            };
+            let walk = asks.diagnose(gap.subject(&device), trigger.clone());
+            diagnosed.push(tokio::select! {
+                found = walk => found?,
+                never = during => match never {},
+            });
             if diagnosed.iter().any(|one| one.finding.conclusion() == Some(SPLIT)) {
                 let sessions = watch::sessions(pipeline, gap.period());
-                for part in gap_part_subjects(gap, &device, &sessions) {
+                for part in gap.part_subjects(&device, &sessions) {
                     let length = part.period.map_or(0.0, |period| period.length().as_seconds_f64());
                     story.tell(format_args!("  A part of it, {length:.1} s long:"));
                     diagnosed.push(asks.diagnose(part, trigger.clone()).await?);
@@ -109,6 +118,8 @@ struct Asks {
     name: String,
     set: RunbookSet,
     driver: Driver,
+    /// Notified when Kafka is asked about lag.
+    asked: Arc<Notify>,
     story: Arc<Story>,
 }
 
@@ -120,12 +131,13 @@ impl Asks {
         story: &Arc<Story>,
     ) -> Result<Self> {
         let (name, set) = runbooks.gap_set()?;
-        let probes = obstacle.before_pipeline(PipelineAdapters::of(pipeline));
+        let asked = Arc::<Notify>::default();
+        let probes = obstacle.before_pipeline(PipelineAdapters::of(pipeline), &asked);
         let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
             .map_err(Error::runbook)?
             .with_journal(Arc::<Story>::clone(story))
             .with_time_limit(ATTEMPT);
-        Ok(Self { name, set, driver, story: Arc::clone(story) })
+        Ok(Self { name, set, driver, asked, story: Arc::clone(story) })
     }
 
     async fn diagnose(&self, subject: Subject, trigger: Trigger) -> Result<Diagnosed> {

@@ -26,6 +26,15 @@ pub struct Row {
     pub arrived: DateTime<Utc>,
 }
 
+/// A row by who made it, whatever series it is in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// The series that it is in.
+    pub series: String,
+    /// The row.
+    pub row: Row,
+}
+
 /// The table.
 #[derive(Debug)]
 pub struct Table {
@@ -53,51 +62,77 @@ impl Table {
         writer.busy_timeout(BUSY_FOR)?;
         writer.execute_batch(
             "CREATE TABLE IF NOT EXISTS sample (
-                 device TEXT NOT NULL,
+                 series TEXT NOT NULL,
                  at_us INTEGER NOT NULL,
                  value REAL NOT NULL,
                  arrived_us INTEGER NOT NULL,
-                 PRIMARY KEY (device, at_us)
+                 device TEXT NOT NULL,
+                 PRIMARY KEY (series, at_us)
              ) WITHOUT ROWID;",
         )?;
         let reader = Connection::open(path)?;
         Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), reader: Mutex::new(reader) })
     }
 
-    /// Writes a row. What is there already stays.
+    /// Writes a row of a device into a series. What is there already stays, and is shown in its place: false then.
     ///
     /// # Errors
     /// When the database does not take it: locked by another, or the disk is full.
-    pub fn write(&self, device: &str, at: DateTime<Utc>, value: f64) -> rusqlite::Result<()> {
-        lock(&self.writer).execute(
-            "INSERT OR IGNORE INTO sample VALUES (?1, ?2, ?3, ?4)",
-            params![device, at.timestamp_micros(), value, Utc::now().timestamp_micros()],
+    pub fn write(&self, series: &str, device: &str, at: DateTime<Utc>, value: f64) -> rusqlite::Result<bool> {
+        let written = lock(&self.writer).execute(
+            "INSERT OR IGNORE INTO sample VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![series, at.timestamp_micros(), value, Utc::now().timestamp_micros(), device],
         )?;
-        Ok(())
+        Ok(written > 0)
     }
 
-    /// The rows of a device, in the order in which they were taken.
+    /// The rows of a series, in the order in which they were taken.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn rows(&self, device: &str) -> Result<Vec<Row>> {
+    pub fn rows(&self, series: &str) -> Result<Vec<Row>> {
         let reader = lock(&self.reader);
         let mut query =
-            reader.prepare_cached("SELECT at_us, arrived_us FROM sample WHERE device = ?1 ORDER BY at_us")?;
-        let moment = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default();
+            reader.prepare_cached("SELECT at_us, arrived_us FROM sample WHERE series = ?1 ORDER BY at_us")?;
         let rows = query
-            .query_map([device], |row| Ok(Row { at: moment(row.get(0)?), arrived: moment(row.get(1)?) }))?;
+            .query_map([series], |row| Ok(Row { at: moment(row.get(0)?), arrived: moment(row.get(1)?) }))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// When the newest row of a device was taken.
+    /// The rows that a device made, in whatever series, in the order in which they were written.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn newest(&self, device: &str) -> Result<Option<DateTime<Utc>>> {
+    pub fn made_by(&self, device: &str) -> Result<Vec<Placed>> {
+        let reader = lock(&self.reader);
+        let mut query = reader.prepare_cached(
+            "SELECT series, at_us, arrived_us FROM sample WHERE device = ?1 ORDER BY arrived_us",
+        )?;
+        let rows = query.query_map([device], |row| {
+            let series = row.get(0)?;
+            Ok(Placed { series, row: Row { at: moment(row.get(1)?), arrived: moment(row.get(2)?) } })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Moves the rows of one series into another. What is there already stays.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn merge(&self, from: &str, into: &str) -> Result<()> {
+        lock(&self.writer)
+            .execute("UPDATE OR IGNORE sample SET series = ?2 WHERE series = ?1", [from, into])?;
+        Ok(())
+    }
+
+    /// When the newest row of a series was taken.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn newest(&self, series: &str) -> Result<Option<DateTime<Utc>>> {
         let newest = lock(&self.reader).query_row(
-            "SELECT max(at_us) FROM sample WHERE device = ?1",
-            [device],
+            "SELECT max(at_us) FROM sample WHERE series = ?1",
+            [series],
             |row| row.get::<_, Option<i64>>(0),
         )?;
         Ok(newest.and_then(DateTime::from_timestamp_micros))
@@ -137,6 +172,10 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn moment(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}
+
 fn limit(database: &Connection, pages: u64) -> Result<()> {
     // It answers with the limit in force.
     Ok(database.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)
@@ -153,19 +192,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let table = Table::open(&folder.path().join("table.db")).unwrap();
         let at = |second| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second);
-        table.write("press-9", at(1), 1.0).unwrap();
+        let write = |second| table.write("press-9", "press-9", at(second), 1.0);
+        write(1).unwrap();
         let locked = table.lock_out().unwrap();
-        let refused = table.write("press-9", at(2), 1.0).unwrap_err();
+        let refused = write(2).unwrap_err();
         assert!(refused.to_string().contains("locked"), "{refused}");
         drop(locked);
-        table.write("press-9", at(2), 1.0).unwrap();
+        write(2).unwrap();
         table.fill_disk().unwrap();
-        let refused = (3..99).find_map(|second| table.write("press-9", at(second), 1.0).err()).unwrap();
+        let refused = (3..99).find_map(|second| write(second).err()).unwrap();
         assert!(refused.to_string().contains("full"), "{refused}");
         table.free_disk().unwrap();
-        table.write("press-9", at(99), 1.0).unwrap();
+        write(99).unwrap();
         assert_eq!(table.newest("press-9").unwrap(), Some(at(99)));
         assert_eq!(table.newest("press-8").unwrap(), None);
         assert!(table.rows("press-9").unwrap().is_sorted_by_key(|row| row.at));
+    }
+
+    #[test]
+    fn rows_of_a_device_are_found_in_any_series_and_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = Table::open(&folder.path().join("table.db")).unwrap();
+        let at = |second| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second);
+        assert!(table.write("press-9", "press-9", at(1), 1.0).unwrap());
+        assert!(!table.write("press-9", "press-9", at(1), 2.0).unwrap());
+        assert!(table.write("line-9", "press-9", at(2), 1.0).unwrap());
+        let series = || table.made_by("press-9").unwrap().into_iter().map(|placed| placed.series);
+        assert_eq!(series().collect::<Vec<_>>(), ["press-9", "line-9"]);
+        table.merge("line-9", "press-9").unwrap();
+        assert_eq!(series().collect::<Vec<_>>(), ["press-9", "press-9"]);
+        assert_eq!(table.rows("press-9").unwrap().len(), 2);
+        assert_eq!(table.made_by("line-9").unwrap(), []);
     }
 }

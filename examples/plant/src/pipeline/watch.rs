@@ -53,11 +53,11 @@ pub fn again(pipeline: &Pipeline, gap: &Gap) -> Result<Option<Gap>> {
 /// What the series lacks, from its first row on; none where it has no row.
 fn report(pipeline: &Pipeline) -> Result<Option<Report>> {
     let mut rows = pipeline.table().rows(DEVICE)?;
+    // As a stream has them. What a wrong clock dates before the first is no part of the series.
+    rows.sort_by_key(|row| row.arrived);
     let Some(first) = rows.first().map(|row| row.at) else { return Ok(None) };
     let settings = Settings::live(pipeline.plan().cadence(), first).with_late_after(LATE_AFTER);
     let mut detector = detector(settings)?;
-    // As a stream has them.
-    rows.sort_by_key(|row| row.arrived);
     for Row { at, arrived } in rows {
         detector.observe(at, arrived);
     }

@@ -6,6 +6,12 @@
 use super::{Broken, Evidence, Expected, Obstacle, People, Rows, Scenario, Seen};
 
 pub(super) const ALL: &[Scenario] = &[
+    gap(
+        "expected-offline/gap",
+        "expected-offline",
+        &["service-state"],
+        &[choice("service-history", "out-of-service")],
+    ),
     late(
         "disconnected-catching-up",
         "disconnected-catching-up",
@@ -59,6 +65,12 @@ pub(super) const ALL: &[Scenario] = &[
         )
     },
     gap(
+        "broker-dropped",
+        "broker-dropped",
+        &["service-state", "online-during-gap", "broker-messages"],
+        &[choice("online-during-gap", "online"), choice("broker-messages", "dropped")],
+    ),
+    gap(
         "buffer-overrun",
         "buffer-overrun",
         &["online-during-gap", "broker-messages", "edge-buffer"],
@@ -76,6 +88,28 @@ pub(super) const ALL: &[Scenario] = &[
         ],
     ),
     gap(
+        "acquisition-fault",
+        "acquisition-fault",
+        &["broker-messages", "edge-buffer", "acquisition"],
+        &[
+            choice("online-during-gap", "online"),
+            choice("broker-messages", "not-reached"),
+            choice("edge-buffer", "neither"),
+            choice("acquisition", "not-acquired"),
+        ],
+    ),
+    gap(
+        "gateway-collector-fault",
+        "gateway-collector-fault",
+        &["broker-messages", "edge-buffer", "acquisition"],
+        &[
+            choice("broker-messages", "not-reached"),
+            choice("edge-buffer", "neither"),
+            choice("acquisition", "not-passed-on"),
+            detail("acquisition", "error", "no mapping for the tag \"pressure\""),
+        ],
+    ),
+    gap(
         "bridge-fault",
         "bridge-fault",
         &["online-during-gap", "broker-messages", "bridge"],
@@ -86,6 +120,38 @@ pub(super) const ALL: &[Scenario] = &[
         "bridge-fault",
         &["online-during-gap", "broker-messages", "bridge"],
         &[choice("broker-messages", "reached"), share("bridge-lost", 0.8, 1.0)],
+    ),
+    late(
+        "messages-skipped",
+        "messages-skipped",
+        &["broker-messages", "bridge", "consumer-offset"],
+        &[
+            choice("broker-messages", "reached"),
+            share("bridge-lost", 0.0, 0.0),
+            choice("consumer-offset", "skipped"),
+        ],
+    ),
+    late(
+        "producer-transaction-open",
+        "producer-transaction-open",
+        &["broker-messages", "bridge", "consumer-offset"],
+        &[
+            choice("broker-messages", "reached"),
+            share("bridge-lost", 0.0, 0.0),
+            choice("consumer-offset", "held-back"),
+            detail("consumer-offset", "producer", "recipes"),
+        ],
+    ),
+    late(
+        "poison-record",
+        "poison-record",
+        &["broker-messages", "bridge", "consumer-offset"],
+        &[
+            choice("broker-messages", "reached"),
+            share("bridge-lost", 0.0, 0.0),
+            choice("consumer-offset", "poison-record"),
+            detail("consumer-offset", "example", "the decoder fails at a record without payload"),
+        ],
     ),
     Scenario {
         contributing: &["consumer-lag"],
@@ -164,12 +230,33 @@ pub(super) const ALL: &[Scenario] = &[
         ],
     ),
     gap(
+        "timestamps-wrong",
+        "timestamps-wrong",
+        &["schema-rejections", "dedup-log", "storage-write", "stored-elsewhere"],
+        &[
+            share("storage-refusals", 0.0, 0.0),
+            choice("stored-elsewhere", "other-times"),
+            detail("stored-elsewhere", "times are off by", "-1h23m"),
+        ],
+    ),
+    late(
+        "stored-out-of-sight",
+        "stored-out-of-sight",
+        &["schema-rejections", "dedup-log", "storage-write", "stored-elsewhere"],
+        &[
+            share("storage-refusals", 0.0, 0.0),
+            choice("stored-elsewhere", "out-of-sight"),
+            detail("stored-elsewhere", "example", "series line-9/press"),
+        ],
+    ),
+    gap(
         "deadband-too-wide",
         "deadband-too-wide",
-        &["broker-messages", "edge-buffer", "edge-deadband"],
+        &["broker-messages", "edge-buffer", "acquisition", "edge-deadband"],
         &[
             choice("broker-messages", "not-reached"),
             choice("edge-buffer", "neither"),
+            choice("acquisition", "passed-on"),
             choice("deadband", "too-wide"),
             detail("deadband", "width", "60"),
         ],
@@ -177,20 +264,33 @@ pub(super) const ALL: &[Scenario] = &[
     gap(
         "process-stable",
         "process-stable",
-        &["broker-messages", "edge-buffer", "edge-deadband"],
+        &["broker-messages", "edge-buffer", "acquisition", "edge-deadband"],
         &[
             choice("broker-messages", "not-reached"),
             choice("edge-buffer", "neither"),
+            choice("acquisition", "passed-on"),
             choice("deadband", "stable"),
+        ],
+    ),
+    gap(
+        "sensor-stuck",
+        "sensor-stuck",
+        &["broker-messages", "edge-buffer", "acquisition", "edge-deadband"],
+        &[
+            choice("broker-messages", "not-reached"),
+            choice("edge-buffer", "neither"),
+            choice("acquisition", "passed-on"),
+            choice("deadband", "sensor-stuck"),
         ],
     ),
     gap(
         "unexplained-gap",
         "unexplained-gap",
-        &["broker-messages", "edge-buffer", "edge-deadband"],
+        &["broker-messages", "edge-buffer", "acquisition", "edge-deadband", "altogether"],
         &[
             choice("broker-messages", "not-reached"),
             choice("edge-buffer", "neither"),
+            choice("acquisition", "passed-on"),
             choice("deadband", "none"),
         ],
     ),
@@ -204,17 +304,61 @@ pub(super) const ALL: &[Scenario] = &[
             "schema-rejections",
             "dedup-log",
             "storage-write",
+            "stored-elsewhere",
             "deadband",
+            "altogether",
         ],
         &[
             choice("broker-messages", "reached"),
             share("bridge-lost", 0.0, 0.0),
+            choice("consumer-offset", "none"),
             share("schema-rejections", 0.0, 0.0),
             share("dedup-drops", 0.0, 0.0),
             share("storage-refusals", 0.0, 0.0),
+            choice("stored-elsewhere", "nowhere"),
             choice("deadband", "none"),
         ],
     ),
+    Scenario {
+        contributing: &["bridge", "schema-rejections"],
+        ..gap(
+            "several-causes",
+            "several-causes",
+            &[
+                "bridge",
+                "consumer-offset",
+                "consumer-lag",
+                "schema-rejections",
+                "dedup-log",
+                "storage-write",
+                "stored-elsewhere",
+                "deadband",
+                "altogether",
+            ],
+            &[
+                share("bridge-lost", 0.2, 0.49),
+                share("schema-rejections", 0.2, 0.49),
+                share("dedup-drops", 0.0, 0.0),
+                share("storage-refusals", 0.0, 0.0),
+                choice("stored-elsewhere", "nowhere"),
+                choice("deadband", "none"),
+            ],
+        )
+    },
+    Scenario {
+        obstacle: Obstacle::LagProbeSlow,
+        contributing: &["consumer-lag"],
+        ..late(
+            "recovered-meanwhile/gap",
+            "recovered-meanwhile",
+            &["broker-messages", "bridge", "consumer-offset", "consumer-lag"],
+            &[
+                share("bridge-lost", 0.0, 0.0),
+                choice("consumer-offset", "none"),
+                one_of("consumer-lag", &["stalled", "over-threshold"]),
+            ],
+        )
+    },
     Scenario {
         expected: Expected::Conclusion("schema-mismatch"),
         contributing: &["bridge"],

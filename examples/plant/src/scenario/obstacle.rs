@@ -1,6 +1,6 @@
 //! What keeps the platform from seeing: an adapter that is not there, that fails, or that never answers.
 
-use std::{future::pending, sync::Arc};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use iot_runbook::{
@@ -8,12 +8,16 @@ use iot_runbook::{
     probe::{
         Bridged, BridgedRequest, BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, DeviceProbe,
         FieldPolls, FieldPollsRequest, GatewayHealth, GatewayProbe, HealthRequest, KafkaProbe, LagFacts,
-        LagRequest, LastSeenAnswer, LastSeenRequest, NetworkProbe, PathsTried, ProbeError, Probes, Receipts,
-        ReceiptsRequest, ServiceStateAnswer, ServiceStateRequest, SitePathsRequest,
+        LagRequest, LastSeenAnswer, LastSeenRequest, NetworkProbe, Offsets, OffsetsRequest, PathsTried,
+        ProbeError, Probes, Receipts, ReceiptsRequest, RowsRequest, ServiceStateAnswer, ServiceStateRequest,
+        SitePathsRequest, TelemetryProbe,
     },
 };
+use tokio::{sync::Notify, time::sleep};
 
 use crate::adapters::{Adapters, pipeline::PipelineAdapters};
+
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// What keeps the platform from seeing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub enum Obstacle {
     NetworkProbeFails,
     /// The adapter for Kafka never answers how far the consumers are.
     LagProbeHangs,
+    /// The adapter for Kafka looks at once how far the consumers are, and answers late.
+    LagProbeSlow,
     /// The registry fails; what the platform received is still known.
     RegistryFails,
 }
@@ -44,6 +50,7 @@ impl Obstacle {
             Self::GatewayProbeHangs => Some("the platform's adapter for gateways never answers"),
             Self::NetworkProbeFails => Some("the platform's adapter for networks fails"),
             Self::LagProbeHangs => Some("the platform's adapter for Kafka never answers about lag"),
+            Self::LagProbeSlow => Some("the platform's adapter for Kafka answers late about lag"),
             Self::RegistryFails => Some("the platform's registry fails"),
         }
     }
@@ -76,10 +83,17 @@ impl Obstacle {
 
 impl Obstacle {
     /// The same for the pipeline.
-    pub fn before_pipeline(self, mut adapters: PipelineAdapters) -> Probes {
-        if self == Self::LagProbeHangs {
-            adapters.kafka = Arc::new(HangingLag(adapters.kafka));
-        }
+    ///
+    /// `asked` is notified when the platform asks Kafka about lag.
+    pub fn before_pipeline(self, mut adapters: PipelineAdapters, asked: &Arc<Notify>) -> Probes {
+        adapters.kafka = match self {
+            Self::LagProbeHangs => Arc::new(HangingLag(adapters.kafka)),
+            Self::LagProbeSlow => {
+                let rows = Arc::clone(&adapters.telemetry);
+                Arc::new(SlowLag { kafka: adapters.kafka, rows, asked: Arc::clone(asked) })
+            }
+            _ => adapters.kafka,
+        };
         adapters.probes()
     }
 }
@@ -98,6 +112,44 @@ impl KafkaProbe for HangingLag {
 
     async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError> {
         self.0.bridged(request).await
+    }
+
+    async fn offsets(&self, request: &OffsetsRequest) -> Result<Offsets, ProbeError> {
+        self.0.offsets(request).await
+    }
+}
+
+/// Looks at once, and answers only when no row of the period is missing any more.
+struct SlowLag {
+    kafka: Arc<dyn KafkaProbe>,
+    rows: Arc<dyn TelemetryProbe>,
+    asked: Arc<Notify>,
+}
+
+#[async_trait]
+impl KafkaProbe for SlowLag {
+    fn source(&self) -> Source {
+        self.kafka.source()
+    }
+
+    async fn lag(&self, request: &LagRequest) -> Result<LagFacts, ProbeError> {
+        let found = self.kafka.lag(request).await?;
+        self.asked.notify_one();
+        if let Some(device) = &request.device {
+            let rows = RowsRequest::new(device.clone(), request.period);
+            while self.rows.rows(&rows).await?.missing() > 0 {
+                sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn bridged(&self, request: &BridgedRequest) -> Result<Bridged, ProbeError> {
+        self.kafka.bridged(request).await
+    }
+
+    async fn offsets(&self, request: &OffsetsRequest) -> Result<Offsets, ProbeError> {
+        self.kafka.offsets(request).await
     }
 }
 

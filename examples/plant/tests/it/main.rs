@@ -6,9 +6,11 @@ mod adapters;
 mod broker;
 mod factory;
 mod faults;
+mod operations;
 mod pipeline;
 mod processes;
 mod program;
+mod scenarios;
 
 use std::path::PathBuf;
 

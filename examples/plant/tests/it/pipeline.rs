@@ -5,8 +5,10 @@ use std::sync::Arc;
 use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     probe::{
-        BridgedRequest, Client, DeadbandRequest, DroppedRequest, LagRequest, MessagesRequest, OutboxRequest,
-        RejectionsRequest, RowsRequest, StorageRefusalsRequest, conformance,
+        AcquisitionRequest, BridgedRequest, Client, DeadbandRequest, DroppedRequest, ElsewhereRequest,
+        LagRequest, MessagesRequest, OffsetsRequest, OutboxRequest, RejectionsRequest, RowsRequest,
+        ServiceHistoryRequest, ServiceState, StorageRefusalsRequest, StuckState, TransactionState,
+        conformance,
     },
     time::Period,
 };
@@ -68,6 +70,21 @@ async fn a_pipeline_that_is_well_loses_nothing_and_its_adapters_say_so() {
     assert_eq!((rejections.rejected, rejections.schema.as_deref()), (0, Some("1")));
     let dropped = adapters.dedup_log.dropped(&DroppedRequest::new(device(), period)).await.unwrap();
     assert_eq!((dropped.dropped, dropped.collided), (0, 0));
+    let asked = AcquisitionRequest::new(GATEWAY.into(), device(), period);
+    let acquired = adapters.gateway.acquisition(&asked).await.unwrap();
+    assert_eq!((acquired.due, acquired.answered), (Some(150), Some(150)), "{acquired:?}");
+    assert!(acquired.passed_on >= Some(2), "{acquired:?}");
+    let offsets = OffsetsRequest::new(pipeline_id(), device(), period);
+    let offsets = adapters.kafka.offsets(&offsets).await.unwrap();
+    assert_eq!((offsets.resets.as_deref(), &offsets.stuck), (Some(&[][..]), &StuckState::NotStuck));
+    assert_eq!(offsets.transaction, TransactionState::NotOpen);
+    let elsewhere = adapters.telemetry.elsewhere(&ElsewhereRequest::new(device(), period)).await.unwrap();
+    let off = elsewhere.other_times.unwrap() - elsewhere.backfill;
+    assert_eq!((off, elsewhere.other_name, elsewhere.replaced), (0, Some(0), Some(0)));
+    assert_eq!(messages.dropped.as_deref(), Some(&[][..]));
+    let history = ServiceHistoryRequest::new(device(), period);
+    let history = adapters.device.service_history(&history).await.unwrap();
+    assert_eq!((history.at_start, history.changes.len()), (Some(ServiceState::InService), 0));
     let deadband = adapters.deadband.deadband(&DeadbandRequest::new(device(), period)).await.unwrap();
     assert_eq!(deadband.width, Some(0.5));
     assert!(deadband.audit.unwrap().samples >= 100);
@@ -85,7 +102,7 @@ async fn a_pipeline_that_is_well_loses_nothing_and_its_adapters_say_so() {
 
 #[tokio::test]
 async fn the_adapters_keep_the_contract_whatever_is_broken() {
-    for id in ["gateway-uplink-fault", "ingestion-overloaded/stopped"] {
+    for id in ["gateway-uplink-fault", "ingestion-overloaded/stopped", "poison-record", "broker-dropped"] {
         let loss = Loss::find(id).unwrap();
         let pipeline = start(loss.plan).await;
         let in_force = loss.inject(&pipeline).await.unwrap();
@@ -95,6 +112,8 @@ async fn the_adapters_keep_the_contract_whatever_is_broken() {
         for period in [gap.period(), Period::ending(now, day), Period::ending(now + day, day * 2)] {
             let of = PipelineAdapters::of(&pipeline);
             let mut violations = conformance::telemetry(&*of.telemetry, PIPELINE, DEVICE, period, now).await;
+            violations.extend(conformance::device(&*of.device, DEVICE, period, Utc::now()).await);
+            violations.extend(conformance::gateway(&*of.gateway, GATEWAY, DEVICE, period, Utc::now()).await);
             violations.extend(conformance::kafka(&*of.kafka, PIPELINE, DEVICE, period, Utc::now()).await);
             for client in [Client::Device(DEVICE.into()), Client::Gateway(GATEWAY.into())] {
                 violations.extend(conformance::broker(&*of.broker, client, period, Utc::now()).await);

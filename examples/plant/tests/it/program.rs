@@ -124,6 +124,54 @@ async fn an_interrupted_plant_leaves_nothing_behind() {
     leaves_nothing(folder.path(), &gateways).await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_to_the_process_group_leaves_nothing_behind() {
+    use std::os::unix::process::CommandExt;
+
+    for (signal, code) in [(Signal::Term, 143), (Signal::Hangup, 129)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plant = Command::new(plant_program())
+            .args(["--fault", "persistent-flapping"])
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        wait::until("its gateways", || async { processes::children(plant.id()).len() >= 3 }).await.unwrap();
+        let gateways = processes::children(plant.id());
+        // The gateways first, as they may be: none is left to clear up then.
+        for pid in gateways.iter().chain([&plant.id()]) {
+            processes::signal(*pid, signal);
+        }
+        assert_eq!(plant.wait().unwrap().code(), Some(code));
+        leaves_nothing(folder.path(), &gateways).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_low_limit_of_open_files_is_said_up_front() {
+    let script = "ulimit -n 64; exec \"$0\" --fault expected-offline";
+    let ran = Command::new("sh").args(["-c", script]).arg(plant_program()).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(ran.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("ulimit -n"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn json_that_cannot_be_written_is_a_failure() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut plant = Command::new(plant_program())
+        .args(["--json", "--fault", "expected-offline"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(plant.wait().unwrap().code(), Some(1));
+}
+
 #[tokio::test]
 async fn an_interrupted_sweep_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();

@@ -79,8 +79,13 @@ fn stuck_needs_noise_above_the_resolution() {
         // Nine of ten samples repeat the one before: 0.9 to the power of 196 is one in a billion.
         (changed(|f| (f.constant, f.ties) = (197, 0.9)), Verdict::Stuck),
         (changed(|f| (f.constant, f.ties) = (196, 0.9)), Verdict::TooWide),
-        // A valve that was seen to move, without noise, and one that never was.
-        (shown(|f| (f.constant, f.noise, f.damped_noise) = (10_000, 0.0, 0.0)), Verdict::Fine),
+        // A valve that was seen to move, without noise, and to rest; a signal that never rested; one that was never seen.
+        (shown(|f| (f.constant, f.noise, f.damped_noise, f.ties) = (10_000, 0.0, 0.0, 0.05)), Verdict::Fine),
+        (
+            shown(|f| (f.constant, f.noise, f.damped_noise, f.ties) = (10_000, 0.0, 0.0, 0.049)),
+            undetermined(Why::Constant),
+        ),
+        (shown(|f| (f.constant, f.noise, f.damped_noise) = (9_999, 0.0, 0.0)), Verdict::Fine),
         (
             {
                 let mut figures = Figures::new(1.0, 500, 1);

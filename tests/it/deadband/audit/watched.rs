@@ -16,7 +16,7 @@ fn late_in(audit: &Audit, late: u64) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::random::cases(400))]
 
     #[test]
     fn it_is_told_what_is_known_in_the_end(

@@ -89,7 +89,7 @@ fn node() -> impl Strategy<Value = (NodeRed, Band)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::random::cases(2_000))]
 
     #[test]
     fn it_answers_as_the_script_does(
@@ -156,6 +156,8 @@ fn both<V: Number>((node, band): (NodeRed, Band), values: &[V]) -> (Vec<bool>, V
 }
 
 proptest! {
+    #![proptest_config(crate::random::cases(256))]
+
     // Numbers of other types are numbers of the script's only one.
     #[test]
     fn it_answers_as_the_script_does_of_other_types(

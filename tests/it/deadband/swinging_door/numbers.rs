@@ -3,7 +3,6 @@
 use iot_runbook::deadband::sample::{Number, Sample};
 use iot_runbook::deadband::swinging_door::{Mode, Reason, Report, Settings, SwingingDoor, value_at};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 fn run<V: Number>(settings: &Settings, values: &[V]) -> Vec<Report<V>> {
     let mut door = SwingingDoor::new(settings).unwrap();
@@ -26,7 +25,7 @@ fn steps() -> impl Strategy<Value = Vec<i64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, rng_seed: RngSeed::Fixed(12), ..ProptestConfig::default() })]
+    #![proptest_config(crate::random::cases(300))]
 
     /// In whole eighths, near the ends of the type, where no `f64` tells two neighbours apart.
     #[test]

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
-    check::deadband_facts,
     deadband::{
         audit::{Audit, Limits},
         sample::Sample,
@@ -18,7 +17,7 @@ use crate::{
     adapters::covered,
     pipeline::{
         Pipeline,
-        edge::{Raw, Reporting},
+        edge::{Fate, Raw, Reporting},
     },
 };
 
@@ -56,14 +55,15 @@ impl DeadbandProbe for Deadbands {
         let before = Period::ending(request.period.start(), TimeDelta::minutes(1));
         let audit = |entries: Vec<(DateTime<Utc>, Raw)>| {
             let mut audit = Audit::new(band).map_err(|error| refused(&error))?;
-            for (at, raw) in entries {
+            // What the converter dropped never came to the deadband.
+            for (at, raw) in entries.into_iter().filter(|(_, raw)| raw.fate != Fate::NotConverted) {
                 let sample = Sample::at_time(at, raw.value).map_err(|error| refused(&error))?;
-                audit.observe(&sample, raw.is_reported);
+                audit.observe(&sample, raw.fate == Fate::Reported);
             }
             Ok::<_, ProbeError>(audit)
         };
         let (before, during) = (audit(edge.raw(before).entries)?, audit(raw.entries)?);
         let figures = during.figures_after(&before, &Limits::default());
-        Ok(deadband_facts(&figures, now, covers).with_heartbeat(heartbeat))
+        Ok(DeadbandFacts::from_figures(&figures, now, covers).with_heartbeat(heartbeat))
     }
 }

@@ -5,7 +5,8 @@ use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     fact::Source,
     probe::{
-        BrokerProbe, Client, ConnectionLog, ConnectionLogRequest, Messages, MessagesRequest, ProbeError,
+        BrokerDrop, BrokerDropReason, BrokerProbe, Client, ConnectionLog, ConnectionLogRequest, Messages,
+        MessagesRequest, ProbeError,
     },
 };
 
@@ -55,14 +56,18 @@ impl BrokerProbe for Presence {
         Ok(Some(log.with_keep_alive(TimeDelta::seconds(KEEP_ALIVE.into()))))
     }
 
-    /// A message that was delivered again has the payload of the first.
+    /// By the broker's own receipt time. A message that was delivered again has the payload of the first.
     async fn messages(&self, request: &MessagesRequest) -> Result<Messages, ProbeError> {
         whole(&request.device, request.tag.as_ref())?;
         let (broker, now) = (self.pipeline.broker(), Utc::now());
         let covers = covered(request.period, broker.messages_cover_from(), now);
-        let messages = broker.messages(&mqtt::telemetry(SITE, request.device.as_str()));
-        let within = messages.iter().filter(|message| request.period.contains(message.at));
-        let arrived = within.map(|message| &message.payload).collect::<HashSet<_>>().len() as u64;
-        Ok(Messages::new(now, covers, arrived))
+        let messages = broker.all_messages(&mqtt::telemetry(SITE, request.device.as_str()));
+        let within = || messages.iter().filter(|message| request.period.contains(message.at));
+        let arrived = within().map(|message| &message.payload).collect::<HashSet<_>>();
+        let passed_on = within().filter(|message| message.is_allowed);
+        let passed_on = passed_on.map(|message| &message.payload).collect::<HashSet<_>>();
+        let refused = (arrived.len() - passed_on.len()) as u64;
+        let drops = (refused > 0).then(|| BrokerDrop::new(BrokerDropReason::Acl, refused));
+        Ok(Messages::new(now, covers, arrived.len() as u64).with_dropped(drops.into_iter().collect()))
     }
 }

@@ -3,12 +3,14 @@ use std::{collections::HashSet, sync::Arc};
 use async_trait::async_trait;
 use chrono::Utc;
 use iot_runbook::{
-    check::partition_lag,
     fact::Source,
-    probe::{Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, ProbeError},
+    probe::{
+        Bridged, BridgedRequest, KafkaProbe, LagFacts, LagRequest, Offsets, OffsetsRequest, PartitionLag,
+        ProbeError,
+    },
 };
 
-use super::{known, whole};
+use super::{known, offsets, whole};
 use crate::{
     adapters::covered,
     mqtt,
@@ -49,7 +51,8 @@ impl KafkaProbe for Streams {
         let complete_from = forgot.filter_map(|(_, window)| Some(window.samples().next()?.at)).max();
         let now = Utc::now();
         let until = monitor.sampled_until().unwrap_or(request.period.start());
-        let lags = windows.iter().map(|(number, window)| partition_lag(*number, window, request.period));
+        let lags =
+            windows.iter().map(|(number, window)| PartitionLag::from_window(*number, window, request.period));
         let facts = LagFacts::new(now, covered(request.period, complete_from, until.min(now)))
             .with_partitions(lags.collect())
             .with_members(self.pipeline.ingestion().consumers());
@@ -75,6 +78,13 @@ impl KafkaProbe for Streams {
             }
         }
         Ok(facts.with_messages_unread(unread).with_messages_gone(gone))
+    }
+
+    async fn offsets(&self, request: &OffsetsRequest) -> Result<Offsets, ProbeError> {
+        known("pipeline", request.pipeline.as_str(), PIPELINE)?;
+        whole(&request.device, request.tag.as_ref())?;
+        self.pipeline.settle(request.period.end()).await;
+        Ok(offsets::offsets(&self.pipeline, request.device.as_str(), request.period))
     }
 
     /// Of the messages that the broker had in the period, those that stand in the topic.

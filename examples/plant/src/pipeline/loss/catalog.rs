@@ -13,6 +13,12 @@ const PLAIN: Plan = Plan { deadband: false, ..Plan::QUIET };
 
 pub(super) const ALL: &[Loss] = &[
     loss(
+        "expected-offline/gap",
+        "press-9 is entered as in maintenance, and unplugged for it",
+        Plan::QUIET,
+        Damage::Maintained,
+    ),
+    loss(
         "disconnected-catching-up",
         "the site's uplink is cut, and its gateway's outbox fills",
         Plan::QUIET,
@@ -50,6 +56,12 @@ pub(super) const ALL: &[Loss] = &[
         )
     },
     loss(
+        "broker-dropped",
+        "the broker's access list takes from the gateway the right to publish: each message is acknowledged and dropped",
+        Plan::QUIET,
+        Damage::PublishForbidden,
+    ),
+    loss(
         "buffer-overrun",
         "the gateway's cable is pulled, and something fills its disk: the outbox drops messages",
         Plan::QUIET,
@@ -62,6 +74,18 @@ pub(super) const ALL: &[Loss] = &[
         Damage::Forbidden,
     ),
     loss(
+        "acquisition-fault",
+        "the application of press-9 hangs while its session stays up: no read of its gateway is answered",
+        PLAIN,
+        Damage::Hung,
+    ),
+    loss(
+        "gateway-collector-fault",
+        "somebody misspells the tag of press-9 in the gateway's converter, which drops what it can't map",
+        Plan::QUIET,
+        Damage::NotConverted,
+    ),
+    loss(
         "bridge-fault",
         "Kafka takes nothing from the bridge any more, which drops it",
         Plan::QUIET,
@@ -72,6 +96,24 @@ pub(super) const ALL: &[Loss] = &[
         "the bridge is killed; its session was clean, and nobody kept its messages",
         Plan::QUIET,
         Damage::BridgeKilled,
+    ),
+    loss(
+        "messages-skipped",
+        "while the ingestion is stopped, somebody sets its group to the newest messages",
+        Plan::QUIET,
+        Damage::OffsetSet,
+    ),
+    loss(
+        "producer-transaction-open",
+        "another producer leaves a transaction open, and the ingestion reads committed records alone",
+        Plan { reads_committed: true, ..Plan::QUIET },
+        Damage::TransactionOpen,
+    ),
+    loss(
+        "poison-record",
+        "another publisher writes a record without payload: the ingestion's decoder fails at it, again and again",
+        Plan::QUIET,
+        Damage::Tombstone,
     ),
     loss("ingestion-overloaded", "the ingestion's consumer pauses", Plan::QUIET, Damage::Paused),
     loss(
@@ -117,6 +159,18 @@ pub(super) const ALL: &[Loss] = &[
         Plan::QUIET,
         Damage::DiskFull,
     ),
+    loss(
+        "timestamps-wrong",
+        "the clock of press-9 lost its battery, and is 83 minutes behind",
+        PLAIN,
+        Damage::Clock(-83),
+    ),
+    loss(
+        "stored-out-of-sight",
+        "a rule in the ingestion writes the rows of press-9 into a series of another name",
+        Plan::QUIET,
+        Damage::Renamed,
+    ),
     Loss {
         // The swing reports much until then, and what is on its way then counts.
         lasts: TimeDelta::milliseconds(4500),
@@ -134,16 +188,46 @@ pub(super) const ALL: &[Loss] = &[
         Damage::HeartbeatAndBand,
     ),
     loss(
+        "sensor-stuck",
+        "somebody sets a heartbeat of an hour, and the sensor of press-9 freezes at one value",
+        Plan { signal: Signal::Rising, ..Plan::QUIET },
+        Damage::StuckAndHeartbeat,
+    ),
+    loss(
         "unexplained-gap",
-        "the application of press-9 hangs while its session stays up",
+        "somebody gives the gateway a topic for press-9 that nobody knows",
         PLAIN,
-        Damage::Hung,
+        Damage::WrongTopic,
     ),
     loss(
         "unexplained-gap/passed-over",
         "a rule in the ingestion passes over the rows of press-9, and tells nobody",
         PLAIN,
         Damage::PassedOver,
+    ),
+    Loss {
+        lasts: TimeDelta::milliseconds(5600),
+        ..loss(
+            "several-causes",
+            "the bridge drops for a while, then press-9 gets a firmware of another schema, and then a rule passes over \
+             its rows",
+            PLAIN,
+            Damage::Both {
+                first: &Damage::Both {
+                    first: &Damage::ProduceRefused,
+                    lasts: TimeDelta::milliseconds(1600),
+                    second: &Damage::Flashed(Firmware::NewSchema),
+                },
+                lasts: TimeDelta::milliseconds(3800),
+                second: &Damage::PassedOver,
+            },
+        )
+    },
+    loss(
+        "recovered-meanwhile/gap",
+        "the ingestion's consumer pauses, and is resumed while the platform looks into it",
+        Plan::QUIET,
+        Damage::PausedMeanwhile,
     ),
     Loss {
         lasts: TimeDelta::milliseconds(6500),

@@ -1,0 +1,270 @@
+//! The judge: whether a diagnosis sends people to something that was broken.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// What was over for longer than this at the end of a diagnosis is no place to send anybody to. Above what a device
+/// takes to come back, and the last look of a diagnosis.
+const GRACE: TimeDelta = TimeDelta::seconds(3);
+
+/// Something that was broken on the way of the device's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The conclusions that send people to it.
+    pub conclusions: &'static [&'static str],
+    /// From when on.
+    pub from: DateTime<Utc>,
+    /// Until when; none while it is broken.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Broken {
+    /// Whether this conclusion sends people to it.
+    fn is_named_by(&self, conclusion: &str) -> bool {
+        self.conclusions.contains(&conclusion)
+    }
+}
+
+/// The end of a diagnosis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended<'a> {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Its conclusion; none where it stayed undetermined.
+    pub conclusion: Option<&'a str>,
+    /// For each hypothesis, the likeliest first, the conclusions that it stands for.
+    pub hypotheses: Vec<Vec<&'a str>>,
+    /// Whether the device's messages came again by then.
+    pub back: bool,
+    /// Whether the finding says itself that what it names is over.
+    pub over: bool,
+    /// The conclusions that would name what the finding lists as faults of their own beside its conclusion.
+    pub beside: Vec<&'a str>,
+}
+
+/// What a diagnosis is worth to whoever gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It names something that was broken; or it says that the device is back, and it is.
+    Right,
+    /// It does not know, and says so, with the truth in first or second place.
+    Honest,
+    /// It does not know, and its hypotheses lead away from the truth.
+    Unhelpful,
+    /// It names one place where nothing was broken.
+    WronglyCertain,
+}
+
+impl Judgement {
+    /// Its name in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Honest => "honest",
+            Self::Unhelpful => "not helpful",
+            Self::WronglyCertain => "WRONGLY CERTAIN",
+        }
+    }
+}
+
+/// Conclusions that name two places, and say that it is not known which: each with the conclusions of both.
+const UNCERTAIN: &[(&str, &[&str])] = &[
+    ("site-offline", &["site-uplink-fault", "site-power-fault"]),
+    ("power-uncertain", &["power-fault", "device-client-fault"]),
+    // The network first, then a technician to the device, who finds whatever is broken in it.
+    (
+        "not-reachable",
+        &["ot-network-fault", "dispatch-technician", "device-client-fault", "field-protocol-fault"],
+    ),
+];
+
+/// Judges the end of a diagnosis by what was broken.
+///
+/// Of several broken parts each alone keeps the device silent, so each is a right answer while it is broken.
+pub fn judge(broken: &[Broken], ended: &Ended<'_>) -> Judgement {
+    let began = || broken.iter().filter(|one| one.from <= ended.at);
+    let is_over = |one: &&Broken| one.until.is_some_and(|until| until + GRACE < ended.at);
+    let active =
+        |conclusion: &str| began().filter(|one| !is_over(one)).any(|one| one.is_named_by(conclusion));
+    let Some(conclusion) = ended.conclusion else {
+        let is_true = |hypothesis: &&Vec<&str>| {
+            hypothesis.iter().any(|conclusion| began().any(|one| one.is_named_by(conclusion)))
+        };
+        let helps = ended.hypotheses.iter().take(2).any(|hypothesis| is_true(&hypothesis));
+        return if helps { Judgement::Honest } else { Judgement::Unhelpful };
+    };
+    let right_if = |right: bool| if right { Judgement::Right } else { Judgement::WronglyCertain };
+    match conclusion {
+        // Nobody is sent anywhere; but it must be true.
+        "recovered-meanwhile" => right_if(ended.back && began().next().is_some()),
+        "connectivity-flap" => {
+            let ended_before = began().any(|one| one.until.is_some_and(|until| until < ended.at));
+            right_if(ended.back && (ended_before || active(conclusion)))
+        }
+        "gateway-recovered" | "certificate-renewed" => {
+            right_if(ended.back && began().any(|one| one.is_named_by(conclusion)))
+        }
+        // Several that came and went make a connection that comes and goes.
+        "persistent-flapping"
+            if began().filter(|one| one.until.is_some_and(|at| at < ended.at)).count() > 1 =>
+        {
+            Judgement::Right
+        }
+        _ if active(conclusion) => Judgement::Right,
+        _ if ended.over && began().any(|one| one.is_named_by(conclusion)) => Judgement::Right,
+        _ => {
+            let both = UNCERTAIN.iter().find(|(uncertain, _)| *uncertain == conclusion);
+            // A doubt that lists the broken part beside it leads there too; a certainty leads away from it.
+            let named = |both: &[&str]| both.iter().chain(&ended.beside).any(|one| active(one));
+            let honest = both.is_some_and(|(_, both)| named(both));
+            if honest { Judgement::Honest } else { Judgement::WronglyCertain }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    const UPLINK: &[&str] = &["site-uplink-fault"];
+    const POWER: &[&str] = &["power-fault"];
+    const GATEWAY: &[&str] = &["gateway-fault", "gateway-recovered"];
+    const BROKER: &[&str] = &["broker-fault"];
+    const PORT: &[&str] = &["ot-network-fault"];
+    const TWIN: &[&str] = &["persistent-flapping"];
+    const CRASH: &[&str] = &["device-client-fault"];
+    const EXPIRED: &[&str] = &["certificate-expired", "certificate-renewed"];
+    const SLOW: &[&str] = &["ot-network-fault", "persistent-flapping", "connectivity-flap"];
+
+    /// What was broken, from when until when in seconds; 0 is never.
+    fn broken(parts: &[(&'static [&'static str], i64, i64)]) -> Vec<Broken> {
+        let part = |(conclusions, from, until): &(&'static [&'static str], i64, i64)| Broken {
+            conclusions,
+            from: at(*from),
+            until: (*until > 0).then(|| at(*until)),
+        };
+        parts.iter().map(part).collect()
+    }
+
+    /// A diagnosis that ended after 20 s.
+    fn concluded(conclusion: &str, back: bool) -> Ended<'_> {
+        Ended {
+            at: at(20),
+            conclusion: Some(conclusion),
+            hypotheses: Vec::new(),
+            back,
+            over: false,
+            beside: Vec::new(),
+        }
+    }
+
+    /// One row for each situation: what was broken, the conclusion, whether the device is back, the judgement.
+    #[test]
+    fn conclusions_are_judged_as_an_expert_would() {
+        use Judgement::{Honest, Right, WronglyCertain};
+        for (parts, conclusion, back, expected) in [
+            // One cause that lasts.
+            (&[(UPLINK, 0, 0)][..], "site-uplink-fault", false, Right),
+            (&[(UPLINK, 0, 0)], "gateway-fault", false, WronglyCertain),
+            (&[(UPLINK, 0, 0)], "ot-network-fault", false, WronglyCertain),
+            (&[(UPLINK, 0, 0)], "dispatch-technician", false, WronglyCertain),
+            (&[(POWER, 0, 0)], "power-fault", false, Right),
+            (&[(POWER, 0, 0)], "ot-network-fault", false, WronglyCertain),
+            (&[(POWER, 0, 0)], "never-provisioned", false, WronglyCertain),
+            // Two places are named, and the truth is one of them; or neither.
+            (&[(UPLINK, 0, 0)], "site-offline", false, Honest),
+            (&[(POWER, 0, 0)], "power-uncertain", false, Honest),
+            (&[(CRASH, 0, 0)], "power-uncertain", false, Honest),
+            (&[(PORT, 0, 0)], "not-reachable", false, Honest),
+            (&[(CRASH, 0, 0)], "not-reachable", false, Honest),
+            (&[(GATEWAY, 0, 0)], "not-reachable", false, WronglyCertain),
+            (&[(PORT, 0, 0)], "power-uncertain", false, WronglyCertain),
+            (&[(POWER, 0, 0)], "site-offline", false, WronglyCertain),
+            // Several causes: each alone suffices, so each is right while it lasts.
+            (&[(UPLINK, 0, 0), (POWER, 2, 0)], "site-uplink-fault", false, Right),
+            (&[(UPLINK, 0, 0), (POWER, 2, 0)], "power-fault", false, Right),
+            (&[(UPLINK, 0, 0), (POWER, 2, 0)], "gateway-fault", false, WronglyCertain),
+            // What begins after the end explains nothing.
+            (&[(UPLINK, 0, 5), (POWER, 21, 0)], "power-fault", true, WronglyCertain),
+            // Mended long ago: nobody is to be sent there, whatever else keeps the device away.
+            (&[(UPLINK, 0, 5)], "site-uplink-fault", true, WronglyCertain),
+            (&[(UPLINK, 0, 5), (POWER, 2, 0)], "site-uplink-fault", false, WronglyCertain),
+            (&[(UPLINK, 0, 5), (POWER, 2, 0)], "power-fault", false, Right),
+            // Mended a moment ago: nobody can know it yet.
+            (&[(UPLINK, 0, 18)], "site-uplink-fault", true, Right),
+            (&[(UPLINK, 0, 16)], "site-uplink-fault", true, WronglyCertain),
+            // Recovered must be true.
+            (&[(UPLINK, 0, 5)], "recovered-meanwhile", true, Right),
+            (&[(UPLINK, 0, 0)], "recovered-meanwhile", false, WronglyCertain),
+            (&[(UPLINK, 0, 5), (POWER, 2, 0)], "recovered-meanwhile", false, WronglyCertain),
+            (&[], "recovered-meanwhile", true, WronglyCertain),
+            (&[(PORT, 0, 2)], "connectivity-flap", true, Right),
+            (&[(PORT, 0, 2)], "connectivity-flap", false, WronglyCertain),
+            (&[(TWIN, 0, 0)], "connectivity-flap", true, WronglyCertain),
+            (&[(SLOW, 0, 0)], "connectivity-flap", true, Right),
+            // A restart is credited only where the gateway was broken.
+            (&[(GATEWAY, 0, 0)], "gateway-recovered", true, Right),
+            (&[(GATEWAY, 0, 0)], "gateway-recovered", false, WronglyCertain),
+            (&[(GATEWAY, 0, 4)], "gateway-recovered", true, Right),
+            (&[(UPLINK, 0, 4)], "gateway-recovered", true, WronglyCertain),
+            (&[(GATEWAY, 0, 0)], "gateway-fault", false, Right),
+            (&[(EXPIRED, 0, 4)], "certificate-renewed", true, Right),
+            (&[(POWER, 0, 4)], "certificate-renewed", true, WronglyCertain),
+            // A connection keeps flapping where something makes it, or where several causes came and went.
+            (&[(TWIN, 0, 0)], "persistent-flapping", true, Right),
+            (&[(TWIN, 0, 0)], "persistent-flapping", false, Right),
+            (&[(PORT, 0, 2), (UPLINK, 4, 6)], "persistent-flapping", true, Right),
+            (&[(PORT, 0, 2), (POWER, 4, 0)], "persistent-flapping", false, WronglyCertain),
+            (&[(PORT, 0, 2)], "persistent-flapping", true, WronglyCertain),
+            // Nothing on the way of its messages was broken.
+            (&[], "gateway-fault", false, WronglyCertain),
+        ] {
+            let judged = judge(&broken(parts), &concluded(conclusion, back));
+            assert_eq!(judged, expected, "{parts:?} {conclusion} back: {back}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_as_over_may_be_over() {
+        let ended = |over| Ended { over, ..concluded("broker-fault", true) };
+        assert_eq!(judge(&broken(&[(BROKER, 0, 4)]), &ended(true)), Judgement::Right);
+        assert_eq!(judge(&broken(&[(BROKER, 0, 4)]), &ended(false)), Judgement::WronglyCertain);
+        assert_eq!(judge(&broken(&[(UPLINK, 0, 4)]), &ended(true)), Judgement::WronglyCertain);
+    }
+
+    #[test]
+    fn a_doubt_may_name_the_broken_part_beside_it() {
+        let ended = |conclusion| Ended { beside: vec!["gateway-fault"], ..concluded(conclusion, false) };
+        let gateway = broken(&[(GATEWAY, 0, 0)]);
+        assert_eq!(judge(&gateway, &ended("not-reachable")), Judgement::Honest);
+        assert_eq!(judge(&gateway, &ended("ot-network-fault")), Judgement::WronglyCertain);
+        assert_eq!(judge(&broken(&[(UPLINK, 0, 0)]), &ended("not-reachable")), Judgement::WronglyCertain);
+    }
+
+    #[test]
+    fn hypotheses_are_honest_with_the_truth_among_the_first_two() {
+        let undetermined = |hypotheses: &[&[&'static str]]| Ended {
+            conclusion: None,
+            hypotheses: hypotheses.iter().map(|conclusions| conclusions.to_vec()).collect(),
+            ..concluded("", false)
+        };
+        for (hypotheses, expected) in [
+            (&[POWER][..], Judgement::Honest),
+            (&[UPLINK, POWER], Judgement::Honest),
+            (&[UPLINK, GATEWAY, POWER], Judgement::Unhelpful),
+            (&[UPLINK], Judgement::Unhelpful),
+            (&[], Judgement::Unhelpful),
+        ] {
+            assert_eq!(
+                judge(&broken(&[(POWER, 0, 0)]), &undetermined(hypotheses)),
+                expected,
+                "{hypotheses:?}"
+            );
+        }
+        // The cause is over and named as a hypothesis: that is no certainty.
+        assert_eq!(judge(&broken(&[(POWER, 0, 4)]), &undetermined(&[POWER])), Judgement::Honest);
+    }
+}

@@ -1,0 +1,125 @@
+//! Scenario files: the examples hold, and what cannot be meant is refused before anything starts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use plant::{
+    operation::{VOCABULARY, owners},
+    runbooks::Runbooks,
+    scenario_file,
+};
+
+use crate::plant_program;
+
+fn play(file: &Path, options: &[&str]) -> Output {
+    Command::new(plant_program()).arg("--scenario").arg(file).args(options).output().unwrap()
+}
+
+/// The scenario files in a folder of the plant, without those in folders within.
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
+}
+
+#[test]
+fn the_example_scenarios_hold() {
+    let examples = files_in("scenarios");
+    assert!(examples.len() >= 2);
+    for file in examples {
+        let ran = play(&file, &[]);
+        let told = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success(), "{}: {told}\n{}", file.display(), String::from_utf8_lossy(&ran.stderr));
+        assert!(told.contains("By what was broken, this is right."), "{}: {told}", file.display());
+    }
+}
+
+#[test]
+fn the_unsolved_scenarios_can_be_played() {
+    let runbook = Runbooks::catalog().unwrap().runbook().unwrap();
+    let unsolved = files_in("scenarios/unsolved");
+    assert!(!unsolved.is_empty());
+    for file in unsolved {
+        scenario_file::load(&file, &runbook).unwrap();
+    }
+}
+
+#[test]
+fn an_expectation_that_does_not_hold_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("breaker.toml");
+    let scenario = "device = \"press-1\"\n[[operation]]\npart = \"press-1.breaker\"\ndo = \"trip\"\n";
+    fs::write(&file, format!("{scenario}[expect]\naccepted = [\"gateway-fault\"]\n")).unwrap();
+    let ran = play(&file, &["--json"]);
+    assert_eq!(ran.status.code(), Some(1));
+    let line: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(line["outcome"], "power-fault");
+    assert_eq!(line["as_expected"], false);
+    assert_eq!(line["judged"], "right");
+    assert_eq!(line["finding"]["conclusion"], "power-fault");
+}
+
+#[test]
+fn a_bad_scenario_is_refused_with_places_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    fs::write(&file, "device = \"pres-1\"\n[[operation]]\npart = \"press-1.breaker\"\ndo = \"trp\"\n")
+        .unwrap();
+    let temporary = folder.path().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let ran = Command::new(plant_program())
+        .arg("--scenario")
+        .arg(&file)
+        .env("TMPDIR", &temporary)
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(ran.stdout.is_empty());
+    let refused = String::from_utf8_lossy(&ran.stderr);
+    assert!(
+        refused.contains("bad.toml:1:10: ") && refused.contains("did you mean \"press-1\"?"),
+        "{refused}"
+    );
+    assert!(refused.contains("bad.toml:4:6: ") && refused.contains("did you mean \"trip\"?"), "{refused}");
+    assert!(temporary.read_dir().unwrap().next().is_none());
+}
+
+#[test]
+fn the_vocabulary_names_each_owner_part_and_verb() {
+    let ran = Command::new(plant_program()).arg("--vocabulary").output().unwrap();
+    assert!(ran.status.success());
+    let told = String::from_utf8(ran.stdout).unwrap();
+    let mut named = Vec::new();
+    let mut owner = "";
+    for line in told.lines() {
+        match line.strip_prefix("  .") {
+            Some(part) => {
+                let mut words = part.split_whitespace();
+                named.push((owner, words.next().unwrap(), words.next().unwrap()));
+            }
+            None => owner = line.split_once(':').unwrap().0,
+        }
+    }
+    let table = VOCABULARY.iter().map(|word| (word.owner.name(), word.part, word.verb)).collect::<Vec<_>>();
+    assert_eq!(named, table);
+    for word in VOCABULARY {
+        assert!(owners(word.owner).iter().all(|owner| told.contains(owner)));
+    }
+}
+
+#[test]
+fn chaos_counts_its_runs() {
+    let ran = Command::new(plant_program()).args(["--chaos", "1", "--runs", "2"]).output().unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    let count = |name: &str| {
+        let line =
+            told.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{told}"));
+        line.split_whitespace().find_map(|word| word.parse::<usize>().ok()).unwrap()
+    };
+    let judged = count("right") + count("honest") + count("not helpful") + count("wrongly certain");
+    assert!(judged <= 2, "{told}");
+    assert!(told.contains(&format!("{judged} diagnosed:")), "{told}");
+    assert_eq!(ran.status.success(), count("wrongly certain") == 0, "{told}");
+}

@@ -1,0 +1,108 @@
+use chrono::TimeDelta;
+
+use crate::check::CheckRequest;
+use crate::check::builtin::Builtin;
+use crate::check::judge::{Verdict, adapter, moment, no_subject};
+use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
+use crate::probe::{ProbeError, Probes, Sighting, Sightings, SightingsRequest};
+use crate::runbook::step::About;
+use crate::subject::{GatewayId, Scope};
+
+/// Does another gateway than its own see the device?
+pub(in crate::check) struct SeenElsewhere {
+    within: TimeDelta,
+}
+
+impl Builtin for SeenElsewhere {
+    const ID: &'static str = "seen-elsewhere";
+    const SCOPE: Scope = Scope::Gateway;
+    const ABOUT: About = About::Now;
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
+
+    fn domain() -> Result<Domain, ChoicesError> {
+        Ok(Domain::new(Kind::Flag))
+    }
+
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { within: params.duration("within")? })
+    }
+
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+        let probe = adapter(probes.device(), "device probe")?;
+        let Some(gateway) = &request.subject().gateway else {
+            return Ok(no_subject("gateway", probe.source()));
+        };
+        let asked = SightingsRequest::new(request.subject().device.clone(), request.last(self.within));
+        let answer = probe.sightings(&asked).await.map_err(|error| error.by(probe.source()))?;
+        Ok(judge(&answer, gateway, self.within, request).by(probe.source()))
+    }
+}
+
+/// Yes: within the period another gateway saw it, and later than its own gateway did. An older sighting is of the past: a
+/// device that came back from there was seen by its own gateway since.
+fn judge(answer: &Sightings, own: &GatewayId, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
+    let of = |sightings: &[&Sighting]| {
+        let latest = |is_own: bool| {
+            let seen = sightings.iter().filter(|one| (one.gateway == *own) == is_own);
+            seen.max_by_key(|one| one.at)
+        };
+        let (here, elsewhere) = (latest(true), latest(false));
+        let details = [("its own gateway saw it", here), ("another gateway saw it", elsewhere)];
+        let details = details.into_iter().filter_map(|(name, seen)| Some(Detail::new(name, written(seen?))));
+        let is_elsewhere = elsewhere.is_some_and(|other| here.is_none_or(|here| other.at > here.at));
+        Verdict::known(Value::Flag(is_elsewhere), answer.observed_at, Details::from_iter(details))
+    };
+    let from = request.last(within).start();
+    let recent = answer.sightings.iter().filter(|one| one.at >= from);
+    let (happened, ahead): (Vec<_>, Vec<_>) = recent.partition(|one| request.has_happened(one.at));
+    let counted: Vec<_> = happened.iter().chain(&ahead).copied().collect();
+    let ahead = ahead.iter().map(|one| ("sighting", one.at));
+    Verdict::despite_future(of(&happened), &of(&counted), ahead)
+}
+
+fn written(seen: &Sighting) -> String {
+    let by = seen.by.as_deref().map_or_else(String::new, |by| format!(", by {by}"));
+    format!("{} at {}{by}", seen.gateway, moment(seen.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{Asked, NANO, NOW, at, secs};
+    use crate::fact::UnknownReason;
+
+    fn judged(sightings: &[(&str, chrono::DateTime<chrono::Utc>)]) -> Verdict {
+        let sightings = sightings.iter().map(|(gateway, at)| Sighting::new((*gateway).into(), *at)).collect();
+        let answer = Sightings::new(at(NOW)).with_sightings(sightings);
+        judge(&answer, &"gw-2".into(), secs(1800), &Asked::new().request())
+    }
+
+    #[test]
+    fn the_latest_gateway_that_saw_it_decides() {
+        for (sightings, elsewhere) in [
+            (vec![], false),
+            (vec![("gw-2", at(NOW - 5))], false),
+            (vec![("gw-3", at(NOW - 1800))], true),
+            // Of the past: its address may still be in a table.
+            (vec![("gw-3", at(NOW - 1800) - NANO)], false),
+            (vec![("gw-2", at(NOW - 60)), ("gw-3", at(NOW - 60) + NANO)], true),
+            (vec![("gw-3", at(NOW - 60)), ("gw-2", at(NOW - 60))], false),
+            (vec![("gw-3", at(NOW - 60)), ("gw-2", at(NOW - 5)), ("gw-4", at(NOW - 30))], false),
+            (vec![("gw-2", at(NOW - 1700)), ("gw-4", at(NOW + 30))], true),
+        ] {
+            let verdict = judged(&sightings);
+            assert_eq!(verdict.value(), Some(Value::Flag(elsewhere)), "{sightings:?}");
+        }
+        let verdict = judged(&[("gw-3", at(NOW - 60))]);
+        assert!(verdict.details().find("another gateway saw it").unwrap().starts_with("gw-3 at "));
+    }
+
+    #[test]
+    fn a_sighting_of_the_future_decides_nothing() {
+        assert_eq!(judged(&[("gw-3", at(NOW + 31))]).reason(), Some(UnknownReason::Future));
+        let beside = judged(&[("gw-3", at(NOW - 5)), ("gw-4", at(NOW + 31))]);
+        assert_eq!(beside.value(), Some(Value::Flag(true)));
+        assert!(beside.details().find("dated in the future").is_some());
+    }
+}

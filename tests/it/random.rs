@@ -1,0 +1,12 @@
+//! How random tests draw their cases.
+
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::RngSeed;
+
+/// So many cases, the same in each run. With `FRESH_CASES=10`, as in the fuzz step of the gate, 10 times as many from a seed
+/// of their own; what they find becomes a test with a name.
+pub(crate) fn cases(count: u32) -> ProptestConfig {
+    let times = std::env::var("FRESH_CASES").ok().and_then(|times| times.parse().ok());
+    let rng_seed = if times.is_some() { RngSeed::Random } else { RngSeed::Fixed(14) };
+    ProptestConfig { cases: count.saturating_mul(times.unwrap_or(1)), rng_seed, ..ProptestConfig::default() }
+}
