@@ -22,6 +22,7 @@
 //!
 //! | adapter | probe | over | what it needs from you |
 //! |---|---|---|---|
+//! | [`LifecycleProbe`] | [`CertStoreProbe`](crate::probe::CertStoreProbe) | [`Lifecycle`](crate::certificate::lifecycle::Lifecycle) | the lifecycles ([`Lifecycles`], or a [`LifecycleStore`]); a [`RevocationList`] |
 //! | [`DedupLog`] | [`DedupLogProbe`](crate::probe::DedupLogProbe) | [`SharedDeduplicator`](crate::dedup::SharedDeduplicator) | the number of a device |
 //! | [`RawRecord`] | [`DeadbandProbe`](crate::probe::DeadbandProbe) | [`Audit`](crate::deadband::audit::Audit) | each raw sample, and whether it was reported |
 //! | [`LagMonitor`] | [`KafkaProbe`](crate::probe::KafkaProbe) | [`Window`](crate::lag::Window) | samples of offsets; a [`TopicReader`] that counts messages |
@@ -35,12 +36,15 @@
 //!   [`Dropped::from_drops`](crate::probe::Dropped::from_drops),
 //!   [`DeadbandFacts::from_figures`](crate::probe::DeadbandFacts::from_figures),
 //!   [`PartitionLag::from_window`](crate::probe::PartitionLag::from_window) and
-//!   [`Rows::from_report`](crate::probe::Rows::from_report).
+//!   [`Rows::from_report`](crate::probe::Rows::from_report); from a lifecycle by [`certificate_facts`], [`renewal_facts`] and
+//!   [`provisioning_facts`].
 
 #[cfg(feature = "dedup")]
 mod dedup_log;
 #[cfg(feature = "lag")]
 mod lag_monitor;
+#[cfg(feature = "certificate")]
+mod lifecycles;
 #[cfg(feature = "deadband")]
 mod raw_record;
 #[cfg(feature = "gap")]
@@ -53,6 +57,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use dedup_log::DedupLog;
 #[cfg(feature = "lag")]
 pub use lag_monitor::{Failures, LagMonitor, MessagesAt, ResetPolicy, SetPositions, TopicReader};
+#[cfg(feature = "certificate")]
+pub use lifecycles::{
+    LifecycleProbe, LifecycleStore, Lifecycles, RevocationList, certificate_facts, provisioning_facts,
+    renewal_facts,
+};
 #[cfg(feature = "deadband")]
 pub use raw_record::RawRecord;
 #[cfg(feature = "gap")]

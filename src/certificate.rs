@@ -7,7 +7,8 @@
 //!   `not_after` is within the life; 9999-12-31 never comes.
 //! - A certificate ends with the first of its chain. Where an issuer binds, the issuer is escalated, and its leaves are not
 //!   renewed in a loop.
-//! - A clock behind its high-water mark, or far ahead of it, is suspect: nothing is renewed or retired by it.
+//! - A clock behind its high-water mark, or far ahead of it, is suspect: nothing is renewed or retired by it, and its stage
+//!   comes before all others. Next comes revoked, which a stolen certificate stays after its end.
 //! - The old certificate is retired after a connection has confirmed the new one and the overlap is over, and never while
 //!   later evidence says that the old one is in use or that the new one failed. A compromised key is the exception.
 //! - Private keys never get in: a text with one is refused, and no error, `Debug` or log shows a byte of what is not a
@@ -18,9 +19,10 @@
 //! |---|---|
 //! | read a certificate or a chain, or its name for ACME | [`validity`] |
 //! | judge when what must happen to one | [`Policy`], [`Policy::stage`], [`Policy::follow_up_reason`] |
-//! | find what is due in a fleet today, with one page a day | [`sweep`] |
-//! | spread renewals at the CA's rate; forecast a backlog or a mass revocation | [`schedule`] |
-//! | renew, confirm, retire and recover one device | [`lifecycle`], driven by [`service::Worker`] |
+//! | find what is due in a fleet today, with one page a day | [`sweep::Sweep`] over an [`ExpiryIndex`](sweep::ExpiryIndex), each [`Entry`](sweep::Entry) from a certificate or a lifecycle |
+//! | spread renewals at the CA's rate; forecast a backlog or a mass revocation | [`schedule::Scheduler`] |
+//! | renew, confirm, retire and recover one device | [`lifecycle::Lifecycle`], driven by [`service::Worker`] |
+//! | let the runbooks ask about these lifecycles, without an adapter of your own | [`adapter::LifecycleProbe`](crate::adapter::LifecycleProbe) |
 //! | talk to devices over MQTT | [`message`] |
 //! | check what prevents emergencies | [`checklist`] |
 //!

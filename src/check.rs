@@ -61,8 +61,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use bind::{AskedBy, BindError, BindErrors, BindFault, BoundChecks};
-#[cfg(feature = "certificate")]
-pub use credential::renewal_facts::{certificate_facts, provisioning_facts, renewal_facts};
 pub use param::{ParamKind, ParamSpec};
 pub use request::CheckRequest;
 

@@ -33,14 +33,18 @@ use chrono::{DateTime, Utc};
 
 #[cfg(feature = "lag")]
 use crate::adapter::{Failures, MessagesAt, SetPositions, TopicReader};
+#[cfg(feature = "certificate")]
+use crate::adapter::{LifecycleStore, RevocationList};
 #[cfg(feature = "gap")]
 use crate::adapter::{SeriesReader, StoredRows};
 #[cfg(feature = "certificate")]
-use crate::certificate::lifecycle::Issued;
+use crate::certificate::lifecycle::{Issued, Lifecycle};
 #[cfg(feature = "certificate")]
 use crate::certificate::message::Reported;
 #[cfg(feature = "certificate")]
 use crate::certificate::service::*;
+#[cfg(feature = "certificate")]
+use crate::certificate::validity::Fingerprint;
 use crate::check::{CheckRequest, CustomCheck};
 #[cfg(feature = "dedup")]
 use crate::dedup::MessageId;
@@ -208,6 +212,28 @@ mockall::mock! {
             keep: Duration,
         ) -> Result<bool, StoreError>;
         async fn remove_if(&self, key: MessageId, expected: &[u8]) -> Result<bool, StoreError>;
+    }
+}
+
+#[cfg(feature = "certificate")]
+mockall::mock! {
+    /// A mock of [`LifecycleStore`].
+    pub LifecycleStore {}
+
+    #[async_trait]
+    impl LifecycleStore for LifecycleStore {
+        async fn read(&self, holder: &Client) -> Result<Option<Lifecycle>, ProbeError>;
+    }
+}
+
+#[cfg(feature = "certificate")]
+mockall::mock! {
+    /// A mock of [`RevocationList`].
+    pub RevocationList {}
+
+    #[async_trait]
+    impl RevocationList for RevocationList {
+        async fn revocation(&self, fingerprint: Fingerprint) -> Result<Revocation, ProbeError>;
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Clock`].
 
 mod duration;
+mod high_water;
 mod period;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,8 @@ use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use period::{Period, PeriodError};
+
+pub(crate) use high_water::HighWater;
 
 /// The clock of the platform, in UTC.
 ///
@@ -46,25 +49,24 @@ impl Clock for SystemClock {
 /// assert_eq!(mark.at(), DateTime::UNIX_EPOCH + TimeDelta::days(30));
 /// ```
 #[derive(Clone, Debug)]
-pub struct TimeMark(Arc<Mutex<DateTime<Utc>>>);
+pub struct TimeMark(Arc<Mutex<HighWater>>);
 
 impl TimeMark {
     /// A mark at this time.
     #[must_use]
     pub fn new(at: DateTime<Utc>) -> Self {
-        Self(Arc::new(Mutex::new(at)))
+        Self(Arc::new(Mutex::new(HighWater::new(at))))
     }
 
     /// Raises it to `at`; an earlier time changes nothing. Only pass a time that is trusted: the mark never falls.
     pub fn advance(&self, at: DateTime<Utc>) {
-        let mut mark = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *mark = at.max(*mark);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).advance(at);
     }
 
     /// The latest time that is known.
     #[must_use]
     pub fn at(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).at()
     }
 }
 

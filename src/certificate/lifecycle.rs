@@ -102,13 +102,14 @@ mod compromise;
 mod connection;
 mod credential;
 mod dispatch;
-
 mod event;
 mod outbox;
+mod pass;
 mod post_mortem;
 mod progress;
 mod recovery;
 mod renewal;
+mod retirements;
 mod rules;
 mod state;
 mod timeline;
@@ -116,11 +117,11 @@ mod timeline;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::clock::MarkedClock;
 use self::clock_doubt::ClockDoubt;
 use self::outbox::Outbox;
-use self::state::{
-    Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Retired, Retiring, Version,
-};
+use self::retirements::Retirements;
+use self::state::{Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Version};
 use self::timeline::Timeline;
 use super::Stage;
 use super::message::TopicError;
@@ -159,10 +160,8 @@ pub struct Lifecycle {
     cut_off: Option<CutOff>,
     renewal: Option<Renewal>,
     candidates: Vec<Candidate>,
-    retiring: Vec<Retiring>,
-    /// The latest that were retired, the oldest first.
-    #[serde(default)]
-    retired: Vec<Retired>,
+    #[serde(flatten)]
+    retirements: Retirements,
     /// The latest generation that was published, or is being: the topic never goes back behind it.
     #[serde(default)]
     desired_generation: u64,
@@ -183,9 +182,8 @@ pub struct Lifecycle {
     replaced: Option<Fingerprint>,
     /// How many alerts and visits were asked for: their keys differ by it.
     asked: u32,
-    high_water: DateTime<Utc>,
-    /// What the clock showed when it could not be trusted.
-    suspect: Option<DateTime<Utc>>,
+    #[serde(flatten)]
+    clock: MarkedClock,
     closed_at: Option<DateTime<Utc>>,
     outbox: Outbox,
     timeline: Timeline,
@@ -214,8 +212,7 @@ impl Lifecycle {
             cut_off: None,
             renewal: None,
             candidates: Vec::new(),
-            retiring: Vec::new(),
-            retired: Vec::new(),
+            retirements: Retirements::default(),
             desired_generation: 0,
             adopted: None,
             recovery: None,
@@ -228,8 +225,7 @@ impl Lifecycle {
             escalated: None,
             replaced: None,
             asked: 0,
-            high_water: now,
-            suspect: None,
+            clock: MarkedClock::new(now),
             closed_at: None,
             outbox: Outbox::default(),
             timeline: Timeline::default(),
@@ -307,14 +303,19 @@ impl Lifecycle {
 
     /// The certificates that were replaced and are not retired though their overlap is over at `now`, with when it was.
     pub fn unretired(&self, now: DateTime<Utc>) -> impl Iterator<Item = (&Credential, DateTime<Utc>)> {
-        let is_over = move |one: &&Retiring| now >= one.retire_at && !one.credential.has_ended(now);
-        self.retiring.iter().filter(is_over).map(|one| (&one.credential, one.retire_at))
+        self.retirements.unretired(now)
     }
 
     /// When the device last connected, as far as was told.
     #[must_use]
     pub const fn seen_at(&self) -> Option<DateTime<Utc>> {
         self.seen_at
+    }
+
+    /// What is known of when the device can be reached.
+    #[must_use]
+    pub const fn reachability(&self) -> Reachability {
+        self.reachability
     }
 
     /// When the provisioning service last accepted its manufacturing certificate, as far as was told.
@@ -327,7 +328,7 @@ impl Lifecycle {
     #[must_use]
     pub fn stage(&self, rules: &Rules, now: DateTime<Utc>) -> Stage {
         let facts = self.in_use.facts().with_revoked(self.cut_off.is_some());
-        rules.policy().stage(&facts, now, Some(self.high_water))
+        rules.policy().stage(&facts, now, Some(self.clock.high_water()))
     }
 
     /// When the certificate in use was retired though the device has no other that was seen: for its key, or because the
@@ -340,13 +341,13 @@ impl Lifecycle {
     /// The latest time that was ever known.
     #[must_use]
     pub const fn high_water(&self) -> DateTime<Utc> {
-        self.high_water
+        self.clock.high_water()
     }
 
     /// What the clock showed last, where it cannot be trusted.
     #[must_use]
     pub const fn clock_suspect(&self) -> Option<DateTime<Utc>> {
-        self.suspect
+        self.clock.suspect()
     }
 
     /// Whether the device is out of service.

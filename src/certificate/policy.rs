@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::validity::Chain;
+use crate::time::HighWater;
 
 pub use follow_up::FollowUpReason;
 pub use share::{Share, ShareError};
@@ -183,19 +184,16 @@ impl Facts {
 impl Policy {
     /// The stage at `now`. `high_water` is the latest time that was ever known, kept over restarts.
     ///
-    /// The first that holds of: revoked (which no clock is needed to know, and which a stolen certificate stays after its
-    /// end), clock-suspect, not-yet-valid, expired, and the stages by what is left. With a confirmed successor there is no
-    /// follow-up: the stage stays renewal until the end. [`follow_up_reason`](Self::follow_up_reason) says what else needs
-    /// a person.
+    /// The first that holds of: clock-suspect, revoked (which a stolen certificate stays after its end), not-yet-valid,
+    /// expired, and the stages by what is left. With a confirmed successor there is no follow-up: the stage stays renewal
+    /// until the end. [`follow_up_reason`](Self::follow_up_reason) says what else needs a person.
     #[must_use]
     pub fn stage(&self, facts: &Facts, now: DateTime<Utc>, high_water: Option<DateTime<Utc>>) -> Stage {
+        if high_water.is_some_and(|mark| self.suspects_clock(HighWater::new(mark), now)) {
+            return Stage::ClockSuspect;
+        }
         if facts.revoked {
             return Stage::Revoked;
-        }
-        if let Some(mark) = high_water
-            && (now < mark || now.signed_duration_since(mark) > self.jump)
-        {
-            return Stage::ClockSuspect;
         }
         let end = |end: DateTime<Utc>, issuer| effective_end(end, issuer).map(instant);
         self.stage_by(&Life {
@@ -205,6 +203,11 @@ impl Policy {
             confirmed: facts.confirmed,
             now: instant(now),
         })
+    }
+
+    /// Whether the clock is behind the mark, or ahead of it by more than it may jump.
+    pub(super) fn suspects_clock(&self, mark: HighWater, now: DateTime<Utc>) -> bool {
+        mark.suspects(now, TimeDelta::zero(), self.jump)
     }
 
     /// The stage by the dates alone.
@@ -389,10 +392,13 @@ mod tests {
     }
 
     #[test]
-    fn revoked_comes_first_and_then_the_clock() {
+    fn clock_suspect_comes_first_and_then_revoked() {
         let policy = Policy::default();
         let facts = Facts::new(day(0), day(360));
         let jump = policy.jump;
+        for now in [day(-1), day(0), day(340), day(361)] {
+            assert_eq!(policy.stage(&facts.with_revoked(true), now, Some(now)), Stage::Revoked, "{now}");
+        }
         for (mark, expected) in [
             (day(100) + NANO, Stage::ClockSuspect),
             (day(100), Stage::Ok),
@@ -400,7 +406,8 @@ mod tests {
             (day(100) - jump - NANO, Stage::ClockSuspect),
         ] {
             assert_eq!(policy.stage(&facts, day(100), Some(mark)), expected, "{mark}");
-            assert_eq!(policy.stage(&facts.with_revoked(true), day(100), Some(mark)), Stage::Revoked);
+            let expected = if expected == Stage::Ok { Stage::Revoked } else { expected };
+            assert_eq!(policy.stage(&facts.with_revoked(true), day(100), Some(mark)), expected, "{mark}");
         }
     }
 

@@ -191,6 +191,9 @@ record! {
             begins_at: Option<DateTime<Utc>> = with_begins_at(at: DateTime<Utc>) => Some(at),
             /// Whether the session holder is connected now: a renewal makes no progress while it is not.
             connected: Option<bool> = with_connected(connected: bool) => Some(connected),
+            /// Since when a certificate that was replaced should have been retired and is still accepted: the end of its
+            /// overlap, the earliest of several. `None`: looked, and there is no such certificate.
+            unretired_since: Option<DateTime<Utc>> = with_unretired_since(at: DateTime<Utc>) => Some(at),
         }
     }
 }
@@ -210,18 +213,14 @@ record! {
             fingerprint: Option<Arc<str>> = with_fingerprint(print: impl Into<Arc<str>>) => Some(print.into()),
             /// When the device said that it switched; its word alone confirms nothing.
             reported_at: Option<DateTime<Utc>> = with_reported_at(at: DateTime<Utc>) => Some(at),
-            /// When the new certificate was first seen on an accepted connection.
+            /// When the new certificate was first seen on an accepted connection, even if the holder has gone back since.
             confirmed_at: Option<DateTime<Utc>> = with_confirmed_at(at: DateTime<Utc>) => Some(at),
             /// When an attempt last failed; before `started_at` where it is tried again.
             failed_at: Option<DateTime<Utc>> = with_failed_at(at: DateTime<Utc>) => Some(at),
-            /// When it last made progress: issued, published, reported. Its start, at the least.
+            /// When it last came a step further: issued, published, reported. Its start, at the least.
             progress_at: Option<DateTime<Utc>> = with_progress_at(at: DateTime<Utc>) => Some(at),
             /// When the next try begins, after one that failed; `None`: no further try is due.
             next_try_at: Option<DateTime<Utc>> = with_next_try_at(at: DateTime<Utc>) => Some(at),
-            /// When the certificate before it must be retired: the end of the overlap.
-            retire_at: Option<DateTime<Utc>> = with_retire_at(at: DateTime<Utc>) => Some(at),
-            /// When the certificate before it was retired; `None`: looked, and it is still accepted.
-            retired_at: Option<DateTime<Utc>> = with_retired_at(at: DateTime<Utc>) => Some(at),
             /// What it failed with.
             failure: Option<Box<str>> = with_failure(failure: impl Into<Box<str>>) => Some(failure.into()),
         }

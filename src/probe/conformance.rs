@@ -323,14 +323,7 @@ pub async fn cert_store(
         found.at("renewal", "observed_at", answer.observed_at);
         let latest = answer.latest.iter();
         for at in latest.flat_map(|one| {
-            [
-                Some(one.started_at),
-                one.reported_at,
-                one.confirmed_at,
-                one.failed_at,
-                one.progress_at,
-                one.retired_at,
-            ]
+            [Some(one.started_at), one.reported_at, one.confirmed_at, one.failed_at, one.progress_at]
         }) {
             found.all_at("renewal", "latest", at);
         }

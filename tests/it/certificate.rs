@@ -1,5 +1,6 @@
 //! The certificate engine from outside: beside the `openssl` command, and beside slow and obvious models.
 
+mod adapter;
 mod checklist;
 mod facts;
 mod handover;
@@ -13,6 +14,7 @@ mod runbook;
 mod schedule;
 mod secrets;
 mod site;
+mod states;
 mod sweep;
 
 use crate::random;

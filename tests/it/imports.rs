@@ -24,7 +24,7 @@ const ROWS: &[(&str, &[&str])] = &[
     // A gap is what a diagnosis is about.
     ("gap", &["subject", "fact", "time"]),
     // Our engines answer our probes.
-    ("adapter", &["dedup", "deadband", "lag", "gap", "probe", "subject", "fact", "time"]),
+    ("adapter", &["certificate", "dedup", "deadband", "lag", "gap", "probe", "subject", "fact", "time"]),
     ("check", &["certificate", "deadband", "lag", "probe", "runbook", "subject", "fact", "time"]),
     ("driver", &["check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     (

@@ -71,7 +71,7 @@ impl Lifecycle {
         let told_until = told.map_or(now, |told| told.max(now));
         let successor = self.renewal.as_ref().and_then(Renewal::successor).map(|one| &one.issued);
         let on_the_way = successor.into_iter().chain(self.candidates.iter().map(|one| &one.issued));
-        let replaced = self.retiring.iter().map(|one| one.credential.fingerprint);
+        let replaced = self.retirements.credentials().map(|one| one.fingerprint);
         let of = on_the_way
             .map(|one| one.credential().fingerprint)
             .chain(replaced)

@@ -29,8 +29,8 @@ impl Lifecycle {
         let known: Vec<_> = candidates.chain(successor).chain([self.in_use]).collect();
         let mut fingerprints: Vec<_> =
             known.iter().filter(|one| one.public_key == public_key).map(|one| one.fingerprint).collect();
-        let replaced = self.retiring.iter().filter(|one| one.credential.public_key == public_key);
-        fingerprints.extend(replaced.map(|one| one.credential.fingerprint));
+        let replaced = self.retirements.credentials().filter(|one| one.public_key == public_key);
+        fingerprints.extend(replaced.map(|one| one.fingerprint));
         let asked_for = self.renewal.as_ref().is_some_and(|one| match one.step {
             Step::Issuing => one.key.admits(public_key),
             // A request for any other key names none.
@@ -52,7 +52,7 @@ impl Lifecycle {
         self.alert(AlertKind::KeyCompromised);
         self.offered.take_if(|csr| csr.public_key() == public_key);
         self.candidates.retain(|one| one.issued.credential().public_key != public_key);
-        self.retiring.retain(|one| one.credential.public_key != public_key);
+        self.retirements.drop_key(public_key);
         for fingerprint in fingerprints {
             // A command that retires it as merely replaced says too little.
             self.outbox.drop_where(

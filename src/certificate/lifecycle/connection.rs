@@ -8,15 +8,13 @@ use super::command::{AlertKind, Command};
 use super::credential::{Credential, Issued};
 use super::event::EventError;
 use super::post_mortem::Outcome;
+use super::retirements::Retiring;
 use super::rules::Rules;
-use super::state::{Adopted, CutOff, Origin, Renewal, Retired, Retiring, Step, Successor};
+use super::state::{Adopted, CutOff, Origin, Renewal, Step, Successor};
 use super::timeline::Happening;
 use crate::certificate::message::Desired;
 use crate::certificate::validity::{CertId, Fingerprint};
 use crate::time::saturating_add;
-
-/// How many retired certificates are remembered: those of years, for one device.
-const MOST_RETIRED: usize = 16;
 
 /// A certificate that was not seen yet, and is now.
 struct Seen {
@@ -39,7 +37,7 @@ impl Lifecycle {
         let dated = self.dated(rules, fingerprint, at, now);
         let told = at;
         let at = at.min(now);
-        if self.retired.iter().any(|one| one.fingerprint == fingerprint) {
+        if self.retirements.is_retired(fingerprint) {
             let alerted = self.retired_in_use(rules, fingerprint, at, now);
             if fingerprint != self.in_use.fingerprint {
                 return alerted;
@@ -59,8 +57,7 @@ impl Lifecycle {
         let is_new = self.renewal.as_ref().and_then(Renewal::successor).map(|one| &one.issued);
         let is_new = is_new.into_iter().chain(self.candidates.iter().map(|one| &one.issued));
         let is_new = is_new.map(|one| one.credential().fingerprint).any(|one| one == fingerprint);
-        let replaced = self.retiring.iter().position(|one| one.credential.fingerprint == fingerprint);
-        if !is_new && replaced.is_none() {
+        if !is_new && !self.retirements.contains(fingerprint) {
             return Err(EventError::UnknownCertificate);
         }
         if dated == TimestampTrust::Untrusted {
@@ -86,14 +83,17 @@ impl Lifecycle {
         if !is_at_once && self.seen_at.is_some_and(|seen| at < seen) {
             return Err(EventError::Stale);
         }
-        match replaced.filter(|_| !is_new) {
-            Some(position) => {
-                let back = self.retiring.remove(position);
+        let back = if is_new { None } else { self.retirements.take_back(fingerprint) };
+        match back {
+            Some(back) => {
                 // Within one moment of the log the device may as well have come from the old one to the new one: neither is
                 // confirmed, and both stay valid until a later connection shows which.
                 let what = if is_at_once { AlertKind::NotConfirmed } else { AlertKind::RolledBack };
                 self.alert(what);
                 self.go_back(rules, &back, at, now);
+                if let Some(renewal) = self.renewal.as_mut().filter(|_| is_at_once) {
+                    renewal.first_confirmed_at = None;
+                }
             }
             None => self.confirm(rules, fingerprint, at, now),
         }
@@ -116,29 +116,10 @@ impl Lifecycle {
         now: DateTime<Utc>,
     ) -> Result<(), EventError> {
         let again_after = rules.settings().longest_retry;
-        let seen_at = self.seen_at;
-        let Some(retired) = self.retired.iter_mut().find(|one| one.fingerprint == fingerprint) else {
-            return Err(EventError::UnknownCertificate);
-        };
-        // Before it was retired it was accepted rightly; later than all others, it is what the device has.
-        if at <= retired.at && seen_at.is_some_and(|seen| at <= seen) {
-            return Err(EventError::Stale);
-        }
-        if retired.alerted_at.is_some_and(|alerted| at < saturating_add(alerted, again_after)) {
-            return Err(EventError::Known);
-        }
-        retired.alerted_at = Some(at);
+        self.retirements.retired_in_use(fingerprint, at, self.seen_at, again_after)?;
         self.timeline.note(now, Happening::RetiredInUse(fingerprint));
         self.alert(AlertKind::RetiredInUse { fingerprint });
         Ok(())
-    }
-
-    pub(super) fn remember_retired(&mut self, fingerprint: Fingerprint, now: DateTime<Utc>) {
-        self.retired.retain(|one| one.fingerprint != fingerprint);
-        if self.retired.len() >= MOST_RETIRED {
-            self.retired.remove(0);
-        }
-        self.retired.push(Retired { fingerprint, at: now, alerted_at: None });
     }
 
     /// After a connection was taken: whether it settles what the device has, and whether it may come again under its date.
@@ -209,7 +190,7 @@ impl Lifecycle {
             confirmed_at: at,
             failed_at: None,
             publishes: seen.publishes,
-            issued: Some(seen.issued).filter(|_| !self.retiring.is_empty()),
+            issued: Some(seen.issued).filter(|_| !self.retirements.is_empty()),
         });
         if let Some(follow_up) = self.follow_up.take() {
             self.stand_down(follow_up.visit, now);
@@ -237,14 +218,7 @@ impl Lifecycle {
     ) {
         let remains = credential.end().map_or(TimeDelta::MAX, |end| end.signed_duration_since(switch));
         let retire_at = saturating_add(switch, rules.policy().overlap_within(remains));
-        self.retiring.push(Retiring {
-            credential,
-            cert_id,
-            retire_at,
-            compromised: false,
-            ordered: false,
-            alerted: false,
-        });
+        self.retirements.add(credential, cert_id, retire_at);
     }
 
     /// The device went back: the old one is in use again, and the new one is on its way again.
@@ -288,6 +262,7 @@ impl Lifecycle {
             attempt_at: now,
             key: super::SubjectKey::Held(left.public_key),
             urgent: false,
+            first_confirmed_at: Some(adopted.confirmed_at),
             step: Step::Issued(Box::new(successor)),
             failures: 0,
             failure: None,

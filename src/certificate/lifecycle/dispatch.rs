@@ -20,7 +20,7 @@ impl Lifecycle {
     /// # Errors
     /// [`EventError`] where the event changes nothing. The time has passed all the same.
     pub fn handle(&mut self, rules: &Rules, event: Event, now: DateTime<Utc>) -> Result<(), EventError> {
-        let mut passed = self.high_water;
+        let mut passed = self.clock.high_water();
         let now = self.read_clock(rules, now);
         let taken = self.apply_in_order(rules, event, &mut passed, now);
         self.pass(rules, now);
@@ -37,7 +37,7 @@ impl Lifecycle {
         events: impl IntoIterator<Item = Event>,
         now: DateTime<Utc>,
     ) -> Vec<(Event, EventError)> {
-        let mut passed = self.high_water;
+        let mut passed = self.clock.high_water();
         let now = self.read_clock(rules, now);
         let mut events: Vec<_> = events.into_iter().collect();
         events.sort_by_key(|event| event.at().unwrap_or(DateTime::<Utc>::MAX_UTC));
@@ -72,7 +72,7 @@ impl Lifecycle {
         let now = self.read_clock(rules, now);
         self.pass(rules, now);
         // Under a suspect clock there are alerts alone, so this is the time for all that is handed out.
-        let hand_out_at = self.alert_time();
+        let hand_out_at = self.clock.alert_time();
         let answer_by = saturating_add(hand_out_at, rules.settings().answer_within);
         let mut outbox = std::mem::take(&mut self.outbox);
         let order = outbox.hand_out(hand_out_at, answer_by, |command| self.allows(command, now));
@@ -128,10 +128,8 @@ impl Lifecycle {
                 self.published(generation, now);
             }
             Command::Retire(retire) => {
-                let fingerprint = retire.fingerprint;
-                self.remember_retired(fingerprint, now);
-                self.retiring.retain(|one| !one.ordered || one.credential.fingerprint != fingerprint);
-                if let (true, Some(adopted)) = (self.retiring.is_empty(), &mut self.adopted) {
+                self.retirements.retired(retire.fingerprint, now);
+                if let (true, Some(adopted)) = (self.retirements.is_empty(), &mut self.adopted) {
                     adopted.issued = None;
                 }
             }
@@ -149,7 +147,7 @@ impl Lifecycle {
         now: DateTime<Utc>,
     ) -> Result<(), EventError> {
         let end = self.in_use.end();
-        let alert_time = self.alert_time();
+        let alert_time = self.clock.alert_time();
         let open = self.outbox.find_mut(key).ok_or(EventError::UnknownCommand)?;
         let time = if matches!(open.command, Command::Alert(_)) { alert_time } else { now };
         if open.handed.is_none() && open.failures > 0 && open.due > time {
@@ -205,7 +203,7 @@ impl Lifecycle {
 
     /// What was handed out and not answered in time has failed.
     pub(super) fn give_up_waiting(&mut self, rules: &Rules, now: DateTime<Utc>) {
-        while let Some(key) = self.outbox.overdue(now, self.alert_time()) {
+        while let Some(key) = self.outbox.overdue(now, self.clock.alert_time()) {
             // Its time to answer is taken away, so that this ends.
             if self.failed(rules, &key, Reason::new("no answer in time"), now).is_err() {
                 return;
@@ -222,7 +220,7 @@ impl Lifecycle {
         };
         let ends = self.in_use.end();
         let alert = Alert { generation: self.generation, ends, severity: what.severity(), what };
-        self.outbox.add(key, Command::Alert(alert), self.alert_time());
+        self.outbox.add(key, Command::Alert(alert), self.clock.alert_time());
     }
 
     pub(super) fn order_retirement(

@@ -96,6 +96,11 @@ impl Outbox {
         self.0.iter().filter(move |open| wanted(&open.command)).map(|open| &open.key)
     }
 
+    /// When the first of those that wait to be handed out is due. `None`: all are handed out, or there is none.
+    pub(super) fn waiting_until(&self, wanted: impl Fn(&Command) -> bool) -> Option<DateTime<Utc>> {
+        self.0.iter().filter(|open| open.handed.is_none() && wanted(&open.command)).map(|open| open.due).min()
+    }
+
     /// True if one of those was never handed out.
     pub(super) fn holds_back(&self, wanted: impl Fn(&Command) -> bool) -> bool {
         self.0.iter().any(|open| !open.handed_out && wanted(&open.command))

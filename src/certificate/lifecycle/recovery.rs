@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::Lifecycle;
-use super::clock::is_over;
 use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
 use super::credential::{Issued, Refusal, SubjectKey};
 use super::event::EventError;
+use super::pass::is_over;
 use super::post_mortem::{Cause, Outcome, PostMortem, alert_before};
 use super::rules::Rules;
 use super::state::{Origin, Recovery, RecoveryStep, Renewal, Step};
@@ -182,7 +182,7 @@ impl Lifecycle {
         if !is_asked && self.unanswered != Some(generation) {
             return Err(other);
         }
-        let known = self.retiring.iter().map(|one| &one.credential).chain([&self.in_use]);
+        let known = self.retirements.credentials().chain([&self.in_use]);
         if known.map(|one| one.fingerprint).any(|one| one == certificate.credential().fingerprint) {
             return Err(EventError::Known);
         }
@@ -230,7 +230,7 @@ impl Lifecycle {
         let successor = self.renewal.as_ref().and_then(Renewal::successor).map(|one| one.issued.credential());
         let known = self.candidates.iter().map(|one| one.issued.credential());
         let known = known.chain(successor).chain([&self.in_use]);
-        let known = known.chain(self.retiring.iter().map(|one| &one.credential));
+        let known = known.chain(self.retirements.credentials());
         if known.map(|one| one.fingerprint).any(|one| one == credential.fingerprint) {
             return Err(EventError::Known);
         }

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::Lifecycle;
-use super::clock::is_over;
 use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
 use super::credential::{Credential, Csr, Issued, Refusal, SubjectKey};
 use super::event::{EventError, Reachability};
+use super::pass::is_over;
 use super::rules::Rules;
 use super::state::{Candidate, Failure, FollowUp, Origin, Renewal, Step, Successor};
 use super::timeline::Happening;
@@ -64,6 +64,7 @@ impl Lifecycle {
             attempt_at: now,
             key,
             urgent: self.is_needed_at_once(),
+            first_confirmed_at: None,
             step,
             failures,
             failure,

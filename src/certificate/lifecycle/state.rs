@@ -6,9 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::command::{Command, CommandKey, VisitKind};
 use super::credential::{Credential, Issued, Issuer, Refusal, SubjectKey};
 use super::post_mortem::Cause;
-use super::rules::Rules;
+use super::rules::{Rules, Settings};
+use crate::certificate::Policy;
 use crate::certificate::message::{Desired, Reason, Reported, TopicError, desired_topic};
-use crate::certificate::validity::{CertId, Fingerprint};
+use crate::time::saturating_add;
 
 /// The version of the saved form.
 const VERSION: u32 = 1;
@@ -74,6 +75,9 @@ pub(super) struct Renewal {
     pub(super) attempt_at: DateTime<Utc>,
     pub(super) key: SubjectKey,
     pub(super) urgent: bool,
+    /// When its certificate was first seen on a connection, where the device has gone back to the one before it since.
+    #[serde(default)]
+    pub(super) first_confirmed_at: Option<DateTime<Utc>>,
     pub(super) step: Step,
     /// In a row, over generations too.
     pub(super) failures: u32,
@@ -158,6 +162,31 @@ impl Renewal {
             _ => None,
         }
     }
+
+    /// When something comes due of it.
+    pub(super) fn wake_at(&self, policy: &Policy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match &self.step {
+            Step::Held(_) | Step::Issuing => None,
+            Step::Refused { again_at, .. } => *again_at,
+            Step::Issued(successor) => {
+                let next_change = policy.next_change(&successor.issued.credential().facts(), now);
+                [successor.again_at, successor.confirm_by, next_change].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// After the clock was set: no wait is longer than it would be had it begun now.
+    pub(super) fn accept_clock(&mut self, settings: &Settings, now: DateTime<Utc>) {
+        let within = |at: Option<DateTime<Utc>>, wait| at.map(|at| at.min(saturating_add(now, wait)));
+        match &mut self.step {
+            Step::Held(_) | Step::Issuing => {}
+            Step::Refused { again_at, .. } => *again_at = within(*again_at, settings.longest_retry),
+            Step::Issued(successor) => {
+                successor.again_at = within(successor.again_at, settings.longest_retry);
+                successor.confirm_by = within(successor.confirm_by, settings.confirm_within);
+            }
+        }
+    }
 }
 
 /// A certificate that was brought to the device by another way than a renewal, and was not seen yet.
@@ -167,30 +196,6 @@ pub(super) struct Candidate {
     pub(super) at: DateTime<Utc>,
     pub(super) issued: Issued,
     pub(super) origin: Origin,
-}
-
-/// A certificate that was replaced, until it is retired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Retiring {
-    pub(super) credential: Credential,
-    #[serde(default)]
-    pub(super) cert_id: Option<CertId>,
-    pub(super) retire_at: DateTime<Utc>,
-    pub(super) compromised: bool,
-    /// The command to retire it is open, or was.
-    pub(super) ordered: bool,
-    /// Someone was alerted that it is not retired though its overlap is long over.
-    #[serde(default)]
-    pub(super) alerted: bool,
-}
-
-/// A certificate that was retired: no broker may accept it any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Retired {
-    pub(super) fingerprint: Fingerprint,
-    pub(super) at: DateTime<Utc>,
-    /// The date of the latest connection with it that someone was alerted of.
-    pub(super) alerted_at: Option<DateTime<Utc>>,
 }
 
 /// The latest change that was seen on a connection.
@@ -237,6 +242,15 @@ pub(super) struct Recovery {
     /// The latest visit that was asked for, in which round.
     pub(super) visit: Option<(u32, CommandKey)>,
     pub(super) step: RecoveryStep,
+}
+
+impl Recovery {
+    /// After the clock was set: no step takes longer than it would had it begun now.
+    pub(super) fn accept_clock(&mut self, rules: &Rules, now: DateTime<Utc>) {
+        let latest = saturating_add(now, self.step.longest(rules));
+        let until = self.step.until_mut();
+        *until = (*until).min(latest);
+    }
 }
 
 /// How far a recovery has come.

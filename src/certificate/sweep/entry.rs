@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::lifecycle::{Lifecycle, Status};
+use crate::certificate::validity::Certificate;
 use crate::subject::DeviceId;
 
 /// How far the renewal of a certificate has come.
@@ -61,6 +63,23 @@ impl Entry {
         }
     }
 
+    /// The entry of a certificate that was read.
+    ///
+    /// ```
+    /// use iot_runbook::certificate::sweep::Entry;
+    /// use iot_runbook::certificate::validity::Chain;
+    /// # let pem = include_bytes!("../../../tests/it/certificate/pem/old.pem");
+    ///
+    /// let chain = Chain::from_pem(pem)?;
+    /// let entry = Entry::of("pump-7", chain.leaf());
+    /// assert_eq!(entry.not_before, chain.leaf().not_before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of(device: impl Into<DeviceId>, certificate: &Certificate) -> Self {
+        Self::new(device, certificate.not_before, certificate.not_after.written())
+    }
+
     /// The same with an issuer.
     #[must_use]
     pub const fn with_issuer(mut self, issuer: Option<u64>) -> Self {
@@ -100,5 +119,24 @@ impl Entry {
     pub const fn with_revoked(mut self, revoked: bool) -> Self {
         self.revoked = revoked;
         self
+    }
+}
+
+impl From<&Lifecycle> for Entry {
+    /// The certificate in use, under the latest generation of the device, and how far its renewal is. The issuer's number is
+    /// the platform's: add it by [`with_issuer`](Self::with_issuer).
+    fn from(lifecycle: &Lifecycle) -> Self {
+        let in_use = lifecycle.in_use();
+        let is_under_way = lifecycle.progress().is_some_and(|progress| progress.confirmed_at.is_none());
+        let renewal = match lifecycle.status() {
+            Status::Failing => Renewal::Failed,
+            _ if is_under_way => Renewal::Running,
+            _ => Renewal::None,
+        };
+        Self::new(lifecycle.device(), in_use.not_before, in_use.not_after.written())
+            .with_generation(u32::try_from(lifecycle.generation()).unwrap_or(u32::MAX))
+            .with_auto_renewal(lifecycle.auto_renewal())
+            .with_renewal(renewal)
+            .with_revoked(lifecycle.cut_off_at().is_some())
     }
 }

@@ -13,6 +13,7 @@ use super::index::{Candidate, ExpiryIndex};
 use crate::certificate::policy::instant;
 use crate::certificate::{Policy, Stage};
 use crate::subject::DeviceId;
+use crate::time::HighWater;
 
 /// How a run judges what the policy does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub struct ClockSuspect {
 /// What must be kept over restarts: the high-water mark of the clock, and what was paged on its day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    high_water: Option<DateTime<Utc>>,
+    high_water: Option<HighWater>,
     day: Option<NaiveDate>,
     /// Device and effective end: another certificate is another page.
     devices: BTreeSet<(DeviceId, DateTime<Utc>)>,
@@ -88,8 +89,8 @@ pub struct State {
 impl State {
     /// The latest time at which a run took place.
     #[must_use]
-    pub const fn high_water(&self) -> Option<DateTime<Utc>> {
-        self.high_water
+    pub fn high_water(&self) -> Option<DateTime<Utc>> {
+        self.high_water.map(HighWater::at)
     }
 }
 
@@ -121,7 +122,7 @@ impl Sweep {
 
     /// Takes `now` for right, back or far ahead. What was paged on its day stays paged.
     pub const fn accept_clock(&mut self, now: DateTime<Utc>) {
-        self.state.high_water = Some(now);
+        self.state.high_water = Some(HighWater::new(now));
     }
 
     /// What is due at `now`. `contact` is asked once for each device whose renewal is due, or whose certificate is revoked or not valid
@@ -137,11 +138,11 @@ impl Sweep {
     ) -> Result<Digest, ClockSuspect> {
         let policy = index.policy();
         if let Some(mark) = self.state.high_water
-            && (now < mark || now.signed_duration_since(mark) > policy.jump)
+            && policy.suspects_clock(mark, now)
         {
-            return Err(ClockSuspect { now, mark });
+            return Err(ClockSuspect { now, mark: mark.at() });
         }
-        self.state.high_water = Some(now);
+        self.state.high_water = Some(HighWater::new(now));
         let due: Vec<_> = index
             .candidates(now)
             .iter()

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::check::testing::{Asked, NANO, NOW, at};
     use crate::fact::UnknownReason;
-    use crate::probe::{Certificate, Renewal};
+    use crate::probe::Certificate;
 
     const DAY: i64 = 86_400;
 
@@ -175,12 +175,9 @@ mod tests {
     /// What is left to do is the old certificate, not the one in use.
     #[test]
     fn an_old_certificate_past_its_overlap_is_still_to_be_retired() {
-        let renewal =
-            Renewal::new(2, at(NOW - DAY)).with_confirmed_at(at(NOW - DAY)).with_retire_at(at(NOW - 5));
-        for (retired, replaced) in [(None, false), (Some(at(NOW - 5)), true)] {
-            let mut renewal = renewal.clone();
-            renewal.retired_at = retired;
-            let renewal = RenewalAnswer::new(at(NOW), true).with_latest(renewal);
+        for (since, replaced) in [(Some(NOW - 5), false), (None, true)] {
+            let mut renewal = RenewalAnswer::new(at(NOW), true);
+            renewal.unretired_since = since.map(at);
             let in_use = answer(certificate(Some(NOW - 5)));
             let verdict = judge(&in_use, Some(&renewal), &Policy::default(), None, &Asked::new().request());
             assert_eq!(verdict.value(), Some(Value::Flag(replaced)));

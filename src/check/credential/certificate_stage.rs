@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use super::certificate::{certificate_of, named_by};
-use crate::certificate::{Facts, Policy, Stage, effective_end};
+use crate::certificate::{Facts, FollowUpReason, Policy, Stage, effective_end};
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
 use crate::check::builtin::Builtin;
@@ -95,8 +95,8 @@ fn judge(
     Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
 }
 
-/// The policy's stage, and between follow-up and renewal: its issuer ends first and is due; an old certificate is still
-/// accepted past its overlap. One that nobody looked up counts as not revoked.
+/// The policy's stage, with its reason to follow up: the issuer binds and is due, or an old certificate is still accepted
+/// past its overlap. One that nobody looked up counts as not revoked.
 pub(in crate::check) fn by_dates(
     certificate: &Certificate,
     renewal: Option<&RenewalAnswer>,
@@ -106,46 +106,42 @@ pub(in crate::check) fn by_dates(
 ) -> (State, Vec<Detail>) {
     let now = request.now();
     let mark = known_time(mark, request);
-    let revoked = matches!(certificate.revocation, Revocation::Revoked(_));
-    let facts = facts(certificate).with_revoked(revoked).with_confirmed(is_succeeded(certificate, renewal));
+    let unretired = renewal.and_then(|renewal| renewal.unretired_since).filter(|since| *since < now);
+    let facts = facts(certificate)
+        .with_revoked(matches!(certificate.revocation, Revocation::Revoked(_)))
+        .with_confirmed(is_succeeded(certificate, renewal))
+        .with_old_remains(unretired.is_some());
     let stage = policy.stage(&facts, now, mark);
     let end = effective_end(certificate.not_after, certificate.issuer_not_after);
-    let issuer_binds = end.is_some_and(|end| end < certificate.not_after);
     let mut details =
         vec![named_by(certificate), Detail::new("not after", end.map_or_else(|| "never".to_owned(), moment))];
-    if issuer_binds {
+    if end.is_some_and(|end| end < certificate.not_after) {
         details.push(Detail::new("ends with", "its issuer"));
+    }
+    if let Revocation::Revoked(at) = certificate.revocation {
+        details.push(Detail::new("revoked", at.map_or_else(|| "time not known".to_owned(), moment)));
     }
     if let (Stage::ClockSuspect, Some(mark)) = (stage, mark) {
         details.push(when("latest known time", mark));
     }
-    let overdue = renewal.and_then(|renewal| overlap_ended(renewal, request));
-    details.extend(overdue.map(|at| when("old certificate should be retired since", at)));
-    let alone = policy.stage(&facts.with_issuer_not_after(None), now, mark);
-    let state = match stage {
-        Stage::ClockSuspect => State::ClockSuspect,
-        Stage::Revoked => State::Revoked,
-        Stage::NotYetValid => State::NotYetValid,
-        Stage::Expired => State::Expired,
-        Stage::Renewal | Stage::FollowUp if issuer_binds && alone != Stage::FollowUp => State::IssuerDue,
-        Stage::FollowUp => State::FollowUp,
-        _ if overdue.is_some() => State::OverlapOverdue,
-        Stage::Renewal => State::Renewal,
-        Stage::Awareness => State::Awareness,
-        Stage::Ok => State::Ok,
+    details.extend(unretired.map(|at| when("old certificate should be retired since", at)));
+    let state = match (policy.follow_up_reason(&facts, now, mark), stage) {
+        (Some(FollowUpReason::IssuerBinds), _) => State::IssuerDue,
+        (Some(FollowUpReason::OldCertificateRemains), _) => State::OverlapOverdue,
+        (Some(FollowUpReason::NearlyOver), _) | (None, Stage::FollowUp) => State::FollowUp,
+        (None, Stage::ClockSuspect) => State::ClockSuspect,
+        (None, Stage::Revoked) => State::Revoked,
+        (None, Stage::NotYetValid) => State::NotYetValid,
+        (None, Stage::Expired) => State::Expired,
+        (None, Stage::Renewal) => State::Renewal,
+        (None, Stage::Awareness) => State::Awareness,
+        (None, Stage::Ok) => State::Ok,
     };
     (state, details)
 }
 
 pub(in crate::check) fn name(state: State) -> &'static str {
     State::NAMES.get(state as usize).copied().unwrap_or_default()
-}
-
-/// When the overlap of the latest renewal ended, where the old certificate is still accepted past it.
-fn overlap_ended(renewal: &RenewalAnswer, request: &CheckRequest<'_>) -> Option<DateTime<Utc>> {
-    let latest = renewal.latest.as_ref()?;
-    latest.confirmed_at?;
-    latest.retire_at.filter(|at| *at < request.now() && latest.retired_at.is_none())
 }
 
 /// The dates of a certificate as the policy takes them.
@@ -155,7 +151,7 @@ pub(in crate::check) fn facts(certificate: &Certificate) -> Facts {
 }
 
 /// The latest time that is known, as the policy takes it: one that two clocks may differ by is now.
-fn known_time(mark: Option<DateTime<Utc>>, request: &CheckRequest<'_>) -> Option<DateTime<Utc>> {
+pub(super) fn known_time(mark: Option<DateTime<Utc>>, request: &CheckRequest<'_>) -> Option<DateTime<Utc>> {
     mark.map(|mark| if request.has_happened(mark) { mark.min(request.now()) } else { mark })
 }
 
@@ -203,7 +199,12 @@ mod tests {
             (-1, State::Expired),
         ] {
             assert!(is(&judged(&answer(left, Revocation::NotRevoked)), stage), "{left}");
-            assert!(is(&judged(&answer(left, Revocation::Revoked(None))), State::Revoked), "{left}");
+            let revoked = answer(left, Revocation::Revoked(None));
+            assert!(is(&judged(&revoked), State::Revoked), "{left}");
+            // Under a suspect clock the revocation is in the details.
+            let suspect = judged(&revoked.with_high_water(at(NOW + 31)));
+            assert!(is(&suspect, State::ClockSuspect), "{left}");
+            assert!(suspect.details().find("revoked").is_some());
         }
         for (mark, stage) in [
             (NOW - 1, State::Ok),
@@ -270,7 +271,8 @@ mod tests {
             (200, 29, State::IssuerDue),
             (50, 29, State::IssuerDue),
             (50, 49, State::IssuerDue),
-            (29, 28, State::FollowUp),
+            (29, 28, State::IssuerDue),
+            (29, 29, State::FollowUp),
             (200, -1, State::Expired),
             (59, 300, State::Renewal),
         ] {
@@ -280,26 +282,23 @@ mod tests {
 
     #[test]
     fn an_old_certificate_past_its_overlap_is_overdue() {
-        let renewal = |retire: i64, retired: Option<i64>, confirmed: bool| {
-            let mut renewal =
-                Renewal::new(2, at(NOW - DAY)).with_fingerprint("ab").with_retire_at(at(retire));
-            renewal.retired_at = retired.map(at);
-            renewal.confirmed_at = confirmed.then(|| at(NOW - 9));
-            RenewalAnswer::new(at(NOW), true).with_latest(renewal)
-        };
         let asked = Asked::new();
-        for (renewal, left, state) in [
-            (renewal(NOW - 1, None, true), 300, State::OverlapOverdue),
-            (renewal(NOW, None, true), 300, State::Ok),
-            (renewal(NOW - 1, Some(NOW - 1), true), 300, State::Ok),
-            (renewal(NOW - 1, None, false), 300, State::Ok),
-            (renewal(NOW - 1, None, true), 50, State::OverlapOverdue),
-            (renewal(NOW - 1, None, true), 20, State::FollowUp),
-            (renewal(NOW - 1, None, true), -1, State::Expired),
+        for (since, left, state) in [
+            (Some(NOW - 1), 300, State::OverlapOverdue),
+            (Some(NOW), 300, State::Ok),
+            (None, 300, State::Ok),
+            (Some(NOW - 1), 80, State::OverlapOverdue),
+            (Some(NOW - 1), 50, State::OverlapOverdue),
+            (Some(NOW - 1), 20, State::FollowUp),
+            (Some(NOW - 1), -1, State::Expired),
         ] {
+            let mut renewal = RenewalAnswer::new(at(NOW), true);
+            renewal.unretired_since = since.map(at);
             let answer = answer(left, Revocation::NotRevoked);
             let verdict = judge(&answer, Some(&renewal), &Policy::default(), None, &asked.request());
-            assert!(is(&verdict, state), "{renewal:?} {left}: {verdict:?}");
+            assert!(is(&verdict, state), "{since:?} {left}: {verdict:?}");
+            let shown = verdict.details().iter().any(|detail| detail.name.starts_with("old certificate"));
+            assert_eq!(shown, since.is_some_and(|since| since < NOW), "{since:?} {left}");
         }
     }
 }

@@ -1,7 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::certificate::certificate_of;
-use super::certificate_stage::facts;
+use super::certificate_stage::{facts, known_time};
 use crate::certificate::{Policy, Stage};
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
@@ -14,7 +14,7 @@ use crate::probe::{
 };
 use crate::runbook::step::About;
 use crate::subject::Scope;
-use crate::time::saturating_add;
+use crate::time::{TimeMark, saturating_add};
 
 choices! {
     State {
@@ -32,6 +32,7 @@ choices! {
 /// How far is the renewal of the certificate in use?
 pub(in crate::check) struct RenewalState {
     policy: Policy,
+    mark: Option<TimeMark>,
     progress_within: TimeDelta,
 }
 
@@ -46,7 +47,8 @@ impl Builtin for RenewalState {
     }
 
     fn bind(given: &Given<'_>) -> Option<Self> {
-        Some(Self { policy: given.policy, progress_within: given.duration("progress_within")? })
+        let progress_within = given.duration("progress_within")?;
+        Some(Self { policy: given.policy, mark: given.mark.clone(), progress_within })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
@@ -57,8 +59,9 @@ impl Builtin for RenewalState {
         };
         let asked = RenewalRequest::new(holder.client.clone());
         let renewal = probe.renewal(&asked).await.map_err(|error| error.by(probe.source()))?;
-        let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?.certificate;
-        let verdict = self.judge(&renewal, in_use.as_ref(), request);
+        let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
+        let mark = in_use.high_water.max(self.mark.as_ref().map(TimeMark::at));
+        let verdict = self.judge(&renewal, in_use.certificate.as_ref(), mark, request);
         Ok(verdict.with([holder.detail()]).by(probe.source()))
     }
 }
@@ -67,13 +70,23 @@ impl RenewalState {
     /// In this order: confirmed, or rolled back where the old certificate is in use again; failed, or retrying where the
     /// next try begins before follow-up does; running, or stalled where it has made no progress for longer than
     /// `progress_within` though the holder is connected. Where none was begun: unsupported, due, or stalled where it has been
-    /// due for longer. A renewal that brought the certificate which is due again is over and counts as none.
+    /// due for longer. A renewal that brought the certificate which is due again is over and counts as none. By a clock that
+    /// cannot be trusted nobody can tell.
     fn judge(
         &self,
         answer: &RenewalAnswer,
         in_use: Option<&Certificate>,
+        mark: Option<DateTime<Utc>>,
         request: &CheckRequest<'_>,
     ) -> Verdict {
+        let mark = known_time(mark, request);
+        let is_suspect = |in_use: &Certificate| {
+            self.policy.stage(&facts(in_use), request.now(), mark) == Stage::ClockSuspect
+        };
+        if in_use.is_some_and(is_suspect) {
+            return Verdict::undetermined("the clock that judges it cannot be trusted")
+                .with(mark.map(|mark| when("latest known time", mark)));
+        }
         let is_over = |latest: &&Renewal| {
             let of_in_use = in_use.filter(|in_use| latest.fingerprint.as_ref() == Some(&in_use.fingerprint));
             latest.confirmed_at.is_some()
@@ -140,6 +153,8 @@ impl RenewalState {
             return known(State::Running, details);
         }
         match answer.connected {
+            // Somebody brought it by hand, and the device does not take it up.
+            Some(true) if !answer.supported => known(State::Unsupported, details),
             Some(true) => known(State::Stalled, details),
             Some(false) => {
                 details.push(Detail::new("connected", "no"));
@@ -222,8 +237,37 @@ mod tests {
     }
 
     fn judged(answer: &RenewalAnswer, in_use: Option<&Certificate>) -> Verdict {
-        let check = RenewalState { policy: Policy::default(), progress_within: secs(DAY) };
-        check.judge(answer, in_use, &Asked::new().request())
+        judged_by(None, answer, in_use)
+    }
+
+    fn judged_by(mark: Option<i64>, answer: &RenewalAnswer, in_use: Option<&Certificate>) -> Verdict {
+        let check = RenewalState { policy: Policy::default(), mark: None, progress_within: secs(DAY) };
+        check.judge(answer, in_use, mark.map(at), &Asked::new().request())
+    }
+
+    #[test]
+    fn by_a_suspect_clock_no_renewal_is_judged() {
+        let running = answer(Some(renewal()));
+        for (mark, suspect) in [
+            (NOW - 30 * DAY, false),
+            (NOW - 30 * DAY - 1, true),
+            (NOW, false),
+            (NOW + 30, false),
+            (NOW + 31, true),
+        ] {
+            let verdict = judged_by(Some(mark), &running, Some(&in_use(45)));
+            let expected = (!suspect).then(|| State::Running.value());
+            assert_eq!(verdict.value(), expected, "{mark}");
+        }
+    }
+
+    #[test]
+    fn what_was_brought_by_hand_and_not_taken_up_needs_a_person() {
+        let mut brought = answer(Some(Renewal::new(2, at(NOW - DAY - 1))));
+        brought.supported = false;
+        assert_eq!(judged(&brought, Some(&in_use(45))).value(), Some(State::Unsupported.value()));
+        brought.connected = Some(false);
+        assert_eq!(judged(&brought, Some(&in_use(45))).value(), Some(State::Running.value()));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What a lifecycle answers the runbook's questions with, to the bounds.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::certificate::lifecycle::{Event, Issued, Lifecycle};
+use iot_runbook::adapter::{certificate_facts, provisioning_facts, renewal_facts};
+use iot_runbook::certificate::lifecycle::{Event, Issued, Lifecycle, Reachability, Status};
 use iot_runbook::certificate::message::{Outcome, Reason};
-use iot_runbook::check::{certificate_facts, provisioning_facts, renewal_facts};
 use iot_runbook::probe::{Certificate, Revocation, WhichCertificate};
 use iot_runbook::time::Period;
 
@@ -71,32 +71,71 @@ mod of_a_renewal {
         }
     }
 
-    /// It counts as failed from the third failure on, until the next attempt.
+    /// Each failure has its time, its reason and the next attempt, until that begins.
     #[test]
-    fn a_failure_counts_from_the_third_in_a_row_until_the_next_attempt() {
+    fn a_failure_counts_until_the_next_attempt() {
         let mut bench = Bench::new(&with_left(19));
         for failures in 1..=3 {
             let order = bench.orders().remove(0);
-            bench.fail(&order, "busy");
+            let running = renewal_facts(&bench.machine, bench.now).latest.unwrap();
+            assert!(running.failed_at.is_none_or(|at| at < running.started_at), "{failures}");
+            assert_eq!(running.next_try_at, None, "{failures}");
+            bench.pass(TimeDelta::seconds(5)).fail(&order, "busy");
             let latest = renewal_facts(&bench.machine, bench.now).latest.unwrap();
-            assert_eq!(latest.failed_at, (failures == 3).then_some(bench.now), "{failures}");
-            assert_eq!(latest.failure.as_deref(), (failures == 3).then_some("busy"));
-            assert_eq!(latest.started_at, bench.now);
+            assert_eq!((latest.failed_at, latest.failure.as_deref()), (Some(bench.now), Some("busy")));
+            let wait = TimeDelta::minutes(1 << (failures - 1));
+            assert_eq!(latest.next_try_at, Some(bench.now + wait), "{failures}");
             bench.settle();
             bench.wake();
         }
-        bench.orders();
-        let again = renewal_facts(&bench.machine, bench.now).latest.unwrap();
-        assert!(again.failed_at.is_some_and(|at| at < again.started_at), "{again:?}");
+        assert_eq!(bench.machine.status(), Status::Failing);
     }
 
     #[test]
-    fn a_device_that_failed_once_is_tried_again_and_runs() {
+    fn a_device_that_failed_once_is_tried_again() {
         let mut bench = published();
         let reason = Reason::new("no route");
-        bench.report(1, &new(), Outcome::TestFailed { reason }).unwrap();
+        bench.pass(TimeDelta::seconds(5)).report(1, &new(), Outcome::TestFailed { reason }).unwrap();
         let latest = renewal_facts(&bench.machine, bench.now).latest.unwrap();
-        assert_eq!((latest.failed_at, latest.reported_at), (None, None));
+        assert_eq!((latest.failed_at, latest.reported_at), (Some(bench.now), None));
+        assert_eq!(latest.next_try_at, Some(bench.now + TimeDelta::minutes(1)));
+        bench.pass(TimeDelta::minutes(1)).orders();
+        let again = renewal_facts(&bench.machine, bench.now).latest.unwrap();
+        assert_eq!((again.started_at, again.next_try_at), (bench.now, None));
+    }
+
+    /// Published, downloaded, tested and switched; an attempt alone brings it no further.
+    #[test]
+    fn progress_is_what_the_device_did() {
+        let mut bench = Bench::new(&with_left(19));
+        let progress = |bench: &Bench| renewal_facts(&bench.machine, bench.now).latest.unwrap().progress_at;
+        let order = bench.order();
+        bench.pass(TimeDelta::minutes(30)).fail(&order, "busy");
+        bench.pass(TimeDelta::minutes(1)).order();
+        assert_eq!(progress(&bench), Some(NOW));
+        bench.issue(1, &new()).unwrap();
+        let publish = bench.order();
+        bench.pass(TimeDelta::minutes(1)).tell(Event::Done { key: publish.key }).unwrap();
+        assert_eq!(progress(&bench), Some(bench.now));
+        for outcome in [Outcome::Downloaded, Outcome::TestPassed, Outcome::Switched] {
+            bench.pass(TimeDelta::minutes(1)).report(1, &new(), outcome).unwrap();
+            assert_eq!(progress(&bench), Some(bench.now));
+        }
+        bench.pass(TimeDelta::minutes(1)).connect(&new()).unwrap();
+        assert_eq!(progress(&bench), Some(bench.now));
+    }
+
+    #[test]
+    fn it_is_connected_as_was_last_heard() {
+        let mut bench = Bench::new(&with_left(50));
+        let back_at = None;
+        for (heard, connected) in
+            [(Reachability::Online, Some(true)), (Reachability::Offline { back_at }, Some(false))]
+        {
+            assert_ne!(renewal_facts(&bench.machine, NOW).connected, connected);
+            bench.tell(Event::Reachability(heard)).unwrap();
+            assert_eq!(renewal_facts(&bench.machine, NOW).connected, connected);
+        }
     }
 
     #[test]

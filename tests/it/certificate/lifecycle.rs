@@ -5,6 +5,7 @@ mod clocks;
 mod issuers;
 mod recovery;
 mod renewal;
+mod saved;
 mod service;
 mod walk;
 mod world;

@@ -8,24 +8,27 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::adapter::{LifecycleProbe, LifecycleStore, RevocationList};
 use iot_runbook::catalog;
 use iot_runbook::certificate::lifecycle::{Command, Event, Issue, Issued, Lifecycle, Rules, SubjectKey};
 use iot_runbook::certificate::message::Reason;
-use iot_runbook::check::{Checks, certificate_facts, provisioning_facts, renewal_facts};
+use iot_runbook::certificate::validity::Fingerprint;
+use iot_runbook::check::{CheckRequest, Checks};
 use iot_runbook::diagnosis::{
     ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Finding, Reply,
 };
 use iot_runbook::driver::{Actuator, Driver, Operator, SimulatedTimer};
-use iot_runbook::fact::Source;
+use iot_runbook::fact::{Observation, Source};
 use iot_runbook::probe::{
-    CertStoreProbe, CertificateAnswer, CertificateRequest, ProbeError, Probes, ProvisioningContact,
+    CertStoreProbe, CertificateAnswer, CertificateRequest, Client, ProbeError, Probes, ProvisioningContact,
     ProvisioningContactRequest, RenewalAnswer, RenewalRequest, Revocation,
 };
+use iot_runbook::runbook::step::About;
 use iot_runbook::subject::{Subject, Trigger};
 use iot_runbook::time::{Clock as _, ManualClock};
 use ulid::Ulid;
 
-use super::lifecycle::{NOW, certificate, day};
+use super::lifecycle::{NOW, certificate, day, under_issuer};
 
 /// How the certification authority answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,7 @@ pub(super) enum Authority {
     Silent,
     Refuses,
     IssuesWhatIsDue,
+    IssuesUnderAnEndingIssuer,
 }
 
 /// What an act of the runbook comes to.
@@ -69,6 +73,10 @@ pub(super) struct State {
     pub(super) acts: Vec<String>,
     pub(super) alerts: Vec<String>,
     pub(super) connected: Option<DateTime<Utc>>,
+    /// Nobody polls the lifecycle.
+    pub(super) worker_is_down: bool,
+    /// Whether the certification authority retires what it is asked to.
+    pub(super) retires: bool,
     coming: Vec<(DateTime<Utc>, Event)>,
     re_provision: Option<Issue>,
     keys: u8,
@@ -91,6 +99,8 @@ impl State {
             acts: Vec::new(),
             alerts: Vec::new(),
             connected: None,
+            worker_is_down: false,
+            retires: true,
             coming: Vec::new(),
             re_provision: None,
             keys: 1,
@@ -128,6 +138,9 @@ impl State {
     }
 
     fn drain(&mut self, now: DateTime<Utc>) {
+        if self.worker_is_down {
+            return;
+        }
         while let Some(order) = self.machine.poll(&self.rules, now) {
             self.handed_out.push(order.key.to_string());
             let key = order.key.clone();
@@ -143,7 +156,12 @@ impl State {
                         let certificate = certificate(1, 90, now - day(50), now + day(10));
                         Event::Issued { generation: issue.generation, certificate }
                     }
+                    Authority::IssuesUnderAnEndingIssuer => {
+                        let certificate = under_issuer(1, now - day(1), now + day(60), now + day(5));
+                        Event::Issued { generation: issue.generation, certificate }
+                    }
                 },
+                Command::Retire(_) if !self.retires => Event::Failed { key, reason: Reason::new("not now") },
                 Command::LookUpContact => Event::ProvisioningContact { last: self.contact },
                 // That is for the act of the runbook.
                 Command::ReProvision(issue) => {
@@ -249,16 +267,42 @@ impl Site {
     pub(super) fn walk(self: &Arc<Self>, runbook: &str, probes: Probes) -> Finding {
         let set = catalog::set().unwrap();
         let timer = Arc::new(SimulatedTimer::new(self.clock.clone()));
-        let driver = Driver::new(&set, &Checks::builtin(), probes.with_cert_store(self.clone()), timer)
-            .unwrap()
-            .with_clock(self.clock.clone())
-            .with_operator(self.clone())
-            .with_actuator(self.clone());
-        let subject = Subject::device("pump-7").with_gateway("gw-2").with_site("north").with_own_session();
-        let now = self.clock.now();
+        let driver =
+            Driver::new(&set, &Checks::builtin(), probes.with_cert_store(Certificates::of(self)), timer)
+                .unwrap()
+                .with_clock(self.clock.clone())
+                .with_operator(self.clone())
+                .with_actuator(self.clone());
+        let (subject, now) = (self.subject(), self.clock.now());
         let trigger = Trigger::new("daily sweep", now);
         let mut diagnosis = Diagnosis::new(Ulid(1), &set, runbook, subject, trigger, now).unwrap();
         block_on(driver.run(&mut diagnosis)).unwrap()
+    }
+
+    /// The answer of a check of `certificate-expiry`; none where nobody can tell.
+    pub(super) fn answer(self: &Arc<Self>, check: &str) -> Observation {
+        let set = catalog::set().unwrap();
+        let bound = Checks::builtin().bind(&set).unwrap();
+        let query = set.queries().iter().position(|query| &*query.check == check).unwrap();
+        let (subject, now) = (self.subject(), self.clock.now());
+        let params = &set.queries()[query].params;
+        let request = CheckRequest::new(&subject, params, About::Now, now, now, now);
+        let probes = Probes::new().with_cert_store(Certificates::of(self));
+        block_on(bound.observe(query, &request, &probes)).unwrap()
+    }
+
+    /// The value of a check, or `unknown`.
+    pub(super) fn value(self: &Arc<Self>, check: &str) -> String {
+        let set = catalog::set().unwrap();
+        let query = set.queries().iter().find(|query| &*query.check == check).unwrap();
+        match self.answer(check) {
+            Observation::Known(known) => known.value.render(&query.domain),
+            Observation::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::device("pump-7").with_gateway("gw-2").with_site("north").with_own_session()
     }
 
     /// What `certificate-expiry` concludes.
@@ -278,34 +322,66 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 #[async_trait]
-impl CertStoreProbe for Site {
+impl LifecycleStore for Site {
+    async fn read(&self, holder: &Client) -> Result<Option<Lifecycle>, ProbeError> {
+        assert_eq!(*holder, Client::Device("pump-7".into()));
+        Ok(Some(self.with(|state, _| state.machine.clone())))
+    }
+}
+
+#[async_trait]
+impl RevocationList for Site {
+    async fn revocation(&self, _: Fingerprint) -> Result<Revocation, ProbeError> {
+        Ok(Revocation::NotRevoked)
+    }
+}
+
+/// The library's own probe over the site's lifecycle, and what happens while it is asked.
+struct Certificates {
+    site: Arc<Site>,
+    probe: LifecycleProbe,
+}
+
+impl Certificates {
+    fn of(site: &Arc<Site>) -> Arc<Self> {
+        let probe = LifecycleProbe::new(site.clone())
+            .with_revocation_list(site.clone())
+            .with_contacts_since(NOW - day(30))
+            .with_clock(site.clock.clone());
+        Arc::new(Self { site: site.clone(), probe })
+    }
+
+    fn meanwhile(&self, take: impl FnOnce(&mut State) -> Option<Meanwhile>) {
+        self.site.with(|state, now| {
+            if let Some(meanwhile) = take(state) {
+                meanwhile(state, now);
+            }
+        });
+    }
+}
+
+#[async_trait]
+impl CertStoreProbe for Certificates {
     fn source(&self) -> Source {
-        Source::new("lifecycle")
+        self.probe.source()
     }
 
     async fn certificate(&self, request: &CertificateRequest) -> Result<CertificateAnswer, ProbeError> {
-        Ok(self
-            .with(|state, now| certificate_facts(&state.machine, request.which, Revocation::NotRevoked, now)))
+        self.probe.certificate(request).await
     }
 
-    async fn renewal(&self, _: &RenewalRequest) -> Result<RenewalAnswer, ProbeError> {
-        Ok(self.with(|state, now| {
-            if let Some(meanwhile) = state.while_the_renewal_is_asked.take() {
-                meanwhile(state, now);
-            }
-            let answer = renewal_facts(&state.machine, now);
-            if let Some(meanwhile) = state.once_the_renewal_was_told.take() {
-                meanwhile(state, now);
-            }
-            answer
-        }))
+    async fn renewal(&self, request: &RenewalRequest) -> Result<RenewalAnswer, ProbeError> {
+        self.meanwhile(|state| state.while_the_renewal_is_asked.take());
+        let answer = self.probe.renewal(request).await;
+        self.meanwhile(|state| state.once_the_renewal_was_told.take());
+        answer
     }
 
     async fn provisioning_contact(
         &self,
         request: &ProvisioningContactRequest,
     ) -> Result<ProvisioningContact, ProbeError> {
-        Ok(self.with(|state, now| provisioning_facts(&state.machine, now, request.period)))
+        self.probe.provisioning_contact(request).await
     }
 }
 

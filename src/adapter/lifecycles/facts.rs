@@ -1,36 +1,36 @@
+//! The answers for one lifecycle.
+
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::certificate::lifecycle::{Credential, Lifecycle, Origin};
+use crate::certificate::lifecycle::{Credential, Lifecycle, Origin, Reachability};
 use crate::probe::{
     Certificate, CertificateAnswer, ProvisioningContact, Renewal, RenewalAnswer, Revocation, WhichCertificate,
 };
 use crate::time::Period;
 
-/// The answer of a [`CertStoreProbe`](crate::probe::CertStoreProbe) on how a renewal stands, from the device's lifecycle.
+/// The answer of a [`CertStoreProbe`](crate::probe::CertStoreProbe) on how far a renewal is, from the device's lifecycle.
 ///
-/// A renewal that still tries counts as running; one that failed so often in a row that someone was told, or whose
-/// certificate was refused, counts as failed until its next attempt begins.
-///
-/// ```
-/// use chrono::{DateTime, TimeDelta, Utc};
-/// use iot_runbook::certificate::lifecycle::Lifecycle;
-/// use iot_runbook::check::renewal_facts;
-/// use iot_runbook::probe::RenewalAnswer;
-///
-/// fn answer(of: &Lifecycle, now: DateTime<Utc>) -> RenewalAnswer {
-///     renewal_facts(of, now)
-/// }
-/// ```
+/// Each failed attempt is one, with when the next begins. A renewal that waits for its issuer to be replaced counts as
+/// failed: no attempt is planned. Whether the device is connected is what the lifecycle last heard of its
+/// [reachability](crate::certificate::lifecycle::Reachability).
 #[must_use]
 pub fn renewal_facts(lifecycle: &Lifecycle, observed_at: DateTime<Utc>) -> RenewalAnswer {
     let mut answer = RenewalAnswer::new(observed_at, lifecycle.auto_renewal());
+    answer.connected = match lifecycle.reachability() {
+        Reachability::Online => Some(true),
+        Reachability::Offline { .. } => Some(false),
+        Reachability::Unknown => None,
+    };
+    answer.unretired_since = lifecycle.unretired(observed_at).map(|(_, since)| since).min();
     answer.latest = lifecycle.progress().map(|progress| {
         let mut renewal = Renewal::new(progress.generation, progress.attempt_at);
         renewal.fingerprint = progress.fingerprint.map(|print| print.to_string().into());
         renewal.reported_at = progress.reported_at;
-        renewal.confirmed_at = progress.confirmed_at;
+        renewal.confirmed_at = progress.first_confirmed_at;
+        renewal.progress_at = Some(progress.progress_at);
         renewal.failed_at = progress.failed_at;
         renewal.failure = progress.failure.map(Into::into);
+        renewal.next_try_at = progress.next_attempt_at;
         renewal
     });
     answer
@@ -49,18 +49,23 @@ pub fn certificate_facts(
     revocation: Revocation,
     observed_at: DateTime<Utc>,
 ) -> CertificateAnswer {
-    let credential = match which {
-        WhichCertificate::NewlyIssued if !is_being_replaced_at_once(lifecycle) => lifecycle.newest(),
-        WhichCertificate::NewlyIssued | WhichCertificate::InUse | WhichCertificate::Presented => {
-            lifecycle.in_use()
-        }
-    };
+    let credential = credential(lifecycle, which);
     let is_in_use = credential.fingerprint == lifecycle.in_use().fingerprint;
     let cut_off = lifecycle.cut_off_at().filter(|_| is_in_use);
     let revocation = cut_off.map_or(revocation, |at| Revocation::Revoked(Some(at)));
     let mut certificate = certificate(credential, revocation);
     certificate.last_used = lifecycle.seen_at().filter(|_| is_in_use);
     CertificateAnswer::new(observed_at).with_certificate(certificate).with_high_water(lifecycle.high_water())
+}
+
+/// The certificate that is asked for.
+pub(super) fn credential(lifecycle: &Lifecycle, which: WhichCertificate) -> &Credential {
+    match which {
+        WhichCertificate::NewlyIssued if !is_being_replaced_at_once(lifecycle) => lifecycle.newest(),
+        WhichCertificate::NewlyIssued | WhichCertificate::InUse | WhichCertificate::Presented => {
+            lifecycle.in_use()
+        }
+    }
 }
 
 /// Whether it is back with an emergency certificate, and what was issued after that is the one to replace it.
