@@ -313,9 +313,11 @@ impl<'a> Script<'a> {
         now: DateTime<Utc>,
     ) -> Result<Observation, RehearsalError> {
         Ok(match cue {
-            None => {
-                Observation::unknown(UnknownReason::NoAdapter, "rehearsal", "the rehearsal has no answer of this step")
-            }
+            None => Observation::unknown(
+                UnknownReason::NoAdapter,
+                "rehearsal",
+                "the rehearsal has no answer of this step",
+            ),
             Some(Cue::Unknown { unknown }) => Observation::unknown(unknown, "rehearsal", ""),
             Some(Cue::Accounting { value, accounts_for }) => {
                 let value = self.value(key, &value, domain, now)?;
