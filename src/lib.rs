@@ -36,7 +36,13 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "dedup", feature = "deadband", feature = "gap", feature = "lag"))]
+#[cfg(any(
+    feature = "certificate",
+    feature = "dedup",
+    feature = "deadband",
+    feature = "gap",
+    feature = "lag"
+))]
 pub mod adapter;
 #[cfg(feature = "toml")]
 pub mod catalog;

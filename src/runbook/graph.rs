@@ -48,7 +48,7 @@ impl Runbook {
     ///
     /// let runbook = catalog::device_offline()?.validate()?;
     /// let graph = runbook.graph();
-    /// let (start, end) = (runbook.start(), runbook.find("power-loss").ok_or("no such conclusion")?);
+    /// let (start, end) = (runbook.start(), runbook.find("power-fault").ok_or("no such conclusion")?);
     /// assert!(has_path_connecting(&graph, start.into(), end.into(), None));
     /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,7 +1,9 @@
 //! The built-in runbooks against their contract, which is written down here a second time, by hand: `catalog/*.toml`.
 
 mod contract;
+mod described;
 mod mutants;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

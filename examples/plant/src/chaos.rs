@@ -39,7 +39,7 @@ struct Run {
     ended: Result<Outcome>,
 }
 
-/// What the runs came to.
+/// The outcomes of the runs, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     right: usize,
@@ -50,7 +50,7 @@ struct Counts {
     failed: usize,
 }
 
-/// Runs so many random scenarios, each in a factory of its own, and prints what they came to. `json`: a line for
+/// Runs so many random scenarios, each in a factory of its own, and prints their outcomes. `json`: a line for
 /// each run instead. Gives whether none was wrongly certain and none failed.
 ///
 /// # Errors

@@ -37,7 +37,7 @@ const LOOKS_BACK: &str = "flap-history";
 /// The step that lists a gateway that is down as a fault of its own.
 const CLEARS_GATEWAY: &str = "gateway-went-first";
 
-/// What a scenario came to.
+/// The outcome of a scenario.
 #[derive(Debug)]
 pub struct Outcome {
     /// What was done, and when.
@@ -115,7 +115,7 @@ impl Outcome {
         Some(&self.diagnosed.as_ref()?.finding)
     }
 
-    /// What it came to in a line: the conclusion with the steps on the way, or the hypotheses.
+    /// A line about it: the conclusion with the steps on the way, or the hypotheses.
     pub fn described(&self) -> String {
         let Some(diagnosed) = &self.diagnosed else { return self.name() };
         let hypotheses = diagnosed.finding.hypotheses().iter();
@@ -146,7 +146,7 @@ impl Outcome {
     }
 }
 
-/// Plays a scenario in a factory of its own, and prints what came of it. Gives whether its expectation holds.
+/// Plays a scenario in a factory of its own, and prints the outcome. Gives whether its expectation holds.
 ///
 /// # Errors
 /// When the factory can't be started, or the diagnosis can't be run.

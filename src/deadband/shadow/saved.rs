@@ -71,7 +71,7 @@ impl<V: Number> Candidate<V> {
         let [squares, worst] = [saved.squares, saved.worst].map(f64::from_bits);
         let invalid = |field| Err(RestoreError::Field { field });
         // Squares may overflow, and small ones vanish.
-        if !(squares >= 0.0) || saved.errors == 0 && squares > 0.0 {
+        if squares.is_nan() || squares < 0.0 || saved.errors == 0 && squares > 0.0 {
             return invalid("squares");
         }
         if !(0.0..f64::INFINITY).contains(&worst) || saved.errors == 0 && worst > 0.0 {

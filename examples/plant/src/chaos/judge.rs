@@ -31,7 +31,7 @@ pub struct Ended<'a> {
     pub at: DateTime<Utc>,
     /// Its conclusion; none where it stayed undetermined.
     pub conclusion: Option<&'a str>,
-    /// For each hypothesis, the likeliest first, the conclusions that it stands for.
+    /// For each hypothesis, the likeliest first, the conclusions that belong to it.
     pub hypotheses: Vec<Vec<&'a str>>,
     /// Whether the device's messages came again by then.
     pub back: bool,
@@ -46,9 +46,9 @@ pub struct Ended<'a> {
 pub enum Judgement {
     /// It names something that was broken; or it says that the device is back, and it is.
     Right,
-    /// It does not know, and says so, with the truth in first or second place.
+    /// It is undetermined, with the truth in first or second place.
     Honest,
-    /// It does not know, and its hypotheses lead away from the truth.
+    /// It is undetermined, and its hypotheses lead away from the truth.
     Unhelpful,
     /// It names one place where nothing was broken.
     WronglyCertain,

@@ -30,9 +30,14 @@ fn the_example_scenarios_hold() {
     assert!(examples.len() >= 2);
     for file in examples {
         let ran = play(&file, &[]);
-        let told = String::from_utf8_lossy(&ran.stdout);
-        assert!(ran.status.success(), "{}: {told}\n{}", file.display(), String::from_utf8_lossy(&ran.stderr));
-        assert!(told.contains("By what was broken, this is right."), "{}: {told}", file.display());
+        let printed = String::from_utf8_lossy(&ran.stdout);
+        assert!(
+            ran.status.success(),
+            "{}: {printed}\n{}",
+            file.display(),
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        assert!(printed.contains("By what was broken, this is right."), "{}: {printed}", file.display());
     }
 }
 
@@ -44,6 +49,15 @@ fn the_unsolved_scenarios_can_be_played() {
     for file in unsolved {
         scenario_file::load(&file, &runbook).unwrap();
     }
+}
+
+#[test]
+fn the_scenario_in_the_readme_can_be_played() {
+    let readme = include_str!("../../README.md");
+    let (_, after) = readme.split_once("```toml\n").unwrap();
+    let (scenario, _) = after.split_once("```").unwrap();
+    let runbook = Runbooks::catalog().unwrap().runbook().unwrap();
+    assert_eq!(scenario_file::read(scenario, &runbook).unwrap().operations.len(), 2);
 }
 
 #[test]
@@ -90,10 +104,10 @@ fn a_bad_scenario_is_refused_with_places_before_anything_starts() {
 fn the_vocabulary_names_each_owner_part_and_verb() {
     let ran = Command::new(plant_program()).arg("--vocabulary").output().unwrap();
     assert!(ran.status.success());
-    let told = String::from_utf8(ran.stdout).unwrap();
+    let printed = String::from_utf8(ran.stdout).unwrap();
     let mut named = Vec::new();
     let mut owner = "";
-    for line in told.lines() {
+    for line in printed.lines() {
         match line.strip_prefix("  .") {
             Some(part) => {
                 let mut words = part.split_whitespace();
@@ -105,21 +119,23 @@ fn the_vocabulary_names_each_owner_part_and_verb() {
     let table = VOCABULARY.iter().map(|word| (word.owner.name(), word.part, word.verb)).collect::<Vec<_>>();
     assert_eq!(named, table);
     for word in VOCABULARY {
-        assert!(owners(word.owner).iter().all(|owner| told.contains(owner)));
+        assert!(owners(word.owner).iter().all(|owner| printed.contains(owner)));
     }
 }
 
 #[test]
 fn chaos_counts_its_runs() {
     let ran = Command::new(plant_program()).args(["--chaos", "1", "--runs", "2"]).output().unwrap();
-    let told = String::from_utf8(ran.stdout).unwrap();
+    let printed = String::from_utf8(ran.stdout).unwrap();
     let count = |name: &str| {
-        let line =
-            told.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{told}"));
+        let line = printed
+            .lines()
+            .find(|line| line.trim_start().starts_with(name))
+            .unwrap_or_else(|| panic!("{printed}"));
         line.split_whitespace().find_map(|word| word.parse::<usize>().ok()).unwrap()
     };
     let judged = count("right") + count("honest") + count("not helpful") + count("wrongly certain");
-    assert!(judged <= 2, "{told}");
-    assert!(told.contains(&format!("{judged} diagnosed:")), "{told}");
-    assert_eq!(ran.status.success(), count("wrongly certain") == 0, "{told}");
+    assert!(judged <= 2, "{printed}");
+    assert!(printed.contains(&format!("{judged} diagnosed:")), "{printed}");
+    assert_eq!(ran.status.success(), count("wrongly certain") == 0, "{printed}");
 }

@@ -86,6 +86,11 @@ fn stuck_needs_noise_above_the_resolution() {
             undetermined(Why::Constant),
         ),
         (shown(|f| (f.constant, f.noise, f.damped_noise) = (9_999, 0.0, 0.0)), Verdict::Fine),
+        // Noise of one step is the last digit.
+        (
+            shown(|f| (f.constant, f.noise, f.damped_noise) = (10_000, 0.001, 0.001)),
+            undetermined(Why::Constant),
+        ),
         (
             {
                 let mut figures = Figures::new(1.0, 500, 1);
