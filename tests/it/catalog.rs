@@ -67,7 +67,8 @@ fn what_is_unknown_is_explored_or_asked() {
                     | "refused-for"
                     | "gateway-went-first"
                     | "answered-on-network"
-                    | "seen-elsewhere",
+                    | "seen-elsewhere"
+                    | "published-by-now",
                     OnUnknown::Go(_),
                 ) => {}
                 // Where nobody answers nothing was measured: no conclusion.
