@@ -3,7 +3,7 @@
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;
 
-/// So many cases, the same in each run. With `FRESH_CASES=10`, as in the fuzz step of the gate, 10 times as many from a seed
+/// So many cases, the same in each run. With `FRESH_CASES=4`, as in the fuzz step of the gate, 4 times as many from a seed
 /// of their own; what they find becomes a test with a name.
 pub(crate) fn cases(count: u32) -> ProptestConfig {
     let times = std::env::var("FRESH_CASES").ok().and_then(|times| times.parse().ok());

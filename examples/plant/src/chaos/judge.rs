@@ -69,7 +69,7 @@ impl Judgement {
 /// Conclusions that name two places, and say that it is not known which: each with the conclusions of both.
 const UNCERTAIN: &[(&str, &[&str])] = &[
     ("site-offline", &["site-uplink-fault", "site-power-fault"]),
-    ("power-uncertain", &["power-fault", "device-client-fault"]),
+    ("power-uncertain", &["power-fault", "ot-network-fault", "device-client-fault"]),
     // The network first, then a technician to the device, who finds whatever is broken in it.
     (
         "not-reachable",
@@ -102,6 +102,11 @@ pub fn judge(broken: &[Broken], ended: &Ended<'_>) -> Judgement {
         }
         "gateway-recovered" | "certificate-renewed" => {
             right_if(ended.back && began().any(|one| one.is_named_by(conclusion)))
+        }
+        // It names one cause that is over, and says that there is another.
+        "renewed-and-silent" => {
+            let was_expired = began().any(|one| one.is_named_by("certificate-renewed"));
+            if was_expired && !ended.back { Judgement::Honest } else { Judgement::WronglyCertain }
         }
         // Several that came and went make a connection that comes and goes.
         "persistent-flapping"
@@ -181,7 +186,10 @@ mod tests {
             (&[(PORT, 0, 0)], "not-reachable", false, Honest),
             (&[(CRASH, 0, 0)], "not-reachable", false, Honest),
             (&[(GATEWAY, 0, 0)], "not-reachable", false, WronglyCertain),
-            (&[(PORT, 0, 0)], "power-uncertain", false, WronglyCertain),
+            (&[(PORT, 0, 0)], "power-uncertain", false, Honest),
+            (&[(EXPIRED, 0, 5), (PORT, 2, 0)], "renewed-and-silent", false, Honest),
+            (&[(EXPIRED, 0, 5)], "renewed-and-silent", true, WronglyCertain),
+            (&[(PORT, 2, 0)], "renewed-and-silent", false, WronglyCertain),
             (&[(POWER, 0, 0)], "site-offline", false, WronglyCertain),
             // Several causes: each alone suffices, so each is right while it lasts.
             (&[(UPLINK, 0, 0), (POWER, 2, 0)], "site-uplink-fault", false, Right),

@@ -215,10 +215,10 @@ pub(super) const ALL: &[Loss] = &[
             Damage::Both {
                 first: &Damage::Both {
                     first: &Damage::ProduceRefused,
-                    lasts: TimeDelta::milliseconds(1600),
+                    lasts: TimeDelta::milliseconds(1200),
                     second: &Damage::Flashed(Firmware::NewSchema),
                 },
-                lasts: TimeDelta::milliseconds(3800),
+                lasts: TimeDelta::milliseconds(3600),
                 second: &Damage::PassedOver,
             },
         )
