@@ -78,7 +78,7 @@ use crate::time::TimeMark;
 /// It is asked like a built-in one; its params are free-form and arrive in the request.
 #[async_trait]
 pub trait CustomCheck: Send + Sync {
-    /// Looks, and says what it found: a value of the domain that it was registered with, or why nobody can tell.
+    /// Looks, and says what it found: a value of the domain that it was registered with, or why it is unknown.
     /// Its future may be dropped at any await.
     ///
     /// # Errors

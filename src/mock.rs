@@ -145,7 +145,7 @@ mocks! {
 }
 
 mockall::mock! {
-    /// A mock of [`CustomCheck`]: `expect_observe` is told the subject, the params and the time of the request.
+    /// A mock of [`CustomCheck`]: `expect_observe` gets the subject, the params and the time of the request.
     pub CustomCheck {
         pub fn observe(&self, subject: &Subject, params: &Params, now: DateTime<Utc>) -> Result<Observation, ProbeError>;
     }

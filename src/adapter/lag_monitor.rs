@@ -46,7 +46,7 @@ use crate::time::{Clock, Period, SystemClock};
 /// |---|---|---|
 /// | [`lag`](KafkaProbe::lag) | samples, state of the group | messages not read yet; without it, the offsets decide alone |
 /// | [`bridged`](KafkaProbe::bridged) | whether the log still has the period | messages in the topic; without it, unsupported |
-/// | [`offsets`](KafkaProbe::offsets) | open transactions; where a group stands; where it lost its offset and began at the head | messages in each range; what set the position; failures of a record; without it, unsupported |
+/// | [`offsets`](KafkaProbe::offsets) | open transactions; the position of a group; where it lost its offset and began at the head | messages in each range; what set the position; failures of a record; without it, unsupported |
 ///
 /// **A forward move of an offset looks like fast reading.** So the windows alone never prove that nothing was skipped:
 /// [`TopicReader::set_positions`] must say so. If an offset expired and the group begins at the head again, then
@@ -85,7 +85,7 @@ pub trait TopicReader: Send + Sync {
     /// The partition that the device's messages are on; `None`: they may be on any.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell.
+    /// [`ProbeError`] where it is not known.
     async fn partition(&self, _pipeline: &PipelineId, _device: &DeviceId) -> Result<Option<i32>, ProbeError> {
         Ok(None)
     }
@@ -93,7 +93,7 @@ pub trait TopicReader: Send + Sync {
     /// How many different messages of the device whose sample times are in the period are at these offsets.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell; none is zero.
+    /// [`ProbeError`] where it is not known; none is zero.
     async fn count(&self, messages: &MessagesAt) -> Result<u64, ProbeError>;
 
     /// Each position to which somebody set the group in the period or after it, with a tool or in code; empty: looked, and

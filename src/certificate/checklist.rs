@@ -188,7 +188,7 @@ impl EmergencyLook {
     }
 }
 
-/// What is known. `None`: nobody could tell.
+/// What is known; `None`: nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     clippy::exhaustive_structs,

@@ -6,7 +6,7 @@
 //! # What holds
 //! - There is one renewal for each device and generation, and one certificate for each renewal. A command that stays
 //!   without an answer comes again under the same [`CommandKey`]; a certificate whose acknowledgement was lost is published
-//!   again as it stands, and never issued again. One that was refused is followed by the next generation.
+//!   again unchanged, and never issued again. One that was refused is followed by the next generation.
 //! - A certificate that was issued due, ended, ending before it begins, or for another key is refused, and the renewal
 //!   counts as failed. One that comes late, twice, or for another generation is [`EventError`].
 //! - The new certificate takes the place of the old one when it was seen on a connection, and not by the device's word.
@@ -21,7 +21,7 @@
 //!   failed with it or went back.
 //! - A key that is compromised is the exception: its certificates are retired at once, and the next is issued
 //!   [out of turn](Issue::urgent), for a fresh key.
-//! - Where the issuer ends first, or caps what it issues at its own end, it is told once, and before it is
+//! - Where the issuer ends first, or caps what it issues at its own end, one alert is raised, and before it is
 //!   [replaced](Event::IssuerReplaced) the leaf is not renewed and nobody is sent to the device. Told before the leaf is due,
 //!   that is remembered.
 //! - A request to issue may be [put off](Event::Postponed) until its turn comes, which is no failure; one out of turn may not.
@@ -32,7 +32,7 @@
 //! - A key that was compromised once never gets in again, known to the device or not.
 //! - The latest time is kept as a high-water mark. Behind it, or far ahead of it, the clock is suspect: events are taken
 //!   at the mark, alerts go out by what the clock shows, and no other command is handed out until it is right, or
-//!   [accepted](Lifecycle::accept_clock). A connection that a wrong clock dated ahead retires nothing when it is told again.
+//!   [accepted](Lifecycle::accept_clock). A connection that a wrong clock dated ahead retires nothing when it is reported again.
 //! - Of private keys there is nothing: a request names a public key, or carries what the device signed.
 //!
 //! # How to drive it
@@ -175,9 +175,9 @@ pub struct Lifecycle {
     contact: Option<DateTime<Utc>>,
     offered: Option<Csr>,
     compromised: Vec<Fingerprint>,
-    /// The issuer that was told to bind.
+    /// The issuer that binds, as was alerted.
     escalated: Option<Fingerprint>,
-    /// The issuer that has a successor, as was told.
+    /// The issuer that has a successor, as was reported.
     #[serde(default)]
     replaced: Option<Fingerprint>,
     /// How many alerts and visits were asked for: their keys differ by it.
@@ -265,7 +265,7 @@ impl Lifecycle {
         self.auto_renewal
     }
 
-    /// The certificate in use: of the latest connection that was told.
+    /// The certificate in use: of the latest connection that was reported.
     #[must_use]
     pub const fn in_use(&self) -> &Credential {
         &self.in_use
@@ -306,7 +306,7 @@ impl Lifecycle {
         self.retirements.unretired(now)
     }
 
-    /// When the device last connected, as far as was told.
+    /// When the device last connected, as far as was reported.
     #[must_use]
     pub const fn seen_at(&self) -> Option<DateTime<Utc>> {
         self.seen_at
@@ -318,7 +318,7 @@ impl Lifecycle {
         self.reachability
     }
 
-    /// When the provisioning service last accepted its manufacturing certificate, as far as was told.
+    /// When the provisioning service last accepted its manufacturing certificate, as far as was reported.
     #[must_use]
     pub const fn provisioning_contact(&self) -> Option<DateTime<Utc>> {
         self.contact

@@ -66,7 +66,7 @@ pub struct Desired {
     pub generation: u64,
     /// The certificate, or its chain with the device's own first, in PEM.
     pub certificate: String,
-    /// The SHA-256 of `certificate`, as it stands there.
+    /// The SHA-256 of `certificate`, byte for byte.
     pub digest: Fingerprint,
 }
 

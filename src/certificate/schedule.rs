@@ -14,7 +14,7 @@
 //!
 //! # How to drive it
 //! 1. Keep a [`TokenBucket`] for the provisioning service. Save it, or begin with an empty one after a restart.
-//! 2. Let the [`Scheduler`] [plan](Scheduler::plan) what is due, as the daily digest tells it, and again when that has
+//! 2. Let the [`Scheduler`] [plan](Scheduler::plan) what is due, as the daily digest lists it, and again when that has
 //!    changed.
 //! 3. When a start has come, take a token, and start the renewal.
 //!

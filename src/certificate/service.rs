@@ -69,7 +69,7 @@ pub trait ConfigChannel: Send + Sync {
     async fn publish(&self, request: &PublishRequest) -> Result<(), ServiceError>;
 
     /// What the device published last on its topic of reports; `None`: nothing. Where you know it to be older than the
-    /// latest [`publish`](Self::publish) to the device, answer `None`: a failure that is told after that is another one.
+    /// latest [`publish`](Self::publish) to the device, answer `None`: a failure that is reported after that is another one.
     ///
     /// # Errors
     /// [`ServiceError`] where that is not known, or cannot be read.
@@ -96,7 +96,7 @@ pub trait OpsNotifier: Send + Sync {
     /// Tells someone, once for each key. The key of an issuer that binds is the same for all devices.
     ///
     /// # Errors
-    /// [`ServiceError`] where nobody was told.
+    /// [`ServiceError`] where nobody was alerted.
     async fn notify(&self, notice: &Notice) -> Result<(), ServiceError>;
 
     /// Keeps the record of an emergency, and has a post-mortem held.
@@ -111,7 +111,7 @@ const _: Option<&dyn OpsNotifier> = None;
 /// Plans maintenance windows, and sends technicians.
 #[async_trait]
 pub trait Scheduler: Send + Sync {
-    /// Schedules a maintenance window, or a technician. How the visit goes is told later:
+    /// Schedules a maintenance window, or a technician. How the visit goes is reported later:
     /// [`Event::Installed`](super::lifecycle::Event::Installed) or, of an emergency certificate,
     /// [`Event::EmergencyLoaded`](super::lifecycle::Event::EmergencyLoaded) and
     /// [`Event::VisitFailed`](super::lifecycle::Event::VisitFailed).

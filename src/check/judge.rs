@@ -163,7 +163,7 @@ pub(super) fn when(name: &'static str, at: DateTime<Utc>) -> Detail {
     Detail::new(name, moment(at))
 }
 
-/// An enum that stands for a domain of choices, in the order of the domain.
+/// An enum for a domain of choices, in the order of the domain.
 macro_rules! choices {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
         $(#[$doc])*

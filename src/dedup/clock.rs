@@ -1,37 +1,37 @@
-//! The engine's time: what it is told, made monotonic, with large leaps held back.
+//! The engine's time: the caller's time, made monotonic, with large leaps held back.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Engine time in milliseconds since the Unix epoch. It never runs back, and follows a leap forward beyond a bound
-/// only when told to.
+/// only when it is accepted.
 #[derive(Clone, Debug)]
 pub(super) struct EngineClock {
     now: i64,
-    /// Whether it was ever told the time.
+    /// True once it was given a time.
     is_told: bool,
     /// How much later than `now`, in milliseconds, the first time is that it does not follow at once: none is where it
-    /// was never told the time, or holds.
+    /// was never given a time, or holds.
     reach: u64,
-    /// The date that was told last, and the milliseconds since the epoch at which it begins.
+    /// The date that was given last, and the milliseconds since the epoch at which it begins.
     date: NaiveDate,
     midnight: i64,
     max_forward_jump: i64,
     audit: ClockAudit,
 }
 
-/// What the clock that an engine is told did.
+/// What the caller's clock did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClockAudit {
     /// A leap forward that is not believed: engine time holds until
-    /// [`accept_clock`](super::Deduplicator::accept_clock), and nothing expires. While this stands,
-    /// copies older than the TTL are still told as duplicates, and a reservation that was never decided stays in
+    /// [`accept_clock`](super::Deduplicator::accept_clock), and nothing expires. As long as this holds,
+    /// copies older than the TTL still count as duplicates, and a reservation that was never decided stays in
     /// flight.
     pub holding: Option<Holding>,
     /// How often a leap forward was held back.
     pub leaps: u64,
-    /// By how much the clock was behind engine time at most: it stepped back, or callers are told the time late.
+    /// By how much the clock was behind engine time at most: it stepped back, or callers learn the time late.
     pub behind_by_at_most: TimeDelta,
 }
 
@@ -61,14 +61,14 @@ impl EngineClock {
         clock
     }
 
-    /// The engine time, after it was told that it is `told`.
+    /// The engine time, after it was given the time `told`.
     #[inline]
     pub(super) fn tell(&mut self, told: DateTime<Utc>) -> i64 {
         self.follow(told).unwrap_or_else(|| self.tell_strange(told))
     }
 
-    /// The engine time, after it was told that it is `told`, where that comes in order, or again, as nearly always. Else
-    /// nothing has changed, and it is to be [told](Self::tell_strange).
+    /// The engine time, after it was given the time `told`, where that comes in order, or again, as nearly always. Else
+    /// nothing has changed, and the caller goes on with [`Self::tell_strange`].
     #[inline(always)]
     pub(super) fn follow(&mut self, told: DateTime<Utc>) -> Option<i64> {
         let at = self.millis(told);
@@ -79,7 +79,7 @@ impl EngineClock {
         None
     }
 
-    /// [`EngineClock::tell`], of what it does not [follow](Self::follow) at once.
+    /// The slow path of [`Self::follow`]: a time that is out of order, or far ahead.
     #[cold]
     pub(super) fn tell_strange(&mut self, told: DateTime<Utc>) -> i64 {
         let at = told.timestamp_millis();

@@ -57,7 +57,7 @@ impl MessageId {
     /// ```
     ///
     /// # Errors
-    /// [`UlidTextError`], which says what stands where.
+    /// [`UlidTextError`], which says what is where.
     pub fn from_ulid_text(text: &str) -> Result<Self, UlidTextError> {
         let digits: &[u8; 26] =
             text.as_bytes().try_into().map_err(|_| UlidTextError::Length { length: text.chars().count() })?;

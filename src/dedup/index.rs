@@ -1,4 +1,4 @@
-//! Where in the log an id stands: buckets of one cache line each.
+//! The positions of ids in the log: buckets of one cache line each.
 //!
 //! A slot is an 8-bit tag of the id's hash and a position in the log. A slot is dead once its position has left
 //! the log, so nothing is ever deleted, and there are no tombstones. The bucket of a hash is found by
@@ -46,7 +46,7 @@ pub(super) struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// The id stands at that position of the log.
+    /// The id is at that position of the log.
     #[inline(always)]
     pub(super) fn take(self, position: u32) {
         self.bucket.put(self.slot, self.tag, position);
@@ -128,7 +128,7 @@ impl Index {
         remembered.wrapping_sub(self.fewest) < self.at_rest
     }
 
-    /// Room for a hash in its own bucket, where one look at that tells that its id is not there: as nearly always. For
+    /// Room for a hash in its own bucket, where one look at that shows that its id is not there: as nearly always. For
     /// an index that [takes one more](Self::takes_one_more).
     #[inline(always)]
     pub(super) fn room_unless_there(&mut self, hash: Hash, span: Span) -> Option<Room<'_>> {
@@ -163,8 +163,8 @@ impl Index {
         (tagged != 0, bucket.positions()[(tagged.trailing_zeros() as usize).min(SLOTS - 1)])
     }
 
-    /// Adds a position, which is remembered already, at the spot that [`Index::locate`] told just before. `false`,
-    /// and nothing is added, where too many entries meet. `id_of` tells the id of a position that is
+    /// Adds a position, which is remembered already, at the spot that [`Index::locate`] gave just before. `false`,
+    /// and nothing is added, where too many entries meet. `id_of` gives the id of a position that is
     /// remembered, and `hash_id` hashes it. Moves on by one bucket where the table is moving, and begins to move where it is too full or too
     /// empty for `remembered` entries.
     #[inline]

@@ -14,7 +14,7 @@ use segment::{Beside, SEGMENT, SHIFT, Segment};
 
 use super::{Message, Position};
 
-/// The position at which no record stands, so that an empty slot of the index can say so.
+/// The position that no record has, so that an empty slot of the index can say so.
 pub(super) const NOWHERE: u32 = 0;
 
 /// See the [module](self).
@@ -44,7 +44,7 @@ impl Log {
         Self::starting_at(SEGMENT, positions, sliding)
     }
 
-    /// A log whose first record stands at `start`, which begins a segment.
+    /// A log whose first record is at `start`, which begins a segment.
     pub(super) const fn starting_at(start: u32, positions: bool, sliding: bool) -> Self {
         Self {
             open: Segment::none(),
@@ -164,7 +164,7 @@ impl Log {
         Some(Entry { message, state: record.state(), first: self.first(position, at), at, renewed })
     }
 
-    /// Adds a record at the head, and says where it stands.
+    /// Adds a record at the head, and returns its position.
     pub(super) fn push(&mut self, entry: &Entry) -> u32 {
         let position = self.push_new(&entry.message, entry.state, entry.first, entry.at);
         if entry.renewed
@@ -224,7 +224,7 @@ impl Log {
         self.step()
     }
 
-    /// The head goes past a record that was written there; where that stands.
+    /// The head goes past a record that was written there; returns its position.
     #[inline(always)]
     const fn step(&mut self) -> u32 {
         let position = self.head;
@@ -475,7 +475,7 @@ impl Span {
         Self { tail, length }
     }
 
-    /// Whether it reaches over the position at which no record stands.
+    /// Whether it reaches over the position that no record has.
     #[inline]
     pub(super) const fn holds_nowhere(self) -> bool {
         NOWHERE.wrapping_sub(self.tail) < self.length

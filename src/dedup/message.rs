@@ -1,4 +1,4 @@
-//! What the engine is told of a message.
+//! A message, as the engine sees it.
 
 use serde::{Deserialize, Serialize};
 

@@ -55,7 +55,7 @@ impl Secret {
         Placing::new(self.part(3))
     }
 
-    /// A key for each use, so that none tells anything of another.
+    /// A key for each use, so that none reveals anything of another.
     const fn part(&self, number: u8) -> [u8; 16] {
         let mut key = self.0;
         key[15] ^= number;

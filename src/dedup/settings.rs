@@ -72,7 +72,7 @@ pub struct Settings {
     /// For how long an id is remembered: a copy of this age or older is no duplicate. From 1 ms; with `grace` at
     /// most 2³¹ ms. To the millisecond.
     pub ttl: TimeDelta,
-    /// For how long beyond it an id stays in the history, so that a late copy is told as such. A quarter of the
+    /// For how long beyond it an id stays in the history, so that a late copy is known as such. A quarter of the
     /// TTL unless set; zero: no history.
     pub grace: TimeDelta,
     /// Which sighting the TTL runs from.
@@ -88,7 +88,7 @@ pub struct Settings {
     /// believed and taken back later leaves engine time ahead until the clock has caught up; and a bound longer than
     /// the TTL lets a wrong clock forget the window. A shorter one takes `tick` in quiet hours.
     pub max_forward_jump: TimeDelta,
-    /// Whether positions in the source are remembered, so that replays are told from duplicates: 16 bytes more
+    /// Whether positions in the source are remembered, so that replays are known from duplicates: 16 bytes more
     /// for each id. Off unless set.
     pub positions: bool,
     /// The secret that ids are placed by.

@@ -24,7 +24,7 @@ const MOST_SHARDS: usize = 1024;
 
 /// Deduplication in one process, for many threads: the window in shards with a lock each, and one clock.
 ///
-/// The verdicts are those of a [`Deduplicator`](super::Deduplicator) that is told the same messages in the same order;
+/// The verdicts are those of a [`Deduplicator`](super::Deduplicator) that observes the same messages in the same order;
 /// every message of an id meets in one shard. The limit is divided among the shards, so that near it they fill
 /// one after the other.
 ///
@@ -55,7 +55,7 @@ pub struct SharedDeduplicator {
 struct Shard {
     tracker: Tracker,
     auditor: Auditor,
-    /// The latest time that it was told: threads may come to it in another order than to the clock.
+    /// The latest time that it was given: threads may come to it in another order than to the clock.
     at: i64,
 }
 
@@ -351,7 +351,7 @@ const fn shard_of(hash: Hash, shards: usize) -> usize {
 /// One clock for all threads, without a lock while it stands still or a thread is a little behind.
 #[derive(Debug)]
 struct SharedClock {
-    /// The engine time; the least there is until it was told.
+    /// The engine time; the least there is until the first.
     now: AtomicI64,
     holding: AtomicBool,
     /// By how many milliseconds a thread was behind at most.
@@ -369,7 +369,7 @@ impl SharedClock {
         }
     }
 
-    /// The engine time, after it was told that it is `told`, and whether that was the first time.
+    /// The engine time, after it was given the time `told`, and whether that was the first time.
     fn tell(&self, told: DateTime<Utc>) -> (i64, bool) {
         let at = told.timestamp_millis();
         let now = self.now.load(Ordering::Acquire);

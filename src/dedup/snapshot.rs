@@ -19,7 +19,7 @@ const VERSION: u16 = 2;
 const NAMES_SINCE: u16 = 2;
 /// Records of a block, at most.
 const BLOCK: u32 = 4096;
-/// Magic, version, flags, secret, and whether and when the engine was last told the time.
+/// Magic, version, flags, secret, and whether and when the engine was last given the time.
 const HEADER: usize = 8 + 2 + 2 + 16 + 1 + 8;
 const FIRSTS: u16 = 1;
 const POSITIONS: u16 = 2;
@@ -56,7 +56,7 @@ pub struct Restored {
     pub repeated: u64,
     /// How many found no room in the index though there was some; chance does not do that.
     pub refused: u64,
-    /// When the engine that was saved was last told the time.
+    /// When the engine that was saved was last given the time.
     pub saved_at: Option<DateTime<Utc>>,
 }
 
@@ -143,7 +143,7 @@ pub enum RestoreError {
     },
 }
 
-/// What stands before the records.
+/// What precedes the records.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) secret: Secret,
@@ -159,7 +159,7 @@ impl Header {
         Self { secret, now, firsts: rules.sliding, positions: rules.positions, names: false }
     }
 
-    /// The clock of an engine that is restored, told the time.
+    /// The clock of an engine that is restored, at the given time.
     pub(super) fn clock(&self, rules: &Rules, now: DateTime<Utc>) -> EngineClock {
         let mut clock = EngineClock::at(self.now, rules.max_forward_jump);
         clock.tell(now);

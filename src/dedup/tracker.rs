@@ -193,8 +193,8 @@ impl Tracker {
         }
     }
 
-    /// Remembers a message whose own bucket tells that its id is not there and has room for it, as nearly always.
-    /// `false`, and it is to be [sought](Self::decide_after_search), where that does not tell, the engine is full or
+    /// Remembers a message whose own bucket shows that its id is not there and has room for it, as nearly always.
+    /// `false`, and it is to be [sought](Self::decide_after_search), where that does not show it, the engine is full or
     /// the log begins a segment.
     #[inline(always)]
     pub(super) fn admit_at_once(&mut self, message: &Message, hash: Hash, at: i64, intent: Intent) -> bool {
@@ -514,7 +514,7 @@ impl Tracker {
         self.entries(at).count() as u64
     }
 
-    /// The part of [`Tracker::entries`] that stands from `from` on and was seen until `until`, added to `into`, and
+    /// The part of [`Tracker::entries`] that is from `from` on and was seen until `until`, added to `into`, and
     /// the position to go on from.
     pub(super) fn entries_until(&self, from: Option<u32>, until: i64, at: i64, into: &mut Vec<Entry>) -> u32 {
         let (tail, length) = (self.log.span().tail(), self.log.span().length());
@@ -533,7 +533,7 @@ impl Tracker {
         tail.wrapping_add(length)
     }
 
-    /// Puts back what [`Tracker::entries`] told, in its order.
+    /// Puts back what [`Tracker::entries`] gave, in its order.
     pub(super) fn put_back(&mut self, entry: &Entry, at: i64) -> PutBack {
         if at - entry.at >= self.rules.remembered {
             return PutBack::Expired;

@@ -18,7 +18,7 @@ pub enum Verdict {
         first_seen: DateTime<Utc>,
     },
     /// The id of another message: another device or payload. Pass it on: it is not a copy, and the ids are
-    /// at fault. The first record stays as it is, so each that collides with it is told so.
+    /// at fault. The first record stays as it is, so each that collides with it is a collision.
     Collision {
         /// The message that had the id first.
         first: FirstSeen,
@@ -34,10 +34,10 @@ pub enum Verdict {
     /// The same message, read again from the same position of its source, as after a consumer's restart. Drop it.
     Replay,
     /// Somebody has it in hand: reserved, and not yet committed. Neither drop it nor process it: put it back, and
-    /// see it again once that is decided: at the latest after the reserve timeout of engine time, which stands still
+    /// see it again once that is decided: at the latest after the reserve timeout of engine time, which does not move
     /// while a leap of the clock is held.
     InFlight,
-    /// The engine is full. The message is passed on and not remembered, so that a copy of it would not be told.
+    /// The engine is full. The message is passed on and not remembered, so that a copy of it would not be noticed.
     Untracked,
 }
 

@@ -62,7 +62,7 @@ impl Runs {
         true
     }
 
-    /// Takes away what lies before `at`, where a row stands now.
+    /// Takes away what lies before `at`, where a row is now.
     pub(super) fn split_off_before(&mut self, at: i64) -> Self {
         let before =
             self.0.iter().filter(|run| run.from < at).map(|run| Run { to: run.to.min(at), ..*run }).collect();
@@ -70,7 +70,7 @@ impl Runs {
         Self(before)
     }
 
-    /// Forgets what lies before `at`, where a row stands now.
+    /// Forgets what lies before `at`, where a row is now.
     pub(super) fn forget_before(&mut self, at: i64) {
         self.0.retain_mut(|run| {
             run.from = run.from.max(at);

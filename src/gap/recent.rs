@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-/// The newest event times, in order: they tell a row that is out of order from a copy.
+/// The newest event times, in order: by them a row that is out of order is known from a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Recent {
     times: VecDeque<i64>,

@@ -56,7 +56,7 @@ pub trait DeviceProbe: Send + Sync {
     /// address table of a switch. An answer may be shared for a minute.
     ///
     /// # Errors
-    /// [`ProbeError`] where nobody can tell; the default does not answer. A device that no gateway saw is an empty answer.
+    /// [`ProbeError`] where it is not known; the default does not answer. A device that no gateway saw is an empty answer.
     async fn sightings(&self, _request: &SightingsRequest) -> Result<Sightings, ProbeError> {
         Err(ProbeError::unsupported())
     }

@@ -17,7 +17,7 @@ use super::svg::{Escaped, wrapped};
 ///
 /// Each pixel column is drawn once, by the first, lowest, highest and last value in it, so that a million samples
 /// are a picture of some hundred KiB at most. A value that is not finite leaves a hole; one that was reported
-/// stands at the foot.
+/// is at the foot.
 ///
 /// ```
 /// use iot_runbook::deadband::filter::{Extent, Filter, Rule, Settings};

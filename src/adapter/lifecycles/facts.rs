@@ -84,9 +84,9 @@ fn certificate(credential: &Credential, revocation: Revocation) -> Certificate {
 }
 
 /// The answer of a [`CertStoreProbe`](crate::probe::CertStoreProbe) on the device's contact by its manufacturing
-/// certificate, from its lifecycle. `covers` is the period in which every contact was told to it.
+/// certificate, from its lifecycle. `covers` is the period in which it heard of every contact.
 ///
-/// A lifecycle knows the latest contact alone. Where `covers` reaches to `observed_at`, that is told though it is of the
+/// A lifecycle knows the latest contact alone. Where `covers` reaches to `observed_at`, that is reported though it is of the
 /// same moment or a little later, for two clocks may differ. Where `covers` ended before, a later contact says nothing of
 /// it, and the answer covers nothing: silence would prove nothing.
 #[must_use]

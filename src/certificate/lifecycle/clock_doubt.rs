@@ -11,13 +11,13 @@ use crate::certificate::validity::Fingerprint;
 /// What was dated later than the time that is gone by. It is over with the first connection that is dated later still.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ClockDoubt {
-    /// The latest date of a connection that was told.
+    /// The latest date of a connection that was reported.
     told_until: DateTime<Utc>,
     /// The latest date that the wrong clock can have given.
     until: DateTime<Utc>,
     /// Certificates of which such a connection may exist; one that is issued later has none.
     of: Vec<Fingerprint>,
-    /// What the device has is not known for sure: nothing is retired as replaced until a connection tells.
+    /// What the device has is not known for sure: nothing is retired as replaced until a connection shows it.
     pub(super) uncertain: bool,
 }
 
@@ -26,14 +26,14 @@ pub(super) struct ClockDoubt {
 pub(super) enum TimestampTrust {
     /// It is in its place among the others.
     Trusted,
-    /// It is told as it happens, and might be an earlier one that is told again.
+    /// It is reported as it happens, and might be an earlier one that is reported again.
     Uncertain,
     /// It may be an earlier one: the device need not have that certificate any more.
     Untrusted,
 }
 
 impl Lifecycle {
-    /// Whether a connection, by the date that it was told with, may be taken for a new one.
+    /// Whether a connection, by its reported date, may be taken for a new one.
     pub(super) fn dated(
         &self,
         rules: &Rules,
@@ -57,7 +57,7 @@ impl Lifecycle {
         }
     }
 
-    /// A connection was told with a date later than `now`: from now on it may be told again.
+    /// A connection was reported with a date later than `now`: from now on it may be reported again.
     pub(super) fn doubt_connections(
         &mut self,
         told: Option<DateTime<Utc>>,

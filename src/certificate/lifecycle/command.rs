@@ -99,7 +99,7 @@ pub struct Issue {
     pub urgent: bool,
 }
 
-/// What to tell.
+/// What the alert says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Alert {
@@ -124,7 +124,7 @@ pub enum Severity {
     Critical,
 }
 
-/// What an alert tells.
+/// What an alert says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

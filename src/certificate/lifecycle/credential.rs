@@ -12,7 +12,7 @@ use super::rules::Rules;
 use crate::certificate::validity::{CertId, CertificateError, Chain, Expiry, Fingerprint};
 use crate::certificate::{Facts, Stage, effective_end};
 
-/// What is kept of a certificate: enough to know it again on a connection, and to tell when it is due.
+/// What is kept of a certificate: enough to know it again on a connection, and to know when it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Credential {
@@ -24,7 +24,7 @@ pub struct Credential {
     pub not_before: DateTime<Utc>,
     /// Until when it is valid, this second included.
     pub not_after: Expiry,
-    /// The first of its issuers to end, where its chain was told.
+    /// The first of its issuers to end, where its chain is known.
     pub issuer: Option<Issuer>,
 }
 
@@ -66,7 +66,7 @@ impl Credential {
         self.issuer.as_ref().filter(|issuer| issuer.not_after < self.not_after)
     }
 
-    /// What its stage is told from.
+    /// What its stage is judged by.
     #[must_use]
     pub fn facts(&self) -> Facts {
         let issuer = self.issuer.map(|issuer| issuer.not_after.written());

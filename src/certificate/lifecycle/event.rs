@@ -1,4 +1,4 @@
-//! What a lifecycle is told.
+//! What a lifecycle learns of: its events.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
-    /// That command was carried out: published, told, scheduled, retired, opened.
+    /// That command was carried out: published, alerted, scheduled, retired, opened.
     Done {
         /// Its key.
         key: CommandKey,
@@ -119,7 +119,7 @@ impl Event {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reachability {
-    /// Nobody told.
+    /// Not known.
     #[default]
     Unknown,
     /// It is there.
@@ -151,7 +151,7 @@ pub enum EventError {
         "of a certificate that this device was not given, or that is retired: find out where it comes from"
     )]
     UnknownCertificate,
-    /// The provisioning service issued two certificates under one idempotency key. The first one stands.
+    /// The provisioning service issued two certificates under one idempotency key. The first one is kept.
     #[error(
         "a second certificate for generation {generation}: the provisioning service must issue one for each key"
     )]

@@ -53,10 +53,10 @@ impl Lifecycle {
     ///
     /// Connections are put in order by their times alone, and a clock that was ahead dated some of them later than `now`.
     /// So after it was set back, a [`Connected`](super::Event::Connected) of a certificate that was there by then, dated up
-    /// to the time that was set back from, is taken only where it is told as it happens: within the
+    /// to the time that was set back from, is taken only where it is reported as it happens: within the
     /// [`clock_tolerance`](super::Settings::clock_tolerance) of its date. Any other is [`EventError`](super::EventError), and one
     /// that speaks of another certificate than the one in use puts off all that is retired as replaced, until a connection
-    /// tells for sure what the device has. That ends with the first connection that is dated later still.
+    /// shows for sure what the device has. That ends with the first connection that is dated later still.
     pub fn accept_clock(&mut self, rules: &Rules, now: DateTime<Utc>) {
         let settings = rules.settings();
         let within = |wait: TimeDelta| saturating_add(now, wait);
@@ -100,7 +100,7 @@ impl Lifecycle {
 
     /// When to [`poll`](Self::poll) next, if nothing happens before: nothing comes due earlier. `None`: never, for the device
     /// is out of service and all is done. It is at most half of the policy's `jump` ahead of the latest time that was
-    /// known, so that a jump of the clock is told from a long rest.
+    /// known, so that a jump of the clock is known from a long rest.
     ///
     /// Ask again after each `handle` and `poll`. A time that has passed means at once.
     #[must_use]

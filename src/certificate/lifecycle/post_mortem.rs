@@ -69,7 +69,7 @@ pub enum Cause {
     IssuerBinds,
     /// No certificate was issued.
     NotIssued {
-        /// The latest failure, where one was told.
+        /// The latest failure, where one was reported.
         reason: Option<Reason>,
     },
     /// What was issued could not be used.

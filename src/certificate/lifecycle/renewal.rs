@@ -260,7 +260,7 @@ impl Lifecycle {
         }
     }
 
-    /// An attempt failed: after so many in a row someone is told.
+    /// An attempt failed: after so many in a row someone is alerted.
     pub(super) fn renewal_failed(&mut self, rules: &Rules, reason: Reason, now: DateTime<Utc>) {
         let Some(renewal) = &mut self.renewal else { return };
         renewal.failures = renewal.failures.saturating_add(1);
@@ -391,7 +391,7 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Whether the device is to be told again to try: what it failed with until then is known. Whoever reads its latest
+    /// Whether the device is to be asked again to try: what it failed with until then is known. Whoever reads its latest
     /// report each time reads the same one until then, and must not take that for another failure.
     fn is_to_try_again(&self) -> bool {
         let Some(renewal) = &self.renewal else { return false };

@@ -112,7 +112,7 @@ impl Retirements {
         self.retired.iter().any(|one| one.fingerprint == fingerprint)
     }
 
-    /// A connection with a retired certificate was accepted. An alert is due, unless it is told late or there was one within
+    /// A connection with a retired certificate was accepted. An alert is due, unless it is reported late or there was one within
     /// `again_after`.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub(super) const SHORTEST: TimeDelta = TimeDelta::seconds(1);
 pub struct Settings {
     /// When what is due, the overlap, and how far the clock may jump.
     pub policy: Policy,
-    /// A clock that is behind its high-water mark by no more than this stands at the mark: the clocks of two machines
+    /// A clock that is behind its high-water mark by no more than this counts as at the mark: the clocks of two machines
     /// differ. By more, it is suspect.
     #[serde(with = "text")]
     pub clock_tolerance: TimeDelta,
@@ -38,10 +38,10 @@ pub struct Settings {
     /// How long a command may stay without an answer until it is handed out again.
     #[serde(with = "text")]
     pub answer_within: TimeDelta,
-    /// How many failures in a row make a renewal a failed one, of which someone is told.
+    /// How many failures in a row make a renewal a failed one, of which someone is alerted.
     pub failures: u32,
     /// How long the device may take from its word that the test passed to a connection with the new certificate,
-    /// until someone is told.
+    /// until someone is alerted.
     #[serde(with = "text")]
     pub confirm_within: TimeDelta,
     /// A device reaches the provisioning service where its last contact is at most this old.

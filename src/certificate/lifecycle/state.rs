@@ -82,7 +82,7 @@ pub(super) struct Renewal {
     /// In a row, over generations too.
     pub(super) failures: u32,
     pub(super) failure: Option<Failure>,
-    /// Whether it counts as failed, and someone was told.
+    /// Whether it counts as failed, and someone was alerted.
     pub(super) told: bool,
 }
 
@@ -120,7 +120,7 @@ pub(super) struct Successor {
     pub(super) again_at: Option<DateTime<Utc>>,
     /// The device failed with it, and it was not published again since.
     pub(super) failed: bool,
-    /// When someone is told that it is not confirmed.
+    /// When someone is alerted that it is not confirmed.
     pub(super) confirm_by: Option<DateTime<Utc>>,
 }
 

@@ -17,7 +17,7 @@ const FIRST: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Entry {
-    /// When the lifecycle was told.
+    /// When the lifecycle learned of it.
     pub at: DateTime<Utc>,
     /// What.
     pub what: Happening,

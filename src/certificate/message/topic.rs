@@ -6,7 +6,7 @@ const REPORTED: &str = "/config/reported";
 /// The longest name that MQTT has, in bytes.
 const LONGEST: usize = 65_535;
 
-/// The topic on which a device is told what to use: `{device}/config/desired`.
+/// The topic on which a device learns what to use: `{device}/config/desired`.
 ///
 /// # Errors
 /// [`TopicError`] where the id would make another topic, or none.
@@ -90,7 +90,7 @@ pub enum TopicError {
     Character {
         /// The character.
         character: char,
-        /// Where it stands, in bytes.
+        /// Where it is, in bytes.
         at: usize,
     },
     /// It is another topic.

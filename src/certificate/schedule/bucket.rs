@@ -77,7 +77,7 @@ impl Rate {
 /// and a renewal takes one. Exact: no fraction of a token is ever rounded, however long it runs. (What it gains while
 /// full is lost, and at a burst of 1 that is part of a nanosecond at each wait.) Serde keeps it over a restart.
 ///
-/// A clock that jumps ahead fills it, and no more than that. A clock behind the latest time that it was told gains
+/// A clock that jumps ahead fills it, and no more than that. A clock behind the latest time that it was given gains
 /// nothing until it is there again; further behind than a minute and than the bucket takes to fill, it is taken for
 /// a clock that was set back, and the bucket goes on from there with what it holds.
 ///

@@ -24,7 +24,7 @@ pub struct ServiceError {
 }
 
 /// What to make of a service that did not do what it was asked. The command comes again; where it waits for its turn, then,
-/// and else later each time, and someone is told after a few times.
+/// and else later each time, and someone is alerted after a few times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServiceErrorKind {

@@ -122,7 +122,7 @@ impl TestRequest {
     }
 }
 
-/// What to tell.
+/// What the alert says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notice {

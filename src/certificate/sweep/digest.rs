@@ -11,7 +11,7 @@ use crate::subject::DeviceId;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Digest {
-    /// When it was told.
+    /// When it was reported.
     pub at: DateTime<Utc>,
     pub(super) due: Vec<Due>,
     pub(super) issuers: Vec<IssuerDue>,
@@ -56,7 +56,7 @@ pub enum Reach {
         /// What to plan.
         visit: Visit,
     },
-    /// Nobody could tell. It is on the offline list.
+    /// Not known. It is on the offline list.
     Unknown,
 }
 
@@ -161,7 +161,7 @@ impl Digest {
         self.due.iter().filter(|due| due.stage == Stage::NotYetValid)
     }
 
-    /// The follow-up list of devices that are offline, or of which nobody can tell.
+    /// The follow-up list of devices that are offline, or may be.
     pub fn offline(&self) -> impl Iterator<Item = &Due> {
         self.due.iter().filter(|due| matches!(due.reach, Reach::Offline { .. } | Reach::Unknown))
     }

@@ -57,7 +57,7 @@ impl Contact {
     }
 }
 
-/// The clock cannot be trusted, so nothing was told. Nothing was changed either.
+/// The clock cannot be trusted, so nothing was reported. Nothing was changed either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "clock-suspect: it is {now}, and the latest run was at {mark}; set the clock right, or, where it is right and no \
@@ -65,7 +65,7 @@ impl Contact {
 )]
 #[non_exhaustive]
 pub struct ClockSuspect {
-    /// The time that was told.
+    /// The time that was given.
     pub now: DateTime<Utc>,
     /// The high-water mark.
     pub mark: DateTime<Utc>,
@@ -126,7 +126,7 @@ impl Sweep {
     }
 
     /// What is due at `now`. `contact` is asked once for each device whose renewal is due, or whose certificate is revoked or not valid
-    /// yet, where no successor is confirmed; `None` means that nobody could tell.
+    /// yet, where no successor is confirmed; `None`: not known.
     ///
     /// # Errors
     /// [`ClockSuspect`] where `now` is before the latest run, or further ahead of it than the policy's `jump`.

@@ -68,7 +68,7 @@ impl Builtin for FlapHistory {
 }
 
 impl FlapHistory {
-    /// `None`: this broker does not tell.
+    /// `None`: this broker does not say.
     async fn together(
         &self,
         broker: &dyn BrokerProbe,

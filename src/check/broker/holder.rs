@@ -44,7 +44,7 @@ impl Holder {
 }
 
 /// The session holder: as the subject says; where it does not say, as the broker's log shows. The unknown observation
-/// where nobody can tell.
+/// where it is not known.
 pub(in crate::check) async fn holder(
     request: &CheckRequest<'_>,
     probes: &Probes,

@@ -43,7 +43,7 @@ impl Builtin for ProvisioningContact {
 }
 
 /// Yes: at most `within` ago. A contact is proof where the log is short; silence is not. A last contact of the future is
-/// neither: nobody can tell when it was.
+/// neither: it is unknown when it was.
 fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
     let asked = request.last(within);
     let contact = answer.last.filter(|at| *at >= asked.start() && request.has_happened(*at));

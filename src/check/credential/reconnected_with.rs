@@ -39,7 +39,7 @@ impl Builtin for ReconnectedWith {
 }
 
 /// Yes: the certificate of its last accepted connection is the one that was issued, and that connection came since. Where
-/// that is of the future nobody can tell.
+/// that is of the future it is unknown.
 fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
     let observed_at = issued.observed_at.min(in_use.observed_at);
     let no =

@@ -71,7 +71,7 @@ impl RenewalState {
     /// next try begins before follow-up does; running, or stalled where it has made no progress for longer than
     /// `progress_within` though the holder is connected. Where none was begun: unsupported, due, or stalled where it has been
     /// due for longer. A renewal that brought the certificate which is due again is over and counts as none. By a clock that
-    /// cannot be trusted nobody can tell.
+    /// cannot be trusted it is unknown.
     fn judge(
         &self,
         answer: &RenewalAnswer,

@@ -200,7 +200,7 @@ fn group_state(facts: &LagFacts) -> Result<GroupState, String> {
     }
 }
 
-/// Why the samples do not tell of the end of the period: what came after the last may by then have waited for longer
+/// Why the samples do not cover the end of the period: what came after the last may by then have waited for longer
 /// than it may.
 fn silent_at_end(samples: &[LagSample], bounds: &ConsumerLag, asked: Period) -> Option<String> {
     let last = samples.iter().map(|sample| sample.at).max()?;
@@ -260,7 +260,7 @@ fn of_partition(
 }
 
 /// What the engine says at the last sample. Two samples are a whole window here, and a period that is over is never
-/// stale. Its bound in time is the runbook's; that in messages stands for samples whose age is not told.
+/// stale. Its bound in time is the runbook's; that in messages is for samples whose age is not known.
 fn by_engine(samples: &[LagSample], group: GroupState, bounds: &ConsumerLag) -> Result<Report, String> {
     let mut settings = Settings::default().with_min_samples(Window::FEWEST).with_stale_after(TimeDelta::MAX);
     if bounds.age > TimeDelta::zero() {
@@ -302,7 +302,7 @@ fn has_moved(samples: &[LagSample]) -> bool {
     heads().min() != heads().max()
 }
 
-/// At any time of the period: in time where that is told, else in messages.
+/// At any time of the period: in time where that is known, else in messages.
 fn over_threshold(sample: &LagSample, bounds: &ConsumerLag) -> Option<String> {
     let behind = sampled(sample).lag()?;
     match sample.age {

@@ -54,7 +54,7 @@ struct Lag {
     threes: u64,
 }
 
-/// What the noise is, as far as it can be told.
+/// What the noise is, as far as it can be known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reading {
     /// The standard deviation between neighbours; zero where no noise is seen.
@@ -123,7 +123,7 @@ impl Noise {
         self.ties = self.ties.saturating_add(later.ties);
     }
 
-    /// Reads the noise. `constant` is how many samples at the end are equal: they tell nothing about it.
+    /// Reads the noise. `constant` is how many samples at the end are equal: they show nothing of it.
     pub(super) fn read(&self, quantum: f64, constant: u64, damping_nanos: f64) -> Reading {
         let run = constant.saturating_sub(1);
         let (pairs, ties) = (self.pairs.saturating_sub(run), self.ties.saturating_sub(run));

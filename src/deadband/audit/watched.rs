@@ -4,11 +4,11 @@ use super::Audit;
 use crate::deadband::filter::{Filter, OrderError, Reason, Report, Suppression, Verdict};
 use crate::deadband::sample::{Number, Sample};
 
-/// A filter and the audit that watches it, which is told of each sample once it is known whether it was reported.
+/// A filter and the audit that watches it, which observes each sample once it is known whether it was reported.
 ///
 /// A sample that a shortest interval holds, or that may go first as the previous one, leaves late or not at all. Until
 /// that is known it waits here: at most what comes within one shortest interval, and one more. What is out of time
-/// order is told at once, as [late](Audit::late).
+/// order is observed at once, as [late](Audit::late).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -48,7 +48,7 @@ impl<V: Number> Watched<V> {
     /// As [`Filter::observe`].
     ///
     /// # Errors
-    /// As there. The audit is told of what is refused, as late.
+    /// As there. The audit observes what is refused, as late.
     pub fn observe(
         &mut self,
         sample: Sample<V>,
@@ -133,7 +133,7 @@ impl<V: Number> Watched<V> {
         &self.filter
     }
 
-    /// Both, to be saved or to go on apart. What waits is told first, as it stands.
+    /// Both, to be saved or to go on apart. What waits is observed first, as it is.
     #[must_use]
     pub fn into_parts(mut self) -> (Filter<V>, Audit) {
         self.tell(0);

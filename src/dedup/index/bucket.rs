@@ -43,7 +43,7 @@ impl Bucket {
         &self.positions
     }
 
-    /// The youngest position of an entry that had no room here and stands further on.
+    /// The youngest position of an entry that had no room here and is further on.
     #[inline]
     pub(super) const fn beyond(&self) -> u32 {
         match self.head.last_chunk() {

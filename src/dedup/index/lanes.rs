@@ -25,7 +25,7 @@ pub(super) fn live(positions: &[u32; SLOTS], span: Span) -> u32 {
     live([a, b, c, d]) | live([e, f, g, h]) << 4 | live([i, j, k, l]) << 8
 }
 
-/// Where the span reaches over the place at which nothing stands, which empty slots say.
+/// Where the span reaches over the place that nothing has, which empty slots say.
 #[cold]
 fn live_around_nowhere(positions: &[u32; SLOTS], span: Span) -> u32 {
     positions.iter().rev().fold(0, |all, position| all << 1 | u32::from(span.holds(*position)))

@@ -9,10 +9,10 @@ pub(super) const PROBES: usize = 64;
 /// Buckets that are allocated together: 2⁹, 32 KiB.
 pub(super) const CHUNK: usize = 1 << 9;
 
-/// Where an id stands, or may.
+/// Where an id is, or may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::dedup) enum Spot {
-    /// It stands at that position of the log.
+    /// It is at that position of the log.
     Known(u32),
     /// It is not there, and that slot of that bucket is the first that has room for it.
     Free {

@@ -105,7 +105,7 @@ impl Record {
     }
 }
 
-/// All there is to a record, apart from where it stands.
+/// All there is to a record, apart from its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::dedup) struct Entry {
     pub(in crate::dedup) message: Message,

@@ -21,7 +21,7 @@ const ROUNDS: u32 = 16;
 ///
 /// An operation whose answer is lost can be tried again: each record bears a random number of whoever put it, so that
 /// nobody takes a record of their own for a message that came before. That holds for the tries within one call
-/// ([`StoreSettings::retries`]), not for a second call of [`observe`](Self::observe) after an error: that may be told
+/// ([`StoreSettings::retries`]), not for a second call of [`observe`](Self::observe) after an error: that may get
 /// `Duplicate` of what the first put. Where a message is seen again after an error, [`reserve`](Self::reserve) it.
 #[derive(Debug)]
 pub struct StoreDeduplicator<S> {
@@ -83,11 +83,11 @@ pub enum Settled {
 
 /// What comes of a record that is there.
 enum Step {
-    /// The verdict stands, and the record too.
+    /// The verdict is final, and the record too.
     Tell(Verdict),
-    /// The verdict stands once the record says that it was seen again.
+    /// The verdict is final once the record says that it was seen again.
     Touch(Verdict, StoredRecord),
-    /// The verdict stands once the message's own record is in its place.
+    /// The verdict is final once the message's own record is in its place.
     Anew(Verdict),
 }
 
@@ -140,7 +140,7 @@ impl<S: DedupStore> StoreDeduplicator<S> {
     /// safe, [`commit`](Self::commit) it, or else [`abort`](Self::abort).
     ///
     /// # Errors
-    /// As [`observe`](Self::observe). It may have been reserved all the same: it is told `InFlight` until the reserve
+    /// As [`observe`](Self::observe). It may have been reserved all the same: it gets `InFlight` until the reserve
     /// timeout, and `Fresh` then.
     pub async fn reserve(&self, message: &Message, now: DateTime<Utc>) -> Result<Reserved, StoreError> {
         self.decide(message, now, true).await

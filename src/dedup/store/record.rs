@@ -19,7 +19,7 @@ use crate::dedup::{Device, Fingerprint, Message, Position};
 /// | 6–13 | the fingerprint |
 /// | 14–21 | when it was first seen, in milliseconds since 1970 |
 /// | 22–29 | the sighting that the TTL runs from in a sliding window, in the same |
-/// | 30–37 | a random number that tells who put it |
+/// | 30–37 | a random number that shows who put it |
 /// | 38–41, 42–49 | the source and the offset |
 ///
 /// Each record has one form, and each form that is read is written the same again.

@@ -15,7 +15,7 @@ const LONGEST: TimeDelta = TimeDelta::days(3653);
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum WhenUnavailable {
-    /// The caller is told the error and decides: put the message back, or pass it on. To drop it would lose it.
+    /// The caller gets the error and decides: put the message back, or pass it on. To drop it would lose it.
     #[default]
     Fail,
     /// The message is passed on as [`Untracked`](crate::dedup::Verdict::Untracked), and counted in
@@ -30,7 +30,7 @@ pub struct StoreSettings {
     /// For how long an id is remembered: a copy of this age or older is no duplicate. From 1 ms, and with `grace`
     /// at most ten years. To the millisecond.
     pub ttl: TimeDelta,
-    /// For how long beyond it an id is kept, so that a late copy is told as such. A quarter of the TTL unless
+    /// For how long beyond it an id is kept, so that a late copy is known as such. A quarter of the TTL unless
     /// set; zero: not at all.
     pub grace: TimeDelta,
     /// Which sighting the TTL runs from.

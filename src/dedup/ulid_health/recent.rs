@@ -21,7 +21,7 @@ pub(super) struct Recent {
     sampled: BTreeMap<u64, Sighting>,
 }
 
-/// How an id stands to those that are remembered.
+/// How an id relates to those that are remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Met {
     /// None has its randomness.

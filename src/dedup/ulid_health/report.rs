@@ -33,7 +33,7 @@ pub enum UlidFault {
         /// The step of the clock.
         step: TimeDelta,
     },
-    /// The bytes of the timestamps, or of whole ids, are in the wrong order: read the other way they tell the
+    /// The bytes of the timestamps, or of whole ids, are in the wrong order: read the other way they give the
     /// time.
     ByteOrder,
     /// The clock is ahead of the receiver's.

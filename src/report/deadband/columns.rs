@@ -5,7 +5,7 @@ use std::fmt;
 use super::axis::{Times, Values};
 use crate::deadband::sample::Sample;
 
-/// What stands in one pixel column. A column of what is not finite has its lowest above its highest.
+/// What one pixel column shows. A column of what is not finite has its lowest above its highest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     /// Its left edge.
@@ -14,7 +14,7 @@ pub(super) struct Column {
     pub(super) lowest: f64,
     pub(super) highest: f64,
     pub(super) last: f64,
-    /// Where the only value stands, if there is one.
+    /// Where the only value is, if there is one.
     only: Option<f64>,
 }
 

@@ -44,7 +44,7 @@ impl Marks {
         Self(counts)
     }
 
-    /// One mark a column for each reason at most. What is not finite stands at the foot.
+    /// One mark a column for each reason at most. What is not finite is at the foot.
     pub(super) fn write(
         &self,
         f: &mut fmt::Formatter<'_>,

@@ -110,7 +110,7 @@ fn saved_candidate_that_cannot_be_is_refused() {
         broken[field] = number.into();
         assert_eq!(restored(broken).unwrap_err(), RestoreError::Field { field });
     }
-    let mut none = saved.clone();
+    let mut none = saved;
     none["errors"] = 0.into();
     assert_eq!(restored(none).unwrap_err(), RestoreError::Field { field: "squares" });
     let shadow = Shadow::new(Filter::new(rule(0.5)), rule(2.0));

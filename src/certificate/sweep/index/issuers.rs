@@ -21,7 +21,7 @@ pub(super) struct IssuerRecord {
     is_replaced: bool,
 }
 
-/// An issuer to be told of, if it is due or not valid yet.
+/// An issuer to be reported, if it is due or not valid yet.
 pub(in super::super) struct Binding {
     pub(in super::super) issuer: u64,
     pub(in super::super) facts: Facts,
