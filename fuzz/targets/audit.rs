@@ -135,27 +135,23 @@ fn holds(figures: &Figures) {
 
 /// Changes one leaf of a saved form.
 fn change(choices: &mut Choices<'_>, saved: &mut Value) {
-    let mut place = saved;
-    loop {
-        place = match place {
-            Value::Object(fields) if !fields.is_empty() => {
-                let field = choices.below(fields.len());
-                fields.values_mut().nth(field).expect("there are so many")
-            }
-            Value::Array(items) if !items.is_empty() => {
-                let item = choices.below(items.len());
-                &mut items[item]
-            }
-            leaf => {
-                *leaf = match choices.below(5) {
-                    0 => Value::Null,
-                    1 => choices.long().into(),
-                    2 => choices.byte().into(),
-                    3 => choices.long().cast_signed().into(),
-                    _ => f64::from_bits(choices.long()).to_bits().to_string().into(),
-                };
-                return;
-            }
+    match saved {
+        Value::Object(fields) if !fields.is_empty() => {
+            let field = choices.below(fields.len());
+            change(choices, fields.values_mut().nth(field).expect("there are so many"));
+        }
+        Value::Array(items) if !items.is_empty() => {
+            let item = choices.below(items.len());
+            change(choices, &mut items[item]);
+        }
+        leaf => {
+            *leaf = match choices.below(5) {
+                0 => Value::Null,
+                1 => choices.long().into(),
+                2 => choices.byte().into(),
+                3 => choices.long().cast_signed().into(),
+                _ => f64::from_bits(choices.long()).to_bits().to_string().into(),
+            };
         }
     }
 }
