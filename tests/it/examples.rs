@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Each example, with a text that its output has.
-const LADDER: [(&str, &str); 10] = [
-    ("01_offline", "- "),
-    ("02_own_runbook", "flowchart TD"),
-    ("03_data_gap", "why?"),
-    ("04_approve_act_resume", "only reported"),
-    ("05_certificate_lifecycle", "retire the old one"),
-    ("06_daily_sweep", "no page"),
-    ("07_dedup", "rows stored"),
-    ("08_deadband", "The picture is in"),
-    ("09_lag", "the group"),
-    ("10_mocks_and_rehearsals", "rehearsed"),
+/// Each example, with a text that its output has. `None`: it is tests, which cargo builds and runs by itself.
+const LADDER: [(&str, Option<&str>); 10] = [
+    ("01_offline", Some("- ")),
+    ("02_own_runbook", Some("flowchart TD")),
+    ("03_data_gap", Some("why?")),
+    ("04_approve_act_resume", Some("only reported")),
+    ("05_certificate_lifecycle", Some("retire the old one")),
+    ("06_daily_sweep", Some("no page")),
+    ("07_dedup", Some("rows stored")),
+    ("08_deadband", Some("The picture is in")),
+    ("09_lag", Some("the group")),
+    ("10_mocks_and_rehearsals", None),
 ];
 
 /// The folder into which cargo builds examples, beside that of the running test.
@@ -27,6 +27,7 @@ fn folder() -> PathBuf {
 fn each_example_runs_to_its_end() {
     let picture = std::env::temp_dir().join(format!("iot-runbook-{}.svg", std::process::id()));
     for (name, shows) in LADDER {
+        let Some(shows) = shows else { continue };
         let program = folder().join(name).with_extension(std::env::consts::EXE_EXTENSION);
         assert!(
             program.exists(),
