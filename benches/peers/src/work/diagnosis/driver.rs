@@ -135,7 +135,11 @@ impl Memory {
                 .with_cpu(0.17)
                 .with_disk(0.44)
                 .with_last_heartbeat(ago(TimeDelta::seconds(20))),
-            path: DevicePath::new(now).with_port(PortReply::Silent).with_otherwise(false).with_segment(true),
+            path: DevicePath::new(now)
+                .with_port(PortReply::Silent)
+                .with_otherwise(false)
+                .with_segment(true)
+                .with_link(true),
             to_broker: BrokerPath::new(now, true)
                 .with_name(true)
                 .with_port(PortReply::Answered)
