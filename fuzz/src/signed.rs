@@ -29,6 +29,7 @@ pub fn digest(bundle: &Bundle) -> String {
             bundle.fingerprint,
             &bundle.subject,
             &bundle.trigger,
+            &bundle.incident,
             bundle.started_at,
             bundle.as_of,
             bundle.alerts_told,
