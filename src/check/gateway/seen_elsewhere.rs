@@ -39,8 +39,9 @@ impl Builtin for SeenElsewhere {
     }
 }
 
-/// Yes: within the period another gateway saw it, and later than its own gateway did. An older sighting is of the past: a
-/// device that came back from there was seen by its own gateway since.
+/// Yes: within the period another gateway saw it, and later than its own gateway did by more than the clock tolerance. An
+/// older sighting is of the past: a device that came back from there was seen by its own gateway since. One at the same
+/// time is the same message: several gateways hear a radio device, each by its own clock.
 fn judge(answer: &Sightings, own: &GatewayId, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
     let of = |sightings: &[&Sighting]| {
         let latest = |is_own: bool| {
@@ -50,7 +51,10 @@ fn judge(answer: &Sightings, own: &GatewayId, within: TimeDelta, request: &Check
         let (here, elsewhere) = (latest(true), latest(false));
         let details = [("its own gateway saw it", here), ("another gateway saw it", elsewhere)];
         let details = details.into_iter().filter_map(|(name, seen)| Some(Detail::new(name, written(seen?))));
-        let is_elsewhere = elsewhere.is_some_and(|other| here.is_none_or(|here| other.at > here.at));
+        let is_later = |other: &Sighting, here: &Sighting| {
+            other.at.signed_duration_since(here.at) > request.clock_tolerance()
+        };
+        let is_elsewhere = elsewhere.is_some_and(|other| here.is_none_or(|here| is_later(other, here)));
         Verdict::known(Value::Flag(is_elsewhere), answer.observed_at, Details::from_iter(details))
     };
     let from = request.last(within).start();
@@ -86,7 +90,9 @@ mod tests {
             (vec![("gw-3", at(NOW - 1800))], true),
             // Of the past: its address may still be in a table.
             (vec![("gw-3", at(NOW - 1800) - NANO)], false),
-            (vec![("gw-2", at(NOW - 60)), ("gw-3", at(NOW - 60) + NANO)], true),
+            // One message of a radio device, heard by both.
+            (vec![("gw-2", at(NOW - 60)), ("gw-3", at(NOW - 30))], false),
+            (vec![("gw-2", at(NOW - 60)), ("gw-3", at(NOW - 30) + NANO)], true),
             (vec![("gw-3", at(NOW - 60)), ("gw-2", at(NOW - 60))], false),
             (vec![("gw-3", at(NOW - 60)), ("gw-2", at(NOW - 5)), ("gw-4", at(NOW - 30))], false),
             (vec![("gw-2", at(NOW - 1700)), ("gw-4", at(NOW + 30))], true),
