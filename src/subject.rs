@@ -296,6 +296,25 @@ impl Subject {
         self.reporting_interval
     }
 
+    /// The part that `scope` asks about, or `None` where the subject does not name it. Of the session: whoever holds it,
+    /// as in [`Subject::name_of`].
+    #[must_use]
+    pub fn part(&self, scope: Scope) -> Option<Part> {
+        let device = || Part::Device(self.device.clone());
+        Some(match scope {
+            Scope::Platform => Part::Platform,
+            Scope::Pipeline => Part::Pipeline(self.pipeline.clone()?),
+            Scope::Site => Part::Site(self.site.clone()?),
+            Scope::Gateway => Part::Gateway(self.gateway.clone()?),
+            Scope::Device => device(),
+            Scope::Tag => self.tag.clone().map_or_else(device, Part::Tag),
+            Scope::Session => match (self.session, &self.gateway) {
+                (SessionHolder::Gateway, Some(gateway)) => Part::Gateway(gateway.clone()),
+                _ => device(),
+            },
+        })
+    }
+
     /// The name of the part that `scope` asks about, or `None` where the subject does not name it. Of the session: the
     /// gateway where the device travels in its session and one is named, else the device.
     #[must_use]
@@ -311,6 +330,63 @@ impl Subject {
                 (SessionHolder::Gateway, Some(gateway)) => Some(gateway.as_str()),
                 _ => Some(self.device.as_str()),
             },
+        }
+    }
+}
+
+/// One named part of a fleet: what a conclusion blames, and what devices may share. A session is no part of its own:
+/// whoever holds it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Part {
+    /// The platform itself.
+    Platform,
+    /// An ingestion pipeline.
+    Pipeline(PipelineId),
+    /// A site.
+    Site(SiteId),
+    /// A gateway.
+    Gateway(GatewayId),
+    /// A device.
+    Device(DeviceId),
+    /// A tag of a device.
+    Tag(TagId),
+}
+
+impl Part {
+    /// What kind of part it is.
+    #[must_use]
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Platform => Scope::Platform,
+            Self::Pipeline(_) => Scope::Pipeline,
+            Self::Site(_) => Scope::Site,
+            Self::Gateway(_) => Scope::Gateway,
+            Self::Device(_) => Scope::Device,
+            Self::Tag(_) => Scope::Tag,
+        }
+    }
+
+    /// The platform's name of it; of the platform itself `platform`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Platform => "platform",
+            Self::Pipeline(name) => name.as_str(),
+            Self::Site(name) => name.as_str(),
+            Self::Gateway(name) => name.as_str(),
+            Self::Device(name) => name.as_str(),
+            Self::Tag(name) => name.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Platform => f.write_str("platform"),
+            named => write!(f, "{} {}", named.scope(), named.name()),
         }
     }
 }
@@ -368,6 +444,10 @@ mod tests {
             (device.clone().with_gateway_session(), "press-07"),
         ] {
             assert_eq!(subject.name_of(Scope::Session), Some(name), "{subject:?}");
+            for scope in Scope::ALL {
+                let part = subject.part(scope);
+                assert_eq!(part.as_ref().map(Part::name), subject.name_of(scope), "{subject:?} {scope}");
+            }
             let text = serde_json::to_string(&subject).unwrap();
             assert_eq!(serde_json::from_str::<Subject>(&text).unwrap(), subject);
             // What was saved before reads as not known.

@@ -11,7 +11,7 @@ use super::log::{Entry, Event, Place, Statement, StatementId};
 use super::output::{Context, DiagnosisId, Reply};
 use crate::fact::{Details, Observation, Source};
 use crate::runbook::step::{CheckSource, Severity, Step, StepIndex, StepKind};
-use crate::subject::{Scope, Subject};
+use crate::subject::{Part, Scope, Subject};
 
 /// The result of a diagnosis: a conclusion, or hypotheses where something stayed unknown. A value of its own that
 /// serialises, to be sent anywhere and read back.
@@ -27,6 +27,8 @@ pub struct Finding {
     root_cause: Option<Box<str>>,
     severity: Option<Severity>,
     recovered: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
     advice: Vec<Box<str>>,
     hypotheses: Vec<Hypothesis>,
     refuted: Vec<Refuted>,
@@ -244,6 +246,13 @@ impl Finding {
         self.recovered
     }
 
+    /// The part at fault: the one that the conclusion blames, or the device where the subject does not name that part.
+    /// `None` where it ended without a conclusion.
+    #[must_use]
+    pub const fn part(&self) -> Option<&Part> {
+        self.part.as_ref()
+    }
+
     /// What to do about it.
     pub fn advice(&self) -> impl Iterator<Item = &str> {
         self.advice.iter().map(AsRef::as_ref)
@@ -311,6 +320,7 @@ impl Finding {
             root_cause: None,
             severity: None,
             recovered: false,
+            part: None,
             advice: Vec::new(),
             hypotheses: Vec::new(),
             refuted: Vec::new(),
@@ -348,6 +358,7 @@ impl Finding {
         self.root_cause.clone_from(&conclusion.root_cause);
         self.severity = Some(conclusion.severity);
         self.recovered = conclusion.recovered;
+        self.part = self.subject.part(conclusion.part).or_else(|| self.subject.part(Scope::Device));
     }
 
     fn explored(&mut self, diagnosis: &Diagnosis) {

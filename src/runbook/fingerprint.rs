@@ -6,7 +6,7 @@
 //! and each conclusion with its root cause, severity and whether it is a recovery. It holds the severity of alerts and
 //! that there is a note or an alert.
 //!
-//! It leaves out what is only read: titles, advice, groups, and the words of notes and alerts, so that a better word
+//! It leaves out what is only read: titles, advice, groups, the part that a conclusion blames, and the words of notes and alerts, so that a better word
 //! orphans no running diagnosis. It leaves out how the same is written: the format, the order of keys, steps
 //! and branches, the names of thresholds, and which of two equal guards is written (`up_to = 5` is
 //! `below = 6` for a count).

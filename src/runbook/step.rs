@@ -457,6 +457,9 @@ pub struct Conclusion {
     pub severity: Severity,
     /// Whether it means that the subject has recovered.
     pub recovered: bool,
+    /// The part of the subject that is at fault: what is repaired, and what other devices may share. The device
+    /// unless the document says otherwise.
+    pub part: Scope,
     /// What is asked again right before it is concluded.
     pub unless: Option<Arc<Recheck>>,
 }

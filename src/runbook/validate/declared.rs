@@ -107,7 +107,12 @@ impl<'d> Validator<'d> {
     }
 
     pub(super) fn scope(&mut self, spot: Spot<'d, '_>) -> Option<Scope> {
-        self.name(spot, "scope", "device, tag, session, gateway, site or pipeline", Scope::from_name)
+        self.name(
+            spot,
+            "scope",
+            "device, tag, session, gateway, site, pipeline or platform",
+            Scope::from_name,
+        )
     }
 
     /// A domain by its name, or a list of choices.

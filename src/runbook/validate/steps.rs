@@ -12,6 +12,7 @@ use super::declared::Values;
 use super::read::{Fields, Spot};
 use crate::fact::{Domain, Kind};
 use crate::runbook::document::{Tree, shortened};
+use crate::subject::Scope;
 
 /// The keys that say what a step does, each with all the keys of its kind.
 const KINDS: [(&str, &[&str]); 6] = [
@@ -41,7 +42,7 @@ impl<'d> Validator<'d> {
             let Some(fields) = self.table(spot) else { continue };
             self.only(
                 &fields,
-                &["title", "root_cause", "severity", "recovered", "unless", "advice", "group"],
+                &["title", "root_cause", "severity", "recovered", "part", "unless", "advice", "group"],
             );
             let text = self.words(&fields, true);
             let root_cause = match fields.get("root_cause") {
@@ -50,13 +51,20 @@ impl<'d> Validator<'d> {
             };
             let severity = self.required(&fields, "severity").and_then(|spot| self.severity(spot));
             let recovered = fields.get("recovered").map_or(Some(false), |spot| self.flag(spot));
+            let part = fields.get("part").map_or(Some(Scope::Device), |spot| self.scope(spot));
             let unless = match fields.get("unless") {
                 Some(spot) => self.recheck(spot, Some(at)).map(Some),
                 None => Some(None),
             };
             let kind = (|| {
-                let (root_cause, severity, recovered) = (root_cause?, severity?, recovered?);
-                Some(StepKind::Conclude(Conclusion { root_cause, severity, recovered, unless: unless? }))
+                let (root_cause, severity, recovered, part) = (root_cause?, severity?, recovered?, part?);
+                Some(StepKind::Conclude(Conclusion {
+                    root_cause,
+                    severity,
+                    recovered,
+                    part,
+                    unless: unless?,
+                }))
             })();
             put(steps, at, step(id, text, kind));
         }

@@ -10,6 +10,7 @@ use iot_runbook::runbook::document::Document;
 use iot_runbook::runbook::step::{
     CheckSource, Exit, OnUnknown, Param, QueryIndex, Recheck, Step, StepIndex, StepKind,
 };
+use iot_runbook::subject::Scope;
 use iot_runbook::time::{format_duration, parse_duration};
 use serde::Deserialize;
 
@@ -191,7 +192,11 @@ impl Contract {
         let StepKind::Conclude(conclusion) = &step.kind else { return };
         let cause = conclusion.root_cause.as_deref().unwrap_or("-");
         let recovered = if conclusion.recovered { ", recovered" } else { "" };
-        let is = format!("{cause}, {}{recovered}", conclusion.severity.name());
+        let part = match conclusion.part {
+            Scope::Device => String::new(),
+            part => format!(", {part}"),
+        };
+        let is = format!("{cause}, {}{recovered}{part}", conclusion.severity.name());
         seen.same(&step.id, &end.is, &is);
         let unless = conclusion.unless.as_ref().map(|recheck| &*recheck.id);
         seen.same(&step.id, end.unless.as_deref().unwrap_or("none"), unless.unwrap_or("none"));
