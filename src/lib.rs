@@ -56,6 +56,8 @@ pub mod dedup;
 pub mod diagnosis;
 pub mod driver;
 pub mod fact;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 #[cfg(feature = "gap")]
 pub mod gap;
 #[cfg(feature = "lag")]

@@ -1,0 +1,239 @@
+//! A storm of alerts, played in simulated time: what breaks, what the platform hears of it, and what the fleet makes of it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::diagnosis::{
+    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, DiagnosisId, Finding, Reply,
+};
+use iot_runbook::driver::{Actuator, Operator, SimulatedTimer};
+use iot_runbook::fact::Value;
+use iot_runbook::fleet::{DeviceAlert, Fleet, FleetSettings, Incident, JobId, Output, Page, Topology};
+use iot_runbook::runbook::RunbookSet;
+use iot_runbook::subject::{DeviceId, Trigger};
+use iot_runbook::time::ManualClock;
+use iot_runbook::{Checks, Diagnosis, Driver, catalog};
+use ulid::Ulid;
+
+use super::world::{Adapters, World, device_name};
+
+/// How badly the platform hears.
+#[derive(Clone, Copy, Debug)]
+pub struct Hearing {
+    /// Of so many alerts one is lost, one comes late, one comes twice, one says nothing of when the device was last seen.
+    pub lost: u64,
+    pub late: u64,
+    pub doubled: u64,
+    pub vague: u64,
+}
+
+/// What happened.
+pub struct Played {
+    pub fleet: Fleet,
+    pub pages: Vec<(DateTime<Utc>, Page, Vec<Incident>)>,
+    pub closed: Vec<Incident>,
+    pub diagnoses: usize,
+    pub alerts: usize,
+}
+
+enum Event {
+    Alert(DeviceAlert),
+    Seen(DeviceId),
+    Found(JobId, Box<Finding>),
+    Wake,
+}
+
+/// SplitMix64.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    fn one_of(&mut self, many: u64) -> bool {
+        many > 0 && self.below(many) == 0
+    }
+}
+
+/// People approve; nobody is on site; a restart of the gateway does not help.
+struct People;
+
+#[async_trait]
+impl Operator for People {
+    async fn approve(&self, request: &ApprovalRequest) -> Option<Approval> {
+        Some(request.grant("ann"))
+    }
+
+    async fn answer(&self, request: &AskRequest) -> Option<Reply> {
+        (request.step() == "restarted-by-hand").then(|| Reply::new(Value::Flag(false), "ann"))
+    }
+
+    async fn tell(&self, _: &Alert) {}
+}
+
+#[async_trait]
+impl Actuator for People {
+    async fn act(&self, _: &ActRequest) -> ActReport {
+        ActReport::failed("memory", "it does not start")
+    }
+}
+
+/// One diagnosis, in time of its own.
+struct Clinic {
+    set: RunbookSet,
+    world: Arc<World>,
+    checks: Checks,
+    driver: Option<(Driver, Arc<ManualClock>)>,
+}
+
+impl Clinic {
+    fn diagnose(&mut self, job: &iot_runbook::fleet::Job, now: DateTime<Utc>) -> Finding {
+        let (driver, clock) = self.driver.get_or_insert_with(|| {
+            let clock = Arc::new(ManualClock::new(now));
+            let probes = Adapters { world: Arc::clone(&self.world), clock: Arc::clone(&clock) }.probes();
+            let timer = Arc::new(SimulatedTimer::new(Arc::clone(&clock)));
+            let driver = Driver::new(&self.set, &self.checks, probes, timer).unwrap();
+            let driver = driver.with_clock(Arc::<ManualClock>::clone(&clock));
+            (driver.with_operator(Arc::new(People)).with_actuator(Arc::new(People)), clock)
+        });
+        clock.set(now);
+        let id = DiagnosisId::new(Ulid(u128::from(job.id.0)));
+        let (subject, trigger) = (job.subject.clone(), job.trigger.clone());
+        let mut diagnosis = Diagnosis::new(id, &self.set, &job.runbook, subject, trigger, now).unwrap();
+        block_on(driver.run(&mut diagnosis)).unwrap()
+    }
+}
+
+/// Polls until it is ready: simulated time wakes itself.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(done) = work.as_mut().poll(&mut context) {
+            return done;
+        }
+    }
+}
+
+/// The alerts about all devices that the faults of `world` silence: half an hour after the last message.
+fn alerts(world: &World, hearing: Hearing, random: &mut Random) -> Vec<(DateTime<Utc>, DeviceAlert)> {
+    let mut alerts = Vec::new();
+    for device in 0..world.size.devices {
+        let reaching = world.faults.iter().filter(|fault| world.reaches(fault.hidden, device));
+        let mut raised: BTreeMap<DateTime<Utc>, DateTime<Utc>> = BTreeMap::new();
+        for fault in reaching {
+            let last = world.last_message(device, fault.from);
+            let at = last + TimeDelta::minutes(30);
+            if world.last_message(device, at) == last {
+                raised.insert(last, at);
+            }
+        }
+        for (last, at) in raised {
+            if random.one_of(hearing.lost) {
+                continue;
+            }
+            let mut heard = at + TimeDelta::seconds(random.below(60) as i64);
+            if random.one_of(hearing.late) {
+                heard += TimeDelta::seconds(random.below(600) as i64);
+            }
+            let trigger = Trigger::new("no message for 30 min", at);
+            let mut alert = DeviceAlert::new("device-offline", device_name(device), trigger, "alertmanager");
+            if !random.one_of(hearing.vague) {
+                alert = alert.with_last_seen(last);
+            }
+            if random.one_of(hearing.doubled) {
+                alerts.push((heard + TimeDelta::seconds(random.below(300) as i64), alert.clone()));
+            }
+            alerts.push((heard, alert));
+        }
+    }
+    alerts
+}
+
+/// Plays a storm to its end.
+pub fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateTime<Utc>) -> Played {
+    let mut random = Random(seed);
+    let topology: Topology = (0..world.size.devices).map(|nr| world.subject(nr)).collect();
+    let mut fleet = Fleet::new(topology, FleetSettings::default(), super::world::BEGIN);
+    let mut clinic = Clinic {
+        set: catalog::set().unwrap(),
+        world: Arc::clone(world),
+        checks: Checks::builtin(),
+        driver: None,
+    };
+    // Ordered by time, then by number.
+    let mut queue: BinaryHeap<Reverse<(DateTime<Utc>, usize)>> = BinaryHeap::new();
+    let mut events: Vec<Option<Event>> = Vec::new();
+    let push = |queue: &mut BinaryHeap<_>, events: &mut Vec<Option<Event>>, at, event| {
+        queue.push(Reverse((at, events.len())));
+        events.push(Some(event));
+    };
+    let heard = alerts(world, hearing, &mut random);
+    let mut played =
+        Played { fleet: fleet.clone(), pages: Vec::new(), closed: Vec::new(), diagnoses: 0, alerts: heard.len() };
+    for (at, alert) in heard {
+        // It is seen again in the minute after the faults that reach it are over.
+        let device: usize = alert.device.as_str().rsplit('-').next().and_then(|nr| nr.parse().ok()).unwrap();
+        let ends = world.faults.iter().filter(|fault| world.reaches(fault.hidden, device));
+        for end in ends.filter_map(|fault| fault.until) {
+            let seen = world.last_message(device, end + TimeDelta::seconds(61));
+            if seen >= end {
+                push(&mut queue, &mut events, seen, Event::Seen(alert.device.clone()));
+            }
+        }
+        push(&mut queue, &mut events, at, Event::Alert(alert));
+    }
+    let mut wake_at = None;
+    while let Some(Reverse((now, nr))) = queue.pop() {
+        if now > until {
+            break;
+        }
+        match events[nr].take() {
+            Some(Event::Alert(alert)) => {
+                fleet.observe_alert(alert, now);
+            }
+            Some(Event::Seen(device)) => fleet.observe_seen(&device, now, now),
+            Some(Event::Found(job, finding)) => fleet.observe_finding(job, &finding, now),
+            Some(Event::Wake) => wake_at = None,
+            None => {}
+        }
+        loop {
+            match fleet.poll(now) {
+                Output::Diagnose(job) => {
+                    played.diagnoses += 1;
+                    let finding = clinic.diagnose(&job, now);
+                    push(&mut queue, &mut events, finding.at(), Event::Found(job.id, Box::new(finding)));
+                }
+                Output::Page(page) => {
+                    let incidents = page.incidents.iter().filter_map(|id| fleet.incident(*id)).cloned().collect();
+                    played.pages.push((now, page, incidents));
+                }
+                Output::Closed(incident) => played.closed.push(*incident),
+                Output::Pending { until } => {
+                    if let Some(until) = until
+                        && wake_at.is_none_or(|at| until < at)
+                    {
+                        wake_at = Some(until);
+                        push(&mut queue, &mut events, until, Event::Wake);
+                    }
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
+    played.fleet = fleet;
+    played
+}
