@@ -56,6 +56,7 @@ mod schedule;
 mod settings;
 mod state;
 mod topology;
+mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -74,6 +75,7 @@ pub use incident::{Blamed, Cause, Closed, Incident, IncidentId, Measured, Member
 pub use output::{Job, JobId, Output, Page};
 pub use settings::FleetSettings;
 pub use topology::Topology;
+pub use webhook::{NoDevice, Notice, Webhook, WebhookAlert, WebhookStatus};
 
 /// The alerts and incidents of a fleet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ mod world;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use storm::{Hearing, Random, play};
-use world::{BEGIN, Fault, Hidden, Size, World};
+use storm::{Hearing, judge, night, play};
+use world::{BEGIN, Size};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>().unwrap());
@@ -41,34 +41,5 @@ fn main() {
     let (calls, asked) = (world.calls.lock().unwrap(), world.asked.lock().unwrap().len());
     println!("\n{} diagnoses, {calls} questions, {asked} of them different; {:?}", played.diagnoses, began.elapsed());
     println!("{:?}", played.fleet.counts());
-}
-
-/// Two to five causes within a quarter of an hour.
-pub fn night(seed: u64, size: Size) -> World {
-    let mut random = Random(seed ^ 0xfa17);
-    let faults = (0..2 + random.below(4)).map(|_| {
-        let site = random.below(size.sites as u64) as usize;
-        let gateway = random.below(size.gateways as u64) as usize;
-        let hidden = match random.below(10) {
-            0 => Hidden::Broker,
-            1 => Hidden::Ingestion,
-            2 | 3 => Hidden::SiteUplink(site),
-            4 => Hidden::SitePower(site),
-            5 | 6 => Hidden::Firewall(site),
-            7 => Hidden::Certificate(gateway),
-            8 => Hidden::Device(random.below(size.devices as u64) as usize),
-            _ => Hidden::Gateway(gateway),
-        };
-        let from = BEGIN + TimeDelta::seconds(random.below(900) as i64);
-        let lasts = 2_400 + random.below(7_200) as i64;
-        Fault { hidden, from, until: Some(from + TimeDelta::seconds(lasts)) }
-    });
-    let faults: Vec<Fault> = faults.collect();
-    let mut world = World::new(size, faults);
-    // The topology is wrong for one in a hundred.
-    for _ in 0..size.devices / 100 {
-        let device = random.below(size.devices as u64) as usize;
-        world.moved.insert(device, random.below(size.gateways as u64) as usize);
-    }
-    world
+    println!("{:?}", judge(&world, &played));
 }

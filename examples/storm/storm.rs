@@ -11,32 +11,32 @@ use iot_runbook::diagnosis::{
 };
 use iot_runbook::driver::{Actuator, Operator, SimulatedTimer};
 use iot_runbook::fact::Value;
-use iot_runbook::fleet::{DeviceAlert, Fleet, FleetSettings, Incident, JobId, Output, Page, Topology};
+use iot_runbook::fleet::{Cause, DeviceAlert, Fleet, FleetSettings, Incident, JobId, Output, Page, Topology};
 use iot_runbook::runbook::RunbookSet;
-use iot_runbook::subject::{DeviceId, Trigger};
+use iot_runbook::subject::{DeviceId, Part, Trigger};
 use iot_runbook::time::ManualClock;
 use iot_runbook::{Checks, Diagnosis, Driver, catalog};
 use ulid::Ulid;
 
-use super::world::{Adapters, World, device_name};
+use super::world::{Adapters, BEGIN, Fault, Hidden, Size, World, device_name};
 
 /// How badly the platform hears.
 #[derive(Clone, Copy, Debug)]
-pub struct Hearing {
+pub(super) struct Hearing {
     /// Of so many alerts one is lost, one comes late, one comes twice, one says nothing of when the device was last seen.
-    pub lost: u64,
-    pub late: u64,
-    pub doubled: u64,
-    pub vague: u64,
+    pub(super) lost: u64,
+    pub(super) late: u64,
+    pub(super) doubled: u64,
+    pub(super) vague: u64,
 }
 
 /// What happened.
-pub struct Played {
-    pub fleet: Fleet,
-    pub pages: Vec<(DateTime<Utc>, Page, Vec<Incident>)>,
-    pub closed: Vec<Incident>,
-    pub diagnoses: usize,
-    pub alerts: usize,
+pub(super) struct Played {
+    pub(super) fleet: Fleet,
+    pub(super) pages: Vec<(DateTime<Utc>, Page, Vec<Incident>)>,
+    pub(super) closed: Vec<Incident>,
+    pub(super) diagnoses: usize,
+    pub(super) alerts: usize,
 }
 
 enum Event {
@@ -47,10 +47,10 @@ enum Event {
 }
 
 /// SplitMix64.
-pub struct Random(pub u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -58,7 +58,7 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 
@@ -162,11 +162,40 @@ fn alerts(world: &World, hearing: Hearing, random: &mut Random) -> Vec<(DateTime
     alerts
 }
 
+/// Two to five causes within a quarter of an hour, and a topology that is wrong for one device in a hundred.
+pub(super) fn night(seed: u64, size: Size) -> World {
+    let mut random = Random(seed ^ 0xfa17);
+    let faults = (0..2 + random.below(4)).map(|_| {
+        let site = random.below(size.sites as u64) as usize;
+        let gateway = random.below(size.gateways as u64) as usize;
+        let hidden = match random.below(10) {
+            0 => Hidden::Broker,
+            1 => Hidden::Ingestion,
+            2 | 3 => Hidden::SiteUplink(site),
+            4 => Hidden::SitePower(site),
+            5 | 6 => Hidden::Firewall(site),
+            7 => Hidden::Certificate(gateway),
+            8 => Hidden::Device(random.below(size.devices as u64) as usize),
+            _ => Hidden::Gateway(gateway),
+        };
+        let from = BEGIN + TimeDelta::seconds(random.below(900) as i64);
+        let lasts = 2_400 + random.below(7_200) as i64;
+        Fault { hidden, from, until: Some(from + TimeDelta::seconds(lasts)) }
+    });
+    let faults: Vec<Fault> = faults.collect();
+    let mut world = World::new(size, faults);
+    for _ in 0..size.devices / 100 {
+        let device = random.below(size.devices as u64) as usize;
+        world.moved.insert(device, random.below(size.gateways as u64) as usize);
+    }
+    world
+}
+
 /// Plays a storm to its end.
-pub fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateTime<Utc>) -> Played {
+pub(super) fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateTime<Utc>) -> Played {
     let mut random = Random(seed);
     let topology: Topology = (0..world.size.devices).map(|nr| world.subject(nr)).collect();
-    let mut fleet = Fleet::new(topology, FleetSettings::default(), super::world::BEGIN);
+    let mut fleet = Fleet::new(topology, FleetSettings::default(), BEGIN);
     let mut clinic = Clinic {
         set: catalog::set().unwrap(),
         world: Arc::clone(world),
@@ -212,7 +241,7 @@ pub fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateTime<Utc
         loop {
             match fleet.poll(now) {
                 Output::Diagnose(job) => {
-                    played.diagnoses += 1;
+                    played.diagnoses += usize::from(job.incident.is_none());
                     let finding = clinic.diagnose(&job, now);
                     push(&mut queue, &mut events, finding.at(), Event::Found(job.id, Box::new(finding)));
                 }
@@ -236,4 +265,60 @@ pub fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateTime<Utc
     }
     played.fleet = fleet;
     played
+}
+
+/// How true the pages were.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// Pages that name a cause that is not there.
+    pub(super) wrong: Vec<String>,
+    /// Faults that nothing else hid, and how many of these were named first by the page about their devices.
+    pub(super) faults: usize,
+    pub(super) named: usize,
+    /// The others, with what the first page about their devices said.
+    pub(super) missed: Vec<String>,
+    /// The most pages within ten minutes.
+    pub(super) most_pages: usize,
+}
+
+/// Conclusions that say themselves that the cause is not known.
+const OPEN: [&str; 2] = ["not-reachable", "power-uncertain"];
+
+/// Compares the pages with what was broken.
+pub(super) fn judge(world: &World, played: &Played) -> Judged {
+    let mut judged = Judged::default();
+    let moments: Vec<_> = played.pages.iter().map(|(at, ..)| *at).collect();
+    for at in &moments {
+        let within = moments.iter().filter(|other| (**other - *at).abs() < TimeDelta::minutes(10) && *other >= at);
+        judged.most_pages = judged.most_pages.max(within.count());
+    }
+    let paged = || played.pages.iter().flat_map(|(at, _, incidents)| incidents.iter().map(move |one| (*at, one)));
+    for (at, incident) in paged() {
+        let Cause::Concluded(conclusion) = &incident.cause else { continue };
+        let is_open = OPEN.contains(&&**conclusion);
+        // Somebody looked at some time between the silence and the page.
+        let lies = |part: &&Part| !world.is_true(conclusion, part, incident.began, at);
+        if let Some(part) = incident.parts.keys().find(lies).filter(|_| !is_open) {
+            judged.wrong.push(format!("{} at {part}: {conclusion}", at.format("%H:%M:%S")));
+        }
+    }
+    for fault in &world.faults {
+        let alone = |device: &DeviceId| {
+            let nr = device.as_str().rsplit('-').next().and_then(|nr| nr.parse().ok()).unwrap_or(usize::MAX);
+            let reach = world.faults.iter().filter(|other| world.reaches(other.hidden, nr)).count();
+            reach == 1 && world.reaches(fault.hidden, nr) && !world.moved.contains_key(&nr)
+        };
+        let Some((_, first)) = paged().find(|(_, incident)| incident.members.keys().any(alone)) else { continue };
+        judged.faults += 1;
+        let says = |part| match &first.cause {
+            Cause::Concluded(said) => world.says(fault.hidden, said, part),
+            _ => false,
+        };
+        if first.parts.keys().any(says) {
+            judged.named += 1;
+        } else {
+            judged.missed.push(format!("{:?}: {}", fault.hidden, first.cause));
+        }
+    }
+    judged
 }

@@ -8,22 +8,22 @@ use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 use iot_runbook::fact::Source;
 use iot_runbook::probe::*;
 use iot_runbook::subject::{DeviceId, GatewayId, Part, SiteId, Subject};
-use iot_runbook::time::{Clock, ManualClock};
+use iot_runbook::time::{Clock, ManualClock, Period};
 
 /// When each storm begins.
-pub const BEGIN: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+pub(super) const BEGIN: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
 
 /// How large a fleet is.
 #[derive(Clone, Copy, Debug)]
-pub struct Size {
-    pub sites: usize,
-    pub gateways: usize,
-    pub devices: usize,
+pub(super) struct Size {
+    pub(super) sites: usize,
+    pub(super) gateways: usize,
+    pub(super) devices: usize,
 }
 
 /// What can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hidden {
+pub(super) enum Hidden {
     Broker,
     Ingestion,
     SiteUplink(usize),
@@ -37,10 +37,10 @@ pub enum Hidden {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Fault {
-    pub hidden: Hidden,
-    pub from: DateTime<Utc>,
-    pub until: Option<DateTime<Utc>>,
+pub(super) struct Fault {
+    pub(super) hidden: Hidden,
+    pub(super) from: DateTime<Utc>,
+    pub(super) until: Option<DateTime<Utc>>,
 }
 
 impl Fault {
@@ -50,17 +50,17 @@ impl Fault {
 }
 
 /// A fleet and its faults.
-pub struct World {
-    pub size: Size,
-    pub faults: Vec<Fault>,
+pub(super) struct World {
+    pub(super) size: Size,
+    pub(super) faults: Vec<Fault>,
     /// Devices that are behind another gateway than the topology says.
-    pub moved: BTreeMap<usize, usize>,
+    pub(super) moved: BTreeMap<usize, usize>,
     /// Each question with whom it asks about, once.
-    pub asked: Mutex<BTreeSet<(&'static str, Box<str>)>>,
-    pub calls: Mutex<u64>,
+    pub(super) asked: Mutex<BTreeSet<(&'static str, Box<str>)>>,
+    pub(super) calls: Mutex<u64>,
 }
 
-pub fn device_name(nr: usize) -> DeviceId {
+pub(super) fn device_name(nr: usize) -> DeviceId {
     format!("device-{nr:06}").into()
 }
 
@@ -78,7 +78,7 @@ fn number(name: &str) -> usize {
 }
 
 impl World {
-    pub fn new(size: Size, faults: Vec<Fault>) -> Self {
+    pub(super) fn new(size: Size, faults: Vec<Fault>) -> Self {
         let (moved, asked) = (BTreeMap::new(), Mutex::default());
         Self { size, faults, moved, asked, calls: Mutex::default() }
     }
@@ -88,12 +88,12 @@ impl World {
     }
 
     /// The gateway that a device is really behind.
-    pub fn gateway_of(&self, device: usize) -> usize {
+    pub(super) fn gateway_of(&self, device: usize) -> usize {
         self.moved.get(&device).copied().unwrap_or(device % self.size.gateways)
     }
 
     /// What the topology says of a device.
-    pub fn subject(&self, device: usize) -> Subject {
+    pub(super) fn subject(&self, device: usize) -> Subject {
         let gateway = device % self.size.gateways;
         Subject::device(device_name(device))
             .with_gateway(gateway_name(gateway))
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// Whether that fault silences the device.
-    pub fn reaches(&self, hidden: Hidden, device: usize) -> bool {
+    pub(super) fn reaches(&self, hidden: Hidden, device: usize) -> bool {
         let gateway = self.gateway_of(device);
         match hidden {
             Hidden::Broker | Hidden::Ingestion => true,
@@ -119,22 +119,42 @@ impl World {
         self.faults.iter().find(|fault| fault.holds_at(at) && of(fault.hidden))
     }
 
-    /// The last message before `at`: each device sends one a minute, at a second of its own.
-    pub fn last_message(&self, device: usize, at: DateTime<Utc>) -> DateTime<Utc> {
+    /// The last message that was received up to `at`.
+    pub(super) fn last_message(&self, device: usize, at: DateTime<Utc>) -> DateTime<Utc> {
+        self.messages(device, DateTime::UNIX_EPOCH, at, |hidden| self.reaches(hidden, device)).next().unwrap()
+    }
+
+    /// The messages of a device from `from` to `to` but for those that a fault keeps back, the latest first: one a minute,
+    /// at a second of its own.
+    fn messages(
+        &self,
+        device: usize,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        keeps_back: impl Fn(Hidden) -> bool,
+    ) -> impl Iterator<Item = DateTime<Utc>> {
         let second = (device * 7 % 60) as u32;
-        let floor = |at: DateTime<Utc>| {
+        let before = move |at: DateTime<Utc>| {
             let sent = at.with_second(second).and_then(|at| at.with_nanosecond(0)).unwrap_or(at);
             if sent <= at { sent } else { sent - TimeDelta::minutes(1) }
         };
-        let mut sent = floor(at);
-        while let Some(fault) = self.holds(sent, |hidden| self.reaches(hidden, device)) {
-            sent = floor(fault.from - TimeDelta::nanoseconds(1));
-        }
-        sent
+        let sent = move |at: DateTime<Utc>| {
+            let mut sent = before(at);
+            while let Some(fault) = self.holds(sent, &keeps_back) {
+                sent = before(fault.from - TimeDelta::nanoseconds(1));
+            }
+            sent
+        };
+        let mut next = to;
+        std::iter::from_fn(move || {
+            let at = sent(next);
+            next = at - TimeDelta::nanoseconds(1);
+            (at >= from).then_some(at)
+        })
     }
 
     /// True if what is concluded of the part is so.
-    pub fn is_true(&self, conclusion: &str, part: &Part, began: DateTime<Utc>, until: DateTime<Utc>) -> bool {
+    pub(super) fn is_true(&self, conclusion: &str, part: &Part, began: DateTime<Utc>, until: DateTime<Utc>) -> bool {
         self.faults.iter().any(|fault| {
             let overlaps = fault.from <= until && fault.until.is_none_or(|end| end >= began);
             overlaps && self.says(fault.hidden, conclusion, part)
@@ -142,7 +162,7 @@ impl World {
     }
 
     /// Whether that conclusion about that part names this fault.
-    pub fn says(&self, hidden: Hidden, conclusion: &str, part: &Part) -> bool {
+    pub(super) fn says(&self, hidden: Hidden, conclusion: &str, part: &Part) -> bool {
         let nr = number(part.name());
         match (hidden, part) {
             (Hidden::Broker, Part::Platform) => conclusion == "broker-fault",
@@ -151,6 +171,7 @@ impl World {
                 nr == site && matches!(conclusion, "site-uplink-fault" | "site-offline")
             }
             (Hidden::SitePower(site), Part::Site(_)) => nr == site && conclusion == "site-power-fault",
+            (Hidden::SitePower(_), Part::Device(_)) => self.reaches(hidden, nr) && conclusion == "power-fault",
             (Hidden::Firewall(site), Part::Gateway(_)) => {
                 self.site_of(nr) == site && conclusion == "broker-path-fault"
             }
@@ -194,13 +215,13 @@ impl World {
 
 /// The adapters of one diagnosis: they answer as of its clock.
 #[derive(Clone)]
-pub struct Adapters {
-    pub world: Arc<World>,
-    pub clock: Arc<ManualClock>,
+pub(super) struct Adapters {
+    pub(super) world: Arc<World>,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 impl Adapters {
-    pub fn probes(self) -> Probes {
+    pub(super) fn probes(self) -> Probes {
         let all = Arc::new(self);
         Probes::new()
             .with_device(all.clone())
@@ -251,11 +272,9 @@ impl DeviceProbe for Adapters {
 
     async fn receipts(&self, request: &ReceiptsRequest) -> Result<Receipts, ProbeError> {
         let now = self.ask("receipts", request.device.as_str());
-        let last = self.world.last_message(number(request.device.as_str()), now);
-        let before = std::iter::successors(Some(last), |at| {
-            Some(self.world.last_message(number(request.device.as_str()), *at - TimeDelta::nanoseconds(1)))
-        });
-        let within = before.take_while(|at| *at >= request.period.start());
+        let device = number(request.device.as_str());
+        let reaches = |hidden| self.world.reaches(hidden, device);
+        let within = self.world.messages(device, request.period.start(), now, reaches);
         let mut receipts: Vec<_> = within.map(|at| Receipt::new(at, MessageKind::Live)).collect();
         receipts.reverse();
         Ok(Receipts::new(now, request.period).with_messages(receipts))
@@ -294,14 +313,18 @@ impl BrokerProbe for Adapters {
     async fn publishing(&self, request: &PublishingRequest) -> Result<ClientPublishing, ProbeError> {
         let now = self.ask("publishing", client(&request.client));
         let (gateway, device) = (number(client(&request.client)), number(request.device.as_str()));
-        let is_up = self.world.client_down(gateway, now).is_none();
-        let well = self.world.holds(now, |hidden| self.world.reaches(hidden, device)).is_none();
-        let own = is_up && well && self.world.gateway_of(device) == gateway;
-        let count = |is: bool, count| MessageCounts::new(if is { count } else { 0 });
+        // An ingestion that stands still is no reason for the broker to count nothing.
+        let published = |device: usize| {
+            let sent = self.world.messages(device, request.period.start(), now, |hidden| {
+                hidden != Hidden::Ingestion && self.world.reaches(hidden, device)
+            });
+            sent.filter(|_| self.world.gateway_of(device) == gateway).count() as u64
+        };
+        let others = (gateway..self.world.size.devices).step_by(self.world.size.gateways).filter(|nr| *nr != device);
         Ok(ClientPublishing::new(now, request.period)
-            .with_device(count(own, 5))
-            .with_others(count(is_up, 200))
-            .with_itself(count(is_up, 5))
+            .with_device(MessageCounts::new(published(device)))
+            .with_others(MessageCounts::new(others.take(20).map(published).sum()))
+            .with_itself(MessageCounts::new(if self.world.client_down(gateway, now).is_some() { 0 } else { 5 }))
             .with_sends_heartbeats(true))
     }
 }
@@ -345,13 +368,24 @@ impl GatewayProbe for Adapters {
         if self.world.unreachable(gateway, now).is_some() {
             return Err(ProbeError::failed("the gateway does not answer"));
         }
-        let polls = FieldPolls::new(now, request.period).with_withheld(0);
+        // It counts since it was last away.
+        let away = self.world.faults.iter().filter(|fault| match fault.hidden {
+            Hidden::SiteUplink(site) | Hidden::SitePower(site) => self.world.site_of(gateway) == site,
+            Hidden::Gateway(nr) => nr == gateway,
+            _ => false,
+        });
+        let since = away.filter_map(|fault| fault.until).filter(|until| *until <= now).max();
+        let from = since.map_or(request.period.start(), |since| since.max(request.period.start()));
+        let polls = FieldPolls::new(now, Period::ending(now, now - from)).with_withheld(0);
         if self.world.gateway_of(device) != gateway {
             return Ok(polls.with_made(0).with_answered(0).with_passed_on(0));
         }
-        let hangs = self.world.holds(now, |hidden| hidden == Hidden::Device(device)).is_some();
-        let answered = if hangs { 0 } else { 60 };
-        Ok(polls.with_connected(true).with_made(60).with_answered(answered).with_passed_on(answered))
+        // One poll a minute, passed on at once.
+        let hangs = |hidden| hidden == Hidden::Device(device);
+        let made = self.world.messages(device, from, now, |_| false).count() as u64;
+        let answered = self.world.messages(device, from, now, hangs).count() as u64;
+        let is_connected = self.world.holds(now, hangs).is_none();
+        Ok(polls.with_connected(is_connected).with_made(made).with_answered(answered).with_passed_on(answered))
     }
 }
 
@@ -376,8 +410,12 @@ impl NetworkProbe for Adapters {
             return Err(ProbeError::failed("the gateway cannot try it"));
         }
         let hangs = self.world.holds(now, |hidden| hidden == Hidden::Device(device)).is_some();
-        let port = if hangs { PortReply::Silent } else { PortReply::Answered };
-        Ok(DevicePath::new(now).with_port(port).with_replier(Replier::Device).with_otherwise(true))
+        let path = DevicePath::new(now).with_segment(true).with_link(true);
+        Ok(if hangs {
+            path.with_port(PortReply::Silent).with_otherwise(false)
+        } else {
+            path.with_port(PortReply::Answered).with_replier(Replier::Device).with_otherwise(true)
+        })
     }
 
     async fn broker_path(&self, request: &BrokerPathRequest) -> Result<BrokerPath, ProbeError> {
@@ -457,7 +495,7 @@ impl PowerProbe for Adapters {
         let now = self.ask("power", request.device.as_str());
         let site = self.world.site_of(self.world.gateway_of(number(request.device.as_str())));
         let dark = self.world.holds(now, |hidden| hidden == Hidden::SitePower(site)).is_some();
-        Ok(PowerFacts::new(now).with_feed_live(!dark))
+        Ok(PowerFacts::new(now).with_feed_live(!dark).with_drawing(!dark))
     }
 
     async fn site_power(&self, request: &SitePowerRequest) -> Result<SitePower, ProbeError> {

@@ -220,7 +220,13 @@ impl Fleet {
                 self.by_part.entry(part.clone()).or_default().insert(into);
             }
             if let Some(incident) = self.incidents.get_mut(&into) {
-                incident.parts.extend(absorbed.parts.clone());
+                for (part, blamed) in &absorbed.parts {
+                    // Of a part that both have, one at least has ended: an incident of one cause has each part once.
+                    match incident.parts.get_mut(part) {
+                        Some(known) if blamed.ended_at.is_some() => known.measured.extend(blamed.measured.clone()),
+                        _ => drop(incident.parts.insert(part.clone(), blamed.clone())),
+                    }
+                }
                 incident.members.extend(absorbed.members.clone());
                 incident.out.append(&mut absorbed.out.clone());
                 incident.began = incident.began.min(absorbed.began);
@@ -330,12 +336,13 @@ impl Fleet {
         if !concluded {
             return;
         }
-        let is_silent = incident.out.contains(&key.1) && !finding.is_recovered();
-        self.end_part(id, part, Some(&key.1));
-        if is_silent {
-            self.attach(key, finding);
-        } else {
-            self.end(key);
+        // It may have come back since, and be silent again for another cause.
+        let is_member = self.symptoms.get(key).is_some_and(|symptom| symptom.state == State::Member(id));
+        self.end_part(id, part, is_member.then_some(&key.1));
+        match (is_member, finding.is_recovered()) {
+            (false, _) => {}
+            (true, true) => self.end(key),
+            (true, false) => drop(self.attach(key, finding)),
         }
     }
 
@@ -343,7 +350,7 @@ impl Fleet {
     fn end_part(&mut self, id: IncidentId, part: &Part, measured: Option<&DeviceId>) {
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let Some(blamed) = incident.parts.get_mut(part) else { return };
-        blamed.ended_at = Some(self.now);
+        (blamed.ended_at, blamed.silent) = (Some(self.now), 0);
         let still_out: Vec<DeviceId> = incident.out_for(part).cloned().collect();
         for device in &still_out {
             incident.out.remove(device);

@@ -19,6 +19,7 @@ mod diagnosis;
 mod driver;
 mod examples;
 mod field;
+mod fleet;
 mod gap;
 mod imports;
 mod lag;
