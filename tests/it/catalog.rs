@@ -68,7 +68,8 @@ fn what_is_unknown_is_explored_or_asked() {
                     | "gateway-went-first"
                     | "answered-on-network"
                     | "seen-elsewhere"
-                    | "published-by-now",
+                    | "published-by-now"
+                    | "field-polls",
                     OnUnknown::Go(_),
                 ) => {}
                 // Where nobody answers nothing was measured: no conclusion.

@@ -23,7 +23,7 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "116de33634537d12aab5e3ca8fe5e46381baa9200155d22a589c0568ed2e7fed"),
+        ("device-offline", "df96cce8a985c6c8bbbfecea5bdda540bd511c1f8ec15ee8a4ad7d78846878b9"),
         ("data-gap", "a03703302fc2118c60b70a8bf0ed223368bb733943ad9679f221ed599bd9b38c"),
         ("certificate-expiry", "44285a817b342174cc5c84292f2a0b037d0c24b18ca44c326fc8e217d0877e20"),
     ]
