@@ -2,7 +2,12 @@
 //!
 //! `cargo run --release --example storm --features fleet,tokio -- [SEED [DEVICES]]`
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "an example shows what it does")]
-#![allow(missing_docs, unreachable_pub, clippy::needless_pass_by_ref_mut, reason = "an example is no library")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::needless_pass_by_ref_mut,
+    reason = "an example is no library"
+)]
 
 mod storm;
 mod world;
@@ -23,7 +28,6 @@ fn main() {
     for fault in &world.faults {
         println!("  {:?} from {}", fault.hidden, fault.from.format("%H:%M:%S"));
     }
-    let began = std::time::Instant::now();
     let hearing = Hearing { lost: 50, late: 20, doubled: 20, vague: 10 };
     let played = play(&world, seed, hearing, BEGIN + TimeDelta::hours(6));
     println!("\n{} alerts came in.\n\nPages:", played.alerts);
@@ -39,7 +43,7 @@ fn main() {
         println!("  {incident}");
     }
     let (calls, asked) = (world.calls.lock().unwrap(), world.asked.lock().unwrap().len());
-    println!("\n{} diagnoses, {calls} questions, {asked} of them different; {:?}", played.diagnoses, began.elapsed());
+    println!("\n{} diagnoses, {calls} questions, {asked} of them different", played.diagnoses);
     println!("{:?}", played.fleet.counts());
     println!("{:?}", judge(&world, &played));
 }

@@ -210,8 +210,13 @@ pub(super) fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateT
         events.push(Some(event));
     };
     let heard = alerts(world, hearing, &mut random);
-    let mut played =
-        Played { fleet: fleet.clone(), pages: Vec::new(), closed: Vec::new(), diagnoses: 0, alerts: heard.len() };
+    let mut played = Played {
+        fleet: fleet.clone(),
+        pages: Vec::new(),
+        closed: Vec::new(),
+        diagnoses: 0,
+        alerts: heard.len(),
+    };
     for (at, alert) in heard {
         // It is seen again in the minute after the faults that reach it are over.
         let device: usize = alert.device.as_str().rsplit('-').next().and_then(|nr| nr.parse().ok()).unwrap();
@@ -246,7 +251,8 @@ pub(super) fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateT
                     push(&mut queue, &mut events, finding.at(), Event::Found(job.id, Box::new(finding)));
                 }
                 Output::Page(page) => {
-                    let incidents = page.incidents.iter().filter_map(|id| fleet.incident(*id)).cloned().collect();
+                    let incidents =
+                        page.incidents.iter().filter_map(|id| fleet.incident(*id)).cloned().collect();
                     played.pages.push((now, page, incidents));
                 }
                 Output::Closed(incident) => played.closed.push(*incident),
@@ -289,10 +295,12 @@ pub(super) fn judge(world: &World, played: &Played) -> Judged {
     let mut judged = Judged::default();
     let moments: Vec<_> = played.pages.iter().map(|(at, ..)| *at).collect();
     for at in &moments {
-        let within = moments.iter().filter(|other| (**other - *at).abs() < TimeDelta::minutes(10) && *other >= at);
+        let within =
+            moments.iter().filter(|other| (**other - *at).abs() < TimeDelta::minutes(10) && *other >= at);
         judged.most_pages = judged.most_pages.max(within.count());
     }
-    let paged = || played.pages.iter().flat_map(|(at, _, incidents)| incidents.iter().map(move |one| (*at, one)));
+    let paged =
+        || played.pages.iter().flat_map(|(at, _, incidents)| incidents.iter().map(move |one| (*at, one)));
     for (at, incident) in paged() {
         let Cause::Concluded(conclusion) = &incident.cause else { continue };
         let is_open = OPEN.contains(&&**conclusion);
@@ -308,7 +316,9 @@ pub(super) fn judge(world: &World, played: &Played) -> Judged {
             let reach = world.faults.iter().filter(|other| world.reaches(other.hidden, nr)).count();
             reach == 1 && world.reaches(fault.hidden, nr) && !world.moved.contains_key(&nr)
         };
-        let Some((_, first)) = paged().find(|(_, incident)| incident.members.keys().any(alone)) else { continue };
+        let Some((_, first)) = paged().find(|(_, incident)| incident.members.keys().any(alone)) else {
+            continue;
+        };
         judged.faults += 1;
         let says = |part| match &first.cause {
             Cause::Concluded(said) => world.says(fault.hidden, said, part),

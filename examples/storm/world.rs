@@ -154,7 +154,13 @@ impl World {
     }
 
     /// True if what is concluded of the part is so.
-    pub(super) fn is_true(&self, conclusion: &str, part: &Part, began: DateTime<Utc>, until: DateTime<Utc>) -> bool {
+    pub(super) fn is_true(
+        &self,
+        conclusion: &str,
+        part: &Part,
+        began: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> bool {
         self.faults.iter().any(|fault| {
             let overlaps = fault.from <= until && fault.until.is_none_or(|end| end >= began);
             overlaps && self.says(fault.hidden, conclusion, part)
@@ -171,7 +177,9 @@ impl World {
                 nr == site && matches!(conclusion, "site-uplink-fault" | "site-offline")
             }
             (Hidden::SitePower(site), Part::Site(_)) => nr == site && conclusion == "site-power-fault",
-            (Hidden::SitePower(_), Part::Device(_)) => self.reaches(hidden, nr) && conclusion == "power-fault",
+            (Hidden::SitePower(_), Part::Device(_)) => {
+                self.reaches(hidden, nr) && conclusion == "power-fault"
+            }
             (Hidden::Firewall(site), Part::Gateway(_)) => {
                 self.site_of(nr) == site && conclusion == "broker-path-fault"
             }
@@ -209,7 +217,10 @@ impl World {
     }
 
     fn site_dark(&self, site: usize, at: DateTime<Utc>) -> Option<&Fault> {
-        self.holds(at, |hidden| matches!(hidden, Hidden::SiteUplink(nr) | Hidden::SitePower(nr) if nr == site))
+        self.holds(
+            at,
+            |hidden| matches!(hidden, Hidden::SiteUplink(nr) | Hidden::SitePower(nr) if nr == site),
+        )
     }
 }
 
@@ -300,7 +311,8 @@ impl BrokerProbe for Adapters {
             Some(fault) => {
                 let (from, end) = (fault.from, fault.from + TimeDelta::seconds(90));
                 let ended = ConnectionEvent::disconnected(end, DisconnectReason::KeepAliveTimeout);
-                let events = if request.period.contains(end) && end <= now { vec![ended] } else { Vec::new() };
+                let events =
+                    if request.period.contains(end) && end <= now { vec![ended] } else { Vec::new() };
                 log.with_now(SessionState::Down).with_last_packet(from).with_events(events)
             }
         }))
@@ -320,11 +332,16 @@ impl BrokerProbe for Adapters {
             });
             sent.filter(|_| self.world.gateway_of(device) == gateway).count() as u64
         };
-        let others = (gateway..self.world.size.devices).step_by(self.world.size.gateways).filter(|nr| *nr != device);
+        let others =
+            (gateway..self.world.size.devices).step_by(self.world.size.gateways).filter(|nr| *nr != device);
         Ok(ClientPublishing::new(now, request.period)
             .with_device(MessageCounts::new(published(device)))
             .with_others(MessageCounts::new(others.take(20).map(published).sum()))
-            .with_itself(MessageCounts::new(if self.world.client_down(gateway, now).is_some() { 0 } else { 5 }))
+            .with_itself(MessageCounts::new(if self.world.client_down(gateway, now).is_some() {
+                0
+            } else {
+                5
+            }))
             .with_sends_heartbeats(true))
     }
 }
@@ -385,7 +402,11 @@ impl GatewayProbe for Adapters {
         let made = self.world.messages(device, from, now, |_| false).count() as u64;
         let answered = self.world.messages(device, from, now, hangs).count() as u64;
         let is_connected = self.world.holds(now, hangs).is_none();
-        Ok(polls.with_connected(is_connected).with_made(made).with_answered(answered).with_passed_on(answered))
+        Ok(polls
+            .with_connected(is_connected)
+            .with_made(made)
+            .with_answered(answered)
+            .with_passed_on(answered))
     }
 }
 

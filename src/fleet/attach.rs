@@ -67,7 +67,8 @@ impl Fleet {
         let symptom = self.symptoms.get(key)?;
         let subject = symptom.subject.clone();
         let part = finding.part().cloned().unwrap_or_else(|| Part::Device(key.1.clone()));
-        let measured = Measured { by: finding.diagnosis(), device: key.1.clone(), silence: symptom.silence() };
+        let measured =
+            Measured { by: finding.diagnosis(), device: key.1.clone(), silence: symptom.silence() };
         let id = self.incident_of(&key.0, &subject, &part, finding, measured);
         self.join(id, key, part.clone(), Proof::Diagnosed { by: finding.diagnosis() });
         self.relate_changes(id);
@@ -223,7 +224,9 @@ impl Fleet {
                 for (part, blamed) in &absorbed.parts {
                     // Of a part that both have, one at least has ended: an incident of one cause has each part once.
                     match incident.parts.get_mut(part) {
-                        Some(known) if blamed.ended_at.is_some() => known.measured.extend(blamed.measured.clone()),
+                        Some(known) if blamed.ended_at.is_some() => {
+                            known.measured.extend(blamed.measured.clone());
+                        }
                         _ => drop(incident.parts.insert(part.clone(), blamed.clone())),
                     }
                 }

@@ -267,7 +267,7 @@ impl Fleet {
                     .any(|device| concerns(&change.part, &self.topology.subject(device)))
         };
         let mut changes: Vec<Change> = self.changes.iter().filter(touches).cloned().collect();
-        changes.sort_by(|one, other| other.at.cmp(&one.at));
+        changes.sort_by_key(|change| std::cmp::Reverse(change.at));
         incident.changes = changes;
         incident.weigh();
     }

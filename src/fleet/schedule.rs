@@ -31,7 +31,7 @@ impl Fleet {
             let key = self.candidates.pop_first()?;
             if self.groups.get(&key).is_some_and(|group| group.may_run())
                 && !self.is_scouted(&key)
-                && let Some(job) = self.start_first(key)
+                && let Some(job) = self.start_first(&key)
             {
                 return Some(job);
             }
@@ -47,8 +47,8 @@ impl Fleet {
         })
     }
 
-    fn start_first(&mut self, key: GroupKey) -> Option<Job> {
-        let group = self.groups.get_mut(&key)?;
+    fn start_first(&mut self, key: &GroupKey) -> Option<Job> {
+        let group = self.groups.get_mut(key)?;
         let (began, device) = group.middle()?;
         group.waiting.remove(&(began, device.clone()));
         group.running += 1;

@@ -89,7 +89,9 @@ pub enum Notice {
 
 /// An alert that names no device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("alert {position} of the webhook has no label `{label}`: add that label to its rule, or name the label that holds the device")]
+#[error(
+    "alert {position} of the webhook has no label `{label}`: add that label to its rule, or name the label that holds the device"
+)]
 pub struct NoDevice {
     /// Its position among the alerts, from zero.
     pub position: usize,

@@ -21,9 +21,12 @@ fn found(job: &Job, random: &mut Random, now: DateTime<Utc>) -> Finding {
         6 => undetermined(job, &[("network-change", 0.7), ("power-loss", 0.3)], now),
         7 => {
             let mut value = serde_json::to_value(finding(job, "none", &device, now)).unwrap();
-            value["ending"] =
-                serde_json::to_value(Ending::Withdrawn { by: "ann".into(), why: "known".into(), under_way: None })
-                    .unwrap();
+            value["ending"] = serde_json::to_value(Ending::Withdrawn {
+                by: "ann".into(),
+                why: "known".into(),
+                under_way: None,
+            })
+            .unwrap();
             value["conclusion"] = json!(null);
             serde_json::from_value(value).unwrap()
         }

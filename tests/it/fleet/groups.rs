@@ -30,8 +30,8 @@ fn one_diagnosis_explains_all_behind_a_gateway() {
 
 #[test]
 fn who_fell_silent_at_another_time_is_diagnosed() {
-    for (last_seen, explained) in
-        [(-240, true), (-241, false), (240, true), (241, false), (-86_400, false)].map(|(at, is)| (NOW + secs(at), is))
+    for (last_seen, explained) in [(-240, true), (-241, false), (240, true), (241, false), (-86_400, false)]
+        .map(|(at, is)| (NOW + secs(at), is))
     {
         let mut fleet = fleet();
         fleet.observe_alert(alert(0, NOW), NOW);
@@ -156,7 +156,10 @@ fn an_incident_ends_by_measurement_and_says_who_is_out() {
     let closed = &wanted.closed[0];
     assert_eq!(closed.closed.as_ref().unwrap().still_out, 2, "{closed}");
     assert_eq!(wanted.jobs.len(), 1, "those that are out are diagnosed, each for itself");
-    assert_eq!(fleet.incidents().map(|incident| incident.title.to_string()).collect::<Vec<_>>(), ["power-fault"]);
+    assert_eq!(
+        fleet.incidents().map(|incident| incident.title.to_string()).collect::<Vec<_>>(),
+        ["power-fault"]
+    );
 }
 
 #[test]
@@ -257,7 +260,10 @@ fn changes_are_evidence_and_weigh() {
     let causes = [("power-loss", 0.6), ("network-change", 0.4)];
     fleet.observe_finding(job.id, &undetermined(&job, &causes, NOW), NOW + secs(31));
     let incident = fleet.incidents().next().unwrap();
-    assert_eq!(incident.changes.iter().map(|change| &*change.text).collect::<Vec<_>>(), ["firewall rule 114"]);
+    assert_eq!(
+        incident.changes.iter().map(|change| &*change.text).collect::<Vec<_>>(),
+        ["firewall rule 114"]
+    );
     let shares: Vec<_> = incident.hypotheses.iter().map(|one| (&*one.cause, one.share)).collect();
     assert_eq!(shares[0].0, "network-change");
     assert!((shares[0].1 - 1.2 / 1.8).abs() < 1e-12, "{shares:?}");

@@ -18,7 +18,11 @@ fn no_page_of_a_storm_names_a_wrong_cause() {
         let played = play(&world, seed, HEARING, BEGIN + TimeDelta::hours(6));
         let judged = judge(&world, &played);
         assert_eq!(judged.wrong, [""; 0], "seed {seed}: {:?}", world.faults);
-        assert!(judged.most_pages <= 10, "seed {seed}: {:?}", played.pages.iter().map(|(at, page, _)| (at, &page.lines)).collect::<Vec<_>>());
+        assert!(
+            judged.most_pages <= 10,
+            "seed {seed}: {:?}",
+            played.pages.iter().map(|(at, page, _)| (at, &page.lines)).collect::<Vec<_>>()
+        );
         check(&played.fleet);
         (faults, named) = (faults + judged.faults, named + judged.named);
         // Every fault ends within four hours, and every device comes back.

@@ -24,7 +24,10 @@ fn a_webhook_is_read_alert_by_alert() {
     assert_eq!(webhook.truncated_alerts, 3);
     let notices = webhook.notices("device-offline", "device");
     let Ok(Notice::Raised(raised)) = &notices[0] else { panic!("{:?}", notices[0]) };
-    assert_eq!((raised.device.as_str(), &*raised.trigger.text, raised.source.as_str()), ("d-1", "Silent", "iot"));
+    assert_eq!(
+        (raised.device.as_str(), &*raised.trigger.text, raised.source.as_str()),
+        ("d-1", "Silent", "iot")
+    );
     assert_eq!(raised.last_seen, "2026-03-01T02:00:00Z".parse().ok());
     // An end before the beginning is no end in the past.
     let at = "2026-03-01T02:14:00Z".parse().unwrap();
