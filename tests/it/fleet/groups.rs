@@ -144,7 +144,7 @@ fn an_incident_ends_by_measurement_and_says_who_is_out() {
     fleet.observe_finding(job.id, &finding(&job, "gateway-fault", &gateway(0), NOW), NOW + secs(31));
     assert_eq!(poll(&mut fleet, NOW + secs(61)).pages.len(), 1);
     // One is back: the others are given a minute, and then it is measured again by one that is out.
-    let back = job.subject.device.clone();
+    let back = job.subject.device;
     fleet.observe_seen(&back, NOW + secs(100), NOW + secs(100));
     assert!(poll(&mut fleet, NOW + secs(159)).jobs.is_empty());
     let again = poll(&mut fleet, NOW + secs(160)).jobs.remove(0);

@@ -102,7 +102,7 @@ fn a_saved_fleet_goes_on_where_it_was() {
     let mut restored: Fleet = serde_json::from_str(&text).unwrap();
     assert_eq!(restored, fleet);
     restored.hand_out_again();
-    assert_eq!(poll(&mut restored, NOW + secs(31)).jobs, [job.clone()]);
+    assert_eq!(poll(&mut restored, NOW + secs(31)).jobs, std::slice::from_ref(&job));
     for fleet in [&mut fleet, &mut restored] {
         fleet.observe_finding(job.id, &finding(&job, "gateway-fault", &gateway(0), NOW), NOW + secs(31));
         // A finding that comes twice, and one that nobody asked for, change nothing.
