@@ -99,6 +99,22 @@ impl Driver {
         })
     }
 
+    /// The runbooks that it was made for.
+    #[must_use]
+    pub const fn runbooks(&self) -> &RunbookSet {
+        &self.runbooks
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn timer(&self) -> &dyn Timer {
+        &*self.timer
+    }
+
     /// Who approves actions, answers questions and hears alerts.
     #[must_use]
     pub fn with_operator(mut self, operator: Arc<dyn Operator>) -> Self {

@@ -43,15 +43,20 @@
 //! - **Changes are evidence**, never a branch: see [`Change`].
 //! - A clock that is set back makes nothing wait for longer.
 //!
+//! A [`FleetRunner`] runs it with a [`Driver`](crate::driver::Driver): alerts come in through its [`Intake`], which is
+//! bounded and drops nothing, and pages go out through a [`Pager`].
+//!
 //! All of it serialises. After a restart [`Fleet::hand_out_again`] hands out again what was under way.
 
 mod alert;
 mod attach;
 mod change;
 mod incident;
+mod intake;
 mod observe;
 mod output;
 mod page;
+mod runner;
 mod schedule;
 mod settings;
 mod state;
@@ -67,12 +72,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::subject::Part;
 use crate::time::saturating_add;
-use state::{Due, Group, GroupKey, Index, Key, Pager, Running, Scout, Symptom};
+use state::{Due, Group, GroupKey, Index, Key, Paging, Running, Scout, Symptom};
 
 pub use alert::{DeviceAlert, Taken};
 pub use change::{Change, Maintenance};
 pub use incident::{Blamed, Cause, Closed, Incident, IncidentId, Measured, Member, Proof};
+pub use intake::{Incoming, Intake, IntakeError};
 pub use output::{Job, JobId, Output, Page};
+pub use runner::{FleetRunner, Pager};
 pub use settings::FleetSettings;
 pub use topology::Topology;
 pub use webhook::{NoDevice, Notice, Webhook, WebhookAlert, WebhookStatus};
@@ -103,7 +110,7 @@ pub struct Fleet {
     by_cause: Index<(Arc<str>, Cause)>,
     due: BTreeSet<(Duration, Due)>,
     outputs: VecDeque<Queued>,
-    pager: Pager,
+    pager: Paging,
     counts: Counts,
     now: DateTime<Utc>,
     elapsed: Duration,
@@ -160,7 +167,7 @@ impl Fleet {
             by_cause: Index::new(),
             due: BTreeSet::new(),
             outputs: VecDeque::new(),
-            pager: Pager::default(),
+            pager: Paging::default(),
             counts: Counts::default(),
             now,
             elapsed: Duration::ZERO,

@@ -30,6 +30,17 @@ impl Fleet {
         self.forget_group(&running.group);
     }
 
+    /// That diagnosis could not be run: its device waits again.
+    pub(super) fn give_up(&mut self, job: JobId, now: DateTime<Utc>) {
+        self.advance(now);
+        self.release_scout(job);
+        if let Some(running) = self.job_is_over(job)
+            && running.recheck.is_none()
+        {
+            self.wait(&running.key);
+        }
+    }
+
     fn first_finding(&mut self, key: &Key, group: &GroupKey, finding: &Finding) {
         let Some(symptom) = self.symptoms.get(key) else { return };
         let (began, back_at) = (symptom.silence().since, symptom.back_at);

@@ -138,7 +138,7 @@ pub(super) enum Due {
 
 /// Pages that went out, and those that wait for the limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Pager {
+pub(super) struct Paging {
     pub(super) sent: VecDeque<Duration>,
     pub(super) waiting: BTreeSet<IncidentId>,
 }

@@ -43,7 +43,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
-    ("fleet", &["diagnosis", "probe", "runbook", "subject", "fact", "time"]),
+    ("fleet", &["driver", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
     ("report", &["driver", "deadband", "diagnosis", "runbook", "subject", "fact", "time"]),
 ];
 

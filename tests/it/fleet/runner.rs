@@ -1,0 +1,115 @@
+//! Alerts in, pages out, over the driver.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use iot_runbook::driver::{LocalActs, SimulatedTimer};
+use iot_runbook::fleet::{FleetRunner, Incoming, IntakeError, Pager};
+use iot_runbook::time::{Clock as _, ManualClock};
+use iot_runbook::{Checks, Driver, catalog};
+
+use super::world::{Adapters, BEGIN, Fault, Hidden, Size, World, device_name};
+use super::*;
+
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<(Vec<String>, Vec<Incident>)>>);
+
+#[async_trait]
+impl Pager for Told {
+    async fn page(&self, page: &Page, incidents: &[Incident]) {
+        assert_eq!(page.incidents, incidents.iter().map(|incident| incident.id).collect::<Vec<_>>());
+        self.0.lock().unwrap().0.push(page.to_string());
+    }
+
+    async fn closed(&self, incident: &Incident) {
+        self.0.lock().unwrap().1.push(incident.clone());
+    }
+}
+
+/// A runner over a world in which the site's uplink is down, half an hour later.
+fn runner(capacity: usize) -> (Arc<World>, Arc<ManualClock>, Told, FleetRunner<Told>) {
+    let fault = Fault { hidden: Hidden::SiteUplink(0), from: BEGIN, until: Some(BEGIN + secs(7_200)) };
+    let world = Arc::new(World::new(Size { sites: 2, gateways: 4, devices: 40 }, vec![fault]));
+    let clock = Arc::new(ManualClock::new(BEGIN + secs(1_900)));
+    let probes = Adapters { world: Arc::clone(&world), clock: Arc::clone(&clock) }.probes();
+    let timer = Arc::new(SimulatedTimer::new(Arc::clone(&clock)));
+    let driver = Driver::new(&catalog::set().unwrap(), &Checks::builtin(), probes, timer)
+        .unwrap()
+        .with_clock(Arc::<ManualClock>::clone(&clock))
+        .with_acts(Arc::new(LocalActs::default()));
+    let topology: Topology = (0..40).map(|nr| world.subject(nr)).collect();
+    let fleet = Fleet::new(topology, FleetSettings::default(), clock.now());
+    let told = Told::default();
+    (Arc::clone(&world), Arc::clone(&clock), told.clone(), FleetRunner::new(driver, fleet, told, capacity))
+}
+
+fn silent(nr: usize, world: &World) -> DeviceAlert {
+    let last = world.last_message(nr, BEGIN + secs(1_900));
+    let trigger = Trigger::new("no message for 30 min", last + secs(1_800));
+    DeviceAlert::new("device-offline", device_name(nr), trigger, "test").with_last_seen(last)
+}
+
+#[tokio::test]
+async fn alerts_become_one_page_and_one_end() {
+    let (world, clock, told, runner) = runner(1_000);
+    let intake = runner.intake();
+    // The devices of site 0 are behind its even gateways.
+    for nr in (0..40).filter(|nr| nr % 2 == 0) {
+        intake.offer(Incoming::Alert(silent(nr, &world))).unwrap();
+    }
+    assert_eq!(intake.waiting(), 20);
+    let until_paged = async {
+        while told.0.lock().unwrap().0.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = runner.run() => panic!("the intake is open"),
+        () = until_paged => {}
+    }
+    assert_eq!(runner.with_fleet(|fleet| fleet.counts().members), 20);
+    {
+        let told = told.0.lock().unwrap();
+        assert!(
+            told.0[0].contains("its uplink [site site-00]; 20 of 20 devices are silent"),
+            "{}",
+            told.0[0]
+        );
+    }
+    clock.set(BEGIN + secs(7_300));
+    for nr in (0..40).filter(|nr| nr % 2 == 0) {
+        intake.offer(Incoming::Seen { device: device_name(nr), at: clock.now() }).unwrap();
+    }
+    intake.close();
+    runner.run().await;
+    let told = told.0.lock().unwrap();
+    assert_eq!((told.0.len(), told.1.len()), (1, 1));
+    assert_eq!(told.1[0].closed.as_ref().unwrap().still_out, 0);
+    runner.with_fleet(check);
+}
+
+#[tokio::test]
+async fn what_is_not_taken_is_handed_back() {
+    let (world, _, _, runner) = runner(2);
+    let intake = runner.intake();
+    let mut odd = silent(0, &world);
+    odd.runbook = "no-such".into();
+    let error = intake.offer(Incoming::Alert(odd.clone())).unwrap_err();
+    assert!(
+        error.to_string().contains("no runbook of the driver is called `no-such`: name one of"),
+        "{error}"
+    );
+    let IntakeError::NoSuchRunbook { offered, .. } = error else { panic!("{error}") };
+    assert_eq!(*offered, Incoming::Alert(odd));
+    for nr in [0, 2] {
+        intake.offer(Incoming::Alert(silent(nr, &world))).unwrap();
+    }
+    let third = Incoming::Alert(silent(4, &world));
+    let full = intake.offer(third.clone()).unwrap_err();
+    assert_eq!(full, IntakeError::Full { offered: Box::new(third.clone()), capacity: 2 });
+    intake.close();
+    assert_eq!(intake.offer(third.clone()), Err(IntakeError::Closed { offered: Box::new(third) }));
+    // What was taken before is not lost.
+    runner.run().await;
+    assert_eq!(runner.with_fleet(|fleet| fleet.counts().alerts), 2);
+}
