@@ -49,12 +49,12 @@ type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 struct Running<'a> {
     handle: Handle,
     job: JobId,
-    work: Work<'a, Option<Finding>>,
+    work: Work<'a, Option<Box<Finding>>>,
 }
 
 enum Event {
     Incoming(Incoming),
-    Found(JobId, Option<Finding>),
+    Found(JobId, Option<Box<Finding>>),
     Due,
     Over,
 }
@@ -186,7 +186,7 @@ impl<P: Pager> FleetRunner<P> {
         queries.find(|query| &*query.check == DEVICE_BACK)?.domain.find_choice("back")
     }
 
-    async fn diagnose(&self, job: Job, handle: Handle) -> Option<Finding> {
+    async fn diagnose(&self, job: Job, handle: Handle) -> Option<Box<Finding>> {
         let now = self.driver.clock().now();
         // Without randomness the id is made of the job and the time: no two jobs of one fleet have the same.
         let id = DiagnosisId::random(now).unwrap_or_else(|_| {
@@ -201,12 +201,12 @@ impl<P: Pager> FleetRunner<P> {
         loop {
             // At the driver's deadline it goes on: a diagnosis is bounded by its runbook.
             if let Ok(finding) = self.driver.run_with(&mut diagnosis, &handle).await {
-                return Some(finding);
+                return Some(Box::new(finding));
             }
         }
     }
 
-    fn found(&self, job: JobId, finding: Option<Finding>) {
+    fn found(&self, job: JobId, finding: Option<Box<Finding>>) {
         let now = self.driver.clock().now();
         let mut fleet = self.lock();
         match finding {
