@@ -361,10 +361,13 @@ pub(super) fn judge(world: &World, played: &Played) -> Judged {
         }
         judged.faults += 1;
         // A page is about all devices that its incident ever had.
+        let last = |id| {
+            let closed = played.closed.iter().find(|closed| closed.id == id);
+            closed.or_else(|| played.fleet.incident(id))
+        };
         let about = |incident: &Incident| {
-            let closed = played.closed.iter().find(|closed| closed.id == incident.id);
-            let last = closed.or_else(|| played.fleet.incident(incident.id));
-            incident.members.keys().chain(last.into_iter().flat_map(|one| one.members.keys())).any(alone)
+            let later = last(incident.id).into_iter().flat_map(|one| one.members.keys());
+            incident.members.keys().chain(later).any(alone)
         };
         let Some((_, first)) = paged().find(|(_, incident)| about(incident)) else {
             judged.missed.push(format!("{:?}: no page", fault.hidden));
@@ -374,7 +377,8 @@ pub(super) fn judge(world: &World, played: &Played) -> Judged {
             Cause::Concluded(said) => world.says(fault.hidden, said, part),
             _ => false,
         };
-        if first.parts.keys().any(says) {
+        let later = last(first.id).into_iter().flat_map(|one| one.parts.keys());
+        if first.parts.keys().chain(later).any(says) {
             judged.named += 1;
         } else {
             judged.missed.push(format!("{:?}: {}", fault.hidden, first.cause));
