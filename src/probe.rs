@@ -70,6 +70,7 @@ mod edge_buffer;
 mod error;
 mod gateway;
 mod kafka;
+pub mod layer;
 mod network;
 mod platform;
 mod power;
