@@ -22,6 +22,7 @@ mod field;
 mod gap;
 mod imports;
 mod lag;
+mod layers;
 mod machine;
 mod memory;
 mod misuse;
