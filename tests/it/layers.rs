@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,7 +19,7 @@ use iot_runbook::probe::layer::{
     Shared, Sharing, Timeout,
 };
 use iot_runbook::probe::*;
-use iot_runbook::time::{Clock, ManualClock, Period, SimulatedTimer, Timer};
+use iot_runbook::time::{Clock, ManualClock, Period, SimulatedTimer, Sleep, Timer};
 use proptest::prelude::*;
 
 use crate::deepest::NOW;
@@ -80,6 +81,10 @@ fn every_method_asks_its_layers() {
     block_on(async {
         conformance::device(&**probes.device().unwrap(), "press-07", period, NOW).await;
         conformance::broker(&**probes.broker().unwrap(), client.clone(), period, NOW).await;
+        let broker = probes.broker().unwrap();
+        assert!(broker.messages(&MessagesRequest::new("press-07".into(), period)).await.is_err());
+        let publishing = PublishingRequest::new(Client::Gateway("gw-2".into()), "press-07".into(), period);
+        assert!(broker.publishing(&publishing).await.is_err());
         conformance::gateway(&**probes.gateway().unwrap(), "gw-2", "press-07", period, NOW).await;
         conformance::network(&**probes.network().unwrap(), "north", "gw-2", "press-07", NOW).await;
         conformance::platform(&**probes.platform().unwrap(), "press-07", NOW).await;
@@ -124,10 +129,9 @@ fn every_method_of_every_trait_is_in_the_table() {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        let Some(declaration) = text.lines().skip_while(|line| !line.starts_with("pub trait ")).next() else {
-            continue;
-        };
-        let name = declaration["pub trait ".len()..].split("Probe:").next().unwrap();
+        let declared_here =
+            text.lines().find_map(|line| line.strip_prefix("pub trait ")?.split_once("Probe:"));
+        let Some((name, _)) = declared_here else { continue };
         let set = name.chars().enumerate().fold(String::new(), |name, (at, letter)| {
             let under = if at > 0 && letter.is_uppercase() { "_" } else { "" };
             name + under + &letter.to_lowercase().to_string()
@@ -202,18 +206,30 @@ fn unknown_methods_are_refused() {
     assert!(Shared::new(clock).with_group("health", |_| None).is_err());
 }
 
+/// Notes each sleep and does not wait.
+#[derive(Default)]
+struct Noted(Mutex<Vec<Duration>>);
+
+impl Timer for Noted {
+    fn sleep(&self, length: Duration) -> Sleep {
+        self.0.lock().unwrap().push(length);
+        Box::pin(std::future::ready(()))
+    }
+}
+
 /// A layer that lets everything pass where nothing is amiss.
 fn plain_layer(kind: u8, clock: &Arc<ManualClock>) -> Arc<dyn Layer> {
     let timer: Arc<dyn Timer> = Arc::new(SimulatedTimer::new(clock.clone()));
+    let noted = Arc::new(Noted::default());
     match kind {
         0 => Arc::new(Shared::new(clock.clone())),
         1 => Arc::new(Limit::new(1)),
-        2 => Arc::new(Rate::new(1_000, TimeDelta::seconds(1), clock.clone(), timer)),
-        3 => Arc::new(Timeout::new(std::time::Duration::from_secs(5), timer)),
+        2 => Arc::new(Rate::new(1_000, TimeDelta::seconds(1), clock.clone(), noted)),
+        3 => Arc::new(Timeout::new(Duration::from_secs(5), timer)),
         4 => Arc::new(Retry::new(timer)),
         5 => Arc::new(Breaker::new(clock.clone()).per_part()),
         6 => Arc::new(Only::adapter("power", Limit::new(2))),
-        _ => Arc::new(Chaos::new(7, timer).with_latency(0.5, std::time::Duration::from_millis(20))),
+        _ => Arc::new(Chaos::new(7, noted).with_latency(0.5, Duration::from_millis(20))),
     }
 }
 

@@ -1,9 +1,5 @@
 //! What waits, fails and is refused: `Limit`, `Rate`, `Retry`, `Breaker`, `Timeout`, `Chaos`.
 
-use std::time::Duration;
-
-use iot_runbook::time::Sleep;
-
 use super::shared::{Agent, Task};
 use super::*;
 
@@ -14,17 +10,6 @@ fn health<'a>(probe: &'a dyn GatewayProbe, gateway: &str) -> Task<'a, Result<Gat
 
 fn ask(probe: &dyn GatewayProbe, gateway: &str) -> Result<GatewayHealth, ProbeError> {
     block_on(probe.health(&HealthRequest::new(gateway.into())))
-}
-
-/// Notes each sleep and does not wait.
-#[derive(Default)]
-struct Noted(Mutex<Vec<Duration>>);
-
-impl Timer for Noted {
-    fn sleep(&self, length: Duration) -> Sleep {
-        self.0.lock().unwrap().push(length);
-        Box::pin(std::future::ready(()))
-    }
 }
 
 proptest! {

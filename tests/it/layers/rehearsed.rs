@@ -1,5 +1,7 @@
 //! The driver over shared answers: an answer from before a wait, an act or a last look never decides.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use iot_runbook::check::Checks;
 use iot_runbook::diagnosis::{
     ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Reply,
@@ -57,12 +59,14 @@ fn nothing(_: &Memory) {}
 
 /// The device sends again, through its gateway, which runs.
 fn heal(memory: &Memory) {
-    let now = memory.clock.now();
+    let at = memory.clock.now() + TimeDelta::seconds(1);
     memory.set(|facts| {
-        facts.last_seen = Some(now);
+        facts.last_seen = Some(at);
+        facts.events = vec![ConnectionEvent::accepted(at)];
         facts.session = SessionState::Up;
         facts.process = ProcessState::Running;
     });
+    memory.clock.advance(TimeDelta::seconds(2));
 }
 
 impl Plant {
@@ -124,12 +128,12 @@ fn shared_answers_change_no_course() {
 }
 
 /// A layer of a test's own: the world changes at a time.
-struct At(DateTime<Utc>, Arc<Memory>);
+struct At(DateTime<Utc>, Arc<Memory>, AtomicBool);
 
 #[async_trait]
 impl Layer for At {
     async fn around(&self, _: &Question, inner: Inner<'_>) -> Result<Answer, ProbeError> {
-        if self.1.clock.now() >= self.0 {
+        if self.1.clock.now() >= self.0 && !self.2.swap(true, Ordering::Relaxed) {
             heal(&self.1);
         }
         inner.ask().await
@@ -143,7 +147,7 @@ fn a_device_that_heals_at_any_time_is_seen() {
         let heals_at = NOW + TimeDelta::seconds(seconds);
         let outcome = |shares: bool| {
             let plant = Plant::new(nothing, nothing);
-            let heals = Arc::new(At(heals_at, plant.memory.clone()));
+            let heals = Arc::new(At(heals_at, plant.memory.clone(), AtomicBool::new(false)));
             let mut probes = plant.memory.probes().with_layer(heals);
             if shares {
                 probes = probes.with_layer(Arc::new(share_all(&plant.clock)));
@@ -157,19 +161,43 @@ fn a_device_that_heals_at_any_time_is_seen() {
     assert!(conclusions.len() > 1, "{conclusions:?}");
 }
 
+/// Five devices of one gateway that went silent together.
 #[test]
-fn the_second_diagnosis_asks_what_may_not_be_shared() {
-    let plant = Plant::new(nothing, nothing);
-    plant.memory.set(|facts| facts.process = ProcessState::Running);
-    let shared = Arc::new(Shared::new(plant.clock.clone()));
-    let driver = plant.driver(plant.memory.probes().with_layer(shared));
-    let first = plant.run(&driver, 1);
-    let asked = |question: &str| plant.memory.asked(question);
-    let (state, seen) = (asked("service-state"), asked("last-seen"));
-    assert!(state == 1 && seen > 1, "{state} {seen}");
-    assert_eq!(plant.run(&driver, 2), first);
-    assert_eq!(asked("service-state"), 1, "it may be shared for a minute");
-    assert_eq!(asked("last-seen"), 2 * seen, "it may never be shared");
+fn devices_of_one_gateway_ask_it_once() {
+    let asked = |shares: bool| {
+        let plant = Plant::new(nothing, nothing);
+        let mut probes = plant.memory.probes();
+        if shares {
+            probes = probes.with_layer(Arc::new(Shared::new(plant.clock.clone())));
+        }
+        // Each waits for an approval in the end, which nobody gives.
+        let timer = Arc::new(SimulatedTimer::new(plant.clock.clone()));
+        let driver = Driver::new(&plant.set, &Checks::builtin(), probes, timer).unwrap();
+        let driver = driver.with_clock(plant.clock.clone());
+        let subject = |device: u128| {
+            Subject::device(format!("press-{device}"))
+                .with_gateway("gw-2")
+                .with_site("north")
+                .with_gateway_session()
+        };
+        let mut diagnoses: Vec<_> = (1..=5)
+            .map(|device| {
+                let trigger = Trigger::new("offline alert", NOW);
+                Diagnosis::new(Ulid(device), &plant.set, "device-offline", subject(device), trigger, NOW)
+                    .unwrap()
+            })
+            .collect();
+        for diagnosis in &mut diagnoses {
+            let mut run = std::pin::pin!(driver.run(diagnosis));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let _ = run.as_mut().poll(&mut context);
+        }
+        ["health", "last-seen", "service-state"].map(|question| plant.memory.asked(question))
+    };
+    let (plain, shared) = (asked(false), asked(true));
+    assert_eq!((plain[0], shared[0]), (5, 1));
+    // What may not be shared, and what is about each device.
+    assert_eq!(plain[1..], shared[1..]);
 }
 
 /// An act ends the sharing of what was asked before it, and of what was asked while it was under way.
