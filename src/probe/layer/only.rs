@@ -32,7 +32,7 @@ impl<L: Layer> Only<L> {
 
     /// `layer` for one adapter of [`Probes`](crate::probe::Probes), by its name there, such as `gateway`.
     pub fn adapter(name: &'static str, layer: L) -> Self {
-        Self::new(move |asked| asked.method().name.split('.').next() == Some(name), layer)
+        Self::new(move |asked| asked.method().probe() == name, layer)
     }
 
     /// The layer.

@@ -56,6 +56,12 @@ pub struct UnknownMethod {
 }
 
 impl Method {
+    /// The adapter that it belongs to, by its name in [`Probes`], such as `gateway`.
+    #[must_use]
+    pub fn probe(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(probe, _)| probe)
+    }
+
     /// The method of that name.
     ///
     /// # Errors

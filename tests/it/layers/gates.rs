@@ -136,8 +136,7 @@ fn retry_pauses_are_spread_and_stay_the_same() {
         let (layered, timer, _) = failing(ProbeError::transient("busy"));
         let layered = layered.with_layer(Arc::new(Retry::new(timer.clone()).with_seed(seed)));
         assert!(ask(&layered, gateway).is_err());
-        let pauses = timer.0.lock().unwrap().clone();
-        pauses
+        timer.0.lock().unwrap().clone()
     };
     assert_eq!(pauses(1, "gw-2"), pauses(1, "gw-2"));
     assert_ne!(pauses(1, "gw-2"), pauses(2, "gw-2"));
@@ -293,7 +292,7 @@ fn only_the_chosen_pass_through_the_layer() {
     assert!(ask(&layered, "gw-2").is_err());
     assert_eq!(note.0.lock().unwrap().len(), 1);
     let memory = Memory::new(clock);
-    let probes = memory.probes().with_layer(Arc::new(Only::adapter("power", note.clone())));
+    let probes = memory.probes().with_layer(Arc::new(Only::adapter("power", note)));
     assert!(ask(&**probes.gateway().unwrap(), "gw-2").is_ok());
     assert!(block_on(probes.power().unwrap().power(&PowerRequest::new("press-07".into()))).is_err());
 }

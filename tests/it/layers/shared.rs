@@ -221,11 +221,11 @@ proptest! {
 fn each_question_of_a_storm_is_asked_once() {
     let clock = Arc::new(ManualClock::new(NOW));
     let adapter = Arc::new(Counted { clock: clock.clone(), calls: Mutex::default() });
-    let shared = Arc::new(Shared::new(clock.clone()));
+    let shared = Arc::new(Shared::new(clock));
     let probes = Probes::new()
         .with_gateway(adapter.clone())
         .with_platform(adapter.clone())
-        .with_layer(shared.clone())
+        .with_layer(shared)
         .shared_since(Some(NOW))
         .into_owned();
     for device in 0..1_000 {
@@ -250,7 +250,7 @@ fn a_group_shares_and_rules_are_overridden() {
     let shared =
         Shared::new(clock.clone()).with_sharing("device.last_seen", Sharing::For(TimeDelta::seconds(2)));
     let shared = shared.unwrap().with_group("device.last_seen", |_| Some("all".into())).unwrap();
-    let probes = Probes::new().with_device(adapter.clone()).with_layer(Arc::new(shared));
+    let probes = Probes::new().with_device(adapter).with_layer(Arc::new(shared));
     let probes = probes.shared_since(Some(NOW));
     let period = Period::ending(NOW, TimeDelta::hours(1));
     assert_eq!(ask(&probes, 2, 0, period), NOW);
@@ -277,7 +277,7 @@ fn sources_do_not_share_with_each_other() {
 
     let clock = Arc::new(ManualClock::new(NOW));
     let adapter = Arc::new(Counted { clock: clock.clone(), calls: Mutex::default() });
-    let shared: Arc<dyn Layer> = Arc::new(Shared::new(clock.clone()));
+    let shared: Arc<dyn Layer> = Arc::new(Shared::new(clock));
     let one = Layered::new(adapter.clone()).with_layer(shared.clone()).shared_since(Some(NOW));
     let two = Layered::new(Arc::new(Other(adapter.clone()))).with_layer(shared).shared_since(Some(NOW));
     for _ in 0..2 {
@@ -291,7 +291,7 @@ fn sources_do_not_share_with_each_other() {
 fn memory_is_bounded() {
     let clock = Arc::new(ManualClock::new(NOW));
     let adapter = Arc::new(Counted { clock: clock.clone(), calls: Mutex::default() });
-    let shared = Arc::new(Shared::new(clock.clone()).with_most(10));
+    let shared = Arc::new(Shared::new(clock).with_most(10));
     let probes = Probes::new().with_gateway(adapter.clone()).with_layer(shared.clone());
     let probes = probes.shared_since(Some(NOW));
     let health = |number: u32| HealthRequest::new(format!("gw-{number}").into());
