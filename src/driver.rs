@@ -22,7 +22,6 @@ mod people;
 mod registry;
 mod run;
 mod second_look;
-mod timer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +37,10 @@ pub use journal::Journal;
 pub use people::{Actuator, NoActuator, NoOperator, Operator};
 pub use registry::{ActRegistry, Claim, LocalActs, Settled, Stage};
 pub use second_look::SecondLook;
+
 #[cfg(feature = "tokio")]
-pub use timer::TokioTimer;
-pub use timer::{SimulatedTimer, Sleep, Timer};
+pub use crate::time::TokioTimer;
+pub use crate::time::{SimulatedTimer, Sleep, Timer};
 
 /// Runs diagnoses over one set of runbooks and one set of adapters. Share it: `run` takes `&self`.
 #[derive(Clone)]

@@ -55,7 +55,7 @@
 //! - Times are in UTC, shares run from 0 to 1, lengths of time are [`chrono::TimeDelta`].
 //! - Retries are the driver's: an adapter asks once. A future of it may be dropped at any await.
 //! - It may be asked by many diagnoses at a time. For how long an answer may be shared among them is documented at each
-//!   method; one that is shared keeps its `observed_at`.
+//!   method; one that is shared keeps its `observed_at`. [`layer`] shares answers, and limits what reaches a system.
 //!
 //! An adapter that does not answer one of its trait's questions returns [`ProbeError::unsupported`].
 //! [`conformance`] tests an adapter against these rules.
@@ -70,6 +70,7 @@ mod edge_buffer;
 mod error;
 mod gateway;
 mod kafka;
+pub mod layer;
 mod network;
 mod platform;
 mod power;

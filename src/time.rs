@@ -6,6 +6,7 @@
 mod duration;
 mod high_water;
 mod period;
+mod timer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,8 +14,12 @@ use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use period::{Period, PeriodError};
+#[cfg(feature = "tokio")]
+pub use timer::TokioTimer;
+pub use timer::{SimulatedTimer, Sleep, Timer};
 
 pub(crate) use high_water::HighWater;
+pub(crate) use timer::within;
 
 /// The clock of the platform, in UTC.
 ///

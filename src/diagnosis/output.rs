@@ -315,6 +315,7 @@ situation!(ApprovalRequest ActRequest AskRequest Alert);
 pub struct ProbeRequest {
     pub(super) context: Arc<Context>,
     pub(super) since: DateTime<Utc>,
+    pub(super) shared_since: Option<DateTime<Utc>>,
     /// The number to answer under.
     pub id: RequestId,
     pub(super) place: Place,
@@ -370,6 +371,14 @@ impl ProbeRequest {
     #[must_use]
     pub const fn since(&self) -> DateTime<Utc> {
         self.since
+    }
+
+    /// From when on an answer that was asked for another diagnosis may serve this one: from the trigger, and after a
+    /// wait, an act or a person's answer from the end of that. `None`: ask afresh, as right before an act or a
+    /// conclusion. It is what [`Probes::shared_since`](crate::probe::Probes::shared_since) is meant for.
+    #[must_use]
+    pub const fn shared_since(&self) -> Option<DateTime<Utc>> {
+        self.shared_since
     }
 
     /// How far the clocks of the platform may differ: what is dated further ahead is in the future.

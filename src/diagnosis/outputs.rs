@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Diagnosis;
 use super::finding;
 use super::log::{Event, Place};
 use super::open::{ExpectedReply, Open};
 use super::output::{ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation};
+use super::{Diagnosis, Phase};
 use crate::fact::Domain;
 use crate::runbook::step::{OnUnknown, Step, StepKind};
 
@@ -46,7 +46,8 @@ impl Diagnosis {
         let (id, place) = (open.request, open.place);
         if let ExpectedReply::Answer { query } = open.wants {
             let (context, since, query) = (Arc::clone(&self.context), self.since, query as usize);
-            return Some(Output::Probe(ProbeRequest { context, since, id, place, query }));
+            let shared_since = self.shared_since(&open);
+            return Some(Output::Probe(ProbeRequest { context, since, shared_since, id, place, query }));
         }
         let situation = self.situation(place);
         let expires_at = self.due_at().unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -83,6 +84,19 @@ impl Diagnosis {
             }
             _ => return None,
         })
+    }
+
+    /// From when on an answer that others share serves that request. What is asked right before an act or a conclusion,
+    /// or again after no answer, is asked afresh.
+    fn shared_since(&self, open: &Open) -> Option<DateTime<Utc>> {
+        let is_recheck = matches!(self.phase, Phase::LookingAgain(_) | Phase::Rechecking { .. });
+        if is_recheck || open.attempt > 0 {
+            return None;
+        }
+        if self.epoch == 0 {
+            return Some(self.context.trigger.at);
+        }
+        self.log.get(self.epoch).map(|first| first.at)
     }
 
     /// What a request from that step shows.

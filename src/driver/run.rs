@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use super::handle::{Handle, Pending};
 use super::panic::{Panicked, catch_panic};
 use super::registry::{Claim, Settled, Stage};
-use super::timer::{Sleep, Timer};
 use super::{Driver, RunError};
 use crate::check::CheckRequest;
 use crate::diagnosis::{
@@ -18,6 +17,7 @@ use crate::diagnosis::{
     Finding, Output, ProbeRequest, Reply, RequestId,
 };
 use crate::fact::{Detail, Observation, UnknownReason};
+use crate::time::{Sleep, within};
 
 /// A diagnosis with what is under way for it.
 pub(super) struct Run<'a> {
@@ -332,7 +332,7 @@ async fn approve(driver: &Driver, request: ApprovalRequest) -> Done {
 /// The report of the actuator, or that of the same act for another diagnosis.
 async fn act(driver: &Driver, request: ActRequest) -> Done {
     let Some(key) = request.act_key() else {
-        return Done::Acted(request.id, driver.actuator.act(&request).await);
+        return Done::Acted(request.id, execute(driver, &request).await);
     };
     match driver.acts.claim(&key, Stage::Execution, request.diagnosis(), driver.clock.now()).await {
         Claim::Settled { settled: Settled::Reported(report), of } => {
@@ -342,11 +342,26 @@ async fn act(driver: &Driver, request: ActRequest) -> Done {
         Claim::Settled { .. } => Done::Nothing,
         Claim::Mine => {
             let claimed = Claimed::new(driver, &key, Stage::Execution, request.diagnosis());
-            let report = driver.actuator.act(&request).await;
+            let report = execute(driver, &request).await;
             claimed.settle(Settled::Reported(report.clone())).await;
             Done::Acted(request.id, report)
         }
     }
+}
+
+/// Has it done. No answer from before or from while it was under way is shared any more, however it ends.
+async fn execute(driver: &Driver, request: &ActRequest) -> ActReport {
+    struct Changing<'a>(&'a Driver);
+
+    impl Drop for Changing<'_> {
+        fn drop(&mut self) {
+            self.0.probes.forget_all();
+        }
+    }
+
+    driver.probes.forget_all();
+    let _changing = Changing(driver);
+    driver.actuator.act(request).await
 }
 
 /// An act that this run has claimed. Dropped before it is settled, it is free for another.
@@ -417,7 +432,8 @@ async fn observe(driver: &Driver, request: &ProbeRequest, asked_at: Option<DateT
     let now = asked_at.unwrap_or_else(|| driver.clock.now());
     let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now)
         .with_clock_tolerance(request.clock_tolerance());
-    let asked = driver.checks.observe(request.query_position(), &ask, &driver.probes);
+    let probes = driver.probes.shared_since(request.shared_since());
+    let asked = driver.checks.observe(request.query_position(), &ask, &probes);
     match within(&*driver.timer, driver.time_limit, asked).await {
         Some(Ok(observation)) => observation,
         Some(Err(error)) => error.into_observation(&*query.check),
@@ -426,18 +442,4 @@ async fn observe(driver: &Driver, request: &ProbeRequest, asked_at: Option<DateT
             Observation::unknown(UnknownReason::Timeout, &*query.check, text)
         }
     }
-}
-
-/// `work`, or nothing where it takes longer than `limit`. The timer is asked only where it is not ready at once.
-async fn within<T>(timer: &dyn Timer, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = std::pin::pin!(work);
-    let mut sleep: Option<Sleep> = None;
-    poll_fn(move |context| {
-        if let Poll::Ready(done) = work.as_mut().poll(context) {
-            return Poll::Ready(Some(done));
-        }
-        let sleep = sleep.get_or_insert_with(|| timer.sleep(limit));
-        sleep.as_mut().poll(context).map(|()| None)
-    })
-    .await
 }

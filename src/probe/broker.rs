@@ -84,6 +84,7 @@ pub enum Client {
 
 record! {
     /// What did the broker log of the client's connections in the period?
+    #[derive(Eq, Hash)]
     ConnectionLogRequest {
         required {
             /// Whose.
@@ -314,6 +315,7 @@ reasons! {
 
 record! {
     /// How many messages of the device reached the broker in the period?
+    #[derive(Eq, Hash)]
     MessagesRequest {
         required {
             /// The device whose messages are counted, whichever session they travelled in.
@@ -384,6 +386,7 @@ reasons! {
 
 record! {
     /// What did the client publish in the period?
+    #[derive(Eq, Hash)]
     PublishingRequest {
         required {
             /// Whose session.
@@ -441,6 +444,7 @@ record! {
 
 record! {
     /// Which other clients lost their session at about this time?
+    #[derive(Eq, Hash)]
     TogetherRequest {
         required {
             /// The time in question, by the broker's clock.
@@ -476,6 +480,7 @@ record! {
 
 record! {
     /// What did the client's own clock show in the period?
+    #[derive(Eq, Hash)]
     ClockRequest {
         required {
             /// Whose clock.

@@ -47,6 +47,7 @@ const _: Option<&dyn CertStoreProbe> = None;
 
 record! {
     /// Which certificate does the device have?
+    #[derive(Eq, Hash)]
     CertificateRequest {
         required {
             /// The session holder: the device, or the gateway that carries its messages.
@@ -165,6 +166,7 @@ pub enum Revocation {
 
 record! {
     /// How does the renewal of the device's certificate stand?
+    #[derive(Eq, Hash)]
     RenewalRequest {
         required {
             /// The session holder: the device, or the gateway that carries its messages.
@@ -229,6 +231,7 @@ record! {
 
 record! {
     /// Did the device reach the provisioning service with its manufacturing certificate in the period?
+    #[derive(Eq, Hash)]
     ProvisioningContactRequest {
         required {
             /// The session holder: the device, or the gateway that carries its messages.

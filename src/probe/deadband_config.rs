@@ -27,6 +27,7 @@ const _: Option<&dyn DeadbandProbe> = None;
 
 record! {
     /// How is the deadband set, and how did the signal move?
+    #[derive(Eq, Hash)]
     DeadbandRequest {
         required {
             /// The device.

@@ -27,6 +27,7 @@ const _: Option<&dyn DedupLogProbe> = None;
 
 record! {
     /// What was dropped as a duplicate?
+    #[derive(Eq, Hash)]
     DroppedRequest {
         required {
             /// The device.

@@ -66,6 +66,7 @@ const _: Option<&dyn DeviceProbe> = None;
 
 record! {
     /// In which state is the device?
+    #[derive(Eq, Hash)]
     ServiceStateRequest {
         required {
             /// The device.
@@ -125,6 +126,7 @@ impl fmt::Display for ServiceState {
 
 record! {
     /// In which states was the device over the period?
+    #[derive(Eq, Hash)]
     ServiceHistoryRequest {
         required {
             /// The device.
@@ -169,6 +171,7 @@ record! {
 
 record! {
     /// When was the device last seen?
+    #[derive(Eq, Hash)]
     LastSeenRequest {
         required {
             /// The device.
@@ -198,6 +201,7 @@ record! {
 
 record! {
     /// Which gateways saw the device in the period?
+    #[derive(Eq, Hash)]
     SightingsRequest {
         required {
             /// The device.
@@ -241,6 +245,7 @@ record! {
 
 record! {
     /// Which messages of the device were received in the period?
+    #[derive(Eq, Hash)]
     ReceiptsRequest {
         required {
             /// The device.

@@ -27,6 +27,7 @@ const _: Option<&dyn EdgeBufferProbe> = None;
 
 record! {
     /// How did the outbox do over the period?
+    #[derive(Eq, Hash)]
     OutboxRequest {
         required {
             /// The gateway.

@@ -48,6 +48,7 @@ const _: Option<&dyn GatewayProbe> = None;
 
 record! {
     /// How is the gateway?
+    #[derive(Eq, Hash)]
     HealthRequest {
         required {
             /// The gateway.
@@ -132,6 +133,7 @@ pub enum HeartbeatPath {
 
 record! {
     /// What do the gateway's polls or its subscription of a device return?
+    #[derive(Eq, Hash)]
     FieldPollsRequest {
         required {
             /// The gateway.
@@ -175,6 +177,7 @@ record! {
 
 record! {
     /// What did the gateway get of the device in the period?
+    #[derive(Eq, Hash)]
     AcquisitionRequest {
         required {
             /// The gateway.

@@ -45,6 +45,7 @@ const _: Option<&dyn KafkaProbe> = None;
 
 record! {
     /// How far was the consumer group over the period?
+    #[derive(Eq, Hash)]
     LagRequest {
         required {
             /// The pipeline whose consumer group is asked about.
@@ -139,6 +140,7 @@ record! {
 
 record! {
     /// How many of the device's messages are in Kafka?
+    #[derive(Eq, Hash)]
     BridgedRequest {
         required {
             /// The pipeline whose topic is asked.
@@ -173,6 +175,7 @@ record! {
 
 record! {
     /// Where did the consumer group stop or skip on the device's partition?
+    #[derive(Eq, Hash)]
     OffsetsRequest {
         required {
             /// The pipeline whose consumer group is asked about.

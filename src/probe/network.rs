@@ -47,6 +47,7 @@ const _: Option<&dyn NetworkProbe> = None;
 
 record! {
     /// Does the site answer by another way than the gateway?
+    #[derive(Eq, Hash)]
     SitePathsRequest {
         required {
             /// The site.
@@ -61,6 +62,7 @@ record! {
 
 record! {
     /// Does the device answer on its network?
+    #[derive(Eq, Hash)]
     DevicePathRequest {
         required {
             /// From where to try.
@@ -161,6 +163,7 @@ pub enum Replier {
 
 record! {
     /// Can the session holder reach the broker?
+    #[derive(Eq, Hash)]
     BrokerPathRequest {
         required {
             /// Who tries.

@@ -41,6 +41,7 @@ const _: Option<&dyn PlatformProbe> = None;
 
 record! {
     /// How are the parts of the platform that serve the device?
+    #[derive(Eq, Hash)]
     PlatformRequest {
         required {
             /// The device.

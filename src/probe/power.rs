@@ -34,6 +34,7 @@ const _: Option<&dyn PowerProbe> = None;
 
 record! {
     /// Does the device have power?
+    #[derive(Eq, Hash)]
     PowerRequest {
         required {
             /// The device.
@@ -65,6 +66,7 @@ record! {
 
 record! {
     /// Does the site have power?
+    #[derive(Eq, Hash)]
     SitePowerRequest {
         required {
             /// The site.

@@ -1,6 +1,10 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
+use super::layer::{Layer, Wrap};
 use super::{
     BrokerProbe, CertStoreProbe, DeadbandProbe, DedupLogProbe, DeviceProbe, EdgeBufferProbe, GatewayProbe,
     KafkaProbe, NetworkProbe, PlatformProbe, PowerProbe, SchemaProbe, TelemetryProbe,
@@ -19,7 +23,8 @@ macro_rules! probes {
         /// ```
         #[derive(Clone, Default)]
         pub struct Probes {
-            $($name: Option<Arc<dyn $probe>>,)*
+            $($name: Option<Adapter<dyn $probe>>,)*
+            layers: Layers,
         }
 
         impl Probes {
@@ -33,22 +38,47 @@ macro_rules! probes {
                 #[doc = concat!("The same with this [`", stringify!($probe), "`] in place of the one it had.")]
                 #[must_use]
                 pub fn $with(mut self, probe: Arc<dyn $probe>) -> Self {
-                    self.$name = Some(probe);
+                    self.$name = Some(Adapter::new(probe, &self.layers));
                     self
                 }
 
                 $(#[$doc])*
                 #[must_use]
                 pub fn $name(&self) -> Option<&Arc<dyn $probe>> {
-                    self.$name.as_ref()
+                    self.$name.as_ref().map(|adapter| &adapter.layered)
                 }
             )*
+
+            /// The same with `layer` around every adapter, those supplied later too. The last layer that is added is the
+            /// outermost, see [`layer`](super::layer).
+            #[must_use]
+            pub fn with_layer(self, layer: Arc<dyn Layer>) -> Self {
+                let around = self.layers.around.iter().cloned().chain([layer]).collect();
+                self.wrapped_by(Layers { around, ..self.layers })
+            }
+
+            /// The same for one who may be served with answers that were asked for others at `since` or later; `None`: with
+            /// those alone that are asked now. The driver sets it for each question of a diagnosis; without it layers share
+            /// nothing. See [`Question::since`](super::layer::Question::since).
+            #[must_use]
+            pub fn shared_since(&self, since: Option<DateTime<Utc>>) -> Cow<'_, Self> {
+                if self.layers.around.is_empty() || self.layers.since == since {
+                    return Cow::Borrowed(self);
+                }
+                let around = Arc::clone(&self.layers.around);
+                Cow::Owned(self.wrapped_by(Layers { around, since }))
+            }
+
+            fn wrapped_by(&self, layers: Layers) -> Self {
+                Self { $($name: self.$name.as_ref().map(|adapter| adapter.wrapped_by(&layers)),)* layers }
+            }
         }
 
         impl fmt::Debug for Probes {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut shown = f.debug_struct("Probes");
-                $(shown.field(stringify!($name), &self.$name.as_ref().map(|probe| probe.source()));)*
+                $(shown.field(stringify!($name), &self.$name().map(|probe| probe.source()));)*
+                shown.field("layers", &self.layers.around.len());
                 shown.finish()
             }
         }
@@ -82,4 +112,48 @@ probes! {
     deadband: DeadbandProbe = with_deadband,
     /// The adapter for the time-series database.
     telemetry: TelemetryProbe = with_telemetry,
+}
+
+impl Probes {
+    /// Makes no layer give out an answer that was asked before now: something was changed, such as by a restart. The
+    /// driver calls it for its own acts.
+    pub fn forget_all(&self) {
+        for layer in &*self.layers.around {
+            layer.forget_all();
+        }
+    }
+}
+
+/// The layers around all adapters, the innermost first, and since when an answer serves.
+#[derive(Clone, Default)]
+struct Layers {
+    around: Arc<[Arc<dyn Layer>]>,
+    since: Option<DateTime<Utc>>,
+}
+
+/// An adapter, as it was supplied and as it is asked.
+struct Adapter<P: ?Sized> {
+    supplied: Arc<P>,
+    layered: Arc<P>,
+}
+
+impl<P: Wrap + ?Sized> Adapter<P> {
+    fn new(supplied: Arc<P>, layers: &Layers) -> Self {
+        let layered = if layers.around.is_empty() {
+            Arc::clone(&supplied)
+        } else {
+            Arc::clone(&supplied).wrap(Arc::clone(&layers.around), layers.since)
+        };
+        Self { supplied, layered }
+    }
+
+    fn wrapped_by(&self, layers: &Layers) -> Self {
+        Self::new(Arc::clone(&self.supplied), layers)
+    }
+}
+
+impl<P: ?Sized> Clone for Adapter<P> {
+    fn clone(&self) -> Self {
+        Self { supplied: Arc::clone(&self.supplied), layered: Arc::clone(&self.layered) }
+    }
 }

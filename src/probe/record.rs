@@ -1,5 +1,5 @@
 /// A request or an answer: public fields, a `new` that takes what is required, a `with_*` for each of the rest
-/// (which begins at its default).
+/// (which begins at its default). A request derives `Eq` and `Hash` as well: layers share answers by it.
 macro_rules! record {
     (
         $(#[$doc:meta])*

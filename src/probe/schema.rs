@@ -26,6 +26,7 @@ const _: Option<&dyn SchemaProbe> = None;
 
 record! {
     /// Which messages were rejected?
+    #[derive(Eq, Hash)]
     RejectionsRequest {
         required {
             /// The device.

@@ -46,6 +46,7 @@ const _: Option<&dyn TelemetryProbe> = None;
 
 record! {
     /// Which rows does the period have?
+    #[derive(Eq, Hash)]
     RowsRequest {
         required {
             /// The device.
@@ -96,6 +97,7 @@ impl Rows {
 
 record! {
     /// Which rows did the database not take?
+    #[derive(Eq, Hash)]
     StorageRefusalsRequest {
         required {
             /// The pipeline that writes.
@@ -132,6 +134,7 @@ record! {
 
 record! {
     /// Which rows did the database take and does not show where one looks?
+    #[derive(Eq, Hash)]
     ElsewhereRequest {
         required {
             /// The device.

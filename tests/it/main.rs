@@ -23,6 +23,7 @@ mod fleet;
 mod gap;
 mod imports;
 mod lag;
+mod layers;
 mod machine;
 mod memory;
 mod misuse;

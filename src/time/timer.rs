@@ -1,12 +1,12 @@
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::time::ManualClock;
+use super::ManualClock;
 
 /// A future that ends when its time is over.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -42,8 +42,7 @@ impl Timer for TokioTimer {
 /// use std::sync::Arc;
 ///
 /// use chrono::DateTime;
-/// use iot_runbook::driver::SimulatedTimer;
-/// use iot_runbook::time::{Clock, ManualClock};
+/// use iot_runbook::time::{Clock, ManualClock, SimulatedTimer};
 ///
 /// let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
 /// let timer = SimulatedTimer::new(Arc::clone(&clock));
@@ -87,4 +86,22 @@ impl Future for Simulated {
         self.clock.advance(TimeDelta::from_std(self.length).unwrap_or(TimeDelta::MAX));
         Poll::Ready(())
     }
+}
+
+/// `work`, or nothing where it takes longer than `limit`. The timer is asked only where it is not ready at once.
+pub(crate) async fn within<T>(
+    timer: &dyn Timer,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    let mut sleep: Option<Sleep> = None;
+    poll_fn(move |context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        let sleep = sleep.get_or_insert_with(|| timer.sleep(limit));
+        sleep.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }
