@@ -1,8 +1,9 @@
 //! Shadow bands: what another deadband would report of the same samples, known before anybody switches to it.
 //!
 //! A [`Candidate`] is a deadband whose reports go nowhere: it counts them, and measures how far the value that it would
-//! show is from the raw one. A [`Shadow`] runs one beside a live filter, for about twice the time (2.1 to 2.2 as measured). A [`WhatIf`] runs
-//! several, and its rows are a table: band, reports a day, typical and worst error.
+//! show is from the raw one. A [`Shadow`] runs one beside a live filter: 1.6 times the instructions (77 a sample where the
+//! filter alone takes 49), and 2.1 to 2.4 times the time (7 ns where it takes 3). A [`WhatIf`] runs several, and its rows are a
+//! table: band, reports a day, typical and worst error.
 //!
 //! ```
 //! use chrono::TimeDelta;

@@ -59,15 +59,17 @@ struct Event {
     leaves_unread: bool,
 }
 
-/// Lags that a setting may allow; one between two of them is taken for the larger.
-const LAGS: [u64; 10] = [0, 1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536];
+/// How many rises of the lag are kept. A wait is then taken for no less than a third of what it is, up to waits some
+/// 2 000 times as long as the time between rises.
+const RISES: usize = 16;
 
 /// Messages that wait under one committed offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Wait {
     after: DateTime<Utc>,
-    /// The first look at which the lag was above each of [`LAGS`].
-    above: [Option<DateTime<Utc>>; LAGS.len()],
+    /// Lags, rising, and the first look that showed each. Which lag is allowed is not known here, so that all count.
+    rises: [(u64, DateTime<Utc>); RISES],
+    len: usize,
 }
 
 /// A stable offset below the head.
@@ -137,7 +139,7 @@ impl History {
         self.furthest = self.furthest.max(offset);
         let lag = sample.lag().unwrap_or_default();
         self.wait = leaves_unread.then(|| {
-            let mut wait = self.wait.unwrap_or(Wait { after: before, above: Default::default() });
+            let mut wait = self.wait.unwrap_or(Wait { after: before, rises: Default::default(), len: 0 });
             wait.observe(lag, sample.at);
             wait
         });
@@ -268,19 +270,44 @@ fn observe_event(pace: &mut Pace, last: &mut Option<Event>, event: Event) {
 
 impl Wait {
     fn observe(&mut self, lag: u64, at: DateTime<Utc>) {
-        for (above, slot) in LAGS.into_iter().zip(&mut self.above) {
-            if lag > above {
-                slot.get_or_insert(at);
-            }
+        if self.rises().last().is_some_and(|(highest, _)| lag <= *highest) {
+            return;
+        }
+        if self.len >= RISES {
+            self.make_room(at);
+        }
+        if let Some(slot) = self.rises.get_mut(self.len) {
+            *slot = (lag, at);
+            self.len += 1;
         }
     }
 
+    /// Drops the rise whose two neighbours are nearest to each other, beside how long ago they were; never the first two,
+    /// which say since when anything is unread.
+    fn make_room(&mut self, now: DateTime<Utc>) {
+        const FIXED: usize = 2;
+        let ages = self.rises.map(|(_, at)| ago(now, at).as_seconds_f64());
+        let befores = ages.iter().skip(FIXED - 1);
+        let nexts = ages.iter().skip(FIXED + 1).chain([&0.0]);
+        let nearness = befores.zip(nexts).map(|(before, next)| next / before);
+        if let Some((place, _)) = nearness.enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other))
+            && let Some(later) = self.rises.get_mut(place + FIXED..)
+        {
+            later.rotate_left(1);
+            self.len = RISES - 1;
+        }
+    }
+
+    fn rises(&self) -> &[(u64, DateTime<Utc>)] {
+        self.rises.get(..self.len).unwrap_or(&self.rises)
+    }
+
     fn since(&self, allowed: u64) -> Option<DateTime<Utc>> {
-        LAGS.into_iter().zip(self.above).find(|(above, _)| *above >= allowed).and_then(|(_, since)| since)
+        self.rises().iter().find(|(lag, _)| *lag > allowed).map(|(_, at)| *at)
     }
 
     fn until(&self, event: &Event) -> Interval {
-        let first = self.above.iter().flatten().next().copied().unwrap_or(self.after);
+        let first = self.rises().first().map_or(self.after, |(_, at)| *at);
         Interval { at_least: ago(event.after, first), at_most: ago(event.by, self.after) }
     }
 }

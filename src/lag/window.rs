@@ -27,7 +27,7 @@ pub enum WindowError {
 /// What leaves is not forgotten: the interval between commits, since when messages wait under the last one, how far the
 /// group once was, and whether the lag grows are kept in constant space.
 ///
-/// Memory: at most some 180 bytes for each of `capacity`, taken as it fills, and some 800 bytes.
+/// Memory: at most some 180 bytes for each of `capacity`, taken as it fills, and some 1 000 bytes.
 ///
 /// Saved by serde and read back it goes on as if nothing had been; of a saved one that holds more than it may, the last
 /// are read. One that was saved by an earlier version is read, with no memory beyond its samples.

@@ -137,6 +137,11 @@ impl Silences {
     }
 
     pub(super) fn join(&mut self, later: &Self) {
+        // Only this record knows what was shown until the first report of the later one.
+        let unreported = later.head.unwrap_or(later.open);
+        if let (Some(Bits(held)), Some(levels)) = (self.held, unreported.levels) {
+            self.off = self.off.max((levels.high - held).abs()).max((levels.low - held).abs());
+        }
         if let Some(head) = later.head {
             self.open = self.open.join(head);
             let ended = std::mem::take(&mut self.open);

@@ -171,6 +171,29 @@ proptest! {
     }
 }
 
+/// Found by a random test: a piece that begins without a report is as far off as the report before it says.
+#[test]
+fn off_counts_what_an_earlier_piece_shows() {
+    let at = |values: [f64; 8], begin: i64, is_reported: bool| -> Vec<Seen> {
+        (begin..).zip(values).map(|(tick, value)| (Sample::new(tick * TICK, value), is_reported)).collect()
+    };
+    let report = vec![(Sample::new(0, 0.0), true)];
+    let unreported = at([0.5; 8], 1_000, false);
+    let lower = at([-0.75; 8], 9_000, false);
+    let reported = [at([0.25; 8], 3_000, false), vec![(Sample::new(3_100 * TICK, 2.0), true)]].concat();
+    for pieces in [
+        vec![report.clone(), unreported.clone()],
+        vec![report.clone(), unreported, lower.clone()],
+        vec![report, reported.clone(), lower],
+        vec![reported],
+    ] {
+        let whole = audit(&pieces.concat());
+        let mut joined = empty();
+        pieces.iter().for_each(|piece| joined.join(&audit(piece)).unwrap());
+        assert_eq!(figures(&joined).off, figures(&whole).off, "{pieces:?}");
+    }
+}
+
 #[test]
 fn what_does_not_follow_does_not_join() {
     let piece = |at: i64| audit(&[(Sample::new(at, 1.0), true)]);

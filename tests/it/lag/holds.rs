@@ -172,6 +172,52 @@ proptest! {
     }
 }
 
+/// Found by a random test: of a lag of 3 it was not known since when it had been above an allowed 2.
+#[test]
+fn a_small_window_knows_any_allowed_lag() {
+    for (allowed, lag) in [(2, 3), (100, 200), (100_000, 100_001), (u64::MAX / 2, u64::MAX / 2 + 1)] {
+        let seen: Vec<_> =
+            (1..=40).map(|second| Sample::new(at(second), 0, 20 + lag).with_committed(Some(20))).collect();
+        let half_a_minute = TimeDelta::seconds(30);
+        let mut settings = Settings::default().with_allowed_lag(allowed).with_stop_after(half_a_minute);
+        settings.slowest_commit = half_a_minute;
+        let rule = |capacity| judge(settings).partition(at(40), None, &window(capacity, &seen)).rule;
+        assert_eq!(rule(2), Rule::Unmoved { waiting: TimeDelta::seconds(39) }, "{allowed}");
+        assert_eq!(rule(64), rule(2));
+    }
+}
+
+/// While the lag grows without end, by little or by much, a wait is taken for no less than a third of what it is.
+#[test]
+fn a_small_window_forgets_no_wait() {
+    for (allowed, growth) in [(6_u64, 1_u64), (20, 1), (100, 7), (3, 1_000)] {
+        let settings = Settings::default().with_allowed_lag(allowed);
+        let mut small = window(2, &[]);
+        for second in 0..20_000_i64 {
+            let lag = u64::try_from(second / 10).unwrap() * growth;
+            small.observe(Sample::new(at(second), 0, 20 + lag).with_committed(Some(20)));
+            // The first look that shows more than is allowed.
+            let began = i64::try_from(10 * (allowed / growth + 1)).unwrap();
+            let waited = second - began;
+            if waited >= 1_800 && second % 50 == 0 {
+                match judge(settings).partition(at(second), None, &small).rule {
+                    Rule::Unmoved { waiting } => {
+                        let told = waiting.num_seconds();
+                        assert!(
+                            told <= waited && told >= waited / 3,
+                            "{allowed} {growth}: {told} of {waited}"
+                        );
+                    }
+                    Rule::Undecided { waiting, .. } if waited < 5_400 => {
+                        assert!(waiting >= TimeDelta::seconds(waited / 3), "{waiting} of {waited}");
+                    }
+                    rule => panic!("{allowed} {growth} {waited}: {rule:?}"),
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_clock_that_was_wrong_is_outlived() {
     let mut wrong = Window::new(4).unwrap();
