@@ -248,7 +248,7 @@ mod tests {
             | none; explains\n\
             dedup-drops device period number\n\
             device-back device now choice of back | out-of-service | silent; seen_within\n\
-            device-reconnected device now flag\n\
+            device-reconnected device now flag; silent_after\n\
             edge-buffer gateway period choice of dropped | unsent | neither; full_at explains\n\
             field-path gateway now choice of answers | port-refused | port-silent | other-host | link-up | link-down | \
             segment-only | segment-unknown | nobody\n\

@@ -69,6 +69,8 @@ fn what_is_unknown_is_explored_or_asked() {
                     | "answered-on-network"
                     | "seen-elsewhere"
                     | "published-by-now"
+                    | "gateway-still-down"
+                    | "site-still-there"
                     | "field-polls",
                     OnUnknown::Go(_),
                 ) => {}

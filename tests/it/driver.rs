@@ -232,9 +232,7 @@ fn hanging_probe_is_unknown() {
     let (diagnosis, finding) = service.run();
     assert_eq!(finding.ending(), Ending::Undetermined, "{:?}", finding.conclusion());
     let left: BTreeSet<_> = finding.hypotheses().iter().map(|left| &*left.cause).collect();
-    // Before somebody is sent, it is asked whether the device was taken out of service meanwhile.
-    let possible =
-        ["device-fault", "certificate-expiry", "certificate-other", "not-provisioned", "not-in-service"];
+    let possible = ["device-fault", "certificate-expiry", "certificate-other", "not-provisioned"];
     assert_eq!(left, BTreeSet::from(possible));
     // It was the only one on its segment that did not answer, so the device itself leads.
     assert_eq!(&*finding.hypotheses()[0].cause, "device-fault");

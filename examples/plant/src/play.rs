@@ -34,9 +34,6 @@ const MADE_WITHIN: TimeDelta = TimeDelta::milliseconds(4500);
 /// The step that concludes on what is over.
 const LOOKS_BACK: &str = "flap-history";
 
-/// The step that lists a gateway that is down as a fault of its own.
-const CLEARS_GATEWAY: &str = "gateway-went-first";
-
 /// The outcome of a scenario.
 #[derive(Debug)]
 pub struct Outcome {
@@ -133,13 +130,11 @@ impl Outcome {
         let hypotheses = finding.hypotheses().iter();
         let of_one =
             hypotheses.map(|one| one.conclusions.iter().chain(&one.outcomes).map(|id| &**id).collect());
-        let beside = finding.contributing().iter().filter(|found| &*found.step == CLEARS_GATEWAY);
         let ended = Ended {
             at: finding.at(),
             conclusion: finding.conclusion(),
             hypotheses: of_one.collect(),
             back: self.back,
-            beside: beside.map(|_| "gateway-fault").collect(),
             over: diagnosed.passed().iter().rev().take(2).any(|step| *step == LOOKS_BACK),
         };
         Some(judge(&self.broken, &ended))

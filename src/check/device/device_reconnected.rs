@@ -1,8 +1,10 @@
-use super::messages::LiveMessages;
+use chrono::TimeDelta;
+
+use super::messages::{LiveMessages, bound};
 use crate::check::CheckRequest;
 use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, when};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{ProbeError, Probes, Receipts, ReceiptsRequest};
@@ -10,20 +12,22 @@ use crate::runbook::step::About;
 use crate::subject::Scope;
 
 /// Has the device reconnected since the act, with messages that it makes now?
-pub(in crate::check) struct DeviceReconnected;
+pub(in crate::check) struct DeviceReconnected {
+    silent_after: TimeDelta,
+}
 
 impl Builtin for DeviceReconnected {
     const ID: &'static str = "device-reconnected";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("silent_after", ParamKind::Duration)];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Flag))
     }
 
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
+    fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self { silent_after: params.duration("silent_after")? })
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
@@ -31,19 +35,24 @@ impl Builtin for DeviceReconnected {
         let asked =
             ReceiptsRequest::new(request.subject().device.clone(), request.period_from(request.since()));
         let receipts = probe.receipts(&asked).await.map_err(|error| error.by(probe.source()))?;
-        Ok(judge(&receipts, request).by(probe.source()))
+        Ok(judge(&receipts, self.silent_after, request).by(probe.source()))
     }
 }
 
-/// Yes: a live message was received since the act. A session alone, or a gateway that is back, does not say that the
-/// device is: a gateway that restarts also empties its buffer.
-fn judge(receipts: &Receipts, request: &CheckRequest<'_>) -> Verdict {
+/// Yes: a live message was received since the act, and the next one is not overdue by more than `silent_after`; where no
+/// reporting interval is known, nobody knows when it is. A session alone, or a gateway that is back, does not say that
+/// the device is: a gateway that restarts also empties its buffer.
+fn judge(receipts: &Receipts, silent_after: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
     let live = LiveMessages::of(receipts, request.since(), request);
     let of = |live: &LiveMessages| {
         let beside = live.not_counted();
         if let Some(last) = live.last() {
-            let details = [when("last message", last)].into_iter().chain(beside).collect();
-            return Verdict::known(Value::Flag(true), receipts.observed_at, details);
+            let silence = request.now().signed_duration_since(last);
+            let is_there =
+                request.subject().reporting_interval().is_zero() || silence <= bound(silent_after, request);
+            let gone = (!is_there).then(|| Detail::new("since then", "it came back, and is silent again"));
+            let details = [when("last message", last)].into_iter().chain(gone).chain(beside).collect();
+            return Verdict::known(Value::Flag(is_there), receipts.observed_at, details);
         }
         let asked = request.period_from(request.since());
         if let Some(missing) = not_covered(asked, receipts.covers) {
@@ -73,7 +82,7 @@ mod tests {
     }
 
     fn judged(receipts: &Receipts) -> Verdict {
-        judge(receipts, &Asked::new().request())
+        judge(receipts, secs(60), &Asked::new().request())
     }
 
     #[test]
@@ -82,6 +91,23 @@ mod tests {
             [(at(NOW - 600) - NANO, false), (at(NOW - 600), true), (at(NOW - 600) + NANO, true)]
         {
             assert_eq!(judged(&receipts().with_live(last)).value(), Some(Value::Flag(back)));
+        }
+    }
+
+    #[test]
+    fn a_device_that_falls_silent_again_is_not_back() {
+        for (interval, last, back) in [
+            (10, at(NOW - 70), true),
+            (10, at(NOW - 70) - NANO, false),
+            (500, at(NOW - 560), true),
+            // Nobody knows when its next message is due.
+            (0, at(NOW - 600), true),
+        ] {
+            let mut asked = Asked::new();
+            asked.subject = asked.subject.with_reporting_interval(secs(interval));
+            let verdict = judge(&receipts().with_live(last), secs(60), &asked.request());
+            assert_eq!(verdict.value(), Some(Value::Flag(back)), "{interval} {last}");
+            assert_eq!(verdict.details().find("since then").is_some(), !back);
         }
     }
 
@@ -112,7 +138,7 @@ mod tests {
         for (interval, reason) in [(601, Some(UnknownReason::Undetermined)), (600, None)] {
             let mut asked = Asked::new();
             asked.subject = asked.subject.with_reporting_interval(secs(interval));
-            assert_eq!(judge(&receipts(), &asked.request()).reason(), reason, "{interval}");
+            assert_eq!(judge(&receipts(), secs(60), &asked.request()).reason(), reason, "{interval}");
         }
     }
 }

@@ -76,6 +76,13 @@ impl LiveMessages {
         self.at.iter().zip(next).map(|(one, next)| next.signed_duration_since(*one)).max()
     }
 
+    /// The longest time between two messages, and from `since` to the first.
+    pub(in crate::check) fn longest_gap(&self, since: DateTime<Utc>) -> TimeDelta {
+        let before = std::iter::once(&since).chain(&self.at);
+        let gaps = before.zip(&self.at).map(|(one, next)| next.signed_duration_since(*one));
+        gaps.max().unwrap_or_default()
+    }
+
     pub(in crate::check) fn ahead(&self) -> impl Iterator<Item = (&'static str, DateTime<Utc>)> {
         self.ahead.iter().map(|at| ("message", *at))
     }

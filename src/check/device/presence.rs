@@ -13,6 +13,9 @@ use crate::runbook::step::About;
 use crate::subject::Scope;
 use crate::time::format_duration;
 
+/// A silence that lasts so many times as long as the longest before it is no flap of the same kind.
+const LASTS: i32 = 3;
+
 choices! {
     State {
         Silent = "silent",
@@ -51,7 +54,8 @@ impl Builtin for Presence {
     }
 }
 
-/// - silent: no live message, and no session of its own that began and broke;
+/// - silent: no live message, and no session of its own that began and broke; or a silence now that lasts far longer
+///   than those between its comings and goings: whatever made it flap before, this is something else;
 /// - steady: live messages came again, none later than `flap_window` after it was due, the next one included, and no
 ///   session broke after it came back;
 /// - flapping: it came back and went again, by a broken session or by a gap in its messages.
@@ -106,6 +110,7 @@ fn judge_facts(
     let state = match silence {
         None if breaks.is_empty() => State::Silent,
         Some(silence) if breaks.is_empty() && silence <= bound(flap_window, request) => State::Steady,
+        Some(_) if lasts(live, breaks.last().map(|(at, _)| *at), request) => State::Silent,
         _ => State::Flapping,
     };
     let last = live.last();
@@ -123,6 +128,14 @@ fn judge_facts(
     // Both decide together: the verdict is as old as the older of them.
     let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
     Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
+}
+
+/// True if the silence since its last sign lasts far longer than each one before it since the wait began.
+fn lasts(live: &LiveMessages, broke: Option<DateTime<Utc>>, request: &CheckRequest<'_>) -> bool {
+    let Some(last) = live.last() else { return false };
+    let silence = request.now().signed_duration_since(broke.map_or(last, |broke| broke.max(last)));
+    let before = live.longest_gap(request.since()).max(request.subject().reporting_interval());
+    silence > before * LASTS
 }
 
 /// The sessions that broke after its return.
@@ -289,7 +302,32 @@ mod tests {
         expect(State::Flapping, &receipts(Some(NOW - 400), Some(NOW - 1)), Some(&log));
         let log = sessions(true, vec![up(NOW - 400), down(NOW - 300)]);
         expect(State::Flapping, &receipts(None, None), Some(&log));
-        expect(State::Flapping, &receipts(Some(NOW - 600), Some(NOW - 301)), None);
+        expect(State::Flapping, &of([at(NOW - 600), at(NOW - 450), at(NOW - 301)]), None);
+    }
+
+    #[test]
+    fn flaps_that_end_in_a_lasting_silence_are_silence() {
+        // Messages each minute and breaks between them; then nothing.
+        let breaks = |last: i64| vec![up(NOW - 550), down(NOW - 500), up(NOW - 490), down(last)];
+        for (last, state) in [(NOW - 181, State::Silent), (NOW - 180, State::Flapping)] {
+            let log = sessions(true, breaks(last - 30));
+            expect(state, &receipts(Some(last - 420), Some(last)), Some(&log));
+            // Its session was last seen when it broke.
+            let log = sessions(true, breaks(last));
+            expect(state, &receipts(Some(last - 420), Some(last - 30)), Some(&log));
+        }
+        // A silence as long as those before it is one more flap.
+        expect(
+            State::Flapping,
+            &of([at(NOW - 301)]),
+            Some(&sessions(true, vec![up(NOW - 600), down(NOW - 300)])),
+        );
+        let mut asked = Asked::new();
+        asked.subject = asked.subject.with_reporting_interval(secs(200));
+        let log = sessions(true, breaks(NOW - 181));
+        let verdict =
+            judge(&receipts(Some(NOW - 601), Some(NOW - 181)), Some(&log), secs(1), &asked.request());
+        assert_eq!(verdict.value(), Some(State::Flapping.value()));
     }
 
     #[test]
@@ -318,7 +356,7 @@ mod tests {
         let mut asked = Asked::new();
         asked.subject = asked.subject.with_reporting_interval(secs(60));
         for (last, state) in [(NOW - 361, State::Flapping), (NOW - 360, State::Steady)] {
-            let verdict = judge(&receipts(Some(NOW - 600), Some(last)), None, secs(300), &asked.request());
+            let verdict = judge(&of([at(last)]), None, secs(300), &asked.request());
             assert_eq!(verdict.value(), Some(state.value()), "{last}");
         }
     }
@@ -397,13 +435,15 @@ mod tests {
             window in 1i64..700,
         ) {
             let (mut back, mut heard, mut broken, mut gap) = (false, None, false, false);
+            let (mut longest, mut last_break) = (0, 0);
             for second in 0..600 {
                 // At one instant what ends comes first.
                 if downs.contains(&second) && back {
-                    broken = true;
+                    (broken, last_break) = (true, second);
                 }
                 if messages.contains(&second) {
                     gap |= heard.is_some_and(|heard| second - heard > window);
+                    longest = longest.max(second - heard.unwrap_or(0));
                     (back, heard) = (true, Some(second));
                 }
                 if ups.contains(&second) {
@@ -413,6 +453,7 @@ mod tests {
             let state = match heard {
                 None if !broken => State::Silent,
                 Some(second) if !broken && !gap && 600 - second <= window => State::Steady,
+                Some(second) if 600 - second.max(last_break) > 3 * longest => State::Silent,
                 _ => State::Flapping,
             };
             let begin = NOW - 600;

@@ -21,9 +21,11 @@ enum Answer {
     Leads(&'static [&'static str]),
     /// Nobody can know, and this is no hypothesis of any weight: it does not lead.
     NeverLeads(&'static str),
+    /// Whatever the end is, it is not this.
+    NeverConcludes(&'static str),
 }
 
-use Answer::{Concludes, Leads, NeverLeads};
+use Answer::{Concludes, Leads, NeverConcludes, NeverLeads};
 
 type Row = (&'static str, Answer, Fault);
 
@@ -38,6 +40,7 @@ fn differs(finding: &Finding, expected: &Answer) -> Option<String> {
         Concludes(conclusion) => finding.conclusion() == Some(*conclusion),
         Leads(causes) => finding.ending() == Ending::Undetermined && leading.starts_with(causes),
         NeverLeads(cause) => finding.ending() == Ending::Undetermined && leading.first() != Some(cause),
+        NeverConcludes(conclusion) => finding.conclusion() != Some(*conclusion),
     };
     (!is_right).then(|| format!("{:?}, {leading:?}: expected {expected:?}", finding.conclusion()))
 }
@@ -242,6 +245,51 @@ fn each_row_of_a_plant_is_answered_as_an_expert_does() {
             world.gateway_unreachable();
             world.site_answers = false;
             world.site_feed = Some(false);
+        }),
+    ]);
+}
+
+/// What one random plant or another showed: what was true before is not true now.
+#[test]
+fn what_is_true_no_more_is_not_concluded() {
+    check(&[
+        ("device breaks right after the restart", NeverConcludes("gateway-recovered"), |world| {
+            world.gateway_dead();
+            world.restart = World::gateway_back_for_a_moment;
+        }),
+        ("gateway dies behind a network that heals", Concludes("gateway-fault"), |world| {
+            // Alive for an hour after the device fell silent; nobody tries the network but through it.
+            world.gateway_dead();
+            world.heartbeat = Some(NOW - minutes(60));
+            world.endpoint = Endpoint::SilentSince(NOW - minutes(60));
+            world.approves = false;
+            world.fails.insert("device-path");
+        }),
+        ("gateway dies after some flaps", Concludes("gateway-recovered"), |world| {
+            world.last_receipt = Some(NOW - minutes(3));
+            world.changes.push((minutes(1), World::device_back));
+            for minute in [5, 9, 14, 18, 21] {
+                world.changes.push((minutes(minute), World::session_lost));
+            }
+            world.changes.push((minutes(22), World::gateway_dies));
+            world.restart = |world, at| {
+                world.silent_again = None;
+                world.gateway_back(at);
+            };
+        }),
+        ("PLC without supply behind a fed module", Concludes("power-fault"), |world| {
+            world.path = world.path.clone().with_replier(Replier::FedOtherwise);
+            world.polls = world.polls.clone().with_made(60).with_answered(0).with_passed_on(0);
+            world.power = PowerFacts::new(NOW).with_feed_live(false);
+        }),
+        ("PLC with supply behind a fed module", Concludes("field-protocol-fault"), |world| {
+            world.path = world.path.clone().with_replier(Replier::FedOtherwise);
+            world.polls = world.polls.clone().with_made(60).with_answered(0).with_passed_on(0);
+        }),
+        ("dead PLC whose fed module refuses its port", Concludes("power-fault"), |world| {
+            world.path = DevicePath::new(NOW).with_port(PortReply::Refused);
+            world.path = world.path.clone().with_replier(Replier::FedOtherwise);
+            world.power = PowerFacts::new(NOW).with_feed_live(false);
         }),
     ]);
 }

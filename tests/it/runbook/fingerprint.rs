@@ -23,7 +23,7 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "df96cce8a985c6c8bbbfecea5bdda540bd511c1f8ec15ee8a4ad7d78846878b9"),
+        ("device-offline", "e200bf79cb2fa1f27dae2fc14014a50037e5bd94021878951a2fdd3bab2739fe"),
         ("data-gap", "a03703302fc2118c60b70a8bf0ed223368bb733943ad9679f221ed599bd9b38c"),
         ("certificate-expiry", "44285a817b342174cc5c84292f2a0b037d0c24b18ca44c326fc8e217d0877e20"),
     ]

@@ -37,8 +37,6 @@ pub struct Ended<'a> {
     pub back: bool,
     /// Whether the finding says itself that what it names is over.
     pub over: bool,
-    /// The conclusions that would name what the finding lists as faults of their own beside its conclusion.
-    pub beside: Vec<&'a str>,
 }
 
 /// What a diagnosis is worth to whoever gets it.
@@ -108,9 +106,10 @@ pub fn judge(broken: &[Broken], ended: &Ended<'_>) -> Judgement {
             let was_expired = began().any(|one| one.is_named_by("certificate-renewed"));
             if was_expired && !ended.back { Judgement::Honest } else { Judgement::WronglyCertain }
         }
-        // Several that came and went make a connection that comes and goes.
+        // Several that came and went make a connection that comes and goes; but what stays broken must be named.
         "persistent-flapping"
-            if began().filter(|one| one.until.is_some_and(|at| at < ended.at)).count() > 1 =>
+            if began().filter(|one| one.until.is_some_and(|at| at < ended.at)).count() > 1
+                && began().all(|one| one.until.is_some_and(|at| at < ended.at)) =>
         {
             Judgement::Right
         }
@@ -118,9 +117,7 @@ pub fn judge(broken: &[Broken], ended: &Ended<'_>) -> Judgement {
         _ if ended.over && began().any(|one| one.is_named_by(conclusion)) => Judgement::Right,
         _ => {
             let both = UNCERTAIN.iter().find(|(uncertain, _)| *uncertain == conclusion);
-            // A doubt that lists the broken part beside it leads there too; a certainty leads away from it.
-            let named = |both: &[&str]| both.iter().chain(&ended.beside).any(|one| active(one));
-            let honest = both.is_some_and(|(_, both)| named(both));
+            let honest = both.is_some_and(|(_, both)| both.iter().any(|one| active(one)));
             if honest { Judgement::Honest } else { Judgement::WronglyCertain }
         }
     }
@@ -156,14 +153,7 @@ mod tests {
 
     /// A diagnosis that ended after 20 s.
     fn concluded(conclusion: &str, back: bool) -> Ended<'_> {
-        Ended {
-            at: at(20),
-            conclusion: Some(conclusion),
-            hypotheses: Vec::new(),
-            back,
-            over: false,
-            beside: Vec::new(),
-        }
+        Ended { at: at(20), conclusion: Some(conclusion), hypotheses: Vec::new(), back, over: false }
     }
 
     /// One row for each situation: what was broken, the conclusion, whether the device is back, the judgement.
@@ -226,6 +216,8 @@ mod tests {
             (&[(TWIN, 0, 0)], "persistent-flapping", false, Right),
             (&[(PORT, 0, 2), (UPLINK, 4, 6)], "persistent-flapping", true, Right),
             (&[(PORT, 0, 2), (POWER, 4, 0)], "persistent-flapping", false, WronglyCertain),
+            (&[(PORT, 0, 2), (UPLINK, 4, 6), (GATEWAY, 7, 0)], "persistent-flapping", false, WronglyCertain),
+            (&[(PORT, 0, 2), (TWIN, 4, 0)], "persistent-flapping", false, Right),
             (&[(PORT, 0, 2)], "persistent-flapping", true, WronglyCertain),
             // Nothing on the way of its messages was broken.
             (&[], "gateway-fault", false, WronglyCertain),
@@ -241,15 +233,6 @@ mod tests {
         assert_eq!(judge(&broken(&[(BROKER, 0, 4)]), &ended(true)), Judgement::Right);
         assert_eq!(judge(&broken(&[(BROKER, 0, 4)]), &ended(false)), Judgement::WronglyCertain);
         assert_eq!(judge(&broken(&[(UPLINK, 0, 4)]), &ended(true)), Judgement::WronglyCertain);
-    }
-
-    #[test]
-    fn a_doubt_may_name_the_broken_part_beside_it() {
-        let ended = |conclusion| Ended { beside: vec!["gateway-fault"], ..concluded(conclusion, false) };
-        let gateway = broken(&[(GATEWAY, 0, 0)]);
-        assert_eq!(judge(&gateway, &ended("not-reachable")), Judgement::Honest);
-        assert_eq!(judge(&gateway, &ended("ot-network-fault")), Judgement::WronglyCertain);
-        assert_eq!(judge(&broken(&[(UPLINK, 0, 0)]), &ended("not-reachable")), Judgement::WronglyCertain);
     }
 
     #[test]

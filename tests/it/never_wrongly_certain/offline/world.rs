@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) last_receipt: Option<DateTime<Utc>>,
     /// From then on a message comes each minute.
     returned_at: Option<DateTime<Utc>>,
+    /// Until then.
+    pub(super) silent_again: Option<DateTime<Utc>>,
     /// `None`: the platform does not know who saw it.
     pub(super) sightings: Option<Vec<Sighting>>,
     /// Whether the device has a session of its own.
@@ -96,6 +98,7 @@ impl World {
             service: ServiceState::InService,
             last_receipt: Some(NOW - minutes(120)),
             returned_at: None,
+            silent_again: None,
             sightings: None,
             is_own: false,
             session: SessionState::Up,
@@ -191,6 +194,31 @@ impl World {
     pub(super) fn gateway_back(&mut self, at: DateTime<Utc>) {
         self.gateway_back_alone(at);
         self.device_back(at);
+    }
+
+    /// The gateway is back, its device is too, and breaks a minute later.
+    pub(super) fn gateway_back_for_a_moment(&mut self, at: DateTime<Utc>) {
+        self.gateway_back(at);
+        self.device_silent(at + minutes(1));
+        self.path_silent(Some(true));
+        self.path.link = Some(true);
+    }
+
+    /// The gateway's process dies, and nothing of its devices comes any more.
+    pub(super) fn gateway_dies(&mut self, at: DateTime<Utc>) {
+        self.gateway_dead();
+        (self.heartbeat, self.endpoint) = (Some(at), Endpoint::SilentSince(at));
+        self.session_lost(at);
+        self.device_silent(at);
+    }
+
+    pub(super) fn session_lost(&mut self, at: DateTime<Utc>) {
+        self.events.push(ConnectionEvent::disconnected(at, DisconnectReason::ConnectionLost));
+    }
+
+    /// The device sends nothing from `at` on.
+    pub(super) fn device_silent(&mut self, at: DateTime<Utc>) {
+        self.silent_again = Some(at);
     }
 
     pub(super) fn gateway_restarted_by_hand(&mut self, at: DateTime<Utc>) {
@@ -352,13 +380,15 @@ impl Plant {
 
 impl World {
     fn last_seen(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.returned_at.map_or(self.last_receipt, |back| Some(back.max(now)))
+        let until = self.silent_again.map_or(now, |silent| silent.min(now));
+        self.returned_at.map_or(self.last_receipt, |back| Some(back.max(until)))
     }
 
     fn receipts(&self, now: DateTime<Utc>) -> Vec<Receipt> {
         let back = self.returned_at.into_iter().flat_map(|back| {
             let each_minute = std::iter::successors(Some(back), |at| Some(*at + minutes(1)));
-            each_minute.take_while(move |at| *at <= now)
+            let until = self.silent_again.map_or(now, |silent| silent.min(now));
+            each_minute.take_while(move |at| *at <= until)
         });
         self.last_receipt.into_iter().chain(back).map(|at| Receipt::new(at, MessageKind::Live)).collect()
     }
