@@ -285,6 +285,8 @@ impl Lifecycle {
         let candidate = self.candidates.iter().map(|one| (one.generation, one.issued.credential()));
         candidate
             .chain(successor)
+            // By generation and not by date: a certificate that was loaded by hand may have been issued
+            // long before the renewal.
             .max_by_key(|(generation, _)| *generation)
             .map_or(&self.in_use, |(_, one)| one)
     }

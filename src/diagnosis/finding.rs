@@ -314,6 +314,7 @@ impl Finding {
             runbook: diagnosis.runbook().into(),
             subject: context.subject.clone(),
             ending: Ending::Undetermined,
+            // When it ended, not when it is read: the same finding later is the same value.
             at: last.map_or(diagnosis.now, |entry| entry.at),
             conclusion: None,
             title: None,
@@ -412,6 +413,7 @@ impl Finding {
                 Event::Returned { conclusion, .. } => {
                     let Some(runbook) = callees.pop() else { continue };
                     let named = |step| Box::from(context.step_id(Place { runbook, step }));
+                    // Taken, so that hypotheses of one called runbook are never shown for the next.
                     let left = explored.take().filter(|_| conclusion.is_none());
                     self.called.push(Called {
                         runbook: context.set.runbook(runbook).map_or("", |runbook| runbook.name()).into(),
@@ -446,6 +448,7 @@ fn note(diagnosis: &Diagnosis, entry: &Entry) -> Option<Box<str>> {
     if let Some(exit) = entry.event.exit() {
         return context.exit(entry.place, exit)?.note.clone();
     }
+    // A conclusion that could not be looked at again still holds, but its reader must know.
     let Event::Rechecked { observed, .. } = &entry.event else { return None };
     let Observation::Unknown(unknown) = diagnosis.log.observation(*observed)? else { return None };
     let recheck = &context.recheck(entry.place)?.id;
@@ -508,6 +511,8 @@ pub(super) fn facts_so_far(diagnosis: &Diagnosis) -> Vec<Fact> {
         if let Some(query) = query
             && let Some(fact) = fact_of(diagnosis, entry)
         {
+            // The newest answer only, at the place of the newest: a person reads how it is, and in which
+            // order it was found.
             facts.retain(|(before, _)| *before != query);
             facts.push((query, fact));
         }

@@ -64,6 +64,7 @@ impl Log {
 
     /// The position of the entry that is pushed next; `u32::MAX` is never reached.
     pub(super) fn next(&self) -> u32 {
+        // Memory ends long before a trace has so many entries.
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 

@@ -40,8 +40,12 @@ impl Diagnosis {
     /// Takes the exit of the present step, and goes on until something must be awaited.
     fn leave(&mut self, exit: ExitIndex) {
         self.ask_no_more();
+        // In a loop: a hundred thousand steps in a row are a valid runbook, and recursion would overflow
+        // the stack.
         let mut next = Some(exit);
         while let Some(index) = next {
+            // A valid runbook has no such hole. A diagnosis that ends and says so is better than a panic
+            // in a service.
             let Some(exit) = self.context.exit(self.place, index) else {
                 self.abort(Anomaly::NoBranch);
                 return;
@@ -58,6 +62,7 @@ impl Diagnosis {
 
     /// The exit of the present step carries an alert.
     fn alert(&mut self, exit: ExitIndex) {
+        // A loop passes the same branch in each round, and the person on call must be woken once.
         if !self.has_alerted(exit) {
             self.push(Event::Alerted { exit });
             self.alerts_due += 1;
@@ -115,6 +120,8 @@ impl Diagnosis {
                         return None;
                     };
                     self.push(Event::Called { callee });
+                    // Never deeper than the set has runbooks: they do not call each other in cycles,
+                    // which loading proves.
                     self.callers.push(self.place);
                     self.place = Place { runbook: callee, step: start };
                 }
@@ -139,6 +146,8 @@ impl Diagnosis {
             CheckSource::Accounted => return self.take_accounted(),
         };
         let query = self.context.set.query(self.place.runbook, query)?;
+        // Within an epoch nothing was done and no time was waited, so the same question has the same
+        // answer.
         if let Some((entry, observation)) = self.fact(query) {
             let exit = exit_of(self.check()?, observation, self.now);
             self.push(Event::Reused { query, entry, exit });
@@ -150,6 +159,8 @@ impl Diagnosis {
             return None;
         }
         let check = self.check()?;
+        // A part that is not named is no failure: asking would only time out, and "unknown" would look
+        // like a fault of the adapter.
         let exit = check.not_named_position().or_else(|| check.unknown_position()).map(ExitIndex::Step);
         self.push(Event::NotNamed { query, exit });
         self.exit_or_unknown(exit)
@@ -213,6 +224,7 @@ impl Diagnosis {
     pub(super) fn accounted(&self) -> f64 {
         let queries = u32::try_from(self.context.set.queries().len()).unwrap_or(u32::MAX);
         let shares = (0..queries).filter_map(|query| self.fact(query)?.1.accounts_for());
+        // Two causes may each explain the same rows, so the sum may be above the whole.
         shares.sum::<f64>().min(1.0)
     }
 
@@ -244,6 +256,7 @@ impl Diagnosis {
     }
 
     fn enter_wait(&mut self, length: Option<TimeDelta>, until: Option<Until>) -> Option<ExitIndex> {
+        // Also for a wait that is over at once: what was measured before it is from before the wait.
         self.since = self.now;
         if !self.count_wait() {
             return None;
@@ -256,6 +269,8 @@ impl Diagnosis {
                 Some(instant) => {
                     let end =
                         crate::time::saturating_add(instant, until.plus).signed_duration_since(self.now);
+                    // Both bounds hold: an instant far in the future must not make the wait longer than
+                    // the runbook allows.
                     left = Some(left.map_or(end, |left| left.min(end)));
                 }
                 None => self.note_anomaly(Anomaly::NoInstant),
@@ -267,6 +282,8 @@ impl Diagnosis {
             self.phase = Phase::Waiting { began: self.elapsed, due: self.after(length) };
             return None;
         }
+        // Once is fine: the moment waited for has passed. A second time around the same facts lead to the
+        // same wait, for ever.
         if self.came_around_idle() {
             self.abort(Anomaly::IdleLoop);
             return None;
@@ -299,6 +316,8 @@ impl Diagnosis {
         match approval {
             ApprovalPolicy::Never => {
                 let by = Source::from_static("runbook");
+                // Recorded like a person's refusal: the trace shows who said no, and the walk goes on by
+                // the same exit.
                 let reason = "the runbook's approval policy is `never`".into();
                 let said = self.log.keep_statement(Statement::Refused { by, reason });
                 self.push(Event::Declined { request: None, said, exit: REFUSED });
@@ -395,6 +414,7 @@ impl Diagnosis {
     }
 
     fn go_on_exploring(&mut self) {
+        // Taken out, since it reads the diagnosis while it walks; put back if it still waits for answers.
         let Phase::Exploring(mut exploration) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return;
         };
@@ -464,6 +484,7 @@ impl Diagnosis {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let entry = self.log.next();
+        // A retry overwrites this with when it was first asked: the half minute counts from there.
         let first = self.elapsed;
         self.open.add(Open { request, wants, entry, place, handed_out: false, attempt: 0, first });
         request
@@ -503,6 +524,8 @@ impl Diagnosis {
     /// What this epoch knows of a query: the entry and the observation.
     pub(super) fn fact(&self, query: u32) -> Option<(u32, &Observation)> {
         let entry = (*self.answers.get(query as usize)?)?;
+        // An answer from before a wait or an act tells how it was. What was done since may have changed
+        // it.
         if entry < self.epoch {
             return None;
         }
@@ -511,6 +534,7 @@ impl Diagnosis {
 
     fn latest_instant(&self, query: u32) -> Option<DateTime<Utc>> {
         let entry = (*self.answers.get(query as usize)?)?;
+        // Of an earlier epoch too: a wait is often until some time after what was measured before it.
         match self.log.observation_of(self.log.get(entry)?)?.value() {
             Some(Value::Instant(at)) => Some(at),
             _ => None,

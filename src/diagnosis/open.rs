@@ -54,6 +54,7 @@ impl OpenRequests {
 
     /// The first that was not handed out; it counts as handed out from now on.
     pub(super) fn hand_out(&mut self) -> Option<Open> {
+        // In the order of asking. A resumed diagnosis then asks in the order of its trace too.
         let open = self.0.iter_mut().find(|open| !open.handed_out)?;
         open.handed_out = true;
         Some(*open)

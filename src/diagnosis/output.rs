@@ -84,6 +84,7 @@ impl DiagnosisId {
         // Of the 128 bits of a ULID the first 48 are the time.
         let (_, bytes) = random.split_at_mut(6);
         getrandom::fill(bytes).map_err(|error| NoRandomness { why: error.to_string() })?;
+        // Before 1970 there is no ULID; the random bits alone keep it unique.
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         Ok(Self(Ulid::from_parts(millis, u128::from_be_bytes(random))))
     }
@@ -185,6 +186,8 @@ impl Context {
     pub(super) fn is_askable(&self, query: u32) -> bool {
         self.set.queries().get(query as usize).is_some_and(|query| {
             let period = query.about == About::Now || self.subject.period.is_some();
+            // A question about a period needs that period as it needs a name: without it an adapter could
+            // only guess.
             period && self.subject.name_of(query.scope).is_some()
         })
     }

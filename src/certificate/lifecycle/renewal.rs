@@ -49,6 +49,8 @@ impl Lifecycle {
             None => SubjectKey::Held(self.in_use.public_key),
         };
         let step = match self.issuer_that_binds() {
+            // Under an issuer that ends first, each new leaf would be shorter than the last. One whose
+            // own life is due is asked for all the same.
             Some(issuer) if after.is_none() && !self.leaf_is_due(rules, now) => Step::Held(issuer),
             _ => Step::Issuing,
         };
@@ -137,6 +139,8 @@ impl Lifecycle {
                 ) {
                     return self.replace_successor(rules, now);
                 }
+                // Known by the state and not by the event that brought it, so that no crash between the
+                // two forgets to publish.
                 let unsaid = successor.published_at.is_none() && successor.publishes == 0;
                 let again = unsaid || successor.again_at.is_some_and(|at| is_over(at, now));
                 if successor.confirm_by.is_some_and(|at| now >= at) {
@@ -240,8 +244,12 @@ impl Lifecycle {
         };
         renewal.failures = renewal.failures.saturating_add(1);
         renewal.failure = Some(Failure { at: now, reason: Reason::new(why.to_string()) });
+        // A refusal has an alert of its own, which the one for several failures in a row would only
+        // repeat.
         renewal.told = true;
         let again_at = rules.again(rules.wait(renewal.failures), now, self.in_use.end());
+        // Another from that issuer would be refused as well: only its replacement helps, and that is an
+        // event.
         let again_at = (!matches!(why, Refusal::IssuerDue { .. })).then_some(again_at);
         renewal.step = Step::Refused { why, again_at };
         self.refuse(&credential, why, now);
@@ -413,6 +421,7 @@ impl Lifecycle {
         }
         successor.failed = true;
         successor.again_at = Some(rules.again(wait, now, end));
+        // The next try begins without a word from the device, or its next report would count as known.
         (successor.tested_at, successor.switched_at, successor.confirm_by) = (None, None, None);
         self.timeline.note(now, Happening::DeviceFailed(reason.clone()));
         self.renewal_failed(rules, reason, now);

@@ -44,6 +44,7 @@ impl TryFrom<Box<str>> for DeviceName {
     type Error = TopicError;
 
     fn try_from(device: Box<str>) -> Result<Self, TopicError> {
+        // Checked on reading too: a name with `/` or `+` would publish to the topics of other devices.
         desired_topic(&device)?;
         Ok(Self(device))
     }

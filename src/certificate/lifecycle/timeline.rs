@@ -103,6 +103,8 @@ pub(super) struct Timeline(Vec<Entry>);
 impl Timeline {
     pub(super) fn note(&mut self, at: DateTime<Utc>, what: Happening) {
         if self.0.len() >= LONGEST {
+            // The first entries say how it began and the last how it ended; what repeats is in the
+            // middle.
             self.0.remove(FIRST);
         }
         self.0.push(Entry { at, what });

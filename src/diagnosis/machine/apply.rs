@@ -21,6 +21,7 @@ impl Diagnosis {
         is_future: bool,
     ) {
         self.close(request);
+        // The fact is the entry that is pushed next, so it must be noted before.
         self.remember(query);
         let exit = match &self.phase {
             Phase::Probing => self.check().and_then(|check| exit_of(check, &observation, self.now)),
@@ -69,6 +70,8 @@ impl Diagnosis {
             }
             (None, Phase::LookingAgain(None)) => self.end(Some(self.place.step)),
             (None, Phase::LookingAgain(Some(explored))) => self.end_undetermined(*explored),
+            // Unknown does not call an act off: it was approved, and the recheck could only have made it
+            // needless.
             (None, _) => self.act(),
         }
     }
@@ -142,6 +145,7 @@ impl Diagnosis {
             Observation::Unknown(unknown) => return unknown.reason == UnknownReason::Future,
         };
         let Some(query) = self.context.set.queries().get(query as usize) else { return false };
+        // First: to compare the dates of a value that is none would hide the adapter's real fault.
         if !evidence.value.is_of(&query.domain) {
             *observation = not_in_domain(evidence, &query.domain);
             return false;
@@ -155,6 +159,8 @@ impl Diagnosis {
         if let Value::Instant(at) = evidence.value
             && ahead(at) > tolerance
         {
+            // Some dates may lie ahead, like the end of a certificate. Everything else of the future is a
+            // wrong clock.
             if query.future == OnFuture::Unknown {
                 *observation = future(evidence, "dated", ahead(at), tolerance);
             }
