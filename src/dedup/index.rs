@@ -10,8 +10,9 @@ mod bucket;
 mod lanes;
 mod table;
 
+use bucket::Bucket;
 pub(super) use bucket::Hash;
-use bucket::{Bucket, SLOTS};
+use lanes::SLOTS;
 pub(super) use table::Spot;
 use table::{CHUNK, PROBES, Table};
 
