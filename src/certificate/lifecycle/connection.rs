@@ -204,8 +204,8 @@ impl Lifecycle {
             // Kept only while the device could go back to the old one: then it is published again.
             issued: Some(seen.issued).filter(|_| !self.retirements.is_empty()),
         });
-        if let Some(follow_up) = self.follow_up.take() {
-            self.stand_down(follow_up.visit, now);
+        if let Some(visit) = self.visits.take() {
+            self.stand_down(visit, now);
         }
         self.close_recovery(
             rules,

@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Lifecycle;
-use super::command::{Alert, AlertKind, Command, CommandKey, Order, Retire};
+use super::command::{Alert, AlertKind, Command, Order, Retire};
+use super::command_key::CommandKey;
 use super::event::{Event, EventError};
 use super::rules::{Rules, SHORTEST};
 use super::timeline::Happening;

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::command::{Command, CommandKey, Order};
+use super::command::{Command, Order};
+use super::command_key::CommandKey;
 use crate::time::saturating_add;
 
 /// One command, until it is answered.

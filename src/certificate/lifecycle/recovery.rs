@@ -371,8 +371,8 @@ impl Lifecycle {
     pub(super) fn decommissioned(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), EventError> {
         self.closed_at = Some(now);
         self.close_recovery(rules, Outcome::Decommissioned, now, now);
-        if let Some(follow_up) = self.follow_up.take() {
-            self.stand_down(follow_up.visit, now);
+        if let Some(visit) = self.visits.take() {
+            self.stand_down(visit, now);
         }
         self.renewal = None;
         self.cut_off = None;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::command::CommandKey;
+use super::command_key::CommandKey;
 use super::credential::Refusal;
 use crate::certificate::message::Reason;
 use crate::certificate::validity::Fingerprint;
