@@ -32,17 +32,21 @@
 
 mod anomaly;
 mod bundle;
+mod context;
 mod error;
 mod explore;
+mod facts;
 mod finding;
 mod highlight;
 mod hypothesis;
+mod id;
 mod log;
 mod machine;
 mod open;
 mod output;
 mod outputs;
 pub mod rehearsal;
+mod reply;
 
 use std::sync::Arc;
 
@@ -53,12 +57,12 @@ use crate::runbook::step::StepIndex;
 use crate::runbook::{Fingerprint, Runbook, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
+use context::Context;
 use explore::Exploration;
 use hypothesis::Explored;
 use log::{Log, Place};
 use machine::Retry;
 use open::{Asking, ExpectedReply, Open, OpenRequests};
-use output::Context;
 
 pub use anomaly::Anomaly;
 pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
@@ -68,10 +72,9 @@ pub use finding::{
     UnderWay,
 };
 pub use hypothesis::Unanswerable;
-pub use output::{
-    ActKey, ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding,
-    DiagnosisId, DiagnosisIdError, NoRandomness, Output, ProbeRequest, Reply, RequestId, Situation,
-};
+pub use id::{DiagnosisId, DiagnosisIdError, NoRandomness, RequestId};
+pub use output::{ActKey, ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation};
+pub use reply::{ActOutcome, ActReport, Approval, Binding, Reply};
 
 /// One walk through a runbook; see the [module](self) for how to drive it.
 ///

@@ -12,12 +12,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::Diagnosis;
 use super::anomaly::Anomaly;
-use super::output::{ActOutcome, ActReport, DiagnosisId, Reply, RequestId};
+use super::id::{DiagnosisId, RequestId};
+use super::reply::{ActOutcome, ActReport, Reply};
 use crate::fact::{Details, Source, UnknownReason};
 use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
-pub(super) use record::{record, render};
+pub(super) use record::record;
 
 /// The version of the form.
 const FORMAT: u32 = 2;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Diagnosis;
+use super::facts::exit_of;
 use super::hypothesis::{Explored, Map, StepState, Unanswerable};
 use super::log::{Event, ExitIndex, Place};
-use super::machine::exit_of;
 use crate::fact::{Observation, UnknownReason, Value};
 use crate::runbook::step::{CheckSource, CheckStep, StepIndex, StepKind};
 use crate::subject::Scope;

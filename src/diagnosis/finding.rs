@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Diagnosis;
 use super::anomaly::Anomaly;
-use super::bundle;
+use super::context::Context;
 use super::hypothesis::{Candidate, Explored, Unanswerable};
+use super::id::DiagnosisId;
 use super::log::{Entry, Event, Place, Statement, StatementId};
-use super::output::{Context, DiagnosisId, Reply};
+use super::reply::Reply;
 use crate::fact::{Details, Observation, Source};
 use crate::runbook::step::{CheckSource, Severity, Step, StepIndex, StepKind};
 use crate::subject::{Part, Scope, Subject};
@@ -539,7 +540,7 @@ fn fact_of(diagnosis: &Diagnosis, entry: &Entry) -> Option<Fact> {
     Some(Fact {
         check: query.check.clone(),
         scope: query.scope,
-        value: bundle::render(observation, &query.domain),
+        value: observation.render(&query.domain),
         source: observation.source().as_str().into(),
         observed_at,
         details: observation.details().clone(),

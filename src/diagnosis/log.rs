@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::anomaly::Anomaly;
-use super::output::{ActReport, Reply, RequestId};
+use super::id::RequestId;
+use super::reply::{ActReport, Reply};
 use crate::fact::{Observation, Source};
 use crate::runbook::step::StepIndex;
 

@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 
 use super::AnswerError;
+use super::id::RequestId;
 use super::log::Place;
-use super::output::RequestId;
 
 /// The open requests, in the order of their numbers. Only exploring has more than one.
 #[derive(Clone, Debug, Default)]

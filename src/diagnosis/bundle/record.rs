@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 
 use super::{Record, Recorded, RecordedObservation, RecordedValue, Took};
 use crate::diagnosis::anomaly::Anomaly;
+use crate::diagnosis::context::Context;
 use crate::diagnosis::log::{Entry, Event, Log, Place, Statement};
-use crate::diagnosis::output::{ActReport, Context, Reply};
 use crate::diagnosis::outputs::Question;
+use crate::diagnosis::reply::{ActReport, Reply};
 use crate::fact::{Domain, Evidence, Observation, Unknown, Value};
 use crate::runbook::step::{StepIndex, StepKind};
 use crate::time::{format_duration, parse_duration};
@@ -143,14 +144,6 @@ fn took(context: &Context, place: Place, event: &Event) -> Option<Took> {
         by: context.exit_name(place, index).into(),
         note: exit.note.clone(),
     })
-}
-
-/// An observation as a person reads it.
-pub(in crate::diagnosis) fn render(observation: &Observation, domain: &Domain) -> String {
-    match observation {
-        Observation::Known(evidence) => evidence.value.render(domain),
-        Observation::Unknown(unknown) => format!("unknown ({})", unknown.reason),
-    }
 }
 
 impl RecordedObservation {

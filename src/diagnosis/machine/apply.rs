@@ -2,10 +2,12 @@
 
 use chrono::TimeDelta;
 
-use super::{DONE, FAILED, REFUSED, exit_of};
+use super::{DONE, FAILED, REFUSED};
 use crate::diagnosis::anomaly::Anomaly;
+use crate::diagnosis::facts::exit_of;
+use crate::diagnosis::id::RequestId;
 use crate::diagnosis::log::{Event, ExitIndex, Place, Statement};
-use crate::diagnosis::output::{ActOutcome, ActReport, Reply, RequestId};
+use crate::diagnosis::reply::{ActOutcome, ActReport, Reply};
 use crate::diagnosis::{Diagnosis, Phase};
 use crate::fact::{Domain, Evidence, Observation, Source, UnknownReason, Value};
 use crate::runbook::step::{OnFuture, StepKind};

@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use super::super::error::{CannotGoOn, NewsError};
+use super::super::id::RequestId;
 use super::super::log::{Event, ExitIndex, Place, Statement};
 use super::super::open::ExpectedReply;
-use super::super::output::RequestId;
-use super::{ACT_EXITS, OVER, exit_of};
+use super::{ACT_EXITS, OVER};
+use crate::diagnosis::facts::exit_of;
 use crate::diagnosis::{Diagnosis, Phase};
 use crate::fact::{Domain, Observation, Source, Value};
 use crate::runbook::step::{CheckSource, Recheck, StepKind};

@@ -206,7 +206,7 @@ impl Signature {
             .filter_map(|query| {
                 let (_, observation) = diagnosis.fact(query)?;
                 let domain = &set.queries().get(query as usize)?.domain;
-                Some((query, crate::diagnosis::bundle::render(observation, domain)))
+                Some((query, observation.render(domain)))
             })
             .collect();
         let names = |scope: &Scope| diagnosis.context.subject.name_of(*scope).is_some();
