@@ -38,6 +38,7 @@ mod builtin;
 mod judge;
 mod param;
 mod request;
+mod spec;
 mod suggest;
 
 // The built-in checks by room, and what some of them share.

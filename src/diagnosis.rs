@@ -32,17 +32,21 @@
 
 mod anomaly;
 mod bundle;
+mod context;
 mod error;
 mod explore;
+mod facts;
 mod finding;
 mod highlight;
 mod hypothesis;
+mod id;
 mod log;
 mod machine;
 mod open;
 mod output;
 mod outputs;
 pub mod rehearsal;
+mod reply;
 
 use std::sync::Arc;
 
@@ -53,12 +57,12 @@ use crate::runbook::step::StepIndex;
 use crate::runbook::{Fingerprint, Runbook, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
+use context::Context;
 use explore::Exploration;
 use hypothesis::Explored;
 use log::{Log, Place};
 use machine::Retry;
 use open::{Asking, ExpectedReply, Open, OpenRequests};
-use output::Context;
 
 pub use anomaly::Anomaly;
 pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
@@ -68,10 +72,9 @@ pub use finding::{
     UnderWay,
 };
 pub use hypothesis::Unanswerable;
-pub use output::{
-    ActKey, ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding,
-    DiagnosisId, DiagnosisIdError, NoRandomness, Output, ProbeRequest, Reply, RequestId, Situation,
-};
+pub use id::{DiagnosisId, DiagnosisIdError, NoRandomness, RequestId};
+pub use output::{ActKey, ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation};
+pub use reply::{ActOutcome, ActReport, Approval, Binding, Reply};
 
 /// One walk through a runbook; see the [module](self) for how to drive it.
 ///
@@ -272,6 +275,8 @@ impl Diagnosis {
     /// When it must be polled again at the latest, by the clock that it is given.
     #[must_use]
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
+        // What is left by its own account of time, put on the caller's clock: that may have been set
+        // since the wait began.
         let left = self.next_due()?.checked_sub(&self.elapsed).unwrap_or(TimeDelta::MAX);
         Some(crate::time::saturating_add(self.now, left))
     }
@@ -321,6 +326,8 @@ impl Diagnosis {
             open: OpenRequests::default(),
             retries: Vec::new(),
             place: Place { runbook: entry, step: start },
+            // Until `begin` has entered the first step. Were that to fail, it would have ended and not
+            // wait for ever.
             phase: Phase::Ended,
             callers: Vec::new(),
             looks_again: true,
@@ -356,6 +363,8 @@ impl Diagnosis {
     /// What it wants next. Call it until it says [`Output::Pending`] or [`Output::Concluded`].
     pub fn poll(&mut self, now: DateTime<Utc>) -> Output {
         self.advance(now);
+        // Alerts before requests: a driver that takes one output at a time must not hold an alert back
+        // behind a probe that hangs.
         if let Some(alert) = self.next_alert() {
             return Output::Alert(alert);
         }
@@ -378,6 +387,8 @@ impl Diagnosis {
     /// Records that the alert of that number was delivered. Until then it is handed out again after a resume, so
     /// that a crash on the way loses none; nothing else waits for it.
     pub fn alert_delivered(&mut self, alert: u32) {
+        // Delivered already, or never handed out: a caller that counts wrongly must not silence an alert
+        // to come.
         if alert < self.alerts_told || alert >= self.alerts_handed_out {
             return;
         }
@@ -385,6 +396,8 @@ impl Diagnosis {
         if !ahead.contains(&alert) {
             ahead.push(alert);
         }
+        // Only a gapless count is saved, one number. An alert behind an undelivered one may come twice
+        // after a crash, and none is lost.
         while let Some(at) = ahead.iter().position(|told| *told == self.alerts_told) {
             ahead.swap_remove(at);
             self.alerts_told += 1;
@@ -409,6 +422,7 @@ impl Diagnosis {
             return Err(wants.refuse(request, "the answer to a probe"));
         };
         self.advance(now);
+        // Asked anew, since time may have led away from the step that wanted the answer.
         let Open { place, attempt, first, .. } =
             *self.open.find(request).ok_or(AnswerError::NotOpen(request))?;
         let is_future = self.accept(query, &mut observation);
@@ -428,10 +442,14 @@ impl Diagnosis {
     /// [`AnswerError::WrongKind`]; nothing has changed then.
     pub fn approve(&mut self, approval: Approval, now: DateTime<Utc>) -> Result<(), AnswerError> {
         let request = approval.binding.request;
+        // Before the request is looked up: numbers of requests are small, so another diagnosis has the
+        // same ones.
         if approval.binding.diagnosis != self.context.id {
             return Err(AnswerError::OtherState { differs: "diagnosis" });
         }
         self.expect(request, ExpectedReply::Approval)?;
+        // Before time moves it on, so that the caller learns what differs and not merely that it is too
+        // late.
         self.check_binding(&approval.binding)?;
         self.advance(now);
         self.opened(request)?;
@@ -464,6 +482,8 @@ impl Diagnosis {
     pub fn reply(&mut self, request: RequestId, reply: Reply, now: DateTime<Utc>) -> Result<(), AnswerError> {
         self.expect(request, ExpectedReply::Reply)?;
         if let (Some(value), Some(domain)) = (reply.value, self.asked_domain())
+            // A person can be asked again, so a wrong value is an error. A probe cannot: there it would
+            // be unknown.
             && !value.is_of(domain)
         {
             let domain = domain.clone();
@@ -493,6 +513,8 @@ impl Diagnosis {
         let Some(present) = self.binding(given.request) else {
             return Err(AnswerError::NotOpen(given.request));
         };
+        // An approval holds for what the person saw. If any of that has changed since, it is for another
+        // act.
         let differs = if given.step != present.step {
             "step"
         } else if given.fingerprint != present.fingerprint {
@@ -507,6 +529,8 @@ impl Diagnosis {
 
     fn binding(&self, request: RequestId) -> Option<Binding> {
         let entry = self.open.find(request)?.entry as usize;
+        // Up to the request and no further: what came in while the person read the request must not void
+        // the answer.
         let entries = self.log.entries().get(..=entry)?.iter();
         let records = entries.map(|entry| bundle::record(&self.context, &self.log, entry));
         let evidence = bundle::digest(self.context.id, records);

@@ -9,6 +9,7 @@
 //! them, with the path of a diagnosis as a [`Highlight`].
 
 mod chart;
+mod cover;
 mod describe;
 pub mod document;
 mod dot;

@@ -98,11 +98,14 @@
 mod clock;
 mod clock_doubt;
 mod command;
+mod command_key;
 mod compromise;
 mod connection;
 mod credential;
 mod dispatch;
 mod event;
+mod follow_up;
+mod issuers;
 mod outbox;
 mod pass;
 mod post_mortem;
@@ -119,17 +122,18 @@ use serde::{Deserialize, Serialize};
 
 use self::clock::MarkedClock;
 use self::clock_doubt::ClockDoubt;
+use self::follow_up::Visits;
+use self::issuers::Issuers;
 use self::outbox::Outbox;
 use self::retirements::Retirements;
-use self::state::{Adopted, Candidate, CutOff, DeviceName, FollowUp, Recovery, Renewal, Version};
+use self::state::{Adopted, Candidate, CutOff, DeviceName, Recovery, Renewal, Version};
 use self::timeline::Timeline;
 use super::Stage;
 use super::message::TopicError;
 use super::validity::{CertId, Fingerprint};
 
-pub use self::command::{
-    Alert, AlertKind, Command, CommandKey, Issue, Order, Retire, Severity, Visit, VisitKind,
-};
+pub use self::command::{Alert, AlertKind, Command, Issue, Order, Retire, Severity, Visit, VisitKind};
+pub use self::command_key::CommandKey;
 pub use self::credential::{Credential, Csr, CsrError, Issued, Issuer, Refusal, SubjectKey};
 pub use self::event::{Event, EventError, Reachability};
 pub use self::post_mortem::{Cause, Outcome, PostMortem};
@@ -169,17 +173,14 @@ pub struct Lifecycle {
     recovery: Option<Recovery>,
     /// The generation of a re-provisioning of an emergency that is over: the device may have its certificate still.
     unanswered: Option<u64>,
-    follow_up: Option<FollowUp>,
-    reachability: Reachability,
+    #[serde(flatten)]
+    visits: Visits,
     /// The latest contact by the manufacturing certificate.
     contact: Option<DateTime<Utc>>,
     offered: Option<Csr>,
     compromised: Vec<Fingerprint>,
-    /// The issuer that binds, as was alerted.
-    escalated: Option<Fingerprint>,
-    /// The issuer that has a successor, as was reported.
-    #[serde(default)]
-    replaced: Option<Fingerprint>,
+    #[serde(flatten)]
+    issuers: Issuers,
     /// How many alerts and visits were asked for: their keys differ by it.
     asked: u32,
     #[serde(flatten)]
@@ -217,13 +218,11 @@ impl Lifecycle {
             adopted: None,
             recovery: None,
             unanswered: None,
-            follow_up: None,
-            reachability: Reachability::Unknown,
+            visits: Visits::default(),
             contact: None,
             offered: None,
             compromised: Vec::new(),
-            escalated: None,
-            replaced: None,
+            issuers: Issuers::default(),
             asked: 0,
             clock: MarkedClock::new(now),
             closed_at: None,
@@ -285,6 +284,8 @@ impl Lifecycle {
         let candidate = self.candidates.iter().map(|one| (one.generation, one.issued.credential()));
         candidate
             .chain(successor)
+            // By generation and not by date: a certificate that was loaded by hand may have been issued
+            // long before the renewal.
             .max_by_key(|(generation, _)| *generation)
             .map_or(&self.in_use, |(_, one)| one)
     }
@@ -315,7 +316,7 @@ impl Lifecycle {
     /// What is known of when the device can be reached.
     #[must_use]
     pub const fn reachability(&self) -> Reachability {
-        self.reachability
+        self.visits.reachability()
     }
 
     /// When the provisioning service last accepted its manufacturing certificate, as far as was reported.

@@ -34,7 +34,7 @@ use super::gateway::restart_needed::RestartNeeded;
 use super::gateway::seen_elsewhere::SeenElsewhere;
 use super::gateway::site_power::SitePower;
 use super::gateway::site_uplink::SiteUplink;
-use super::param::{Given, ParamSpec};
+use super::param::Given;
 use super::pipeline::acquisition::Acquisition;
 use super::pipeline::bridge_lost::BridgeLost;
 use super::pipeline::broker_messages::BrokerMessages;
@@ -53,26 +53,10 @@ use super::pipeline::service_history::ServiceHistory;
 use super::pipeline::storage_refusals::StorageRefusals;
 use super::pipeline::stored_elsewhere::StoredElsewhere;
 use super::platform::platform_health::PlatformHealth;
+use super::spec::Builtin;
 use super::{CheckRequest, CheckSpec};
-use crate::fact::{ChoicesError, Domain, Observation};
+use crate::fact::Observation;
 use crate::probe::{ProbeError, ProbeErrorKind, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
-
-/// A built-in check with its params parsed.
-pub(super) trait Builtin: Sized {
-    const ID: &'static str;
-    const SCOPE: Scope;
-    const ABOUT: About;
-    const PARAMS: &'static [ParamSpec];
-
-    fn domain() -> Result<Domain, ChoicesError>;
-
-    /// Reads the params, which have been proven against [`Self::PARAMS`]; `None` only where they were not.
-    fn bind(params: &Given<'_>) -> Option<Self>;
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError>;
-}
 
 /// Makes a bound check of what it is given.
 pub(super) type Binder = fn(&Given<'_>) -> Option<Bound>;
@@ -225,6 +209,7 @@ mod needs {
 #[cfg(all(test, feature = "certificate", feature = "deadband", feature = "lag"))]
 mod tests {
     use super::*;
+    use crate::runbook::step::About;
 
     /// Ids are public and stable: what this table says, documents name.
     #[test]

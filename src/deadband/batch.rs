@@ -76,6 +76,8 @@ impl<V: Number> FilterBank<V> {
     /// [`SettingsError`], which names the field: for settings that make no sense, and for those that need a filter of
     /// their own.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        // One subtraction for each tag decides these two alone. The others keep more than a last value,
+        // and a bank that kept it would be a filter for each tag, only slower.
         let foreign = match settings.profile {
             Profile::Exact | Profile::OpcUa(Trigger::StatusValue) => None,
             _ => Some("profile"),
@@ -116,9 +118,12 @@ impl<V: Number> FilterBank<V> {
         if tag.is_multiple_of(BLOCK) {
             self.last.resize(tag + BLOCK, V::default());
             self.bounds.resize(tag + BLOCK, V::Width::default());
+            // Eight bytes a tag, written with each report: only where heartbeats were asked for.
             if self.is_timed() {
                 self.reported_at.resize(tag + BLOCK, 0);
             }
+            // Most banks never see another quality than good. Until the first, there is no array to keep
+            // or read.
             if !self.qualities.is_empty() {
                 self.qualities.resize(tag + BLOCK, Quality::GOOD);
             }
@@ -216,6 +221,7 @@ impl<V: Number> FilterBank<V> {
     /// [`RestoreError`], which names the field: for a state of another profile or version, for one that no filter could
     /// be in, for one that holds samples back, and for a number that is no tag's. Nothing has changed then.
     pub fn restore(&mut self, tag: usize, saved: &Saved<V>) -> Result<(), RestoreError> {
+        // All is checked before the first write, so that a refused state leaves the bank as it was.
         let state = saved.open_state(&self.rule)?;
         let tags = self.tags;
         let (true, Some(last), Some(bound), Some(block), Some(widths)) = (
@@ -272,6 +278,7 @@ impl<V: Number> FilterBank<V> {
             return;
         }
         self.newest = Some(now);
+        // Or a heartbeat would be due only once the clock is where it wrongly was.
         self.reported_at.iter_mut().for_each(|at| *at = now.min(*at));
         // No later than any that was reported ahead is due now.
         let due = now.saturating_add(self.rule.max);

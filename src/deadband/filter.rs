@@ -257,6 +257,8 @@ impl<V: Number> Filter<V> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn accept_clock(&mut self, now: i64, report: impl FnMut(Report<V>)) {
+        // A clock that was not ahead is accepted by every sample as it comes: to flush what is held would
+        // report it too soon.
         if self.state.newest().is_none_or(|newest| newest <= now) {
             return;
         }
@@ -264,6 +266,7 @@ impl<V: Number> Filter<V> {
         // It lies ahead of what comes, and would be out of order if it went before that.
         self.hold.previous = None;
         self.state.newest = now;
+        // The next heartbeat is counted from here, and not from a moment that may be years ahead.
         self.state.reported_at = self.state.reported_at.min(now);
     }
 

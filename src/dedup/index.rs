@@ -10,8 +10,9 @@ mod bucket;
 mod lanes;
 mod table;
 
+use bucket::Bucket;
 pub(super) use bucket::Hash;
-use bucket::{Bucket, SLOTS};
+use lanes::SLOTS;
 pub(super) use table::Spot;
 use table::{CHUNK, PROBES, Table};
 
@@ -206,6 +207,8 @@ impl Index {
 
     /// Lets the entry of `old` stand at `new`.
     pub(super) fn replace(&mut self, hash: Hash, old: u32, new: u32, span: Span) {
+        // The old copy of a moved bucket is still there: the next table must have the change, or a find
+        // would return the position that was left.
         if let Some((next, _)) = &mut self.moving
             && next.replace(hash, old, new, span)
         {
@@ -226,6 +229,8 @@ impl Index {
     #[cold]
     fn resize(&mut self, remembered: usize) {
         let buckets = if remembered > self.table.buckets * SLOTS / 2 {
+            // By half, not to twice the size: right after growing the load is 0.4 and not 0.3, and an id
+            // takes that much less memory.
             self.table.buckets * 3 / 2
         } else {
             // Half full at most when it has moved, an id being added with each bucket that does.

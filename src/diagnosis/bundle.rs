@@ -12,12 +12,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::Diagnosis;
 use super::anomaly::Anomaly;
-use super::output::{ActOutcome, ActReport, DiagnosisId, Reply, RequestId};
+use super::id::{DiagnosisId, RequestId};
+use super::reply::{ActOutcome, ActReport, Reply};
 use crate::fact::{Details, Source, UnknownReason};
 use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
-pub(super) use record::{record, render};
+pub(super) use record::record;
 
 /// The version of the form.
 const FORMAT: u32 = 2;
@@ -286,6 +287,8 @@ impl Diagnosis {
         if bundle.format != FORMAT {
             return Err(ResumeError::Format { found: bundle.format });
         }
+        // Before it is walked: a damaged file then has one clear error, and not the first strange thing
+        // that follows from it.
         if bundle.digest != bundle.computed_digest() {
             return Err(ResumeError::Damaged);
         }
@@ -308,10 +311,13 @@ impl Diagnosis {
             diagnosis.walk_again(position, record)?;
         }
         diagnosis.advance(bundle.as_of);
+        // Time alone may lead on. Whoever cut records off the end would get another walk out of the same
+        // evidence.
         if diagnosis.trace_len() > bundle.records.len() {
             let why = "the walk goes on where the bundle ends: records are missing".to_owned();
             return Err(ResumeError::Diverged { record: bundle.records.len(), why });
         }
+        // Or alerts that come due later would count as delivered, and wake nobody.
         if diagnosis.alerts_due < bundle.alerts_told {
             let why = format!("`alerts_told` is {}, and fewer alerts came due", bundle.alerts_told);
             return Err(ResumeError::Diverged { record: bundle.records.len(), why });
@@ -324,10 +330,14 @@ impl Diagnosis {
     /// Brings about the record at `position`, unless what came before has, and compares.
     fn walk_again(&mut self, position: usize, record: &Record) -> Result<(), ResumeError> {
         let diverged = |why: String| ResumeError::Diverged { record: position, why };
+        // One answer may write several records. Those that are there already are compared and not brought
+        // about again.
         if self.trace_len() == position {
             self.bring_about(record).map_err(diverged)?;
         }
         match self.record(position) {
+            // Without words: a corrected note in the runbook must not orphan the diagnoses that are
+            // running.
             Some(walked) if walked.without_words() == record.without_words() => Ok(()),
             Some(walked) => Err(diverged(format!("the walk has `{walked}` there, the bundle `{record}`"))),
             None => Err(diverged(format!("the walk does not come to `{record}`"))),
@@ -377,6 +387,8 @@ impl Diagnosis {
             Recorded::WentOn => self.go_on(at).map_err(|error| error.to_string()),
             Recorded::Anomaly(Anomaly::ClockBack { to }) => {
                 self.advance(at);
+                // The step back is written at the time before it, so both moments are shown to the clock
+                // again.
                 self.advance(*to);
                 Ok(())
             }

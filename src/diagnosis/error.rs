@@ -1,6 +1,6 @@
 //! What a diagnosis does not take.
 
-use super::output::RequestId;
+use super::id::RequestId;
 use crate::runbook::{Runbook, RunbookSet};
 
 /// The set has no runbook of that name.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Diagnosis;
+use super::facts::exit_of;
 use super::hypothesis::{Explored, Map, StepState, Unanswerable};
 use super::log::{Event, ExitIndex, Place};
-use super::machine::exit_of;
 use crate::fact::{Observation, UnknownReason, Value};
 use crate::runbook::step::{CheckSource, CheckStep, StepIndex, StepKind};
 use crate::subject::Scope;
@@ -40,6 +40,8 @@ impl Exploration {
     pub(super) fn walk(&mut self, diagnosis: &Diagnosis) -> Vec<(u32, StepIndex)> {
         let mut ask = Vec::new();
         while let Some(at) = self.next.pop() {
+            // Steps and not paths: behind ten diamonds in a row there are a thousand paths, and each
+            // leads over the same steps.
             if self.states.contains_key(&at) {
                 continue;
             }
@@ -48,6 +50,7 @@ impl Exploration {
                 StepKind::Check(check) => match self.look(at, check, diagnosis) {
                     Look::Stands(state) => state,
                     Look::Ask(query) => {
+                        // Several steps may ask the same: asked once, answered for all.
                         let steps = self.waiting.entry(query).or_insert_with(|| {
                             ask.push((query, at));
                             Vec::new()
@@ -57,6 +60,8 @@ impl Exploration {
                     }
                 },
                 StepKind::Conclude(_) => StepState::Conclusion,
+                // It must not act, or wait, on what is only possible. What lies behind is named as
+                // blocked.
                 StepKind::Wait(_) | StepKind::Act(_) | StepKind::Ask(_) | StepKind::Handover(_) => {
                     StepState::Blocked
                 }
@@ -101,6 +106,8 @@ impl Exploration {
         let mut path = BTreeMap::new();
         for (at, entry) in (0_u32..).zip(diagnosis.log.entries()) {
             if entry.place.runbook == self.origin.runbook
+                // What was measured on the way counts as evidence, unless the exploration came to that
+                // step as well: then it has the newer state.
                 && !self.states.contains_key(&entry.place.step)
                 && let Event::Answered { exit: Some(ExitIndex::Step(exit)), .. } = entry.event
                 && diagnosis
@@ -119,6 +126,8 @@ impl Exploration {
     fn unanswerable(&self, diagnosis: &Diagnosis) -> Vec<(StepIndex, Unanswerable)> {
         let unknown: Vec<(StepIndex, Scope, UnknownReason)> =
             self.reached.iter().filter_map(|at| self.unknown(*at, diagnosis)).collect();
+        // A gateway that timed out on one question will on the next, so to name it as the next probe
+        // would send people in a circle. A device is asked over several ways.
         let is_a_way = |scope| matches!(scope, Scope::Gateway | Scope::Site);
         let has_failed = |reason| matches!(reason, UnknownReason::Timeout | UnknownReason::Failed);
         let mut unanswerable = Vec::new();

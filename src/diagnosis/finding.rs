@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Diagnosis;
 use super::anomaly::Anomaly;
-use super::bundle;
+use super::context::Context;
 use super::hypothesis::{Candidate, Explored, Unanswerable};
+use super::id::DiagnosisId;
 use super::log::{Entry, Event, Place, Statement, StatementId};
-use super::output::{Context, DiagnosisId, Reply};
+use super::reply::Reply;
 use crate::fact::{Details, Observation, Source};
 use crate::runbook::step::{CheckSource, Severity, Step, StepIndex, StepKind};
 use crate::subject::{Part, Scope, Subject};
@@ -314,6 +315,7 @@ impl Finding {
             runbook: diagnosis.runbook().into(),
             subject: context.subject.clone(),
             ending: Ending::Undetermined,
+            // When it ended, not when it is read: the same finding later is the same value.
             at: last.map_or(diagnosis.now, |entry| entry.at),
             conclusion: None,
             title: None,
@@ -412,6 +414,7 @@ impl Finding {
                 Event::Returned { conclusion, .. } => {
                     let Some(runbook) = callees.pop() else { continue };
                     let named = |step| Box::from(context.step_id(Place { runbook, step }));
+                    // Taken, so that hypotheses of one called runbook are never shown for the next.
                     let left = explored.take().filter(|_| conclusion.is_none());
                     self.called.push(Called {
                         runbook: context.set.runbook(runbook).map_or("", |runbook| runbook.name()).into(),
@@ -446,6 +449,7 @@ fn note(diagnosis: &Diagnosis, entry: &Entry) -> Option<Box<str>> {
     if let Some(exit) = entry.event.exit() {
         return context.exit(entry.place, exit)?.note.clone();
     }
+    // A conclusion that could not be looked at again still holds, but its reader must know.
     let Event::Rechecked { observed, .. } = &entry.event else { return None };
     let Observation::Unknown(unknown) = diagnosis.log.observation(*observed)? else { return None };
     let recheck = &context.recheck(entry.place)?.id;
@@ -508,6 +512,8 @@ pub(super) fn facts_so_far(diagnosis: &Diagnosis) -> Vec<Fact> {
         if let Some(query) = query
             && let Some(fact) = fact_of(diagnosis, entry)
         {
+            // The newest answer only, at the place of the newest: a person reads how it is, and in which
+            // order it was found.
             facts.retain(|(before, _)| *before != query);
             facts.push((query, fact));
         }
@@ -534,7 +540,7 @@ fn fact_of(diagnosis: &Diagnosis, entry: &Entry) -> Option<Fact> {
     Some(Fact {
         check: query.check.clone(),
         scope: query.scope,
-        value: bundle::render(observation, &query.domain),
+        value: observation.render(&query.domain),
         source: observation.source().as_str().into(),
         observed_at,
         details: observation.details().clone(),

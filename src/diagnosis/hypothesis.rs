@@ -163,6 +163,8 @@ impl<'a> Map<'a> {
         candidates.sort_by(|a, b| {
             (b.weight.total_cmp(&a.weight))
                 .then(a.blocked_at.is_some().cmp(&b.blocked_at.is_some()))
+                // The order of the document last, so that two runs of the same facts never rank
+                // differently.
                 .then(a.first().cmp(&b.first()))
         });
         let refuted = self.refuted();
@@ -174,6 +176,7 @@ impl<'a> Map<'a> {
     fn candidate(&self, cause: &str, possible: Possible, measured: &[Measured<'_>]) -> Candidate {
         let mut weight = self.prior(cause);
         let mut supports = Vec::new();
+        // Naive Bayes, and two numbers in place of a table for each check: nobody has the data for more.
         for answer in measured {
             if answer.supports.contains(cause) {
                 supports.push(answer.entry);
@@ -336,6 +339,8 @@ impl<'a> Map<'a> {
             Some(StepState::Known { entry: Some(entry), .. }) => Some((*at, *entry)),
             _ => None,
         });
+        // An answer refutes a conclusion if that would be possible again without it: found by walking as
+        // if only that were open.
         for (step, entry) in known.take(MOST_WALKS) {
             let possible = left(&|at| at == step);
             for (conclusion, by) in &mut refuted {
@@ -353,6 +358,8 @@ impl<'a> Map<'a> {
         let is_answerable = |at: &StepIndex| !self.unanswerable.iter().any(|(other, _)| other == at);
         let unknown = self.reached.iter().copied().filter(|at| self.is_unknown(*at)).filter(is_answerable);
         let mut best: Option<(StepIndex, f64)> = None;
+        // Each step walks the whole chart once for each of its branches; the bound keeps a large chart
+        // linear.
         for step in unknown.take(MOST_WALKS) {
             let Some(StepKind::Check(check)) = self.kind(step) else { continue };
             let branches: Vec<_> = (check.branches.as_slice().iter())
@@ -437,6 +444,8 @@ fn information(candidates: &[Candidate], branches: &[BTreeSet<&str>]) -> f64 {
         let left: Vec<usize> =
             (0..branches.len()).filter(|row| branches[*row].contains(&*candidate.cause)).collect();
         for row in &left {
+            // A cause that several answers leave possible is taken as equally likely to give each of
+            // them.
             joint[*row][column] = candidate.weight / total / left.len() as f64;
         }
     }
@@ -454,5 +463,6 @@ fn information(candidates: &[Candidate], branches: &[BTreeSet<&str>]) -> f64 {
 
 /// `-p log2 p`, zero at zero.
 fn bits(p: f64) -> f64 {
+    // The limit at zero; the formula itself gives NaN there.
     if p > 0.0 { -p * p.log2() } else { 0.0 }
 }

@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::anomaly::Anomaly;
-use super::output::{ActReport, Reply, RequestId};
+use super::id::RequestId;
+use super::reply::{ActReport, Reply};
 use crate::fact::{Observation, Source};
 use crate::runbook::step::StepIndex;
 
@@ -64,6 +65,7 @@ impl Log {
 
     /// The position of the entry that is pushed next; `u32::MAX` is never reached.
     pub(super) fn next(&self) -> u32 {
+        // Memory ends long before a trace has so many entries.
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 

@@ -5,16 +5,17 @@ mod news;
 mod retry;
 mod time;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::anomaly::{Anomaly, MOST_WAITS};
 use super::explore::Exploration;
+use super::facts::exit_of;
 use super::hypothesis::Explored;
+use super::id::RequestId;
 use super::log::{Entry, Event, ExitIndex, Place, Statement};
 use super::open::{ExpectedReply, Open};
-use super::output::RequestId;
 use super::{Diagnosis, Phase};
-use crate::fact::{Observation, Source, Value};
+use crate::fact::{Source, Value};
 use crate::runbook::step::{
     ACT_EXITS, ApprovalPolicy, CheckSource, CheckStep, OnUnknown, QueryIndex, StepIndex, StepKind, Until,
 };
@@ -40,8 +41,12 @@ impl Diagnosis {
     /// Takes the exit of the present step, and goes on until something must be awaited.
     fn leave(&mut self, exit: ExitIndex) {
         self.ask_no_more();
+        // In a loop: a hundred thousand steps in a row are a valid runbook, and recursion would overflow
+        // the stack.
         let mut next = Some(exit);
         while let Some(index) = next {
+            // A valid runbook has no such hole. A diagnosis that ends and says so is better than a panic
+            // in a service.
             let Some(exit) = self.context.exit(self.place, index) else {
                 self.abort(Anomaly::NoBranch);
                 return;
@@ -58,6 +63,7 @@ impl Diagnosis {
 
     /// The exit of the present step carries an alert.
     fn alert(&mut self, exit: ExitIndex) {
+        // A loop passes the same branch in each round, and the person on call must be woken once.
         if !self.has_alerted(exit) {
             self.push(Event::Alerted { exit });
             self.alerts_due += 1;
@@ -115,6 +121,8 @@ impl Diagnosis {
                         return None;
                     };
                     self.push(Event::Called { callee });
+                    // Never deeper than the set has runbooks: they do not call each other in cycles,
+                    // which loading proves.
                     self.callers.push(self.place);
                     self.place = Place { runbook: callee, step: start };
                 }
@@ -139,6 +147,8 @@ impl Diagnosis {
             CheckSource::Accounted => return self.take_accounted(),
         };
         let query = self.context.set.query(self.place.runbook, query)?;
+        // Within an epoch nothing was done and no time was waited, so the same question has the same
+        // answer.
         if let Some((entry, observation)) = self.fact(query) {
             let exit = exit_of(self.check()?, observation, self.now);
             self.push(Event::Reused { query, entry, exit });
@@ -150,6 +160,8 @@ impl Diagnosis {
             return None;
         }
         let check = self.check()?;
+        // A part that is not named is no failure: asking would only time out, and "unknown" would look
+        // like a fault of the adapter.
         let exit = check.not_named_position().or_else(|| check.unknown_position()).map(ExitIndex::Step);
         self.push(Event::NotNamed { query, exit });
         self.exit_or_unknown(exit)
@@ -208,14 +220,6 @@ impl Diagnosis {
         exit
     }
 
-    /// The share of what is to be explained that the answers which still count account for: one for each query, at most
-    /// the whole.
-    pub(super) fn accounted(&self) -> f64 {
-        let queries = u32::try_from(self.context.set.queries().len()).unwrap_or(u32::MAX);
-        let shares = (0..queries).filter_map(|query| self.fact(query)?.1.accounts_for());
-        shares.sum::<f64>().min(1.0)
-    }
-
     /// Where the answer of the present check opens no way out, asks a person or explores, as the step says.
     fn exit_or_unknown(&mut self, exit: Option<ExitIndex>) -> Option<ExitIndex> {
         if exit.is_none() {
@@ -244,6 +248,7 @@ impl Diagnosis {
     }
 
     fn enter_wait(&mut self, length: Option<TimeDelta>, until: Option<Until>) -> Option<ExitIndex> {
+        // Also for a wait that is over at once: what was measured before it is from before the wait.
         self.since = self.now;
         if !self.count_wait() {
             return None;
@@ -256,6 +261,8 @@ impl Diagnosis {
                 Some(instant) => {
                     let end =
                         crate::time::saturating_add(instant, until.plus).signed_duration_since(self.now);
+                    // Both bounds hold: an instant far in the future must not make the wait longer than
+                    // the runbook allows.
                     left = Some(left.map_or(end, |left| left.min(end)));
                 }
                 None => self.note_anomaly(Anomaly::NoInstant),
@@ -267,6 +274,8 @@ impl Diagnosis {
             self.phase = Phase::Waiting { began: self.elapsed, due: self.after(length) };
             return None;
         }
+        // Once is fine: the moment waited for has passed. A second time around the same facts lead to the
+        // same wait, for ever.
         if self.came_around_idle() {
             self.abort(Anomaly::IdleLoop);
             return None;
@@ -299,6 +308,8 @@ impl Diagnosis {
         match approval {
             ApprovalPolicy::Never => {
                 let by = Source::from_static("runbook");
+                // Recorded like a person's refusal: the trace shows who said no, and the walk goes on by
+                // the same exit.
                 let reason = "the runbook's approval policy is `never`".into();
                 let said = self.log.keep_statement(Statement::Refused { by, reason });
                 self.push(Event::Declined { request: None, said, exit: REFUSED });
@@ -395,6 +406,7 @@ impl Diagnosis {
     }
 
     fn go_on_exploring(&mut self) {
+        // Taken out, since it reads the diagnosis while it walks; put back if it still waits for answers.
         let Phase::Exploring(mut exploration) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return;
         };
@@ -436,13 +448,6 @@ impl Diagnosis {
         self.phase = Phase::Ended;
     }
 
-    pub(super) fn check(&self) -> Option<&CheckStep> {
-        match self.context.step(self.place).map(|step| &step.kind) {
-            Some(StepKind::Check(check)) => Some(check),
-            _ => None,
-        }
-    }
-
     /// Facts that were asked before no longer count: a recheck asks afresh.
     fn begin_epoch(&mut self) {
         self.epoch = self.log.next();
@@ -464,6 +469,7 @@ impl Diagnosis {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let entry = self.log.next();
+        // A retry overwrites this with when it was first asked: the half minute counts from there.
         let first = self.elapsed;
         self.open.add(Open { request, wants, entry, place, handed_out: false, attempt: 0, first });
         request
@@ -499,40 +505,4 @@ impl Diagnosis {
             entry.place == self.place && matches!(entry.event, Event::Alerted { exit: told } if told == exit)
         })
     }
-
-    /// What this epoch knows of a query: the entry and the observation.
-    pub(super) fn fact(&self, query: u32) -> Option<(u32, &Observation)> {
-        let entry = (*self.answers.get(query as usize)?)?;
-        if entry < self.epoch {
-            return None;
-        }
-        Some((entry, self.log.observation_of(self.log.get(entry)?)?))
-    }
-
-    fn latest_instant(&self, query: u32) -> Option<DateTime<Utc>> {
-        let entry = (*self.answers.get(query as usize)?)?;
-        match self.log.observation_of(self.log.get(entry)?)?.value() {
-            Some(Value::Instant(at)) => Some(at),
-            _ => None,
-        }
-    }
-
-    pub(super) fn last_event(&self) -> Option<&Event> {
-        self.log.entries().last().map(|entry| &entry.event)
-    }
-
-    /// The entry that made the present step unknown.
-    pub(super) fn last_entry(&self) -> Option<u32> {
-        self.log.next().checked_sub(1)
-    }
-}
-
-/// The exit that an answer takes: its branch, or the step's own exit for unknown. None where the step explores or asks a
-/// person then.
-pub(super) fn exit_of(check: &CheckStep, observation: &Observation, now: DateTime<Utc>) -> Option<ExitIndex> {
-    match observation {
-        Observation::Known(evidence) => check.branches.select(evidence.value, now),
-        Observation::Unknown(_) => check.unknown_position(),
-    }
-    .map(ExitIndex::Step)
 }

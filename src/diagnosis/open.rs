@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 
 use super::AnswerError;
+use super::id::RequestId;
 use super::log::Place;
-use super::output::RequestId;
 
 /// The open requests, in the order of their numbers. Only exploring has more than one.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,7 @@ impl OpenRequests {
 
     /// The first that was not handed out; it counts as handed out from now on.
     pub(super) fn hand_out(&mut self) -> Option<Open> {
+        // In the order of asking. A resumed diagnosis then asks in the order of its trace too.
         let open = self.0.iter_mut().find(|open| !open.handed_out)?;
         open.handed_out = true;
         Some(*open)

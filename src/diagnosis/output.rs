@@ -1,17 +1,17 @@
-//! What a diagnosis asks of its caller, and the forms in which the caller answers.
+//! What a diagnosis asks of its caller.
 
-use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use ulid::Ulid;
 
+use super::context::Context;
 use super::finding::{Fact, Finding};
-use super::log::{ExitIndex, Place};
-use crate::fact::{Detail, Details, Domain, Source, Value};
-use crate::runbook::step::{About, Exit, Query, Recheck, Severity, Step, StepKind};
-use crate::runbook::{CLOCK_TOLERANCE, Runbook, RunbookSet};
+use super::id::{DiagnosisId, RequestId};
+use super::log::Place;
+use super::reply::{Approval, Binding};
+use crate::fact::{Domain, Source};
+use crate::runbook::step::{Query, Severity};
 use crate::subject::{Scope, Subject, Trigger};
 
 /// What a diagnosis wants next.
@@ -37,211 +37,6 @@ pub enum Output {
     },
     /// It has ended; every later poll says the same.
     Concluded(Box<Finding>),
-}
-
-/// The identity of a diagnosis: a ULID. As text its 26 letters and digits, in documents too.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DiagnosisId(Ulid);
-
-/// A text that is no identity of a diagnosis.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a ULID: 26 characters of Crockford's base 32, the first at most 7")]
-pub struct DiagnosisIdError {
-    text: String,
-}
-
-/// The operating system gave no random bits for an identity.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the operating system gave no random bits for an identity ({why}); make one with `DiagnosisId::new`")]
-pub struct NoRandomness {
-    why: String,
-}
-
-impl DiagnosisId {
-    /// The identity that `ulid` is.
-    #[must_use]
-    pub const fn new(ulid: Ulid) -> Self {
-        Self(ulid)
-    }
-
-    /// A new identity: the time, and 80 random bits of the operating system.
-    ///
-    /// # Errors
-    /// [`NoRandomness`] where the operating system gives none.
-    ///
-    /// ```
-    /// use chrono::{TimeZone, Utc};
-    /// use iot_runbook::diagnosis::DiagnosisId;
-    ///
-    /// let now = Utc.timestamp_opt(1_800_000_000, 0).unwrap();
-    /// let (one, other) = (DiagnosisId::random(now)?, DiagnosisId::random(now)?);
-    /// assert_ne!(one, other);
-    /// assert_eq!(one.to_string()[..10], other.to_string()[..10], "both begin with the time");
-    /// # Ok::<(), iot_runbook::diagnosis::NoRandomness>(())
-    /// ```
-    pub fn random(now: DateTime<Utc>) -> Result<Self, NoRandomness> {
-        let mut random = [0; 16];
-        // Of the 128 bits of a ULID the first 48 are the time.
-        let (_, bytes) = random.split_at_mut(6);
-        getrandom::fill(bytes).map_err(|error| NoRandomness { why: error.to_string() })?;
-        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-        Ok(Self(Ulid::from_parts(millis, u128::from_be_bytes(random))))
-    }
-
-    /// As a ULID.
-    #[must_use]
-    pub const fn ulid(self) -> Ulid {
-        self.0
-    }
-}
-
-impl From<Ulid> for DiagnosisId {
-    fn from(ulid: Ulid) -> Self {
-        Self(ulid)
-    }
-}
-
-impl std::str::FromStr for DiagnosisId {
-    type Err = DiagnosisIdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The decoder lets a first character above 7 overflow: only what is written the same again is an id.
-        Ulid::from_string(text)
-            .ok()
-            .map(Self)
-            .filter(|id| id.to_string() == text)
-            .ok_or_else(|| DiagnosisIdError { text: text.chars().take(40).collect() })
-    }
-}
-
-impl fmt::Display for DiagnosisId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl fmt::Debug for DiagnosisId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl Serialize for DiagnosisId {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for DiagnosisId {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The number of a request within its diagnosis, from zero in the order of asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RequestId(pub(super) u32);
-
-impl RequestId {
-    /// The number.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        self.0
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// What stays the same through a diagnosis; shared by its probe requests.
-#[derive(Clone)]
-pub(super) struct Context {
-    pub(super) id: DiagnosisId,
-    /// The incident that it belongs to; `None`: the diagnosis itself.
-    pub(super) incident: Option<Box<str>>,
-    pub(super) set: RunbookSet,
-    pub(super) entry: u32,
-    pub(super) subject: Subject,
-    pub(super) trigger: Trigger,
-    pub(super) started_at: DateTime<Utc>,
-}
-
-impl fmt::Debug for Context {
-    /// Without the runbooks: a request is shown in a line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let runbook = self.set.runbook(self.entry).map(Runbook::name);
-        let mut shown = f.debug_struct("Context");
-        shown.field("id", &self.id).field("runbook", &runbook).field("device", &self.subject.device);
-        shown.finish_non_exhaustive()
-    }
-}
-
-impl Context {
-    /// Whether the subject names what the query of the set asks about.
-    pub(super) fn is_askable(&self, query: u32) -> bool {
-        self.set.queries().get(query as usize).is_some_and(|query| {
-            let period = query.about == About::Now || self.subject.period.is_some();
-            period && self.subject.name_of(query.scope).is_some()
-        })
-    }
-
-    /// What the subject does not name of that which the query asks about: the part, or the period.
-    pub(super) fn unnamed_part(&self, query: &Query) -> &'static str {
-        if self.subject.name_of(query.scope).is_none() { query.scope.name() } else { "period" }
-    }
-
-    /// The exit of a step, or of the `unless` of its runbook.
-    pub(super) fn exit(&self, place: Place, exit: ExitIndex) -> Option<&Exit> {
-        match exit {
-            ExitIndex::Step(position) => self.step(place)?.kind.exit(position),
-            ExitIndex::Unless(position) => self.runbook(place)?.unless()?.branches.exit(position.into()),
-        }
-    }
-
-    /// The exit in words.
-    pub(super) fn exit_name(&self, place: Place, exit: ExitIndex) -> String {
-        let name = match exit {
-            ExitIndex::Step(position) => self.step(place).map(|step| step.kind.exit_name(position)),
-            ExitIndex::Unless(position) => {
-                self.runbook(place).and_then(Runbook::unless).map(|recheck| recheck.exit_name(position))
-            }
-        };
-        name.unwrap_or_default()
-    }
-
-    /// How far clocks may differ, by the runbook of that step.
-    pub(super) fn clock_tolerance(&self, place: Place) -> TimeDelta {
-        self.runbook(place).map_or(CLOCK_TOLERANCE, Runbook::clock_tolerance)
-    }
-
-    /// What is asked again at a step: before its act, before its conclusion, or before the runbook ends undetermined.
-    pub(super) fn recheck(&self, place: Place) -> Option<&Recheck> {
-        match &self.step(place)?.kind {
-            StepKind::Act(act) => act.recheck.as_deref(),
-            StepKind::Conclude(conclusion) => conclusion.unless.as_deref(),
-            _ => self.runbook(place)?.unless(),
-        }
-    }
-
-    pub(super) fn runbook(&self, place: Place) -> Option<&Runbook> {
-        self.set.runbook(place.runbook)
-    }
-
-    pub(super) fn step(&self, place: Place) -> Option<&Step> {
-        self.runbook(place)?.step(place.step)
-    }
-
-    pub(super) fn step_id(&self, place: Place) -> &str {
-        self.step(place).map_or("?", |step| &step.id)
-    }
-
-    pub(super) fn runbook_name(&self, place: Place) -> &str {
-        self.runbook(place).map_or("?", Runbook::name)
-    }
 }
 
 /// Where a request comes from, and what led there: for whoever gets it. A value of its own that serialises.
@@ -425,18 +220,6 @@ impl ActKey {
     }
 }
 
-/// What an approval is bound to: this step on this visit, this meaning of the runbook, this evidence. An
-/// approval that was given for another state is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Binding {
-    pub(super) diagnosis: DiagnosisId,
-    pub(super) request: RequestId,
-    pub(super) step: Box<str>,
-    pub(super) fingerprint: crate::runbook::Fingerprint,
-    /// SHA-256 over the trace up to the request, as hexadecimal text.
-    pub(super) evidence: Box<str>,
-}
-
 impl ApprovalRequest {
     /// The id of the action.
     #[must_use]
@@ -484,29 +267,6 @@ impl ApprovalRequest {
     #[must_use]
     pub fn decline(&self, by: impl Into<Source>, reason: impl Into<Box<str>>) -> Approval {
         Approval { binding: self.binding.clone(), by: by.into(), declined: Some(reason.into()) }
-    }
-}
-
-/// A person's word on an action. It holds what it is bound to, so that it may travel and come back later.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    pub(super) binding: Binding,
-    pub(super) by: Source,
-    /// Why it was refused; approved without.
-    pub(super) declined: Option<Box<str>>,
-}
-
-impl Approval {
-    /// Who gave it.
-    #[must_use]
-    pub const fn by(&self) -> &Source {
-        &self.by
-    }
-
-    /// Why it was refused; `None` where it was approved.
-    #[must_use]
-    pub fn declined(&self) -> Option<&str> {
-        self.declined.as_deref()
     }
 }
 
@@ -573,58 +333,6 @@ impl ActRequest {
     }
 }
 
-/// How an act went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ActOutcome {
-    /// It was done.
-    Done,
-    /// It was not tried: not safe, or not allowed.
-    Refused,
-    /// It was tried and failed.
-    Failed,
-}
-
-/// The actuator's report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ActReport {
-    /// How it went.
-    pub outcome: ActOutcome,
-    /// Who reports.
-    pub by: Source,
-    /// What there is to say, such as why it was not safe.
-    pub details: Details,
-}
-
-impl ActReport {
-    /// It was done.
-    #[must_use]
-    pub fn done(by: impl Into<Source>) -> Self {
-        Self { outcome: ActOutcome::Done, by: by.into(), details: Details::none() }
-    }
-
-    /// It was not tried, for this reason.
-    #[must_use]
-    pub fn refused(by: impl Into<Source>, why: impl Into<String>) -> Self {
-        Self { outcome: ActOutcome::Refused, by: by.into(), details: Details::one("why", why) }
-    }
-
-    /// It was tried and failed, for this reason.
-    #[must_use]
-    pub fn failed(by: impl Into<Source>, why: impl Into<String>) -> Self {
-        Self { outcome: ActOutcome::Failed, by: by.into(), details: Details::one("why", why) }
-    }
-
-    /// The same report with these details beside it.
-    #[must_use]
-    pub fn with_details(mut self, beside: impl IntoIterator<Item = Detail>) -> Self {
-        self.details = self.details.iter().cloned().chain(beside).collect();
-        self
-    }
-}
-
 /// A question to a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AskRequest {
@@ -653,39 +361,6 @@ impl AskRequest {
     #[must_use]
     pub const fn expires_at(&self) -> DateTime<Utc> {
         self.expires_at
-    }
-}
-
-/// A person's answer.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Reply {
-    /// The value; `None` where the person does not know.
-    pub value: Option<Value>,
-    /// Who answers.
-    pub by: Source,
-    /// What else they said.
-    pub details: Details,
-}
-
-impl Reply {
-    /// This value.
-    #[must_use]
-    pub fn new(value: Value, by: impl Into<Source>) -> Self {
-        Self { value: Some(value), by: by.into(), details: Details::none() }
-    }
-
-    /// The person does not know.
-    #[must_use]
-    pub fn does_not_know(by: impl Into<Source>) -> Self {
-        Self { value: None, by: by.into(), details: Details::none() }
-    }
-
-    /// The same answer with a remark.
-    #[must_use]
-    pub fn with_remark(mut self, remark: impl Into<String>) -> Self {
-        self.details = Details::one("remark", remark);
-        self
     }
 }
 

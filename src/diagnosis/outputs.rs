@@ -26,6 +26,8 @@ impl Diagnosis {
         while let Some(entry) = self.log.entries().get(self.alerts_seen) {
             self.alerts_seen += 1;
             let Event::Alerted { exit } = entry.event else { continue };
+            // Counted even where it is skipped: an alert's number is its place in the trace, the same
+            // after a resume.
             let (place, at, number) = (entry.place, entry.at, self.alerts_handed_out);
             self.alerts_handed_out += 1;
             let Some(alert) = self.context.exit(place, exit).and_then(|exit| exit.alert.as_ref()) else {
@@ -68,6 +70,8 @@ impl Diagnosis {
                 action: act.action.clone(),
                 scope: act.scope,
                 target: target(act.scope),
+                // Alone, a diagnosis is its own incident: two of them for one gateway may each restart
+                // it.
                 incident: self.context.incident.clone().unwrap_or_else(|| self.context.id.to_string().into()),
                 visit: *visit,
                 expires_at,

@@ -373,6 +373,7 @@ fn begin(
     triggered_at: DateTime<Utc>,
 ) -> Result<Diagnosis, NoSuchRunbook> {
     let trigger = Trigger::new("rehearsal", triggered_at);
+    // The same identity and time in each run, so that a rehearsal's bundle can be compared to the letter.
     Diagnosis::new(ulid::Ulid(0), runbooks, runbook, subject, trigger, STAGE_TIME)
 }
 
@@ -380,6 +381,8 @@ impl Rehearsed {
     fn of(diagnosis: &Diagnosis) -> Self {
         let mut steps: Vec<(Place, String)> = Vec::new();
         for entry in diagnosis.log.entries() {
+            // Exploring visits steps in no order that a reader could expect; its results are the
+            // hypotheses.
             if matches!(entry.event, Event::Asked { exploring: true, .. } | Event::Explored { .. }) {
                 continue;
             }

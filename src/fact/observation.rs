@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Value;
+use super::{Domain, Value};
 
 /// The result of one check: a value with its evidence, or the reason why it is unknown.
 #[derive(Clone, Debug, PartialEq)]
@@ -272,6 +272,14 @@ impl<'de> Deserialize<'de> for Details {
 }
 
 impl Observation {
+    /// The observation as a person reads it: the value, or why it is unknown.
+    pub(crate) fn render(&self, domain: &Domain) -> String {
+        match self {
+            Self::Known(evidence) => evidence.value.render(domain),
+            Self::Unknown(unknown) => format!("unknown ({})", unknown.reason),
+        }
+    }
+
     /// A known value without further details.
     #[must_use]
     pub fn known(value: Value, observed_at: DateTime<Utc>, source: impl Into<Source>) -> Self {

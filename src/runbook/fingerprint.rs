@@ -22,12 +22,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::Graph;
+use super::cover::{Line, Span};
 use super::guard::{Branches, Guard, Values};
 use super::step::{
     About, ApprovalPolicy, CheckSource, Exit, OnFuture, OnUnknown, Param, Query, QueryIndex, Recheck,
     StepKind,
 };
-use super::validate::{Line, Span};
 use crate::fact::{Domain, Kind};
 
 /// What a runbook means, in 32 bytes: SHA-256 over a canonical form of its semantics, thresholds resolved.

@@ -468,12 +468,6 @@ pub struct Conclusion {
 pub(crate) const ACT_EXITS: u16 = 4;
 
 impl StepKind {
-    /// The number of exits.
-    #[must_use]
-    pub fn exit_count(&self) -> usize {
-        self.exits().count()
-    }
-
     /// The exit at `position`:
     ///
     /// - a check's branches, then that of an unknown value (or of a person who does not answer) where it has one, then

@@ -6,7 +6,6 @@
 
 mod branches;
 mod control_flow;
-mod cover;
 mod declared;
 mod read;
 mod rechecks;
@@ -22,8 +21,6 @@ use super::{CLOCK_TOLERANCE, Fingerprint, Graph, LONGEST, Runbook, fingerprint};
 use control_flow::ControlFlow;
 use declared::{Check, Threshold};
 use read::{Fields, Key, Place, Spot};
-
-pub(crate) use cover::{Line, Span};
 
 /// Proves a document to be a runbook that runs.
 pub(super) fn validate(document: &Document) -> Result<Runbook, Faults> {

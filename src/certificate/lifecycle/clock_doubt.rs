@@ -41,6 +41,7 @@ impl Lifecycle {
         at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> TimestampTrust {
+        // What is earlier than the last connection moves nothing, so it needs no doubt.
         let is_later = self.seen_at.is_none_or(|seen| at > seen);
         let doubt = self.clock_doubt.as_ref();
         let Some(doubt) = doubt.filter(|one| is_later && at <= one.until && one.of.contains(&fingerprint))
@@ -48,6 +49,8 @@ impl Lifecycle {
             return TimestampTrust::Trusted;
         };
         let is_prompt = now.signed_duration_since(at).abs() <= rules.settings().clock_tolerance;
+        // A connection that happens now is reported within the tolerance. One that comes later is read
+        // again from a log, and its date may be the wrong clock's.
         if !is_prompt || at == doubt.told_until {
             TimestampTrust::Untrusted
         } else if at < doubt.told_until {
@@ -64,6 +67,8 @@ impl Lifecycle {
         until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) {
+        // The wrong clock may have dated connections up to here that nobody has reported yet. Any of them
+        // could come in later and look like news.
         let until = told.map_or(until, |told| until.max(told));
         if until <= now {
             return;
@@ -79,6 +84,7 @@ impl Lifecycle {
         let of = of.collect();
         let before = self.clock_doubt.take();
         self.clock_doubt = Some(ClockDoubt {
+            // A clock that was set back twice doubts both times: the wider doubt holds.
             told_until: before.as_ref().map_or(told_until, |one| one.told_until.max(told_until)),
             until: before.as_ref().map_or(until, |one| one.until.max(until)),
             of,
@@ -92,6 +98,7 @@ impl Lifecycle {
         if let Some(doubt) = &mut self.clock_doubt {
             doubt.uncertain = uncertain;
         }
+        // Once the true time has passed all that the wrong clock can have dated, every date is new again.
         self.clock_doubt.take_if(|one| !one.uncertain && seen_at.is_some_and(|seen| seen >= one.until));
     }
 }

@@ -45,6 +45,8 @@ impl Lifecycle {
         if fingerprints.is_empty() && !asked_for && !offered && !brought {
             return Err(EventError::UnknownCertificate);
         }
+        // This is how the story begins; entries of the last renewal would only hide it in the
+        // post-mortem.
         if self.renewal.is_none() && self.recovery.is_none() {
             self.timeline.clear();
         }

@@ -36,9 +36,13 @@ impl Lifecycle {
     ) -> Result<(), EventError> {
         let dated = self.dated(rules, fingerprint, at, now);
         let told = at;
+        // A date ahead of the clock would postpone what is counted from it: retirement, and the next
+        // connection's turn.
         let at = at.min(now);
         if self.retirements.is_retired(fingerprint) {
             let alerted = self.retired_in_use(rules, fingerprint, at, now);
+            // One that is both retired and in use is a device cut off by its key: its connection still
+            // shows that it is alive.
             if fingerprint != self.in_use.fingerprint {
                 return alerted;
             }
@@ -49,6 +53,8 @@ impl Lifecycle {
             }
             self.seen_at = Some(at);
             if let Some(adopted) = &mut self.adopted {
+                // It works after all, so the old one is needed no more. A connection before the failed
+                // test shows nothing.
                 adopted.failed_at.take_if(|failed| at > *failed);
             }
             self.seen_for_sure(dated, told, now);
@@ -57,6 +63,7 @@ impl Lifecycle {
         let is_new = self.renewal.as_ref().and_then(Renewal::successor).map(|one| &one.issued);
         let is_new = is_new.into_iter().chain(self.candidates.iter().map(|one| &one.issued));
         let is_new = is_new.map(|one| one.credential().fingerprint).any(|one| one == fingerprint);
+        // Never guessed: a certificate of an unknown origin may be a stolen one, or another device's.
         if !is_new && !self.retirements.contains(fingerprint) {
             return Err(EventError::UnknownCertificate);
         }
@@ -69,6 +76,7 @@ impl Lifecycle {
             let between = at.signed_duration_since(seen).abs();
             between < resolution || between.is_zero()
         });
+        // Where the one in use cannot connect, the other one was the device: there is nothing to confuse.
         let in_use_works = self.cut_off.is_none() && !self.in_use.has_ended(at);
         if is_at_once && is_new && in_use_works {
             // Nobody knows which of the two came last, so the new one is not confirmed. Someone hears of it where no later
@@ -97,6 +105,8 @@ impl Lifecycle {
             }
             None => self.confirm(rules, fingerprint, at, now),
         }
+        // Both stay valid while that is open: to retire the wrong one would lose the device for good, and
+        // to keep both costs only time.
         if dated == TimestampTrust::Uncertain {
             self.set_uncertain(true);
             if is_new {
@@ -166,6 +176,7 @@ impl Lifecycle {
         self.outbox.drop_where(|command| matches!(command, Command::Issue(_) | Command::Publish(_)));
         let old = std::mem::replace(&mut self.in_use, *seen.issued.credential());
         let old_id = std::mem::replace(&mut self.cert_id, seen.issued.cert_id().cloned());
+        // One that was cut off is retired already.
         if self.cut_off.take().is_none() {
             others.push((old, old_id));
         }
@@ -190,10 +201,11 @@ impl Lifecycle {
             confirmed_at: at,
             failed_at: None,
             publishes: seen.publishes,
+            // Kept only while the device could go back to the old one: then it is published again.
             issued: Some(seen.issued).filter(|_| !self.retirements.is_empty()),
         });
-        if let Some(follow_up) = self.follow_up.take() {
-            self.stand_down(follow_up.visit, now);
+        if let Some(visit) = self.visits.take() {
+            self.stand_down(visit, now);
         }
         self.close_recovery(
             rules,
@@ -216,6 +228,7 @@ impl Lifecycle {
         cert_id: Option<CertId>,
         switch: DateTime<Utc>,
     ) {
+        // A device with a short life left has a short overlap: it must not outlive its own end.
         let remains = credential.end().map_or(TimeDelta::MAX, |end| end.signed_duration_since(switch));
         let retire_at = saturating_add(switch, rules.policy().overlap_within(remains));
         self.retirements.add(credential, cert_id, retire_at);

@@ -45,6 +45,7 @@ impl From<&Chain> for Credential {
         Self {
             fingerprint: leaf.fingerprint,
             public_key: leaf.public_key,
+            // A leaf under an issuer that is not valid yet is of no use before that is.
             not_before: chain.effective().not_before,
             not_after: leaf.not_after,
             issuer: issuer.map(|one| Issuer { fingerprint: one.fingerprint, not_after: one.not_after }),
@@ -134,6 +135,7 @@ impl Issued {
         in_use: &Credential,
     ) -> Option<Refusal> {
         let new = &self.credential;
+        // First, for none of the other answers would help: it can never be valid.
         if new.not_after < Expiry::at(new.not_before) {
             return Some(Refusal::EndsBeforeItBegins);
         }
@@ -146,11 +148,14 @@ impl Issued {
         if new.has_ended(now) {
             return Some(Refusal::Expired);
         }
+        // Between the end of the one and the beginning of the other the device would be offline.
         let needed_at = in_use.end().map_or(now, |end| end.max(now));
         if new.not_before > needed_at {
             return Some(Refusal::BeginsTooLate);
         }
         let due = |facts: &Facts| {
+            // As of its first second: one that is due from the start would be renewed in a loop, and each
+            // round costs an issue.
             let stage = rules.policy().stage(facts, now.max(new.not_before), None);
             matches!(stage, Stage::Renewal | Stage::FollowUp | Stage::Expired)
         };
@@ -245,6 +250,7 @@ impl Csr {
     pub fn from_der(der: impl Into<Vec<u8>>) -> Result<Self, CsrError> {
         let der = der.into();
         let public_key = match X509CertificationRequest::from_der(&der) {
+            // Nothing may follow the request: whatever was appended would be signed for by nobody.
             Ok(([], request)) => Fingerprint::of(request.certification_request_info.subject_pki.raw),
             _ => return Err(CsrError),
         };

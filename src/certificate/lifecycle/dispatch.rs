@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Lifecycle;
-use super::command::{Alert, AlertKind, Command, CommandKey, Order, Retire};
+use super::command::{Alert, AlertKind, Command, Order, Retire};
+use super::command_key::CommandKey;
 use super::event::{Event, EventError};
 use super::rules::{Rules, SHORTEST};
 use super::timeline::Happening;
@@ -20,6 +21,7 @@ impl Lifecycle {
     /// # Errors
     /// [`EventError`] where the event changes nothing. The time has passed all the same.
     pub fn handle(&mut self, rules: &Rules, event: Event, now: DateTime<Utc>) -> Result<(), EventError> {
+        // Read before the clock moves on: events between the two moments are taken as they happened.
         let mut passed = self.clock.high_water();
         let now = self.read_clock(rules, now);
         let taken = self.apply_in_order(rules, event, &mut passed, now);
@@ -40,6 +42,8 @@ impl Lifecycle {
         let mut passed = self.clock.high_water();
         let now = self.read_clock(rules, now);
         let mut events: Vec<_> = events.into_iter().collect();
+        // What has no date is about the present, so it comes last. The sort is stable: of one moment the
+        // order given stays.
         events.sort_by_key(|event| event.at().unwrap_or(DateTime::<Utc>::MAX_UTC));
         let mut ignored = Vec::new();
         for event in events {
@@ -59,6 +63,8 @@ impl Lifecycle {
         passed: &mut DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<(), EventError> {
+        // Time passes up to the event first: a retirement that came due before a device went back is
+        // ordered before it, as it would have been live.
         *passed = event.at().map_or(now, |at| at.max(*passed).min(now));
         self.pass(rules, *passed);
         self.apply(rules, event, now)
@@ -74,6 +80,7 @@ impl Lifecycle {
         // Under a suspect clock there are alerts alone, so this is the time for all that is handed out.
         let hand_out_at = self.clock.alert_time();
         let answer_by = saturating_add(hand_out_at, rules.settings().answer_within);
+        // Taken out, since what may be handed out is asked of the rest of the lifecycle.
         let mut outbox = std::mem::take(&mut self.outbox);
         let order = outbox.hand_out(hand_out_at, answer_by, |command| self.allows(command, now));
         self.outbox = outbox;
@@ -81,6 +88,8 @@ impl Lifecycle {
         if let (Command::Issue(_), Some(renewal)) = (&order.command, &mut self.renewal) {
             renewal.attempt_at = now;
         }
+        // From the first handing out only: a command that is repeated after a restart must not start its
+        // step's time anew.
         if is_first {
             self.begin_waiting(rules, &order.command, now);
         }
@@ -92,6 +101,8 @@ impl Lifecycle {
             Event::Done { key } => self.done(&key, now),
             Event::Failed { key, reason } => self.failed(rules, &key, reason, now),
             Event::Postponed { key, until } => self.postponed(rules, &key, until, now),
+            // Answers to open commands come before this: what was ordered is finished even for a device
+            // out of service.
             _ if self.closed_at.is_some() => Err(EventError::Closed),
             Event::Issued { generation, certificate } => self.issued(rules, generation, certificate, now),
             Event::Reported(reported) => self.reported(rules, reported, now),
@@ -150,6 +161,7 @@ impl Lifecycle {
         let alert_time = self.clock.alert_time();
         let open = self.outbox.find_mut(key).ok_or(EventError::UnknownCommand)?;
         let time = if matches!(open.command, Command::Alert(_)) { alert_time } else { now };
+        // A failure that is reported twice would double the wait twice.
         if open.handed.is_none() && open.failures > 0 && open.due > time {
             return Err(EventError::Known);
         }
@@ -157,6 +169,8 @@ impl Lifecycle {
         open.handed = None;
         let (failures, wait) = (open.failures, rules.wait(open.failures));
         open.due = match open.command {
+            // These two alone race against the end of the certificate, so they never wait longer than a
+            // part of what remains.
             Command::Issue(_) | Command::Publish(_) => rules.again(wait, now, end),
             _ => saturating_add(time, wait),
         };
@@ -168,6 +182,7 @@ impl Lifecycle {
         match command {
             Command::Issue(_) => self.renewal_failed(rules, reason, now),
             Command::ReProvision(_) => self.re_provisioning_failed(rules, now),
+            // An alert about an alert would fail the same way, for ever.
             Command::Alert(_) => {}
             _ if failures == rules.settings().failures => {
                 self.alert(AlertKind::CommandFails { key: key.clone(), reason });
@@ -195,6 +210,8 @@ impl Lifecycle {
             return Err(EventError::Known);
         }
         open.handed = None;
+        // Whatever the service says: it may be down when the turn comes, and a date in the past would ask
+        // in a loop.
         let wait = until.signed_duration_since(now).clamp(SHORTEST, LONGEST_TURN);
         open.due = rules.again(wait, now, end);
         self.timeline.note_latest(now, Happening::Postponed { until });
@@ -213,6 +230,8 @@ impl Lifecycle {
 
     pub(super) fn alert(&mut self, what: AlertKind) {
         let key = match &what {
+            // Named by the issuer alone: a thousand devices under it raise one alert, for the receiver
+            // knows the key already.
             AlertKind::IssuerBinds { issuer } => {
                 CommandKey::new(format!("issuer/{}/binds", issuer.fingerprint))
             }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::command::CommandKey;
+use super::command_key::CommandKey;
 use super::credential::{Csr, Issued, Refusal};
 use crate::certificate::message::{Reason, Reported};
 use crate::certificate::validity::Fingerprint;

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::command::{Command, CommandKey, Order};
+use super::command::{Command, Order};
+use super::command_key::CommandKey;
 use crate::time::saturating_add;
 
 /// One command, until it is answered.
@@ -29,6 +30,8 @@ pub(super) struct OpenCommand {
 
 impl OpenCommand {
     fn is_due(&self, now: DateTime<Utc>) -> bool {
+        // Never twice at one moment: a clock that stands, or the end of the calendar, would hand it out
+        // without end.
         self.due <= now && self.handed_at.is_none_or(|at| at < now)
     }
 
@@ -41,6 +44,7 @@ impl OpenCommand {
     }
 
     fn bring_forward(&mut self, now: DateTime<Utc>, due: DateTime<Utc>, answer_by: DateTime<Utc>) {
+        // After a clock ran ahead, waits would end years from now.
         self.due = self.due.min(due);
         self.handed = self.handed.map(|by| by.min(answer_by));
         self.handed_at = self.handed_at.map(|at| at.min(now));
@@ -60,6 +64,7 @@ pub(super) struct Outbox(Vec<OpenCommand>);
 impl Outbox {
     /// Adds a command, unless one of that key is open.
     pub(super) fn add(&mut self, key: CommandKey, command: Command, due: DateTime<Utc>) {
+        // The key is what makes an order the same order. A second one of it would be carried out twice.
         if self.find(&key).is_none() {
             self.0.push(OpenCommand {
                 key,

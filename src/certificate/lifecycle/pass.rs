@@ -25,6 +25,8 @@ impl Lifecycle {
             Reading::Suspect { is_first } => {
                 let mark = self.clock.high_water();
                 if is_first {
+                    // Alerts go by what the clock shows while it is suspect: someone must hear of it, and
+                    // the mark does not move.
                     self.outbox.shift_alerts(mark, now);
                     self.timeline.note(mark, Happening::ClockSuspect);
                     self.alert(AlertKind::ClockSuspect { now, mark });
@@ -60,6 +62,7 @@ impl Lifecycle {
     pub fn accept_clock(&mut self, rules: &Rules, now: DateTime<Utc>) {
         let settings = rules.settings();
         let within = |wait: TimeDelta| saturating_add(now, wait);
+        // Before the dates are cut to the present: they show how far the wrong clock went.
         self.doubt_connections(self.seen_at, self.clock.high_water(), now);
         let shown = self.clock.accept(now);
         self.trust_clock(shown);
@@ -76,6 +79,7 @@ impl Lifecycle {
         if let Some(recovery) = &mut self.recovery {
             recovery.accept_clock(rules, now);
         }
+        // It ended by the wrong clock alone.
         if self.cut_off.is_none() && !self.in_use.has_ended(now) {
             self.call_recovery_off(now);
         }
@@ -86,11 +90,14 @@ impl Lifecycle {
     /// Does what has come due.
     pub(super) fn pass(&mut self, rules: &Rules, now: DateTime<Utc>) {
         self.give_up_waiting(rules, now);
+        // For a device out of service too: its old certificate must not stay accepted.
         self.retire_what_is_due(now);
         if self.closed_at.is_some() {
             return;
         }
         self.watch_retirement(rules, now);
+        // The end before the renewal: a recovery replaces it, and the two must not ask for a certificate
+        // at once.
         self.watch_the_end(rules, now);
         self.go_on_recovering(rules, now);
         self.begin_if_due(rules, now);
@@ -132,6 +139,7 @@ impl Lifecycle {
     /// Nothing is retired as replaced while what replaced it does not work, or may not be what the device has: it may need
     /// the old one.
     fn may_retire(&self, now: DateTime<Utc>) -> bool {
+        // The last certificate that works is never retired, whatever its overlap says.
         let works = !self.in_use.has_ended(now) && self.in_use.not_before <= now;
         let is_known = self.clock_doubt.as_ref().is_none_or(|doubt| !doubt.uncertain);
         let has_failed = self.adopted.as_ref().is_some_and(|adopted| adopted.failed_at.is_some());
@@ -144,6 +152,8 @@ impl Lifecycle {
         match command {
             Command::Alert(_) => true,
             _ if self.clock.suspect().is_some() => false,
+            // Asked again when it is handed out: much may have happened since it was ordered. A
+            // compromised key waits for nothing.
             Command::Retire(retire) => retire.compromised || self.may_retire(now),
             _ => true,
         }

@@ -66,7 +66,7 @@ impl Lifecycle {
             Some(renewal) if matches!(renewal.step, Step::Held(_)) => Status::HeldByIssuer,
             Some(_) => Status::Renewing,
             None if !self.candidates.is_empty() => Status::Renewing,
-            None if self.escalated.is_some() && self.issuer_to_replace().is_some() => Status::HeldByIssuer,
+            None if self.issuers.is_escalated() && self.issuer_to_replace().is_some() => Status::HeldByIssuer,
             None => Status::Settled,
         }
     }

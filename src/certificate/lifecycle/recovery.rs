@@ -27,6 +27,8 @@ impl Lifecycle {
             return;
         }
         let ended = self.in_use.has_ended(now);
+        // A device that was cut off has `rescue_after` to come back by its renewal before anybody is sent
+        // there.
         let lost_at = match self.cut_off {
             Some(cut_off) if ended || now >= cut_off.rescue_at => cut_off.at,
             _ if ended => self.in_use.end().unwrap_or(now),
@@ -126,6 +128,7 @@ impl Lifecycle {
         last: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<(), EventError> {
+        // A contact of the future would count as a recent one until its day has come.
         let last = last.map(|at| at.min(now));
         let is_new = last > self.contact;
         self.contact = self.contact.max(last);
@@ -162,6 +165,8 @@ impl Lifecycle {
         recovery.re_provisioning = Some((generation, now));
         recovery.step =
             RecoveryStep::ReProvisioning { until: saturating_add(now, rules.settings().approval_within) };
+        // The device comes with its manufacturing certificate. Whether it has its old key still is not
+        // known, so the new one is for a new key.
         let key = SubjectKey::Fresh { except: self.compromised.clone() };
         let replaces = self.cert_id.clone();
         let issue = Issue { generation, key, replaces, needed_by: self.in_use.end(), urgent: true };
@@ -179,6 +184,8 @@ impl Lifecycle {
         let other = EventError::OtherGeneration { told: generation, current: self.generation };
         let asked = self.recovery.as_ref().and_then(|recovery| recovery.re_provisioning);
         let is_asked = asked.is_some_and(|(asked, _)| asked == generation);
+        // An answer may come when the emergency is over. The device can have that certificate, so it must
+        // be known when it is seen.
         if !is_asked && self.unanswered != Some(generation) {
             return Err(other);
         }
@@ -269,6 +276,7 @@ impl Lifecycle {
         self.set_step(RecoveryStep::Physical { until: saturating_add(now, rules.settings().visit_within) });
         let Some(recovery) = &self.recovery else { return };
         let (generation, round) = (recovery.generation, recovery.round);
+        // A round may come back here from several steps, and two technicians would meet at the device.
         if recovery.visit.as_ref().is_some_and(|(asked_in, _)| *asked_in == round) {
             return;
         }
@@ -314,6 +322,7 @@ impl Lifecycle {
         let Some(recovery) = self.recovery.take() else { return };
         let life =
             recovery.lost.not_after.moment().map(|end| end.signed_duration_since(recovery.lost.not_before));
+        // Of a certificate that was cut off nobody could have been warned.
         let notice = (recovery.cause != Cause::Retired)
             .then(|| alert_before(rules.follow_up(life), recovery.lost_at, at));
         let record = PostMortem {
@@ -352,6 +361,7 @@ impl Lifecycle {
             )
         });
         if let Some((_, visit)) = recovery.visit
+            // There the technician is who brought it back: there is nobody to call off.
             && outcome != Outcome::EmergencyCertificate
         {
             self.stand_down(visit, now);
@@ -361,12 +371,13 @@ impl Lifecycle {
     pub(super) fn decommissioned(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), EventError> {
         self.closed_at = Some(now);
         self.close_recovery(rules, Outcome::Decommissioned, now, now);
-        if let Some(follow_up) = self.follow_up.take() {
-            self.stand_down(follow_up.visit, now);
+        if let Some(visit) = self.visits.take() {
+            self.stand_down(visit, now);
         }
         self.renewal = None;
         self.cut_off = None;
         self.outbox.drop_where(|command| {
+            // What protects the fleet, calls people back, or is a record is still to be done.
             !matches!(command, Command::Retire(_) | Command::StandDown { .. } | Command::OpenPostMortem(_))
         });
         Ok(())

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::Lifecycle;
-use super::command::{AlertKind, Command, Issue, Visit, VisitKind};
+use super::command::{AlertKind, Command, Issue};
 use super::credential::{Credential, Csr, Issued, Refusal, SubjectKey};
-use super::event::{EventError, Reachability};
+use super::event::EventError;
 use super::pass::is_over;
 use super::rules::Rules;
-use super::state::{Candidate, Failure, FollowUp, Origin, Renewal, Step, Successor};
+use super::state::{Candidate, Failure, Origin, Renewal, Step, Successor};
 use super::timeline::Happening;
 use crate::certificate::Stage;
 use crate::certificate::message::{self, Desired, Reason, Reported};
@@ -49,6 +49,8 @@ impl Lifecycle {
             None => SubjectKey::Held(self.in_use.public_key),
         };
         let step = match self.issuer_that_binds() {
+            // Under an issuer that ends first, each new leaf would be shorter than the last. One whose
+            // own life is due is asked for all the same.
             Some(issuer) if after.is_none() && !self.leaf_is_due(rules, now) => Step::Held(issuer),
             _ => Step::Issuing,
         };
@@ -73,39 +75,9 @@ impl Lifecycle {
         self.order_issue(now);
     }
 
-    /// Whether the certificate would be due if its issuers did not end.
-    fn leaf_is_due(&self, rules: &Rules, now: DateTime<Utc>) -> bool {
-        let stage = rules.policy().stage(&self.in_use.own_facts(), now, None);
-        matches!(stage, Stage::Renewal | Stage::FollowUp | Stage::Expired)
-    }
-
-    /// The issuer of the certificate in use, where another from it would last no longer. What must be replaced at once is
-    /// replaced all the same.
-    fn issuer_that_binds(&self) -> Option<super::Issuer> {
-        let issuer = self.in_use.binding_issuer().filter(|one| self.replaced != Some(one.fingerprint))?;
-        (!self.is_needed_at_once()).then_some(*issuer)
-    }
-
     /// Whether the device is cut off, or goes on with a key that was made elsewhere.
-    fn is_needed_at_once(&self) -> bool {
+    pub(super) fn is_needed_at_once(&self) -> bool {
         self.cut_off.is_some() || self.origin == Origin::Emergency
-    }
-
-    /// The issuer that is to be replaced before anything else helps.
-    pub(super) fn issuer_to_replace(&self) -> Option<super::Issuer> {
-        match self.renewal.as_ref().map(|renewal| &renewal.step) {
-            Some(Step::Held(issuer) | Step::Refused { why: Refusal::IssuerDue { issuer }, .. }) => {
-                Some(*issuer)
-            }
-            Some(_) => None,
-            None => self.issuer_that_binds().filter(|_| !self.auto_renewal),
-        }
-    }
-
-    fn escalate(&mut self, issuer: super::Issuer) {
-        if self.escalated.replace(issuer.fingerprint) != Some(issuer.fingerprint) {
-            self.alert(AlertKind::IssuerBinds { issuer });
-        }
     }
 
     /// Asks for the certificate, unless it is asked for.
@@ -137,6 +109,8 @@ impl Lifecycle {
                 ) {
                     return self.replace_successor(rules, now);
                 }
+                // Known by the state and not by the event that brought it, so that no crash between the
+                // two forgets to publish.
                 let unsaid = successor.published_at.is_none() && successor.publishes == 0;
                 let again = unsaid || successor.again_at.is_some_and(|at| is_over(at, now));
                 if successor.confirm_by.is_some_and(|at| now >= at) {
@@ -240,8 +214,12 @@ impl Lifecycle {
         };
         renewal.failures = renewal.failures.saturating_add(1);
         renewal.failure = Some(Failure { at: now, reason: Reason::new(why.to_string()) });
+        // A refusal has an alert of its own, which the one for several failures in a row would only
+        // repeat.
         renewal.told = true;
         let again_at = rules.again(rules.wait(renewal.failures), now, self.in_use.end());
+        // Another from that issuer would be refused as well: only its replacement helps, and that is an
+        // event.
         let again_at = (!matches!(why, Refusal::IssuerDue { .. })).then_some(again_at);
         renewal.step = Step::Refused { why, again_at };
         self.refuse(&credential, why, now);
@@ -413,6 +391,7 @@ impl Lifecycle {
         }
         successor.failed = true;
         successor.again_at = Some(rules.again(wait, now, end));
+        // The next try begins without a word from the device, or its next report would count as known.
         (successor.tested_at, successor.switched_at, successor.confirm_by) = (None, None, None);
         self.timeline.note(now, Happening::DeviceFailed(reason.clone()));
         self.renewal_failed(rules, reason, now);
@@ -428,81 +407,6 @@ impl Lifecycle {
             return Err(EventError::Known);
         }
         self.offered = Some(csr);
-        Ok(())
-    }
-
-    pub(super) fn issuer_replaced(&mut self, rules: &Rules, now: DateTime<Utc>) -> Result<(), EventError> {
-        self.escalated = None;
-        // What is not due yet goes by it when it is.
-        let issuer = self.in_use.issuer.map(|issuer| issuer.fingerprint);
-        let is_new = std::mem::replace(&mut self.replaced, issuer) != issuer;
-        match &mut self.renewal {
-            Some(renewal) if matches!(renewal.step, Step::Held(_)) => {
-                renewal.step = Step::Issuing;
-                renewal.attempt_at = now;
-            }
-            Some(Renewal { step: Step::Refused { why: Refusal::IssuerDue { .. }, .. }, .. }) => {
-                let after = self.renewal.take();
-                self.begin(rules, after, now);
-            }
-            _ if is_new => {}
-            _ => return Err(EventError::Known),
-        }
-        Ok(())
-    }
-
-    pub(super) fn follow_up_if_due(&mut self, rules: &Rules, now: DateTime<Utc>) {
-        if self.follow_up.is_some() || self.recovery.is_some() {
-            return;
-        }
-        let by_hand = !self.auto_renewal && (self.origin == Origin::Emergency || self.cut_off.is_some());
-        let due = match rules.policy().stage(&self.in_use.facts(), now, None) {
-            Stage::FollowUp => true,
-            Stage::Renewal => !self.auto_renewal,
-            _ => by_hand,
-        };
-        if !due {
-            return;
-        }
-        if let Some(issuer) = self.issuer_to_replace() {
-            // That is told once for all its leaves, and no visit helps before.
-            return self.escalate(issuer);
-        }
-        self.timeline.note(now, Happening::FollowedUp);
-        self.alert(AlertKind::FollowUp);
-        self.schedule(now);
-    }
-
-    fn schedule(&mut self, now: DateTime<Utc>) {
-        let (kind, by) = (self.visit_kind(), self.in_use.end());
-        let visit = self.numbered("visit", "follow-up");
-        self.outbox.add(visit.clone(), Command::Schedule(Visit { kind, by }), now);
-        self.follow_up = Some(FollowUp { kind, visit });
-    }
-
-    fn visit_kind(&self) -> VisitKind {
-        match self.reachability {
-            Reachability::Offline { back_at } => {
-                let in_time = back_at.is_some_and(|back| self.in_use.end().is_none_or(|end| back <= end));
-                if in_time { VisitKind::MaintenanceWindow } else { VisitKind::Technician }
-            }
-            Reachability::Unknown | Reachability::Online => VisitKind::MaintenanceWindow,
-        }
-    }
-
-    pub(super) fn reachability_changed(
-        &mut self,
-        reachability: Reachability,
-        now: DateTime<Utc>,
-    ) -> Result<(), EventError> {
-        if std::mem::replace(&mut self.reachability, reachability) == reachability {
-            return Err(EventError::Known);
-        }
-        let kind = self.visit_kind();
-        if let Some(changed) = self.follow_up.take_if(|follow_up| follow_up.kind != kind) {
-            self.stand_down(changed.visit, now);
-            self.schedule(now);
-        }
         Ok(())
     }
 }

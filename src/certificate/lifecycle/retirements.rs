@@ -101,6 +101,7 @@ impl Retirements {
     /// It is retired.
     pub(super) fn retired(&mut self, fingerprint: Fingerprint, now: DateTime<Utc>) {
         self.retired.retain(|one| one.fingerprint != fingerprint);
+        // The oldest has ended long ago: at one renewal in ten months sixteen are over a decade.
         if self.retired.len() >= MOST_RETIRED {
             self.retired.remove(0);
         }

@@ -154,6 +154,7 @@ impl Rules {
             let (first, longest) = (settings.first_retry, settings.longest_retry);
             return Err(SettingsError::Retries { first, longest });
         }
+        // With the whole of what remains, the first failure would wait until the certificate has ended.
         if settings.retry_share < 2 {
             return Err(SettingsError::Share { given: settings.retry_share });
         }

@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::command::{Command, CommandKey, VisitKind};
+use super::command::Command;
+use super::command_key::CommandKey;
 use super::credential::{Credential, Issued, Issuer, Refusal, SubjectKey};
 use super::post_mortem::Cause;
 use super::rules::{Rules, Settings};
@@ -44,6 +45,7 @@ impl TryFrom<Box<str>> for DeviceName {
     type Error = TopicError;
 
     fn try_from(device: Box<str>) -> Result<Self, TopicError> {
+        // Checked on reading too: a name with `/` or `+` would publish to the topics of other devices.
         desired_topic(&device)?;
         Ok(Self(device))
     }
@@ -218,13 +220,6 @@ pub(super) struct Adopted {
 pub(super) struct CutOff {
     pub(super) at: DateTime<Utc>,
     pub(super) rescue_at: DateTime<Utc>,
-}
-
-/// A person was asked to see to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct FollowUp {
-    pub(super) kind: VisitKind,
-    pub(super) visit: CommandKey,
 }
 
 /// An emergency, until the device is back.

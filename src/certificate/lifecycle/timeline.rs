@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::command::CommandKey;
+use super::command_key::CommandKey;
 use super::credential::Refusal;
 use crate::certificate::message::Reason;
 use crate::certificate::validity::Fingerprint;
@@ -103,6 +103,8 @@ pub(super) struct Timeline(Vec<Entry>);
 impl Timeline {
     pub(super) fn note(&mut self, at: DateTime<Utc>, what: Happening) {
         if self.0.len() >= LONGEST {
+            // The first entries say how it began and the last how it ended; what repeats is in the
+            // middle.
             self.0.remove(FIRST);
         }
         self.0.push(Entry { at, what });

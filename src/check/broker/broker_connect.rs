@@ -2,9 +2,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::sessions::{self, Events, SessionLog};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::check::window::{ONE_DAY, not_covered, sum};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{

@@ -2,9 +2,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::CheckRequest;
 use crate::check::broker::sessions::{self, Events, SessionLog, is_flap};
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{

@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
 use crate::check::broker::sessions;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, choices, no_subject};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation, Source, UnknownReason};
 use crate::probe::{Client, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -90,7 +90,6 @@ impl Builtin for SessionHolder {
     const ID: &'static str = "session-holder";
     const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Whose::domain()

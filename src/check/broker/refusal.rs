@@ -3,9 +3,9 @@ use chrono::TimeDelta;
 use super::broker_connect::{asked_period, last_receipt, last_seen};
 use super::sessions::{self, Events, SessionLog};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
     BrokerHealth, ConnectionEvent, ConnectionEventKind, PlatformRequest, ProbeError, Probes, RefusalReason,

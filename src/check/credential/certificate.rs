@@ -3,9 +3,9 @@ use chrono::{DateTime, Utc};
 use crate::certificate;
 use crate::check::CheckRequest;
 use crate::check::broker::holder::{Holder, holder};
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
     Authentication, CertStoreProbe, Certificate as Facts, CertificateAnswer, CertificateRequest, ProbeError,

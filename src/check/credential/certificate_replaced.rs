@@ -5,9 +5,9 @@ use super::certificate_stage::{State, by_dates, name};
 use crate::certificate::Policy;
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, when};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{
     CertificateAnswer, ProbeError, ProbeErrorKind, Probes, RenewalAnswer, RenewalRequest, Revocation,
@@ -27,7 +27,6 @@ impl Builtin for CertificateReplaced {
     const ID: &'static str = "certificate-replaced";
     const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Flag))

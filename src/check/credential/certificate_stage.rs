@@ -4,9 +4,9 @@ use super::certificate::{certificate_of, named_by};
 use crate::certificate::{Facts, FollowUpReason, Policy, Stage, effective_end};
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
     Certificate, CertificateAnswer, ProbeError, ProbeErrorKind, Probes, RenewalAnswer, RenewalRequest,
@@ -42,7 +42,6 @@ impl Builtin for CertificateStage {
     const ID: &'static str = "certificate-stage";
     const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()

@@ -2,9 +2,9 @@ use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
 use crate::probe::{ProbeError, Probes, ProvisioningContact as Answer, ProvisioningContactRequest};

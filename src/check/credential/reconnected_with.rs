@@ -1,9 +1,9 @@
 use super::certificate::certificate_of;
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, when};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{CertificateAnswer, ProbeError, Probes, WhichCertificate};
 use crate::runbook::step::About;
@@ -16,7 +16,6 @@ impl Builtin for ReconnectedWith {
     const ID: &'static str = "reconnected-with";
     const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Flag))

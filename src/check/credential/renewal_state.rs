@@ -5,9 +5,9 @@ use super::certificate_stage::{facts, known_time};
 use crate::certificate::{Policy, Stage};
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
     Certificate, ProbeError, Probes, Renewal, RenewalAnswer, RenewalRequest, WhichCertificate,

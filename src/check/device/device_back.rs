@@ -2,9 +2,9 @@ use chrono::TimeDelta;
 
 use super::messages::{LiveMessages, bound};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{

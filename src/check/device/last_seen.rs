@@ -1,7 +1,7 @@
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, moment, when};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{LastSeenAnswer, LastSeenRequest, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -16,7 +16,6 @@ impl Builtin for LastSeen {
     const ID: &'static str = "last-seen";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Instant).optional())

@@ -1,8 +1,8 @@
 use super::path::{self, Reach};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Details, Domain, Observation};
 use crate::probe::{DevicePath, PortReply, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -30,7 +30,6 @@ impl Builtin for OtNetwork {
     const ID: &'static str = "ot-network";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()

@@ -1,8 +1,8 @@
 use super::path;
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::Verdict;
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{Choice, Choices, ChoicesError, Detail, Details, Domain, Observation, Source, Value};
 use crate::probe::{DevicePath, PowerFacts, PowerRequest, ProbeError, ProbeErrorKind, Probes};
 use crate::runbook::step::About;
@@ -21,7 +21,6 @@ impl Builtin for Power {
     const ID: &'static str = "power";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Choices::new(STATES).map(Domain::choice)

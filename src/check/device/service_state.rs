@@ -1,7 +1,7 @@
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Details, Domain, Observation};
 use crate::probe::{self, ProbeError, Probes, ServiceStateAnswer, ServiceStateRequest};
 use crate::runbook::step::About;
@@ -23,7 +23,6 @@ impl Builtin for ServiceState {
     const ID: &'static str = "service-state";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()

@@ -1,8 +1,8 @@
 use crate::check::CheckRequest;
 use crate::check::broker::holder::{Holder, holder};
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{BrokerPath as Facts, BrokerPathRequest, PortReply, ProbeError, Probes, TlsOutcome};
 use crate::runbook::step::About;
@@ -24,7 +24,6 @@ impl Builtin for BrokerPath {
     const ID: &'static str = "broker-path";
     const SCOPE: Scope = Scope::Session;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()

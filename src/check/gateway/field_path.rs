@@ -1,8 +1,8 @@
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::device::path::{self, Reach};
 use crate::check::judge::{adapter, no_subject};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Domain, Observation};
 use crate::probe::{ProbeError, Probes, Vantage};
 use crate::runbook::step::About;
@@ -15,7 +15,6 @@ impl Builtin for FieldPath {
     const ID: &'static str = "field-path";
     const SCOPE: Scope = Scope::Gateway;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Reach::domain()

@@ -1,9 +1,9 @@
 use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, no_subject};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{FieldPolls as Facts, FieldPollsRequest, ProbeError, Probes, Subscription};

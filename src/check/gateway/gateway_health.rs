@@ -1,10 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::device::path::paths;
 use crate::check::judge::{Verdict, adapter, choices, no_subject, share, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::check::window::{ONE_DAY, sum};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{

@@ -2,9 +2,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::CheckRequest;
 use crate::check::broker::broker_connect::last_seen;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, moment, no_subject, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{Endpoint, GatewayHealth, HealthRequest, LastSeenAnswer, ProbeError, Probes};
 use crate::runbook::step::About;

@@ -1,10 +1,10 @@
 use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::device::device_back::{messages_are_back, since_alert};
 use crate::check::judge::{Verdict, adapter, choices, no_subject, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{GatewayHealth, HealthRequest, ProbeError, Probes, Receipts};
 use crate::runbook::step::About;

@@ -1,9 +1,9 @@
 use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, moment, no_subject};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
 use crate::probe::{ProbeError, Probes, Sighting, Sightings, SightingsRequest};
 use crate::runbook::step::About;

@@ -1,7 +1,7 @@
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices, no_subject};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{ProbeError, Probes, SitePower as Facts, SitePowerRequest};
 use crate::runbook::step::About;
@@ -21,7 +21,6 @@ impl Builtin for SitePower {
     const ID: &'static str = "site-power";
     const SCOPE: Scope = Scope::Site;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()

@@ -1,8 +1,8 @@
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::device::path::paths;
 use crate::check::judge::{Verdict, adapter, no_subject};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Domain, Kind, Observation, Value};
 use crate::probe::{PathsTried, ProbeError, Probes, SitePathsRequest};
 use crate::runbook::step::About;
@@ -15,7 +15,6 @@ impl Builtin for SiteUplink {
     const ID: &'static str = "site-uplink";
     const SCOPE: Scope = Scope::Site;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Flag))

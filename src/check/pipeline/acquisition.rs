@@ -2,9 +2,9 @@ use chrono::TimeDelta;
 
 use super::share::{Answers, Gap, Judged, count, percent};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, no_adapter, no_subject};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{Acquisition as Answer, AcquisitionRequest, ProbeError, Probes};
 use crate::runbook::step::About;

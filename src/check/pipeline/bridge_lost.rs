@@ -1,9 +1,9 @@
 use super::broker_messages::dropped_there;
 use super::share::{Answers, Gap, Judged, count};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{no_adapter, no_subject};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
 use crate::probe::{Bridged, BridgedRequest, Messages, MessagesRequest, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -16,7 +16,6 @@ impl Builtin for BridgeLost {
     const ID: &'static str = "bridge-lost";
     const SCOPE: Scope = Scope::Pipeline;
     const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Number))

@@ -1,8 +1,8 @@
 use super::share::{Answers, Gap, Judged, count, percent};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, no_adapter};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{BrokerDrop, BrokerDropReason, Messages, MessagesRequest, ProbeError, Probes};
 use crate::runbook::step::About;

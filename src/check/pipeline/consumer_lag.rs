@@ -2,9 +2,9 @@ use chrono::{DateTime, TimeDelta};
 
 use super::share::{Answers, Gap, Judged, count};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, no_adapter, no_subject};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::lag::{self, GroupState, Judge, Report, Rule, Sample, Settings, Window};
 use crate::probe::{LagFacts, LagRequest, LagSample, PartitionLag, ProbeError, Probes};

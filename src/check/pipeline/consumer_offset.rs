@@ -1,8 +1,8 @@
 use super::share::{Answers, Gap, Judged, percent};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, moment, no_adapter, no_subject, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{
     Offsets, OffsetsRequest, OpenTransaction, ProbeError, Probes, ResetCause, StuckRecord, StuckState,

@@ -2,9 +2,9 @@ use chrono::TimeDelta;
 
 use super::share::{Gap, Judged, percent};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, moment, no_adapter, no_period};
 use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::deadband::audit::{self, Figures, Limits, Rounded};
 use crate::fact::{ChoicesError, Detail, Domain, Observation};

@@ -1,8 +1,8 @@
 use super::share::{Answers, Gap, Judged};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::no_adapter;
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
 use crate::probe::{Dropped, DroppedRequest, ProbeError, Probes};
 use crate::runbook::step::About;
@@ -16,7 +16,6 @@ impl Builtin for DedupDrops {
     const ID: &'static str = "dedup-drops";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Number))

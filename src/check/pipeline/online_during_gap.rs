@@ -3,9 +3,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::share::{Gap, Judged, MOST_PARTS};
 use crate::check::CheckRequest;
 use crate::check::broker::sessions::{self, Events, SessionLog};
-use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, moment, no_adapter, no_period};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{MessagesRequest, ProbeError, Probes, RowsRequest, SessionState};
@@ -28,7 +28,6 @@ impl Builtin for OnlineDuringGap {
     const ID: &'static str = "online-during-gap";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Presence::domain()

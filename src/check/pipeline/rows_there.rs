@@ -1,7 +1,7 @@
 use super::share::{Gap, Judged};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Domain, Kind, Observation, Value};
 use crate::probe::{ProbeError, Probes};
 use crate::runbook::step::About;
@@ -14,7 +14,6 @@ impl Builtin for RowsThere {
     const ID: &'static str = "rows-there";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Flag))

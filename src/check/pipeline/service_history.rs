@@ -2,9 +2,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::share::Judged;
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{choices, moment, no_adapter, no_period};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Domain, Observation};
 use crate::probe::{ProbeError, Probes, ServiceHistory as Answer, ServiceHistoryRequest, ServiceState};
@@ -27,7 +27,6 @@ impl Builtin for ServiceHistory {
     const ID: &'static str = "service-history";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()

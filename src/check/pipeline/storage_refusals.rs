@@ -1,8 +1,8 @@
 use super::share::{Answers, Gap, Judged};
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{no_adapter, no_subject};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
 use crate::probe::{ProbeError, Probes, StorageRefusals as Answer, StorageRefusalsRequest};
 use crate::runbook::step::About;
@@ -15,7 +15,6 @@ impl Builtin for StorageRefusals {
     const ID: &'static str = "storage-refusals";
     const SCOPE: Scope = Scope::Pipeline;
     const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         Ok(Domain::new(Kind::Number))

@@ -1,7 +1,7 @@
 use crate::check::CheckRequest;
-use crate::check::builtin::Builtin;
 use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::param::{Given, ParamSpec};
+use crate::check::param::Given;
+use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
     BrokerHealth, IngestionHealth, PlatformRequest, ProbeError, ProbeErrorKind, Probes, SilentPeers,
@@ -25,7 +25,6 @@ impl Builtin for PlatformHealth {
     const ID: &'static str = "platform-health";
     const SCOPE: Scope = Scope::Platform;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[];
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()

@@ -109,6 +109,8 @@ fn sweep<V: Number>(values: &[V; BLOCK], last: &mut [V; BLOCK], bounds: &[V::Wid
     for (((value, last), bound), bit) in values.iter().zip(last).zip(bounds).zip(&BITS) {
         let (value, before) = (*value, *last);
         let (far, near) = (value.is_far(before, *bound), value.is_near(before, *bound));
+        // A mask, not a branch: which tags move cannot be foretold, and a wrong guess costs more than the
+        // whole line.
         outside |= u64::from(far).wrapping_neg() & bit;
         doubtful |= u64::from(!near).wrapping_neg() & bit;
         *last = value.or(far, before);
@@ -129,6 +131,7 @@ pub(super) fn settle<V: Number>(
     let mut moves = 0;
     for at in bits(doubtful) {
         let (value, before) = (values[at % BLOCK], &mut last[at % BLOCK]);
+        // Where a width depends on the value, the exact comparison decides alone.
         let far = alike && value.is_far(*before, bounds[at % BLOCK]);
         if far || widths.get(at).is_some_and(|widths| moved(value, *before, width_at(*widths, *before))) {
             *before = value;

@@ -107,6 +107,8 @@ impl<V: Number> FilterBank<V> {
         }
         let timed = self.timed_reason(at);
         self.resize(self.blocks.len());
+        // Nothing but the value can cause a report then, so the one comparison is all there is to a
+        // block.
         let is_plain = qualities.is_none() && self.qualities.is_empty() && self.reported_at.is_empty();
         let (mut reported, mut others) = (0, Reasons64::default());
         for block_at in 0..self.blocks.len() {
@@ -129,9 +131,12 @@ impl<V: Number> FilterBank<V> {
                 }
             };
             let alike = block.relative == 0 && block.started == block.tags;
+            // What a block did in the last scan foretells this one: where many tags moved, one pass over
+            // all costs less than picking them out.
             let dense = self.passed.get(block_at).is_some_and(|passed| is_dense(*passed));
             let (outside, doubtful) = sift(block_values, last, bounds, alike, dense);
             let doubtful = doubtful & block.started;
+            // Nearly every block of nearly every scan ends here.
             if is_plain && outside | doubtful == 0 && block.started == block.tags {
                 if let (Some(word), Some(reasons)) =
                     (self.passed.get_mut(block_at), self.reasons.get_mut(block_at))
@@ -206,6 +211,7 @@ impl<V: Number> FilterBank<V> {
         qualities: Option<&[Quality]>,
     ) -> Result<Passed<'_>, ScanError> {
         same("values", values.len(), tags.len())?;
+        // All numbers first: a scan that is refused in the middle would have changed the tags before.
         let beyond = tags.iter().position(|tag| *tag as usize >= self.tags);
         if let Some((position, tag)) = beyond.and_then(|at| Some((at, *tags.get(at)?))) {
             return Err(ScanError::Tag { position, tag, tags: self.tags });
@@ -260,6 +266,8 @@ impl<V: Number> FilterBank<V> {
         let widths = self.widths.get(tag);
         let before = self.qualities.get_mut(tag);
         let reported_at = self.reported_at.get_mut(tag);
+        // In the order of `Rule::judge`, so that a bank names the same reason as a filter for each tag
+        // would.
         let reason = if !block.is_started(tag % BLOCK) {
             Reason::First
         } else if before.as_deref().copied().unwrap_or_default() != quality {
@@ -361,6 +369,7 @@ impl<V: Number> FilterBank<V> {
         self.counts.add_many(Reason::First, others.first);
         self.counts.add_many(Reason::Quality, others.quality);
         self.counts.add_many(timed, others.timed);
+        // The rest, and not counted one by one: that would cost the loop over the blocks.
         let of_value = reported.saturating_sub(others.first + others.quality + others.timed);
         self.counts.add_many(Reason::Value, of_value);
         self.counts.suppress_many(Suppression::Band, (values as u64).saturating_sub(reported));
@@ -387,6 +396,8 @@ impl Block {
     /// Keeps `due` a bound below the first moment at which a tag is due.
     fn next_due(&mut self, reported_at: &[i64; BLOCK], at: i64, is_due: bool, passed: u64, max: i64) {
         if is_due {
+            // A lower bound is enough. One that is too early costs a pass over the block; too late would
+            // lose a heartbeat.
             let started = bits(self.started).map(|bit| reported_at[bit % BLOCK].saturating_add(max));
             self.due = started.min().unwrap_or(i64::MAX);
         } else if passed != 0 {
@@ -397,6 +408,7 @@ impl Block {
 
 /// Those whose last report is as old as `max`, or older.
 fn overdue(reported_at: &[i64; BLOCK], at: i64, max: i64) -> u64 {
+    // Without a branch: then several tags are compared at once.
     let mut word = 0;
     for (bit, before) in reported_at.iter().enumerate() {
         word |= u64::from(at.saturating_sub(*before) >= max) << bit;

@@ -139,6 +139,7 @@ impl Width {
         if self.percent == 0.0 {
             return self.floor;
         }
+        // Multiplied first, so that it rounds once where both are whole numbers. Only where that overflows, the other way round.
         let hundredfold = self.percent * last.abs();
         let share =
             if hundredfold.is_finite() { hundredfold / 100.0 } else { last.abs() / 100.0 * self.percent };

@@ -47,11 +47,14 @@ impl<V: Number> Rule<V> {
         }
         let ahead = interval("ahead", settings.ahead)?;
         fits(&settings)?;
+        // Converted here, or each report would convert it again.
         let constant = widths.is_constant().then(|| V::width(widths.at(0.0)));
         let previous = settings.previous || profile == Profile::Pi;
         Ok(Self {
             constant,
             widths,
+            // Without a longest interval the largest number takes its place: the fast path then needs one
+            // comparison, and no branch on whether there is one.
             max: max.unwrap_or(match profile {
                 Profile::Telegraf => vendor::DEDUP_INTERVAL,
                 _ => i64::MAX,
@@ -127,6 +130,8 @@ impl<V: Number> Rule<V> {
         received: Option<i64>,
         out: &mut impl FnMut(Report<V>),
     ) -> Result<Verdict, OrderError> {
+        // What vendors do otherwise has a path of its own, so that none of their exceptions is tested for
+        // common filters.
         if self.semantics != Semantics::Common {
             return Ok(vendor::observe(self, state, sample, received, out));
         }
@@ -136,6 +141,8 @@ impl<V: Number> Rule<V> {
             return self.out_of_order(state, hold, sample, error, out);
         }
         let elapsed = sample.at.saturating_sub(state.reported_at);
+        // Before the sample is judged: what is held becomes the last report, and that is what the sample
+        // is compared with.
         if hold.held.is_some() && elapsed >= self.min {
             self.release(state, hold, out);
         }
@@ -157,15 +164,22 @@ impl<V: Number> Rule<V> {
         } else if sample.quality != state.quality {
             Reason::Quality
         } else if moved(sample.value, state.last, state.width) {
+            // A number that becomes NaN, or the reverse, is a change of state and not a quick movement:
+            // it does not wait. Below zero only after a clock was set back under a profile that ignores
+            // the order of time.
             if elapsed.max(0) < self.min && sample.value.class() == state.last.class() {
                 return self.too_soon(state, hold, sample);
             }
             Reason::Value
         } else if elapsed >= self.max && self.max != i64::MAX {
+            // With a sample in between, the signal was merely calm; without one, nobody knows what it
+            // did.
             if silence > self.max { Reason::Gap } else { Reason::Heartbeat }
         } else {
             return self.in_band(hold, sample);
         };
+        // Whatever is reported now is later than all that is held, and reports leave in the order of
+        // time.
         if hold.held.is_some() {
             self.release(state, hold, out);
         }
@@ -175,6 +189,7 @@ impl<V: Number> Rule<V> {
 
     /// Within the band. While others are held it is held too: it may be the last of them.
     fn in_band(&self, hold: &mut Hold<V>, sample: Sample<V>) -> Verdict {
+        // Back within the band, but the excursion is held still: this sample may be its last value.
         if self.min > 0
             && let Some(held) = &mut hold.held
         {
@@ -200,6 +215,8 @@ impl<V: Number> Rule<V> {
             Some(held) => held.join(sample),
             none => *none = Some(Held::new(sample)),
         }
+        // The fast path does not know of what is held: the next sample must go the full way, which
+        // releases it in time.
         state.disable_fast_path();
         Verdict::Held
     }
@@ -234,6 +251,8 @@ impl<V: Number> Rule<V> {
     /// Enables the fast path, if there is a last report and nothing is held.
     #[inline]
     pub(super) fn enable_fast_path(&self, state: &mut State<V>) {
+        // Before the first report there is nothing to subtract from. Zero disables it with the comparison
+        // that is made anyhow.
         if self.semantics != Semantics::Foreign && state.anchor == Anchor::Value {
             state.fast_until = self.max.cast_unsigned();
         } else {
@@ -285,6 +304,7 @@ impl<V: Number> Rule<V> {
         at: i64,
         received: Option<i64>,
     ) -> Option<OrderError> {
+        // Late before ahead: a late sample is late whatever clock received it.
         if state.anchor != Anchor::Nothing && at <= state.newest {
             let disorder = if at < state.newest { Disorder::Late } else { Disorder::Duplicate };
             return Some(OrderError { at, against: state.newest, disorder });
@@ -338,6 +358,8 @@ fn is_duplicate<V: Number>(state: &State<V>, hold: &Hold<V>, sample: &Sample<V>)
 #[inline]
 pub(in crate::deadband) fn moved<V: Number>(value: V, last: V, width: V::Width) -> bool {
     match (value.class(), last.class()) {
+        // NaN is not equal to itself in floats. Compared by its class it is one state, reported once when
+        // it begins.
         (Class::Finite, Class::Finite) => value.exceeds(last, width),
         (value, last) => value != last,
     }
@@ -391,6 +413,7 @@ fn fits(settings: &Settings) -> Result<(), SettingsError> {
             Band::None if !node.mode.has_gap() => {}
             _ if !node.mode.has_gap() => return refuse("band", "the modes rbe and rbei have none"),
             Band::Of(Extent::Absolute(_)) => {}
+            // The node's own code has no floor: with one, what it does could not be claimed.
             Band::Of(Extent::PercentOfLast { floor: 0.0, .. }) => {}
             _ => return refuse("band", "give an absolute gap, or percent of the last value with floor 0"),
         },

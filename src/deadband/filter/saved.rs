@@ -90,6 +90,8 @@ impl<V: Number> Saved<V> {
         rule: &Rule<V>,
     ) -> Result<(State<V>, Hold<V>, Counts), RestoreError> {
         let profile = rule.profile();
+        // A state means what its profile makes of it: under another the same numbers would suppress other
+        // samples.
         if (self.profile.as_str(), self.version) != (profile.name(), profile.version()) {
             return Err(RestoreError::Profile {
                 saved: self.profile.clone(),
@@ -106,6 +108,7 @@ impl<V: Number> Saved<V> {
         if hold.held.is_some() {
             state.disable_fast_path();
         }
+        // Who asks for no previous sample any more must not get one from before.
         if !rule.previous {
             hold.previous = None;
         }
@@ -137,6 +140,8 @@ impl<V: Number> State<V> {
         if rule.settings().profile.is_ordered() && self.reported_at > self.newest {
             return Err(RestoreError::Field { field: "state.reported_at" });
         }
+        // It is not saved, since the band may be set anew over a restart, and the new one holds from the
+        // first sample on.
         self.width = rule.width(self.last);
         rule.enable_fast_path(self);
         Ok(())
@@ -152,6 +157,8 @@ impl<V: Number> Hold<V> {
             return Err(RestoreError::Field { field: "hold.previous" });
         }
         let Some(Held { lowest, highest, last }) = &self.held else { return Ok(()) };
+        // What is released is reported without another look. A changed file could otherwise report values
+        // out of order, or a lowest above the highest.
         let whole = [lowest, highest, last].into_iter().all(|kept| {
             within(kept)
                 && kept.value.class() == Class::Finite

@@ -37,6 +37,8 @@ fn telegraf<V: Number>(
     sample: Sample<V>,
     received: Option<i64>,
 ) -> Option<Reason> {
+    // Telegraf compares with the wall clock and not with the sample's time. Where nobody says when it
+    // came, it came at once.
     let age = received.unwrap_or(sample.at).saturating_sub(state.reported_at);
     if sample.quality != state.quality {
         Some(Reason::Quality)
@@ -95,6 +97,8 @@ fn node_red<V: Number>(
         out(Report { sample, reason });
         return Verdict::Reported(reason);
     }
+    // The node drops these before it compares: counted as within the band, the audit would believe in a
+    // band that never decided.
     let ignored = sample.value.class() == Class::NotANumber || (first && !node.mode.has_gap());
     Verdict::Suppressed(if ignored { Suppression::Ignored } else { Suppression::Band })
 }

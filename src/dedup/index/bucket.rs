@@ -1,10 +1,7 @@
 //! One cache line of the index.
 
-use super::lanes;
+use super::lanes::{self, SLOTS};
 use crate::dedup::log::Span;
-
-/// Slots of a bucket.
-pub(super) const SLOTS: usize = 12;
 
 /// The bits of all slots.
 const ALL: u32 = (1 << SLOTS) - 1;

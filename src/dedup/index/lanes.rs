@@ -2,8 +2,10 @@
 
 use wide::{i32x4, u8x16};
 
-use super::bucket::SLOTS;
 use crate::dedup::log::Span;
+
+/// Slots of a bucket.
+pub(super) const SLOTS: usize = 12;
 
 /// The bytes that are a tag.
 #[inline]

@@ -88,6 +88,8 @@ impl Table {
                     return Spot::Known(*position);
                 }
             }
+            // The search goes on behind a free slot: an id that overflowed while this bucket was full is
+            // further on, and to miss it would let a copy through.
             if free.is_none() {
                 free = Bucket::free(live).map(|slot| (at, slot));
             }

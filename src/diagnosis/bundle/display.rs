@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Record, Recorded, RecordedObservation, RecordedValue, Took};
-use crate::diagnosis::output::ActOutcome;
+use crate::diagnosis::reply::ActOutcome;
 use crate::fact::Details;
 
 impl fmt::Display for Record {

@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 
 use super::{Record, Recorded, RecordedObservation, RecordedValue, Took};
 use crate::diagnosis::anomaly::Anomaly;
+use crate::diagnosis::context::Context;
 use crate::diagnosis::log::{Entry, Event, Log, Place, Statement};
-use crate::diagnosis::output::{ActReport, Context, Reply};
 use crate::diagnosis::outputs::Question;
+use crate::diagnosis::reply::{ActReport, Reply};
 use crate::fact::{Domain, Evidence, Observation, Unknown, Value};
 use crate::runbook::step::{StepIndex, StepKind};
 use crate::time::{format_duration, parse_duration};
@@ -145,14 +146,6 @@ fn took(context: &Context, place: Place, event: &Event) -> Option<Took> {
     })
 }
 
-/// An observation as a person reads it.
-pub(in crate::diagnosis) fn render(observation: &Observation, domain: &Domain) -> String {
-    match observation {
-        Observation::Known(evidence) => evidence.value.render(domain),
-        Observation::Unknown(unknown) => format!("unknown ({})", unknown.reason),
-    }
-}
-
 impl RecordedObservation {
     fn of(observation: &Observation, domain: &Domain) -> Self {
         match observation {
@@ -180,6 +173,8 @@ impl RecordedObservation {
                 let known = Observation::known(value.read(domain)?, *observed_at, source.clone())
                     .with_details(details.iter().cloned());
                 match accounts_for {
+                    // Checked here and not clamped: `accounts_for` decides branches, so a changed one
+                    // would take another path.
                     Some(share) if !(0.0..=1.0).contains(share) => {
                         return Err(format!("it accounts for {share}, which is not from 0 to 1"));
                     }
@@ -203,6 +198,7 @@ impl RecordedValue {
             Value::Absent => Self::Absent,
             Value::Duration(duration) => Self::Duration(format_duration(duration)),
             Value::Instant(at) => Self::Instant(at),
+            // As text: JSON has no infinity, and a number must be read back to the last bit.
             Value::Number(number) => Self::Number(number.to_string()),
             Value::Count(count) => Self::Count(count),
             Value::Flag(flag) => Self::Flag(flag),
@@ -224,6 +220,8 @@ impl RecordedValue {
             Self::Choice(name) => domain.find_choice(name),
         };
         value
+            // A domain may have changed under the same name; then the old value must be refused and not
+            // read as another.
             .filter(|value| value.is_of(domain))
             .ok_or_else(|| format!("{self:?} is no value of the domain {domain}"))
     }

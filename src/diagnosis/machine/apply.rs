@@ -2,10 +2,12 @@
 
 use chrono::TimeDelta;
 
-use super::{DONE, FAILED, REFUSED, exit_of};
+use super::{DONE, FAILED, REFUSED};
 use crate::diagnosis::anomaly::Anomaly;
+use crate::diagnosis::facts::exit_of;
+use crate::diagnosis::id::RequestId;
 use crate::diagnosis::log::{Event, ExitIndex, Place, Statement};
-use crate::diagnosis::output::{ActOutcome, ActReport, Reply, RequestId};
+use crate::diagnosis::reply::{ActOutcome, ActReport, Reply};
 use crate::diagnosis::{Diagnosis, Phase};
 use crate::fact::{Domain, Evidence, Observation, Source, UnknownReason, Value};
 use crate::runbook::step::{OnFuture, StepKind};
@@ -21,6 +23,7 @@ impl Diagnosis {
         is_future: bool,
     ) {
         self.close(request);
+        // The fact is the entry that is pushed next, so it must be noted before.
         self.remember(query);
         let exit = match &self.phase {
             Phase::Probing => self.check().and_then(|check| exit_of(check, &observation, self.now)),
@@ -69,6 +72,8 @@ impl Diagnosis {
             }
             (None, Phase::LookingAgain(None)) => self.end(Some(self.place.step)),
             (None, Phase::LookingAgain(Some(explored))) => self.end_undetermined(*explored),
+            // Unknown does not call an act off: it was approved, and the recheck could only have made it
+            // needless.
             (None, _) => self.act(),
         }
     }
@@ -142,6 +147,7 @@ impl Diagnosis {
             Observation::Unknown(unknown) => return unknown.reason == UnknownReason::Future,
         };
         let Some(query) = self.context.set.queries().get(query as usize) else { return false };
+        // First: to compare the dates of a value that is none would hide the adapter's real fault.
         if !evidence.value.is_of(&query.domain) {
             *observation = not_in_domain(evidence, &query.domain);
             return false;
@@ -155,6 +161,8 @@ impl Diagnosis {
         if let Value::Instant(at) = evidence.value
             && ahead(at) > tolerance
         {
+            // Some dates may lie ahead, like the end of a certificate. Everything else of the future is a
+            // wrong clock.
             if query.future == OnFuture::Unknown {
                 *observation = future(evidence, "dated", ahead(at), tolerance);
             }

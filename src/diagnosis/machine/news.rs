@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use super::super::error::{CannotGoOn, NewsError};
+use super::super::id::RequestId;
 use super::super::log::{Event, ExitIndex, Place, Statement};
 use super::super::open::ExpectedReply;
-use super::super::output::RequestId;
-use super::{ACT_EXITS, OVER, exit_of};
+use super::{ACT_EXITS, OVER};
+use crate::diagnosis::facts::exit_of;
 use crate::diagnosis::{Diagnosis, Phase};
 use crate::fact::{Domain, Observation, Source, Value};
 use crate::runbook::step::{CheckSource, Recheck, StepKind};
@@ -113,6 +114,7 @@ impl Diagnosis {
         if self.is_ended() {
             return Err(NewsError::Ended);
         }
+        // Whoever withdraws it must know that something may still happen to the device.
         let acting = matches!(self.phase, Phase::Acting { .. });
         let said = self.log.keep_statement(Statement::Withdrawn { by: by.into(), why: why.into() });
         self.push(Event::Withdrawn { said, acting });
@@ -129,6 +131,7 @@ impl Diagnosis {
             return Vec::new();
         }
         let mut checks: Vec<&str> = Vec::new();
+        // What failed before a wait or an act was asked again after it, or was not needed.
         for entry in self.log.entries().iter().skip(self.epoch as usize) {
             let (Event::Answered { query, observed, .. } | Event::Explored { query, observed, .. }) =
                 entry.event
@@ -156,6 +159,7 @@ impl Diagnosis {
         let gained = crate::time::since(now, self.now).max(chrono::TimeDelta::zero());
         (self.elapsed, self.now) = (self.after(gained), now);
         self.push(Event::WentOn);
+        // Or the next tick would take the pause for a jump of the clock.
         (self.logged, self.logged_elapsed) = (self.log.next(), self.elapsed);
         self.begin_epoch();
         if let Some(exit) = self.enter() {
@@ -173,6 +177,7 @@ impl Diagnosis {
             let at = queries.iter().position(|query| *query.check == *check)?;
             set.query(place.runbook, crate::runbook::step::QueryIndex(u32::try_from(at).ok()?))
         });
+        // A runbook that is not running may be called later: the fact is kept for it.
         let any = set.queries().iter().zip(0_u32..).filter(|(query, _)| *query.check == *check);
         own.chain(any.map(|(_, at)| at)).next()
     }
@@ -183,6 +188,8 @@ impl Diagnosis {
                 *answer = Some(news.entry);
             }
         }
+        // An act that runs cannot be called back from here: to walk on would leave its outcome out of the
+        // trace.
         if self.answer_by(news) || matches!(self.phase, Phase::Acting { .. }) {
             return;
         }
@@ -239,6 +246,7 @@ impl Diagnosis {
 
     fn turn_by_unless(&mut self, news: &News) -> bool {
         let running = std::iter::once(self.place).chain(self.callers.iter().rev().copied());
+        // From the inside out: the innermost runbook that knows what the news means decides.
         let found = running.enumerate().find_map(|(left, place)| {
             let unless = self.context.runbook(place)?.unless()?;
             Some((left, self.taken(place, unless, news)?))

@@ -31,6 +31,7 @@ impl Diagnosis {
         observation: &Observation,
     ) -> Option<TimeDelta> {
         let Observation::Unknown(unknown) = observation else { return None };
+        // A refusal, or a missing adapter, gives the same answer in a second.
         if !unknown.reason.is_transient() {
             return None;
         }
@@ -69,6 +70,8 @@ impl Diagnosis {
         let request = self.open_at(place, ExpectedReply::Answer { query });
         self.open.count(request, attempt.saturating_add(1), first);
         self.push_at(place, Event::Asked { request, query, exploring });
+        // The phase knows the request by its number, and a retry has a new one: with the old, its expiry
+        // would name a request that nobody made.
         if let Phase::Rechecking { request: open, .. } = &mut self.phase {
             *open = request;
         }

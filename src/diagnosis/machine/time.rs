@@ -17,6 +17,7 @@ impl Diagnosis {
         }
         self.tick(now);
         while !self.is_ended() {
+            // Before all else: a diagnosis that is over must not ask or act once more on its way out.
             if self.elapsed >= self.longest() {
                 self.abort(Anomaly::TooLong);
             } else if self
@@ -55,10 +56,13 @@ impl Diagnosis {
             (self.logged, self.logged_elapsed) = (logged, self.elapsed);
         }
         let gained = since(now, self.now);
+        // Clocks are adjusted by fractions of a second all the time; as an anomaly each would only be
+        // noise.
         if gained < -CLOCK_SLACK {
             // Recorded at the moment before: the event says what the clock said then.
             self.note_anomaly(Anomaly::ClockBack { to: now });
             self.steps_back += 1;
+            // Each step back is an entry: a clock that swings would make the trace grow without bound.
             if self.steps_back > MOST_STEPS_BACK {
                 self.abort(Anomaly::ClockUnusable);
             }
@@ -70,6 +74,7 @@ impl Diagnosis {
         }
         self.elapsed = self.after(gained);
         self.now = now;
+        // A service that slept to the due moment is not late, however long that took.
         let awaited = self.next_due().map_or(self.logged_elapsed, |due| due.max(self.logged_elapsed));
         let late = self.elapsed.checked_sub(&awaited).unwrap_or(TimeDelta::MAX);
         if late > CLOCK_JUMP {
@@ -120,6 +125,7 @@ impl Diagnosis {
         let (asked, took) = (due.checked_sub(&began), self.elapsed.checked_sub(&began));
         let (Some(asked), Some(took)) = (asked, took) else { return };
         let late = took.checked_sub(&asked).unwrap_or(TimeDelta::MAX);
+        // Both bounds: a poll loop of some seconds would otherwise note every short wait.
         if late > asked && late > TimeDelta::minutes(1) {
             self.note_anomaly(Anomaly::LongWait);
         }

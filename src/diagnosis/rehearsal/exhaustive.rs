@@ -58,6 +58,8 @@ pub fn every_way(runbooks: &RunbookSet, runbook: &str) -> Result<EveryWay, NoSuc
     while let Some((diagnosis, now)) = next.pop_front() {
         for (follower, at) in follow(diagnosis, now, &asks) {
             every.note(&follower, at, &asks);
+            // Two walks that can only go on alike are one: else each loop with a wait would multiply them
+            // without end.
             if !follower.is_ended() && seen.insert(Signature::of(&follower, &asks)) {
                 next.push_back((follower, at));
             }
@@ -73,6 +75,7 @@ pub fn every_way(runbooks: &RunbookSet, runbook: &str) -> Result<EveryWay, NoSuc
 impl EveryWay {
     /// Where it took a way that none took before, it is walked to an end, by the first answer to each request.
     fn note(&mut self, diagnosis: &Diagnosis, now: DateTime<Utc>, asks: &Asks) {
+        // Thousands of walks take the same branches. Only the first of them is kept.
         if ways_taken(diagnosis).is_subset(&self.taken) {
             return;
         }
@@ -203,7 +206,7 @@ impl Signature {
             .filter_map(|query| {
                 let (_, observation) = diagnosis.fact(query)?;
                 let domain = &set.queries().get(query as usize)?.domain;
-                Some((query, crate::diagnosis::bundle::render(observation, domain)))
+                Some((query, observation.render(domain)))
             })
             .collect();
         let names = |scope: &Scope| diagnosis.context.subject.name_of(*scope).is_some();
@@ -213,6 +216,8 @@ impl Signature {
             callers: diagnosis.callers.iter().map(pair).collect(),
             phase: std::mem::discriminant(&diagnosis.phase),
             facts,
+            // Time tells two walks apart only where a step ahead asks for it, and not beyond the last
+            // bound that it is compared with.
             minutes: if is_timed { diagnosis.since_trigger().min(asks.longest).num_minutes() } else { 0 },
             accounted: asks.adds_shares && diagnosis.accounted() > 0.0,
         }

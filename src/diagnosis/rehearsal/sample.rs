@@ -16,6 +16,8 @@ pub(super) fn edges(guard: &Guard, domain: &Domain, now: DateTime<Utc>) -> Vec<V
         Values::None => Vec::new(),
         Values::All => all(domain, now),
         Values::Durations(lower, upper) => {
+            // The nearest value on the other side: a bound that is wrong by one tick is then taken by the
+            // wrong branch, and the walk shows it.
             let up = |at: TimeDelta| at.checked_add(&TICK).unwrap_or(at);
             let down = |at: TimeDelta| at.checked_sub(&TICK).unwrap_or(at);
             let pair = pair(

@@ -153,6 +153,8 @@ impl<'a> Script<'a> {
                 (Some(_), "") => true,
                 _ => false,
             };
+            // A misspelt step would otherwise be a fact that nobody reads, and the rehearsal would pass
+            // for another reason.
             if !is_told {
                 return Err(RehearsalError::NoSuchStep {
                     rehearsal: rehearsal.name.clone(),
@@ -162,6 +164,7 @@ impl<'a> Script<'a> {
         }
         for (key, cues) in &rehearsal.facts {
             if let Cues::OverTime(cues) = cues {
+                // Before it is played, or a wrong length would be found only in walks that come so far.
                 cues.iter().try_for_each(|cue| length(&rehearsal.name, key, &cue.from).map(drop))?;
             }
         }
@@ -294,6 +297,7 @@ impl<'a> Script<'a> {
                 cues.iter().rfind(has_come).map(|cue| &cue.value)
             }
             Cues::InTurn(cues) => {
+                // The last cue stays: a loop may ask once more than its author counted.
                 cues.get(self.used.get(key).copied().unwrap_or_default()).or_else(|| cues.last())
             }
         }

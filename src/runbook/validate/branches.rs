@@ -8,10 +8,10 @@ use super::super::guard::{Branch, Branches, Guard, Values as Taken};
 use super::super::step::{AlertText, Exit, Severity, StepIndex};
 use super::Validator;
 use super::control_flow::EdgeValue;
-use super::cover::{self, Line, Span};
 use super::declared::Values;
 use super::read::{Fields, Spot};
 use crate::fact::{Choice, Choices, Domain, Kind};
+use crate::runbook::cover::{self, Line, Span};
 use crate::runbook::document::{Tree, shortened};
 
 /// The keys of a guard.

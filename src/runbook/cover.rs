@@ -6,8 +6,8 @@ use std::ops::Bound;
 
 use chrono::TimeDelta;
 
-use super::super::fault::Gap;
-use super::super::guard::Values;
+use super::fault::Gap;
+use super::guard::Values;
 use crate::fact::Kind;
 
 /// The line of an ordered domain.
