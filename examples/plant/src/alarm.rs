@@ -6,12 +6,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::subject::Trigger;
+use iot_runbook::{
+    certificate::{Facts, Policy, Stage},
+    subject::Trigger,
+};
 
 use crate::{
     broker::{EventKind, Reason},
     error::{Error, Result},
     factory::Factory,
+    gateway::field::Held,
+    pki::Presented,
     wait,
 };
 
@@ -51,6 +56,31 @@ pub async fn raised_within(
     };
     wait::until_within("an offline alert", limit, || async { look().is_some() }).await.ok();
     look()
+}
+
+/// Waits until the daily monitoring of certificates finds the device's certificate at a stage to report.
+///
+/// # Errors
+/// When it finds none in time.
+pub async fn certificate_reported(factory: &Factory, device: &str) -> Result<Trigger> {
+    let is_reported = || async { !matches!(stage(factory, device).await, Ok(Stage::Ok) | Err(_)) };
+    wait::until("a certificate to report", is_reported).await?;
+    let stage = stage(factory, device).await?;
+    Ok(Trigger::new(format!("daily monitoring of certificates: {stage:?}"), Utc::now()))
+}
+
+/// The stage of the certificate that the device presents to its gateway.
+async fn stage(factory: &Factory, device: &str) -> Result<Stage> {
+    let unknown = || Error::Unknown { kind: "device", id: device.to_owned() };
+    let registered = factory.registry().device(device)?.ok_or_else(unknown)?;
+    let held = factory.gateway(&registered.gateway)?.certificate(device).await?;
+    let Held::Presented { der } = held else {
+        return Err(Error::UnreadableCertificate("the device presents none".to_owned()));
+    };
+    let presented = Presented::parse(&der)?;
+    let mut facts = Facts::new(presented.validity.not_before, presented.validity.not_after);
+    facts.revoked = factory.authority().has_revoked(&presented.serial);
+    Ok(Policy::default().stage(&facts, Utc::now(), None))
 }
 
 /// The first silence that was long enough, whether it is over by now or not.

@@ -81,10 +81,23 @@ pub async fn examine(
         injected.push(fault.inject(factory).await?);
     }
     let injected = Arc::new(injected);
-    let trigger = alarm::raised(factory, device, since).await?;
+    let by_monitoring = injected.iter().any(|injected| injected.fault().is_found_by_monitoring());
+    let (trigger, runbooks) = if by_monitoring {
+        (alarm::certificate_reported(factory, device).await?, runbooks.for_certificates())
+    } else {
+        (alarm::raised(factory, device, since).await?, runbooks.clone())
+    };
     let started = trigger.at;
     let (people, obstacle) = (scenario.people, scenario.obstacle);
-    let case = Case { factory, device, people, obstacle, injected: Arc::clone(&injected), runbooks, story };
+    let case = Case {
+        factory,
+        device,
+        people,
+        obstacle,
+        injected: Arc::clone(&injected),
+        runbooks: &runbooks,
+        story,
+    };
     let diagnosed = case.diagnose(trigger).await?;
     let injected = Arc::into_inner(injected).unwrap_or_default();
     Ok(Examined {

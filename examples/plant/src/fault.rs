@@ -7,7 +7,7 @@
 mod catalog;
 mod scene;
 
-use self::scene::{Damage, Help, Scene};
+use self::scene::{Damage, Found, Help, Scene};
 use crate::{
     device::{Condition, Device},
     error::{Error, Result},
@@ -45,6 +45,11 @@ impl Fault {
     /// The conclusion that it should lead to.
     pub fn conclusion(&self) -> &'static str {
         self.id.split_once('/').map_or(self.id, |(conclusion, _)| conclusion)
+    }
+
+    /// True if the daily monitoring of certificates raises its alert, not the offline alarm.
+    pub fn is_found_by_monitoring(&self) -> bool {
+        matches!(self.damage, Damage::Certificate(_))
     }
 
     /// Breaks the parts.
@@ -146,15 +151,19 @@ mod tests {
             "dispatch-technician",
             "expected-offline",
             "field-protocol-fault",
+            "follow-up-required",
             "gateway-client-fault",
             "gateway-fault",
             "gateway-recovered",
             "ingestion-fault",
             "never-provisioned",
+            "not-yet-valid",
+            "nothing-due",
             "ot-network-fault",
             "persistent-flapping",
             "power-fault",
             "recovered-meanwhile",
+            "revoked",
             "site-uplink-fault",
             "trust-chain-fault",
         ] {

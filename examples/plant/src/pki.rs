@@ -53,6 +53,11 @@ impl Validity {
         Self::between(TimeDelta::days(1), TimeDelta::days(366))
     }
 
+    /// A year that ends in so many days.
+    pub fn ending_in(days: i64) -> Self {
+        Self::between(TimeDelta::days(days - 365), TimeDelta::days(days))
+    }
+
     fn between(from: TimeDelta, to: TimeDelta) -> Self {
         let now = Utc::now();
         Self { not_before: now + from, not_after: now + to }

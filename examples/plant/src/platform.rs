@@ -212,6 +212,10 @@ impl Registry {
                  device TEXT NOT NULL,
                  at_us INTEGER NOT NULL,
                  state TEXT NOT NULL
+             );
+             CREATE TABLE IF NOT EXISTS follow_up (
+                 device TEXT PRIMARY KEY,
+                 at_us INTEGER NOT NULL
              )",
         )?;
         Ok(Self { database: Mutex::new(database) })
@@ -241,6 +245,18 @@ impl Registry {
             return Err(Error::Unknown { kind: "device", id: device.to_owned() });
         }
         self.note_change(device, state)
+    }
+
+    /// Enters a device into the list of certificates to renew by hand. One that is in it already stays as it is.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn open_follow_up(&self, device: &str) -> Result<()> {
+        self.database().execute(
+            "INSERT OR IGNORE INTO follow_up VALUES (?1, ?2)",
+            params![device, Utc::now().timestamp_micros()],
+        )?;
+        Ok(())
     }
 
     fn note_change(&self, device: &str, state: ServiceState) -> Result<()> {

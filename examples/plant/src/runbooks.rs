@@ -47,16 +47,17 @@ const RECOVERY_IN_SECONDS: &[(&str, &str)] = &[
 /// How long people are waited for who never answer.
 const IN_VAIN: &[(&str, &str)] = &[("approval_within", "3s"), ("answer_within", "3s")];
 
-/// The runbooks that an offline alert and a gap are diagnosed by, with all that they can hand over to.
+/// The runbooks that an offline alert, a gap and a certificate are diagnosed by, with all that they can hand over to.
 #[derive(Clone, Debug)]
 pub struct Runbooks {
     document: Document,
     gap: Document,
+    certificate: Document,
     own_thresholds: bool,
 }
 
 impl Runbooks {
-    /// The catalog's `device-offline` and `data-gap`.
+    /// The catalog's `device-offline`, `data-gap` and `certificate-expiry`.
     ///
     /// # Errors
     /// When the catalog is broken.
@@ -64,6 +65,7 @@ impl Runbooks {
         Ok(Self {
             document: catalog::device_offline().map_err(Error::runbook)?,
             gap: catalog::data_gap().map_err(Error::runbook)?,
+            certificate: catalog::certificate_expiry().map_err(Error::runbook)?,
             own_thresholds: false,
         })
     }
@@ -83,7 +85,13 @@ impl Runbooks {
         let document = Document::from_toml(&text).map_err(|error| at_fault(&error))?;
         // Its own faults first: those of thresholds that the plant sets would hide among them.
         document.validate().map_err(|error| at_fault(&error))?;
-        Ok(Self { gap: document.clone(), document, own_thresholds })
+        Ok(Self { gap: document.clone(), certificate: document.clone(), document, own_thresholds })
+    }
+
+    /// The same for an alert of the monitoring of certificates.
+    #[must_use]
+    pub fn for_certificates(&self) -> Self {
+        Self { document: self.certificate.clone(), ..self.clone() }
     }
 
     /// The name of the runbook for an offline alert, and the set to walk it in. `in_vain`: nobody will answer, so

@@ -9,9 +9,11 @@ use crate::{error::Result, factory::Factory, wait};
 
 pub(super) const RE_PROVISION: &str = "re-provision";
 pub(super) const RESTART_HOLDER: &str = "restart-holder";
+pub(super) const OPEN_FOLLOW_UP: &str = "open-follow-up";
 pub(super) const LOAD_EMERGENCY: &str = "load-emergency-certificate";
 
 const SERVICE: &str = "provisioning service";
+const OPERATIONS: &str = "list of the operations team";
 const TECHNICIAN: &str = "technician at the device's console";
 /// How long a device may take to fetch what was granted to it.
 const FETCHED_WITHIN: Duration = Duration::from_secs(5);
@@ -63,6 +65,14 @@ pub(super) async fn restart_client(factory: &Factory, gateway: &str, device: &st
             ActReport::done(gateway)
         }
         Err(error) => ActReport::refused(gateway, format!("{device} is not reached: {error}")),
+    }
+}
+
+/// Enters the device into the list of certificates that the operations team renews by hand.
+pub(super) fn open_follow_up(factory: &Factory, device: &str) -> ActReport {
+    match factory.registry().open_follow_up(device) {
+        Ok(()) => ActReport::done(OPERATIONS),
+        Err(error) => ActReport::failed(OPERATIONS, error.to_string()),
     }
 }
 

@@ -97,6 +97,7 @@ impl Actuator for Restart {
         let report = match (request.action(), request.target()) {
             (RESTART, Some(gateway)) => self.restart(gateway, device).await,
             (recovery::RE_PROVISION, _) => recovery::re_provision(&self.factory, device).await,
+            (recovery::OPEN_FOLLOW_UP, _) => recovery::open_follow_up(&self.factory, device),
             (recovery::LOAD_EMERGENCY, _) => recovery::load_emergency(&self.factory, device),
             (recovery::RESTART_HOLDER, _) => match recovery::holder(&self.factory, device) {
                 Ok(recovery::Holder::Gateway(gateway)) => self.restart(&gateway, device).await,

@@ -1,6 +1,6 @@
 //! The faults, in the order in which the runbook can conclude them.
 
-use super::{Damage, Fault, Help};
+use super::{Damage, Fault, Found, Help};
 use crate::platform::ServiceState;
 
 pub(super) const ALL: &[Fault] = &[
@@ -254,5 +254,29 @@ pub(super) const ALL: &[Fault] = &[
         device: "oven-1",
         story: "gw-north-1's own certificate has expired; oven-1 travels in its session",
         damage: Damage::GatewayCertificate,
+    },
+    Fault {
+        id: "nothing-due",
+        device: "press-1",
+        story: "press-1's certificate ends in 80 days",
+        damage: Damage::Certificate(Found::EndsIn(80)),
+    },
+    Fault {
+        id: "follow-up-required",
+        device: "press-1",
+        story: "press-1's certificate ends in 10 days, and nobody has renewed it",
+        damage: Damage::Certificate(Found::EndsIn(10)),
+    },
+    Fault {
+        id: "not-yet-valid",
+        device: "press-1",
+        story: "the daily monitoring finds that press-1's certificate is valid from tomorrow",
+        damage: Damage::Certificate(Found::NotYetValid),
+    },
+    Fault {
+        id: "revoked",
+        device: "press-1",
+        story: "the daily monitoring finds press-1's certificate on the revocation list",
+        damage: Damage::Certificate(Found::Revoked),
     },
 ];

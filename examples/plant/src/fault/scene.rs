@@ -72,6 +72,17 @@ pub(super) enum Damage {
     BrokerHost,
     Storage,
     GatewayCertificate,
+    /// What the daily monitoring finds of the device's certificate.
+    Certificate(Found),
+}
+
+/// What the daily monitoring of certificates finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It ends in so many days.
+    EndsIn(i64),
+    NotYetValid,
+    Revoked,
 }
 
 /// What is left to bring back a device whose certificate has expired.
@@ -197,7 +208,9 @@ impl<'a> Scene<'a> {
                     device.dials_regardless = dials;
                 });
             }
-            Damage::Revoked => self.revoke()?,
+            Damage::Revoked | Damage::Certificate(Found::Revoked) => self.revoke()?,
+            Damage::Certificate(Found::NotYetValid) => self.certify(Validity::not_yet())?,
+            Damage::Certificate(Found::EndsIn(days)) => self.certify(Validity::ending_in(days))?,
             Damage::DeadModule => self.device()?.change(|device| device.module_works = false),
             Damage::FrozenGateway => self.gateway.supervisor().freeze().await?,
             Damage::BrokerRule => {
@@ -234,6 +247,13 @@ impl<'a> Scene<'a> {
         }
         // A session that is up survives a revocation; it ends like any other, and is not let in again.
         device.port().interrupt();
+        Ok(())
+    }
+
+    /// Gives the device a certificate of that validity.
+    fn certify(&self, validity: Validity) -> Result<()> {
+        let identity = self.factory.authority().issue(self.id(), validity)?;
+        self.device()?.change(|device| device.identity = Some(identity));
         Ok(())
     }
 

@@ -4,6 +4,10 @@
 use super::{Broken, Expected, Obstacle, People, Scenario};
 
 pub(super) const ALL: &[Scenario] = &[
+    single(&["nothing-due"], "nothing-due", &["stage"]),
+    single(&["follow-up-required"], "follow-up-required", &["stage", "follow-up"]),
+    single(&["not-yet-valid"], "not-yet-valid", &["stage"]),
+    single(&["revoked"], "revoked", &["stage"]),
     single(&["connectivity-flap"], "connectivity-flap", &["recheck", "flap-history"]),
     single(&["persistent-flapping"], "persistent-flapping", &["flap", "recheck", "flapping-for"]),
     single(
