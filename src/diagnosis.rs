@@ -37,11 +37,13 @@ mod explore;
 mod finding;
 mod highlight;
 mod hypothesis;
+mod increment;
 mod log;
 mod machine;
 mod open;
 mod output;
 mod outputs;
+mod recorded;
 pub mod rehearsal;
 
 use std::sync::Arc;
@@ -68,10 +70,12 @@ pub use finding::{
     UnderWay,
 };
 pub use hypothesis::Unanswerable;
+pub use increment::{Increment, Opening, SavePoint};
 pub use output::{
     ActKey, ActOutcome, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Binding,
     DiagnosisId, DiagnosisIdError, NoRandomness, Output, ProbeRequest, Reply, RequestId, Situation,
 };
+pub use recorded::RecordedError;
 
 /// One walk through a runbook; see the [module](self) for how to drive it.
 ///
