@@ -8,7 +8,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use iot_runbook_postgres::PostgresCases;
 //!
-//! let store = PostgresCases::new("host=/run/postgresql dbname=fleet user=fleet".parse()?, 4);
+//! let store = PostgresCases::new(&"host=/run/postgresql dbname=fleet user=fleet".parse()?, 4);
 //! store.migrate().await?;
 //! # Ok(())
 //! # }
@@ -45,7 +45,7 @@ pub struct PostgresCases {
 impl PostgresCases {
     /// A store over that database, by so many connections (at least one). It connects when it is first used.
     #[must_use]
-    pub fn new(config: Config, connections: usize) -> Self {
+    pub fn new(config: &Config, connections: usize) -> Self {
         let connections = (0..connections.max(1)).map(|_| Connection::new(config.clone())).collect();
         Self { connections, next: AtomicUsize::new(0) }
     }

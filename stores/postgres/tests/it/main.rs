@@ -112,7 +112,7 @@ async fn approve_all(store: &PostgresCases, count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_conforms() {
     let server = Server::start();
-    let store = PostgresCases::new(server.config(), 4);
+    let store = PostgresCases::new(&server.config(), 4);
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -126,7 +126,7 @@ async fn every_case_ends_once_and_acts_once() {
     const CASES: u32 = 200;
     let mut server = Server::start();
     let (set, pumps, now) = (set(), Arc::new(Pumps::default()), SystemClock.now());
-    let store = Arc::new(PostgresCases::new(server.config(), 4));
+    let store = Arc::new(PostgresCases::new(&server.config(), 4));
     store.migrate().await.unwrap();
     insert(&store, &set, CASES, now).await;
     let mut tasks = Vec::new();
@@ -165,7 +165,7 @@ async fn steps_per_second() {
     const CASES: u32 = 2_000;
     let server = Server::start();
     let (set, pumps, now) = (set(), Arc::new(Pumps::default()), SystemClock.now());
-    let store = Arc::new(PostgresCases::new(server.config(), 4));
+    let store = Arc::new(PostgresCases::new(&server.config(), 4));
     store.migrate().await.unwrap();
     insert(&store, &set, CASES, now).await;
     let began = SystemClock.now();
