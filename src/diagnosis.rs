@@ -40,11 +40,13 @@ mod finding;
 mod highlight;
 mod hypothesis;
 mod id;
+mod increment;
 mod log;
 mod machine;
 mod open;
 mod output;
 mod outputs;
+mod recorded;
 pub mod rehearsal;
 mod reply;
 
@@ -73,7 +75,9 @@ pub use finding::{
 };
 pub use hypothesis::Unanswerable;
 pub use id::{DiagnosisId, DiagnosisIdError, NoRandomness, RequestId};
+pub use increment::{Increment, Opening, SavePoint};
 pub use output::{ActKey, ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation};
+pub use recorded::RecordedError;
 pub use reply::{ActOutcome, ActReport, Approval, Binding, Reply};
 
 /// One walk through a runbook; see the [module](self) for how to drive it.

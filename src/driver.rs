@@ -26,14 +26,17 @@ mod second_look;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
 use crate::check::{BindErrors, BoundChecks, Checks};
-use crate::diagnosis::{Diagnosis, Finding};
+use crate::diagnosis::{ApprovalRequest, AskRequest, Diagnosis, Finding, RequestId};
 use crate::probe::Probes;
 use crate::runbook::RunbookSet;
 use crate::time::{Clock, SystemClock};
 
 pub use handle::{Handle, Receipt};
-pub use journal::Journal;
+pub use journal::{Journal, NotKept};
 pub use people::{Actuator, NoActuator, NoOperator, Operator};
 pub use registry::{ActRegistry, Claim, LocalActs, Settled, Stage};
 pub use second_look::SecondLook;
@@ -69,6 +72,46 @@ pub enum RunError {
     /// The diagnosis walks other runbooks than the driver's checks are bound to.
     #[error("the diagnosis walks other runbooks than this driver was made for: make a driver of its set")]
     OtherRunbooks,
+    /// The journal could not save it: what it asked for last was not begun.
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
+}
+
+/// How far [`Driver::run_until_wait`] came.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a diagnosis waits, or it has ended")]
+pub enum Progress {
+    /// The diagnosis has ended.
+    Ended(Box<Finding>),
+    /// It waits, and nothing is under way.
+    Waits {
+        /// When it must go on at the latest.
+        until: Option<DateTime<Utc>>,
+        /// What people are asked; none in a plain wait.
+        asked: Vec<Asked>,
+    },
+}
+
+/// What a person is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(clippy::exhaustive_enums, reason = "a runbook asks people these two things")]
+pub enum Asked {
+    /// To approve an action.
+    Approval(Box<ApprovalRequest>),
+    /// To answer a question.
+    Question(Box<AskRequest>),
+}
+
+impl Asked {
+    /// The number to answer under.
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        match self {
+            Self::Approval(request) => request.id,
+            Self::Question(request) => request.id,
+        }
+    }
 }
 
 impl Driver {
@@ -103,16 +146,6 @@ impl Driver {
     #[must_use]
     pub const fn runbooks(&self) -> &RunbookSet {
         &self.runbooks
-    }
-
-    #[cfg(feature = "fleet")]
-    pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.clock
-    }
-
-    #[cfg(feature = "fleet")]
-    pub(crate) fn timer(&self) -> &dyn Timer {
-        &*self.timer
     }
 
     /// Who approves actions, answers questions and hears alerts.
@@ -190,6 +223,34 @@ impl Driver {
     /// # Errors
     /// As [`Driver::run`].
     pub async fn run_with(&self, diagnosis: &mut Diagnosis, news: &Handle) -> Result<Finding, RunError> {
+        match self.drive(diagnosis, news, None).await? {
+            Progress::Ended(finding) => Ok(*finding),
+            // A run that does not stop at waits sleeps them.
+            Progress::Waits { .. } => Err(RunError::Deadline(Duration::ZERO)),
+        }
+    }
+
+    /// Drives a diagnosis until it ends, or until nothing is under way and it waits: for a person, or for longer than
+    /// `longest`. The operator is not asked then: whoever calls this brings the answers, to the diagnosis. Its journal is not
+    /// called for the last time: save what this returns with. A [second look](Self::with_second_look) is not taken.
+    ///
+    /// # Errors
+    /// As [`Driver::run`].
+    pub async fn run_until_wait(
+        &self,
+        diagnosis: &mut Diagnosis,
+        news: &Handle,
+        longest: Duration,
+    ) -> Result<Progress, RunError> {
+        self.drive(diagnosis, news, Some(longest)).await
+    }
+
+    async fn drive(
+        &self,
+        diagnosis: &mut Diagnosis,
+        news: &Handle,
+        longest: Option<Duration>,
+    ) -> Result<Progress, RunError> {
         if !diagnosis.runbooks().asks_the_same(&self.runbooks) {
             return Err(RunError::OtherRunbooks);
         }
@@ -203,10 +264,22 @@ impl Driver {
                 runbook = diagnosis.runbook(),
                 device = %diagnosis.subject().device,
             );
-            run::Run::new(self, diagnosis, news).drive().instrument(span).await
+            run::Run::new(self, diagnosis, news, longest).drive().instrument(span).await
         }
         #[cfg(not(feature = "tracing"))]
-        run::Run::new(self, diagnosis, news).drive().await
+        run::Run::new(self, diagnosis, news, longest).drive().await
+    }
+}
+
+/// What those that run many diagnoses take of it.
+#[cfg(any(feature = "case", feature = "fleet"))]
+impl Driver {
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    pub(crate) fn sleep(&self, length: Duration) -> Sleep {
+        self.timer.sleep(length)
     }
 }
 

@@ -44,6 +44,8 @@
     feature = "lag"
 ))]
 pub mod adapter;
+#[cfg(feature = "case")]
+pub mod case;
 #[cfg(feature = "toml")]
 pub mod catalog;
 #[cfg(feature = "certificate")]

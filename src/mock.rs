@@ -53,7 +53,7 @@ use crate::dedup::store::{DedupStore, StoreError};
 use crate::diagnosis::{
     ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, Reply,
 };
-use crate::driver::{Actuator, Journal, Operator};
+use crate::driver::{Actuator, Journal, NotKept, Operator};
 use crate::fact::{Observation, Source};
 use crate::probe::*;
 use crate::runbook::step::Params;
@@ -187,7 +187,7 @@ mockall::mock! {
 
     #[async_trait]
     impl Journal for Journal {
-        async fn keep(&self, diagnosis: &Diagnosis);
+        async fn keep(&self, diagnosis: &Diagnosis) -> Result<(), NotKept>;
     }
 }
 

@@ -208,7 +208,6 @@ mod needs {
 
 #[cfg(all(test, feature = "certificate", feature = "deadband", feature = "lag"))]
 mod tests {
-    use super::*;
     use crate::runbook::step::About;
 
     /// Ids are public and stable: what this table says, documents name.

@@ -21,7 +21,7 @@ use crate::subject::{Subject, Trigger};
 pub(super) use record::record;
 
 /// The version of the form.
-const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 2;
 
 /// A diagnosis as a document, for any self-describing serde format (JSON, TOML, YAML, CBOR).
 ///
@@ -413,7 +413,7 @@ impl Diagnosis {
 }
 
 impl Bundle {
-    fn computed_digest(&self) -> String {
+    pub(super) fn computed_digest(&self) -> String {
         let mut hash = Hash::new();
         // Writing into a hash cannot fail.
         let _ = write!(
@@ -509,19 +509,19 @@ impl Recorded {
 
 /// A hash over the records' debug form, which quotes every text, so that no two different records look alike.
 /// A golden test holds that form still.
-struct Hash(Sha256);
+pub(super) struct Hash(Sha256);
 
 impl Hash {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Sha256::new_with_prefix(b"iot-runbook/evidence/1"))
     }
 
-    fn add(&mut self, record: &Record) {
+    pub(super) fn add(&mut self, record: &Record) {
         // Writing into a hash cannot fail.
         let _ = writeln!(self, "{record:?}");
     }
 
-    fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         Fingerprint::from_bytes(self.0.finalize().into()).to_string()
     }
 }

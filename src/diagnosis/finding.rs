@@ -187,6 +187,39 @@ pub struct Called {
 }
 
 impl Finding {
+    /// A finding that says nothing, for tests of what keeps findings.
+    #[cfg(feature = "case")]
+    pub(crate) fn withdrawn(
+        diagnosis: DiagnosisId,
+        subject: Subject,
+        at: DateTime<Utc>,
+        by: &'static str,
+        why: &str,
+    ) -> Self {
+        Self {
+            diagnosis,
+            runbook: Box::default(),
+            subject,
+            ending: Ending::Withdrawn { by: by.into(), why: why.into(), under_way: None },
+            at,
+            conclusion: None,
+            title: None,
+            root_cause: None,
+            severity: None,
+            recovered: false,
+            part: None,
+            advice: Vec::new(),
+            hypotheses: Vec::new(),
+            refuted: Vec::new(),
+            next_probe: None,
+            unanswered: Vec::new(),
+            contributing: Vec::new(),
+            unasked: Vec::new(),
+            called: Vec::new(),
+            anomalies: Vec::new(),
+        }
+    }
+
     /// The diagnosis.
     #[must_use]
     pub const fn diagnosis(&self) -> DiagnosisId {

@@ -85,6 +85,10 @@ impl Handle {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.0).news.is_empty()
+    }
+
     /// The run has ended: what nobody took is refused.
     pub(super) fn refuse_rest(&self, diagnosis: &mut Diagnosis, now: DateTime<Utc>) {
         let rest: Vec<_> = lock(&self.0).news.drain(..).collect();

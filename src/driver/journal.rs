@@ -10,13 +10,32 @@ pub trait Journal: Send + Sync {
     /// Called whenever the diagnosis may have moved, and once more when it has ended, always before anything that
     /// it asked for last is begun: an act that is done is in the journal first. The driver waits for it.
     ///
-    /// What is new since the last call begins at the last [`Diagnosis::trace_len`]. Write the whole bundle aside and put it in the
-    /// place of the old one, so that a restart in the middle finds one or the other.
+    /// What is new since the last call is [`Diagnosis::increment_since`] the last save point: append it. Who writes the whole
+    /// bundle each time writes it aside and puts it in the place of the old one, so that a restart in the middle finds one
+    /// or the other.
     ///
-    /// What cannot be saved is this method's to decide: try again for as long as nothing may be begun that is not
-    /// saved (the diagnosis waits meanwhile, and its deadline passes), or report it and return. A panic ends
-    /// the run; the diagnosis is whole.
-    async fn keep(&self, diagnosis: &Diagnosis);
+    /// # Errors
+    /// [`NotKept`] ends the run with [`RunError::NotKept`](super::RunError::NotKept), and nothing is begun that is not saved;
+    /// the diagnosis is whole. Try again inside for as long as that may help: the diagnosis waits meanwhile, and its deadline
+    /// passes. Return `Ok` where what is lost does not matter. A panic ends the run too.
+    async fn keep(&self, diagnosis: &Diagnosis) -> Result<(), NotKept>;
+}
+
+/// What a diagnosis has come to could not be saved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the diagnosis could not be saved, so nothing more was begun: {reason}")]
+#[non_exhaustive]
+pub struct NotKept {
+    /// Why.
+    pub reason: String,
+}
+
+impl NotKept {
+    /// For that reason.
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
 }
 
 const _: Option<&dyn Journal> = None;
@@ -29,7 +48,7 @@ mod tests {
     use chrono::DateTime;
     use ulid::Ulid;
 
-    use super::Journal;
+    use super::{Journal, NotKept};
     use crate::catalog;
     use crate::check::Checks;
     use crate::diagnosis::Diagnosis;
@@ -43,9 +62,10 @@ mod tests {
 
     #[async_trait]
     impl Journal for Kept {
-        async fn keep(&self, diagnosis: &Diagnosis) {
+        async fn keep(&self, diagnosis: &Diagnosis) -> Result<(), NotKept> {
             let entry = (diagnosis.trace_len(), diagnosis.is_ended());
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+            Ok(())
         }
     }
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::handle::{Handle, Pending};
 use super::panic::{Panicked, catch_panic};
 use super::registry::{Claim, Settled, Stage};
-use super::{Driver, RunError};
+use super::{Asked, Driver, Progress, RunError};
 use crate::check::CheckRequest;
 use crate::diagnosis::{
     ActKey, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, DiagnosisId,
@@ -26,6 +26,10 @@ pub(super) struct Run<'a> {
     news: &'a Handle,
     /// How often it went on after an undetermined end.
     second_looks: u32,
+    /// How long a wait it sleeps; at a longer one, and at what a person is asked, it stops. `None`: it stops at none.
+    longest: Option<Duration>,
+    /// What people are asked, where it stops at that.
+    asked: Vec<Asked>,
     tasks: Vec<Task<'a>>,
 }
 
@@ -61,13 +65,18 @@ enum Done {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(driver: &'a Driver, diagnosis: &'a mut Diagnosis, news: &'a Handle) -> Self {
+    pub(super) fn new(
+        driver: &'a Driver,
+        diagnosis: &'a mut Diagnosis,
+        news: &'a Handle,
+        longest: Option<Duration>,
+    ) -> Self {
         // An earlier run may have been dropped with requests under way.
         diagnosis.hand_out_again();
-        Self { driver, diagnosis, news, second_looks: 0, tasks: Vec::new() }
+        Self { driver, diagnosis, news, second_looks: 0, longest, asked: Vec::new(), tasks: Vec::new() }
     }
 
-    pub(super) async fn drive(mut self) -> Result<Finding, RunError> {
+    pub(super) async fn drive(mut self) -> Result<Progress, RunError> {
         let driver = self.driver;
         // Read once a turn: the clock and its differences are dear beside the rest.
         let mut now = driver.clock.now();
@@ -75,13 +84,16 @@ impl<'a> Run<'a> {
         loop {
             let (finding, until) = self.take_up(now);
             self.drop_expired();
+            if finding.is_none() && self.stops_at(until, now) {
+                return Ok(Progress::Waits { until, asked: self.asked });
+            }
             if let Some(journal) = &driver.journal {
                 let kept = journal.keep(self.diagnosis);
                 match &deadline {
-                    None => kept.await,
+                    None => kept.await?,
                     Some(deadline) => {
                         let kept = within(&*driver.timer, deadline.left(), kept).await;
-                        kept.ok_or(RunError::Deadline(deadline.length))?;
+                        kept.ok_or(RunError::Deadline(deadline.length))??;
                     }
                 }
             }
@@ -91,7 +103,7 @@ impl<'a> Run<'a> {
                 self.finish_telling().await;
                 let Some(pause) = self.pause_before_second_look() else {
                     self.news.refuse_rest(self.diagnosis, driver.clock.now());
-                    return Ok(finding);
+                    return Ok(Progress::Ended(Box::new(finding)));
                 };
                 (until, second_look) = (Some(pause), Some(pause));
             }
@@ -119,9 +131,21 @@ impl<'a> Run<'a> {
 
     /// How long to wait before the diagnosis, which has ended, is gone on with; `None` where it is not.
     fn pause_before_second_look(&self) -> Option<Duration> {
+        if self.longest.is_some() {
+            return None;
+        }
         let look = self.driver.second_look.filter(|look| self.second_looks < look.most)?;
         let can = !self.diagnosis.can_go_on().is_empty();
         can.then(|| look.pause(self.diagnosis.id(), self.second_looks))
+    }
+
+    /// Whether the run stops here: nothing is under way, and what it waits for takes a person or a long time.
+    fn stops_at(&self, until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+        let Some(longest) = self.longest.filter(|_| self.tasks.is_empty() && self.news.is_empty()) else {
+            return false;
+        };
+        let left = until.map(|until| until.signed_duration_since(now).to_std().unwrap_or_default());
+        !self.asked.is_empty() || left.is_none_or(|left| left > longest)
     }
 
     /// Takes up everything that the diagnosis wants now. Gives the finding where it has ended, or else until
@@ -135,6 +159,14 @@ impl<'a> Run<'a> {
                 Output::Probe(request) => {
                     let purpose = Purpose::Probe(request.id, request.query_position());
                     Task::of(purpose, probe(driver, request, asked_at))
+                }
+                Output::Approve(request) if self.longest.is_some() => {
+                    self.asked.push(Asked::Approval(Box::new(request)));
+                    continue;
+                }
+                Output::Ask(request) if self.longest.is_some() => {
+                    self.asked.push(Asked::Question(Box::new(request)));
+                    continue;
                 }
                 Output::Approve(request) => Task::of(Purpose::Word(request.id), approve(driver, request)),
                 Output::Act(request) => Task::of(Purpose::Act(request.id), act(driver, request)),
@@ -150,6 +182,7 @@ impl<'a> Run<'a> {
     /// What is no longer waited for is dropped: an approval that comes too late would be refused anyway.
     fn drop_expired(&mut self) {
         let diagnosis = &*self.diagnosis;
+        self.asked.retain(|asked| diagnosis.is_open(asked.id()));
         self.tasks.retain(|task| task.purpose.request().is_none_or(|request| diagnosis.is_open(request)));
     }
 

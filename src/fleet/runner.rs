@@ -124,7 +124,7 @@ impl<P: Pager> FleetRunner<P> {
             let Some(until) = until else { return Poll::Pending };
             let sleep = sleep.get_or_insert_with(|| {
                 let left = until.signed_duration_since(self.driver.clock().now());
-                self.driver.timer().sleep(left.to_std().unwrap_or_default())
+                self.driver.sleep(left.to_std().unwrap_or_default())
             });
             sleep.as_mut().poll(context).map(|()| Event::Due)
         })

@@ -19,7 +19,9 @@ use iot_runbook::diagnosis::{
     ActReport, ActRequest, Alert, AnswerError, Approval, ApprovalRequest, AskRequest, Bundle, Diagnosis,
     Ending, Finding, Output, Reply,
 };
-use iot_runbook::driver::{Actuator, Driver, Journal, Operator, RunError, SimulatedTimer, Sleep, Timer};
+use iot_runbook::driver::{
+    Actuator, Driver, Journal, NotKept, Operator, RunError, SimulatedTimer, Sleep, Timer,
+};
 use iot_runbook::fact::UnknownReason;
 use iot_runbook::probe::{ConnectionEvent, ProcessState, SessionState};
 use iot_runbook::runbook::RunbookSet;
@@ -539,9 +541,31 @@ struct Stuck;
 
 #[async_trait]
 impl Journal for Stuck {
-    async fn keep(&self, _: &Diagnosis) {
-        std::future::pending::<()>().await;
+    async fn keep(&self, _: &Diagnosis) -> Result<(), NotKept> {
+        std::future::pending().await
     }
+}
+
+/// A journal that can't save.
+struct Full;
+
+#[async_trait]
+impl Journal for Full {
+    async fn keep(&self, _: &Diagnosis) -> Result<(), NotKept> {
+        Err(NotKept::new("the disk is full"))
+    }
+}
+
+#[test]
+fn unsaved_diagnosis_begins_nothing() {
+    let service = Service::new();
+    let driver = service.driver.clone().with_journal(Arc::new(Full));
+    let mut diagnosis = service.diagnosis();
+    let ended = block_on(driver.run(&mut diagnosis));
+    assert_eq!(ended.map(|finding| finding.at()), Err(RunError::NotKept(NotKept::new("the disk is full"))));
+    assert!(service.memory.asked.lock().unwrap().is_empty());
+    // The diagnosis is whole: the next run ends it.
+    assert!(block_on(service.driver.run(&mut diagnosis)).is_ok());
 }
 
 #[test]

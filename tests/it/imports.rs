@@ -27,6 +27,8 @@ const ROWS: &[(&str, &[&str])] = &[
     ("adapter", &["certificate", "dedup", "deadband", "lag", "gap", "probe", "subject", "fact", "time"]),
     ("check", &["certificate", "deadband", "lag", "probe", "runbook", "subject", "fact", "time"]),
     ("driver", &["check", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
+    // Durable cases run diagnoses by drivers.
+    ("case", &["driver", "diagnosis", "runbook", "subject", "fact", "time"]),
     (
         "mock",
         &[

@@ -9,6 +9,7 @@
 
 mod adapter;
 mod allocations;
+mod case;
 mod catalog;
 mod certificate;
 mod check;

@@ -49,9 +49,19 @@ pub(crate) fn begin_of(
 
 /// Plays the world to the end. Between any two calls `between` may put another diagnosis in its place.
 pub(crate) fn play(
+    diagnosis: Diagnosis,
+    world: World,
+    between: impl FnMut(Diagnosis) -> Diagnosis,
+) -> Diagnosis {
+    play_watched(diagnosis, world, between, |_| {})
+}
+
+/// The same; `watch` sees it wherever nothing is left to do but wait.
+pub(crate) fn play_watched(
     mut diagnosis: Diagnosis,
     world: World,
     mut between: impl FnMut(Diagnosis) -> Diagnosis,
+    mut watch: impl FnMut(&Diagnosis),
 ) -> Diagnosis {
     let mut now = NOW;
     let mut asked: HashMap<String, usize> = HashMap::new();
@@ -122,6 +132,7 @@ pub(crate) fn play(
                 diagnosis = between(diagnosis);
             }
             Output::Pending { until } => {
+                watch(&diagnosis);
                 let until = until.expect("nothing is awaited");
                 match news.next_if(|news| news.at < until) {
                     Some(News { at, check, value }) => {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use iot_runbook::{
     diagnosis::{Bundle, Diagnosis, Finding, Recorded},
-    driver::Journal,
+    driver::{Journal, NotKept},
 };
 use tokio::time::interval;
 
@@ -119,13 +119,14 @@ impl Told {
 
 #[async_trait]
 impl Journal for Story {
-    async fn keep(&self, diagnosis: &Diagnosis) {
+    async fn keep(&self, diagnosis: &Diagnosis) -> Result<(), NotKept> {
         if self.loud {
             let mut told = self.told();
             told.stop_progress();
             told.go_on(diagnosis);
             told.show_wait(diagnosis);
         }
+        Ok(())
     }
 }
 

@@ -167,7 +167,7 @@ impl RecordedObservation {
         }
     }
 
-    pub(super) fn read(&self, domain: &Domain) -> Result<Observation, String> {
+    pub(in crate::diagnosis) fn read(&self, domain: &Domain) -> Result<Observation, String> {
         Ok(match self {
             Self::Known { value, observed_at, source, details, accounts_for } => {
                 let known = Observation::known(value.read(domain)?, *observed_at, source.clone())
@@ -207,7 +207,7 @@ impl RecordedValue {
     }
 
     /// The value in that domain.
-    pub(super) fn read(&self, domain: &Domain) -> Result<Value, String> {
+    pub(in crate::diagnosis) fn read(&self, domain: &Domain) -> Result<Value, String> {
         let value = match self {
             Self::Absent => Some(Value::Absent),
             Self::Duration(text) => {

@@ -61,8 +61,9 @@ struct Lengthy {
 
 #[async_trait]
 impl Journal for Lengthy {
-    async fn keep(&self, _: &Diagnosis) {
+    async fn keep(&self, _: &Diagnosis) -> Result<(), NotKept> {
         self.clock.advance(self.length);
+        Ok(())
     }
 }
 

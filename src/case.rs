@@ -1,0 +1,239 @@
+//! Durable cases: diagnoses that outlive the process.
+//!
+//! A [`Case`] is a saved diagnosis with its state, and with when it must go on. A [`CaseStore`] keeps cases; a [`Worker`] takes
+//! those that are due, runs each with a [`Driver`](crate::driver::Driver) until it waits or ends, and saves it. Any number of
+//! workers in any number of processes share one store. People answer through the store: [`CaseStore::deliver`].
+//!
+//! What holds, wherever a process stops:
+//!
+//! - **What is not saved is not acted on.** Before an act or an alert is begun, the state that says so is saved. Where saving
+//!   fails, it is not begun.
+//! - **A crash repeats a question, never an act.** A check that was asked since the last save is asked again. An act that was
+//!   under way is handed out again under the same [idempotency key](crate::diagnosis::ActRequest::idempotency_key), by which
+//!   the actuator knows that it was done.
+//! - **A delivered message is not lost.** It stays with the case until the save that contains its effect, or the reason why
+//!   it was refused.
+//! - **One worker at a time.** A lease expires, and each new one has a higher token; a save with an older token is refused.
+//! - **A case ends on the runbook that it began with**, where the set of the worker has that version. Where it has not, the
+//!   case is kept as [`State::Stuck`] with the reason, and tried again later.
+//! - **Saving is linear.** Each save appends the new records only; see
+//!   [`Diagnosis::increment_since`](crate::diagnosis::Diagnosis::increment_since).
+//!
+//! ```
+//! # #[cfg(feature = "toml")] {
+//! use std::sync::Arc;
+//!
+//! use chrono::DateTime;
+//! use iot_runbook::case::{CaseStore, MemoryCases, NewCase, StateKind, Worker};
+//! use iot_runbook::driver::SimulatedTimer;
+//! use iot_runbook::probe::Probes;
+//! use iot_runbook::time::{Clock, ManualClock};
+//! use iot_runbook::{Checks, Diagnosis, Document, Driver, RunbookSet, Subject, Trigger};
+//! use ulid::Ulid;
+//!
+//! # let text = r#"
+//! # name = "call-back"
+//! # version = 1
+//! # title = "Call back"
+//! # start = "rest"
+//! # [steps.rest]
+//! # title = "Wait an hour"
+//! # wait = { for = "1h" }
+//! # to = "call"
+//! # [conclusions.call]
+//! # title = "Call"
+//! # severity = "info"
+//! # "#;
+//! // A runbook that waits an hour and concludes.
+//! let set = RunbookSet::new([Document::from_toml(text)?.validate()?])?;
+//! let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+//! let timer = Arc::new(SimulatedTimer::new(Arc::clone(&clock)));
+//! let driver = Driver::new(&set, &Checks::builtin(), Probes::new(), timer)?.with_clock(Arc::<ManualClock>::clone(&clock));
+//!
+//! let store = Arc::new(MemoryCases::new());
+//! let worker = Worker::new("worker 1", Arc::<MemoryCases>::clone(&store), driver);
+//! let trigger = Trigger::new("a call was missed", clock.now());
+//! let diagnosis = Diagnosis::new(Ulid(1), &set, "call-back", Subject::device("press-07"), trigger, clock.now())?;
+//! let id = diagnosis.id();
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! store.insert(NewCase::of(&diagnosis), clock.now()).await?;
+//! worker.turn().await?;
+//! assert_eq!(store.load(id).await?.map(|case| case.state.kind()), Some(StateKind::Waiting));
+//!
+//! // The process may stop here; an hour later any worker goes on.
+//! clock.advance(chrono::TimeDelta::hours(1));
+//! worker.turn().await?;
+//! assert_eq!(store.load(id).await?.map(|case| case.state.kind()), Some(StateKind::Ended));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod conformance;
+mod journal;
+mod memory;
+mod message;
+mod store;
+mod worker;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::diagnosis::{
+    Bundle, Diagnosis, DiagnosisId, Finding, Increment, Opening, Record, ResumeError, SavePoint,
+};
+use crate::driver::Asked;
+
+pub use memory::MemoryCases;
+pub use message::{Message, Outcome};
+pub use store::{AfterSave, CaseStore, Filter, Happened, HistoryEntry, Lease, Leased, Save, StoreError};
+pub use worker::{Turn, Worker};
+
+/// A diagnosis as a store keeps it. Its identity is that of the diagnosis.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Case {
+    /// What it is about: the subject, the incident, the runbook with its fingerprint.
+    pub opening: Opening,
+    /// How far it is saved.
+    pub saved: SavePoint,
+    /// The records of its trace.
+    pub records: Vec<Record>,
+    /// Where it is.
+    pub state: State,
+    /// When a worker must take it up; `None`: when a message comes.
+    pub due_at: Option<DateTime<Utc>>,
+    /// How often it was saved.
+    pub version: u64,
+    /// The messages that no save has taken yet, in the order of their numbers.
+    pub inbox: Vec<(u64, Message)>,
+}
+
+impl Case {
+    /// A case as a store reads it.
+    #[must_use]
+    pub const fn new(opening: Opening, saved: SavePoint, records: Vec<Record>, state: State) -> Self {
+        Self { opening, saved, records, state, due_at: None, version: 0, inbox: Vec::new() }
+    }
+
+    /// With when it is due.
+    #[must_use]
+    pub const fn with_due_at(mut self, due_at: Option<DateTime<Utc>>) -> Self {
+        self.due_at = due_at;
+        self
+    }
+
+    /// With how often it was saved.
+    #[must_use]
+    pub const fn with_version(mut self, version: u64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// With the messages that wait.
+    #[must_use]
+    pub fn with_inbox(mut self, inbox: Vec<(u64, Message)>) -> Self {
+        self.inbox = inbox;
+        self
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub const fn id(&self) -> DiagnosisId {
+        self.opening.diagnosis
+    }
+
+    /// Its evidence: what is resumed, shown and replayed.
+    ///
+    /// # Errors
+    /// [`ResumeError::Damaged`] where the records are not those that were saved.
+    pub fn bundle(&self) -> Result<Bundle, ResumeError> {
+        Bundle::assemble(&self.opening, &self.saved, self.records.clone())
+    }
+}
+
+/// A case to be inserted.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NewCase {
+    /// What it is about.
+    pub opening: Opening,
+    /// Its trace up to now.
+    pub increment: Increment,
+}
+
+impl NewCase {
+    /// A case of that diagnosis, as it is now. It is due at once.
+    #[must_use]
+    pub fn of(diagnosis: &Diagnosis) -> Self {
+        let opening = diagnosis.opening();
+        let increment = diagnosis.increment_since(&opening.save_point());
+        Self { opening, increment }
+    }
+}
+
+/// Where a case is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum State {
+    /// A worker must take it up.
+    Ready,
+    /// It waits, by its runbook.
+    Waiting,
+    /// People are asked: show each with its title, advice and evidence, and [deliver](CaseStore::deliver) their answers.
+    Asking(Vec<Asked>),
+    /// No worker can go on with it: what it was begun with is missing. It is kept and tried again.
+    Stuck {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// It has ended.
+    Ended(Box<Finding>),
+}
+
+/// The kind of a [`State`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum StateKind {
+    /// [`State::Ready`].
+    Ready,
+    /// [`State::Waiting`].
+    Waiting,
+    /// [`State::Asking`].
+    Asking,
+    /// [`State::Stuck`].
+    Stuck,
+    /// [`State::Ended`].
+    Ended,
+}
+
+impl State {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> StateKind {
+        match self {
+            Self::Ready => StateKind::Ready,
+            Self::Waiting => StateKind::Waiting,
+            Self::Asking(_) => StateKind::Asking,
+            Self::Stuck { .. } => StateKind::Stuck,
+            Self::Ended(_) => StateKind::Ended,
+        }
+    }
+}
+
+impl StateKind {
+    /// Its name, as it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Waiting => "waiting",
+            Self::Asking => "asking",
+            Self::Stuck => "stuck",
+            Self::Ended => "ended",
+        }
+    }
+}

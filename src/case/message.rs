@@ -1,0 +1,105 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::diagnosis::{Approval, Diagnosis, RecordedObservation, RecordedValue, RequestId};
+use crate::fact::{Details, Source};
+
+/// Something from outside for a case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Message {
+    /// A person's word on an action: [`ApprovalRequest::grant`](crate::diagnosis::ApprovalRequest::grant) or `decline`, of
+    /// the request that [`State::Asking`](super::State::Asking) shows.
+    Approval(Approval),
+    /// A person's answer to a question.
+    Reply {
+        /// The question.
+        request: RequestId,
+        /// The answer; `None`: they do not know.
+        value: Option<RecordedValue>,
+        /// Who.
+        by: Source,
+        /// What they remark.
+        details: Details,
+    },
+    /// A fact that somebody pushes in.
+    News {
+        /// The id of the check that would ask for it.
+        check: Box<str>,
+        /// The fact.
+        observation: RecordedObservation,
+    },
+    /// Nobody wants the case any more.
+    Withdrawal {
+        /// Who.
+        by: Source,
+        /// Why.
+        why: Box<str>,
+    },
+    /// Take it up now, such as a stuck case after its runbook came back.
+    Wake,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(clippy::exhaustive_enums, reason = "a message is taken or refused")]
+pub enum Outcome {
+    /// The diagnosis took it.
+    Taken,
+    /// It was refused, and has changed nothing.
+    Refused {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Message {
+    /// A person's answer to a question.
+    #[must_use]
+    pub fn reply(request: RequestId, value: RecordedValue, by: impl Into<Source>) -> Self {
+        Self::Reply { request, value: Some(value), by: by.into(), details: Details::default() }
+    }
+
+    /// A fact, such as that the device is back.
+    #[must_use]
+    pub fn news(
+        check: impl Into<Box<str>>,
+        value: RecordedValue,
+        observed_at: DateTime<Utc>,
+        source: impl Into<Source>,
+    ) -> Self {
+        let (source, details) = (source.into(), Details::default());
+        let observation =
+            RecordedObservation::Known { value, observed_at, source, details, accounts_for: None };
+        Self::News { check: check.into(), observation }
+    }
+
+    /// Withdraws the case.
+    #[must_use]
+    pub fn withdrawal(by: impl Into<Source>, why: impl Into<Box<str>>) -> Self {
+        Self::Withdrawal { by: by.into(), why: why.into() }
+    }
+
+    pub(super) fn give(self, diagnosis: &mut Diagnosis, now: DateTime<Utc>) -> Outcome {
+        let refused = match self {
+            Self::Approval(approval) => {
+                diagnosis.approve(approval, now).err().map(|refused| refused.to_string())
+            }
+            Self::Reply { request, value, by, details } => {
+                let replied = diagnosis.reply_recorded(request, value.as_ref(), by, details, now);
+                replied.err().map(|refused| refused.to_string())
+            }
+            Self::News { check, observation } => {
+                let informed = diagnosis.inform_recorded(&check, &observation, now);
+                informed.err().map(|refused| refused.to_string())
+            }
+            Self::Withdrawal { by, why } => {
+                diagnosis.withdraw(by, why, now).err().map(|refused| refused.to_string())
+            }
+            Self::Wake => None,
+        };
+        refused.map_or(Outcome::Taken, |why| Outcome::Refused { why })
+    }
+}
