@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_may_be_written_as_a_whole_number_and_must_be_one() {
+    fn share_may_be_whole_but_at_most_one() {
         for (param, fits) in [
             (Param::Number(0.95), true),
             (Param::Number(1.0), true),

@@ -212,7 +212,7 @@ mod tests {
 
     /// Ids are public and stable: what this table says, documents name.
     #[test]
-    fn every_id_has_its_scope_time_domain_and_params() {
+    fn ids_have_scope_domain_and_params() {
         let expected = "\
             acquisition gateway period choice of not-acquired | not-passed-on | passed-on; explains\n\
             bridge-lost pipeline period number\n\

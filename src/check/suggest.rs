@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_near_name_is_suggested_and_a_far_one_is_not() {
+    fn near_name_is_suggested_and_a_far_one_is_not() {
         let known = ["last-seen", "presence", "power"];
         assert_eq!(nearest("lastseen", known.into_iter()), Some("last-seen"));
         assert_eq!(nearest("weather", known.into_iter()), None);

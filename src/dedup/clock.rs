@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_never_runs_back_and_a_leap_is_held_until_it_is_accepted() {
+    fn leap_is_held_until_it_is_accepted() {
         let mut clock = EngineClock::new(100);
         assert_eq!(clock.now(), None);
         assert_eq!(clock.tell(instant(1000)), 1000);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_comes_back_from_a_leap_goes_on() {
+    fn clock_that_comes_back_from_a_leap_goes_on() {
         let mut clock = EngineClock::new(100);
         clock.tell(instant(0));
         clock.tell(instant(5000));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_calendar_are_no_trouble() {
+    fn ends_of_the_calendar_are_no_trouble() {
         let mut clock = EngineClock::new(i64::MAX);
         clock.tell(DateTime::<Utc>::MIN_UTC);
         assert_eq!(clock.tell(DateTime::<Utc>::MAX_UTC), DateTime::<Utc>::MAX_UTC.timestamp_millis());

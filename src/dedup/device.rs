@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_numbers_in_order_and_are_found_again() {
+    fn names_are_numbered_and_found_again() {
         let mut devices: Devices = ["a", "b", "a", "c"].into_iter().collect();
         assert_eq!(devices.names().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(devices.number("b").unwrap().number(), 1);

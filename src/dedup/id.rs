@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_read_as_the_ulid_crate_reads_a_good_one() {
+    fn good_text_is_read_as_by_the_ulid_crate() {
         for bits in [0, 1, 31, 32, u128::MAX, u128::MAX >> 1, 0x0193_4BF2_AC63_1234_5678_9ABC_DEF0_1234] {
             let text = Ulid(bits).to_string();
             assert_eq!(MessageId::from_ulid_text(&text), Ok(MessageId(bits)), "{text}");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn each_strange_character_is_named_with_its_place() {
+    fn bad_characters_are_named_with_place() {
         let good = "01JD8Z5K3V9QX7R2M4N6P8T0WA";
         for found in
             ['I', 'L', 'O', 'U', 'i', 'l', 'o', 'u', '-', ' ', '@', '[', '`', '{', '/', ':', '\0', '\x7f']

@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_in_the_log_is_found_while_it_grows_and_shrinks() {
+    fn all_are_found_while_it_resizes() {
         let mut both = Both::new(hash_of);
         let (mut added, mut left) = (0, 0);
         // It grows over several tables, stays, shrinks, and grows again.
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overflowed_into_the_next_chunk_is_found_while_its_own_is_given_back() {
+    fn overflow_survives_its_chunk() {
         let mut both = Both::new(hash_of);
         let mut looked = 0;
         for number in 0..100_000 {
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_overflowed_is_found_after_it_was_moved() {
+    fn overflowed_entry_is_found_after_a_move() {
         let mut both = Both::new(|number| Hash(7 << 40 | number));
         let count = SLOTS as u64 + 1;
         for number in 1..=count {
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_room_when_nearly_all_leaves_at_once_and_as_much_comes_again() {
+    fn room_is_free_after_a_mass_exit() {
         let mut both = Both::new(hash_of);
         for round in 0..6 {
             for number in 0..10_000 {
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn where_too_many_meet_one_is_refused_and_the_others_are_found() {
+    fn crowded_bucket_refuses_and_finds_the_rest() {
         // All of one bucket and one tag, as only somebody who knows the secret can choose them.
         let mut both = Both::new(|_| Hash(7 << 32 | 5));
         let room = (SLOTS * PROBES) as u64;

@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_holds_what_was_pushed_until_it_is_popped() {
+    fn log_holds_what_was_pushed_until_it_is_popped() {
         let mut log = Log::new(true, true);
         let mut positions = VecDeque::new();
         for number in 0..3 * SEGMENT {
@@ -576,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_goes_at_once_when_all_of_it_is_old() {
+    fn segment_goes_at_once_when_all_of_it_is_old() {
         let mut log = Log::new(false, false);
         let positions: Vec<_> =
             (0..2 * SEGMENT + 1).map(|number| log.push(&entry(number, number.into()))).collect();

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_secret_hashes_in_its_own_way_and_each_use_in_another() {
+    fn secrets_and_uses_hash_apart() {
         let (one, two) = (Secret::from_bytes([7; 16]), Secret::random());
         assert_ne!(two, Secret::random());
         assert_ne!(one.id(b"a"), two.id(b"a"));

@@ -561,7 +561,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_that_no_engine_writes_is_refused_though_its_checksum_is_right() {
+    fn impossible_record_is_refused() {
         let header = Header {
             secret: Secret::from_bytes([1; 16]),
             now: Some(1000),

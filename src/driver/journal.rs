@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_journal_sees_the_trace_grow_and_the_end_once() {
+    async fn journal_sees_the_trace_grow_and_the_end_once() {
         let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
         let set = catalog::set().unwrap();
         let kept = Arc::new(Kept::default());

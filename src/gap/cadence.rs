@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_missing_rows_are_the_fewest_that_keep_the_promise() {
+    fn missing_rows_are_the_fewest_possible() {
         // Silence, tolerance, distance: missing after a row, and after the start of the period.
         let table = [
             (10, 0, 0, 0, 0),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_parts_of_a_silence_never_miss_more_than_the_whole() {
+    fn split_silence_never_misses_more() {
         for (tolerance, start) in (0..8).flat_map(|tolerance| [(tolerance, -1), (tolerance, 0)]) {
             let promise = Promise::new(3, tolerance, start);
             for (a, b) in (0..40).flat_map(|a| (0..40).map(move |b| (a, b))) {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_at_the_ends_of_time_are_a_distance_apart() {
+    fn distance_holds_at_the_ends_of_time() {
         assert_eq!(distance(i64::MIN, i64::MAX), u64::MAX);
         assert_eq!(distance(i64::MAX, i64::MIN), 0);
     }

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn late_rows_join_what_is_near_whatever_their_order() {
+    fn late_rows_join_in_any_order() {
         type Case<'a> = (&'a [i64], &'a [(i64, i64)]);
         let table: &[Case<'_>] = &[
             (&[0, 10], &[(0, 10)]),

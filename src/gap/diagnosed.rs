@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_in_which_rows_are_missing_is_a_subject() {
+    fn each_part_with_missing_rows_is_a_subject() {
         let sessions = Sessions::new(period(-100, 300), [period(-100, 40), period(70, 300)]);
         let device = Subject::device("press-07");
         let parts = |report: &Report| {

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bucket_follows_the_one_before_and_is_narrow() {
+    fn buckets_are_adjacent_and_narrow() {
         assert!((0..16).all(|distance| index(distance) as u64 == distance));
         let mut last = 15;
         for octave in 4..64 {
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn one_stamp_in_a_hundred_may_be_off_the_resolution() {
+    fn one_percent_may_be_off_the_resolution() {
         for (off, resolution) in [(0, 1_000), (10, 1_000), (11, 1)] {
             let mut rows = rounded(1_059, 1_000, 1_000);
             rows.iter_mut().step_by(90).take(off).for_each(|row| *row += 3_000_000);

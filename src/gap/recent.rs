@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_time_goes_to_its_place_and_the_oldest_leaves() {
+    fn early_time_is_sorted_and_oldest_leaves() {
         let mut recent = Recent::new(3);
         recent.append(&[10, 20]);
         recent.insert(15);

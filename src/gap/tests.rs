@@ -67,7 +67,7 @@ fn gaps_are_where_the_promise_is_broken() {
 }
 
 #[test]
-fn a_day_without_a_row_misses_all_of_its_rows() {
+fn day_without_a_row_misses_all_of_its_rows() {
     let day = Period::new(at(0), at(86_400)).unwrap();
     let report = detect(&Settings::over(Cadence::every(secs(60)), day), &[], 86_400);
     assert_eq!((report.expected(), report.missing()), (1_440, 1_440));
@@ -75,7 +75,7 @@ fn a_day_without_a_row_misses_all_of_its_rows() {
 }
 
 #[test]
-fn the_gap_at_the_end_of_a_live_stream_is_open_until_a_row_comes() {
+fn last_gap_is_open_until_a_row_comes() {
     let live = Settings::live(ten(), at(0));
     assert!(detect(&live, &[0, 10, 20], 35).gaps.is_empty());
     let open = detect(&live, &[0, 10, 20], 36).gaps.remove(0);
@@ -92,7 +92,7 @@ fn the_gap_at_the_end_of_a_live_stream_is_open_until_a_row_comes() {
 }
 
 #[test]
-fn a_gap_that_was_taken_is_missed_all_the_same() {
+fn gap_that_was_taken_is_missed_all_the_same() {
     let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
     for event in [0, 10, 60, 70, 120] {
         detector.observe_event(at(event));
@@ -104,7 +104,7 @@ fn a_gap_that_was_taken_is_missed_all_the_same() {
 }
 
 #[test]
-fn a_gap_under_a_deadband_without_a_heartbeat_is_suspected() {
+fn deadband_without_heartbeat_is_suspected() {
     for (cadence, suspected) in [
         (ten(), false),
         (ten().with_deadband(), true),
@@ -116,7 +116,7 @@ fn a_gap_under_a_deadband_without_a_heartbeat_is_suspected() {
 }
 
 #[test]
-fn a_catch_up_is_told_from_what_is_missing_in_whatever_order_it_comes() {
+fn catch_up_is_not_missing_in_any_order() {
     let settings = over(ten()).with_late_after(secs(60));
     let mut rows =
         vec![(0, 0), (10, 10), (70, 70), (80, 80), (90, 90), (20, 95), (30, 95), (50, 95), (50, 96)];
@@ -179,7 +179,7 @@ const HOUR: i64 = 3_600;
 
 /// In autumn a device that sends local time for UTC goes through an hour twice.
 #[test]
-fn an_hour_that_comes_twice_is_a_rewind_and_no_gap() {
+fn hour_that_comes_twice_is_a_rewind_and_no_gap() {
     let settings = Settings::live(ten(), at(0));
     let events: Vec<_> = (0..HOUR).chain(0..2 * HOUR).step_by(10).collect();
     let report = detect(&settings, &events, 2 * HOUR);
@@ -193,7 +193,7 @@ fn an_hour_that_comes_twice_is_a_rewind_and_no_gap() {
 }
 
 #[test]
-fn a_clock_that_is_set_right_again_leaves_no_gap() {
+fn clock_that_is_set_right_again_leaves_no_gap() {
     let settings = Settings::live(ten(), at(0));
     // Set back by an hour, and right again after twenty minutes.
     let events: Vec<_> =
@@ -208,7 +208,7 @@ fn a_clock_that_is_set_right_again_leaves_no_gap() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_fills_no_gap_of_the_hour_before() {
+fn clock_set_back_fills_no_gap() {
     let settings = Settings::live(ten(), at(0));
     let events: Vec<_> = (0..1_000).chain(2_000..HOUR).chain(0..2 * HOUR).step_by(10).collect();
     assert_eq!(gaps(&detect(&settings, &events, 2 * HOUR)), [(990, 2_000, 100, 100)]);
@@ -229,7 +229,7 @@ fn a_stray_copy_is_late_and_no_rewind() {
 }
 
 #[test]
-fn a_clock_that_is_reset_before_the_period_is_told() {
+fn reset_clock_before_period_is_reported() {
     let settings = Settings::live(ten(), at(1_000_000));
     let report = detect(&settings, &[1_000_000, 1_000_010, 0, 10, 20, 30, 1_000_060], 1_000_060);
     assert_eq!((report.counts.before, report.counts.stepped_back), (0, 4));
@@ -238,7 +238,7 @@ fn a_clock_that_is_reset_before_the_period_is_told() {
 }
 
 #[test]
-fn settings_that_make_no_sense_are_refused_with_what_to_do() {
+fn bad_settings_are_refused_with_remedy() {
     let table = [
         (over(Cadence::every(secs(0))), "`cadence.every` is 0s: give more than zero"),
         (over(Cadence::every(TimeDelta::MAX)), "`cadence.every` is"),
@@ -260,7 +260,7 @@ fn settings_that_make_no_sense_are_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_state_that_no_detector_leaves_is_refused() {
+fn state_that_no_detector_leaves_is_refused() {
     let mut detector = GapDetector::new(over(ten())).unwrap();
     for event in [0, 10, 50, 90, 20, 25, 0, 1, 2] {
         detector.observe_event(at(event));
@@ -305,7 +305,7 @@ fn a_state_that_no_detector_leaves_is_refused() {
 }
 
 #[test]
-fn a_report_of_a_moment_before_the_newest_row_goes_up_to_that_row() {
+fn early_report_goes_up_to_newest_row() {
     let mut detector = GapDetector::new(Settings::live(ten(), at(0))).unwrap();
     for second in [0, 10, 60] {
         detector.observe(at(second), at(second));
@@ -390,7 +390,7 @@ fn stamps_coarser_than_the_cadence_make_no_gap() {
 }
 
 #[test]
-fn single_row_missing_each_second_is_found_in_whole_seconds() {
+fn one_missing_whole_second_is_found() {
     let settings = Settings::live(Cadence::every(secs(1)), at(0));
     let rows: Vec<_> = (0..100).filter(|second| second % 10 != 7).collect();
     assert_eq!(detect(&settings, &rows, 99).missing(), 10);

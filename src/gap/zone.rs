@@ -112,7 +112,7 @@ mod tests {
     const MINUTE: u64 = 60 * SECOND;
 
     #[test]
-    fn fast_step_back_is_whole_half_hours_within_a_silence() {
+    fn fast_step_back_is_whole_half_hours() {
         let table = [
             (3599 * SECOND, 3 * SECOND / 2, Some(3600 * SECOND)),
             (3598 * SECOND, 3 * SECOND / 2, None),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn fast_step_forward_is_whole_half_hours_and_a_silence() {
+    fn fast_step_forward_is_whole_half_hours() {
         let table = [
             (3601 * SECOND, Some(3600 * SECOND)),
             (3600 * SECOND, None),

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_passed_the_message_between_two_samples() {
+    fn head_passed_the_message_between_two_samples() {
         // Offsets 100 to 199 came from second 10 to 20, evenly: offset 109 was the tenth of a hundred.
         let heads = [(0, 100), (10, 100), (20, 200), (60, 300)];
         for (committed, estimate, at_least, at_most) in
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn a_message_older_than_the_window_is_so_old_at_least() {
+    fn age_is_at_least_that_of_the_window() {
         let age = age(98, &[(0, 100), (60, 300)]);
         assert_eq!((age.at_least, age.at_most, age.basis), (secs(60), None, Basis::BeforeWindow));
         assert_eq!(age.to_string(), "1m at least");
     }
 
     #[test]
-    fn a_timestamp_is_taken_and_never_from_the_future() {
+    fn timestamp_is_taken_and_never_from_the_future() {
         let sample = Sample::new(at(60), 0, 10).with_committed(Some(9));
         for (written, expected) in [(20, 40), (60, 0), (70, 0)] {
             let stamped = sample.with_oldest_at(at(written));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_read_all_waits_for_nothing_whatever_a_timestamp_says() {
+    fn reader_of_all_waits_for_nothing() {
         for committed in [10, 11] {
             let sample = Sample::new(at(60), 0, 10).with_committed(Some(committed)).with_oldest_at(at(0));
             let age = Age::of([&sample].into_iter(), None).unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_calendar_and_of_the_numbers_hold() {
+    fn ends_of_the_calendar_and_of_the_numbers_hold() {
         let (first, last) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
         let samples = [
             Sample::new(first, 0, 0).with_committed(Some(0)),

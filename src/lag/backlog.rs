@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lag_that_grows_through_bursts_is_found() {
+    fn lag_that_grows_through_bursts_is_found() {
         // Up by 20 000 in ten commits, down by 10 000 in the next ten.
         let lag = |turn: u64| {
             let (burst, place) = (turn / 20, turn % 20);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lag_that_comes_and_goes_does_not_grow() {
+    fn lag_that_comes_and_goes_does_not_grow() {
         let lag = |turn: u64| 20_000 + 1_000 * (turn % 40).min(40 - turn % 40);
         assert!((400..800).all(|turns| backlog((0..turns).map(lag)).grows_since().is_none()));
         assert!(backlog([50_000; 100]).grows_since().is_none());

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_interval_is_remembered_for_32_others() {
+    fn long_interval_is_remembered_for_32_others() {
         let pace = |others| {
             let first = [10, 10, 20];
             pace(first.into_iter().chain(std::iter::repeat_n(10, others)), true).longest()

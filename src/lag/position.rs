@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn position_is_that_of_the_last_look_that_counts() {
+    fn position_is_that_of_the_last_good_look() {
         let mut samples: Vec<_> = (0..8).map(|i| look(10 * i, Some(40), 50)).collect();
         let position = window(&samples).position(at(70)).unwrap();
         assert_eq!((position.at, position.committed, position.high_watermark), (at(70), Some(40), 50));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn transaction_is_held_since_its_offset_was_first_seen() {
+    fn transaction_held_since_first_seen() {
         let held = |second, stable, head| look(second, Some(5), head).with_last_stable_offset(stable);
         let open: Vec<_> = (0..9).map(|i| held(10 * i, if i < 2 { 7 } else { 8 }, 9 + i as u64)).collect();
         let position = window(&open).position(at(80)).unwrap();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_that_was_gone_and_is_back_at_the_head_is_a_reset() {
+    fn offset_back_at_the_head_is_a_reset() {
         let resets = |samples: &[Sample]| {
             let found = window(samples).resets(at(1_000));
             found.into_iter().map(|reset| (reset.at, reset.from, reset.to)).collect::<Vec<_>>()

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overrun_is_seen_by_the_start_that_comes_nearer() {
+    fn nearing_log_start_shows_an_overrun() {
         // The start moves by 10 a second and the group by 5; 50 are between them.
         let near = trend(sample(0, 0, 100, 200), sample(10, 100, 150, 250));
         assert_eq!((near.course, near.overrun_in), (Course::Holds, Some(secs(10))));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn without_two_times_and_two_commits_there_is_none() {
+    fn trend_needs_two_times_and_commits() {
         let (one, none) = (sample(0, 0, 1, 9), sample(10, 0, 1, 9).with_committed(None));
         for (first, last) in [(one, one), (one, none), (none, one)] {
             assert_eq!(Trend::of(&first, &last, &age(0), None), None);

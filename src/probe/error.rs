@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_is_in_source_and_not_in_display() {
+    fn cause_is_in_source_and_not_in_display() {
         let error = ProbeError::failed("cannot read the answer").with_cause("broken pipe");
         assert_eq!(error.to_string(), "the answer failed: cannot read the answer");
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("broken pipe"));

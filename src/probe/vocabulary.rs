@@ -47,7 +47,7 @@ mod tests {
     use crate::probe::{DisconnectReason, RefusalReason};
 
     #[test]
-    fn an_unknown_name_is_unspecified_everywhere() {
+    fn unknown_name_is_unspecified_everywhere() {
         for name in ["", "  ", "A_NEW_NAME", "no such words", "\u{0}"] {
             assert_eq!(aws_iot::disconnect_reason(name), DisconnectReason::Unspecified);
             assert_eq!(aws_iot::refusal_reason(name), RefusalReason::Unspecified);

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_cut_at_blanks_or_where_there_is_none() {
+    fn lines_break_at_blanks_if_any() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("one\ntwo  three", 20), ["one", "two three"]);
         assert_eq!(wrapped("µµµµµ ab", 2), ["µµ", "µµ", "µ", "ab"]);

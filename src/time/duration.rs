@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_duration_is_refused_with_its_reason() {
+    fn bad_duration_is_refused_with_reason() {
         for text in ["", "-", "5", "m", "m5", "5 m", "--5m", "1.5h"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_is_suspect_beyond_its_bounds_to_the_nanosecond() {
+    fn suspect_beyond_bounds_to_the_nanosecond() {
         let nano = TimeDelta::nanoseconds(1);
         let (tolerance, jump) = (TimeDelta::seconds(30), TimeDelta::days(30));
         let mut mark = HighWater::new(DateTime::UNIX_EPOCH);

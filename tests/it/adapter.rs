@@ -47,7 +47,7 @@ fn asked(from: i64, to: i64) -> DeadbandRequest {
 }
 
 #[tokio::test]
-async fn record_is_audited_over_the_period_and_the_noise_before() {
+async fn audit_takes_period_and_noise_before() {
     let facts = record(10_000, 4_000).deadband(&asked(3_000, 3_600)).await.unwrap();
     let [mut before, mut during] = [Audit::new(2.0).unwrap(), Audit::new(2.0).unwrap()];
     (0..3_000).for_each(|second| before.observe(&sample(second), second % 60 == 0));
@@ -76,7 +76,7 @@ async fn record_covers_what_it_has_kept() {
 }
 
 #[tokio::test]
-async fn record_knows_tags_without_a_band_and_no_others() {
+async fn record_knows_only_tags_without_a_band() {
     let record = record(100, 10);
     let mut request = asked(0, 9);
     request.tag = None;
@@ -138,7 +138,7 @@ async fn rows_are_counted_as_the_detector_counts_them() {
 }
 
 #[tokio::test]
-async fn reader_that_knows_rows_alone_leaves_the_rest_unknown() {
+async fn rows_alone_leave_the_rest_unknown() {
     let table = SeriesRows::new("time series", Table(vec![]));
     let refusals = StorageRefusalsRequest::new("ingest".into(), "press-07".into(), period(0, 600));
     let error = table.storage_refusals(&refusals).await.unwrap_err();

@@ -94,7 +94,7 @@ fn a_cause_that_stays_open_has_no_prior() {
 
 /// Rule 3: what says that something is still wrong is asked again right before it; what is over or meant to be is not.
 #[test]
-fn only_what_is_over_or_meant_is_not_asked_again() {
+fn only_over_or_meant_is_not_asked_again() {
     let without = |name: &str| -> BTreeSet<String> {
         let runbook = &runbooks()[name];
         let plain = |step| match &runbook.step(step).unwrap().kind {

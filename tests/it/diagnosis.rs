@@ -137,7 +137,7 @@ fn what_a_further_wait_may_bring_stays_possible() {
 
 /// A check that is put off takes its way out when it is answered, not when its time has come.
 #[test]
-fn deferred_check_takes_no_exit_before_its_answer() {
+fn deferred_check_waits_for_its_answer() {
     let rehearsal = Rehearsal::new("not back", "device-offline")
         .tell("service-state", "in-service")
         .tell("last-seen", "1h")

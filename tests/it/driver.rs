@@ -274,7 +274,7 @@ fn errors_are_retried_for_half_a_minute() {
 }
 
 #[test]
-fn a_device_that_is_back_needs_no_registry_to_say_so() {
+fn returned_device_needs_no_registry() {
     let service = Service::new();
     service.memory.behave("service-state", Manner::Hangs);
     // It comes back while somebody is asked for its power.
@@ -360,7 +360,7 @@ mod acting {
     }
 
     #[test]
-    fn an_approved_restart_is_done_and_verified() {
+    fn approved_restart_is_done_and_verified() {
         let service = broken();
         *service.people.approves.lock().unwrap() = Some(true);
         let (_, finding) = service.run();
@@ -523,7 +523,7 @@ impl Timer for SetBack {
 }
 
 #[test]
-fn clock_set_back_does_not_lengthen_the_deadline() {
+fn clock_set_back_lengthens_no_deadline() {
     let service = Service::new();
     service.memory.set(|facts| facts.last_seen = Some(NOW - TimeDelta::minutes(1)));
     let timer = Arc::new(SetBack { clock: service.clock.clone(), slept: Mutex::default() });

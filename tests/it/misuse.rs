@@ -144,7 +144,7 @@ mod answers {
     }
 
     #[test]
-    fn a_person_who_says_something_else_is_asked_on() {
+    fn person_who_says_something_else_is_asked_on() {
         let set = set();
         let mut diagnosis = at_power(&set);
         let request = loop {
@@ -213,7 +213,7 @@ mod names {
     }
 
     #[test]
-    fn a_part_that_the_subject_does_not_name_is_unknown() {
+    fn part_without_a_name_is_unknown() {
         let set = set();
         let trigger = Trigger::new("test", NOW);
         let only = Subject::device("press-07");
@@ -234,7 +234,7 @@ mod names {
     }
 
     #[test]
-    fn an_identity_that_overflows_is_no_identity() {
+    fn identity_that_overflows_is_no_identity() {
         assert!("7ZZZZZZZZZZZZZZZZZZZZZZZZZ".parse::<DiagnosisId>().is_ok());
         for text in [
             "8ZZZZZZZZZZZZZZZZZZZZZZZZZ",
@@ -335,7 +335,7 @@ mod clocks {
     }
 
     #[test]
-    fn a_clock_that_swings_without_end_is_given_up() {
+    fn clock_that_swings_without_end_is_given_up() {
         let set = set();
         let mut diagnosis = waiting(&set);
         for n in 0..4_000 {
@@ -353,7 +353,7 @@ mod clocks {
     }
 
     #[test]
-    fn the_ends_of_the_calendar_are_no_trouble() {
+    fn ends_of_the_calendar_are_no_trouble() {
         let set = set();
         for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
             let mut diagnosis = waiting(&set);
@@ -445,7 +445,7 @@ mod approvals {
     }
 
     #[test]
-    fn new_wording_keeps_saved_diagnoses_and_approvals() {
+    fn new_wording_keeps_saved_diagnoses() {
         let text = include_str!("../../src/catalog/device-offline.toml");
         let old = "The device has been silent for longer than the offline threshold.";
         assert!(text.contains(old));
@@ -483,7 +483,7 @@ mod loops {
     "#;
 
     #[test]
-    fn one_whose_waits_are_all_over_ends_as_an_anomaly() {
+    fn waits_all_over_end_as_an_anomaly() {
         let set = of(IDLE);
         let mut diagnosis = start(&set, "idle");
         let old = NOW - TimeDelta::hours(2);
@@ -612,7 +612,7 @@ mod saved {
     }
 
     #[test]
-    fn reordered_bundle_is_refused_despite_its_digest() {
+    fn reordered_bundle_is_refused() {
         let set = set();
         let bundle = half_way(&set);
         let mut cut = bundle.clone();

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_work_and_its_option_may_stand_in_any_order() {
+    fn work_and_its_option_may_stand_in_any_order() {
         for args in [["--json", "load"], ["load", "--json"]] {
             let read = read(args.map(str::to_owned)).unwrap();
             assert!(matches!(read, Command::Run { work, json: true } if work.name() == "load"));

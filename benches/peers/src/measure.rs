@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disturbed_round_does_not_move_the_median() {
+    fn disturbed_round_does_not_move_the_median() {
         assert_eq!(median(&mut [5.0, 1.0, 900.0, 5.0, 5.0]), 5.0);
     }
 }

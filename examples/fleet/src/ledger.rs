@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_only_working_certificate_may_go_only_where_its_key_is_in_other_hands() {
+    fn last_certificate_goes_only_when_stolen() {
         for (compromised, has_another, was_seen, broken) in [
             (false, false, false, 1),
             (true, false, false, 0),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_certificate_for_a_generation_is_seen_and_the_same_one_again_is_none() {
+    fn second_certificate_of_a_generation_is_seen() {
         let (mut world, now) = world();
         let key = |text: &str| serde_json::from_value::<CommandKey>(text.into()).unwrap();
         let first = world.issue(0, &key("a"), 1, now).unwrap();

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_mints_the_same_certificate_and_the_library_reads_its_dates() {
+    fn minting_repeats_with_the_seed() {
         let from = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let mint = || {
             let mut random = Random::new(7, 0);

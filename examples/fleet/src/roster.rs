@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_hundred_in_a_row_have_their_share_of_each_kind() {
+    fn each_hundred_has_its_share_of_kinds() {
         for first in [0, 1, 77, 900] {
             let mut counts = BTreeMap::new();
             for number in first..first + 100 {

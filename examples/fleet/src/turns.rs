@@ -88,7 +88,7 @@ mod tests {
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
     #[test]
-    fn a_turn_is_taken_in_its_place_at_the_rate_and_once_for_each_renewal() {
+    fn each_renewal_takes_one_turn_at_the_rate() {
         let minute = TimeDelta::minutes(1);
         let bucket = TokenBucket::full(Rate::new(1, 1).unwrap(), NOW);
         let mut turns = Turns::new(bucket);

@@ -25,14 +25,14 @@ async fn run(devices: u32, days: u32, seed: u64) -> Run {
 }
 
 #[tokio::test]
-async fn the_same_seed_is_the_same_run_to_the_letter_and_another_is_another() {
+async fn runs_repeat_with_the_seed() {
     let text = report(&run(60, 4, 7).await);
     assert_eq!(text, report(&run(60, 4, 7).await));
     assert_ne!(text, report(&run(60, 4, 8).await));
 }
 
 #[tokio::test]
-async fn whatever_the_seed_nothing_that_must_hold_is_broken() {
+async fn invariants_hold_for_any_seed() {
     for seed in 0..6 {
         let run = run(100, 12, seed).await;
         assert_eq!(broken(&run), Vec::<String>::new(), "seed {seed}");
@@ -40,7 +40,7 @@ async fn whatever_the_seed_nothing_that_must_hold_is_broken() {
 }
 
 #[tokio::test]
-async fn the_smallest_fleet_and_the_shortest_run_are_runs_too() {
+async fn smallest_and_shortest_run_ends() {
     for devices in 1..4 {
         let run = run(devices, 1, 3).await;
         assert_eq!(endings(&run).len(), usize::try_from(devices).unwrap());
@@ -51,7 +51,7 @@ async fn the_smallest_fleet_and_the_shortest_run_are_runs_too() {
 
 /// Each works, or is listed with the reason that its kind has.
 #[tokio::test]
-async fn each_device_ends_with_a_certificate_that_works_or_on_a_list_with_a_reason() {
+async fn every_device_works_or_is_listed() {
     let run = run(200, 12, 5).await;
     let world = lock(&run.world);
     let kinds: Vec<_> = world.devices.iter().map(|device| device.kind).collect();
@@ -68,7 +68,7 @@ async fn each_device_ends_with_a_certificate_that_works_or_on_a_list_with_a_reas
 }
 
 #[tokio::test]
-async fn the_first_morning_has_every_stage_and_the_issuer_as_one_entry() {
+async fn first_digest_has_every_stage() {
     let run = run(200, 3, 2).await;
     let digest = &run.operations.days[0].digest;
     for stage in [
@@ -92,7 +92,7 @@ async fn the_first_morning_has_every_stage_and_the_issuer_as_one_entry() {
 }
 
 #[tokio::test]
-async fn each_way_of_a_renewal_is_taken_and_each_emergency_has_its_record() {
+async fn every_way_of_a_renewal_is_taken() {
     let run = run(300, 14, 1).await;
     for became in [
         Became::AtFirstGo,

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_covers_what_was_asked_less_what_it_forgot_and_what_is_to_come() {
+    fn log_covers_what_it_remembers() {
         let now = Utc::now();
         let minutes =
             |from, to| Period::new(now + TimeDelta::minutes(from), now + TimeDelta::minutes(to)).unwrap();

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_is_found_while_it_lasts_and_after_it() {
+    fn silence_is_found_while_it_lasts_and_after_it() {
         let seen = [0, 300, 600, 2100, 2400].map(at);
         let raised = silent(seen, at(500), at(2500)).map(|trigger| trigger.at);
         assert_eq!(raised, Some(at(1600)));
@@ -132,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_was_never_seen_is_silent_since_one_looks() {
+    fn never_seen_is_silent_since_first_look() {
         assert_eq!(silent([], at(0), at(900)), None);
         assert_eq!(silent([], at(0), at(1000)).map(|trigger| trigger.at), Some(at(1000)));
     }
 
     #[test]
-    fn a_session_that_ends_again_and_again_is_unstable() {
+    fn repeated_session_ends_are_unstable() {
         let ends =
             |seconds: [i64; 4]| seconds.map(|at_second| (at(at_second * 1000), Reason::ConnectionLost));
         let raised = unstable(&ends([0, 10, 12, 14])).map(|trigger| trigger.at);

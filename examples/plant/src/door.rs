@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_refusal_is_logged_with_its_subject_serial_and_reason() {
+    async fn refusals_are_logged_in_full() {
         let echo = line::Server::start(|line| async move { Some(line) }).await.unwrap();
         let authority = Arc::new(Authority::new("authority").unwrap());
         let stranger = Authority::new("stranger").unwrap();

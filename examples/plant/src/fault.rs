@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_has_an_id_of_its_own_and_is_found_by_it() {
+    fn faults_are_found_by_their_ids() {
         let ids = Fault::ALL.iter().map(|fault| fault.id).collect::<HashSet<_>>();
         assert_eq!(ids.len(), Fault::ALL.len());
         for id in ids {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_conclusions_that_parts_can_show_have_faults() {
+    fn conclusions_that_parts_can_show_have_faults() {
         let reached = Fault::ALL.iter().map(Fault::conclusion).collect::<HashSet<_>>();
         for conclusion in [
             "broker-fault",

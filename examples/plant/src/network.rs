@@ -229,7 +229,7 @@ mod tests {
     use crate::line;
 
     #[tokio::test]
-    async fn a_cut_ends_live_sessions_and_refuses_new_ones_until_it_is_mended() {
+    async fn cut_link_has_no_sessions_until_mended() {
         let echo = line::Server::start(|line| async move { Some(line) }).await.unwrap();
         let (site, device) = (Switch::new(), Switch::new());
         let link = Link::open(Some(echo.address()), vec![site.clone(), device.clone()]).await.unwrap();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_interruption_ends_live_sessions_only() {
+    async fn interruption_ends_live_sessions_only() {
         let echo = line::Server::start(|line| async move { Some(line) }).await.unwrap();
         let switch = Switch::new();
         let link = Link::open(Some(echo.address()), vec![switch.clone()]).await.unwrap();
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_link_delays_each_way_until_mended() {
+    async fn slow_link_delays_each_way_until_mended() {
         let echo = line::Server::start(|line| async move { Some(line) }).await.unwrap();
         let switch = Switch::new();
         let link = Link::open(Some(echo.address()), vec![switch.clone()]).await.unwrap();

@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn two_certificates_of_one_name_have_different_serials() {
+    fn serials_differ_under_one_name() {
         let authority = Authority::new("authority").unwrap();
         let first = authority.issue("press-1", Validity::current()).unwrap();
         let second = authority.issue("press-1", Validity::current()).unwrap();

@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_consumer_follows_its_breaker_and_the_feed() {
+    async fn consumer_follows_its_breaker_and_the_feed() {
         let unit = PowerUnit::start().await.unwrap();
         let plug = unit.wire("press-1");
         plug.load(40_000);

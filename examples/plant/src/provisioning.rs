@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_manufacturing_certificate_gets_only_what_was_granted() {
+    async fn factory_certificate_gets_only_its_grant() {
         let authority = Arc::new(Authority::new("authority").unwrap());
         let maker = Authority::new("maker").unwrap();
         let own = authority.issue("provisioning", Validity::current()).unwrap();

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_catalog_takes_every_threshold_in_seconds() {
+    fn catalog_takes_every_threshold_in_seconds() {
         let mut documents = [catalog::device_offline().unwrap(), catalog::data_gap().unwrap()];
         for (name, value) in IN_SECONDS.iter().chain(IN_VAIN) {
             let mut taken = 0;
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runbook_of_ones_own_is_completed_from_the_catalog() {
+    fn catalog_completes_an_own_runbook() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("own.toml");
         let text = include_str!("../../../src/catalog/device-offline.toml");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_a_runbook_of_ones_own_is_named() {
+    fn every_fault_of_an_own_runbook_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("own.toml");
         let text = include_str!("../../../src/catalog/device-offline.toml");

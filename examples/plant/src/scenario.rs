@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_a_scenario_whose_conclusion_is_in_its_id() {
+    fn fault_ids_hold_their_conclusions() {
         for fault in Fault::ALL {
             let scenario = Scenario::find(fault.id).unwrap();
             assert!(matches!(scenario.broken, Broken::Factory([id]) if *id == fault.id));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn every_conclusion_of_data_gap_is_reached_by_a_fault() {
+    fn faults_reach_every_gap_conclusion() {
         let runbook = iot_runbook::catalog::data_gap().unwrap().validate().unwrap();
         for (conclusion, _) in runbook.conclusions() {
             let reached = Scenario::all().any(|scenario| {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_recovery_of_an_expired_certificate_is_reached() {
+    fn every_certificate_recovery_is_reached() {
         for outcome in
             ["re-provisioned", "emergency-certificate-installed", "recovered-meanwhile", "recovery-failed"]
         {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn every_scenario_has_an_id_of_its_own_and_known_faults_and_can_be_told() {
+    fn scenarios_have_ids_faults_and_stories() {
         let ids = Scenario::all().map(|scenario| scenario.id).collect::<HashSet<_>>();
         assert_eq!(ids.len(), Scenario::all().count());
         for scenario in Scenario::all() {

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expectation_holds_or_says_how_it_differs() {
+    fn expectation_holds_or_says_how_it_differs() {
         let expected = |accepted: &[&str], forbidden: &[&str]| Expectation {
             accepted: accepted.iter().map(|&outcome| outcome.to_owned()).collect(),
             forbidden: forbidden.iter().map(|&outcome| outcome.to_owned()).collect(),

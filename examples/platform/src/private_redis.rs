@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_server_whose_port_is_taken_does_not_pass_for_the_one_that_has_it() {
+    async fn taken_port_is_not_our_server() {
         let first = PrivateRedis::start().await.unwrap();
         let mut second = PrivateRedis::spawn(first.port).unwrap();
         assert!(!second.answers().await.unwrap());

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suspect_clock_is_told_from_a_trusted_one() {
+    fn suspect_clock_is_told_from_a_trusted_one() {
         let settings = Settings::default();
         let start = DateTime::UNIX_EPOCH;
         let day = TimeDelta::days;

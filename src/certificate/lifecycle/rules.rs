@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_waits_longer_each_time_up_to_the_longest() {
+    fn retry_waits_grow_up_to_the_longest() {
         let rules = Rules::default();
         let minutes: Vec<_> =
             [0, 1, 2, 3, 11, 12, 40, u32::MAX].map(|n| rules.wait(n).num_minutes()).to_vec();
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_never_waits_longer_than_its_part_of_what_remains() {
+    fn retry_wait_is_bounded_by_what_remains() {
         let rules = Rules::default();
         let now = DateTime::UNIX_EPOCH;
         let (hour, second) = (TimeDelta::hours(1), TimeDelta::seconds(1));

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_follow_up_has_a_reason_and_no_other_stage_has_one() {
+    fn only_follow_up_has_a_reason() {
         use FollowUpReason::{IssuerBinds, NearlyOver, OldCertificateRemains};
         let policy = Policy::default();
         let plain = Facts::new(day(0), day(360));

@@ -103,7 +103,7 @@ mod tests {
         #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
 
         #[test]
-        fn the_stage_stays_until_the_next_change_and_changes_at_it(
+        fn stage_changes_exactly_at_next_change(
             life in 0i64..20_000, odd in 0i64..7, issuer in prop::option::of(0i64..20_000), now in -100i64..21_000,
             (confirmed, never) in any::<(bool, bool)>(), bounds in prop::array::uniform3(0i64..3_000),
             shares in prop::array::uniform3((0u32..9, 8u32..13)), between in prop::collection::vec(0.0f64..1.0, 8),
@@ -132,7 +132,7 @@ mod tests {
         }
 
         #[test]
-        fn the_ends_of_the_calendar_do_not_overflow(ends in prop::array::uniform4(any::<bool>()), long in any::<bool>()) {
+        fn ends_of_the_calendar_do_not_overflow(ends in prop::array::uniform4(any::<bool>()), long in any::<bool>()) {
             let end = |max: bool| if max { DateTime::<Utc>::MAX_UTC } else { DateTime::<Utc>::MIN_UTC };
             let awareness = if long { TimeDelta::MAX } else { TimeDelta::MIN };
             let policy = Policy { awareness, ..Policy::default() };

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_names_its_fields_and_the_bounds_are_exact() {
+    fn faults_name_fields_at_exact_bounds() {
         let good = Policy::default();
         let nano = TimeDelta::nanoseconds(1);
         let fine = [
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_threshold_must_be_below_the_lifetime() {
+    fn fixed_threshold_must_be_below_the_lifetime() {
         let fixed = Policy {
             awareness_share: Share::NONE,
             renewal_share: Share::NONE,
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_must_fit_before_the_follow_up() {
+    fn renewal_must_fit_before_the_follow_up() {
         let policy = Policy::default();
         for (lifetime, window) in [(day(360), day(30)), (day(36), day(6))] {
             let terms = CertificateProfile::new(lifetime).with_renewal_takes(window);
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_device_recovers_by_outlives_what_it_replaces() {
+    fn recovery_outlives_what_it_replaces() {
         let at = |days| DateTime::UNIX_EPOCH + day(days);
         let never = "9999-12-31T23:59:59Z".parse().unwrap();
         let terms = CertificateProfile::new(day(365));

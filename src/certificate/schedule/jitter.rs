@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenth_of_a_fleet_is_in_each_tenth_of_the_spread() {
+    fn fleet_is_spread_evenly() {
         let mut tenths = [0; 10];
         for device in 0..10_000 {
             let tenth = jitter(&format!("pump-{device}").into(), 1, TimeDelta::hours(10)).num_hours();

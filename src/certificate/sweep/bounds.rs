@@ -104,7 +104,7 @@ mod tests {
     const DAY: i64 = 86_400;
 
     #[test]
-    fn a_certificate_comes_due_the_last_second_before_its_first_bound() {
+    fn due_in_the_last_second_before_bound() {
         let rule = DueRule::of(&Policy::default());
         for (life, before) in [
             // Ninety days, from a life of a hundred and eighty on.

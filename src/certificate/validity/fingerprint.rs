@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_read_as_tools_write_it_and_no_other_way() {
+    fn fingerprint_reads_as_tools_write_it() {
         let plain = Fingerprint::of(b"device");
         let text = plain.to_string();
         let pairs: Vec<&str> = (0..32).map(|at| &text[2 * at..2 * at + 2]).collect();

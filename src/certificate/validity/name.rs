@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_known_however_its_identifier_is_written() {
+    fn type_is_known_in_any_spelling() {
         for (oid, expected) in [
             (&[0x55, 4, 3][..], "CN=pump-7"),
             (&[0x55, 4, 0x80, 3], "CN=pump-7"),

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn events_say_that_it_is_up_where_the_broker_does_not_tell() {
+    fn events_show_up_where_broker_is_silent() {
         let up = ConnectionEvent::accepted(at(NOW - 4000));
         let told = |log: ConnectionLog| judged(log.with_now(SessionState::NotTold)).value();
         assert_eq!(told(log(vec![up.clone()])), Some(Reach::SessionUp.value()));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_since_last_seen_names_its_reason_and_an_older_refusal_does_not_count() {
+    fn only_refusals_since_last_seen_count() {
         let verdict = judged(log(vec![refused(at(NOW - 10)), refused(at(NOW - 10)), refused(at(NOW - 900))]));
         assert_eq!(verdict.value(), Some(Reach::Refused.value()));
         assert_eq!(verdict.details().find("refused with"), Some("certificate-expired"));
@@ -251,13 +251,13 @@ mod tests {
     }
 
     #[test]
-    fn a_recent_connect_comes_before_a_refusal() {
+    fn recent_connect_comes_before_a_refusal() {
         let events = vec![refused(at(NOW - 10)), ConnectionEvent::accepted(at(NOW - 100))];
         assert_eq!(judged(log(events)).value(), Some(Reach::RecentConnect.value()));
     }
 
     #[test]
-    fn at_least_the_time_of_a_recent_connect_is_asked_for() {
+    fn asked_period_holds_a_recent_connect() {
         let asked = Asked::new();
         for (last, begin) in [(NOW - 5000, NOW - 5000), (NOW - 1799, NOW - 1800), (NOW + 31, NOW - 86_400)] {
             let period = asked_period(Some(at(last)), secs(1800), &asked.request());
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connect_of_its_gateway_counts_where_it_has_no_session() {
+    fn gateway_connect_counts_without_session() {
         let log = log(vec![ConnectionEvent::accepted(at(NOW - 5))]);
         let sessions = SessionLog { log, own: false, source: Source::new("broker") };
         let verdict = judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request());
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_log_is_none_and_one_that_does_not_cover_is_stale() {
+    fn empty_log_is_none_uncovered_is_stale() {
         assert_eq!(judged(log(vec![])).value(), Some(Reach::None.value()));
         for covers in [period(SEEN + 1, NOW), period(SEEN, NOW - 1)] {
             let mut short = log(vec![]);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_seen_of_the_future_is_not_believed() {
+    fn last_seen_of_the_future_is_not_believed() {
         let asked = Asked::new();
         let log = ConnectionLog::new(at(NOW), period(NOW - 86_400, NOW))
             .with_events(vec![refused(at(NOW - 10))])
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_tolerance_takes_a_clock_that_is_ahead() {
+    fn wider_tolerance_takes_a_clock_that_is_ahead() {
         let asked = Asked::new();
         let request = asked.request().with_clock_tolerance(secs(60));
         let log = log(vec![ConnectionEvent::accepted(at(NOW + 60))]);
@@ -353,7 +353,7 @@ mod tests {
 
     /// The keep-alive is 60 s: the broker must end the session after 90 s.
     #[test]
-    fn silence_over_one_and_a_half_keep_alives_is_half_open() {
+    fn one_and_half_keep_alives_are_half_open() {
         let up = |packet: DateTime<Utc>, events| {
             log(events).with_now(SessionState::Up).with_keep_alive(secs(60)).with_last_packet(packet)
         };

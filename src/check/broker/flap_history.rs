@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn recurring_begins_at_its_count_and_each_break_counts_once() {
+    fn each_break_counts_once_to_recurring() {
         for (events, history) in [
             (vec![], History::Rare),
             (vec![lost(NOW - 10), lost(NOW - 20)], History::Rare),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_goodbye_and_a_broker_restart_are_no_breaks() {
+    fn goodbye_and_a_broker_restart_are_no_breaks() {
         use DisconnectReason::{
             Administrative, ClientInitiated, Expired, KeepAliveTimeout, ServerMoved, ServerShuttingDown,
         };
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hourly_end_of_a_token_is_no_break_though_logged_twice() {
+    fn token_expiry_is_no_break() {
         let hours = |and_then: fn(i64) -> Vec<ConnectionEvent>| {
             let of_one = |hour: i64| {
                 let expired = ended(at(NOW - hour * 3600), DisconnectReason::Expired);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_break_that_many_others_share_is_the_brokers() {
+    fn break_that_many_others_share_is_the_brokers() {
         let one = || vec![lost(NOW - 10)];
         let many = || (1..9).map(|hour| lost(NOW - hour * 3600)).collect::<Vec<_>>();
         for (events, together, history) in [
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_break_of_the_future_is_unknown_only_where_it_decides() {
+    fn future_break_is_unknown_if_it_decides() {
         let ahead = || lost(NOW + 31);
         let verdict = judged(vec![lost(NOW - 1), lost(NOW - 2), ahead()], None);
         assert_eq!(verdict.reason(), Some(UnknownReason::Future));

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_hours_in_messages_alone_are_a_time_zone() {
+    fn whole_hours_are_a_time_zone() {
         use ClockSource::{Message, TimeRequest, Token};
         let message = |off| vec![reading(Message, NOW - 60, off)];
         for (readings, state) in [
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_of_the_future_is_not_believed() {
+    fn receipt_of_the_future_is_not_believed() {
         assert_eq!(judged(vec![], None).reason(), Some(UnknownReason::Undetermined));
         let ahead = reading(ClockSource::Token, NOW + 31, 0);
         assert_eq!(judged(vec![ahead], None).reason(), Some(UnknownReason::Future));

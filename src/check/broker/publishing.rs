@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counts_of_a_gateway_decide_in_their_order() {
+    fn counts_of_a_gateway_decide_in_their_order() {
         let refused = || some(0).with_refused_by_acl(1);
         let dropped = || some(0).with_dropped_by_quota(1);
         for (counts, state) in [

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_takes_connections_now_was_unavailable_before() {
+    fn accepting_broker_was_unavailable() {
         let busy = || vec![refused(NOW - 5, RefusalReason::ServerUnavailable)];
         assert_eq!(judged(busy(), Some(true)).value(), Some(Why::UnavailableBefore.value()));
         assert_eq!(judged(busy(), Some(false)).value(), Some(Why::Unavailable.value()));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_refusal_since_the_last_connect_decides() {
+    fn newest_refusal_since_connect_decides() {
         use RefusalReason::{AuthError, CertificateExpired, Unspecified};
         for (events, why) in [
             (

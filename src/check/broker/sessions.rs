@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_takeover_in_one_instant_leaves_the_new_session_up() {
+    fn takeover_leaves_new_session_up() {
         let taken =
             ConnectionEvent::disconnected(at(10), DisconnectReason::DuplicateClientId).with_session("old");
         let log = log(vec![ConnectionEvent::accepted(at(10)).with_session("new"), taken.clone()]);
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_session_whose_end_is_logged_late_does_not_end_the_new_one() {
+    fn late_end_of_old_session_ends_no_other() {
         let began =
             |seconds, session: &'static str| ConnectionEvent::accepted(at(seconds)).with_session(session);
         let thrown = ConnectionEvent::disconnected(at(12), DisconnectReason::DuplicateClientId);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_ends_as_it_begins_is_down() {
+    fn session_that_ends_as_it_begins_is_down() {
         let log = log(vec![
             lost(10).with_session("short"),
             ConnectionEvent::accepted(at(10)).with_session("short"),
@@ -407,7 +407,7 @@ mod tests {
         #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(14), ..ProptestConfig::default() })]
 
         #[test]
-        fn delivery_twice_and_in_any_order_changes_nothing(
+        fn repeats_and_order_change_nothing(
             events in prop::collection::vec(any_event(), 0..12),
             again in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
             keys in prop::collection::vec(any::<u64>(), 18),

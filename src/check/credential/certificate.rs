@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_look_at_its_revocation_only_expired_is_known() {
+    fn unchecked_revocation_shows_only_expiry() {
         let unchecked = |from, to| judged(facts(from, to, Revocation::NotChecked));
         let expired = unchecked(0, NOW - 1);
         assert_eq!(expired.value(), Some(State::Expired.value()));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_calls_no_expired_certificate_valid() {
+    fn clock_set_back_revives_no_certificate() {
         const MONTH: i64 = 30 * 86_400;
         let ended = || facts(0, NOW + MONTH - 5, Revocation::NotRevoked);
         assert_eq!(judged(ended()).value(), Some(State::Valid.value()));

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_certificate_on_a_connection_however_old_is_enough() {
+    fn valid_certificate_on_old_link_is_enough() {
         for (used, replaced) in
             [(Some(NOW - 5), true), (Some(NOW - 9 * DAY), true), (Some(NOW + 30), true), (None, false)]
         {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_of_the_future_is_neither_one_nor_none() {
+    fn future_connection_is_unknown() {
         let mut ahead = answer(certificate(Some(NOW + 31)));
         assert_eq!(judged(&ahead).reason(), Some(UnknownReason::Future));
         ahead.certificate.as_mut().unwrap().not_after = at(NOW + DAY);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_certificate_of_which_nothing_is_due_replaces_another() {
+    fn replacement_must_have_nothing_due() {
         let of = |from: i64, left: i64| {
             let mut one = certificate(Some(NOW - 5));
             (one.not_before, one.not_after) = (at(NOW + from * DAY), at(NOW + left * DAY));
@@ -173,7 +173,7 @@ mod tests {
 
     /// What is left to do is the old certificate, not the one in use.
     #[test]
-    fn an_old_certificate_past_its_overlap_is_still_to_be_retired() {
+    fn past_overlap_is_still_to_be_retired() {
         for (since, replaced) in [(Some(NOW - 5), false), (None, true)] {
             let mut renewal = RenewalAnswer::new(at(NOW), true);
             renewal.unretired_since = since.map(at);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn not_checked_or_by_a_wrong_clock_is_undetermined() {
+    fn unchecked_or_wrong_clock_is_unknown() {
         let mut unchecked = certificate(Some(NOW - 5));
         unchecked.revocation = Revocation::NotChecked;
         assert_eq!(judged(&answer(unchecked)).reason(), Some(UnknownReason::Undetermined));

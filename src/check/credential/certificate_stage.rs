@@ -227,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unchecked_stage_is_in_the_details_alone() {
+    fn unchecked_stage_is_in_the_details_alone() {
         let verdict = judged(&answer(29, Revocation::NotChecked));
         assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
         assert!(verdict.details().find("why").is_some_and(|why| why.contains("follow-up")));
     }
 
     #[test]
-    fn only_another_certificate_that_is_confirmed_succeeds() {
+    fn successor_must_be_confirmed() {
         let answer = answer(20, Revocation::NotRevoked);
         let renewal = |print: &'static str| {
             let renewal =
@@ -257,7 +257,7 @@ mod tests {
 
     /// The certificate itself ends in 200 days.
     #[test]
-    fn an_issuer_that_ends_first_is_due_before_the_leaf() {
+    fn issuer_that_ends_first_is_due_first() {
         let bound = |own: i64, issuer: i64| {
             let mut answer = answer(own, Revocation::NotRevoked);
             answer.certificate.as_mut().unwrap().issuer_not_after = Some(at(NOW) + TimeDelta::days(issuer));
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_certificate_past_its_overlap_is_overdue() {
+    fn old_certificate_past_its_overlap_is_overdue() {
         let asked = Asked::new();
         for (since, left, state) in [
             (Some(NOW - 1), 300, State::OverlapOverdue),

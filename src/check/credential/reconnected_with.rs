@@ -64,7 +64,7 @@ mod tests {
     use crate::probe::{Certificate, Revocation};
 
     #[test]
-    fn the_new_fingerprint_must_be_on_a_connection_since_the_act() {
+    fn new_fingerprint_must_follow_the_act() {
         let answer = |print: &'static str, used| {
             let mut certificate = Certificate::new(print.into(), at(0), at(NOW + 9), Revocation::NotRevoked);
             certificate.last_used = used;

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_brought_by_hand_and_not_taken_up_needs_a_person() {
+    fn unused_hand_delivery_needs_a_person() {
         let mut brought = answer(Some(Renewal::new(2, at(NOW - DAY - 1))));
         brought.supported = false;
         assert_eq!(judged(&brought, Some(&in_use(45))).value(), Some(State::Unsupported.value()));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn each_state_of_a_renewal_that_was_begun_has_its_facts() {
+    fn states_of_a_begun_renewal_have_facts() {
         let failed = |at| renewal().with_failed_at(at);
         for (latest, state) in [
             (renewal(), State::Running),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_without_progress_for_over_a_day_is_stalled_if_the_holder_is_connected() {
+    fn idle_for_a_day_is_stalled_if_connected() {
         let mut old = renewal();
         for (progress, connected, state) in [
             (at(NOW - DAY), Some(true), Some(State::Running)),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_not_begun_is_due_and_after_a_day_stalled() {
+    fn unbegun_is_due_then_stalled_in_a_day() {
         let mut edge = in_use(59);
         // It has been due for exactly a day.
         edge.not_after = at(NOW + 59 * DAY);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_that_brought_the_certificate_that_is_due_again_is_over() {
+    fn renewal_of_what_is_due_again_is_over() {
         let last = Renewal::new(2, at(NOW - 300 * DAY))
             .with_fingerprint("old")
             .with_confirmed_at(at(NOW - 299 * DAY));

@@ -167,7 +167,7 @@ mod tests {
 
     /// The alert is 900 s old.
     #[test]
-    fn a_message_after_the_alert_and_no_silence_since_is_back() {
+    fn message_after_alert_is_back() {
         for (last, interval, state) in [
             (at(NOW - 300) - NANO, 0, State::Silent),
             (at(NOW - 300), 0, State::Back),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_registry_is_asked_where_no_message_shows_it() {
+    fn registry_is_asked_where_no_message_shows_it() {
         use ServiceState::{Decommissioned, InService, Maintenance, NeverProvisioned};
         for (service, state) in [
             (InService, State::Silent),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_covered_or_of_the_future_is_unknown_where_it_decides() {
+    fn uncovered_or_future_is_unknown() {
         let mut short = receipts(&[]);
         short.covers = period(NOW - 899, NOW);
         assert_eq!(judged(&short, ServiceState::InService, 0).reason(), Some(UnknownReason::Stale));

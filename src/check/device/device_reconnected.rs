@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_message_since_the_act_is_a_return_to_the_nanosecond() {
+    fn live_message_since_act_is_a_return() {
         for (last, back) in
             [(at(NOW - 600) - NANO, false), (at(NOW - 600), true), (at(NOW - 600) + NANO, true)]
         {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_gateway_that_empties_its_buffer_brings_no_device_back() {
+    fn replayed_buffer_is_no_return() {
         use MessageKind::{BadQuality, Death, GatewayHeartbeat, Live, Replayed, Retained, Will};
         for kind in [BadQuality, Death, GatewayHeartbeat, Replayed, Retained, Will] {
             let seen = receipts().with_messages(vec![Receipt::new(at(NOW - 5), kind)]);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_the_future_is_neither_a_return_nor_none() {
+    fn future_message_alone_is_unknown() {
         assert_eq!(judged(&receipts().with_live(at(NOW + 30))).value(), Some(Value::Flag(true)));
         assert_eq!(judged(&receipts().with_live(at(NOW + 31))).reason(), Some(UnknownReason::Future));
         let both = receipts().with_live(at(NOW - 5)).with_live(at(NOW + 31));

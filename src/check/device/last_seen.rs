@@ -60,7 +60,7 @@ mod tests {
     use crate::probe::{MessageKind, Receipt};
 
     #[test]
-    fn the_age_is_counted_from_when_the_next_message_was_due() {
+    fn age_counts_from_the_due_message() {
         for (last, interval, seen) in [
             (at(NOW - 300), 0, at(NOW - 300)),
             (at(NOW - 300), 60, at(NOW - 240)),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_will_or_a_heartbeat_is_shown_and_not_counted() {
+    fn will_or_a_heartbeat_is_shown_and_not_counted() {
         let others = vec![
             Receipt::new(at(NOW - 9), MessageKind::Will),
             Receipt::new(at(NOW - 5), MessageKind::GatewayHeartbeat),

@@ -159,7 +159,7 @@ mod tests {
 
     /// The alert was at NOW - 900.
     #[test]
-    fn a_message_made_before_the_alert_was_kept_in_a_buffer() {
+    fn message_made_before_alert_was_buffered() {
         for (received, made, counts) in [
             (NOW - 5, NOW - 901, false),
             (NOW - 5, NOW - 900, true),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_does_not_make_a_replay() {
+    fn clock_that_is_behind_does_not_make_a_replay() {
         let behind = |received: i64, by: i64| live(received).with_made_at(at(received - by));
         assert_eq!(last(vec![behind(NOW - 65, 3600), behind(NOW - 5, 3600)]), Some(at(NOW - 5)));
         assert_eq!(last(vec![behind(NOW - 65, 3600), behind(NOW - 5, 3630)]), Some(at(NOW - 5)));

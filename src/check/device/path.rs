@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_another_host_took_is_named() {
+    fn address_that_another_host_took_is_named() {
         use PortReply::{Answered, Refused, Silent};
         let of = |port, otherwise, registered: &str, replied: &str| {
             let identity = Identity::new(registered.into(), replied.into());
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_reply_of_the_device_itself_proves_power() {
+    fn only_own_reply_proves_power() {
         use PortReply::{Answered, Refused, Silent};
         for (port, otherwise, replier, proof) in [
             (Answered, None, Replier::Device, true),

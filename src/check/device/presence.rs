@@ -213,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_message_and_no_disconnect_after_the_return_is_steady() {
+    fn fresh_without_disconnect_is_steady() {
         expect(State::Steady, &receipts(Some(NOW - 599), Some(NOW)), None);
         let log = sessions(true, vec![down(NOW - 500), up(NOW - 400)]);
         expect(State::Steady, &receipts(Some(NOW - 400), Some(NOW - 1)), Some(&log));
     }
 
     #[test]
-    fn a_session_replaced_by_its_own_successor_is_not_a_disconnect() {
+    fn own_takeover_is_no_disconnect() {
         let events = vec![
             up(NOW - 400).with_session("new"),
             ConnectionEvent::disconnected(at(NOW - 399), DisconnectReason::DuplicateClientId)
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_in_the_instant_of_the_return_is_the_old_session_unless_it_began_then() {
+    fn end_at_return_is_of_the_old_session() {
         let lost = |session| down(NOW - 400).with_session(session);
         let seen = receipts(Some(NOW - 400), Some(NOW - 1));
         for (events, state) in [
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_in_its_messages_is_flapping_however_fresh_the_last_is() {
+    fn message_gap_is_flapping_however_fresh() {
         expect(State::Flapping, &of([at(NOW - 500), at(NOW - 199), at(NOW - 5)]), None);
         expect(State::Steady, &of([at(NOW - 500), at(NOW - 200), at(NOW - 5)]), None);
         let mut asked = Asked::new();
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_battery_device_that_says_goodbye_after_each_report_is_steady() {
+    fn goodbye_after_each_report_is_steady() {
         let goodbye = |seconds, reason| ConnectionEvent::disconnected(at(seconds), reason);
         let with = |reason| {
             vec![up(NOW - 400), goodbye(NOW - 395, reason), up(NOW - 200), goodbye(NOW - 195, reason)]
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_live_message_does_not_bring_it_back() {
+    fn only_live_messages_bring_it_back() {
         for kind in [MessageKind::Will, MessageKind::Replayed, MessageKind::Retained] {
             let seen = of([]).with_messages(vec![Receipt::new(at(NOW - 5), kind)]);
             expect(State::Silent, &seen, None);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn two_devices_that_throw_each_other_out_are_flapping() {
+    fn mutual_takeovers_are_flapping() {
         let thrown = |seconds, session: &'static str| {
             ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId)
                 .with_session(session)
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disconnect_after_the_return_or_a_message_too_old_is_flapping() {
+    fn disconnect_or_old_message_is_flapping() {
         let log = sessions(true, vec![up(NOW - 400), down(NOW - 300), up(NOW - 200)]);
         expect(State::Flapping, &receipts(Some(NOW - 400), Some(NOW - 1)), Some(&log));
         let log = sessions(true, vec![up(NOW - 400), down(NOW - 300)]);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flap_window_is_judged_to_the_nanosecond() {
+    fn flap_window_is_judged_to_the_nanosecond() {
         for (last, state) in [
             (at(NOW - 300) - NANO, State::Flapping),
             (at(NOW - 300), State::Steady),
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_begins_when_the_next_message_was_due() {
+    fn window_begins_when_the_next_message_was_due() {
         let mut asked = Asked::new();
         asked.subject = asked.subject.with_reporting_interval(secs(60));
         for (last, state) in [(NOW - 361, State::Flapping), (NOW - 360, State::Steady)] {
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_in_the_instant_the_wait_began_counts() {
+    fn message_in_the_instant_the_wait_began_counts() {
         for (heard, state) in [(at(NOW - 600), State::Steady), (at(NOW - 600) - NANO, State::Silent)] {
             let verdict = judge(&of([heard]), None, secs(601), &Asked::new().request());
             assert_eq!(verdict.value(), Some(state.value()), "{heard}");
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reasons_of_all_disconnects_are_told_with_their_counts() {
+    fn disconnect_reasons_are_counted() {
         let thrown =
             |seconds| ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId);
         let events =
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_does_not_cover_the_wait_is_stale() {
+    fn log_that_does_not_cover_the_wait_is_stale() {
         let asked = Asked::new();
         let mut seen = receipts(None, None);
         seen.covers = period(NOW - 599, NOW);
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_of_the_future_is_unknown_where_it_decides() {
+    fn future_fact_is_unknown_if_it_decides() {
         let judged =
             |seen: &Receipts, log: Option<&SessionLog>| judge(seen, log, secs(300), &Asked::new().request());
         let ahead = judged(&of([at(NOW + 31)]), None);

@@ -58,7 +58,7 @@ mod tests {
     use crate::check::testing::{NOW, at};
 
     #[test]
-    fn each_state_is_its_own_choice_and_no_device_is_never_provisioned() {
+    fn states_map_and_none_is_unprovisioned() {
         for (state, choice) in [
             (Some(probe::ServiceState::InService), State::InService),
             (Some(probe::ServiceState::Maintenance), State::Maintenance),

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_try_over_another_way_or_an_unfinished_one_shows_nothing() {
+    fn other_or_unfinished_try_shows_nothing() {
         let another = Facts::new(at(NOW), false);
         for facts in [
             facts(),

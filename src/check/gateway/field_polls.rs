@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_counted_or_contradicts_itself_is_undetermined() {
+    fn uncounted_or_contradictory_is_unknown() {
         for facts in [
             facts(),
             facts().with_connected(true),

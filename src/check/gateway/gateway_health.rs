@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn resources_are_no_sign_of_life_and_more_evidence_of_death_is_none_either() {
+    fn resources_show_neither_life_nor_death() {
         let late = || facts().with_last_heartbeat(at(NOW - 86_400));
         let vain = || paths(&[false, false]);
         for facts in [
@@ -295,7 +295,7 @@ mod tests {
 
     /// The bound of a heartbeat is 60 s.
     #[test]
-    fn a_process_that_answers_nothing_for_two_bounds_is_hung() {
+    fn silent_process_is_hung_at_two_bounds() {
         let silent = |since| listed().with_endpoint(Endpoint::SilentSince(since));
         let beat = |at, path| {
             listed().with_endpoint(Endpoint::Absent).with_last_heartbeat(at).with_heartbeat_path(path)
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_of_the_future_is_unknown_where_it_decides() {
+    fn future_fact_is_unknown_if_it_decides() {
         let beat = |path| facts().with_last_heartbeat(at(NOW + 31)).with_heartbeat_path(path);
         assert_eq!(judged(&beat(HeartbeatPath::NotKnown)).reason(), Some(UnknownReason::Future));
         assert_eq!(judged(&stopped().with_last_oom_kill(at(NOW + 31))).reason(), Some(UnknownReason::Future));

@@ -108,7 +108,7 @@ mod tests {
 
     /// The last wait or act was at NOW - 600.
     #[test]
-    fn the_device_comes_before_a_restart_and_that_before_the_need() {
+    fn device_then_restart_then_need() {
         for (last, start, state) in [
             (Some(NOW - 5), at(NOW - 100), State::DeviceBack),
             (Some(NOW - 301), at(NOW - 100), State::Restarted),

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sighting_of_the_future_decides_nothing() {
+    fn sighting_of_the_future_decides_nothing() {
         assert_eq!(judged(&[("gw-3", at(NOW + 31))]).reason(), Some(UnknownReason::Future));
         let beside = judged(&[("gw-3", at(NOW - 5)), ("gw-4", at(NOW + 31))]);
         assert_eq!(beside.value(), Some(Value::Flag(true)));

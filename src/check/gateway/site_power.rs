@@ -64,7 +64,7 @@ mod tests {
     use crate::probe::FeedReading;
 
     #[test]
-    fn one_live_feed_is_enough_and_a_reading_over_the_sites_network_is_none() {
+    fn one_live_feed_off_the_network_is_enough() {
         let judged = |feeds: &[(bool, bool)]| {
             let feeds =
                 feeds.iter().map(|(live, needs)| FeedReading::new("meter".into(), *live, *needs)).collect();

@@ -50,7 +50,7 @@ mod tests {
     use crate::probe::PathTried;
 
     #[test]
-    fn one_way_that_answers_is_enough_and_none_tried_is_undetermined() {
+    fn one_answer_is_up_none_tried_is_unknown() {
         let tried = |answers: &[bool]| {
             let paths = answers.iter().map(|answered| PathTried::new("router".into(), *answered)).collect();
             judge(&PathsTried::new(at(NOW)).with_paths(paths))

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_that_lives_is_answered_whatever_came() {
+    fn live_subscription_is_answered() {
         let with = |down| answer().with_subscription_down(TimeDelta::seconds(down));
         let silent = judged(with(0).with_answered(0));
         assert_eq!((silent.value(), silent.accounts_for), (Some(State::PassedOn.value()), Some(0.0)));

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_broker_dropped_is_not_the_bridges_unless_nobody_subscribed() {
+    fn broker_drops_are_not_the_bridges() {
         let with =
             |reason| judged(messages(20).with_dropped(vec![BrokerDrop::new(reason, 5)]), 15).accounts_for;
         assert_eq!(with(BrokerDropReason::QueueFull), Some(0.0));

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_cannot_be_are_undetermined_and_a_short_log_proves_drops_alone() {
+    fn impossible_counts_are_unknown() {
         assert_eq!(judged(dropped(5, BrokerDropReason::Acl, 6)).reason(), Some(UnknownReason::Undetermined));
         assert_eq!(judged(messages(0)).reason(), Some(UnknownReason::Undetermined), "40 rows are stored");
         let short = |mut messages: Messages| {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_dropped_is_no_cause_even_where_any_share_explains() {
+    fn nothing_dropped_is_never_a_cause() {
         let judged = judge(&whole(messages(100).with_dropped(vec![])), &gap(100, 40), 0.0);
         assert_eq!(judged.value(), Some(State::Reached.value()));
     }

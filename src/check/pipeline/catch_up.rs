@@ -226,12 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn one_message_on_the_way_does_not_explain_a_gap() {
+    fn one_message_in_flight_explains_no_gap() {
         assert_eq!(judged(outbox(1), &gap(0, 0)).value(), Some(State::Lost.value()));
     }
 
     #[test]
-    fn without_a_gateway_the_rows_that_came_since_decide() {
+    fn without_gateway_new_rows_decide() {
         let without = |gap: &Gap| judge(None, gap, Replay::Over, 0.5);
         assert_eq!(without(&gap(70, 30)).value(), Some(State::Arrived.value()));
         let lost = without(&gap(70, 29));
@@ -264,7 +264,7 @@ mod tests {
 
     /// The gap is of 0 to 100 s, and a replay that has not moved for 600 s is over.
     #[test]
-    fn a_stored_row_shows_that_the_replay_moves() {
+    fn stored_row_shows_that_the_replay_moves() {
         let check = CatchUp { explains: 0.5, replay_still: secs(600) };
         let asked = Asked::new();
         let moving = |last: Option<DateTime<Utc>>| {

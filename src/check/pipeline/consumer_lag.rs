@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lag_explains_the_rows_that_wait_and_no_others() {
+    fn lag_explains_only_waiting_rows() {
         let drained = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 60_000, 60_000)]);
         let steady = facts(vec![sample(0, 10, 10), sample(90, 20, 20)]);
         let stalled = facts(vec![sample(0, 5, 10), sample(300, 5, 20)]);
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_that_leave_too_few_messages_need_no_count() {
+    fn few_messages_left_need_no_count() {
         let drained = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 60_000, 60_000)]);
         let nearly = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 59_996, 60_000)]);
         let behind = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 59_995, 60_000)]);
@@ -406,14 +406,14 @@ mod tests {
     }
 
     #[test]
-    fn the_age_counts_where_it_is_known_and_is_strict() {
+    fn age_counts_where_it_is_known_and_is_strict() {
         let aged = |age| facts(vec![sample(0, 0, 1).with_age(secs(0)), sample(90, 5, 90_000).with_age(age)]);
         assert_eq!(judged(&aged(secs(300))).value(), Some(Lag::Unread.value()));
         assert_eq!(judged(&aged(secs(300) + NANO)).value(), Some(Lag::OverThreshold.value()));
     }
 
     #[test]
-    fn where_neither_count_nor_offsets_are_known_nothing_is() {
+    fn no_count_and_no_offsets_is_unknown() {
         let mut contradicting = sample(0, 10, 10);
         contradicting.low_watermark = 11;
         for facts in [
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_were_deleted_and_never_read_are_not_normal() {
+    fn deleted_unread_is_not_normal() {
         let empty = |seconds, head| LagSample::new(at(seconds), head, head);
         assert_eq!(uncounted(&facts(vec![empty(0, 9), empty(90, 9)])).value(), Some(Lag::Normal.value()));
         let gone = uncounted(&facts(vec![empty(0, 9), empty(90, 12)]));
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_stop_long_before_the_end_do_not_show_how_it_ended() {
+    fn samples_must_reach_the_end() {
         let by = |age| {
             let bounds = ConsumerLag { age, ..BOUNDS };
             judge(&whole(facts(vec![sample(40, 10, 10)])), &gap(20, 10), &bounds)
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_could_not_be_read_is_unknown_and_says_why() {
+    fn unread_partition_is_unknown_with_reason() {
         let fine = PartitionLag::new(1).with_samples(vec![sample(0, 10, 10)]);
         let unread = PartitionLag::new(2).with_unread("not leader for partition");
         let facts = |partitions| LagFacts::new(at(NOW), period(0, 100)).with_partitions(partitions);
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn state_of_the_group_decides_and_is_in_the_evidence() {
+    fn group_state_decides_and_is_evidence() {
         let behind = || facts(vec![sample(0, 5, 10)]);
         let silent = || facts(vec![sample(0, 5, 10), sample(300, 5, 20)]);
         for (facts, state, lag) in [
@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_state_leaves_the_lag_unknown() {
+    fn impossible_state_leaves_lag_unknown() {
         let healthy = || facts(vec![sample(0, 10, 10)]);
         for (facts, why) in [
             (healthy().with_share_group(true), "share groups commit no offset"),

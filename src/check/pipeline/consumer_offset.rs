@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_holds_back_readers_of_committed_records_behind_a_moving_head() {
+    fn transaction_holds_back_committed_readers() {
         let with = |open: OpenTransaction| judged(well().with_transaction(TransactionState::Open(open)));
         assert_eq!(with(open(9)).value(), Some(State::HeldBack.value()));
         assert_eq!(with(open(9).with_reads_committed(false)).value(), Some(State::None.value()));
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_leaves_it_open_unless_another_cause_is_found() {
+    fn unknown_is_open_unless_a_cause_is_found() {
         let no_resets = || {
             let mut answer = well();
             answer.resets = None;

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_band_that_withheld_little_is_no_cause_however_it_is_set() {
+    fn little_withheld_is_no_cause() {
         let wide = || facts(5.0, 3.0).with_matters(3.0);
         for (facts, state, share) in [
             (wide().with_withheld(5), State::TooWide, 0.5),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sensor_is_stuck_only_where_its_noise_never_rested_before() {
+    fn stuck_only_if_noise_never_rested() {
         let constant =
             |noise, resolution| facts(5.0, 0.0).with_least_noise_before(noise).with_resolution(resolution);
         for (facts, state) in [
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn the_signal_is_measured_over_the_silence_and_no_longer() {
+    fn signal_is_measured_over_the_silence() {
         let over = |from, to| {
             let mut facts = facts(5.0, 3.0).with_matters(3.0);
             facts.covers = period(from, to);
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_is_judged_by_the_noise_before_it() {
+    fn silence_is_judged_by_the_noise_before_it() {
         for (facts, state) in [
             (hour_and_silence(|second| 20.0 + f64::from(second - 3_600) / 80.0), State::TooWide),
             (hour_and_silence(|_| 20.0), State::Stable),
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_stops_amid_quick_movement_is_unknown() {
+    fn stop_amid_quick_movement_is_unknown() {
         // The wave moves further between two samples than its noise does, so that no noise is seen.
         let wave = |second: i64| (second % 40 - 20).abs() as f64 / 2.0 + 0.01 * (second % 3) as f64;
         let [mut before, mut audit] = [Audit::new(8.0).unwrap(), Audit::new(8.0).unwrap()];

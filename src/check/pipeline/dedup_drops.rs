@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_message_without_a_row_was_no_duplicate() {
+    fn drop_without_a_row_was_no_duplicate() {
         for (answer, share) in [
             (dropped(0, 0), 0.0),
             (dropped(9, 0).with_unstored(4), 0.4),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_contradicts_itself_decides_nothing() {
+    fn log_that_contradicts_itself_decides_nothing() {
         for answer in [
             dropped(3, 4),
             dropped(3, 0).with_unstored(4),

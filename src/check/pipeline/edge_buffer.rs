@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_comes_before_unsent_and_each_by_its_share() {
+    fn dropped_precedes_unsent() {
         for (outbox, state, share) in [
             (device(0, 0), State::Neither, 0.0),
             (device(4, 0), State::Neither, 0.4),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_other_devices_account_for_nothing() {
+    fn other_devices_account_for_nothing() {
         let others = device(0, 0).with_dropped_in_all(10_000).with_unsent_in_all(10_000);
         assert_eq!(judged(others).accounts_for, Some(0.0));
         // It cannot tell devices apart: one message in all is too few, whoever made it.
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_log_proves_what_it_holds_and_nothing_else() {
+    fn short_log_proves_only_what_it_holds() {
         let short = |mut outbox: Outbox| {
             outbox.covers = period(0, 99);
             judged(outbox)
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_outbox_that_counts_no_drops_lost_what_is_older_than_it_holds() {
+    fn full_uncounted_outbox_lost_the_older() {
         let full =
             |oldest| whole(outbox().with_capacity(100).with_peak_used(95).with_oldest_held(at(oldest)));
         let until = |oldest| overrun_period(&full(oldest), 0.95);

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_session_over_the_period_is_the_answer() {
+    fn session_over_the_period_is_the_answer() {
         use SessionState::{Down, NotTold, Up};
         expect(&log(Up, vec![]), Presence::Online);
         expect(&log(Down, vec![]), Presence::Offline);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_prove_that_it_was_there_whatever_the_log_covers() {
+    fn messages_prove_presence() {
         let mut short = log(SessionState::Up, vec![]);
         short.log.covers = period(1500, 2000);
         assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_made_room_for_a_new_one_was_online_before_and_is_after() {
+    fn takeover_is_online_before_and_after() {
         use SessionState::{NotTold, Up};
         let thrown = |when: DateTime<Utc>| {
             ConnectionEvent::disconnected(when, DisconnectReason::DuplicateClientId).with_session("old")
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_the_period_says_nothing_of_how_it_began() {
+    fn later_events_do_not_show_the_start() {
         for event in [up(ASKED.1), down(ASKED.1), up(ASKED.1 + 30)] {
             assert_eq!(
                 judged(&log(SessionState::NotTold, vec![event])).reason(),
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_shorter_than_one_and_a_half_keep_alives_are_ignored() {
+    fn short_parts_are_ignored() {
         let long = |start, events| {
             let mut log = log(start, events);
             log.log.keep_alive = Some(secs(100));
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keep_alive_below_zero_ignores_no_part() {
+    fn keep_alive_below_zero_ignores_no_part() {
         for keep_alive in [None, Some(secs(0)), Some(secs(-60))] {
             let with = |events| {
                 let mut log = log(SessionState::Up, events);
@@ -463,13 +463,13 @@ mod tests {
     }
 
     #[test]
-    fn a_change_in_the_instant_the_period_begins_says_how_it_began() {
+    fn change_at_the_start_says_how_it_began() {
         expect(&log(SessionState::NotTold, vec![up(ASKED.0)]), Presence::Online);
         expect(&log(SessionState::NotTold, vec![down(ASKED.0)]), Presence::Offline);
     }
 
     #[test]
-    fn a_gateways_session_stands_in_for_that_of_its_device() {
+    fn gateway_session_counts_for_its_device() {
         let gateways = |start, events| SessionLog { own: false, ..log(start, events) };
         for (log, presence) in [
             (gateways(SessionState::Up, vec![]), Presence::Online),
@@ -496,7 +496,7 @@ mod tests {
 
         /// Beside a model that walks the period second by second.
         #[test]
-        fn the_parts_agree_with_a_walk_through_time(
+        fn parts_agree_with_a_walk_through_time(
             changes in prop::collection::btree_map(1000i64..2000, any::<bool>(), 0..8),
             start in any::<bool>(),
         ) {

@@ -87,7 +87,7 @@ mod tests {
 
     /// What was found is there, whatever else the log has lost.
     #[test]
-    fn a_short_log_proves_all_and_nothing_less() {
+    fn short_log_proves_all_and_nothing_less() {
         assert_eq!(judged(9, (0, 99)).reason(), Some(UnknownReason::Stale));
         assert_eq!(judged(10, (0, 99)).value(), Some(Value::Number(1.0)));
     }

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_future_decides_nothing_within_the_period() {
+    fn future_change_decides_nothing() {
         let asked = Asked::new();
         let about = period(NOW - 100, NOW + 100);
         let with = |second| {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_that_cannot_decide_is_unknown() {
+    fn history_that_cannot_decide_is_unknown() {
         let two = history(IN, &[(500, OUT), (500, IN)]);
         assert_eq!(judged(&two).reason(), Some(UnknownReason::Undetermined));
         let mut short = history(IN, &[]);

@@ -453,7 +453,7 @@ mod tests {
     use crate::fact::UnknownReason;
 
     #[test]
-    fn missing_rows_are_the_expected_less_the_stored() {
+    fn missing_is_expected_less_stored() {
         let gap = gap(20, 10);
         assert_eq!((gap.missing(), gap.share_of_messages(5), gap.share_of_messages(0)), (10, 0.5, 0.0));
         assert_eq!(gap.share_of_messages(u64::MAX), 1.0);
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn one_part_with_too_many_rows_is_not_hidden_by_another() {
+    fn surplus_in_one_part_hides_no_loss() {
         let rows = [Rows::new(at(NOW), 10, 12), Rows::new(at(NOW), 10, 0)];
         assert!(Gap::of(vec![period(0, 10), period(20, 30)], &rows, None).is_err());
     }
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_as_old_as_the_oldest_and_covers_what_all_cover() {
+    fn joint_answer_has_oldest_age_and_overlap() {
         let answers = Answers(vec![
             (period(0, 10), Rejections::new(at(NOW - 7), period(0, 10), 1)),
             (period(20, 30), Rejections::new(at(NOW), period(20, 29), 2)),
@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_beyond_one_is_refused_and_says_so() {
+    fn share_beyond_one_is_refused_and_says_so() {
         assert_eq!(believed("part", 97.0).unwrap_err(), "part: a share must be from 0 to 1, got 97");
         assert_eq!(believed("part", f64::NAN).unwrap_err(), "part: a share must be from 0 to 1, got NaN");
         assert!(believed("part", -0.1).is_err());

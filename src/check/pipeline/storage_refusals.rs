@@ -61,7 +61,7 @@ mod tests {
     use crate::fact::Value;
 
     #[test]
-    fn the_database_counts_rows_whatever_a_message_makes() {
+    fn database_counts_rows_not_messages() {
         let gap = gap_of(crate::probe::Rows::new(at(NOW), 20, 10).with_rows_per_message(10.0));
         let answer = Answer::new(at(NOW), period(0, 100), 5).with_example("disk full");
         let judged = judge(&whole(answer), &gap);

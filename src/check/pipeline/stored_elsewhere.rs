@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_nobody_looked_in_leaves_it_open() {
+    fn place_that_nobody_looked_in_leaves_it_open() {
         for place in 0..5 {
             let mut answer = looked();
             *[

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_comes_first_and_well_is_seen_from_end_to_end() {
+    fn broker_first_and_well_is_end_to_end() {
         let (yes, no) = (Some(true), Some(false));
         for (one, other, state) in [
             (broker(yes, yes), ingestion(yes, yes), Some(State::Well)),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn who_else_is_silent_is_noted_and_decides_nothing() {
+    fn other_silent_devices_decide_nothing() {
         let peers = SilentPeers::new(at(NOW))
             .with_gateway(SilentShare::new(40, 40))
             .with_site(SilentShare::new(41, 90))

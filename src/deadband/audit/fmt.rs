@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn measured_numbers_have_five_digits_in_any_unit() {
+    fn measures_have_five_digits_in_any_unit() {
         for (number, text) in [
             (0.0, "0"),
             (2.236_067, "2.2361"),

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_within_a_bucket_of_the_true_one() {
+    fn median_is_within_a_bucket_of_the_true_one() {
         for scale in [1e-300, 1e-3, 1.0, 7.0, 1e200] {
             let mut sketch = Sketch::new();
             for i in (1..=1001_u32).rev() {

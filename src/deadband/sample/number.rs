@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distance_is_compared_as_if_without_rounding() {
+    fn distance_is_compared_as_if_without_rounding() {
         let next = |value: f64| value.next_up();
         for (value, from, width, exceeds) in [
             (1.0, 0.0, 1.0, false),

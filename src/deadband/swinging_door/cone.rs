@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_narrows_the_cone_from_both_sides() {
+    fn sample_narrows_the_cone_from_both_sides() {
         let mut cone = Cone::open();
         assert!(cone.take(0.0, 1.0, 0.0, 10));
         // At twice the distance the cone is twice as wide, its edges within.
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_deviation_only_what_lies_on_the_line_is_in() {
+    fn zero_deviation_takes_only_the_line() {
         let mut cone = Cone::open();
         for step in 1..1_000_u32 {
             assert!(cone.take(7.0, 0.0, 7.0 + f64::from(step), u64::from(step) * 1_000_000_007));
@@ -337,7 +337,7 @@ mod tests {
     /// A sample that is off by just the deviation leaves an edge that hardly rises, by a difference that rounded.
     /// Long after it that is most of the doubt.
     #[test]
-    fn long_after_an_edge_its_rounding_decides_nothing() {
+    fn edge_rounding_decides_nothing_later() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut uniform = || {
             state ^= state << 13;

@@ -29,7 +29,7 @@ fn series(values: &[f64]) -> Vec<Sample> {
 }
 
 #[test]
-fn a_line_ends_where_it_would_miss_a_sample() {
+fn line_ends_where_it_would_miss_a_sample() {
     let settings = Settings::new(1.0);
     for (values, expected) in [
         (vec![], vec![]),
@@ -70,7 +70,7 @@ fn a_step_is_kept_when_it_comes() {
 }
 
 #[test]
-fn what_is_not_finite_is_kept_when_it_begins_and_when_it_ends() {
+fn non_finite_run_keeps_both_ends() {
     let (nan, inf) = (f64::NAN, f64::INFINITY);
     for mode in [Mode::Linear, Mode::Step] {
         let settings = Settings::new(1.0).with_mode(mode);
@@ -123,7 +123,7 @@ fn no_line_is_longer_than_the_max_interval() {
 }
 
 #[test]
-fn within_the_min_interval_none_is_kept_for_its_value() {
+fn min_interval_keeps_none_for_value() {
     let settings = Settings::new(0.5).with_min_interval(TimeDelta::seconds(3));
     let kept_seconds: Vec<_> = kept(&settings, &series(&[0.0, 9.0, 0.0, 9.0, 9.0, 9.0, 0.0, 0.0]))
         .iter()
@@ -158,7 +158,7 @@ fn late_samples_are_treated_as_was_chosen() {
 }
 
 #[test]
-fn an_equal_sample_of_the_same_time_is_a_duplicate() {
+fn equal_sample_of_the_same_time_is_a_duplicate() {
     let bad = |sample: Sample| sample.with_quality(Quality::BAD);
     for mode in [Mode::Linear, Mode::Step] {
         let mut door = SwingingDoor::new(&Settings::new(1.0).with_mode(mode)).unwrap();
@@ -186,7 +186,7 @@ fn an_equal_sample_of_the_same_time_is_a_duplicate() {
 }
 
 #[test]
-fn a_clock_that_runs_ahead_does_not_make_the_rest_late() {
+fn clock_ahead_makes_nothing_late() {
     let settings = Settings::new(1.0).with_ahead(TimeDelta::seconds(10));
     for (order, kept, dropped) in [(Order::Pass, 2, 0), (Order::Drop, 1, 1)] {
         let mut door = SwingingDoor::new(&settings.clone().with_order(order)).unwrap();
@@ -213,7 +213,7 @@ fn a_clock_that_runs_ahead_does_not_make_the_rest_late() {
 }
 
 #[test]
-fn the_ends_of_time_and_of_the_floats_are_no_trouble() {
+fn ends_of_time_and_floats_are_safe() {
     let samples = [
         Sample::new(i64::MIN, f64::MAX),
         Sample::new(i64::MIN + 1, -f64::MAX),

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_age_lies_in_its_bucket_and_buckets_are_an_eighth_wide() {
+    fn age_buckets_are_an_eighth_wide() {
         for age in (0..100_000).chain([1 << 20, (1 << 31) - 1, 1 << 31, 123_456_789]) {
             let bucket = bucket(age) as u32;
             let (from, below) = (lower(bucket) as u64, lower(bucket + 1) as u64);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_caught_by_the_bucket_that_reaches_it() {
+    fn first_bucket_to_reach_a_share_catches_it() {
         let mut ages = LateAges::default();
         assert_eq!(ages.at_share(0.5), None);
         for ms in [0, 1, 2, 3, 1000] {

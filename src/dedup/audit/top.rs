@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn among_many_devices_the_frequent_one_is_found_and_bounded() {
+    fn frequent_device_is_found_and_bounded() {
         let stream = || (0..3200).map(|turn| if turn % 10 == 0 { 7 } else { 1000 + turn });
         let check = |counted: &[Colliding], truly: u64| {
             let known = counted[0];

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_step_of_stamps_is_what_divides_them_all() {
+    fn step_of_stamps_is_what_divides_them_all() {
         assert_eq!([3000, 7000, 9000].into_iter().fold(0, greatest_common_divisor), 1000);
         assert_eq!([3000, 7001].into_iter().fold(0, greatest_common_divisor), 1);
         assert_eq!([0, 0].into_iter().fold(0, greatest_common_divisor), 0);

@@ -23,7 +23,7 @@ fn is_unknown_with_too_few_samples() {
 }
 
 #[test]
-fn that_grows_without_end_is_a_verdict_of_its_own() {
+fn that_grows_endlessly_is_a_verdict() {
     // It reads half of what comes. The topic keeps a message for 2 000 s.
     let mut window = Window::default();
     let settings = settings().with_retention(secs(2_000));

@@ -18,7 +18,7 @@ fn is_as_its_worst_partition_and_says_which() {
 }
 
 #[test]
-fn is_unknown_at_best_where_a_partition_gave_no_answer() {
+fn silent_partition_is_unknown_at_best() {
     let fine = each_ten(&[(10, 10)]);
     let group = of(&[fine.clone(), Window::default()]);
     assert_eq!((group.verdict(), group.rule(), group.known), (Verdict::Unknown, Rule::NoSample, 1));

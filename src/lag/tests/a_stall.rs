@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn is_an_offset_that_never_moved_for_the_slowest_interval() {
+fn unmoved_for_slowest_interval_is_stuck() {
     assert_eq!(judged(&each_ten(&STALLED)), Rule::Unmoved { waiting: secs(30) });
     assert_eq!(judged(&each_ten(&STALLED[..3])), Rule::Undecided { waiting: secs(20), have: 0, need: 3 });
     let caught_up_before = each_ten(&[(10, 10), (10, 20), (10, 30), (10, 40)]);
@@ -9,7 +9,7 @@ fn is_an_offset_that_never_moved_for_the_slowest_interval() {
 }
 
 #[test]
-fn is_not_told_of_one_offset_that_may_be_a_marker() {
+fn is_not_seen_in_one_possible_marker() {
     let idle = |sample: fn(Sample) -> Sample| {
         let mut window = paced(&[]);
         (0..100).for_each(|turn| window.observe(sample(super::sample(10 * turn, 1_050, 1_051))));

@@ -75,7 +75,7 @@ fn of_an_unknown_pace_takes_the_slowest() {
 }
 
 #[test]
-fn differs_from_a_stall_where_commits_have_times() {
+fn is_apart_from_a_stall_by_commit_times() {
     let told = |second: i64, offset, committed_at| {
         sample(second, offset, 200 + second.unsigned_abs()).with_committed_at(at(committed_at))
     };
@@ -101,7 +101,7 @@ fn differs_from_a_stall_where_commits_have_times() {
 }
 
 #[test]
-fn is_told_above_the_allowed_lag_from_when_it_was_passed() {
+fn lagging_since_allowed_lag_was_passed() {
     // Three markers of transactions stay unread for long, then messages come.
     let mut looks = vec![(0, 3); 40];
     looks.extend((0..7).map(|turn| (0, 8 + turn)));

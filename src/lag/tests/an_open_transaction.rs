@@ -5,7 +5,7 @@ fn held(second: i64, committed: u64, stable: u64, head: u64) -> Sample {
 }
 
 #[test]
-fn is_reported_when_the_stable_offset_does_not_move() {
+fn is_seen_by_an_unmoving_stable_offset() {
     let settings = settings().with_transaction_after(secs(60));
     let mut window = Window::new(2).unwrap();
     for (second, head) in [(0, 10), (10, 20), (20, 30), (30, 40), (70, 80)] {
@@ -32,7 +32,7 @@ fn hides_no_stop_of_the_group() {
 }
 
 #[test]
-fn a_group_that_reads_committed_is_judged_up_to_it() {
+fn committed_reader_is_judged_up_to_it() {
     let window = window([held(0, 10, 10, 30), held(10, 12, 12, 40)]);
     assert_eq!(judged_by(settings(), 10, Some(0), &window).rule, Rule::CaughtUp);
     let beyond = super::window([held(0, 10, 31, 30)]);

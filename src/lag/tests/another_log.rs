@@ -13,7 +13,7 @@ fn what_was_before_the_head_fell_does_not_count() {
 }
 
 #[test]
-fn an_offset_of_the_old_log_is_not_judged_in_the_new_one() {
+fn old_offset_is_not_judged_in_a_new_log() {
     let mut window = each_ten(&[(500, 520), (510, 520), (510, 100)]);
     assert!(matches!(judged(&window), Rule::Contradiction { .. }));
     // The new log has grown beyond it, and the group has yet to commit.
@@ -31,7 +31,7 @@ fn an_offset_of_the_old_log_is_not_judged_in_the_new_one() {
 }
 
 #[test]
-fn commits_that_contradict_the_head_are_no_measure_of_a_rewind() {
+fn contradictory_commits_show_no_rewind() {
     let mut window = each_ten(&[(700, 90), (700, 95), (700, 99)]);
     window.observe(sample(30, 98, 100));
     assert_ne!(judged(&window).verdict(), Verdict::Rewind);

@@ -64,7 +64,7 @@ fn take_no_timestamp_that_the_heads_exclude() {
 }
 
 #[test]
-fn give_way_to_a_stall_and_come_before_a_warning() {
+fn yield_to_a_stall_and_precede_a_warning() {
     let stalled = judged_by(settings().with_max_lag(1), 100, None, &each_ten(&STALLED));
     assert_eq!(stalled.verdict(), Verdict::Stall);
     let slow = each_ten(&[(1, 10), (2, 11), (3, 12), (4, 13)]);

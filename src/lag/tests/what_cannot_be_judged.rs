@@ -6,7 +6,7 @@ fn without_a_sample_nothing_is_known() {
 }
 
 #[test]
-fn a_sample_may_be_ahead_by_what_clocks_differ_by() {
+fn sample_may_be_ahead_by_what_clocks_differ_by() {
     let one = window([sample(130, 10, 10)]);
     assert_eq!(judged_by(settings(), 100, None, &one).rule, Rule::CaughtUp);
     assert_eq!(judged_by(settings(), 99, None, &one).rule, Rule::FromTheFuture);
@@ -16,14 +16,14 @@ fn a_sample_may_be_ahead_by_what_clocks_differ_by() {
 }
 
 #[test]
-fn a_window_of_a_sampler_that_stopped_says_nothing_of_now() {
+fn stopped_sampler_shows_nothing_of_now() {
     let caught_up = each_ten(&[(10, 10)]);
     assert_eq!(judged_by(settings(), 300, None, &caught_up).rule, Rule::CaughtUp);
     assert_eq!(judged_by(settings(), 301, None, &caught_up).rule, Rule::Stale { age: secs(301) });
 }
 
 #[test]
-fn offsets_that_contradict_each_other_are_not_judged() {
+fn contradictory_offsets_are_not_judged() {
     assert!(matches!(judged(&each_ten(&[(11, 10)])), Rule::Contradiction { committed: Some(11), .. }));
     let below = Sample::new(at(0), 11, 10);
     assert!(matches!(judged(&window([below])), Rule::Contradiction { committed: None, .. }));
@@ -34,7 +34,7 @@ fn offsets_that_contradict_each_other_are_not_judged() {
 }
 
 #[test]
-fn of_two_looks_of_one_time_the_one_further_behind_counts() {
+fn of_equal_times_the_further_behind_counts() {
     let (near, far) = (sample(0, 10, 10), sample(0, 10, 1_000));
     for looks in [[near, far], [far, near], [sample(0, 5, 6), far], [far, sample(0, 5, 6)]] {
         let report = judged_by(settings(), 0, Some(0), &window(looks));
@@ -54,7 +54,7 @@ fn share_groups_are_refused() {
 }
 
 #[test]
-fn an_offset_that_is_gone_is_not_never_committed() {
+fn offset_that_is_gone_is_not_never_committed() {
     let mut window = Window::new(2).unwrap();
     window.observe(sample(0, 5, 10));
     for second in [50, 60, 70, 80] {

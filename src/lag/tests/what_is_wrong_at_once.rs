@@ -5,7 +5,7 @@ fn from(second: i64, start: u64, committed: u64) -> Sample {
 }
 
 #[test]
-fn what_was_deleted_unread_is_lost_and_counted_once() {
+fn deleted_unread_is_lost_once() {
     for (looks, lost) in [
         (vec![from(0, 5, 5)], None),
         (vec![from(0, 6, 5)], Some(1)),
@@ -28,7 +28,7 @@ fn what_was_deleted_unread_is_lost_and_counted_once() {
 }
 
 #[test]
-fn a_loss_is_told_even_of_who_has_caught_up_since() {
+fn loss_is_told_even_of_who_has_caught_up_since() {
     let looks = [from(0, 20, 5), from(10, 20, 1_000)];
     assert_eq!(judged(&window(looks)), Rule::PastRetention { lost: 15 });
     let mut wrong = from(0, 20, 5);
@@ -51,7 +51,7 @@ fn never_committed_is_never_ok() {
 }
 
 #[test]
-fn a_group_without_a_consumer_has_stopped_if_anything_waits() {
+fn no_consumer_and_waiting_is_stopped() {
     for (committed, members, verdict) in [
         (9, Some(0), Verdict::Stop),
         (10, Some(0), Verdict::Ok),

@@ -124,7 +124,7 @@ mod tests {
     ];
 
     #[test]
-    fn each_of_the_30_disconnect_codes_has_its_reason() {
+    fn all_30_disconnect_codes_have_reasons() {
         for (code, name, reason) in DISCONNECT {
             assert_eq!(disconnect_reason(code).name(), reason, "{code:#04x} {name}");
         }

@@ -28,7 +28,6 @@ const WITHOUT: &[&str] = &[
     "concluded data-gap/stored-out-of-sight",
     "concluded data-gap/timestamps-wrong",
     "concluded device-offline/gateway-uplink-fault",
-    "concluded device-offline/renewed-and-silent",
     "concluded device-offline/site-offline",
 ];
 

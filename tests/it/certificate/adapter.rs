@@ -40,7 +40,7 @@ async fn revocation(probe: &LifecycleProbe, which: WhichCertificate) -> Revocati
 }
 
 #[tokio::test]
-async fn a_holder_without_a_lifecycle_is_not_guessed_about() {
+async fn no_lifecycle_no_guess() {
     let probe = probe(issued());
     let other = Client::Device("pump-8".into());
     let answer = probe.certificate(&CertificateRequest::new(other.clone(), WhichCertificate::InUse)).await;
@@ -54,7 +54,7 @@ async fn a_holder_without_a_lifecycle_is_not_guessed_about() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_read_is_an_error() {
+async fn store_that_cannot_be_read_is_an_error() {
     let mut store = MockLifecycleStore::new();
     store.expect_read().times(3).returning(|_| Err(ProbeError::transient("the database is away")));
     let probe = LifecycleProbe::new(Arc::new(store));
@@ -87,7 +87,7 @@ async fn a_saved_turn_is_what_is_answered_next() {
 }
 
 #[tokio::test]
-async fn revocation_is_what_the_list_says_of_that_certificate() {
+async fn revocation_is_what_the_list_says() {
     use WhichCertificate::{InUse, NewlyIssued};
     let old = with_left(19).credential().fingerprint;
     assert_eq!(revocation(&probe(issued()), InUse).await, Revocation::NotChecked);
@@ -110,7 +110,7 @@ async fn revocation_is_what_the_list_says_of_that_certificate() {
 }
 
 #[tokio::test]
-async fn silence_is_proof_only_where_every_contact_is_handed_on() {
+async fn silence_proves_only_with_every_contact() {
     let machine = |contact: Option<DateTime<Utc>>| {
         let mut bench = Bench::new(&with_left(50));
         if contact.is_some() {

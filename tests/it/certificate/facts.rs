@@ -73,7 +73,7 @@ mod of_a_renewal {
 
     /// Each failure has its time, its reason and the next attempt, until that begins.
     #[test]
-    fn a_failure_counts_until_the_next_attempt() {
+    fn failure_counts_until_the_next_attempt() {
         let mut bench = Bench::new(&with_left(19));
         for failures in 1..=3 {
             let order = bench.orders().remove(0);
@@ -92,7 +92,7 @@ mod of_a_renewal {
     }
 
     #[test]
-    fn a_device_that_failed_once_is_tried_again() {
+    fn device_that_failed_once_is_tried_again() {
         let mut bench = published();
         let reason = Reason::new("no route");
         bench.pass(TimeDelta::seconds(5)).report(1, &new(), Outcome::TestFailed { reason }).unwrap();
@@ -161,7 +161,7 @@ mod of_a_certificate {
 
     /// In use and newest, at each step of a renewal.
     #[test]
-    fn the_newest_is_not_the_one_in_use_until_it_was_seen() {
+    fn newest_is_in_use_once_it_was_seen() {
         let mut bench = Bench::new(&with_left(19));
         let pair = |bench: &Bench| {
             let print = |which| facts(&bench.machine, which).fingerprint.to_string();
@@ -220,7 +220,7 @@ mod of_a_certificate {
 
     /// Back with its emergency certificate, while another is issued, published, and at last seen.
     #[test]
-    fn an_emergency_certificate_that_was_seen_is_the_newest_until_the_next_one_was() {
+    fn seen_emergency_is_newest_until_the_next() {
         let emergency = certificate(7, 7, NOW - day(1), NOW + day(170));
         let next = certificate(8, 8, NOW, NOW + day(70));
         let mut bench = Bench::new(&with_left(1));
@@ -248,7 +248,7 @@ mod of_a_certificate {
 
     /// The emergency certificate has ended too: what is issued now is what the device is to come back with.
     #[test]
-    fn an_emergency_certificate_that_has_ended_is_not_the_newest() {
+    fn ended_emergency_is_not_the_newest() {
         let emergency = certificate(7, 7, NOW - day(1), NOW + day(9));
         let next = certificate(8, 8, NOW + day(3), NOW + day(70));
         let mut bench = Bench::new(&with_left(1));
@@ -299,7 +299,7 @@ mod of_a_contact {
 
     /// A later contact hides whether there was one in a period that is over.
     #[test]
-    fn of_a_period_that_is_over_a_later_contact_says_nothing() {
+    fn later_contact_shows_nothing_of_the_past() {
         let (from, to, now) = (NOW, NOW + day(1), NOW + day(3));
         for (at, last, covers) in [
             (from - NANO, None, period(from, to)),

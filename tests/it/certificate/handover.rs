@@ -95,7 +95,7 @@ fn called(finding: &Finding) -> Option<&str> {
 }
 
 #[test]
-fn an_expired_certificate_is_handed_over_and_the_device_is_back_when_the_recovery_ends() {
+fn expired_is_handed_over_and_recovers() {
     let plant = Plant::new();
     plant.site.with(|state, now| {
         state.contact = Some(now - TimeDelta::hours(1));
@@ -118,7 +118,7 @@ fn an_expired_certificate_is_handed_over_and_the_device_is_back_when_the_recover
 }
 
 #[test]
-fn a_device_that_needs_a_visit_is_handed_over_too() {
+fn device_that_needs_a_visit_is_handed_over_too() {
     let plant = Plant::new();
     let finding = plant.walk();
     assert_eq!(called(&finding), Some("emergency-certificate-installed"));
@@ -127,7 +127,7 @@ fn a_device_that_needs_a_visit_is_handed_over_too() {
 
 /// It stays away: the caller says that it is the certificate, and what was tried; the next time it tries again.
 #[test]
-fn one_that_could_not_be_brought_back_is_handed_over_again_the_next_time() {
+fn unrecovered_is_handed_over_again() {
     let plant = Plant::new();
     plant.site.with(|state, _| state.visit = Act::NotBack);
     let finding = plant.walk();
@@ -150,7 +150,7 @@ fn one_that_could_not_be_brought_back_is_handed_over_again_the_next_time() {
 
 /// Where the broker has no word of a refusal, the certificate is found at the end of the walk.
 #[test]
-fn without_a_refusal_in_the_log_the_certificate_is_found_behind_the_network() {
+fn certificate_is_found_without_a_refusal() {
     let plant = Plant::new();
     plant.memory.set(|facts| facts.events.clear());
     let finding = plant.walk();

@@ -20,7 +20,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 #[test]
-fn other_versions_and_missing_fields_are_refused() {
+fn other_version_or_missing_field_is_refused() {
     let desired = Desired::new(1, "text");
     let reported = Reported::new(&desired, Outcome::TestPassed);
     for good in [serde_json::to_value(&desired).unwrap(), serde_json::to_value(&reported).unwrap()] {
@@ -58,7 +58,7 @@ fn other_versions_and_missing_fields_are_refused() {
 }
 
 #[test]
-fn a_long_reason_is_cut_between_two_characters() {
+fn long_reason_is_cut_between_two_characters() {
     for (reason, length) in [
         ("x".repeat(LONGEST_REASON), LONGEST_REASON),
         ("x".repeat(LONGEST_REASON + 1), LONGEST_REASON),
@@ -72,7 +72,7 @@ fn a_long_reason_is_cut_between_two_characters() {
 }
 
 #[test]
-fn a_device_id_makes_one_topic_and_no_other() {
+fn device_id_makes_one_topic_and_no_other() {
     for (device, character, at) in [
         ("a/b", '/', 1),
         ("/", '/', 0),
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn the_topic_of_any_device_leads_back_to_it(device in "\\PC{0,9}|[a-z/+#$]{0,4}") {
+    fn topic_of_any_device_leads_back_to_it(device in "\\PC{0,9}|[a-z/+#$]{0,4}") {
         if let Ok(topic) = reported_topic(&device) {
             prop_assert_eq!(topic.matches('/').count(), 2);
             prop_assert_eq!(device_of_reported(&topic), Ok(device.as_str()));

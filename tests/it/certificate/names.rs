@@ -59,7 +59,7 @@ fn a_malformed_part_of_a_name_is_refused() {
 }
 
 #[test]
-fn a_serial_number_without_a_byte_is_refused() {
+fn serial_number_without_a_byte_is_refused() {
     let name = element(0x30, &[&common_name("x")]);
     let der = named(1, &[], [&name, &name], DATE, DATE);
     let error = Certificate::from_der(&der).unwrap_err();
@@ -78,7 +78,7 @@ fn an_empty_name_issues_nothing() {
 
 /// RFC 4514 section 2.4: the tag and the length too, without which an integer 5 reads as a text of that byte.
 #[test]
-fn the_hex_form_is_the_whole_der_of_a_value() {
+fn hex_form_is_the_whole_der_of_a_value() {
     for (tag, value, expected) in [
         (0x1e, &b"\0a"[..], "CN=#1e020061"),
         (0x02, &[5], "CN=#020105"),
@@ -94,7 +94,7 @@ fn the_hex_form_is_the_whole_der_of_a_value() {
 }
 
 #[test]
-fn the_name_for_acme_is_read_of_the_certificate() {
+fn name_for_acme_is_read_of_the_certificate() {
     // Let the issuer's key identifier be that of RFC 9773's example: the serial number is too.
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();

@@ -66,7 +66,7 @@ fn compare(der: &[u8]) -> Certificate {
 }
 
 #[test]
-fn hundreds_of_certificates_are_read_as_openssl_reads_them() {
+fn certificates_are_read_as_by_openssl() {
     if !is_there() {
         return;
     }
@@ -94,7 +94,7 @@ fn hundreds_of_certificates_are_read_as_openssl_reads_them() {
 }
 
 #[test]
-fn chains_and_keys_that_openssl_makes_are_read_too() {
+fn openssl_chains_and_keys_are_read() {
     if !is_there() {
         return;
     }

@@ -16,7 +16,7 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 #[test]
-fn dates_are_read_to_the_second_on_both_sides_of_1970_and_2050() {
+fn dates_are_exact_around_1970_and_2050() {
     for (tag, text, expected) in [
         (UTC_TIME, "491231235959Z", "2049-12-31T23:59:59Z"),
         (UTC_TIME, "500101000000Z", "1950-01-01T00:00:00Z"),
@@ -40,7 +40,7 @@ fn dates_are_read_to_the_second_on_both_sides_of_1970_and_2050() {
 }
 
 #[test]
-fn a_date_that_is_none_is_shown_with_its_place() {
+fn date_that_is_none_is_shown_with_its_place() {
     let good = (UTC_TIME, "260101000000Z");
     for bad in [
         (UTC_TIME, "260230000000Z"),
@@ -66,7 +66,7 @@ fn a_date_that_is_none_is_shown_with_its_place() {
 }
 
 #[test]
-fn what_is_no_certificate_is_refused_with_the_place() {
+fn non_certificate_is_refused_with_place() {
     let der = by_hand((UTC_TIME, "260101000000Z"), (UTC_TIME, "270101000000Z"));
     assert_eq!(Certificate::read(b""), Err(CertificateError::Empty));
     assert_eq!(Certificate::from_der(b""), Err(CertificateError::Empty));
@@ -103,7 +103,7 @@ fn what_is_no_certificate_is_refused_with_the_place() {
 }
 
 #[test]
-fn pem_is_read_with_text_around_it_and_any_line_ends() {
+fn pem_is_read_amid_text_and_any_newline() {
     let certificates = mint::chain([DATES; 3]);
     let own = Certificate::from_der(&certificates[0]).unwrap();
     let text = pem(&certificates[0]);
@@ -164,7 +164,7 @@ fn pem_is_refused_with_the_line() {
 }
 
 #[test]
-fn a_chain_ends_with_the_first_of_it_to_end() {
+fn chain_ends_with_the_first_of_it_to_end() {
     const EARLY: Dates = [(2020, 1, 1), (2026, 6, 1)];
     const LATE: Dates = [(2024, 1, 1), (9999, 12, 31)];
     for (dates, binds, not_before, not_after) in [

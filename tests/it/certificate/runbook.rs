@@ -59,7 +59,7 @@ fn nothing_is_due_before_the_renewal_is() {
 }
 
 #[test]
-fn a_renewal_that_runs_is_left_alone_and_one_that_is_through_is_nothing_due() {
+fn running_renewal_is_left_alone() {
     let site = due(Authority::Issues);
     assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"));
     says(&site, Outcome::TestPassed);
@@ -72,7 +72,7 @@ fn a_renewal_that_runs_is_left_alone_and_one_that_is_through_is_nothing_due() {
 
 /// The stage was asked, and then the device was seen with its new certificate.
 #[test]
-fn one_that_is_confirmed_between_two_questions_is_renewed() {
+fn confirmed_between_questions_is_renewed() {
     let site = due(Authority::Issues);
     site.with(|state, _| {
         state.while_the_renewal_is_asked = Some(Box::new(|state, now| state.connects_with_the_newest(now)));
@@ -83,7 +83,7 @@ fn one_that_is_confirmed_between_two_questions_is_renewed() {
 
 /// What was renewed and is due again is another renewal, and the one before says nothing of it.
 #[test]
-fn the_renewal_before_is_not_taken_for_the_one_that_is_due() {
+fn earlier_renewal_is_not_the_due_one() {
     let site = due(Authority::Issues);
     site.with(|state, now| state.connects_with_the_newest(now));
     site.with(|state, _| state.authority = Authority::Silent);
@@ -94,7 +94,7 @@ fn the_renewal_before_is_not_taken_for_the_one_that_is_due() {
 
 /// However often it failed, the next try comes before people must see to it.
 #[test]
-fn a_renewal_that_is_tried_again_is_left_alone() {
+fn renewal_that_is_tried_again_is_left_alone() {
     let site = due(Authority::Refuses);
     assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"));
     site.pass(TimeDelta::minutes(4));
@@ -113,7 +113,7 @@ fn a_renewal_that_is_tried_again_is_left_alone() {
 }
 
 #[test]
-fn a_test_that_fails_is_tried_again_until_follow_up() {
+fn failed_test_retries_until_follow_up() {
     let site = due(Authority::Issues);
     for attempt in 1..=4 {
         let status = site.with(|state, now| {
@@ -132,7 +132,7 @@ fn a_test_that_fails_is_tried_again_until_follow_up() {
 }
 
 #[test]
-fn a_device_that_cannot_renew_is_followed_up_from_the_renewal_on() {
+fn manual_device_has_follow_up() {
     let machine =
         Lifecycle::new("pump-7", *with_left(19).credential(), NOW).unwrap().with_auto_renewal(false);
     let site = Site::of(machine);
@@ -146,7 +146,7 @@ fn a_device_that_cannot_renew_is_followed_up_from_the_renewal_on() {
 }
 
 #[test]
-fn a_device_that_is_offline_is_followed_up_before_it_ends() {
+fn offline_device_has_follow_up_in_time() {
     let site = Site::new(&with_left(11)).answered_by(Authority::Issues);
     is_off(&site);
     assert_eq!(site.concludes().as_deref(), Some("renewal-in-progress"));
@@ -163,7 +163,7 @@ fn a_device_that_is_offline_is_followed_up_before_it_ends() {
 
 /// Somebody brings a certificate after the state was told, and before anything is done.
 #[test]
-fn nothing_is_done_for_a_device_that_is_back_by_hand() {
+fn return_by_hand_needs_no_act() {
     let by_hand = || -> Meanwhile {
         Box::new(|state, now| {
             let certificate = certificate(1, 50, now - day(1), now + day(60));
@@ -188,7 +188,7 @@ fn nothing_is_done_for_a_device_that_is_back_by_hand() {
 }
 
 #[test]
-fn one_that_ended_and_reaches_the_provisioning_service_is_re_provisioned() {
+fn ended_but_reachable_is_re_provisioned() {
     let site = ended_and_there();
     let finding = site.walk("certificate-expiry", Probes::new());
     assert_eq!((finding.conclusion(), finding.is_recovered()), (Some("re-provisioned"), true));
@@ -202,7 +202,7 @@ fn one_that_ended_and_reaches_the_provisioning_service_is_re_provisioned() {
 
 /// Exactly 24 hours ago is lately; the least more is not.
 #[test]
-fn a_contact_counts_for_24_hours_to_the_nanosecond() {
+fn contact_counts_for_exactly_24_hours() {
     for (ago, acts) in [
         (TimeDelta::hours(24), "re-provision"),
         (TimeDelta::hours(24) + TimeDelta::nanoseconds(1), "load-emergency-certificate"),
@@ -219,7 +219,7 @@ fn a_contact_counts_for_24_hours_to_the_nanosecond() {
 }
 
 #[test]
-fn one_that_is_not_back_after_that_gets_its_emergency_certificate() {
+fn still_away_gets_emergency_certificate() {
     for act in [Act::NotBack, Act::Fails, Act::Declined] {
         let site = ended_and_there();
         site.with(|state, _| state.re_provisioning = act);
@@ -238,7 +238,7 @@ fn one_that_is_not_back_after_that_gets_its_emergency_certificate() {
 
 /// The certification authority gives it another certificate the moment it is back. That is no reason to go there again.
 #[test]
-fn a_device_that_is_back_with_its_emergency_certificate_is_back_though_another_is_on_its_way() {
+fn emergency_certificate_in_use_is_back() {
     let site = ended();
     site.with(|state, _| state.authority = Authority::Issues);
     let finding = site.walk("certificate-expiry", Probes::new());
@@ -253,7 +253,7 @@ fn a_device_that_is_back_with_its_emergency_certificate_is_back_though_another_i
 }
 
 #[test]
-fn a_visit_that_brings_nothing_ends_the_runbook_and_not_the_recovery() {
+fn vain_visit_does_not_end_recovery() {
     for act in [Act::NotBack, Act::Fails, Act::Declined, Act::NobodyThere] {
         let site = ended();
         site.with(|state, _| state.visit = act);
@@ -272,7 +272,7 @@ fn a_visit_that_brings_nothing_ends_the_runbook_and_not_the_recovery() {
 
 /// The renewal was on its way all the time, and the device is back by it while somebody thinks about the act.
 #[test]
-fn a_device_that_comes_back_by_its_renewal_needs_no_act() {
+fn return_by_renewal_needs_no_act() {
     let site = Site::new(&with_left(1)).answered_by(Authority::Issues);
     site.pass(day(2));
     site.with(|state, _| {
@@ -288,7 +288,7 @@ fn a_device_that_comes_back_by_its_renewal_needs_no_act() {
 }
 
 #[test]
-fn what_no_renewal_mends_has_conclusions_of_its_own() {
+fn unmendable_has_its_own_conclusions() {
     let early = Site::new(&certificate(1, 1, NOW + TimeDelta::seconds(1), NOW + day(60)));
     assert_eq!(early.concludes().as_deref(), Some("not-yet-valid"));
     early.pass(TimeDelta::seconds(1));

@@ -161,7 +161,7 @@ proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
-    fn a_plan_is_what_stepping_through_time_tells(
+    fn plan_is_what_stepping_through_time_tells(
         pending in prop::collection::vec(pending(), 0..24),
         per_minute in prop::sample::select(vec![3u32, 6, 12, 20, 60]),
         burst in 1u32..5,
@@ -230,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn the_rate_needed_is_what_counting_by_each_deadline_tells(
+    fn needed_rate_equals_count_by_deadline(
         ends in prop::collection::vec(0i64..5_000_000_000, 0..40), burst in 1u32..6, per_minute in 1u32..200,
     ) {
         let end = |nanos: &i64| at(0) + TimeDelta::nanoseconds(*nanos * 31);
@@ -267,7 +267,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_made_anew_after_a_restart_moves_nobody(
+    fn plan_made_anew_after_a_restart_moves_nobody(
         pending in prop::collection::vec(pending(), 0..24), per_minute in 1u32..90, burst in 1u32..4, again in 0i64..300,
     ) {
         let mut settings = settings(3, Maintenance::always());
@@ -298,7 +298,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bucket_never_gives_more_than_its_rate_and_loses_no_fraction(
+    fn bucket_keeps_its_rate_to_the_fraction(
         rate in (1u32..5_000, 1u32..20), steps in prop::collection::vec(0i64..400_000_000_000, 1..60),
     ) {
         let (per_minute, burst) = rate;
@@ -348,7 +348,7 @@ proptest! {
 }
 
 #[test]
-fn a_hundred_thousand_at_a_hundred_a_minute_need_sixteen_point_seven_hours() {
+fn forecast_of_a_hundred_thousand_is_exact() {
     let fleet = |hours: i64| (0..100_000).map(move |device| new(device, 1, at(0), at(hours * 3_600)));
     let scheduler = scheduler(Settings::default());
     let told = scheduler.forecast(fleet(17), &full(100, 1), at(0));
@@ -363,7 +363,7 @@ fn a_hundred_thousand_at_a_hundred_a_minute_need_sixteen_point_seven_hours() {
 }
 
 #[test]
-fn a_backlog_may_be_in_time_though_it_is_not_cleared_by_the_first_end() {
+fn backlog_past_first_end_may_be_in_time() {
     let fleet = (0..60).map(|device| new(device, 0, at(0), at(device as i64 * 10)));
     let told = scheduler(Settings::default()).forecast(fleet, &full(6, 1), at(0));
     assert_eq!((told.late, told.first_deadline, told.cleared_at), (0, Some(at(0)), Some(at(590))));
@@ -372,7 +372,7 @@ fn a_backlog_may_be_in_time_though_it_is_not_cleared_by_the_first_end() {
 
 /// A CA revokes all that it issued a day from now: how many have another certificate by then.
 #[test]
-fn a_mass_revocation_is_in_time_or_its_shortfall_is_reported() {
+fn mass_revocation_reports_its_shortfall() {
     const FLEET: u64 = 10_000;
     let mut settings = settings(0, Maintenance::always());
     settings.spread = TimeDelta::hours(2);
@@ -409,7 +409,7 @@ fn an_empty_fleet_is_clear() {
 }
 
 #[test]
-fn spreading_follows_the_jitter_but_leaves_a_short_life_its_second_half() {
+fn short_life_keeps_its_second_half() {
     let mut settings = Settings::default();
     settings.spread = TimeDelta::hours(10);
     let scheduler = scheduler(settings);
@@ -425,7 +425,7 @@ fn spreading_follows_the_jitter_but_leaves_a_short_life_its_second_half() {
 }
 
 #[test]
-fn a_compromised_key_waits_for_the_rate_alone() {
+fn compromised_key_waits_for_the_rate_alone() {
     let later = Window::new(at(5_000), at(6_000)).unwrap();
     let settings = settings(0, Maintenance::windows([Window::new(at(100), at(9_000)).unwrap()]));
     let fleet = [
@@ -439,7 +439,7 @@ fn a_compromised_key_waits_for_the_rate_alone() {
 }
 
 #[test]
-fn what_the_ca_wants_early_stays_early_where_wishes_are_given_up() {
+fn early_ca_wish_stays_early() {
     // The CA will revoke the second: its window has passed, though the policy has time. The first would be late.
     let fleet = [
         new(1, 0, at(-10), at(50)),
@@ -454,7 +454,7 @@ fn what_the_ca_wants_early_stays_early_where_wishes_are_given_up() {
 }
 
 #[test]
-fn a_window_of_the_ca_spreads_evenly_and_is_kept_until_it_has_passed() {
+fn ca_window_spreads_evenly() {
     let window = Window::new(at(0), at(1_000)).unwrap();
     let mut tenths = [0; 10];
     for device in 0..10_000 {
@@ -471,7 +471,7 @@ fn a_window_of_the_ca_spreads_evenly_and_is_kept_until_it_has_passed() {
 }
 
 #[test]
-fn retry_after_is_held_between_a_minute_and_a_day() {
+fn retry_after_is_from_a_minute_to_a_day() {
     let second = TimeDelta::seconds(1);
     for (told, kept) in [
         (TimeDelta::MIN, TimeDelta::minutes(1)),
@@ -486,7 +486,7 @@ fn retry_after_is_held_between_a_minute_and_a_day() {
 }
 
 #[test]
-fn a_clock_that_jitters_back_gains_nothing_twice_and_one_set_back_does_not_starve() {
+fn clock_set_back_neither_gains_nor_starves() {
     let take = |bucket: &mut TokenBucket, seconds| bucket.try_take(at(seconds));
     let mut bucket = full(60, 5);
     while take(&mut bucket, 100) {}
@@ -509,7 +509,7 @@ fn a_clock_that_jitters_back_gains_nothing_twice_and_one_set_back_does_not_starv
 }
 
 #[test]
-fn another_rate_keeps_what_is_there_up_to_its_burst() {
+fn new_rate_keeps_tokens_up_to_its_burst() {
     let mut bucket = full(60, 5);
     bucket.set_rate(Rate::new(30, 2).unwrap(), at(0));
     assert_eq!((bucket.available(at(0)), bucket.available(at(1_000))), (2, 2));
@@ -521,7 +521,7 @@ fn another_rate_keeps_what_is_there_up_to_its_burst() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_by_the_name_of_its_field() {
+fn impossible_settings_name_their_field() {
     let message = |result: Result<(), ScheduleError>| result.unwrap_err().to_string();
     assert!(message(Rate::new(0, 1).map(drop)).starts_with("`per_minute` is 0"));
     assert!(message(Rate::new(1, 0).map(drop)).starts_with("`burst` is 0"));
@@ -540,7 +540,7 @@ fn what_cannot_be_is_refused_by_the_name_of_its_field() {
 }
 
 #[test]
-fn a_window_for_maintenance_within_another_shortens_nothing() {
+fn inner_window_shortens_nothing() {
     let window = |from, to| Window::new(at(from), at(to)).unwrap();
     let all = Maintenance::windows([window(10, 20), window(0, 100)]);
     assert!(all.is_open(at(0)) && all.is_open(at(50)) && all.is_open(at(99)) && !all.is_open(at(100)));

@@ -155,7 +155,7 @@ fn a_key_in_der_shows_none_of_its_bytes() {
 }
 
 #[test]
-fn an_issued_certificate_keeps_no_text_around_it() {
+fn issued_certificate_keeps_no_text_around_it() {
     let pem = mint::pem(&certificate());
     for text in [format!("MIIEvQIBADANBgkqhkiG9w0B\n{pem}"), pem.replace('\n', "\r\n"), format!("{pem}\nend")]
     {

@@ -171,7 +171,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn a_live_lifecycle_reaches_each_value_and_conclusion() {
+fn lifecycle_reaches_every_conclusion() {
     let mut wrong = Vec::new();
     for (what, site, stage, renewal, conclusion) in rows() {
         for restarted in [false, true] {
@@ -256,7 +256,7 @@ fn what_is_mended_is_no_longer_reported() {
 
 /// Two connections within one moment of the log: nobody knows which came last, so nothing was rolled back.
 #[test]
-fn a_rollback_within_one_moment_of_the_log_is_none() {
+fn rollback_in_one_moment_is_none() {
     let site = device(19, Authority::Issues);
     site.pass(hours(1));
     site.with(|state, now| {
@@ -268,7 +268,7 @@ fn a_rollback_within_one_moment_of_the_log_is_none() {
 }
 
 #[test]
-fn a_stolen_certificate_under_a_suspect_clock_is_shown() {
+fn theft_shows_under_a_suspect_clock() {
     let site = set_back(compromised(50, 0));
     let answer = site.answer("certificate-stage");
     assert!(answer.details().find("revoked").is_some(), "{answer:?}");
@@ -276,7 +276,7 @@ fn a_stolen_certificate_under_a_suspect_clock_is_shown() {
 
 /// Somebody brought a certificate to a device that cannot renew by itself, and it goes on with the old one.
 #[test]
-fn what_was_brought_by_hand_and_is_not_taken_up_needs_a_person() {
+fn unused_hand_delivery_needs_a_person() {
     let site = by_hand();
     is(&site, Reachability::Online);
     site.with(|state, now| {

@@ -207,7 +207,7 @@ proptest! {
     #![proptest_config(cases(600))]
 
     #[test]
-    fn a_run_tells_what_a_look_at_every_certificate_tells(
+    fn run_equals_a_full_scan(
         steps in prop::collection::vec(step(), 1..60),
         shares in prop::sample::select(vec![
             [(1, 2), (1, 3), (1, 6)],
@@ -324,7 +324,7 @@ fn bounds_are_exact_to_the_nanosecond() {
 }
 
 #[test]
-fn the_clock_is_suspect_behind_the_mark_and_far_ahead_of_it_over_a_restart() {
+fn clock_is_suspect_beyond_its_bounds() {
     let index = ExpiryIndex::new(Policy::default());
     let mut sweep = Sweep::new(Settings::default());
     sweep.run(&index, day(0), |_| None).unwrap();
@@ -381,7 +381,7 @@ fn who_is_offline_gets_what_its_return_allows() {
 }
 
 #[test]
-fn a_device_that_cannot_renew_and_a_renewal_that_failed_need_a_person_at_once() {
+fn failed_or_manual_needs_a_person_at_once() {
     let mut index = ExpiryIndex::new(Policy::default());
     let entry = |device| new(device, day(-310), day(55));
     index.insert(&entry(1)).unwrap();
@@ -401,7 +401,7 @@ fn a_device_that_cannot_renew_and_a_renewal_that_failed_need_a_person_at_once() 
 }
 
 #[test]
-fn an_issuer_that_ends_first_is_one_entry_until_it_is_replaced() {
+fn early_issuer_is_one_entry() {
     let mut index = ExpiryIndex::new(Policy::default());
     index.insert_issuer(9, day(-1_000), day(20)).unwrap();
     for device in 0..1_000 {
@@ -423,7 +423,7 @@ fn an_issuer_that_ends_first_is_one_entry_until_it_is_replaced() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_and_changes_nothing() {
+fn refused_input_changes_nothing() {
     let mut index = ExpiryIndex::new(Policy::default());
     index.insert_issuer(9, day(0), day(10)).unwrap();
     index.insert_issuer(9, day(0), day(10)).unwrap();
@@ -439,7 +439,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn the_ends_of_the_calendar_neither_panic_nor_end() {
+fn ends_of_the_calendar_neither_panic_nor_end() {
     let ends = [DateTime::<Utc>::MIN_UTC, day(0), DateTime::<Utc>::MAX_UTC];
     for from in ends {
         for to in ends.into_iter().filter(|to| *to >= from) {
@@ -454,7 +454,7 @@ fn the_ends_of_the_calendar_neither_panic_nor_end() {
 }
 
 #[test]
-fn what_is_revoked_or_not_valid_yet_is_told_and_paged_until_a_successor_is_seen() {
+fn revoked_is_paged_until_succeeded() {
     let mut index = ExpiryIndex::new(Policy::default());
     let never = "9999-12-31T23:59:59Z".parse::<DateTime<Utc>>().unwrap();
     index.insert_issuer(9, day(5), day(900)).unwrap();
@@ -487,7 +487,7 @@ fn what_is_revoked_or_not_valid_yet_is_told_and_paged_until_a_successor_is_seen(
 }
 
 #[test]
-fn entries_before_one_that_is_refused_are_in_and_none_after_it() {
+fn entries_before_a_refused_one_are_in() {
     let entry = |device, life: i64| new(device, day(-300), day(-300 + life));
     let mut index = ExpiryIndex::new(Policy::default());
     index.insert(&entry(0, 365)).unwrap();
@@ -509,7 +509,7 @@ fn entries_before_one_that_is_refused_are_in_and_none_after_it() {
 }
 
 #[test]
-fn a_certificate_and_an_issuer_begin_in_their_first_second() {
+fn validity_begins_in_its_first_second() {
     let second = TimeDelta::seconds(1);
     let mut index = ExpiryIndex::new(Policy::default());
     index.insert_issuer(9, day(0) + second, day(20)).unwrap();
@@ -529,7 +529,7 @@ fn a_certificate_and_an_issuer_begin_in_their_first_second() {
 }
 
 #[test]
-fn a_record_that_comes_late_does_not_take_the_place_of_a_later_generation() {
+fn late_record_replaces_no_later_one() {
     let entry = |device, generation, left| new(device, day(-300), day(left)).with_generation(generation);
     let mut index = ExpiryIndex::new(Policy::default());
     assert_eq!(index.insert(&entry(1, 2, 300)), Ok(None));
@@ -583,7 +583,7 @@ fn entries_that_panic_leave_the_index_whole() {
 }
 
 #[test]
-fn what_comes_to_page_later_on_a_day_is_paged_by_its_next_run_and_once() {
+fn later_pages_go_out_next_run_once() {
     let mut index = ExpiryIndex::new(Policy::default());
     let entries = [
         new(1, day(-100), day(265)),
@@ -620,7 +620,7 @@ fn what_comes_to_page_later_on_a_day_is_paged_by_its_next_run_and_once() {
 }
 
 #[test]
-fn metrics_are_exact_for_short_lives_and_fixed_times() {
+fn metrics_are_exact_for_short_lives() {
     let (grace, nano) = (TimeDelta::days(7), TimeDelta::nanoseconds(1));
     let metrics = |policy: &Policy, end, now| Metrics::of(policy, grace, day(0), end, None, now);
     let policy = Policy::default();
@@ -642,7 +642,7 @@ fn metrics_are_exact_for_short_lives_and_fixed_times() {
 }
 
 #[test]
-fn entries_that_do_not_say_how_many_they_are_are_all_taken() {
+fn entries_of_unknown_count_are_taken() {
     let mut devices = 0..5_000_u64;
     let entries = std::iter::from_fn(|| devices.next().map(|device| new(device, day(-300), day(20))));
     let mut index = ExpiryIndex::new(Policy::default());

@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn saved_and_restored_at_any_sample_it_goes_on_the_same(
+    fn restore_at_any_sample_goes_on_the_same(
         seen in stream(), cut in any::<prop::sample::Index>(),
     ) {
         let cut = cut.index(seen.len() + 1);
@@ -219,7 +219,7 @@ fn settings_that_cannot_be_are_named() {
 }
 
 #[test]
-fn a_state_that_contradicts_itself_is_refused() {
+fn state_that_contradicts_itself_is_refused() {
     let seen: Vec<Seen> =
         (0..100_i32).map(|i| (Sample::new(i64::from(i), f64::from(i % 7)), i % 9 == 0)).collect();
     let saved = serde_json::to_value(audit(&seen)).unwrap();

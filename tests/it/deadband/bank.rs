@@ -161,7 +161,7 @@ proptest! {
     #![proptest_config(crate::random::cases(300))]
 
     #[test]
-    fn a_bank_does_what_a_filter_for_each_tag_does(
+    fn bank_does_what_a_filter_for_each_tag_does(
         max in prop::option::of(5_i64..30),
         bands in prop::collection::vec(streams::band(), 1..6),
         tags in 1_usize..150,
@@ -216,7 +216,7 @@ fn bank(order: Order, tags: usize) -> FilterBank {
 }
 
 #[test]
-fn a_scan_out_of_order_passes_or_goes_as_a_whole_and_moves_nothing() {
+fn disordered_scan_moves_nothing() {
     let values = [5.0; 70];
     let mut passing = bank(Order::Pass, 70);
     passing.scan(10, &[0.0; 70]).unwrap();
@@ -241,7 +241,7 @@ fn a_scan_out_of_order_passes_or_goes_as_a_whole_and_moves_nothing() {
 
 /// Of each value that comes again, with another quality, or with another value, what a filter says.
 #[test]
-fn a_scan_of_the_same_moment_drops_duplicates_only() {
+fn same_moment_scan_drops_duplicates_only() {
     let mut bank = bank(Order::DropDuplicates, 70);
     let mut filters = vec![filter::<f64>(Settings::new(Extent::Absolute(1.0))); 70];
     let first: Vec<_> = (0..70).map(f64::from).collect();
@@ -272,7 +272,7 @@ fn a_scan_of_the_same_moment_drops_duplicates_only() {
 }
 
 #[test]
-fn after_a_clock_ran_ahead_a_bank_can_be_turned_back() {
+fn bank_clock_can_be_set_back() {
     let settings =
         Settings::new(Band::None).with_max_interval(TimeDelta::nanoseconds(10)).with_order(Order::Drop);
     let mut bank = FilterBank::<f64>::new(settings).unwrap();
@@ -296,7 +296,7 @@ fn after_a_clock_ran_ahead_a_bank_can_be_turned_back() {
 }
 
 #[test]
-fn a_server_of_opc_ua_does_not_look_at_the_time() {
+fn server_of_opc_ua_does_not_look_at_the_time() {
     let settings = Settings::new(Band::None).with_profile(Profile::OpcUa(Trigger::StatusValue));
     let mut bank = FilterBank::<f64>::new(settings).unwrap();
     bank.add_tag(Extent::Absolute(1.0)).unwrap();
@@ -308,7 +308,7 @@ fn a_server_of_opc_ua_does_not_look_at_the_time() {
 }
 
 #[test]
-fn a_wrong_scan_is_an_error_and_changes_nothing() {
+fn wrong_scan_is_an_error_and_changes_nothing() {
     let mut bank = bank(Order::Pass, 3);
     assert_eq!(
         bank.scan(1, &[0.0]).unwrap_err().to_string(),
@@ -331,7 +331,7 @@ fn a_wrong_scan_is_an_error_and_changes_nothing() {
 }
 
 #[test]
-fn what_needs_a_filter_of_its_own_is_refused_by_name() {
+fn unsupported_setting_is_refused_by_name() {
     let second = TimeDelta::seconds(1);
     let plain = || Settings::new(Band::None);
     for (settings, field) in [
@@ -355,7 +355,7 @@ fn an_empty_bank_scans() {
 }
 
 #[test]
-fn a_gap_is_longer_than_the_longest_interval() {
+fn gap_is_longer_than_the_longest_interval() {
     let settings = Settings::new(Extent::Absolute(1.0)).with_max_interval(TimeDelta::nanoseconds(10));
     for (at, reason) in [(10, Reason::Heartbeat), (11, Reason::Gap)] {
         let mut bank = FilterBank::<f64>::new(settings.clone()).unwrap();
@@ -366,7 +366,7 @@ fn a_gap_is_longer_than_the_longest_interval() {
 }
 
 #[test]
-fn a_restored_bank_knows_when_its_last_scan_was() {
+fn restored_bank_knows_when_its_last_scan_was() {
     let settings = Settings::new(Extent::Absolute(1.0)).with_order(Order::Refuse);
     let new = || {
         let mut bank = FilterBank::<f64>::new(settings.clone()).unwrap();
@@ -382,7 +382,7 @@ fn a_restored_bank_knows_when_its_last_scan_was() {
 }
 
 #[test]
-fn a_state_of_other_semantics_or_with_samples_held_is_refused() {
+fn foreign_or_holding_state_is_refused() {
     let under = |profile| Settings::new(Extent::Absolute(1.0)).with_profile(profile);
     let mut bank = FilterBank::<f64>::new(under(Profile::Exact)).unwrap();
     bank.add_tag(Extent::Absolute(1.0)).unwrap();
@@ -426,7 +426,7 @@ proptest! {
 
     /// About zero of either sign, where a band in percent of the last value closes.
     #[test]
-    fn zeros_of_either_sign_are_one_to_the_bank_as_to_the_filter(
+    fn signed_zeros_are_equal_in_bank_and_filter(
         bands in prop::collection::vec((
             prop::sample::select(vec![0.0, -0.0, 10.0, 200.0]), prop::sample::select(vec![0.0, -0.0, 5e-324, 0.1]),
         ), 1..4),

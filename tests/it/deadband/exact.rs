@@ -70,7 +70,7 @@ proptest! {
     #![proptest_config(crate::random::cases(4_096))]
 
     #[test]
-    fn a_distance_is_compared_as_integers_compare_it(a in finite(), b in finite(), width in finite()) {
+    fn distance_is_compared_as_integers_compare_it(a in finite(), b in finite(), width in finite()) {
         let width = width.abs();
         prop_assert_eq!(a.exceeds(b, width), exceeds(a, b, width));
     }

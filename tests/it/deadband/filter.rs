@@ -141,7 +141,7 @@ fn a_state_is_at_most_48_bytes() {
 }
 
 #[test]
-fn the_lowest_the_highest_and_the_last_leave_in_time_order() {
+fn min_max_and_last_leave_in_time_order() {
     let settings = || Settings::new(Extent::Absolute(0.5)).with_min_interval(TimeDelta::nanoseconds(10));
     let samples = at(&[(0, 0.0), (1, 0.2), (2, 5.0), (3, -5.0), (4, 9.0), (5, 0.1), (11, 0.1)]);
     let first = (0, Reason::First);
@@ -162,7 +162,7 @@ fn the_lowest_the_highest_and_the_last_leave_in_time_order() {
 }
 
 #[test]
-fn a_change_of_quality_goes_at_once_and_takes_what_is_held_along() {
+fn quality_change_flushes_what_is_held() {
     let settings = Settings::new(Extent::Absolute(0.5)).with_min_interval(TimeDelta::nanoseconds(10));
     let mut samples = at(&[(0, 0.0), (2, 5.0), (3, 5.0)]);
     samples[2].quality = Quality::BAD;
@@ -170,7 +170,7 @@ fn a_change_of_quality_goes_at_once_and_takes_what_is_held_along() {
 }
 
 #[test]
-fn a_sub_code_alone_is_a_change_of_quality() {
+fn sub_code_alone_is_a_change_of_quality() {
     let samples = [Quality::BAD, Quality::new(0x8001_0000)].map(|quality| (quality.code().into(), quality));
     let samples = samples.map(|(at, quality)| Sample::new(at, 0.0).with_quality(quality));
     let reports = run(Settings::new(Extent::Absolute(1.0)), samples);
@@ -178,7 +178,7 @@ fn a_sub_code_alone_is_a_change_of_quality() {
 }
 
 #[test]
-fn what_is_no_number_passes_when_it_comes_and_when_it_goes() {
+fn nan_passes_as_it_begins_and_ends() {
     let (nan, inf) = (f64::NAN, f64::INFINITY);
     let values = [1.0, nan, nan, -nan, 1.0, inf, inf, -inf, -inf, nan, 1.0, 1.0];
     let samples = values.iter().zip(0..).map(|(value, at)| Sample::new(at, *value));
@@ -202,7 +202,7 @@ fn a_gap_is_told_from_a_heartbeat() {
 }
 
 #[test]
-fn the_previous_sample_goes_first_unless_it_is_reported_already() {
+fn previous_goes_first_unless_reported() {
     let settings = Settings::new(Extent::Absolute(1.0)).with_previous();
     let samples = at(&[(0, 0.0), (1, 0.5), (2, 0.6), (3, 5.0), (4, 9.0)]);
     let expected = [(0, Reason::First), (2, Reason::Previous), (3, Reason::Value), (4, Reason::Value)];
@@ -237,7 +237,7 @@ fn what_is_out_of_order_moves_nothing() {
 
 /// A sample of a time that was there already passes only if it adds something.
 #[test]
-fn an_equal_sample_of_the_same_time_is_a_duplicate() {
+fn equal_sample_of_the_same_time_is_a_duplicate() {
     let settings = || Settings::new(Extent::Absolute(1.0));
     let bad = |sample: Sample| sample.with_quality(Quality::BAD);
     let duplicate = Verdict::Suppressed(Suppression::Duplicate);
@@ -286,7 +286,7 @@ fn an_equal_sample_of_the_same_time_is_a_duplicate() {
 }
 
 #[test]
-fn after_a_clock_ran_ahead_nothing_is_lost_and_it_can_be_turned_back() {
+fn clock_set_back_loses_nothing() {
     let settings = Settings::new(Extent::Absolute(1.0))
         .with_max_interval(TimeDelta::nanoseconds(50))
         .with_min_interval(TimeDelta::nanoseconds(5))

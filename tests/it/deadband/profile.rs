@@ -86,7 +86,7 @@ fn node_red_answers_as_its_own_code_does() {
 }
 
 #[test]
-fn node_red_may_compare_with_the_last_input_or_a_start_value() {
+fn node_red_compares_last_input_or_start() {
     let settings = |mode, compare, start| {
         let node = NodeRed::new(mode).with_compare(compare);
         let node = if let Some(start) = start { node.with_start(start) } else { node };
@@ -111,7 +111,7 @@ fn node_red_may_compare_with_the_last_input_or_a_start_value() {
 }
 
 #[test]
-fn node_red_tells_what_it_ignores_and_knows_no_quality() {
+fn node_red_reports_ignored_without_quality() {
     let mut filter = filter::<f64>(node(Mode::Deadband, GAP));
     let mut verdict =
         |value, quality| filter.observe(Sample::new(0, value).with_quality(quality), |_| {}).unwrap();
@@ -122,7 +122,7 @@ fn node_red_tells_what_it_ignores_and_knows_no_quality() {
 }
 
 #[test]
-fn telegraf_compares_for_equality_and_goes_by_the_clock() {
+fn telegraf_compares_equality_by_clock() {
     let dedup = || Settings::new(Band::None).with_profile(Profile::Telegraf);
     assert_eq!(shown(dedup(), &[1.0, 1.0, 2.0, NAN, NAN, INF, INF, 0.0, -0.0]), "x.xxxx.x.");
     let mut filter = filter::<f64>(dedup().with_max_interval(TimeDelta::nanoseconds(10)));
@@ -210,7 +210,7 @@ fn opc_ua_divides_before_it_multiplies() {
 }
 
 #[test]
-fn pi_sends_the_previous_one_and_drops_what_comes_too_soon() {
+fn pi_sends_previous_and_drops_too_soon() {
     let settings = Settings::new(GAP)
         .with_profile(Profile::Pi)
         .with_min_interval(TimeDelta::nanoseconds(3))
@@ -275,7 +275,7 @@ fn pi_does_as_exact_where_nothing_is_stated() {
 }
 
 #[test]
-fn the_edge_of_the_band_and_what_rounding_does_to_it() {
+fn profiles_round_the_band_edge_their_way() {
     let dedup = Settings::new(Band::None).with_profile(Profile::Telegraf);
     let of = |profile| Settings::new(GAP).with_profile(profile);
     for (settings, on_the_edge, beyond_by_less_than_rounding) in [
@@ -293,7 +293,7 @@ fn the_edge_of_the_band_and_what_rounding_does_to_it() {
 }
 
 #[test]
-fn what_a_profile_does_not_have_is_refused_by_name() {
+fn missing_feature_is_refused_by_name() {
     let second = TimeDelta::seconds(1);
     let percent = |percent| Extent::PercentOfSpan { percent, low: 0.0, high: 1.0 };
     let opc_ua = |band: Band| Settings::new(band).with_profile(Profile::OpcUa(Trigger::StatusValue));

@@ -65,7 +65,7 @@ fn filtered(raw: &[Sample], band: f64) -> Vec<Report> {
 }
 
 #[test]
-fn texts_are_escaped_and_stand_where_they_should() {
+fn texts_are_escaped_and_in_place() {
     let raw = [Sample::new(0, 1.0), Sample::new(SECOND, 2.0)];
     let svg = DeadbandChart::new("</title><script>&\0", &raw, &[])
         .with_unit("\"°C\"")
@@ -126,7 +126,7 @@ fn a_million_samples_are_a_small_picture() {
 }
 
 #[test]
-fn what_holds_is_drawn_until_the_next_and_to_the_end() {
+fn value_is_drawn_until_the_next_or_the_end() {
     let mut raw: Vec<_> = (0..=100).map(|second| Sample::new(second * SECOND, 5.0)).collect();
     for sample in &mut raw[40..60] {
         sample.value = f64::NAN;
@@ -143,7 +143,7 @@ fn what_holds_is_drawn_until_the_next_and_to_the_end() {
 }
 
 #[test]
-fn the_band_is_seen_to_its_edges_and_the_day_is_told() {
+fn chart_shows_the_band_and_the_day() {
     let day = 20_800 * 86_400 * SECOND;
     let raw: Vec<_> =
         (0..=100).map(|second| Sample::new(day + second * SECOND, (second / 51) as f64)).collect();

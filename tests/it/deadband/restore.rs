@@ -15,7 +15,7 @@ proptest! {
     #![proptest_config(crate::random::cases(600))]
 
     #[test]
-    fn a_restart_after_any_sample_changes_nothing(settings in streams::settings(), samples in streams::unkind()) {
+    fn restart_after_any_sample_changes_nothing(settings in streams::settings(), samples in streams::unkind()) {
         let Ok(rule) = Rule::<f64>::new(settings) else { return Ok(()) };
         let rule = Arc::new(rule);
         let mut through = Filter::new(Arc::clone(&rule));
@@ -34,7 +34,7 @@ proptest! {
 
     /// Whatever stands in the fields: an error, or a filter that goes on without a panic.
     #[test]
-    fn a_state_from_elsewhere_is_refused_or_works(
+    fn state_from_elsewhere_is_refused_or_works(
         (last, value) in (streams::value(), streams::value()),
         times in prop::array::uniform5(prop_oneof![-3_i64..12, Just(i64::MIN), Just(i64::MAX)]),
         (anchor, with_held, with_previous) in (0_usize..4, any::<bool>(), any::<bool>()),
@@ -76,7 +76,7 @@ proptest! {
 }
 
 #[test]
-fn a_state_under_other_semantics_is_refused() {
+fn state_under_other_semantics_is_refused() {
     let exact = Arc::new(Rule::<f64>::new(Settings::new(Extent::Absolute(1.0))).unwrap());
     let node = Profile::NodeRed(NodeRed::new(Mode::Deadband));
     let node = Arc::new(Rule::new(Settings::new(Extent::Absolute(1.0)).with_profile(node)).unwrap());
@@ -90,7 +90,7 @@ fn a_state_under_other_semantics_is_refused() {
 }
 
 #[test]
-fn a_state_under_another_setting_of_its_profile_is_refused_by_name() {
+fn state_of_other_settings_is_refused() {
     let node = |mode| Profile::NodeRed(NodeRed::new(mode));
     let narrow = NodeRed::new(Mode::Narrowband);
     for (saved, profile, field, says) in [
@@ -140,7 +140,7 @@ fn a_state_under_another_setting_of_its_profile_is_refused_by_name() {
 }
 
 #[test]
-fn what_is_held_must_have_come_after_the_report_and_in_order() {
+fn held_samples_must_follow_the_report() {
     let settings =
         Settings::new(Extent::Absolute(1.0)).with_min_interval(TimeDelta::nanoseconds(50)).with_previous();
     let rule = Arc::new(Rule::<f64>::new(settings).unwrap());
@@ -180,7 +180,7 @@ fn what_is_held_must_have_come_after_the_report_and_in_order() {
 }
 
 #[test]
-fn a_previous_sample_is_not_sent_where_none_is_wished_any_more() {
+fn unwanted_previous_sample_is_not_sent() {
     let rule = |settings| Arc::new(Rule::<f64>::new(settings).unwrap());
     let plain = Settings::new(Extent::Absolute(1.0));
     let mut filter = Filter::new(rule(plain.clone().with_previous()));

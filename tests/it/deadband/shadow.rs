@@ -122,7 +122,7 @@ fn saved_candidate_that_cannot_be_is_refused() {
 }
 
 #[test]
-fn a_narrower_candidate_saves_less_than_nothing() {
+fn narrower_candidate_saves_less_than_nothing() {
     let mut shadow = Shadow::new(Filter::new(rule(1.5)), rule(0.5));
     for at in 0..10 {
         shadow.observe(Sample::new(at, at as f64), |_| {}).unwrap();

@@ -116,7 +116,7 @@ fn max_interval_holds_at_a_change_of_quality() {
 }
 
 #[test]
-fn no_signal_is_missed_by_more_than_the_deviation() {
+fn signals_are_within_the_deviation() {
     for (name, samples) in signals::all() {
         for deviation in [0.0, 1.0 / 1_073_741_824.0, 0.007_812_5, 0.125, 0.5, 3.0, 1e3] {
             for mode in [Mode::Linear, Mode::Step] {
@@ -250,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn saved_and_restored_at_any_sample_it_goes_on_the_same(
+    fn restore_at_any_sample_goes_on_the_same(
         samples in samples(), settings in settings(), cut in any::<prop::sample::Index>(),
     ) {
         let cut = cut.index(samples.len() + 1);
@@ -291,7 +291,7 @@ proptest! {
 
     /// One that is further ahead of its reception than is allowed takes no part; at just the limit it does.
     #[test]
-    fn a_clock_is_ahead_from_beyond_the_limit_on(
+    fn clock_is_ahead_from_beyond_the_limit_on(
         (at, received) in (-20..20_i64, -20..20_i64), limit in 0..9_i64, first in any::<bool>(),
     ) {
         let settings = Settings::new(1.0).with_ahead(TimeDelta::nanoseconds(limit)).with_order(Order::Refuse);
@@ -306,7 +306,7 @@ proptest! {
 
     /// A line is between samples of one quality; of two it is the first value that holds, for each pair of codes.
     #[test]
-    fn what_is_drawn_is_between_the_two_and_of_one_quality(
+    fn drawn_value_is_between_of_one_quality(
         (one, other) in (-40..40_i32, -40..40_i32), run in 1..1_000_i64, at in 0..1_000_i64,
         (before, after) in (0..3_u32, 0..3_u32),
     ) {
@@ -348,7 +348,7 @@ proptest! {
 }
 
 #[test]
-fn a_state_that_contradicts_itself_is_refused() {
+fn state_that_contradicts_itself_is_refused() {
     let mut door = SwingingDoor::new(&Settings::new(1.0)).unwrap();
     for at in 0..4 {
         door.observe(Sample::new(at, 1.0), |_| {}).unwrap();

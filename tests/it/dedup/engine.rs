@@ -201,7 +201,7 @@ fn it_equals_the_model_on_random_streams() {
 }
 
 #[test]
-fn it_equals_the_model_when_it_is_saved_and_restored_on_the_way() {
+fn equals_model_across_restores() {
     for (seed, settings) in (1000..).zip(every_kind_of_settings()) {
         for ids in [20, 2000] {
             walk(settings, seed, 3000, ids, true);
@@ -210,7 +210,7 @@ fn it_equals_the_model_when_it_is_saved_and_restored_on_the_way() {
 }
 
 #[test]
-fn it_equals_the_model_over_many_segments_and_tables() {
+fn equals_model_over_segments_and_tables() {
     for window in [Window::FixedFromFirst, Window::Sliding] {
         let settings = Settings::new(TimeDelta::milliseconds(200))
             .with_window(window)
@@ -222,7 +222,7 @@ fn it_equals_the_model_over_many_segments_and_tables() {
 }
 
 #[test]
-fn a_reservation_that_lapsed_is_counted_once_and_for_its_own_message_alone() {
+fn lapsed_reservation_counts_once() {
     let second = TimeDelta::seconds(1);
     let settings = Settings::new(TimeDelta::seconds(100)).with_reserve_timeout(second);
     let mut engine = Deduplicator::with_settings(&settings).unwrap();
@@ -249,7 +249,7 @@ fn a_reservation_that_lapsed_is_counted_once_and_for_its_own_message_alone() {
 }
 
 #[test]
-fn ids_whose_time_is_over_leave_as_messages_come() {
+fn expired_ids_leave_as_messages_come() {
     let settings = Settings::new(TimeDelta::milliseconds(10)).with_grace(TimeDelta::zero());
     let mut engine = Deduplicator::with_settings(&settings).unwrap();
     let mut verdicts = Vec::new();
@@ -348,7 +348,7 @@ fn window_with_many_renewed_ids_stays_small() {
 }
 
 #[test]
-fn full_engine_passes_no_id_untracked_while_it_has_room() {
+fn no_id_is_untracked_while_room_is_left() {
     let settings = Settings::new(TimeDelta::milliseconds(100))
         .with_grace(TimeDelta::zero())
         .with_window(Window::Sliding)

@@ -27,7 +27,7 @@ fn held(settings: &Settings, ids: u64) -> u64 {
 }
 
 #[test]
-fn few_ids_take_little_and_many_take_48_bytes_each() {
+fn many_ids_take_48_bytes_each() {
     let day = Settings::new(TimeDelta::days(1));
     assert!(held(&day, 0) < 4096);
     assert!(held(&day, 1000) < 256 * 1024, "{}", held(&day, 1000));
@@ -54,7 +54,7 @@ fn a_limit_in_bytes_is_kept() {
 }
 
 #[test]
-fn a_window_that_is_full_allocates_a_segment_at_a_time_at_most() {
+fn full_window_allocates_single_segments() {
     let mut engine =
         Deduplicator::with_settings(&Settings::new(TimeDelta::seconds(20)).with_grace(TimeDelta::zero()))
             .unwrap();
@@ -75,7 +75,7 @@ fn a_window_that_is_full_allocates_a_segment_at_a_time_at_most() {
 }
 
 #[test]
-fn memory_is_given_back_when_a_window_has_passed() {
+fn memory_is_freed_after_a_window() {
     let settings = Settings::new(TimeDelta::seconds(60)).with_grace(TimeDelta::zero());
     let mut engine = Deduplicator::with_settings(&settings).unwrap();
     let info = allocation_counter::measure(|| {

@@ -65,7 +65,7 @@ async fn all_that_it_dropped_were_duplicates() {
 }
 
 #[tokio::test]
-async fn of_a_period_before_it_was_started_it_knows_nothing() {
+async fn period_before_start_is_unknown() {
     let observation = asked(ingestion(), -100, 1200).await;
     let Observation::Unknown(unknown) = &observation else { panic!("{observation:?}") };
     assert_eq!(unknown.reason, UnknownReason::Stale);

@@ -29,7 +29,7 @@ fn message(random: &mut Random) -> Message {
 }
 
 #[test]
-fn it_gives_the_verdicts_of_the_engine_for_one_thread() {
+fn verdicts_equal_the_plain_engine() {
     for (window, shards) in [(Window::FixedFromFirst, 1), (Window::FixedFromFirst, 7), (Window::Sliding, 64)]
     {
         let settings = settings().with_window(window);
@@ -106,7 +106,7 @@ fn it_gives_the_verdicts_of_the_engine_for_one_thread() {
 }
 
 #[test]
-fn of_the_same_message_from_many_threads_one_passes() {
+fn one_copy_passes_from_many_threads() {
     let engine = SharedDeduplicator::new(&settings().with_positions(false), 16).unwrap();
     let (passed, committed) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -146,7 +146,7 @@ fn of_the_same_message_from_many_threads_one_passes() {
 }
 
 #[test]
-fn its_time_holds_and_is_accepted_for_all_shards() {
+fn all_shards_share_one_clock() {
     let engine =
         SharedDeduplicator::new(&settings().with_max_forward_jump(TimeDelta::milliseconds(500)), 4).unwrap();
     let of = |id: u128| Message::new(MessageId::from_u128(id), Device::MAX, Fingerprint::from_u64(0));
@@ -205,7 +205,7 @@ fn its_snapshot_is_in_the_order_of_age() {
 }
 
 #[test]
-fn a_snapshot_before_the_first_message_is_empty() {
+fn snapshot_before_the_first_message_is_empty() {
     let shared = SharedDeduplicator::new(&settings(), 3).unwrap();
     let mut saved = Vec::new();
     assert_eq!(shared.snapshot(&Devices::default(), &mut saved).unwrap().ids, 0);
@@ -218,7 +218,7 @@ fn a_snapshot_before_the_first_message_is_empty() {
 }
 
 #[test]
-fn what_is_dropped_is_known_from_the_time_that_was_accepted_first() {
+fn drops_are_known_from_first_clock() {
     let message = message(&mut Random::new(1));
     let period = Period::new(at(0), at(1000)).unwrap();
     let mut one = Deduplicator::with_settings(&settings()).unwrap();

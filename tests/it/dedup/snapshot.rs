@@ -40,7 +40,7 @@ fn restored(settings: &Settings, bytes: &[u8]) -> Result<(Deduplicator, Restored
 }
 
 #[test]
-fn what_was_remembered_is_remembered_with_all_there_is_to_it() {
+fn restore_keeps_every_detail() {
     for window in [Window::FixedFromFirst, Window::Sliding] {
         let settings = settings().with_window(window).with_positions(true);
         let mut engine = filled(&settings, 5000);
@@ -64,7 +64,7 @@ fn what_was_remembered_is_remembered_with_all_there_is_to_it() {
 }
 
 #[test]
-fn a_message_in_flight_is_processed_again_after_a_restart() {
+fn in_flight_is_processed_after_restart() {
     let mut engine = Deduplicator::with_settings(&settings()).unwrap();
     let (_, kept) = engine.reserve(&message(1), at(0));
     let (_, open) = engine.reserve(&message(2), at(0));
@@ -80,7 +80,7 @@ fn a_message_in_flight_is_processed_again_after_a_restart() {
 }
 
 #[test]
-fn a_stream_that_is_cut_off_anywhere_says_so() {
+fn stream_that_is_cut_off_anywhere_says_so() {
     let bytes = saved(&filled(&settings().with_positions(true), 10));
     for length in 0..bytes.len() {
         match restored(&settings(), &bytes[..length]) {
@@ -183,7 +183,7 @@ fn window_is_right_beside_another_device_list() {
 }
 
 #[test]
-fn names_that_are_damaged_or_too_long_are_refused() {
+fn damaged_or_long_names_are_refused() {
     let devices: Devices = (0..9_000).map(|number| format!("device {number}")).collect();
     let engine = filled(&settings(), 0);
     let mut bytes = Vec::new();
@@ -239,7 +239,7 @@ fn snapshot_of_version_1_is_read() {
 }
 
 #[test]
-fn other_settings_leave_out_what_they_do_not_remember_and_say_how_much() {
+fn other_settings_count_what_they_leave_out() {
     let bytes = saved(&filled(&settings(), 1000));
     let shorter = Settings::new(TimeDelta::milliseconds(100)).with_grace(TimeDelta::zero());
     let (engine, told) = restored(&shorter, &bytes).unwrap();
@@ -251,7 +251,7 @@ fn other_settings_leave_out_what_they_do_not_remember_and_say_how_much() {
 }
 
 #[test]
-fn a_clock_that_is_behind_or_far_ahead_after_a_restart_is_audited() {
+fn suspect_clock_after_restart_is_audited() {
     let bytes = saved(&filled(&settings(), 1000));
     let (mut engine, _) =
         Deduplicator::restore(&settings(), &mut Devices::default(), &bytes[..], at(-60_000)).unwrap();
@@ -267,7 +267,7 @@ fn a_clock_that_is_behind_or_far_ahead_after_a_restart_is_audited() {
 }
 
 #[test]
-fn an_empty_engine_and_wrong_settings_are_no_trouble() {
+fn empty_engine_and_bad_settings_restore() {
     let (engine, told) =
         restored(&settings(), &saved(&Deduplicator::with_settings(&settings()).unwrap())).unwrap();
     assert!(engine.is_empty());
@@ -279,7 +279,7 @@ fn an_empty_engine_and_wrong_settings_are_no_trouble() {
 }
 
 #[test]
-fn what_cannot_be_read_or_written_is_told_with_its_cause() {
+fn io_errors_name_their_cause() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

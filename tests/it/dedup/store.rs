@@ -231,7 +231,7 @@ proptest! {
     #![proptest_config(crate::random::cases(500))]
 
     #[test]
-    fn machines_that_share_a_store_have_the_verdicts_of_the_model_and_the_engine_though_answers_are_lost(
+    fn shared_store_equals_model_and_engine(
         turns in turns(),
         sliding: bool,
         grace in 0_i64..60,
@@ -305,7 +305,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_record_that_is_written_the_same_or_are_none(
+    fn any_bytes_round_trip_or_are_refused(
         bytes in prop::collection::vec(any::<u8>(), 0..60),
         good: bool,
         position: bool,
@@ -329,7 +329,7 @@ proptest! {
 }
 
 #[test]
-fn the_order_of_a_b_a_is_a_collision_each_time_and_the_first_stays() {
+fn a_b_a_collides_and_the_first_stays() {
     let dedup = StoreDeduplicator::new(MemoryStore::default(), StoreSettings::new(ms(1000))).unwrap();
     let (a, b) = (message(1, 1, 5), message(1, 2, 5));
     let first = FirstSeen::new(a.device, a.payload, at(0));
@@ -358,7 +358,7 @@ fn a_clock_that_runs_back_forgets_nothing() {
 }
 
 #[test]
-fn a_record_is_kept_until_it_decides_nothing_and_no_longer() {
+fn record_is_kept_while_it_decides() {
     let settings = StoreSettings::new(ms(100)).with_grace(ms(50));
     let dedup = StoreDeduplicator::new(MemoryStore::default(), settings).unwrap();
     assert_eq!(now(dedup.observe(&message(1, 1, 5), at(0))).unwrap(), Verdict::Fresh);
@@ -370,7 +370,7 @@ fn a_record_is_kept_until_it_decides_nothing_and_no_longer() {
 }
 
 #[test]
-fn a_commit_of_what_the_store_forgot_is_remembered_all_the_same() {
+fn commit_of_a_forgotten_id_is_kept() {
     let dedup = StoreDeduplicator::new(MemoryStore::default(), StoreSettings::new(ms(1000))).unwrap();
     let one = message(1, 1, 5);
     let reservation = now(dedup.reserve(&one, at(0))).unwrap().reservation.unwrap();
@@ -382,7 +382,7 @@ fn a_commit_of_what_the_store_forgot_is_remembered_all_the_same() {
 }
 
 #[test]
-fn a_store_that_is_full_leaves_messages_untracked_and_says_so() {
+fn full_store_leaves_untracked() {
     let dedup = StoreDeduplicator::new(MemoryStore::with_room(1), StoreSettings::new(ms(1000))).unwrap();
     assert_eq!(now(dedup.observe(&message(1, 1, 5), at(0))).unwrap(), Verdict::Fresh);
     for time in 1..3 {
@@ -397,7 +397,7 @@ fn a_store_that_is_full_leaves_messages_untracked_and_says_so() {
 }
 
 #[test]
-fn when_the_store_is_away_the_policy_decides_and_no_message_is_dropped() {
+fn away_store_drops_no_message() {
     for error in [StoreError::unavailable("away"), StoreError::refused("no"), StoreError::no_answer("late")] {
         let tries = if error.is_transient() { 3 } else { 1 };
         for policy in [WhenUnavailable::Fail, WhenUnavailable::PassUntracked] {
@@ -417,7 +417,7 @@ fn when_the_store_is_away_the_policy_decides_and_no_message_is_dropped() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_named_and_nothing_is_overwritten() {
+fn unreadable_record_is_not_overwritten() {
     let store = MemoryStore::default();
     let one = message(1, 1, 5);
     now(store.put_if_absent(one.id, b"1", Duration::from_secs(9))).unwrap();
@@ -430,7 +430,7 @@ fn a_record_that_cannot_be_read_is_named_and_nothing_is_overwritten() {
 }
 
 #[test]
-fn a_record_that_others_change_each_time_is_given_up_with_an_error() {
+fn contended_record_ends_in_an_error() {
     let mut store = MockDedupStore::new();
     let old = Arc::new(Mutex::new(None::<Vec<u8>>));
     store.expect_put_if_absent().returning(move |_, value, _| {
@@ -572,7 +572,7 @@ impl DedupStore for Broken {
 }
 
 #[test]
-fn conformance_finds_each_broken_store_and_lets_a_good_one_pass() {
+fn conformance_finds_each_broken_store() {
     use conformance::Rule::{Atomic, Bytes, Compare, Expiry, Keys, Presence};
     for (fault, rule) in [
         (Fault::None, None),

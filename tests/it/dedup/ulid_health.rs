@@ -198,7 +198,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_is_observed_panics_and_a_saved_watch_goes_on_as_it_was(
+    fn any_input_is_safe_and_restores_the_same(
         ids in prop::collection::vec((any::<u128>(), 0_u32..3, any::<i64>(), 0_u8..4), 0..400),
         recent: u32,
         devices: u32,
@@ -237,7 +237,7 @@ proptest! {
 const CENTURY: u64 = 100 * 365 * 24 * HOUR;
 
 #[test]
-fn one_id_of_a_far_future_does_not_blind_the_watch() {
+fn one_far_future_id_blinds_nothing() {
     let hour_ahead_after_one: &Broken = &|n, now, dice| {
         let ahead = if n == 10 {
             CENTURY
@@ -261,7 +261,7 @@ fn one_id_of_a_far_future_does_not_blind_the_watch() {
 }
 
 #[test]
-fn one_receipt_of_a_far_future_does_not_blind_the_watch() {
+fn one_future_receipt_blinds_nothing() {
     for (ahead, flags) in [(HOUR, &["clock-ahead"][..]), (0, &[])] {
         let mut watch = UlidWatch::new(UlidRules::default());
         let mut dice = Dice(7);
@@ -369,7 +369,7 @@ fn each_broken_generator_raises_its_flag() {
 }
 
 #[test]
-fn what_goes_back_is_found_only_where_monotonic_ids_are_claimed() {
+fn going_back_matters_if_monotonic_claimed() {
     let rules = UlidRules::default();
     let claimed = rules.with_monotonic(true);
     // Two ids in each millisecond, drawn anew.
@@ -387,7 +387,7 @@ fn what_goes_back_is_found_only_where_monotonic_ids_are_claimed() {
 }
 
 #[test]
-fn a_timestamp_that_is_held_longer_than_any_step_is_told() {
+fn over_long_held_timestamp_is_found() {
     let mut watch = UlidWatch::new(UlidRules::default());
     let mut found = None;
     for n in 0..10 * 24 * 6 {
@@ -403,7 +403,7 @@ fn a_timestamp_that_is_held_longer_than_any_step_is_told() {
 }
 
 #[test]
-fn a_clock_that_stands_is_told_after_the_set_time_and_not_before() {
+fn stopped_clock_is_found_at_the_set_time() {
     let mut watch = UlidWatch::new(UlidRules::default().with_still_for(TimeDelta::seconds(20)));
     let mut dice = Dice(1);
     for n in 0..=21 {
@@ -445,7 +445,7 @@ fn bounds_of_the_clock_are_those_of_the_rules() {
 }
 
 #[test]
-fn a_timestamp_held_from_before_the_clock_was_stepped_back_is_not_ahead() {
+fn timestamp_before_step_back_is_not_ahead() {
     // The clock was an hour ahead, and was set right before the watch began.
     let mut watch = UlidWatch::new(UlidRules::default().with_monotonic(true));
     for n in 0..3_500 {
@@ -455,7 +455,7 @@ fn a_timestamp_held_from_before_the_clock_was_stepped_back_is_not_ahead() {
 }
 
 #[test]
-fn a_device_that_samples_on_the_full_second_has_no_coarse_clock() {
+fn full_second_samples_are_not_coarse() {
     let mut watch = UlidWatch::new(UlidRules::default());
     let mut dice = Dice(6);
     for n in 0..500 {
@@ -466,7 +466,7 @@ fn a_device_that_samples_on_the_full_second_has_no_coarse_clock() {
 }
 
 #[test]
-fn four_timestamps_in_a_row_say_that_the_bytes_are_swapped() {
+fn four_in_a_row_show_swapped_bytes() {
     for in_a_row in [3, 4] {
         let mut watch = UlidWatch::new(UlidRules::default());
         let mut dice = Dice(8);
@@ -483,7 +483,7 @@ fn four_timestamps_in_a_row_say_that_the_bytes_are_swapped() {
 }
 
 #[test]
-fn a_receiver_whose_clock_runs_back_blames_no_device() {
+fn receiver_clock_back_blames_no_device() {
     let mut watch = UlidWatch::new(UlidRules::default());
     let mut dice = Dice(3);
     for n in 0..5_000_u64 {
@@ -495,7 +495,7 @@ fn a_receiver_whose_clock_runs_back_blames_no_device() {
 }
 
 #[test]
-fn one_id_of_two_devices_is_found_within_the_window_and_evidence_names_both() {
+fn shared_id_names_both_devices() {
     let mut watch = UlidWatch::new(UlidRules::default());
     let mut dice = Dice(9);
     let shared = id(START, dice.bits());
@@ -557,7 +557,7 @@ fn memory_is_bounded_whatever_comes() {
 }
 
 #[test]
-fn many_sources_have_a_bound_and_are_saved_and_forgotten() {
+fn sources_are_bounded_saved_and_forgotten() {
     let mut watches: UlidWatches<String> = UlidWatches::new(UlidRules::default(), 3);
     let mut dice = Dice(5);
     for n in 0..1_000_u64 {

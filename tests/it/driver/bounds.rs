@@ -131,7 +131,7 @@ impl Actuator for Hangs {
 }
 
 #[test]
-fn hanging_person_is_dropped_when_the_runbook_says() {
+fn runbook_bounds_a_hanging_person() {
     // The alert is told beside everything else; at the end it has as long as one attempt at a probe.
     for (what, minutes, seconds) in [("nothing", 0, 0), ("approve", 15, 0), ("act", 15, 0), ("tell", 0, 10)] {
         let service = Service::new();

@@ -86,7 +86,7 @@ fn ended(at: &'static str) -> (Diagnosis, Option<String>) {
 }
 
 #[test]
-fn panicking_person_is_silent_and_act_has_failed() {
+fn panic_is_silence_or_a_failed_act() {
     for (at, says) in [
         ("nothing", "actuator: refused; why: not safe"),
         ("approval", "no answer in time"),

@@ -90,7 +90,7 @@ fn side_by_side(
 }
 
 #[test]
-fn one_approval_and_one_act_serve_all_of_a_gateway() {
+fn one_approval_serves_all_of_a_gateway() {
     for grants in [true, false] {
         let service = Service::new();
         service.memory.set(|facts| facts.process = ProcessState::NotRunning);
@@ -174,7 +174,7 @@ fn a_withdrawal_ends_the_run_at_once() {
 }
 
 #[test]
-fn a_second_look_asks_again_what_failed_for_a_moment() {
+fn second_look_asks_the_failed_again() {
     let service = Service::new();
     // Fails for longer than half a minute, in which 6 attempts are made.
     service.memory.behave("certificate", Manner::Stumbles(12));

@@ -54,7 +54,7 @@ fn who_fell_silent_at_another_time_is_diagnosed() {
 }
 
 #[test]
-fn a_cause_of_one_device_explains_no_other() {
+fn cause_of_one_device_explains_no_other() {
     let mut fleet = fleet();
     for nr in [0, 6, 12] {
         fleet.observe_alert(alert(nr, NOW), NOW);
@@ -75,7 +75,7 @@ fn a_cause_of_one_device_explains_no_other() {
 }
 
 #[test]
-fn one_site_goes_first_and_a_slow_diagnosis_holds_nobody_up() {
+fn slow_diagnosis_holds_nobody_up() {
     let mut fleet = fleet();
     for nr in 0..12 {
         fleet.observe_alert(alert(nr, NOW), NOW);
@@ -95,7 +95,7 @@ fn one_site_goes_first_and_a_slow_diagnosis_holds_nobody_up() {
 }
 
 #[test]
-fn a_cause_of_the_site_explains_its_gateways() {
+fn cause_of_the_site_explains_its_gateways() {
     let mut fleet = fleet();
     for nr in 0..24 {
         fleet.observe_alert(alert(nr, NOW), NOW);
@@ -111,7 +111,7 @@ fn a_cause_of_the_site_explains_its_gateways() {
 }
 
 #[test]
-fn one_conclusion_at_three_sites_is_one_incident() {
+fn three_sites_are_one_incident() {
     let subject = |nr: usize| Subject::device(format!("d-{nr}")).with_site(format!("site-{nr}"));
     let mut fleet = Fleet::new((0..4).map(subject).collect::<Topology>(), FleetSettings::default(), NOW);
     for nr in 0..4 {
@@ -135,7 +135,7 @@ fn one_conclusion_at_three_sites_is_one_incident() {
 }
 
 #[test]
-fn an_incident_ends_by_measurement_and_says_who_is_out() {
+fn incident_ends_by_measurement() {
     let mut fleet = fleet();
     for nr in [0, 6, 12, 18] {
         fleet.observe_alert(alert(nr, NOW), NOW);
@@ -187,7 +187,7 @@ fn what_is_confirmed_or_unknown_stays_open() {
 }
 
 #[test]
-fn those_who_come_back_at_once_are_one_short_outage() {
+fn joint_return_is_one_short_outage() {
     let mut fleet = fleet();
     for nr in [0, 6, 12, 18] {
         fleet.observe_alert(alert(nr, NOW - secs(60)), NOW);
@@ -217,7 +217,7 @@ fn old_and_future_messages_do_not_end_a_silence() {
 }
 
 #[test]
-fn a_device_that_is_seen_during_its_diagnosis_is_news() {
+fn seen_during_diagnosis_is_news() {
     let mut fleet = fleet();
     fleet.observe_alert(alert(0, NOW), NOW);
     let job = poll(&mut fleet, NOW + secs(30)).jobs.remove(0);
@@ -232,7 +232,7 @@ fn a_device_that_is_seen_during_its_diagnosis_is_news() {
 }
 
 #[test]
-fn maintenance_silences_the_alert_and_not_the_device() {
+fn maintenance_silences_only_the_alert() {
     let mut fleet = fleet();
     let window = Period::new(NOW, NOW + secs(3_600)).unwrap();
     fleet.observe_maintenance(Maintenance::new(gateway(0), window, "new firmware"), NOW);
@@ -273,7 +273,7 @@ fn changes_are_evidence_and_weigh() {
 }
 
 #[test]
-fn those_beside_three_that_came_to_nothing_are_not_asked() {
+fn three_vain_members_stop_the_asking() {
     let mut fleet = fleet();
     for nr in 0..10 {
         fleet.observe_alert(alert(nr * 6, NOW), NOW);

@@ -58,7 +58,7 @@ fn what_needs_nobody_pages_nobody() {
 }
 
 #[test]
-fn an_incident_that_ends_before_its_page_pages_nobody() {
+fn ended_incident_pages_nobody() {
     let mut fleet = fleet();
     fleet.observe_alert(alert(0, NOW), NOW);
     let job = poll(&mut fleet, NOW + secs(30)).jobs.remove(0);
@@ -69,7 +69,7 @@ fn an_incident_that_ends_before_its_page_pages_nobody() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_makes_nothing_wait_longer() {
+fn clock_set_back_lengthens_no_wait() {
     let mut fleet = fleet();
     fleet.observe_alert(alert(0, NOW), NOW);
     // A day back, after twenty of thirty seconds.

@@ -8,7 +8,7 @@ use super::streams::{SECOND, at};
 const YEAR: i64 = 365 * 86_400;
 
 #[test]
-fn a_year_of_one_second_rows_allocates_nothing_after_the_start() {
+fn year_of_rows_allocates_nothing_more() {
     let settings = Settings::live(Cadence::every(TimeDelta::seconds(1)), at(0));
     let mut detector = GapDetector::new(settings.with_late_after(TimeDelta::minutes(1))).unwrap();
     let mut estimator = CadenceEstimator::new();

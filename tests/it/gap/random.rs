@@ -64,7 +64,7 @@ proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
-    fn a_restart_after_any_row_changes_nothing(settings in streams::settings(), rows in streams::rows()) {
+    fn restart_after_any_row_changes_nothing(settings in streams::settings(), rows in streams::rows()) {
         let mut through = GapDetector::new(settings).unwrap();
         let mut restarted = through.clone();
         for (event, arrival) in rows {
@@ -157,7 +157,7 @@ proptest! {
 }
 
 #[test]
-fn the_streams_reach_what_they_are_to_test() {
+fn streams_reach_what_they_are_to_test() {
     use proptest::strategy::ValueTree as _;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();

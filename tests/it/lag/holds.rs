@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn a_worse_partition_never_improves_a_group(
+    fn worse_partition_never_improves_a_group(
         partitions in proptest::collection::vec(streams(), 0..5), more in streams(), settings in settings(),
         place in any::<prop::sample::Index>(), members in members(),
     ) {
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn a_silent_partition_makes_a_group_unknown_at_best(
+    fn unread_partition_is_unknown_at_best(
         partitions in proptest::collection::vec(streams(), 0..5), settings in settings(),
     ) {
         let mut windows: Vec<_> = partitions.iter().map(|samples| window(10, samples)).collect();
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn a_restart_in_the_middle_changes_nothing(
+    fn restart_in_the_middle_changes_nothing(
         samples in streams(), capacity in 2..12_usize, settings in settings(), cut in any::<prop::sample::Index>(),
     ) {
         let cut = cut.index(samples.len() + 1);
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_and_the_number_of_arrivals_do_not_matter_while_there_is_room(
+    fn arrival_order_and_repeats_do_not_matter(
         (samples, twice) in streams().prop_flat_map(|samples| {
             let twice = [samples.clone(), samples.clone()].concat();
             (Just(samples), Just(twice).prop_shuffle())
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_makes_it_panic_nor_say_ok_without_a_lag(
+    fn no_input_panics_or_is_ok_without_lag(
         samples in streams(), now in any::<i32>(), members in members(), settings in settings(),
     ) {
         let window = window(10, &samples);
@@ -235,7 +235,7 @@ fn a_clock_that_was_wrong_is_outlived() {
 }
 
 #[test]
-fn a_window_saved_without_a_memory_is_read() {
+fn window_saved_without_a_memory_is_read() {
     let window = window(4, &[Sample::new(at(0), 0, 9).with_committed(Some(7)), Sample::new(at(9), 0, 9)]);
     let mut saved = serde_json::to_value(&window).unwrap();
     saved.as_object_mut().unwrap().remove("past");
@@ -248,7 +248,7 @@ fn a_window_saved_without_a_memory_is_read() {
 }
 
 #[test]
-fn a_saved_window_of_a_size_it_may_not_have_is_refused_and_one_too_full_is_cut() {
+fn saved_window_is_refused_or_cut_to_size() {
     let saved = serde_json::to_value(window(3, &[Sample::new(at(0), 0, 1)])).unwrap();
     let mut wrong = saved.clone();
     wrong["capacity"] = 1.into();

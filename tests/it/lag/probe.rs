@@ -173,7 +173,7 @@ fn causes(finding: &Finding) -> Vec<&str> {
 }
 
 #[test]
-fn a_lag_that_times_out_leaves_ranked_hypotheses_and_what_to_ask_next() {
+fn timed_out_lag_leaves_hypotheses() {
     let (diagnosis, finding) = run(Arc::new(Silent), 0);
     assert_eq!(finding.ending(), Ending::Undetermined);
     assert!(diagnosis.trace().any(|record| {
@@ -196,7 +196,7 @@ fn a_lag_that_times_out_leaves_ranked_hypotheses_and_what_to_ask_next() {
 }
 
 #[test]
-fn what_another_probe_found_stands_beside_a_lag_that_times_out() {
+fn other_findings_stay_beside_timed_out_lag() {
     let (_, finding) = run(Arc::new(Silent), 55);
     assert_eq!(finding.ending(), Ending::Undetermined);
     assert_eq!(causes(&finding), ["schema-rejection", "consumer-lag"]);
@@ -287,7 +287,7 @@ async fn without_a_reader_no_message_is_counted() {
 }
 
 #[tokio::test]
-async fn messages_count_as_kept_only_while_no_look_says_otherwise() {
+async fn messages_are_kept_until_a_look_denies() {
     let request = LagRequest::new(ingest(), period()).with_device("press-07".into());
     let counted = async |change: &dyn Fn(&mut Vec<Sample>)| {
         let mut looks = looks(|minute| 990 + 10 * minute);
@@ -309,7 +309,7 @@ async fn messages_count_as_kept_only_while_no_look_says_otherwise() {
 }
 
 #[tokio::test]
-async fn topic_that_may_have_lost_messages_bridges_an_unknown_number() {
+async fn lossy_topic_bridges_an_unknown_number() {
     let bridged = async |log_start: u64, first: usize| {
         let mut looks = looks(|minute| 1000 + 10 * minute);
         looks.last_mut().unwrap().log_start = log_start;

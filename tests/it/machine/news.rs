@@ -74,7 +74,7 @@ fn news_takes_the_branch_of_a_recheck() {
 }
 
 #[test]
-fn news_ends_a_called_runbook_through_its_caller() {
+fn news_ends_a_called_runbook() {
     let answers = [
         ("state", choice("state", "stands")),
         ("mains", choice("mains", "fed")),
@@ -122,7 +122,7 @@ fn news_leaves_an_act_that_is_under_way_alone() {
 }
 
 #[test]
-fn a_withdrawal_names_the_act_that_is_under_way() {
+fn withdrawal_names_the_act_that_is_under_way() {
     let (mut diagnosis, request) = acting();
     diagnosis.withdraw("alertmanager", "the alert cleared", NOW).unwrap();
     let Ending::Withdrawn { why, under_way: Some(act), .. } = diagnosis.finding().unwrap().ending() else {
@@ -158,7 +158,7 @@ fn wrong_news_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn news_of_the_future_is_kept_and_decides_nothing() {
+fn future_news_is_kept_and_decides_nothing() {
     let (mut diagnosis, request) = approving();
     let ahead = NOW + TimeDelta::seconds(31);
     diagnosis.inform("state", Observation::known(choice("state", "runs"), ahead, "broker"), NOW).unwrap();
@@ -401,7 +401,7 @@ fn requests_and_results_travel_as_json() {
 }
 
 #[test]
-fn act_keys_name_action_target_incident_and_visit() {
+fn act_keys_name_target_and_incident() {
     /// On to the next act, with these answers.
     fn next(diagnosis: &mut Diagnosis, mut now: DateTime<Utc>) -> (String, DateTime<Utc>) {
         loop {

@@ -64,7 +64,7 @@ fn goes_on(before: &RunbookSet, after: &RunbookSet) -> Result<String, ResumeErro
 }
 
 #[test]
-fn cases_end_on_the_versions_that_they_began_with() {
+fn cases_keep_the_versions_they_began_with() {
     let set = |runbooks: &[Runbook]| RunbookSet::new(runbooks.iter().cloned()).unwrap();
     let old = set(&[caller(1), callee(1, "open")]);
     let new_callee = callee(2, "ajar");

@@ -289,7 +289,7 @@ fn violations(world: World) -> Vec<(&'static str, conformance::Rule)> {
 }
 
 #[test]
-fn counts_that_cannot_be_are_named_by_conformance() {
+fn conformance_names_impossible_counts() {
     use conformance::Rule::{Contradiction, Number, Outside};
     assert_eq!(violations(World::new()), []);
     let cases: [(&str, conformance::Rule, Fault); 13] = [
@@ -339,7 +339,7 @@ fn lag_spike() -> LagFacts {
 }
 
 #[test]
-fn a_drained_lag_spike_does_not_hide_a_schema_that_rejects() {
+fn drained_lag_hides_no_schema_rejects() {
     for unread in [None, Some(0)] {
         let mut world = World::new();
         let mut lag = lag_spike();
@@ -355,7 +355,7 @@ fn a_drained_lag_spike_does_not_hide_a_schema_that_rejects() {
 }
 
 #[test]
-fn one_message_of_another_device_does_not_overrun_the_buffer() {
+fn foreign_message_overruns_no_buffer() {
     for (device, all) in [(Some(0), Some(1)), (None, Some(1))] {
         let mut world = World::nothing_came();
         (world.outbox.device_dropped, world.outbox.dropped_in_all) = (device, all);
@@ -367,7 +367,7 @@ fn one_message_of_another_device_does_not_overrun_the_buffer() {
 
 /// It keeps its rows itself, and nobody can ask what it still holds. A replay that stood still for 15 minutes is over.
 #[test]
-fn a_buffer_of_the_device_has_lost_nothing_while_it_replays() {
+fn replaying_buffer_has_lost_nothing() {
     const MINUTE: i64 = 60;
     let (catching_up, lost) = (Some("disconnected-catching-up"), Some("disconnected-data-lost"));
     // Minutes since the gap; how many of them ago its last row was stored, and how many came since the alert; rows of the
@@ -415,7 +415,7 @@ fn an_open_transaction_is_no_overload() {
 }
 
 #[test]
-fn a_database_that_refused_all_leads_where_the_lag_is_not_known() {
+fn refusing_database_leads_if_lag_unknown() {
     let mut world = World::new();
     world.lag = None;
     world.refusals.refused = 60;
@@ -425,7 +425,7 @@ fn a_database_that_refused_all_leads_where_the_lag_is_not_known() {
 }
 
 #[test]
-fn rows_that_come_meanwhile_are_no_fault_of_the_ingestion() {
+fn meanwhile_rows_are_no_ingestion_fault() {
     let mut world = World::new();
     world.rejections.rejected = 60;
     // Each step counts the rows once: the seventh question is the one right before the conclusion.
@@ -442,7 +442,7 @@ fn rows_that_come_meanwhile_are_no_fault_of_the_ingestion() {
 }
 
 #[test]
-fn causes_that_only_together_explain_are_several() {
+fn joint_causes_are_several() {
     let mut world = World::new();
     world.rejections.rejected = 20;
     world.refusals.refused = 20;
@@ -461,7 +461,7 @@ fn causes_that_only_together_explain_are_several() {
 }
 
 #[test]
-fn a_refused_first_copy_counts_for_the_database() {
+fn refused_first_copy_counts_for_the_database() {
     let mut world = World::new();
     // Every message came twice; the row of its first copy was refused, and the second was dropped.
     world.dropped = Dropped::new(at(NOW), period(), 60, 0).with_unstored(60).with_first_refused(60);
@@ -470,7 +470,7 @@ fn a_refused_first_copy_counts_for_the_database() {
 }
 
 #[test]
-fn duplicates_whose_rows_are_stored_are_no_false_positives() {
+fn stored_duplicates_are_no_false_positives() {
     let mut world = World::new();
     world.dropped = Dropped::new(at(NOW), period(), 60, 0).with_unstored(0);
     world.elsewhere.other_times = Some(60);
@@ -496,7 +496,7 @@ fn a_heartbeat_is_never_withheld() {
 }
 
 #[test]
-fn a_gateway_that_is_not_named_is_not_asked_and_is_no_cause() {
+fn unnamed_gateway_is_no_cause() {
     let world = World::nothing_came();
     let finding = world.diagnose_of(Subject::device("press-07").with_pipeline("ingest"));
     assert_eq!(finding.conclusion(), Some("unexplained-gap"), "{finding:?}");

@@ -65,7 +65,7 @@ fn refused_gateway(world: &mut World, reason: RefusalReason) {
 }
 
 #[test]
-fn each_row_of_the_issue_is_answered_as_an_expert_does() {
+fn issue_rows_are_answered_by_the_expert() {
     check(&[
         ("gateway's own certificate expired", Concludes("certificate-expired"), |world| {
             refused_gateway(world, RefusalReason::CertificateExpired);
@@ -147,7 +147,7 @@ fn each_row_of_the_issue_is_answered_as_an_expert_does() {
 
 /// What plants do beside the table.
 #[test]
-fn each_row_of_a_plant_is_answered_as_an_expert_does() {
+fn plant_rows_are_answered_by_the_expert() {
     check(&[
         ("moved behind another gateway", Concludes("behind-other-gateway"), |world| {
             world.path_silent(Some(true));
@@ -296,7 +296,7 @@ fn what_is_true_no_more_is_not_concluded() {
 
 /// A hundred diagnoses, each with a driver of its own that shares the acts.
 #[test]
-fn a_hundred_devices_share_one_approval_and_one_restart() {
+fn hundred_devices_share_one_restart() {
     let plant = Plant::new(|world| {
         world.gateway_dead();
         world.restart = World::gateway_back;
@@ -332,7 +332,7 @@ fn a_hundred_devices_share_one_approval_and_one_restart() {
 
 /// The service stops after each number of turns, saves, and goes on in a new process.
 #[test]
-fn a_restart_of_the_service_changes_no_answer() {
+fn restart_of_the_service_changes_no_answer() {
     let cases: [(&str, Fault); 2] = [
         ("power-fault", |world| {
             world.own_session();
@@ -363,7 +363,7 @@ fn a_restart_of_the_service_changes_no_answer() {
 }
 
 #[test]
-fn what_the_expert_needs_to_see_is_in_the_evidence() {
+fn evidence_has_what_the_expert_needs() {
     let (diagnosis, _) = Plant::new(|world| {
         world.path.identity = Some(Identity::new("AA-01".into(), "aa:02".into()));
         world.polls = world.polls.clone().with_made(60).with_answered(0).with_passed_on(0);

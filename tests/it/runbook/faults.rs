@@ -46,7 +46,7 @@ fn shapes_that_are_not_those_of_a_runbook() {
 }
 
 #[test]
-fn missing_threshold_is_named_beside_an_unknown_domain() {
+fn missing_threshold_and_domain_are_named() {
     let text = pump("domain = \"count\"", "domain = \"counter\"").replace("\"$many\"", "\"$mny\"");
     let shown: Vec<_> = faults(&text).iter().map(ToString::to_string).collect();
     assert_eq!(shown.len(), 3, "{shown:?}");
@@ -102,7 +102,7 @@ fn all_faults_come_at_once_by_line() {
 }
 
 #[test]
-fn the_printed_list_is_capped_and_the_value_is_not() {
+fn printed_list_is_capped_and_the_value_is_not() {
     let keys: String = (0..100).map(|n| format!("key{n} = {n}\n")).collect();
     let found = faults(&pump("version = 1\n", &format!("version = 1\n{keys}")));
     assert_eq!(found.as_slice().len(), 100);

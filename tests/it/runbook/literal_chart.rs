@@ -40,7 +40,7 @@ fn choices(names: &[&str]) -> Gap {
 }
 
 #[test]
-fn last_seen_without_its_middle_branch_has_a_hole() {
+fn last_seen_without_middle_has_a_hole() {
     let found = kinds(r#"domain = "instant""#, &[r#"below = "5m""#, r#"above = "30m""#]);
     let hole =
         Gap::Durations(Bound::Included(TimeDelta::minutes(5)), Bound::Included(TimeDelta::minutes(30)));
@@ -63,7 +63,7 @@ fn ends_that_are_taken_are_not_in_the_hole() {
 }
 
 #[test]
-fn an_edge_buffer_that_is_empty_is_left_out() {
+fn edge_buffer_that_is_empty_is_left_out() {
     let found = kinds(r#"domain = ["full", "unsent", "empty"]"#, &[r#"is = "full""#, r#"is = "unsent""#]);
     assert_eq!(found, [FaultKind::Hole(choices(&["empty"]))]);
 }
@@ -94,7 +94,7 @@ fn counts_have_no_hole_between_neighbours() {
 }
 
 #[test]
-fn the_last_count_and_the_infinities_are_values_too() {
+fn last_count_and_the_infinities_are_values_too() {
     assert_eq!(kinds(r#"domain = "count""#, &["up_to = 9", "from = 10"]), []);
     let open = Gap::Numbers(Bound::Excluded(1.0), Bound::Unbounded);
     assert_eq!(kinds(r#"domain = "number""#, &["below = 0", "from = 0, up_to = 1"]), [FaultKind::Hole(open)]);

@@ -78,13 +78,13 @@ fn memory_of_a_long_document_grows_linearly() {
 }
 
 #[test]
-fn a_hundred_thousand_steps_in_a_row_are_a_runbook() {
+fn hundred_thousand_steps_load() {
     let runbook = Document::from_toml(&row(100_000)).unwrap().validate().unwrap();
     assert_eq!(runbook.steps().len(), 100_001);
 }
 
 #[test]
-fn a_cycle_of_thirty_thousand_steps_is_one_fault() {
+fn cycle_of_thirty_thousand_steps_is_one_fault() {
     let mut text =
         row(0).replace("[steps]\n", "[checks.up]\nscope = \"device\"\ndomain = \"flag\"\n[steps]\n");
     let count = 30_000;

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_driver_concludes_what_the_machine_does() {
+    fn driver_concludes_what_the_machine_does() {
         let machine = Machine::new().unwrap();
         for (state, facts) in [(ServiceState::Maintenance, SHALLOW), (ServiceState::InService, DEEP)] {
             assert_eq!(Driven::new(state).unwrap().conclude().unwrap(), machine.conclude(&facts).unwrap());
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn no_unknown_fact_but_the_service_state_leads_to_a_conclusion() {
+    fn only_service_state_may_be_unknown() {
         let machine = Machine::new().unwrap();
         for (what, facts) in unknowns() {
             let is_undetermined = matches!(machine.conclude(&facts).unwrap(), Conclusion::Undetermined(_));

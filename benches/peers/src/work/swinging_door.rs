@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_textbooks_door_keeps_the_ends_of_a_ramp() {
+    fn textbooks_door_keeps_the_ends_of_a_ramp() {
         let samples: Vec<_> = (0..10_i32).map(|i| Sample::new(i64::from(i), f64::from(i))).collect();
         let kept: Vec<_> = Textbook::new(0.5).run(&samples).iter().map(|sample| sample.at).collect();
         assert_eq!(kept, [0, 9]);

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_drawn_scenario_breaks_the_device_first() {
+    fn drawn_scenario_breaks_the_device_first() {
         let mut breaks = HashSet::new();
         for run in 1..=2000 {
             let scenario = draw(&mut Random::for_run(1, run));

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn hypotheses_are_honest_with_the_truth_among_the_first_two() {
+    fn truth_is_among_the_first_two() {
         let undetermined = |hypotheses: &[&[&'static str]]| Ended {
             conclusion: None,
             hypotheses: hypotheses.iter().map(|conclusions| conclusions.to_vec()).collect(),

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_a_part_has_a_truth_and_what_mends_it_has_none() {
+    fn only_what_breaks_has_a_truth() {
         for word in VOCABULARY {
             let silences = ["press-1", "oven-1"].iter().any(|device| !accepts(word, device).is_empty());
             // The UPS carries the site.
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_matters_once_certificates_look_out_of_time() {
+    fn clock_matters_once_dates_look_wrong() {
         let clock = word(Owner::Device, "clock", "set");
         for (days, matters) in [(0, false), (-30, false), (330, false), (-31, true), (331, true)] {
             let by = Some(TimeDelta::days(days));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_accepts_what_each_of_its_operations_explains() {
+    fn each_operation_explains_its_conclusion() {
         let scenario = ScenarioFile {
             title: None,
             device: "press-1".to_owned(),

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mqtt_log_is_bounded_and_knows_the_last_publish() {
+    fn mqtt_log_is_bounded_with_last_publish() {
         let log = MqttLog::default();
         assert_eq!(log.last_publish(), None);
         log.connected();

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_come_out_in_order_and_only_once_they_are_sent() {
+    fn outbox_is_ordered_and_sends_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("outbox.db");
         let outbox = Outbox::open(&path).unwrap();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_outbox_drops_the_oldest_and_counts_them() {
+    fn full_outbox_drops_the_oldest_and_counts_them() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::with_capacity(&folder.path().join("outbox.db"), 2).unwrap();
         for payload in ["a", "b", "c", "d"] {

@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_break_is_undone_by_a_word_of_the_same_part() {
+    fn each_break_has_an_undo_in_its_part() {
         for word in VOCABULARY {
             let Some(verb) = word.undone_by else { continue };
             let undoes =

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_that_comes_again_with_another_content_is_dropped_by_its_id_and_passed_on_by_the_engine() {
+    fn engine_passes_reused_ids() {
         let now = Utc::now();
         let asked = Period::new(now - TimeDelta::minutes(1), now + TimeDelta::minutes(1)).unwrap();
         for (how, passed, collided) in [(How::ById, false, 1), (How::Engine, true, 0)] {

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_goes_first_and_it_is_known_that_it_went() {
+    fn oldest_goes_first_and_is_counted() {
         let at = |second| DateTime::<Utc>::UNIX_EPOCH + chrono::TimeDelta::seconds(second);
         let mut log = Kept::new(2);
         log.enter(at(1), 'a');

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reading_goes_on_where_the_last_one_ended_and_forgets_what_is_old() {
+    fn reading_resumes_and_forgets_the_old() {
         let condition = Condition::well(Signal::Quiet);
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let read = |after: DateTime<Utc>| {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_carry_the_machines_own_time_and_its_sensors_value() {
+    fn samples_carry_machine_time_and_value() {
         let hour = TimeDelta::hours(1);
         let condition = Condition { clock: -hour, frozen: Some(7.0), ..Condition::well(Signal::Quiet) };
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_registered_schema_takes_the_stable_firmware_alone() {
+    fn schema_takes_stable_firmware_only() {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let write = |firmware: Firmware| firmware.write("press-9", 9, at, 1.5).unwrap();
         let valid = validate(&write(Firmware::Stable)).unwrap();

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_out_in_order_and_the_late_ones_are_counted() {
+    fn outbox_is_ordered_and_counts_the_late() {
         let (_folder, outbox) = outbox();
         outbox.store(Utc::now() - TimeDelta::seconds(9), "topic", b"a").unwrap();
         outbox.store(Utc::now(), "topic", b"b").unwrap();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_drops_the_oldest_and_counts_each() {
+    fn full_disk_drops_the_oldest_and_counts_each() {
         let (_folder, outbox) = outbox();
         outbox.squeeze(8).unwrap();
         let stored = 100;

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_refused_while_another_writes_or_the_disk_is_full() {
+    fn locked_or_full_disk_refuses_rows() {
         let folder = tempfile::tempdir().unwrap();
         let table = Table::open(&folder.path().join("table.db")).unwrap();
         let at = |second| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_device_are_found_in_any_series_and_moved() {
+    fn rows_are_found_in_any_series() {
         let folder = tempfile::tempdir().unwrap();
         let table = Table::open(&folder.path().join("table.db")).unwrap();
         let at = |second| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(second);

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_counts_characters_and_lines_from_one() {
+    fn place_counts_characters_and_lines_from_one() {
         for (text, at, expected) in [
             ("", 0, (1, 1)),
             ("ab", 1, (1, 2)),

@@ -486,7 +486,7 @@ forbidden = ["gateway-fault"]
     }
 
     #[test]
-    fn all_faults_come_at_once_in_order_with_a_remedy() {
+    fn all_faults_come_in_order_with_remedy() {
         let text = r#"divice = "press-1"
 device = "pres-1"
 people = "asleep"
@@ -545,7 +545,7 @@ forbidden = []
     }
 
     #[test]
-    fn a_file_that_says_too_little_or_too_much_is_refused() {
+    fn incomplete_or_unknown_fields_are_refused() {
         let operation = "[[operation]]\npart = \"press-1.breaker\"\ndo = \"trip\"\n";
         for (text, said) in [
             (String::new(), "`device` is missing"),
@@ -625,7 +625,7 @@ forbidden = []
     }
 
     #[test]
-    fn a_file_that_is_no_text_is_refused_by_name() {
+    fn file_that_is_no_text_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let runbook = runbook();
         let file = folder.path().join("scenario.toml");

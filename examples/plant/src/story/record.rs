@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_lately_is_told_as_an_age_and_another_as_it_is() {
+    fn recent_moments_are_shown_as_ages() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let lately = (now - chrono::TimeDelta::seconds(5)).to_rfc3339();
         assert_eq!(moments_as_ages(&lately, now), "5.0 s ago");

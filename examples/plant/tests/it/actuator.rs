@@ -47,7 +47,7 @@ fn order() -> Option<ActRequest> {
 }
 
 #[tokio::test]
-async fn a_gateway_that_carries_other_devices_is_not_restarted() {
+async fn shared_gateway_is_not_restarted() {
     let factory = Arc::new(start(Plan::SMALL).await);
     let report = Restart::of(&factory).act(&order().unwrap()).await;
     assert_eq!(report.outcome, ActOutcome::Refused);
@@ -57,7 +57,7 @@ async fn a_gateway_that_carries_other_devices_is_not_restarted() {
 }
 
 #[tokio::test]
-async fn an_order_that_comes_again_is_reported_and_not_followed_again() {
+async fn repeated_order_is_not_followed_again() {
     let factory = Arc::new(start(Plan::SMALL).await);
     let supervisor = factory.gateway("gw-north-1").unwrap().supervisor();
     supervisor.kill().await.unwrap();

@@ -110,7 +110,7 @@ async fn every_answer_keeps_the_rules_of_its_trait() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_tell_is_an_error_and_what_is_not_there_is_an_answer() {
+async fn unknown_is_an_error_absent_an_answer() {
     let factory = Arc::new(start(Plan::WHOLE).await);
     let adapters = Adapters::of(&factory);
     let asked = ServiceStateRequest::new("nobody".into());
@@ -136,7 +136,7 @@ async fn what_nobody_can_tell_is_an_error_and_what_is_not_there_is_an_answer() {
 }
 
 #[tokio::test]
-async fn poll_counters_begin_with_the_process_of_the_gateway() {
+async fn poll_counters_restart_with_the_process() {
     let factory = Arc::new(start(Plan::SMALL).await);
     let adapters = Adapters::of(&factory);
     let gateway = factory.gateway("gw-north-1").unwrap();

@@ -84,7 +84,7 @@ async fn a_silent_client_times_out() {
 }
 
 #[tokio::test]
-async fn a_second_client_of_the_same_id_takes_over() {
+async fn second_client_of_the_same_id_takes_over() {
     let front = Front::open().await;
     let identity = front.provision("press-1");
     let _first = front.connect(&identity).await;
@@ -95,7 +95,7 @@ async fn a_second_client_of_the_same_id_takes_over() {
 }
 
 #[tokio::test]
-async fn a_client_under_another_name_than_its_certificates_is_refused() {
+async fn client_name_must_match_certificate() {
     let front = Front::open().await;
     let identity = front.provision("press-1");
     front.provision("robot-1");
@@ -115,7 +115,7 @@ async fn a_client_under_another_name_than_its_certificates_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stranger_on_loopback_who_did_not_come_through_the_door_is_refused() {
+async fn loopback_stranger_is_refused() {
     let front = Front::open().await;
     front.provision("press-1");
     let address = front.broker.address();

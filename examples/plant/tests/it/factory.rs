@@ -25,7 +25,7 @@ async fn seen_since(factory: &Factory, device: &str, since: DateTime<Utc>) {
 }
 
 #[tokio::test]
-async fn a_stopped_factory_leaves_no_process_and_no_folder() {
+async fn stopped_factory_leaves_nothing() {
     let factory = start(Plan::WHOLE).await;
     let mut pids = Vec::new();
     for gateway in factory.gateways() {
@@ -40,7 +40,7 @@ async fn a_stopped_factory_leaves_no_process_and_no_folder() {
 }
 
 #[tokio::test]
-async fn a_dropped_factory_leaves_no_process_and_no_folder() {
+async fn dropped_factory_leaves_nothing() {
     let factory = start(Plan::SMALL).await;
     let pid = factory.gateways().next().unwrap().supervisor().status().pid;
     let folder = factory.folder().to_owned();
@@ -50,7 +50,7 @@ async fn a_dropped_factory_leaves_no_process_and_no_folder() {
 }
 
 #[tokio::test]
-async fn a_killed_gateway_is_gone_until_it_is_restarted() {
+async fn killed_gateway_is_gone_until_it_is_restarted() {
     let factory = start(Plan::SMALL).await;
     let gateway = factory.gateway("gw-north-1").unwrap();
     let before = gateway.process().await.unwrap();
@@ -74,7 +74,7 @@ async fn a_killed_gateway_is_gone_until_it_is_restarted() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_leaks_is_killed_for_its_memory() {
+async fn gateway_that_leaks_is_killed_for_its_memory() {
     let factory = start(Plan::SMALL).await;
     let gateway = factory.gateway("gw-north-1").unwrap();
     gateway.supervisor().tell(Order::Leak).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_gateway_that_leaks_is_killed_for_its_memory() {
 }
 
 #[tokio::test]
-async fn a_cut_uplink_ends_the_sessions_and_every_path_to_the_site() {
+async fn cut_uplink_ends_every_session_and_path() {
     let factory = start(Plan::SMALL).await;
     let site = factory.site("north").unwrap();
     let gateway = factory.gateway("gw-north-1").unwrap();
@@ -114,7 +114,7 @@ async fn a_cut_uplink_ends_the_sessions_and_every_path_to_the_site() {
 }
 
 #[tokio::test]
-async fn what_a_gateway_could_not_send_waits_in_its_outbox_and_is_sent_later() {
+async fn unsent_messages_wait_in_the_outbox() {
     let factory = start(Plan::SMALL).await;
     let site = factory.site("north").unwrap();
     let gateway = factory.gateway("gw-north-1").unwrap();
@@ -136,7 +136,7 @@ async fn what_a_gateway_could_not_send_waits_in_its_outbox_and_is_sent_later() {
 }
 
 #[tokio::test]
-async fn a_gateway_whose_network_module_hangs_is_restarted_by_its_power() {
+async fn power_restarts_a_hung_network_module() {
     let factory = start(Plan::SMALL).await;
     let gateway = factory.gateway("gw-north-1").unwrap();
     gateway.module().cut();
@@ -149,7 +149,7 @@ async fn a_gateway_whose_network_module_hangs_is_restarted_by_its_power() {
 }
 
 #[tokio::test]
-async fn the_certificate_in_use_is_read_from_the_device_over_the_ot_network() {
+async fn ot_network_shows_the_used_certificate() {
     let factory = start(Plan::SMALL).await;
     let gateway = factory.gateway("gw-north-1").unwrap();
     let device = factory.device("press-1").unwrap();

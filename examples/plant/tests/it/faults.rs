@@ -81,7 +81,7 @@ async fn an_end_of_a_session_says_why() {
 }
 
 #[tokio::test]
-async fn a_device_that_knows_its_certificate_to_be_out_of_time_does_not_dial() {
+async fn expired_device_does_not_dial() {
     let factory = start(Plan::SMALL).await;
     let fault = Fault::find("certificate-expired").unwrap();
     let injected = fault.inject(&factory).await.unwrap();
@@ -115,7 +115,7 @@ async fn every_fault_can_be_mended() {
 }
 
 #[tokio::test]
-async fn a_gateway_with_a_broken_outbox_ends_again_after_each_restart() {
+async fn broken_outbox_ends_each_restart() {
     let factory = start(Plan::SMALL).await;
     let fault = Fault::find("gateway-fault").unwrap();
     let injected = fault.inject(&factory).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_gateway_with_a_broken_outbox_ends_again_after_each_restart() {
 }
 
 #[tokio::test]
-async fn a_gateway_with_too_little_memory_is_killed_after_each_restart() {
+async fn low_memory_ends_each_restart() {
     let factory = start(Plan::SMALL).await;
     let fault = Fault::find("gateway-fault/memory-limit").unwrap();
     let injected = fault.inject(&factory).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_restart_does_not_mend_a_cut_cable() {
 }
 
 #[tokio::test]
-async fn somebody_on_the_site_may_be_faster_than_the_platform() {
+async fn site_staff_may_mend_it_first() {
     let factory = start(Plan::SMALL).await;
     let fault = Fault::find("recovered-meanwhile").unwrap();
     let injected = fault.inject(&factory).await.unwrap();

@@ -60,7 +60,7 @@ async fn every_operation_can_be_undone() {
 }
 
 #[tokio::test]
-async fn an_operation_that_cannot_be_done_says_why() {
+async fn operation_that_cannot_be_done_says_why() {
     let factory = Arc::new(start(Plan::SMALL).await);
     let word =
         |verb: &str| VOCABULARY.iter().find(|word| (word.part, word.verb) == ("process", verb)).unwrap();

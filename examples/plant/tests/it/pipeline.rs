@@ -41,7 +41,7 @@ async fn surveyed(id: &str) -> Examined {
 }
 
 #[tokio::test]
-async fn a_pipeline_that_is_well_loses_nothing_and_its_adapters_say_so() {
+async fn healthy_pipeline_loses_nothing() {
     let pipeline = start(Plan::QUIET).await;
     let since = Utc::now();
     pipeline.flows().await.unwrap();
@@ -101,7 +101,7 @@ async fn a_pipeline_that_is_well_loses_nothing_and_its_adapters_say_so() {
 }
 
 #[tokio::test]
-async fn the_adapters_keep_the_contract_whatever_is_broken() {
+async fn adapters_keep_contract_under_faults() {
     for id in ["gateway-uplink-fault", "ingestion-overloaded/stopped", "poison-record", "broker-dropped"] {
         let loss = Loss::find(id).unwrap();
         let pipeline = start(loss.plan).await;
@@ -132,7 +132,7 @@ async fn the_adapters_keep_the_contract_whatever_is_broken() {
 }
 
 #[tokio::test]
-async fn ids_that_come_again_cost_rows_by_the_id_alone_and_none_with_the_engine() {
+async fn reused_ids_lose_no_rows_with_engine() {
     let by_id = surveyed("dedup-false-positive").await;
     assert!(by_id.gap.unwrap().missing >= 10);
     let engine = surveyed("no-gap/dedup-engine").await;
@@ -151,14 +151,14 @@ async fn each_part_of_a_gap_is_diagnosed_by_itself() {
 }
 
 #[tokio::test]
-async fn a_lag_that_nobody_tells_leaves_hypotheses_and_the_probe_to_ask_next() {
+async fn unknown_lag_leaves_ranked_hypotheses() {
     let examined = surveyed("unknown/lag-probe-hangs").await;
     let next = examined.diagnosed[0].finding.next_probe().unwrap();
     assert_eq!(&*next.check, "consumer-lag");
 }
 
 #[tokio::test]
-async fn rows_that_were_kept_come_late_and_are_told_from_those_that_are_lost() {
+async fn kept_rows_are_late_and_not_lost() {
     let late = surveyed("disconnected-catching-up").await;
     let (gap, afterwards) = (late.gap.unwrap(), late.afterwards.unwrap());
     assert!(gap.is_open() && !afterwards.is_open());

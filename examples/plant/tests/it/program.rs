@@ -26,14 +26,14 @@ fn the_list_names_every_fault() {
 }
 
 #[test]
-fn an_unknown_fault_is_an_error_that_names_it() {
+fn unknown_fault_is_an_error_that_names_it() {
     let refused = Command::new(plant_program()).args(["--fault", "no-such-fault"]).output().unwrap();
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no-such-fault"));
 }
 
 #[test]
-fn an_unknown_option_is_an_error_that_names_it() {
+fn unknown_option_is_an_error_that_names_it() {
     let refused = Command::new(plant_program()).arg("--colour").output().unwrap();
     assert!(!refused.status.success());
     assert!(refused.stdout.is_empty());
@@ -41,7 +41,7 @@ fn an_unknown_option_is_an_error_that_names_it() {
 }
 
 #[test]
-fn json_is_a_line_with_the_evidence_and_nothing_else() {
+fn json_is_one_line_with_the_evidence() {
     let ran = Command::new(plant_program()).args(["--json", "--fault", "expected-offline"]).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let lines = String::from_utf8(ran.stdout).unwrap();
@@ -57,7 +57,7 @@ fn json_is_a_line_with_the_evidence_and_nothing_else() {
 }
 
 #[test]
-fn json_of_the_pipeline_has_the_gap_and_what_became_of_it() {
+fn json_has_the_gap_and_its_outcome() {
     let ran = Command::new(plant_program()).args(["--json", "--fault", "schema-mismatch"]).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let line: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
@@ -116,7 +116,7 @@ async fn leaves_nothing(folder: &Path, gateways: &[u32]) {
 }
 
 #[tokio::test]
-async fn an_interrupted_plant_leaves_nothing_behind() {
+async fn interrupted_plant_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (mut plant, gateways) = start(folder.path(), &["--fault", "persistent-flapping"], 3).await;
     processes::signal(plant.id(), Signal::Interrupt);
@@ -126,7 +126,7 @@ async fn an_interrupted_plant_leaves_nothing_behind() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_signal_to_the_process_group_leaves_nothing_behind() {
+async fn group_signal_leaves_nothing_behind() {
     use std::os::unix::process::CommandExt;
 
     for (signal, code) in [(Signal::Term, 143), (Signal::Hangup, 129)] {
@@ -151,7 +151,7 @@ async fn a_signal_to_the_process_group_leaves_nothing_behind() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_low_limit_of_open_files_is_said_up_front() {
+fn low_limit_of_open_files_is_said_up_front() {
     let script = "ulimit -n 64; exec \"$0\" --fault expected-offline";
     let ran = Command::new("sh").args(["-c", script]).arg(plant_program()).output().unwrap();
     assert_eq!(ran.status.code(), Some(1));
@@ -173,7 +173,7 @@ fn json_that_cannot_be_written_is_a_failure() {
 }
 
 #[tokio::test]
-async fn an_interrupted_sweep_leaves_nothing_behind() {
+async fn interrupted_sweep_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (mut plant, gateways) = start(folder.path(), &["--all"], 6).await;
     processes::signal(plant.id(), Signal::Interrupt);
@@ -182,7 +182,7 @@ async fn an_interrupted_sweep_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn an_interrupted_pipeline_leaves_nothing_behind_and_neither_does_a_killed_one() {
+async fn stopped_pipeline_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (mut plant, caretaker) = start(folder.path(), &["--fault", "schema-mismatch"], 1).await;
     processes::signal(plant.id(), Signal::Interrupt);

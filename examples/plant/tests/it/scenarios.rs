@@ -52,7 +52,7 @@ fn the_unsolved_scenarios_can_be_played() {
 }
 
 #[test]
-fn the_scenario_in_the_readme_can_be_played() {
+fn scenario_in_the_readme_can_be_played() {
     let readme = include_str!("../../README.md");
     let (_, after) = readme.split_once("```toml\n").unwrap();
     let (scenario, _) = after.split_once("```").unwrap();
@@ -61,7 +61,7 @@ fn the_scenario_in_the_readme_can_be_played() {
 }
 
 #[test]
-fn an_expectation_that_does_not_hold_fails() {
+fn expectation_that_does_not_hold_fails() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("breaker.toml");
     let scenario = "device = \"press-1\"\n[[operation]]\npart = \"press-1.breaker\"\ndo = \"trip\"\n";
@@ -76,7 +76,7 @@ fn an_expectation_that_does_not_hold_fails() {
 }
 
 #[test]
-fn a_bad_scenario_is_refused_with_places_before_anything_starts() {
+fn bad_scenario_is_refused_before_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
     fs::write(&file, "device = \"pres-1\"\n[[operation]]\npart = \"press-1.breaker\"\ndo = \"trp\"\n")
@@ -101,7 +101,7 @@ fn a_bad_scenario_is_refused_with_places_before_anything_starts() {
 }
 
 #[test]
-fn the_vocabulary_names_each_owner_part_and_verb() {
+fn vocabulary_names_each_owner_part_and_verb() {
     let ran = Command::new(plant_program()).arg("--vocabulary").output().unwrap();
     assert!(ran.status.success());
     let printed = String::from_utf8(ran.stdout).unwrap();

@@ -18,7 +18,7 @@ fn period(from: DateTime<Utc>, to: DateTime<Utc>) -> Period {
 }
 
 #[tokio::test]
-async fn the_log_counts_what_was_dropped_and_what_was_no_copy() {
+async fn log_counts_dropped_and_false_copies() {
     let (_redis, link) = start().await;
     let clock = Arc::new(ManualClock::new(at(0)));
     let dedup = IdOnly::begin(link, clock.clone(), TimeDelta::hours(6)).await.unwrap();
@@ -66,7 +66,7 @@ async fn it_covers_what_the_log_covers_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_question_about_one_tag_and_a_server_that_is_away_are_no_answers_of_zero() {
+async fn no_answer_is_not_zero() {
     let (redis, link) = start().await;
     let clock = Arc::new(ManualClock::new(at(0)));
     let dedup = IdOnly::begin(link, clock, TimeDelta::hours(6)).await.unwrap();

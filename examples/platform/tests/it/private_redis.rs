@@ -8,7 +8,7 @@ fn runs(pid: u32) -> bool {
 }
 
 #[tokio::test]
-async fn a_server_is_gone_when_it_is_dropped_by_a_panic_too() {
+async fn dropped_server_is_gone_after_a_panic() {
     let redis = PrivateRedis::start().await.unwrap();
     let pid = redis.pid();
     assert!(runs(pid));

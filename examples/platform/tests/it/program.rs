@@ -16,7 +16,7 @@ async fn the_story_shows_what_each_way_loses() {
 }
 
 #[test]
-fn the_program_tells_it_and_says_how_it_is_used() {
+fn program_tells_it_and_says_how_it_is_used() {
     let program = env!("CARGO_BIN_EXE_platform");
     let output = Command::new(program).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -79,7 +79,7 @@ async fn of_many_at_once_one_is_fresh() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_full_leaves_messages_untracked() {
+async fn full_server_leaves_untracked() {
     let (redis, one) = start().await;
     let mut ask = redis::cmd("CONFIG");
     ask.arg("SET").arg("maxmemory").arg("1");
@@ -91,7 +91,7 @@ async fn a_server_that_is_full_leaves_messages_untracked() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_an_error_or_leaves_messages_untracked_as_the_policy_says() {
+async fn policy_decides_when_server_is_away() {
     let (redis, one) = start().await;
     let settings = StoreSettings::new(TimeDelta::minutes(1));
     let strict = StoreDeduplicator::new(RedisStore::new(one, "dedup:"), settings).unwrap();
@@ -106,7 +106,7 @@ async fn a_server_that_is_away_is_an_error_or_leaves_messages_untracked_as_the_p
 }
 
 #[tokio::test]
-async fn what_nobody_can_read_is_an_error_that_says_so() {
+async fn unreadable_record_is_a_clear_error() {
     let (redis, one) = start().await;
     let id = MessageId::from_u128(1);
     let store = RedisStore::new(link(&redis), "");

@@ -152,7 +152,7 @@ fn impossible_limits_judge_nothing() {
 }
 
 #[test]
-fn recommendation_names_band_conflict_or_nothing() {
+fn recommendation_is_band_conflict_or_none() {
     let limits = Limits::default();
     let band = |width, of_range| Some(Recommendation::Band { width, of_range });
     assert_eq!(hidden().recommend(&limits), band(3.6, Some(3.6 / 16.0)));
@@ -167,7 +167,7 @@ fn recommendation_names_band_conflict_or_nothing() {
 }
 
 #[test]
-fn the_text_names_verdict_figures_and_what_to_set() {
+fn text_names_verdict_figures_and_what_to_set() {
     let text = hidden().assess(&Limits::default().with_error_budget(2.0)).to_string();
     for part in ["A band of 8 is too wide", "99.99 % of 10000", "no report shows is 7.0000", "takes 3.6000"] {
         assert!(text.contains(part), "{part}: {text}");
@@ -184,7 +184,7 @@ fn the_text_names_verdict_figures_and_what_to_set() {
 }
 
 #[test]
-fn figures_limits_and_verdicts_are_restored_from_json() {
+fn verdict_is_restored_from_json() {
     let assessment = changed(|f| f.hidden_time = 0.2).assess(&Limits::default().with_matters(2.0));
     let saved = serde_json::to_string(&assessment).unwrap();
     assert_eq!(serde_json::from_str::<super::super::Assessment>(&saved).unwrap(), assessment);

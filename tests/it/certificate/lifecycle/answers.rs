@@ -9,7 +9,7 @@ use super::renewal::published;
 use super::{Bench, NOW, certificate, day, with_left};
 
 #[test]
-fn a_request_out_of_turn_cannot_be_put_off() {
+fn request_out_of_turn_cannot_be_put_off() {
     let mut bench = Bench::new(&with_left(40));
     let public_key = bench.machine.in_use().public_key;
     bench.tell(Event::KeyCompromised { public_key }).unwrap();
@@ -23,7 +23,7 @@ fn a_request_out_of_turn_cannot_be_put_off() {
 }
 
 #[test]
-fn a_key_that_is_compromised_before_its_certificate_is_told_of_is_not_taken() {
+fn early_compromised_key_is_not_taken() {
     let mut bench = Bench::new(&with_left(19));
     bench.pass(day(20)).settle();
     bench.tell(Event::ProvisioningContact { last: Some(bench.now) }).unwrap();
@@ -40,7 +40,7 @@ fn a_key_that_is_compromised_before_its_certificate_is_told_of_is_not_taken() {
 }
 
 #[test]
-fn an_answer_that_comes_again_when_its_certificate_is_in_use_is_known() {
+fn repeated_answer_in_use_is_known() {
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
     assert_eq!(bench.issue(1, &new), Err(EventError::Known));
@@ -49,7 +49,7 @@ fn an_answer_that_comes_again_when_its_certificate_is_in_use_is_known() {
 }
 
 #[test]
-fn a_test_that_passes_after_one_that_failed_counts() {
+fn pass_after_a_failed_test_counts() {
     let (mut bench, new) = published();
     bench.report(1, &new, Outcome::TestPassed).unwrap();
     bench.report(1, &new, Outcome::TestFailed { reason: Reason::new("no route") }).unwrap();
@@ -60,7 +60,7 @@ fn a_test_that_passes_after_one_that_failed_counts() {
 }
 
 #[test]
-fn a_visit_that_is_called_off_is_not_asked_for_any_more() {
+fn called_off_visit_is_not_asked_for() {
     let mut bench = Bench::new(&with_left(9));
     let orders = bench.orders();
     let visit = orders.iter().find(|order| matches!(order.command, Command::Schedule(_))).unwrap();
@@ -73,7 +73,7 @@ fn a_visit_that_is_called_off_is_not_asked_for_any_more() {
 }
 
 #[test]
-fn one_visit_is_asked_for_in_a_round_and_none_of_a_round_that_is_over() {
+fn each_round_asks_for_one_visit() {
     let mut bench = Bench::new(&with_left(1));
     bench.settle();
     bench.pass(day(2)).settle();
@@ -94,7 +94,7 @@ fn one_visit_is_asked_for_in_a_round_and_none_of_a_round_that_is_over() {
 }
 
 #[test]
-fn a_certificate_that_is_being_retired_is_retired_as_compromised_when_it_is() {
+fn retiring_turns_compromised() {
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
     bench.pass(day(7));
@@ -107,7 +107,7 @@ fn a_certificate_that_is_being_retired_is_retired_as_compromised_when_it_is() {
 }
 
 #[test]
-fn a_device_that_goes_back_to_what_is_being_retired_is_cut_off() {
+fn return_to_a_retiring_one_is_cut_off() {
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
     bench.pass(day(7)).order();
@@ -116,7 +116,7 @@ fn a_device_that_goes_back_to_what_is_being_retired_is_cut_off() {
 }
 
 #[test]
-fn a_request_for_a_compromised_key_is_refused() {
+fn request_for_a_compromised_key_is_refused() {
     let mut bench = Bench::new(&with_left(30));
     let key = KeyPair::generate().unwrap();
     let csr = CertificateParams::new(Vec::<String>::new()).unwrap().serialize_request(&key).unwrap();
@@ -129,7 +129,7 @@ fn a_request_for_a_compromised_key_is_refused() {
 }
 
 #[test]
-fn the_record_of_a_compromise_begins_with_it_and_that_of_a_wait_tells_of_it() {
+fn timeline_begins_with_the_compromise() {
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
     bench.pass(day(1)).settle();
@@ -151,7 +151,7 @@ fn the_record_of_a_compromise_begins_with_it_and_that_of_a_wait_tells_of_it() {
 }
 
 #[test]
-fn a_connection_that_a_wrong_clock_dated_is_none_when_the_clock_comes_to_its_date() {
+fn wrongly_dated_connection_never_counts() {
     let first = with_left(30);
     let by_hand = certificate(2, 2, NOW - day(30), NOW + day(60));
     let mut bench = Bench::new(&first);
@@ -169,7 +169,7 @@ fn a_connection_that_a_wrong_clock_dated_is_none_when_the_clock_comes_to_its_dat
 }
 
 #[test]
-fn at_the_end_of_the_calendar_a_command_that_failed_is_not_handed_out_at_once() {
+fn retry_at_end_of_calendar_is_not_at_once() {
     let mut bench = Bench::new(&with_left(19));
     bench.now = DateTime::<Utc>::MAX_UTC;
     bench.machine.accept_clock(&bench.rules, bench.now);

@@ -13,7 +13,7 @@ use super::world::{Action, World};
 use super::{Bench, NOW, certificate, day, with_left};
 
 #[test]
-fn behind_the_mark_or_far_ahead_nothing_but_alerts_is_handed_out() {
+fn suspect_clock_hands_out_only_alerts() {
     let second = TimeDelta::seconds(1);
     for (shift, suspect) in [
         (TimeDelta::seconds(-30), false),
@@ -44,7 +44,7 @@ fn behind_the_mark_or_far_ahead_nothing_but_alerts_is_handed_out() {
 }
 
 #[test]
-fn what_happens_under_a_suspect_clock_is_not_lost() {
+fn suspect_clock_loses_no_event() {
     let mut bench = Bench::new(&with_left(19));
     let new = certificate(1, 2, NOW, NOW + day(60));
     bench.order();
@@ -104,7 +104,7 @@ fn retires(orders: &[Order], of: &Issued) -> bool {
 }
 
 #[test]
-fn a_connection_told_again_is_stale_though_a_clock_set_back_is_accepted() {
+fn repeated_connect_stays_stale() {
     let (mut bench, first, connected) = gone_back();
     assert_eq!(bench.tell(connected.clone()), Err(EventError::Stale));
     // Under a suspect clock, and when that is right again, it is known for what it is.
@@ -122,7 +122,7 @@ fn a_connection_told_again_is_stale_though_a_clock_set_back_is_accepted() {
 }
 
 #[test]
-fn a_connection_dated_by_a_wrong_clock_and_first_told_after_it_was_set_back_puts_retirement_off() {
+fn future_connect_postpones_retirement() {
     let first = with_left(30);
     let by_hand = certificate(2, 2, NOW - day(30), NOW + day(60));
     let mut bench = Bench::new(&first);
@@ -147,7 +147,7 @@ fn a_connection_dated_by_a_wrong_clock_and_first_told_after_it_was_set_back_puts
 }
 
 #[test]
-fn later_than_all_that_was_told_and_told_as_it_happens_a_connection_is_sure() {
+fn latest_live_connection_is_sure() {
     let (mut bench, first, connected) = gone_back();
     let Event::Connected { fingerprint, .. } = connected else { panic!("{connected:?}") };
     bench.pass(TimeDelta::hours(2)).orders();
@@ -160,7 +160,7 @@ fn later_than_all_that_was_told_and_told_as_it_happens_a_connection_is_sure() {
 }
 
 #[test]
-fn one_that_is_earlier_than_what_is_known_for_sure_puts_no_retirement_off() {
+fn earlier_connect_postpones_nothing() {
     let first = with_left(30);
     let by_hand = certificate(2, 2, NOW - day(30), NOW + day(60));
     let hour = TimeDelta::hours(1);
@@ -179,7 +179,7 @@ fn one_that_is_earlier_than_what_is_known_for_sure_puts_no_retirement_off() {
 }
 
 #[test]
-fn a_connection_that_was_dated_ahead_confirms_nothing_though_no_other_was_told() {
+fn future_connect_confirms_nothing() {
     let by_hand = certificate(2, 2, NOW - day(30), NOW + day(60));
     let mut bench = Bench::new(&with_left(30));
     bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
@@ -201,7 +201,7 @@ fn a_connection_that_was_dated_ahead_confirms_nothing_though_no_other_was_told()
 }
 
 #[test]
-fn what_connects_after_a_clock_was_set_back_is_taken_as_it_happens() {
+fn connects_after_set_back_are_live() {
     let second = TimeDelta::seconds(1);
     for (late, is_taken) in
         [(second * 30, true), (second * 31, false), (-second * 30, true), (-second * 31, false)]
@@ -226,7 +226,7 @@ fn what_connects_after_a_clock_was_set_back_is_taken_as_it_happens() {
 }
 
 #[test]
-fn one_that_is_issued_after_a_clock_was_set_back_is_confirmed_at_once() {
+fn issued_after_set_back_confirms_at_once() {
     let first = with_left(15);
     let mut bench = Bench::new(&first);
     bench.connect(&first).unwrap();
@@ -242,7 +242,7 @@ fn one_that_is_issued_after_a_clock_was_set_back_is_confirmed_at_once() {
 }
 
 #[test]
-fn a_connection_dated_ahead_of_the_clock_is_no_new_one_when_it_is_told_again() {
+fn repeated_future_connect_is_not_new() {
     let first = with_left(30);
     let by_hand = certificate(2, 2, NOW, NOW + day(60));
     let mut bench = Bench::new(&first);
@@ -264,7 +264,7 @@ fn a_connection_dated_ahead_of_the_clock_is_no_new_one_when_it_is_told_again() {
 }
 
 #[test]
-fn a_device_that_goes_back_under_a_suspect_clock_does_not_lose_what_it_went_back_to() {
+fn return_under_suspect_clock_loses_nothing() {
     let first = with_left(30);
     let by_hand = certificate(2, 2, NOW, NOW + day(60));
     let mut bench = Bench::new(&first);
@@ -282,7 +282,7 @@ fn a_device_that_goes_back_under_a_suspect_clock_does_not_lose_what_it_went_back
 }
 
 #[test]
-fn an_alert_that_fails_under_a_suspect_clock_is_tried_again_as_that_goes_on() {
+fn failed_alert_retries_on_suspect_clock() {
     let minute = TimeDelta::minutes(1);
     for shift in [-day(400), day(40)] {
         let mut bench = Bench::new(&with_left(300));
@@ -359,7 +359,7 @@ proptest! {
 
     /// The clock goes anywhere between events. Whatever it did, once it is right, and a person has accepted it, all ends well.
     #[test]
-    fn a_clock_that_goes_anywhere_breaks_no_rule(
+    fn clock_that_goes_anywhere_breaks_no_rule(
         picks in prop::collection::vec((any::<prop::sample::Index>(), 0u8..10, -200i64..200), 1..40),
     ) {
         let mut world = World::new(19, true);

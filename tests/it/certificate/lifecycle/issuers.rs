@@ -5,7 +5,7 @@ use iot_runbook::certificate::lifecycle::{Event, EventError, Issued, Refusal, St
 use super::{Bench, NOW, certificate, day, names, under_issuer, with_left};
 
 #[test]
-fn an_issuer_that_is_replaced_before_its_leaves_are_due_holds_none_up() {
+fn replaced_issuer_holds_none_up() {
     let issuer_end = NOW + day(40);
     let bound = under_issuer(1, NOW - day(10), NOW + day(50), issuer_end);
     let mut bench = Bench::new(&bound);
@@ -29,7 +29,7 @@ fn an_issuer_that_is_replaced_before_its_leaves_are_due_holds_none_up() {
 }
 
 #[test]
-fn an_issuer_that_caps_what_it_issues_at_its_own_end_is_no_reason_to_try_in_a_loop() {
+fn capped_issue_is_not_retried_in_a_loop() {
     let mut bench = Bench::new(&with_left(19));
     bench.order();
     let capped = under_issuer(1, NOW - day(1), NOW + day(10), NOW + day(10));
@@ -43,7 +43,7 @@ fn an_issuer_that_caps_what_it_issues_at_its_own_end_is_no_reason_to_try_in_a_lo
 }
 
 #[test]
-fn an_issuer_that_binds_a_device_without_auto_renewal_is_told_and_nobody_goes_there_before() {
+fn binding_issuer_comes_before_a_visit() {
     let bound = under_issuer(1, NOW - day(10), NOW + day(50), NOW + day(15));
     let mut bench = Bench::new(&bound);
     bench.machine = bench.machine.with_auto_renewal(false);
@@ -57,7 +57,7 @@ fn an_issuer_that_binds_a_device_without_auto_renewal_is_told_and_nobody_goes_th
 }
 
 #[test]
-fn what_is_needed_at_once_is_taken_from_an_issuer_that_caps_it() {
+fn urgent_issue_is_taken_though_capped() {
     let capped = |key, serial| {
         let own = certificate(key, serial, NOW - day(1), NOW + day(20));
         let issuer = certificate(99, 99, NOW - day(1), NOW + day(20));

@@ -31,7 +31,7 @@ fn post_mortem(bench: &mut Bench) -> PostMortem {
 
 /// The service is down for a month, or its clock is suspect: nothing was tried meanwhile.
 #[test]
-fn no_round_counts_before_its_acts_are_handed_out() {
+fn round_counts_once_its_acts_are_out() {
     let mut bench = Bench::new(&with_left(9));
     bench.settle();
     bench.pass(day(10));
@@ -63,7 +63,7 @@ fn no_round_counts_before_its_acts_are_handed_out() {
 }
 
 #[test]
-fn a_device_that_reaches_the_provisioning_service_is_re_provisioned() {
+fn reachable_device_is_re_provisioned() {
     let mut bench = ended();
     assert_eq!(names(&bench.settle()), ["alert/expired", "contact"]);
     assert_eq!(bench.machine.status(), Status::Recovering);
@@ -97,7 +97,7 @@ fn a_device_that_reaches_the_provisioning_service_is_re_provisioned() {
 }
 
 #[test]
-fn no_contact_lately_means_physical_access_and_the_emergency_certificate_is_replaced_at_once() {
+fn no_contact_means_physical_access() {
     let mut bench = ended();
     bench.settle();
     let old = bench.now - TimeDelta::hours(24) - TimeDelta::nanoseconds(1);
@@ -131,7 +131,7 @@ fn no_contact_lately_means_physical_access_and_the_emergency_certificate_is_repl
 }
 
 #[test]
-fn what_does_not_bring_it_back_leads_on_and_a_round_that_failed_is_followed_by_another() {
+fn failed_round_leads_to_another() {
     type Way = (&'static str, fn(&mut Bench));
     // Each way to physical access.
     let minute = TimeDelta::minutes(1);
@@ -184,7 +184,7 @@ fn what_does_not_bring_it_back_leads_on_and_a_round_that_failed_is_followed_by_a
 }
 
 #[test]
-fn a_device_that_is_back_before_the_technician_calls_them_off() {
+fn early_return_calls_off_the_technician() {
     let mut bench = ended();
     bench.settle();
     bench.tell(Event::ProvisioningContact { last: None }).unwrap();
@@ -207,7 +207,7 @@ fn a_device_that_is_back_before_the_technician_calls_them_off() {
 }
 
 #[test]
-fn a_re_provisioning_that_is_answered_when_the_emergency_is_over_still_counts() {
+fn late_re_provisioning_still_counts() {
     let mut bench = ended();
     bench.settle();
     bench.tell(Event::ProvisioningContact { last: Some(bench.now) }).unwrap();
@@ -228,7 +228,7 @@ fn a_re_provisioning_that_is_answered_when_the_emergency_is_over_still_counts() 
 }
 
 #[test]
-fn a_renewal_on_its_way_may_still_bring_it_back() {
+fn renewal_on_its_way_may_still_bring_it_back() {
     let mut bench = Bench::new(&with_left(5));
     bench.settle();
     let new = certificate(1, 2, NOW, NOW + day(60));
@@ -244,7 +244,7 @@ fn a_renewal_on_its_way_may_still_bring_it_back() {
 }
 
 #[test]
-fn a_compromise_that_nobody_answers_ends_in_the_recovery_and_proposes_no_earlier_alert() {
+fn unanswered_compromise_ends_in_recovery() {
     let mut bench = Bench::new(&with_left(50));
     bench.tell(Event::KeyCompromised { public_key: with_left(50).credential().public_key }).unwrap();
     bench.settle();
@@ -258,7 +258,7 @@ fn a_compromise_that_nobody_answers_ends_in_the_recovery_and_proposes_no_earlier
 }
 
 #[test]
-fn a_device_out_of_service_wants_nothing_more() {
+fn device_out_of_service_wants_nothing_more() {
     let mut bench = ended();
     bench.settle();
     bench.tell(Event::ProvisioningContact { last: None }).unwrap();
@@ -279,7 +279,7 @@ fn a_device_out_of_service_wants_nothing_more() {
 }
 
 #[test]
-fn the_alerts_of_an_emergency_are_critical() {
+fn alerts_of_an_emergency_are_critical() {
     let mut bench = ended();
     let orders = bench.orders();
     let alert = orders.iter().find_map(|order| match &order.command {
@@ -290,7 +290,7 @@ fn the_alerts_of_an_emergency_are_critical() {
 }
 
 #[test]
-fn somebody_is_told_that_what_was_brought_by_hand_cannot_be_used() {
+fn unusable_hand_delivery_is_alerted() {
     let mut bench = Bench::new(&with_left(30));
     let ended = certificate(2, 2, NOW - day(9), NOW - day(1));
     let refused = bench.tell(Event::Installed { certificate: ended });
@@ -299,7 +299,7 @@ fn somebody_is_told_that_what_was_brought_by_hand_cannot_be_used() {
 }
 
 #[test]
-fn a_contact_that_a_wrong_clock_dated_later_is_no_later_than_the_one_that_is_accepted() {
+fn wrong_clock_makes_no_contact_later() {
     let mut bench = Bench::new(&with_left(1));
     bench.tell(Event::ProvisioningContact { last: Some(NOW) }).unwrap();
     let set_back = NOW - day(5);
@@ -312,7 +312,7 @@ fn a_contact_that_a_wrong_clock_dated_later_is_no_later_than_the_one_that_is_acc
 }
 
 #[test]
-fn a_contact_is_asked_for_until_it_is_told_and_counts_once() {
+fn contact_is_asked_for_and_counts_once() {
     let mut bench = ended();
     assert!(bench.orders().iter().any(|order| order.command == Command::LookUpContact));
     bench.tell(Event::ProvisioningContact { last: None }).unwrap();
@@ -324,7 +324,7 @@ fn a_contact_is_asked_for_until_it_is_told_and_counts_once() {
 }
 
 #[test]
-fn a_device_that_said_nothing_was_silent_whatever_failed_before_it_was_told() {
+fn no_word_is_silence_after_any_failure() {
     let mut bench = Bench::new(&with_left(19));
     let order = bench.order();
     bench.fail(&order, "the authority is down");

@@ -48,7 +48,7 @@ fn nothing_is_done_before_a_renewal_is_due() {
 }
 
 #[test]
-fn an_issue_that_is_not_answered_comes_again_under_its_key_and_never_after_its_answer() {
+fn unanswered_issue_repeats_under_its_key() {
     let mut bench = Bench::new(&with_left(19));
     let first = bench.order();
     assert!(bench.keys().is_empty(), "it is handed out once");
@@ -70,7 +70,7 @@ fn an_issue_that_is_not_answered_comes_again_under_its_key_and_never_after_its_a
 }
 
 #[test]
-fn a_lost_acknowledgement_publishes_the_same_certificate_again() {
+fn lost_ack_publishes_the_same_again() {
     let mut bench = Bench::new(&with_left(19));
     let new = next();
     bench.order();
@@ -90,7 +90,7 @@ fn a_lost_acknowledgement_publishes_the_same_certificate_again() {
 }
 
 #[test]
-fn retries_wait_twice_as_long_each_time_and_a_tenth_of_what_remains_at_most() {
+fn retries_double_up_to_a_tenth_of_the_rest() {
     let mut bench = Bench::new(&certificate(1, 1, NOW - TimeDelta::hours(41), NOW + TimeDelta::hours(19)));
     let mut waits = Vec::new();
     for _ in 0..12 {
@@ -130,7 +130,7 @@ fn so_many_failures_in_a_row_are_told_once() {
 }
 
 #[test]
-fn a_certificate_that_cannot_serve_is_refused_and_counts_as_a_failed_renewal() {
+fn unfit_certificate_is_a_failed_renewal() {
     let hour = TimeDelta::hours(1);
     let old = with_left(19);
     let for_life = |from, to| certificate(1, 2, NOW + from, NOW + to);
@@ -167,7 +167,7 @@ fn a_certificate_that_cannot_serve_is_refused_and_counts_as_a_failed_renewal() {
 }
 
 #[test]
-fn a_test_that_failed_is_tried_again_with_the_same_certificate() {
+fn failed_test_retries_same_certificate() {
     let (mut bench, new) = published();
     let failed = || Outcome::TestFailed { reason: Reason::new("no route") };
     bench.report(1, &new, failed()).unwrap();
@@ -201,7 +201,7 @@ fn reports_of_other_certificates_change_nothing() {
 }
 
 #[test]
-fn the_devices_word_confirms_nothing_and_someone_is_told() {
+fn device_claim_confirms_nothing() {
     let (mut bench, new) = published();
     bench.report(1, &new, Outcome::TestPassed).unwrap();
     bench.report(1, &new, Outcome::Switched).unwrap();
@@ -218,7 +218,7 @@ fn the_devices_word_confirms_nothing_and_someone_is_told() {
 }
 
 #[test]
-fn the_old_one_is_retired_after_the_overlap_or_at_its_end_and_not_before() {
+fn old_is_retired_at_overlap_or_its_end() {
     for (left, overlap) in [(19, day(7)), (3, day(3))] {
         let old = with_left(left);
         let mut bench = Bench::new(&old);
@@ -240,7 +240,7 @@ fn the_old_one_is_retired_after_the_overlap_or_at_its_end_and_not_before() {
 }
 
 #[test]
-fn a_connection_with_a_retired_certificate_is_an_alert() {
+fn retired_certificate_in_use_is_an_alert() {
     let old = with_left(19);
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
@@ -265,7 +265,7 @@ fn a_connection_with_a_retired_certificate_is_an_alert() {
 }
 
 #[test]
-fn a_replaced_certificate_that_is_not_retired_is_an_alert() {
+fn unretired_replacement_is_an_alert() {
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
     bench.pass(day(7));
@@ -331,7 +331,7 @@ fn two_connections_in_one_second_retire_nothing() {
 }
 
 #[test]
-fn a_test_that_fails_after_the_confirmation_keeps_the_old_one() {
+fn late_failed_test_keeps_the_old_one() {
     let old = with_left(19);
     for by_the_device in [true, false] {
         let (mut bench, new) = published();
@@ -366,7 +366,7 @@ fn a_test_that_fails_after_the_confirmation_keeps_the_old_one() {
 /// A new certificate confirmed on the first day, an old one with 47 days left, a service that is down from day 4 to day 9,
 /// and a device that went back on day 5.
 #[test]
-fn what_happened_while_the_service_was_down_comes_first() {
+fn missed_events_come_first() {
     let old = certificate(1, 1, NOW - day(13), NOW + day(47));
     let new = certificate(1, 2, NOW - TimeDelta::hours(1), NOW + day(60));
     let start = || {
@@ -423,7 +423,7 @@ fn what_happened_while_the_service_was_down_comes_first() {
 }
 
 #[test]
-fn what_is_retained_for_an_offline_device_is_published_once() {
+fn retained_message_is_published_once() {
     let old = certificate(1, 1, NOW - day(241), NOW + day(59));
     let new = certificate(1, 2, NOW, NOW + day(400));
     let mut bench = Bench::new(&old);
@@ -439,7 +439,7 @@ fn what_is_retained_for_an_offline_device_is_published_once() {
 
 /// One that was replaced on its way is what the device takes up after all: its generation is older than what is retained.
 #[test]
-fn the_desired_topic_never_goes_back_a_generation() {
+fn desired_topic_never_goes_back_a_generation() {
     let mut bench = Bench::new(&certificate(1, 1, NOW - day(30), NOW + day(29)));
     bench.machine = bench.machine.clone().with_auto_renewal(true);
     bench.pass(day(10)).settle();
@@ -472,7 +472,7 @@ fn the_desired_topic_never_goes_back_a_generation() {
 }
 
 #[test]
-fn an_older_publish_that_failed_is_not_retried() {
+fn older_publish_that_failed_is_not_retried() {
     let mut bench = Bench::new(&with_left(19));
     bench.order();
     bench.issue(1, &certificate(1, 2, NOW, NOW + day(60))).unwrap();
@@ -506,7 +506,7 @@ fn an_older_publish_that_failed_is_not_retried() {
 }
 
 #[test]
-fn a_device_that_goes_back_has_the_old_one_in_use_and_is_told_of_the_new_one_again() {
+fn return_to_the_old_publishes_again() {
     let old = with_left(19);
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
@@ -532,7 +532,7 @@ fn a_device_that_goes_back_has_the_old_one_in_use_and_is_told_of_the_new_one_aga
 }
 
 #[test]
-fn a_compromised_key_skips_overlap_spreading_and_confirmation() {
+fn compromise_skips_overlap_and_spreading() {
     let (mut bench, new) = published();
     let key = new.credential().public_key;
     let other = certificate(9, 1, NOW, NOW).credential().public_key;
@@ -568,7 +568,7 @@ fn a_compromised_key_skips_overlap_spreading_and_confirmation() {
 }
 
 #[test]
-fn a_compromised_key_that_may_be_the_one_asked_for_is_not_taken() {
+fn possibly_compromised_key_is_not_taken() {
     let (mut bench, new) = published();
     bench.tell(Event::KeyCompromised { public_key: new.credential().public_key }).unwrap();
     bench.settle();
@@ -585,7 +585,7 @@ fn a_compromised_key_that_may_be_the_one_asked_for_is_not_taken() {
 }
 
 #[test]
-fn a_certificate_in_use_whose_key_is_compromised_is_not_published_any_more() {
+fn compromised_in_use_is_not_published() {
     let (mut bench, _) = published();
     let by_hand = certificate(4, 4, NOW, NOW + day(60));
     bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
@@ -599,7 +599,7 @@ fn a_certificate_in_use_whose_key_is_compromised_is_not_published_any_more() {
 }
 
 #[test]
-fn an_issuer_that_binds_is_told_once_and_its_leaf_is_not_renewed() {
+fn binding_issuer_is_alerted_once() {
     let issuer_end = NOW + day(15);
     let bound = under_issuer(1, NOW - day(10), NOW + day(50), issuer_end);
     let mut bench = Bench::new(&bound);
@@ -635,7 +635,7 @@ fn an_issuer_that_binds_is_told_once_and_its_leaf_is_not_renewed() {
 }
 
 #[test]
-fn nobody_is_sent_to_a_device_whose_issuer_must_be_replaced_first() {
+fn binding_issuer_sends_nobody() {
     let bound = under_issuer(1, NOW - day(10), NOW + day(50), NOW + day(15));
     let mut bench = Bench::new(&bound);
     bench.settle();
@@ -654,7 +654,7 @@ fn nobody_is_sent_to_a_device_whose_issuer_must_be_replaced_first() {
 }
 
 #[test]
-fn people_are_asked_in_time_and_a_technician_where_the_device_stays_away() {
+fn people_are_asked_in_time() {
     let end = NOW + day(9);
     for (outlook, kind) in [
         (Reachability::Unknown, VisitKind::MaintenanceWindow),
@@ -685,7 +685,7 @@ fn people_are_asked_in_time_and_a_technician_where_the_device_stays_away() {
 }
 
 #[test]
-fn a_device_without_auto_renewal_is_followed_up_from_the_renewal_on() {
+fn manual_device_has_follow_up_from_renewal() {
     let mut bench = Bench::new(&with_left(19));
     bench.machine = bench.machine.with_auto_renewal(false);
     assert_eq!(names(&bench.settle()), ["alert/follow-up", "visit/follow-up"]);
@@ -740,7 +740,7 @@ fn what_never_ends_is_left_alone() {
 }
 
 #[test]
-fn an_issuer_that_ends_with_its_leaf_does_not_bind_it() {
+fn equal_end_does_not_bind() {
     let end = NOW + day(15);
     let issuer_of =
         |issuer| under_issuer(1, NOW - day(10), end, issuer).credential().binding_issuer().is_some();
@@ -749,7 +749,7 @@ fn an_issuer_that_ends_with_its_leaf_does_not_bind_it() {
 }
 
 #[test]
-fn a_certificate_that_comes_due_on_its_way_is_not_published_any_more() {
+fn due_on_its_way_is_not_published() {
     let mut bench = Bench::new(&with_left(19));
     bench.order();
     bench.issue(1, &next()).unwrap();
@@ -765,7 +765,7 @@ fn a_certificate_that_comes_due_on_its_way_is_not_published_any_more() {
 }
 
 #[test]
-fn a_compromise_takes_effect_at_once_and_what_is_asked_for_another_key_is_asked_for_again_out_of_turn() {
+fn compromise_asks_again_out_of_turn() {
     let mut bench = Bench::new(&with_left(21));
     let key = KeyPair::generate().unwrap();
     let csr = CertificateParams::new(Vec::<String>::new()).unwrap().serialize_request(&key).unwrap();
@@ -785,7 +785,7 @@ fn a_compromise_takes_effect_at_once_and_what_is_asked_for_another_key_is_asked_
 }
 
 #[test]
-fn an_issuer_that_ends_before_its_leaf_and_is_not_due_is_no_reason_to_refuse() {
+fn issuer_not_due_refuses_no_leaf() {
     let mut bench = Bench::new(&with_left(19));
     bench.order();
     let new = under_issuer(1, NOW - TimeDelta::hours(1), NOW + day(60), NOW + day(50));
@@ -794,7 +794,7 @@ fn an_issuer_that_ends_before_its_leaf_and_is_not_due_is_no_reason_to_refuse() {
 }
 
 #[test]
-fn a_certificate_of_a_compromised_key_is_unknown_from_then_on() {
+fn compromised_certificate_is_unknown() {
     let mut bench = Bench::new(&with_left(30));
     let by_hand = certificate(2, 2, NOW, NOW + day(60));
     bench.tell(Event::Installed { certificate: by_hand.clone() }).unwrap();
@@ -809,7 +809,7 @@ fn a_certificate_of_a_compromised_key_is_unknown_from_then_on() {
 }
 
 #[test]
-fn what_is_published_again_after_the_device_went_back_is_another_command() {
+fn republish_after_return_is_a_new_command() {
     let (mut bench, new) = published();
     bench.connect(&new).unwrap();
     bench.pass(TimeDelta::seconds(1)).connect(&with_left(19)).unwrap();
@@ -818,7 +818,7 @@ fn what_is_published_again_after_the_device_went_back_is_another_command() {
 }
 
 #[test]
-fn a_command_that_fails_again_and_again_is_told_once_and_an_alert_never() {
+fn repeated_failure_alerts_once() {
     let mut bench = Bench::new(&with_left(19));
     bench.order();
     bench.issue(1, &next()).unwrap();
@@ -837,7 +837,7 @@ fn a_command_that_fails_again_and_again_is_told_once_and_an_alert_never() {
 }
 
 #[test]
-fn a_device_without_auto_renewal_is_left_alone_until_then() {
+fn manual_device_is_left_alone_until_then() {
     let mut bench = Bench::new(&with_left(21));
     bench.machine = bench.machine.clone().with_auto_renewal(false);
     assert!(bench.keys().is_empty());
@@ -853,7 +853,7 @@ fn the_last_second_is_within_the_life() {
 }
 
 #[test]
-fn a_request_that_waits_for_its_turn_comes_again_then_and_has_not_failed() {
+fn waiting_for_a_turn_is_no_failure() {
     let mut bench = Bench::new(&with_left(19));
     let hour = TimeDelta::hours(1);
     for _ in 0..20 {
@@ -902,7 +902,7 @@ fn a_request_that_waits_for_its_turn_comes_again_then_and_has_not_failed() {
 
 /// RFC 9773 section 5: the order for a new certificate names the one that it replaces.
 #[test]
-fn a_request_names_the_certificate_that_it_replaces() {
+fn request_names_what_it_replaces() {
     let issue = |bench: &mut Bench| {
         let orders = bench.orders();
         orders.into_iter().find_map(|order| match order.command {

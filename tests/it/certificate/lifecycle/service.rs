@@ -28,7 +28,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn a_renewal_runs_over_the_services_and_survives_their_errors() {
+fn renewal_survives_service_errors() {
     let new = certificate(1, 2, NOW, NOW + day(60));
     let desired = Desired::new(1, new.pem());
     let mut provisioning = MockProvisioningService::new();
@@ -92,7 +92,7 @@ fn a_renewal_runs_over_the_services_and_survives_their_errors() {
 
 /// The broker keeps the latest report, and it is read each turn: until the device was told again, it is the same failure.
 #[test]
-fn a_report_of_a_failed_test_that_is_read_again_holds_no_second_try_up() {
+fn reread_report_holds_no_retry_up() {
     let new = certificate(1, 2, NOW, NOW + day(60));
     let desired = Desired::new(1, new.pem());
     let failed = || Outcome::TestFailed { reason: Reason::new("no route") };
@@ -132,7 +132,7 @@ fn a_report_of_a_failed_test_that_is_read_again_holds_no_second_try_up() {
 }
 
 #[test]
-fn an_emergency_runs_over_the_services_too() {
+fn emergency_runs_over_the_services_too() {
     let emergency = certificate(3, 3, NOW, NOW + day(300));
     let mut provisioning = MockProvisioningService::new();
     provisioning.expect_last_contact().times(1).returning(|_| Ok(None));
@@ -172,7 +172,7 @@ fn an_emergency_runs_over_the_services_too() {
 }
 
 #[test]
-fn a_service_that_has_requests_wait_for_their_turn_fails_none() {
+fn queueing_service_fails_no_request() {
     let mut provisioning = MockProvisioningService::new();
     provisioning
         .expect_issue()

@@ -72,7 +72,7 @@ fn starts() -> BTreeMap<&'static str, (i64, bool, Vec<Action>)> {
 const DEPTH: usize = 3;
 
 #[test]
-fn whatever_happens_nothing_is_issued_twice_nothing_is_retired_too_early_and_no_device_is_lost() {
+fn whatever_happens_no_device_is_lost() {
     let mut states = 0;
     for (name, (left, auto_renewal, first)) in starts() {
         let found = walk(World::new(left, auto_renewal), &first, DEPTH, World::actions);
@@ -98,7 +98,7 @@ fn nor_by_what_happens_more_rarely() {
 
 /// The device has one by hand beside the one that it was told to use, whose key is then compromised.
 #[test]
-fn a_device_that_falls_back_from_a_compromised_key_is_not_told_of_it_again() {
+fn compromised_key_is_not_published_again() {
     let (left, auto_renewal, first) = starts().remove("published").unwrap();
     let mut world = World::new(left, auto_renewal);
     first.iter().for_each(|action| world.act(action));
@@ -120,7 +120,7 @@ fn a_device_that_falls_back_from_a_compromised_key_is_not_told_of_it_again() {
 /// Lives that chance found. A key that the device had only asked for was told to be compromised, was not remembered, and was
 /// taken when the device offered it again.
 #[test]
-fn a_key_that_was_compromised_once_never_gets_in() {
+fn key_that_was_compromised_once_never_gets_in() {
     let (left, auto_renewal, first) = starts().remove("compromised").unwrap();
     let mut world = World::new(left, auto_renewal);
     first.iter().for_each(|action| world.act(action));

@@ -99,7 +99,7 @@ fn windows_do_not_contradict_the_record() {
 
 /// The recommended band, in force, lets this share of the noise through.
 #[test]
-fn recommended_band_keeps_its_promise_by_kind_of_noise() {
+fn recommended_band_holds_by_kind_of_noise() {
     let n = 10_000;
     for (name, most, noise) in noises(n) {
         let mut worst = 0.0_f64;

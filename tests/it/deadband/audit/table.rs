@@ -139,7 +139,7 @@ fn is_wrong(series: &Series, expected: Expected, hidden: &Hidden, band: f64, fou
 }
 
 #[test]
-fn table_of_series_and_bands_holds_no_wrong_verdict() {
+fn table_holds_no_wrong_verdict() {
     let mut matrix = [[0_u32; COLUMNS.len()]; ROWS.len()];
     let (mut wrong, mut tight, mut cells) = (vec![], 0, 0);
     for series in all(14) {

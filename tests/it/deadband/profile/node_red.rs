@@ -175,7 +175,7 @@ proptest! {
 
 /// Where `f64` rounds to the gap, and `f32` could say more.
 #[test]
-fn what_rounds_to_the_gap_is_told_as_by_the_script() {
+fn rounding_to_the_gap_is_as_in_the_script() {
     for (mode, last, value) in [
         (Mode::DeadbandEq, 1e-30_f32, 1.0_f32),
         (Mode::DeadbandEq, -1e-30, 1.0),
@@ -190,7 +190,7 @@ fn what_rounds_to_the_gap_is_told_as_by_the_script() {
 }
 
 #[test]
-fn a_quality_goes_with_the_value_that_is_sent() {
+fn quality_goes_with_the_value_that_is_sent() {
     let node = Profile::NodeRed(NodeRed::new(Mode::Deadband));
     let mut filter = super::filter::<f64>(Settings::new(Extent::Absolute(1.0)).with_profile(node));
     for (at, value, quality) in

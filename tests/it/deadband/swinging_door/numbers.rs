@@ -29,7 +29,7 @@ proptest! {
 
     /// In whole eighths, near the ends of the type, where no `f64` tells two neighbours apart.
     #[test]
-    fn no_integer_is_missed_by_more_than_the_deviation(
+    fn integers_are_within_the_deviation(
         steps in steps(), first in any::<i64>(), eighths in 0..40_i32, step_mode in any::<bool>(),
     ) {
         let mut value = first;
@@ -77,7 +77,7 @@ fn a_ramp_of_large_integers_is_one_line() {
 }
 
 #[test]
-fn a_door_is_restored_for_its_own_type_only() {
+fn door_is_restored_for_its_own_type_only() {
     let mut door = SwingingDoor::<i64>::new(&Settings::new(1.0)).unwrap();
     for at in 0..9 {
         door.observe(Sample::new(at, i64::MIN + at), |_| {}).unwrap();
@@ -96,7 +96,7 @@ fn a_door_is_restored_for_its_own_type_only() {
 }
 
 #[test]
-fn a_line_between_integers_is_drawn_between_them() {
+fn line_between_integers_is_drawn_between_them() {
     let (before, after) = (Sample::new(0, 1_u8), Sample::new(4, 2_u8));
     assert_eq!(value_at(&before, &after, 1, Mode::Linear), 1.25);
     assert_eq!(value_at(&before, &after, 1, Mode::Step), 1.0);

@@ -235,7 +235,7 @@ fn fewest_of_five_thousand_are_found() {
 /// Noise that fills the band: whoever must choose among the last 64 samples keeps too many, even with foresight. With a
 /// tenth more deviation the door is as good as elsewhere.
 #[test]
-fn foresight_of_64_is_not_enough_where_noise_fills_the_band() {
+fn foresight_of_64_is_short_in_full_noise() {
     let (mut worst, mut worst_with_foresight) = (0.0_f64, 0.0_f64);
     for seed in [7, 11, 99, 1_234_567] {
         let (_, values, _) = series(3_000, seed).swap_remove(3);
@@ -256,7 +256,7 @@ fn foresight_of_64_is_not_enough_where_noise_fills_the_band() {
 
 /// All ways to choose among a few samples, beside the shortest path.
 #[test]
-fn the_shortest_path_is_the_best_of_all_ways() {
+fn shortest_path_is_the_best_of_all_ways() {
     let mut noise = Noise(11);
     for _ in 0..200 {
         let values: Vec<_> = (0..9).map(|_| (noise.uniform() * 8.0).round() / 2.0).collect();

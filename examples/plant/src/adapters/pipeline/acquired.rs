@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_due_at_whole_steps_and_not_at_the_end() {
+    fn samples_are_due_at_whole_steps() {
         let at = |millis: i64| DateTime::from_timestamp_millis(1_800_000_000_000 + millis).unwrap();
         let due = |from, to| due(Period::new(at(from), at(to)).unwrap());
         assert_eq!([due(0, 4), due(0, 5), due(1, 4), due(1, 5), due(0, 1000)], [1, 2, 0, 1, 250]);
