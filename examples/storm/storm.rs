@@ -337,9 +337,8 @@ const OPEN: [&str; 2] = ["not-reachable", "power-uncertain"];
 
 /// Compares the pages with what was broken.
 pub(super) fn judge(world: &World, played: &Played) -> Judged {
-    let mut judged = Judged::default();
-    judged.pages = played.pages.len();
-    judged.most_pages = most_at_once(played.pages.iter().map(|(at, ..)| *at));
+    let most_pages = most_at_once(played.pages.iter().map(|(at, ..)| *at));
+    let mut judged = Judged { pages: played.pages.len(), most_pages, ..Judged::default() };
     let paged =
         || played.pages.iter().flat_map(|(at, _, incidents)| incidents.iter().map(move |one| (*at, one)));
     for (at, incident) in paged() {

@@ -277,7 +277,7 @@ fn a_worker_runs_until_it_is_stopped() {
     let rest = Rest::new();
     let (set, worker) = rest.worker([waiting(1, "1m")]);
     let id = rest.begin(&set);
-    let store = rest.store.clone();
+    let store = rest.store;
     let mut reports = Vec::new();
     // It stops once the case has ended; its rests move the clock.
     let stop = std::future::poll_fn(|context| {

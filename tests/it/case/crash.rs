@@ -230,7 +230,7 @@ impl Plant {
                 let message = match asked {
                     Asked::Approval(request) => Message::Approval(request.grant("ann")),
                     Asked::Question(request) => {
-                        Message::reply(request.id, any_of(request.domain().kind().clone()), "ann")
+                        Message::reply(request.id, any_of(request.domain().kind()), "ann")
                     }
                 };
                 self.delivered
@@ -284,7 +284,7 @@ impl Plant {
     }
 }
 
-fn any_of(kind: Kind) -> RecordedValue {
+fn any_of(kind: &Kind) -> RecordedValue {
     match kind {
         Kind::Flag => RecordedValue::Flag(true),
         Kind::Count => RecordedValue::Count(1),
