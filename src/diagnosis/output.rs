@@ -156,7 +156,7 @@ impl ProbeRequest {
         &self.context.set.queries()[self.query_position()]
     }
 
-    /// The position of [`ProbeRequest::query`] in [`RunbookSet::queries`].
+    /// The position of [`ProbeRequest::query`] in [`RunbookSet::queries`](crate::runbook::RunbookSet::queries).
     #[must_use]
     pub const fn query_position(&self) -> usize {
         self.query
