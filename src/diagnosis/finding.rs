@@ -187,20 +187,13 @@ pub struct Called {
 }
 
 impl Finding {
-    /// A finding that says nothing, for tests of what keeps findings.
-    #[cfg(feature = "case")]
-    pub(crate) fn withdrawn(
-        diagnosis: DiagnosisId,
-        subject: Subject,
-        at: DateTime<Utc>,
-        by: &'static str,
-        why: &str,
-    ) -> Self {
+    /// A finding that says nothing yet.
+    fn blank(diagnosis: DiagnosisId, runbook: &str, subject: Subject, at: DateTime<Utc>) -> Self {
         Self {
             diagnosis,
-            runbook: Box::default(),
+            runbook: runbook.into(),
             subject,
-            ending: Ending::Withdrawn { by: by.into(), why: why.into(), under_way: None },
+            ending: Ending::Undetermined,
             at,
             conclusion: None,
             title: None,
@@ -218,6 +211,19 @@ impl Finding {
             called: Vec::new(),
             anomalies: Vec::new(),
         }
+    }
+
+    /// A finding of a diagnosis that was withdrawn, for tests of what keeps findings.
+    #[cfg(feature = "case")]
+    pub(crate) fn withdrawn(
+        diagnosis: DiagnosisId,
+        subject: Subject,
+        at: DateTime<Utc>,
+        by: &'static str,
+        why: &str,
+    ) -> Self {
+        let ending = Ending::Withdrawn { by: by.into(), why: why.into(), under_way: None };
+        Self { ending, ..Self::blank(diagnosis, "", subject, at) }
     }
 
     /// The diagnosis.
@@ -343,29 +349,9 @@ impl Finding {
     pub(super) fn of(diagnosis: &Diagnosis) -> Self {
         let context = &diagnosis.context;
         let last = diagnosis.log.entries().last();
-        let mut finding = Self {
-            diagnosis: context.id,
-            runbook: diagnosis.runbook().into(),
-            subject: context.subject.clone(),
-            ending: Ending::Undetermined,
-            // When it ended, not when it is read: the same finding later is the same value.
-            at: last.map_or(diagnosis.now, |entry| entry.at),
-            conclusion: None,
-            title: None,
-            root_cause: None,
-            severity: None,
-            recovered: false,
-            part: None,
-            advice: Vec::new(),
-            hypotheses: Vec::new(),
-            refuted: Vec::new(),
-            next_probe: None,
-            unanswered: Vec::new(),
-            contributing: Vec::new(),
-            unasked: Vec::new(),
-            called: Vec::new(),
-            anomalies: Vec::new(),
-        };
+        // When it ended, not when it is read: the same finding later is the same value.
+        let at = last.map_or(diagnosis.now, |entry| entry.at);
+        let mut finding = Self::blank(context.id, diagnosis.runbook(), context.subject.clone(), at);
         finding.gather(diagnosis);
         match last.map(|entry| &entry.event) {
             Some(Event::Concluded) => finding.conclude(context, diagnosis.place),
