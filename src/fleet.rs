@@ -31,6 +31,7 @@
 //! - **A cause is measured.** An incident is opened by a finding alone, and names the part that the finding blames. A
 //!   device is a member without a diagnosis of its own only if it depends on that part by the topology and fell silent
 //!   when the others did; [`Proof`] says by how much. Whoever fell silent before or after has another cause, and is diagnosed.
+//!   A fault of the platform or of a pipeline is measured at each site: a broker has nodes, and a pipeline partitions.
 //! - **The part first.** Behind a gateway, and at a site that nobody has asked about of late, one diagnosis goes first; the
 //!   others start from what it found. Twice as many run with each that explains nothing more.
 //! - **One incident for one cause.** The same conclusion about several parts of one gateway or site, or at three sites, at

@@ -78,8 +78,8 @@ impl Fleet {
         let symptom = self.symptoms.get(key)?;
         let subject = symptom.subject.clone();
         let part = finding.part().cloned().unwrap_or_else(|| Part::Device(key.1.clone()));
-        let measured =
-            Measured { by: finding.diagnosis(), device: key.1.clone(), silence: symptom.silence() };
+        let (by, device, silence) = (finding.diagnosis(), key.1.clone(), symptom.silence());
+        let measured = Measured { by, device, site: subject.site.clone(), silence };
         let id = self.incident_of(&key.0, &subject, &part, finding, measured);
         self.join(id, key, part.clone(), Proof::Diagnosed { by: finding.diagnosis() });
         self.relate_changes(id);
@@ -126,7 +126,7 @@ impl Fleet {
     fn confirm(&mut self, id: IncidentId, part: &Part, measured: Measured) {
         let known = self.incidents.get(&id).and_then(|incident| incident.parts.get(part));
         let is_new = known.is_some_and(|blamed| {
-            !blamed.measured.iter().any(|other| self.is_near(&other.silence, &measured.silence))
+            !blamed.measured.iter().any(|other| self.explains(other, part, &measured.site, &measured.silence))
         });
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         incident.confirmed_at = self.now;
@@ -285,7 +285,7 @@ impl Fleet {
                 let key = (Arc::clone(&group.runbook), device.clone());
                 let Some(symptom) = self.symptoms.get(&key) else { continue };
                 if super::change::concerns(part, &symptom.subject)
-                    && let Some(proof) = self.proof(symptom, blamed)
+                    && let Some(proof) = self.proof(symptom, part, blamed)
                 {
                     explained.push((group.clone(), key, symptom.silence().since, proof));
                 }

@@ -131,6 +131,8 @@ pub struct Measured {
     pub by: DiagnosisId,
     /// Its device.
     pub device: DeviceId,
+    /// The site of that device, as far as it is known.
+    pub site: Option<SiteId>,
     pub(super) silence: Silence,
 }
 

@@ -6,10 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::alert::{DeviceAlert, Silence, Taken};
 use super::change::{Change, Maintenance, concerns};
-use super::incident::{Blamed, IncidentId, Proof};
+use super::incident::{Blamed, IncidentId, Measured, Proof};
 use super::state::{Due, GroupKey, Key, State, Symptom};
 use super::{Fleet, Queued};
-use crate::subject::{DeviceId, Part, Scope, Subject};
+use crate::subject::{DeviceId, Part, Scope, SiteId, Subject};
 use crate::time::{Period, saturating_add};
 
 /// The parts that a cause can be shared through, the largest first.
@@ -138,22 +138,36 @@ impl Fleet {
             let same = open.filter(|incident| incident.runbook == symptom.alert.runbook);
             let mut explaining = same.filter_map(|incident| {
                 let blamed = incident.parts.get(&part).filter(|blamed| blamed.ended_at.is_none())?;
-                Some((incident.id, self.proof(symptom, blamed)?))
+                Some((incident.id, self.proof(symptom, &part, blamed)?))
             });
             explaining.next().map(|(id, proof)| (id, part.clone(), proof))
         })
     }
 
     /// The proof that the silence began when devices fell silent for the part.
-    pub(super) fn proof(&self, symptom: &Symptom, blamed: &Blamed) -> Option<Proof> {
+    pub(super) fn proof(&self, symptom: &Symptom, part: &Part, blamed: &Blamed) -> Option<Proof> {
         let silence = symptom.silence();
-        let measured = blamed.measured.iter().find(|measured| self.is_near(&silence, &measured.silence))?;
+        let of = |measured: &&Measured| self.explains(measured, part, &symptom.subject.site, &silence);
+        let measured = blamed.measured.iter().find(of)?;
         Some(Proof::Shares {
             blamed_by: measured.by,
             silent_since: silence.since,
             is_measured: silence.is_measured,
             apart: silence.since.signed_duration_since(measured.silence.since),
         })
+    }
+
+    /// True if what was measured of the part says something of a silence at that site. A broker has nodes and a pipeline
+    /// partitions: that one site is cut off by it says nothing of another.
+    pub(super) fn explains(
+        &self,
+        measured: &Measured,
+        part: &Part,
+        site: &Option<SiteId>,
+        silence: &Silence,
+    ) -> bool {
+        let is_wide = matches!(part, Part::Platform | Part::Pipeline(_));
+        (!is_wide || measured.site == *site) && self.is_near(silence, &measured.silence)
     }
 
     /// Begins the hold of its group, if it is the first there.

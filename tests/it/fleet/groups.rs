@@ -111,6 +111,24 @@ fn cause_of_the_site_explains_its_gateways() {
 }
 
 #[test]
+fn platform_cause_is_measured_at_each_site() {
+    let mut fleet = fleet();
+    for nr in 0..24 {
+        fleet.observe_alert(alert(nr, NOW), NOW);
+    }
+    let first = poll(&mut fleet, NOW + secs(30)).jobs.remove(0);
+    fleet.observe_finding(first.id, &finding(&first, "broker-fault", &Part::Platform, NOW), NOW + secs(31));
+    // The broker has nodes: the other site may be silent for another reason.
+    assert_eq!(fleet.incidents().next().unwrap().silent(), 12);
+    let second = poll(&mut fleet, NOW + secs(31)).jobs.remove(0);
+    assert_ne!(second.subject.site, first.subject.site);
+    fleet.observe_finding(second.id, &finding(&second, "broker-fault", &Part::Platform, NOW), NOW + secs(32));
+    assert!(poll(&mut fleet, NOW + secs(32)).jobs.is_empty());
+    assert_eq!((fleet.incidents().count(), fleet.incidents().next().unwrap().silent()), (1, 24));
+    check(&fleet);
+}
+
+#[test]
 fn three_sites_are_one_incident() {
     let subject = |nr: usize| Subject::device(format!("d-{nr}")).with_site(format!("site-{nr}"));
     let mut fleet = Fleet::new((0..4).map(subject).collect::<Topology>(), FleetSettings::default(), NOW);
