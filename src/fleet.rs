@@ -33,13 +33,13 @@
 //!   when the others did; [`Proof`] says by how much. Whoever fell silent before or after has another cause, and is diagnosed.
 //!   A fault of the platform or of a pipeline is measured at each site: a broker has nodes, and a pipeline partitions.
 //! - **The part first.** Behind a gateway, and at a site that nobody has asked about of late, one diagnosis goes first; the
-//!   others start from what it found. Twice as many run with each that explains nothing more.
+//!   others start from what it found. Each diagnosis that explains no other doubles how many may run at once.
 //! - **One incident for one cause.** The same conclusion about several parts of one gateway or site, or at three sites, at
 //!   one time is one incident with these parts.
 //! - **It ends by measurement.** An open incident is measured again, soon after the first of its devices is back. When the
 //!   part works, the incident closes and says how many are still out; these are diagnosed again, each for itself. The end
 //!   of an alert is always taken, whatever suppressed its beginning.
-//! - **Pages, not devices.** At most [`FleetSettings::most_pages`] go out in ten minutes; the last one of these has all that
+//! - **Pages, not devices.** At most [`FleetSettings::most_pages`] go out in ten minutes. The last of them lists all incidents that
 //!   are left.
 //! - **Changes are evidence**, never a branch: see [`Change`].
 //! - A clock that is set back makes nothing wait for longer.
