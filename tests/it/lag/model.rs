@@ -82,8 +82,10 @@ pub(super) fn judge(
     let is_past = |at: DateTime<Utc>| at <= now || at - now <= TimeDelta::seconds(30);
     samples.retain(|sample| is_past(sample.at));
     let mut has_fallen = false;
+    let mut foreign = None;
     for i in (1..samples.len()).rev() {
         if samples[i].high_watermark < samples[i - 1].high_watermark {
+            foreign = samples[i - 1].committed.filter(|offset| *offset > samples[i].high_watermark);
             samples.drain(..i);
             has_fallen = true;
             break;
@@ -110,12 +112,13 @@ pub(super) fn judge(
     let lag = last.committed.map(|committed| last.high_watermark - committed);
     let age = last.committed.map(|committed| age(&samples, committed));
     let lost = lost(&samples);
+    let own = own(&samples, foreign);
     let verdict = (lost > 0)
         .then_some(Verdict::DataLoss)
-        .or_else(|| lag.is_none().then(|| never(&samples)))
+        .or_else(|| lag.is_none().then(|| never(&own)))
         .or_else(|| (lag? <= settings.allowed_lag).then_some(Verdict::Ok))
         .or_else(|| (members == Some(0)).then_some(Verdict::Stop))
-        .unwrap_or_else(|| behind(settings, capacity, &samples, &commits, lag.unwrap(), age.unwrap().0));
+        .unwrap_or_else(|| behind(settings, capacity, &own, &commits, lag.unwrap(), age.unwrap().0));
     Expected { verdict, lag, age, lost: (lost > 0).then_some(lost) }
 }
 
@@ -157,6 +160,17 @@ fn lost(samples: &[Sample]) -> u64 {
         }
     }
     lost
+}
+
+/// The samples without the offset of the log before, which the coordinator tells until the group commits another.
+fn own(samples: &[Sample], foreign: Option<u64>) -> Vec<Sample> {
+    let is_own = |sample: &Sample| sample.committed.is_some_and(|offset| Some(offset) != foreign);
+    let since = samples.iter().position(|sample| !contradicts(sample) && is_own(sample));
+    let of_the_group = |(i, sample): (usize, &Sample)| match since {
+        Some(since) if i >= since => *sample,
+        _ => sample.with_committed(None),
+    };
+    samples.iter().enumerate().map(of_the_group).collect()
 }
 
 fn never(samples: &[Sample]) -> Verdict {
