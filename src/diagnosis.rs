@@ -31,6 +31,7 @@
 //! The driver does all this over async adapters; see `driver`.
 
 mod anomaly;
+mod answers;
 mod bundle;
 mod context;
 mod error;
@@ -49,6 +50,7 @@ mod outputs;
 mod recorded;
 pub mod rehearsal;
 mod reply;
+mod words;
 
 use std::sync::Arc;
 
@@ -67,6 +69,7 @@ use machine::Retry;
 use open::{Asking, ExpectedReply, Open, OpenRequests};
 
 pub use anomaly::Anomaly;
+pub use answers::Answer;
 pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
 pub use error::{AnswerError, CannotGoOn, NewsError, NoSuchRunbook};
 pub use finding::{

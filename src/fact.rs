@@ -2,11 +2,13 @@
 
 mod domain;
 mod observation;
+mod words;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use domain::{Choices, ChoicesError, Domain, Kind};
 pub use observation::{Detail, Details, Evidence, Observation, Source, Unknown, UnknownReason};
+pub use words::duration_in_words;
 
 /// One value that a check came to. Small and `Copy`: a choice is its position in the domain's list.
 ///

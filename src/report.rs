@@ -1,8 +1,19 @@
-//! What people look at: pictures of what the engines did, as text without any dependency (feature `report`).
+//! What people look at (feature `report`): a diagnosis as a report for a terminal, a ticket or a browser, and pictures of
+//! what the engines did.
 //!
+//! - [`Report`]: what was concluded and what to do first, then why: each question with its answer, what is still possible,
+//!   what was ruled out, the timeline, the evidence. As [text](Report::to_text), [Markdown](Report::to_markdown) and
+//!   [HTML](Report::to_html) in one file without scripts; and the [skeleton of a post-mortem](Report::to_post_mortem).
 //! - [`DeadbandChart`]: a signal, what a deadband reported of it, and what the audit says, as an SVG.
 
 mod deadband;
+mod finding;
+mod html;
+mod markdown;
 mod svg;
+mod terminal;
+mod timeline;
 
 pub use deadband::DeadbandChart;
+pub use finding::{Likely, Report, RuledOut, Tone};
+pub use timeline::Moment;

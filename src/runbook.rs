@@ -20,6 +20,7 @@ pub mod guard;
 mod mermaid;
 mod set;
 pub mod step;
+pub mod text;
 mod validate;
 
 use std::sync::Arc;

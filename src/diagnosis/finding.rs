@@ -354,7 +354,7 @@ impl Finding {
         let mut finding = Self::blank(context.id, diagnosis.runbook(), context.subject.clone(), at);
         finding.gather(diagnosis);
         match last.map(|entry| &entry.event) {
-            Some(Event::Concluded) => finding.conclude(context, diagnosis.place),
+            Some(Event::Concluded) => finding.conclude(diagnosis),
             Some(Event::Aborted(anomaly)) => finding.ending = Ending::Aborted(*anomaly),
             Some(Event::Withdrawn { said, acting }) => {
                 if let Some(Statement::Withdrawn { by, why }) = diagnosis.log.statement(*said) {
@@ -367,15 +367,13 @@ impl Finding {
         finding
     }
 
-    fn conclude(&mut self, context: &Context, place: Place) {
+    fn conclude(&mut self, diagnosis: &Diagnosis) {
         self.ending = Ending::Concluded;
-        let Some(Step { id, title, advice, kind: StepKind::Conclude(conclusion), .. }) = context.step(place)
-        else {
-            return;
-        };
+        let Some(step) = diagnosis.context.step(diagnosis.place) else { return };
+        let Step { id, title, kind: StepKind::Conclude(conclusion), .. } = step else { return };
         self.conclusion = Some(id.clone());
         self.title = Some(title.clone());
-        self.advice = advice.to_vec();
+        self.advice = diagnosis.advice_of(step);
         self.root_cause.clone_from(&conclusion.root_cause);
         self.severity = Some(conclusion.severity);
         self.recovered = conclusion.recovered;

@@ -12,6 +12,7 @@
 //! nobody has begun may lead to is no hypothesis; it is listed under its cause.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,15 @@ pub enum Unanswerable {
     NoAdapter,
     /// It goes through a part that another question just failed to reach.
     PartFailed,
+}
+
+impl fmt::Display for Unanswerable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAdapter => "no adapter answers it",
+            Self::PartFailed => "it goes through a part that just failed",
+        })
+    }
 }
 
 /// The result of an exploration.

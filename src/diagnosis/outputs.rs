@@ -111,7 +111,7 @@ impl Diagnosis {
             runbook: context.runbook_name(place).into(),
             step: context.step_id(place).into(),
             title: step.map_or_else(Box::default, |step| step.title.clone()),
-            advice: step.map_or_else(Vec::new, |step| step.advice.to_vec()),
+            advice: step.map_or_else(Vec::new, |step| self.advice_of(step)),
             subject: context.subject.clone(),
             trigger: context.trigger.clone(),
             facts: finding::facts_so_far(self),

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use chrono::TimeDelta;
 
+use super::text::TextError;
 use crate::fact::ChoicesError;
 use crate::time::{DurationError, format_duration};
 
@@ -84,6 +85,18 @@ pub enum FaultKind {
     /// A text that says nothing where something must be said.
     #[error("the text is empty; say something")]
     EmptyText,
+    /// A text whose braces do not match or hold no fact.
+    #[error(transparent)]
+    Text(TextError),
+    /// A text that names a fact of no check.
+    #[error("the text names `{fact}`, and there is no such check; name one under [checks]")]
+    UnknownFact {
+        /// The name.
+        fact: Box<str>,
+    },
+    /// A table in a list of advice that has no condition.
+    #[error("its condition is missing; give `when` or `unless`, or write the text alone")]
+    NoCondition,
     /// A step of no kind.
     #[error("it does not say what it does; give one of check, source, wait, act, ask, handover")]
     NoKind,

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::guard::Branches;
+use super::text::{Advice, Text};
 use crate::fact::Domain;
 use crate::subject::Scope;
 
@@ -44,7 +45,7 @@ pub struct Step {
     /// What it is, in a line; empty where the document gives none.
     pub title: Box<str>,
     /// What the person who reads it should look at or do.
-    pub advice: Box<[Box<str>]>,
+    pub advice: Box<[Advice]>,
     /// The group that charts and reports draw it in, such as `network`. It has no effect on the walk.
     pub group: Option<Box<str>>,
     /// What it does.
@@ -114,6 +115,8 @@ pub struct Exit {
     pub supports: Option<Box<[Box<str>]>>,
     /// The root causes that taking this exit speaks against.
     pub against: Option<Box<[Box<str>]>>,
+    /// The answer in words, for whoever reads it: `none lost`. It has no effect on the walk.
+    pub says: Option<Text>,
     /// Whether the `unless` of a conclusion that this exit leads to is asked. Not for a fault that is known to be over.
     pub look_again: bool,
 }

@@ -10,6 +10,7 @@ mod declared;
 mod read;
 mod rechecks;
 mod steps;
+mod texts;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

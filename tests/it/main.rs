@@ -33,5 +33,6 @@ mod never_wrongly_certain;
 mod player;
 mod random;
 mod rehearsals;
+mod report;
 mod runbook;
 mod situations;

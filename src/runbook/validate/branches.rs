@@ -15,13 +15,13 @@ use crate::runbook::cover::{self, Line, Span};
 use crate::runbook::document::{Tree, shortened};
 
 /// The keys of a guard.
-const GUARD: [&str; 7] = ["below", "up_to", "from", "above", "is", "absent", "any"];
+pub(super) const GUARD: [&str; 7] = ["below", "up_to", "from", "above", "is", "absent", "any"];
 /// Those that are bounds, the lower two first.
 const BOUNDS: [&str; 4] = ["from", "above", "up_to", "below"];
 /// The keys of a branch.
-const BRANCH: [&str; 13] = [
+const BRANCH: [&str; 14] = [
     "below", "up_to", "from", "above", "is", "absent", "any", "to", "note", "alert", "unless", "supports",
-    "against",
+    "against", "says",
 ];
 /// Those of a branch of a recheck.
 const RECHECK_BRANCH: &[&str] = BRANCH.split_at(10).0;
@@ -136,7 +136,7 @@ impl<'d> Validator<'d> {
         Some(Branch { guard: guard?, exit: exit? })
     }
 
-    fn guard(&mut self, fields: &Fields<'d, '_>, values: &Values<'d>) -> Option<Guard> {
+    pub(super) fn guard(&mut self, fields: &Fields<'d, '_>, values: &Values<'d>) -> Option<Guard> {
         let parts @ [below, up_to, from, above, is, absent, any] = GUARD.map(|part| fields.get(part));
         if parts.iter().all(Option::is_none) {
             self.fault(&fields.place, FaultKind::NoGuard);
@@ -317,6 +317,7 @@ impl<'d> Validator<'d> {
                         alert: None,
                         supports: None,
                         against: None,
+                        says: None,
                         look_again: true,
                     })
                 }
@@ -371,6 +372,10 @@ impl<'d> Validator<'d> {
             }),
             None => Some(true),
         };
+        let says = match fields.get("says") {
+            Some(spot) => self.text_with_facts(spot, true).map(Some),
+            None => Some(None),
+        };
         let [supports, against] = ["supports", "against"].map(|key| match fields.get(key) {
             Some(spot) => self.named_causes(spot).map(|mut causes| {
                 causes.sort_unstable();
@@ -384,6 +389,7 @@ impl<'d> Validator<'d> {
             alert: alert?,
             supports: supports?,
             against: against?,
+            says: says?,
             look_again: look_again?,
         })
     }

@@ -5,6 +5,7 @@ use super::super::step::{
     About, ActStep, After, ApprovalPolicy, AskStep, CheckSource, CheckStep, Conclusion, Exit, HandoverBranch,
     HandoverStep, OnUnknown, QueryIndex, Step, StepIndex, StepKind, Until, WaitStep,
 };
+use super::super::text::Advice;
 use super::Validator;
 use super::branches::MOST;
 use super::control_flow::EdgeValue;
@@ -27,7 +28,7 @@ const KINDS: [(&str, &[&str]); 6] = [
 /// What a person reads of a step.
 struct Words {
     title: Box<str>,
-    advice: Box<[Box<str>]>,
+    advice: Box<[Advice]>,
     group: Option<Box<str>>,
 }
 
@@ -444,25 +445,12 @@ impl<'d> Validator<'d> {
             None if title_required => self.required(fields, "title").and_then(|spot| self.text(spot)),
             None => Some(""),
         };
-        let mut advice: Option<Vec<Box<str>>> = Some(Vec::new());
-        if let Some(spot) = fields.get("advice") {
-            match self.list(spot) {
-                Some(items) => {
-                    for spot in items.each() {
-                        match (self.text(spot), advice.as_mut()) {
-                            (Some(text), Some(advice)) => advice.push(text.into()),
-                            _ => advice = None,
-                        }
-                    }
-                }
-                None => advice = None,
-            }
-        }
+        let advice = fields.get("advice").map_or_else(|| Some(Box::default()), |spot| self.advice(spot));
         let group = match fields.get("group") {
             Some(spot) => self.id(spot).map(|group| Some(group.into())),
             None => Some(None),
         };
-        Some(Words { title: title?.into(), advice: advice?.into(), group: group? })
+        Some(Words { title: title?.into(), advice: advice?, group: group? })
     }
 }
 

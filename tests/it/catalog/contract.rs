@@ -14,7 +14,7 @@ use iot_runbook::subject::Scope;
 use iot_runbook::time::{format_duration, parse_duration};
 use serde::Deserialize;
 
-use super::described::{branches, described, domain, param, question, sorted, ways};
+use super::described::{advice_text, branches, described, domain, param, question, sorted, ways};
 
 /// A runbook, as the contract has it.
 #[derive(Deserialize)]
@@ -73,7 +73,7 @@ struct End {
     advice: String,
 }
 
-/// One way out: `guard → target | note: words | alert severity: words | supports causes | against causes | over`.
+/// One way out: `guard → target | note: words | alert severity: words | supports causes | against causes | says words | over`.
 #[derive(Default)]
 struct Way<'a> {
     to: &'a str,
@@ -81,6 +81,7 @@ struct Way<'a> {
     alert: Option<(&'a str, &'a str)>,
     supports: Option<Vec<&'a str>>,
     against: Option<Vec<&'a str>>,
+    says: Option<&'a str>,
     /// The fault is known to be over: nobody looks again.
     over: bool,
 }
@@ -229,7 +230,7 @@ impl Contract {
                 None => (&self.steps[&*step.id].title, &self.steps[&*step.id].advice),
             };
             texts.push(("title", title, step.title.to_string()));
-            texts.push(("advice", advice, step.advice.join(" ")));
+            texts.push(("advice", advice, advice_text(step)));
             let Some(row) = self.steps.get(&*step.id) else { continue };
             let exits: BTreeMap<String, &Exit> = ways(&step.kind).into_iter().collect();
             for (guard, way) in row.ways.iter().map(|way| written(way)) {
@@ -292,7 +293,7 @@ impl<'r> Seen<'r> {
         self.same(&step.id, group.map_or("none", String::as_str), step.group.as_deref().unwrap_or("none"));
         self.says(&step.id, title, &step.title);
         if !advice.is_empty() {
-            self.says(&step.id, advice, &step.advice.join(" "));
+            self.says(&step.id, advice, &advice_text(step));
         }
     }
 
@@ -434,6 +435,8 @@ impl<'r> Seen<'r> {
                 let found = found.as_ref().map(|causes| causes.iter().map(AsRef::as_ref).collect());
                 self.same(&format!("{at} {what}"), &list(contract), &list(found));
             }
+            let says = exit.says.as_ref().map_or("nothing", |says| says.as_str());
+            self.same(&format!("{at} says"), way.says.unwrap_or("nothing"), says);
             self.same(&at, &way.over.to_string(), &(!exit.look_again).to_string());
         }
         for guard in contract.keys() {
@@ -462,6 +465,8 @@ fn written(way: &str) -> (String, Way<'_>) {
             read.supports = Some(list.split(", ").filter(|cause| *cause != "none").collect());
         } else if let Some(list) = part.strip_prefix("against ") {
             read.against = Some(list.split(", ").collect());
+        } else if let Some(says) = part.strip_prefix("says ") {
+            read.says = Some(says);
         } else if part == "over" {
             read.over = true;
         } else {

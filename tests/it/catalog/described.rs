@@ -5,7 +5,8 @@ use std::ops::Bound;
 
 use iot_runbook::fact::{Domain, Kind};
 use iot_runbook::runbook::guard::{Branches, Guard, Values};
-use iot_runbook::runbook::step::{About, Exit, OnFuture, OnUnknown, Param, Query, StepKind};
+use iot_runbook::runbook::step::{About, Exit, OnFuture, OnUnknown, Param, Query, Step, StepKind};
+use iot_runbook::runbook::text::Advice;
 use iot_runbook::time::format_duration;
 
 pub(super) fn sorted<'a>(choices: impl Iterator<Item = &'a str>) -> String {
@@ -23,6 +24,19 @@ pub(super) fn question(kind: &StepKind) -> Option<&str> {
         StepKind::Ask(ask) => Some(&ask.question),
         _ => None,
     }
+}
+
+/// The advice of a step, each item with its condition.
+pub(super) fn advice_text(step: &Step) -> String {
+    let item = |advice: &Advice| match &advice.condition {
+        Some(condition) => {
+            let when = if condition.holds { "when" } else { "unless" };
+            let guard = guard(&condition.guard, &condition.domain).replace(", ", " or ");
+            format!("{} ({when} {}: {guard})", advice.text, condition.check)
+        }
+        None => advice.text.to_string(),
+    };
+    step.advice.iter().map(item).collect::<Vec<_>>().join(" ")
 }
 
 /// All ways out of a step, with their guards.

@@ -24,7 +24,8 @@ const TEXTS: [&str; 3] = [
 const ONE_OF: usize = 4;
 
 /// Changes that leave a runbook the same in all its parts, the line that is changed, and why each is none.
-const NO_CHANGE: [(&str, &str, &str); 3] = [
+const NO_CHANGE: [(&str, &str, &str); 4] = [
+    ("swap two items", "{ text = ", "the guard of a condition is a set of choices"),
     ("swap two items", "{ is = ", "a guard is a set of choices, `supports` and `against` are sets of causes"),
     ("swap two ids", "[checks.", "the two are declared alike"),
     ("delete the line", "approval = \"required\"", "the default; written out, as people read it there"),
@@ -269,7 +270,7 @@ impl Mutants<'_> {
         let source = self.source;
         let value = source.value(token);
         match &*token.key {
-            "title" | "advice" | "note" | "text" | "ask" => {
+            "title" | "advice" | "note" | "text" | "says" | "ask" => {
                 self.put("empty a text", token, "");
                 self.swap_texts(nth, token);
             }

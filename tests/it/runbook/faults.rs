@@ -46,6 +46,11 @@ fn shapes_that_are_not_those_of_a_runbook() {
 }
 
 #[test]
+fn texts_that_name_no_fact() {
+    check("texts");
+}
+
+#[test]
 fn missing_threshold_and_domain_are_named() {
     let text = pump("domain = \"count\"", "domain = \"counter\"").replace("\"$many\"", "\"$mny\"");
     let shown: Vec<_> = faults(&text).iter().map(ToString::to_string).collect();

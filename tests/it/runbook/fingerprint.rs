@@ -127,6 +127,14 @@ fn no_change_of_words_or_form_changes_it() {
         ("title = \"It is jammed\"", "title = \"It is jammed\"\ngroup = \"field\""),
         ("act = \"restart\"", "group = \"gateway\"\nact = \"restart\""),
         ("advice = [\"Free it.\"]", "advice = [\"Free it.\", \"Oil it.\"]"),
+        (
+            "advice = [\"Free it.\"]",
+            "advice = [{ text = \"Free it: {load}.\", when = { check = \"load\", any = true } }]",
+        ),
+        (
+            "{ from = \"$hot\", to = \"jammed\" }",
+            "{ from = \"$hot\", to = \"jammed\", says = \"{value:%}\" }",
+        ),
         ("note = \"Quiet.\"", "note = \"Rather quiet.\""),
         ("text = \"Offline.\"", "text = \"It is offline.\""),
         ("window = \"5m\"", "window = \"300s\""),

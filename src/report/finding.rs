@@ -1,0 +1,297 @@
+//! A diagnosis as the parts of a report, in words.
+
+use chrono::{DateTime, Utc};
+
+use super::timeline::{self, Moment};
+use crate::diagnosis::{Answer, Diagnosis, Ending, Fact, Finding, Hypothesis};
+use crate::runbook::RunbookSet;
+use crate::runbook::step::Severity;
+use crate::subject::Subject;
+
+/// A diagnosis for people: what was concluded and what to do first, then why. All texts are plain; each format escapes
+/// them. Made of a diagnosis that has ended or still runs.
+///
+/// ```
+/// # #[cfg(all(feature = "toml", feature = "report"))] {
+/// use chrono::{TimeZone, Utc};
+/// use iot_runbook::diagnosis::DiagnosisId;
+/// use iot_runbook::report::Report;
+/// use iot_runbook::{Diagnosis, Subject, Trigger, catalog};
+///
+/// let (runbooks, now) = (catalog::set()?, Utc.timestamp_opt(1_800_000_000, 0).unwrap());
+/// let subject = Subject::device("press-07 <hall 2>");
+/// let trigger = Trigger::new("offline alert 4711", now);
+/// let mut diagnosis = Diagnosis::new(DiagnosisId::new(now, 1), &runbooks, "device-offline", subject, trigger, now)?;
+/// diagnosis.withdraw("shift lead".into(), "the line is being moved", now)?;
+///
+/// let report = Report::of(&diagnosis);
+/// assert!(report.to_text(80).starts_with("Withdrawn by shift lead: the line is being moved"));
+/// assert!(report.to_html().contains("press-07 &lt;hall 2&gt;"));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// How urgent it is, for the colour of the headline.
+    pub tone: Tone,
+    /// The conclusion in a line.
+    pub headline: String,
+    /// Whom it is about and what came out of it, as names and values.
+    pub about: Vec<(&'static str, String)>,
+    /// What to do, the first thing first.
+    pub advice: Vec<String>,
+    /// The root causes that are still possible, the likeliest first. Empty at a conclusion.
+    pub likely: Vec<Likely>,
+    /// What to find out next, where something stayed unknown.
+    pub next: Option<String>,
+    /// What was found on the way and did not decide the end.
+    pub notes: Vec<String>,
+    /// Each question with its answer, in order.
+    pub answers: Vec<Answer>,
+    /// The conclusions that the facts rule out.
+    pub ruled_out: Vec<RuledOut>,
+    /// What nobody asked, and why.
+    pub not_asked: Vec<String>,
+    /// What should not have happened.
+    pub warnings: Vec<String>,
+    /// What happened, in order, the alert first.
+    pub timeline: Vec<Moment>,
+    /// What shows that the report follows from the evidence, as names and values.
+    pub evidence: Vec<(&'static str, String)>,
+}
+
+/// How urgent a report is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tone {
+    /// All is well again.
+    Recovered,
+    /// A conclusion of that severity.
+    Concluded(Severity),
+    /// Something stayed unknown.
+    Undetermined,
+    /// It still runs, was withdrawn, or could not go on.
+    Open,
+}
+
+impl Tone {
+    /// The word for it, in capitals on a label: `critical`, `recovered`, `not certain`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::Concluded(severity) => severity.name(),
+            Self::Undetermined => "not certain",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// A root cause that is still possible.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Likely {
+    /// The root cause, as words.
+    pub cause: String,
+    /// Its share of the weight of all, from 0 to 1.
+    pub share: f64,
+    /// The titles of its conclusions.
+    pub conclusions: Vec<String>,
+    /// What speaks for it.
+    pub because: Vec<String>,
+    /// The titles of the steps whose answer is missing on the way to it.
+    pub needs: Vec<String>,
+}
+
+/// A conclusion that the facts rule out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuledOut {
+    /// Its title.
+    pub conclusion: String,
+    /// The facts that rule it out, each by itself; empty where only several together do.
+    pub by: Vec<String>,
+}
+
+impl Report {
+    /// The report of a diagnosis, as it is now.
+    #[must_use]
+    pub fn of(diagnosis: &Diagnosis) -> Self {
+        let finding = diagnosis.finding();
+        let answers = diagnosis.answers();
+        let titles = Titles { runbooks: diagnosis.runbooks(), runbook: diagnosis.runbook() };
+        let mut report = Self {
+            tone: tone(finding.as_ref()),
+            headline: headline(finding.as_ref(), diagnosis, &titles),
+            about: about(finding.as_ref(), diagnosis),
+            advice: Vec::new(),
+            likely: Vec::new(),
+            next: None,
+            notes: Vec::new(),
+            timeline: timeline::moments(diagnosis, &answers),
+            answers,
+            ruled_out: Vec::new(),
+            not_asked: Vec::new(),
+            warnings: Vec::new(),
+            evidence: evidence(diagnosis),
+        };
+        if let Some(finding) = &finding {
+            report.add_finding(finding, &titles);
+        }
+        report
+    }
+
+    fn add_finding(&mut self, finding: &Finding, titles: &Titles<'_>) {
+        self.advice = finding.advice().map(str::to_owned).collect();
+        self.likely = finding.hypotheses().iter().map(|one| likely(one, titles)).collect();
+        self.next = finding.next_probe().map(|next| titles.of(&next.step));
+        self.notes = finding.contributing().iter().map(|note| note.note.to_string()).collect();
+        self.ruled_out = finding
+            .refuted()
+            .iter()
+            .map(|refuted| RuledOut { conclusion: titles.of(&refuted.conclusion), by: facts(&refuted.by) })
+            .collect();
+        let unasked = finding.unasked().iter();
+        self.not_asked =
+            unasked.map(|one| format!("{}: no {} is named", titles.of(&one.step), one.part)).collect();
+        let unanswered = finding.unanswered().iter();
+        self.not_asked.extend(unanswered.map(|one| format!("{}: {}", titles.of(&one.step), one.why)));
+        let warning = |(at, anomaly): &(DateTime<Utc>, _)| format!("{}: {anomaly}", moment(*at));
+        self.warnings = finding.anomalies().iter().map(warning).collect();
+        for called in finding.called() {
+            let came_to = called.conclusion.as_deref();
+            let title = came_to.map(|id| titles.in_runbook(&called.runbook, id));
+            let came_to = title.unwrap_or_else(|| "nothing that is certain".to_owned());
+            self.notes.push(format!("The runbook {} came to: {came_to}", called.runbook));
+        }
+    }
+}
+
+/// The titles of steps.
+struct Titles<'a> {
+    runbooks: &'a RunbookSet,
+    runbook: &'a str,
+}
+
+impl Titles<'_> {
+    fn of(&self, step: &str) -> String {
+        self.in_runbook(self.runbook, step)
+    }
+
+    /// The title; the id as words where there is none.
+    fn in_runbook(&self, runbook: &str, step: &str) -> String {
+        // A step of a called runbook is looked for in all.
+        let own = self.runbooks.find(runbook).into_iter();
+        let mut steps = own.chain(self.runbooks.runbooks()).filter_map(|runbook| {
+            let step = runbook.step(runbook.find(step)?)?;
+            (!step.title.is_empty()).then(|| step.title.to_string())
+        });
+        steps.next().unwrap_or_else(|| words(step))
+    }
+}
+
+/// An id as words.
+pub(super) fn words(id: &str) -> String {
+    id.replace('-', " ")
+}
+
+pub(super) fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+fn tone(finding: Option<&Finding>) -> Tone {
+    let Some(finding) = finding else { return Tone::Open };
+    match (finding.ending(), finding.severity()) {
+        (Ending::Concluded, _) if finding.is_recovered() => Tone::Recovered,
+        (Ending::Concluded, Some(severity)) => Tone::Concluded(severity),
+        (Ending::Undetermined, _) => Tone::Undetermined,
+        _ => Tone::Open,
+    }
+}
+
+fn headline(finding: Option<&Finding>, diagnosis: &Diagnosis, titles: &Titles<'_>) -> String {
+    let Some(finding) = finding else {
+        return format!("Not finished: {}", titles.of(diagnosis.step()));
+    };
+    match finding.ending() {
+        Ending::Concluded => finding.title().unwrap_or("It came to a conclusion without a title").to_owned(),
+        Ending::Undetermined => match finding.hypotheses().first() {
+            Some(first) => {
+                format!("Not certain. Most likely: {} ({})", words(&first.cause), percent(first.share))
+            }
+            None => "Not certain, and nothing is left that could be the cause".to_owned(),
+        },
+        Ending::Aborted(anomaly) => format!("It could not go on: {anomaly}"),
+        Ending::Withdrawn { by, why, .. } => format!("Withdrawn by {by}: {why}"),
+    }
+}
+
+fn about(finding: Option<&Finding>, diagnosis: &Diagnosis) -> Vec<(&'static str, String)> {
+    let Subject { device, tag, gateway, site, pipeline, period, .. } = diagnosis.subject();
+    let mut about = vec![("Device", device.to_string())];
+    let mut add = |name, value: Option<String>| about.extend(value.map(|value| (name, value)));
+    add("Tag", tag.as_ref().map(ToString::to_string));
+    add("Gateway", gateway.as_ref().map(ToString::to_string));
+    add("Site", site.as_ref().map(ToString::to_string));
+    add("Pipeline", pipeline.as_ref().map(ToString::to_string));
+    add("Period", period.map(|period| format!("{} to {}", moment(period.start()), moment(period.end()))));
+    add("Alert", Some(format!("{}, {}", diagnosis.trigger().text, moment(diagnosis.trigger().at))));
+    if let Some(finding) = finding {
+        add("At fault", finding.part().filter(|_| !finding.is_recovered()).map(ToString::to_string));
+        add("Severity", finding.severity().map(|severity| severity.to_string()));
+        add("Root cause", finding.root_cause().map(words));
+        add("Ended", Some(moment(finding.at())));
+        if let Ending::Withdrawn { under_way: Some(act), .. } = finding.ending() {
+            let target = act.target.as_deref().unwrap_or("an unnamed part");
+            add(
+                "Still under way",
+                Some(format!("{} of {target}; nobody has stopped it", words(&act.action))),
+            );
+        }
+    }
+    about
+}
+
+fn likely(hypothesis: &Hypothesis, titles: &Titles<'_>) -> Likely {
+    let named = |steps: &[Box<str>]| steps.iter().map(|step| titles.of(step)).collect();
+    let conclusions = match &*hypothesis.conclusions {
+        [] => &hypothesis.outcomes,
+        _ => &hypothesis.conclusions,
+    };
+    Likely {
+        cause: words(&hypothesis.cause),
+        share: hypothesis.share,
+        conclusions: named(conclusions),
+        because: facts(&hypothesis.supported_by),
+        needs: named(&hypothesis.needs),
+    }
+}
+
+/// The facts in words, each once.
+fn facts(facts: &[Fact]) -> Vec<String> {
+    let mut said = Vec::new();
+    for fact in facts {
+        let words = format!("{}: {}", words(&fact.check), words(&fact.value));
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+    said
+}
+
+/// A share for reading, never `0 %` of something.
+pub(super) fn percent(share: f64) -> String {
+    crate::fact::Value::Number(share).in_percent().unwrap_or_default()
+}
+
+fn evidence(diagnosis: &Diagnosis) -> Vec<(&'static str, String)> {
+    let bundle = diagnosis.bundle();
+    vec![
+        ("Diagnosis", bundle.diagnosis.to_string()),
+        ("Runbook", format!("{}, version {}", bundle.runbook, bundle.version)),
+        ("Fingerprint", bundle.fingerprint.to_string()),
+        ("Records", bundle.records.len().to_string()),
+        ("Digest", bundle.digest),
+    ]
+}

@@ -1,0 +1,144 @@
+//! A report as a page of its own, for a browser or an attachment.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::finding::{moment, percent};
+use super::{Report, Tone};
+use crate::diagnosis::Answer;
+
+/// A page of its own needs no script, and loads nothing from anywhere.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+impl Report {
+    /// The report as one HTML file without scripts: conclusion and what to do first, then why, with the evidence on click.
+    /// It fits a phone, prints, follows the reader's light or dark setting, and works by keyboard. Every value is escaped.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        let class = match self.tone {
+            Tone::Undetermined => "undetermined",
+            tone => tone.word(),
+        };
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    title { (clean(&self.headline)) }
+                    style { (PreEscaped(include_str!("style.css"))) }
+                }
+                body class=(class) {
+                    header { div {
+                        span.label { (self.tone.word()) }
+                        h1 { (clean(&self.headline)) }
+                        (pairs(&self.about))
+                    } }
+                    main {
+                        (self.first())
+                        (self.possible())
+                        (list("Find out next", self.next.iter().cloned()))
+                        (self.why())
+                        (list("Found on the way", self.notes.iter().cloned()))
+                        (self.ruled_out())
+                        (list("Not asked", self.not_asked.iter().cloned()))
+                        (list("Not as it should be", self.warnings.iter().cloned()))
+                        h2 { "Timeline" }
+                        table {
+                            thead { tr { th scope="col" { "When" } th scope="col" { "What" } } }
+                            tbody { @for one in &self.timeline {
+                                tr { td.when { (moment(one.at)) } td { (clean(&one.what)) } }
+                            } }
+                        }
+                    }
+                    footer {
+                        h2 { "Evidence" }
+                        (pairs(&self.evidence))
+                    }
+                }
+            }
+        };
+        page.into_string()
+    }
+
+    fn first(&self) -> Markup {
+        html! { @if !self.advice.is_empty() {
+            h2 { "Do first" }
+            ol.first { @for advice in &self.advice { li { (clean(advice)) } } }
+        } }
+    }
+
+    fn possible(&self) -> Markup {
+        html! { @if !self.likely.is_empty() {
+            h2 { "Still possible" }
+            ul.possible { @for one in &self.likely {
+                li {
+                    strong { (percent(one.share)) " " (clean(&one.cause)) }
+                    div.bar aria-hidden="true" { span style=(format!("width: {:.1}%", one.share * 100.0)) {} }
+                    @for title in &one.conclusions { div { (clean(title)) } }
+                    @if !one.because.is_empty() { div.by { "Speaks for it: " (clean(&one.because.join("; "))) } }
+                    @if !one.needs.is_empty() { div.by { "Not known: " (clean(&one.needs.join("; "))) } }
+                }
+            } }
+        } }
+    }
+
+    fn why(&self) -> Markup {
+        html! { @if !self.answers.is_empty() {
+            h2 { "Why" }
+            ol.path { @for (nth, answer) in self.answers.iter().enumerate() {
+                // Where the next question follows anyway, it needs no arrow.
+                @let next = self.answers.get(nth + 1).map(|next| &next.step);
+                (step(answer, answer.leads_to.as_ref() != next))
+            } }
+        } }
+    }
+
+    fn ruled_out(&self) -> Markup {
+        html! { @if !self.ruled_out.is_empty() {
+            h2 { "Ruled out" }
+            ul.ruled-out { @for one in &self.ruled_out {
+                li { (clean(&one.conclusion)) @if !one.by.is_empty() { " (" (clean(&one.by.join(", "))) ")" } }
+            } }
+        } }
+    }
+}
+
+fn step(answer: &Answer, shows_next: bool) -> Markup {
+    let details = answer.details.iter();
+    let mut evidence: Vec<(&str, String)> =
+        details.map(|detail| (&*detail.name, detail.text.clone())).collect();
+    let mut add = |name, value: Option<String>| evidence.extend(value.map(|value| (name, value)));
+    add("asked", answer.check.as_deref().map(|check| format!("{check}, step {}", answer.step)));
+    add("by", answer.source.as_deref().map(str::to_owned));
+    add("true at", answer.observed_at.map(moment));
+    add("received", Some(moment(answer.at)));
+    add("record", Some(answer.record.to_string()));
+    html! {
+        li.unknown[!answer.is_known] {
+            div { (clean(&answer.question)) " " span.answer { (clean(&answer.answer)) } }
+            @if let Some(note) = &answer.note { div.by { (clean(note)) } }
+            @if let Some(next) = answer.leads_to_title.as_deref().filter(|title| shows_next && !title.is_empty()) {
+                div.next { "→ " (clean(next)) }
+            }
+            details { summary { "Evidence" } (pairs(&evidence)) }
+        }
+    }
+}
+
+fn pairs(pairs: &[(&str, String)]) -> Markup {
+    html! { dl { @for (name, value) in pairs { dt { (clean(name)) } dd { (clean(value)) } } } }
+}
+
+fn list(heading: &str, items: impl Iterator<Item = String>) -> Markup {
+    let items: Vec<_> = items.collect();
+    html! { @if !items.is_empty() {
+        h2 { (heading) }
+        ul { @for item in &items { li { (clean(item)) } } }
+    } }
+}
+
+/// Without control characters, which HTML does not hold.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
