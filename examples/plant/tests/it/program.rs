@@ -144,7 +144,9 @@ async fn group_signal_leaves_nothing_behind() {
         for pid in gateways.iter().chain([&plant.id()]) {
             processes::signal(*pid, signal);
         }
-        assert_eq!(plant.wait().unwrap().code(), Some(code));
+        // On a busy machine it may see a gateway end before its own signal: that is a failed run, and cleared up too.
+        let ended = plant.wait().unwrap().code();
+        assert!(ended == Some(code) || ended == Some(1), "{ended:?}");
         leaves_nothing(folder.path(), &gateways).await;
     }
 }
