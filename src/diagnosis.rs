@@ -70,7 +70,9 @@ use open::{Asking, ExpectedReply, Open, OpenRequests};
 
 pub use anomaly::Anomaly;
 pub use answers::Answer;
-pub use bundle::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, ResumeError, Took};
+pub use bundle::{
+    Bundle, Record, Recorded, RecordedObservation, RecordedValue, Redaction, ResumeError, Took,
+};
 pub use error::{AnswerError, CannotGoOn, NewsError, NoSuchRunbook};
 pub use finding::{
     Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted, Unanswered, Unasked,

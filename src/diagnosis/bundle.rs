@@ -3,6 +3,7 @@
 
 mod display;
 mod record;
+mod redact;
 
 use std::fmt::{self, Write as _};
 
@@ -19,6 +20,7 @@ use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
 pub(super) use record::record;
+pub use redact::Redaction;
 
 /// The version of the form.
 pub(super) const FORMAT: u32 = 2;

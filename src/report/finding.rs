@@ -21,7 +21,7 @@ use crate::subject::Subject;
 /// let (runbooks, now) = (catalog::set()?, Utc.timestamp_opt(1_800_000_000, 0).unwrap());
 /// let subject = Subject::device("press-07 <hall 2>");
 /// let trigger = Trigger::new("offline alert 4711", now);
-/// let mut diagnosis = Diagnosis::new(DiagnosisId::new(now, 1), &runbooks, "device-offline", subject, trigger, now)?;
+/// let mut diagnosis = Diagnosis::new(DiagnosisId::random(now)?, &runbooks, "device-offline", subject, trigger, now)?;
 /// diagnosis.withdraw("shift lead".into(), "the line is being moved", now)?;
 ///
 /// let report = Report::of(&diagnosis);

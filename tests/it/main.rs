@@ -32,6 +32,7 @@ mod model;
 mod never_wrongly_certain;
 mod player;
 mod random;
+mod redaction;
 mod rehearsals;
 mod report;
 mod runbook;
