@@ -40,6 +40,10 @@ pub(crate) enum Command {
     Rehearse(Rehearse),
     /// Walk saved evidence again, and show the conclusion and the trace.
     Replay(Replay),
+    /// Write saved evidence as a report: for a terminal, a ticket or a browser.
+    Report(Report),
+    /// Put pseudonyms in place of the names in saved evidence; it still replays.
+    Redact(Redact),
     /// Compare two runbooks by what they mean.
     Diff(Diff),
     /// Find the gaps in a series of rows.
@@ -159,7 +163,7 @@ pub(crate) struct Rehearse {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Replay {
+pub(crate) struct Evidence {
     /// Saved evidence: the bundle of a diagnosis, in JSON or TOML.
     #[arg(value_name = "BUNDLE")]
     pub(crate) file: PathBuf,
@@ -168,6 +172,46 @@ pub(crate) struct Replay {
     pub(crate) with: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) overrides: Overrides,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Plain text.
+    Text,
+    /// Markdown, for a ticket.
+    Markdown,
+    /// One HTML file without scripts.
+    Html,
+    /// The skeleton of a post-mortem, in Markdown.
+    PostMortem,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Redact {
+    /// Saved evidence: the bundle of a diagnosis, in JSON or TOML.
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) file: PathBuf,
+    /// One more name that must not be seen.
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// A file with a secret: under one secret a name has one pseudonym in all bundles. Without it nobody knows the secret.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
     /// Leave the trace out.
     #[arg(long)]
     pub(crate) no_trace: bool,

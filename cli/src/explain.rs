@@ -103,7 +103,7 @@ fn conclusion(runbook: &Runbook, step: &Step, page: &mut Page) {
     page.styled(style, "", "    ", &headline(step));
     facts_in_words(&facets::of_step(runbook, step), page);
     for advice in &step.advice {
-        page.item("    - ", advice);
+        page.item("    - ", &advice.to_string());
     }
 }
 
@@ -229,7 +229,7 @@ fn one_step(runbook: &Runbook, step: &Step, terminal: &Terminal) -> String {
     if !step.advice.is_empty() && !matches!(step.kind, StepKind::Conclude(_)) {
         page.heading("Advice");
         for advice in &step.advice {
-            page.item("  - ", advice);
+            page.item("  - ", &advice.to_string());
         }
     }
     let ways = ways_to(runbook, &step.id);
@@ -284,7 +284,7 @@ fn step_to_json(runbook: &Runbook, step: &Step) -> Value {
         "id": step.id,
         "kind": step.kind.name(),
         "title": step.title,
-        "advice": step.advice,
+        "advice": step.advice.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "facts": facts,
         "ways": ways,
     })

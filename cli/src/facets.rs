@@ -96,7 +96,7 @@ pub(crate) fn of_step(runbook: &Runbook, step: &Step) -> Facets {
     word("title", &step.title);
     word("group", step.group.as_deref().unwrap_or_default());
     for (number, advice) in step.advice.iter().enumerate() {
-        word(&format!("advice {}", number + 1), advice);
+        word(&format!("advice {}", number + 1), &advice.to_string());
     }
     for way in &facets.ways {
         let alert = way.alert.iter().map(|(_, text)| ("alert", text));

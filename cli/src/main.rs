@@ -1,7 +1,8 @@
 //! The command `iot-runbook`: for people who write, read and judge runbooks, and compile nothing.
 //!
 //! `iot-runbook check FILE` proves a runbook and shows each fault in its place; `explain` and `draw` show what a runbook
-//! does; `rehearse` runs its tests; `replay` walks saved evidence again; `diff` compares two runbooks by what they mean;
+//! does; `rehearse` runs its tests; `replay` walks saved evidence again, `report` writes it for people and `redact` for
+//! strangers; `diff` compares two runbooks by what they mean;
 //! `gap`, `lag` and `cert` judge a series, a consumer group and certificates from files.
 //!
 //! Each command ends with 0 where all is well, with 1 where it found something wrong, and with 2 where it could not look:
@@ -23,6 +24,7 @@ mod names;
 mod page;
 mod rehearse;
 mod replay;
+mod report;
 mod runbooks;
 mod schema;
 mod source;
@@ -95,6 +97,8 @@ fn run(command: Command, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Draw(draw) => draw::run(&draw, &mut inputs, terminal),
         Command::Rehearse(rehearse) => rehearse::run(&rehearse, &mut inputs, terminal),
         Command::Replay(replay) => replay::run(&replay, &mut inputs, terminal),
+        Command::Report(report) => report::run(&report, &mut inputs, terminal),
+        Command::Redact(redact) => report::redact(&redact, &mut inputs),
         Command::Diff(diff) => diff::run(&diff, &mut inputs, terminal),
         Command::Gap(gap) => gap::run(&gap, &mut inputs, terminal),
         Command::Lag(lag) => lag::run(&lag, &mut inputs, terminal),

@@ -50,7 +50,7 @@ impl DiagnosisId {
         let mut random = [0; 16];
         // Of the 128 bits of a ULID the first 48 are the time.
         let (_, bytes) = random.split_at_mut(6);
-        getrandom::fill(bytes).map_err(|error| NoRandomness { why: error.to_string() })?;
+        self::random(bytes)?;
         // Before 1970 there is no ULID; the random bits alone keep it unique.
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         Ok(Self(Ulid::from_parts(millis, u128::from_be_bytes(random))))
@@ -123,4 +123,9 @@ impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Fills `bytes` from the operating system.
+pub(super) fn random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    getrandom::fill(bytes).map_err(|error| NoRandomness { why: error.to_string() })
 }

@@ -172,6 +172,15 @@ pub struct Condition {
     pub holds: bool,
 }
 
+impl fmt::Display for Advice {
+    /// The text as the document has it, and its condition: `Close it. (when power is lost)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.text)?;
+        let Some(Condition { check, domain, guard, holds }) = &self.condition else { return Ok(()) };
+        write!(f, " ({} {check} is {})", if *holds { "when" } else { "unless" }, guard.describe(domain))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

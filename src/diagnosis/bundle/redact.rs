@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use sha2::{Digest as _, Sha256};
 
+use super::super::id::{NoRandomness, random};
 use super::{Bundle, Recorded, RecordedObservation};
 use crate::fact::{Detail, Details, Source};
 use crate::subject::Subject;
@@ -32,10 +33,20 @@ impl std::fmt::Debug for Redaction {
 }
 
 impl Redaction {
-    /// Pseudonyms under `key`.
+    /// Pseudonyms under `secret`, of any length; 16 random bytes cannot be guessed.
     #[must_use]
-    pub const fn new(key: [u8; 32]) -> Self {
-        Self { key, names: Vec::new() }
+    pub fn new(secret: impl AsRef<[u8]>) -> Self {
+        Self { key: Sha256::digest(secret).into(), names: Vec::new() }
+    }
+
+    /// Pseudonyms under a secret that nobody has: those of two bundles cannot be brought together.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] where the operating system gives none.
+    pub fn random() -> Result<Self, NoRandomness> {
+        let mut secret = [0; 32];
+        random(&mut secret)?;
+        Ok(Self::new(secret))
     }
 
     /// The same, with one more name that must not be seen, such as that of a customer or a person.
@@ -67,7 +78,7 @@ impl Bundle {
     /// let trigger = Trigger::new("press-07 at 10.0.0.7 is offline", now);
     /// let id = DiagnosisId::random(now)?;
     /// let diagnosis = Diagnosis::new(id, &runbooks, "device-offline", Subject::device("press-07"), trigger, now)?;
-    /// let redacted = diagnosis.bundle().redacted(&Redaction::new([7; 32]));
+    /// let redacted = diagnosis.bundle().redacted(&Redaction::new(b"a secret of yours"));
     /// assert!(!redacted.trigger.text.contains("press-07") && !redacted.trigger.text.contains("10.0.0.7"));
     /// assert!(Diagnosis::resume(&redacted, &runbooks).is_ok());
     /// # }
