@@ -132,6 +132,7 @@ pub(super) fn no_such(id: DiagnosisId) -> ApiError {
 fn written(finding: &Finding) -> Value {
     let hypotheses = finding.hypotheses().iter().map(|hypothesis| json!(hypothesis));
     json!({
+        "ending": finding.ending(),
         "conclusion": finding.conclusion(),
         "title": finding.title(),
         "root_cause": finding.root_cause(),

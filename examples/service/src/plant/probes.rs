@@ -1,7 +1,7 @@
 //! The adapters: each method a few lines, where your own calls a service.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::fact::Source;
 use iot_runbook::probe::{
     BrokerHealth, BrokerProbe, Client, ClientPublishing, ConnectionLog, ConnectionLogRequest, DeviceProbe,
@@ -40,13 +40,16 @@ impl DeviceProbe for Plant {
 
     async fn last_seen(&self, ask: &LastSeenRequest) -> Result<LastSeenAnswer, ProbeError> {
         let plant = self.read()?;
-        let at = plant.last_message(ask.device.as_str());
+        let at = plant.last_message(ask.device.as_str(), now());
         Ok(at.into_iter().fold(LastSeenAnswer::new(now()), LastSeenAnswer::with_last_receipt))
     }
 
     async fn receipts(&self, ask: &ReceiptsRequest) -> Result<Receipts, ProbeError> {
         let plant = self.read()?;
-        let last = plant.last_message(ask.device.as_str()).filter(|at| ask.period.contains(*at));
+        // A device that is live has just sent one; a period ends before its end.
+        let just_now = ask.period.end() - TimeDelta::milliseconds(1);
+        let last = plant.last_message(ask.device.as_str(), just_now);
+        let last = last.filter(|at| ask.period.contains(*at));
         Ok(last.into_iter().fold(Receipts::new(now(), ask.period), Receipts::with_live))
     }
 }
@@ -155,9 +158,9 @@ impl PlatformProbe for Plant {
 }
 
 impl Document {
-    /// Returns when the last message of a device arrived. One that is not silent has just sent one.
-    fn last_message(&self, device: &str) -> Option<DateTime<Utc>> {
+    /// Returns when the last message of a device arrived; `now` of one that is not silent.
+    fn last_message(&self, device: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.devices.get(device)?;
-        Some(self.silent_since(device).unwrap_or_else(now))
+        Some(self.silent_since(device).unwrap_or(now))
     }
 }

@@ -6,7 +6,7 @@ use crate::world::{World, approvals, approve, ended, raise};
 /// Killed while a person is asked, before the restart is done, and after it is done and before it is reported.
 #[test]
 fn a_killed_service_goes_on_and_acts_once() {
-    let world = World::new(1, 1, 1_000);
+    let world = World::new(1, 1, 2_000);
     let service = Service::start(&world, "one");
     raise(&service, &["gw-1-dev-1"]);
     let before = approvals(&service, 1).remove(0);

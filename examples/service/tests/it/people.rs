@@ -83,7 +83,7 @@ fn an_answered_question_decides() {
     assert_eq!(service.post(&path, &reply).0, 202);
     let case = ended(&service, "pump");
     assert_eq!(case["finding"]["conclusion"], "power-fault");
-    assert!(case["trace"].to_string().contains("the breaker is open"));
+    assert!(case["history"].to_string().contains("the breaker is open"));
 }
 
 /// The only open question.

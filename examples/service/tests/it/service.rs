@@ -28,7 +28,7 @@ impl Service {
             .env("LISTEN", "127.0.0.1:0")
             .env("REPLICA", replica);
         command.env("PLANT", world.plant_file()).env("RUNBOOKS", world.runbooks());
-        command.env("LEASE_SECONDS", "1.5").env("ACT_SECONDS", "1.5").env("BODY_BYTES", "65536");
+        command.env("LEASE_SECONDS", "1.5").env("ACT_SECONDS", "3").env("BODY_BYTES", "65536");
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut log = BufReader::new(process.stdout.take().unwrap()).lines();
         let address = log.by_ref().find_map(|line| {
