@@ -35,3 +35,4 @@ mod random;
 mod rehearsals;
 mod runbook;
 mod situations;
+mod traced;
