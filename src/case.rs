@@ -19,6 +19,20 @@
 //! - **Saving is linear.** Each save appends the new records only; see
 //!   [`Diagnosis::increment_since`](crate::diagnosis::Diagnosis::increment_since).
 //!
+//! # Seen from outside
+//! With the feature `tracing` each run of a case is in a span `case` (`case`, `worker`, `token`), and within it in the span and
+//! events of the [driver](crate::driver#seen-from-outside): alerts, approvals, acts, waits, retries, conclusions. The worker adds
+//! these, named by their message, with a target that begins with `iot_runbook::case`:
+//!
+//! | event | level | fields |
+//! |---|---|---|
+//! | `message` | info | `case`, `number`, and why it was `refused` |
+//! | `saved` | info | `case`, `state` at the end of the run |
+//! | `not saved` | warn | `case`, `error`: what the run did since its last save is forgotten |
+//! | `stuck` | warn | `case`, `why` it can't be resumed |
+//! | `store not available` | warn | `worker`, `error` |
+//!
+//! # Example
 //! ```
 //! # #[cfg(feature = "toml")] {
 //! use std::sync::Arc;

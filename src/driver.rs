@@ -14,7 +14,42 @@
 //! - A probe that panics is unknown (`failed`), an act that panics has failed, and an operator that panics has not
 //!   answered: the diagnosis goes on. (A program that is built to abort on panics does that.)
 //! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
+//!
+//! # Seen from outside
+//! With the feature `tracing` a run is in a span `diagnosis` (`id`, `runbook`, `device`), each question to an adapter in a span
+//! `probe` (`step`, `check`, `of`), and what happens is an event. The message of an event is its name. Its target begins with
+//! `iot_runbook::driver`, and all have a field `diagnosis`.
+//!
+//! | event | level | fields |
+//! |---|---|---|
+//! | `answer` | debug | `step`, `check`, `value`, `source` |
+//! | `unknown` | info | `step`, `check`, `reason`, `source` |
+//! | `retry` | info | `step`, `check`, `observation`, `pause`: it is asked again after that |
+//! | `news` | info | `step`, `check`, `observation` |
+//! | `wait` | info | `step`, `length` |
+//! | `question` | info | `step`, `question`, `within` |
+//! | `reply` | info | `step`, `by`, and `value` if they know |
+//! | `approval asked` | info | `step`, `action`, `within` |
+//! | `approval` | info | `step`, `by`, `granted`, and `reason` if it was refused |
+//! | `act` | info | `step`, `action`, `visit`, `within` |
+//! | `act reported` | info | `step`, `outcome` (`done`, `refused`, `failed`), `by` |
+//! | `expired` | warn | `step`: nobody answered in time |
+//! | `handover` | info | `step`, `runbook` |
+//! | `alert` | warn, or info by its severity | `step`, `severity`, `text` |
+//! | `anomaly` | warn | `step`, `anomaly` |
+//! | `conclusion` | info | `runbook`, `conclusion` |
+//! | `undetermined` | info | `step` |
+//! | `withdrawal` | info | `step`, `by`, `why` |
+//! | `abort` | error | `step`, `anomaly` |
+//! | `an answer was refused`, `news was refused` | warn | `refused` |
+//! | `caught a panic` | error | `panicked` (without `diagnosis`) |
+//!
+//! An event comes when its record is made, and again where a crash lost the record before it was saved. An act and an alert
+//! are events after the [`Journal`] has kept them. Layers have events of their own, see
+//! [`probe::layer`](crate::probe::layer#seen-from-outside).
 
+#[cfg(feature = "tracing")]
+pub(crate) mod events;
 mod handle;
 mod journal;
 mod panic;

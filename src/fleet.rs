@@ -47,7 +47,20 @@
 //! A [`FleetRunner`] runs it with a [`Driver`](crate::driver::Driver): alerts come in through its [`Intake`], which is
 //! bounded and drops nothing, and pages go out through a [`Pager`].
 //!
-//! All of it serialises. After a restart [`Fleet::hand_out_again`] hands out again what was under way.
+//! # Seen from outside
+//! With the feature `tracing` the runner has these events, named by their message, with the target `iot_runbook::fleet::runner`;
+//! each diagnosis has those of the [driver](crate::driver#seen-from-outside).
+//!
+//! | event | level | fields |
+//! |---|---|---|
+//! | `alert` | debug | `device`, `runbook`, `taken`: what became of it |
+//! | `diagnose` | debug | `job`, `device`, and the `incident` that it measures again |
+//! | `found` | debug | `job`, and the `conclusion` if there is one |
+//! | `page` | warn | `severity`, `incidents` (how many), `page` (its text) |
+//! | `incident closed` | info | `incident`, `members` (how many) |
+//!
+//! # After a restart
+//! All of it serialises: save it, and call [`Fleet::hand_out_again`] after a restart, which hands out again what was under way.
 
 mod alert;
 mod attach;

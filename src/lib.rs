@@ -93,3 +93,7 @@ pub use subject::{DeviceId, Subject, Trigger};
 #[cfg(all(doctest, feature = "toml"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "case", feature = "fleet", feature = "toml"))]
+#[doc = include_str!("../docs/cases.md")]
+struct CasesGuide;

@@ -55,7 +55,18 @@ impl CaseJournal {
     /// Gives the messages to the diagnosis, in order.
     pub(super) fn give(&self, inbox: Vec<(u64, Message)>, diagnosis: &mut Diagnosis) {
         let now = self.clock.now();
-        let outcomes = inbox.into_iter().map(|(number, message)| (number, message.give(diagnosis, now)));
+        let outcomes = inbox.into_iter().map(|(number, message)| {
+            let outcome = message.give(diagnosis, now);
+            #[cfg(feature = "tracing")]
+            {
+                let refused = match &outcome {
+                    Outcome::Taken => None,
+                    Outcome::Refused { why } => Some(why.as_str()),
+                };
+                tracing::info!(case = %diagnosis.id(), number, refused, "message");
+            }
+            (number, outcome)
+        });
         self.lock().outcomes.extend(outcomes);
     }
 

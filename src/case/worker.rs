@@ -188,7 +188,12 @@ impl Worker {
 
     async fn fetch(&self, limit: usize) -> Result<Vec<Leased>, StoreError> {
         let now = self.driver.clock().now();
-        self.store.due(&self.name, now, self.lease_end(now), limit).await
+        let due = self.store.due(&self.name, now, self.lease_end(now), limit).await;
+        #[cfg(feature = "tracing")]
+        if let Err(error) = &due {
+            tracing::warn!(worker = &*self.name, %error, "store not available");
+        }
+        due
     }
 
     fn step(&self, leased: Leased) -> Pin<Box<dyn Future<Output = Step> + Send + '_>> {
@@ -196,7 +201,30 @@ impl Worker {
         Box::pin(async move { Step::Ran(id, self.run_case(leased).await) })
     }
 
+    #[cfg(feature = "tracing")]
     async fn run_case(&self, leased: Leased) -> Result<StateKind, StoreError> {
+        use tracing::Instrument as _;
+
+        let case = leased.lease.case;
+        let span = tracing::info_span!("case", %case, worker = &*self.name, token = leased.lease.token);
+        async {
+            let ran = self.run_leased(leased).await;
+            match &ran {
+                Ok(state) => tracing::info!(%case, state = state.name(), "saved"),
+                Err(error) => tracing::warn!(%case, %error, "not saved"),
+            }
+            ran
+        }
+        .instrument(span)
+        .await
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    async fn run_case(&self, leased: Leased) -> Result<StateKind, StoreError> {
+        self.run_leased(leased).await
+    }
+
+    async fn run_leased(&self, leased: Leased) -> Result<StateKind, StoreError> {
         let Leased { lease, mut case } = leased;
         let clock = self.driver.clock();
         let journal = CaseJournal::new(
@@ -212,11 +240,16 @@ impl Worker {
             Ok(diagnosis) => diagnosis,
             Err(error) => {
                 let again = saturating_add(clock.now(), delta(self.stuck_for));
+                #[cfg(feature = "tracing")]
+                tracing::warn!(case = %lease.case, why = %error, "stuck");
                 journal.keep_stuck(error.to_string(), again).await?;
                 return Ok(StateKind::Stuck);
             }
         };
         journal.give(std::mem::take(&mut case.inbox), &mut diagnosis);
+        // What was recorded when it was inserted, or by the messages, was in no run.
+        #[cfg(feature = "tracing")]
+        crate::driver::events::emit(&diagnosis, if case.version == 0 { 0 } else { case.records.len() });
         let journal = Arc::new(journal);
         let kept: Arc<dyn Journal> = Arc::<CaseJournal>::clone(&journal);
         let driver = self.driver.clone().with_journal(kept);

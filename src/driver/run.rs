@@ -31,6 +31,9 @@ pub(super) struct Run<'a> {
     /// What people are asked, where it stops at that.
     asked: Vec<Asked>,
     tasks: Vec<Task<'a>>,
+    /// How many records were events.
+    #[cfg(feature = "tracing")]
+    emitted: usize,
 }
 
 /// Something under way, and what for.
@@ -73,7 +76,19 @@ impl<'a> Run<'a> {
     ) -> Self {
         // An earlier run may have been dropped with requests under way.
         diagnosis.hand_out_again();
-        Self { driver, diagnosis, news, second_looks: 0, longest, asked: Vec::new(), tasks: Vec::new() }
+        #[cfg(feature = "tracing")]
+        let emitted = diagnosis.trace_len();
+        Self {
+            driver,
+            diagnosis,
+            news,
+            second_looks: 0,
+            longest,
+            asked: Vec::new(),
+            tasks: Vec::new(),
+            #[cfg(feature = "tracing")]
+            emitted,
+        }
     }
 
     pub(super) async fn drive(mut self) -> Result<Progress, RunError> {
@@ -85,6 +100,7 @@ impl<'a> Run<'a> {
             let (finding, until) = self.take_up(now);
             self.drop_expired();
             if finding.is_none() && self.stops_at(until, now) {
+                self.emit_events();
                 return Ok(Progress::Waits { until, asked: self.asked });
             }
             if let Some(journal) = &driver.journal {
@@ -97,6 +113,7 @@ impl<'a> Run<'a> {
                     }
                 }
             }
+            self.emit_events();
             let mut until = until.map(|until| until.signed_duration_since(now).to_std().unwrap_or_default());
             let mut second_look = None;
             if let Some(finding) = finding {
@@ -128,6 +145,15 @@ impl<'a> Run<'a> {
             }
         }
     }
+
+    /// Makes events of the records that are new: after the journal has kept them, so that none is of an act that never began.
+    #[cfg(feature = "tracing")]
+    fn emit_events(&mut self) {
+        self.emitted = super::events::emit(self.diagnosis, self.emitted);
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    const fn emit_events(&self) {}
 
     /// How long to wait before the diagnosis, which has ended, is gone on with; `None` where it is not.
     fn pause_before_second_look(&self) -> Option<Duration> {

@@ -2,6 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+#[cfg(feature = "tracing")]
+use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -135,6 +137,13 @@ impl<P: Pager> FleetRunner<P> {
         let now = self.driver.clock().now();
         let mut fleet = self.lock();
         match incoming {
+            #[cfg(feature = "tracing")]
+            Incoming::Alert(alert) => {
+                let (runbook, device) = (Arc::clone(&alert.runbook), alert.device.clone());
+                let taken = fleet.observe_alert(alert, now);
+                tracing::debug!(device = device.as_str(), runbook = &*runbook, ?taken, "alert");
+            }
+            #[cfg(not(feature = "tracing"))]
             Incoming::Alert(alert) => drop(fleet.observe_alert(alert, now)),
             Incoming::Seen { device, at } => fleet.observe_seen(&device, at, now),
             Incoming::Resolved { runbook, device, at } => fleet.observe_resolved(&runbook, &device, at, now),
@@ -155,6 +164,16 @@ impl<P: Pager> FleetRunner<P> {
             match output {
                 Output::Diagnose(job) => {
                     drop(fleet);
+                    #[cfg(feature = "tracing")]
+                    {
+                        let incident = job.incident.map(tracing::field::display);
+                        tracing::debug!(
+                            job = job.id.0,
+                            device = job.subject.device.as_str(),
+                            incident,
+                            "diagnose"
+                        );
+                    }
                     let handle = Handle::new();
                     let work = Box::pin(self.diagnose(job.clone(), handle.clone()));
                     running.push(Running { handle, job: job.id, work });
@@ -168,11 +187,18 @@ impl<P: Pager> FleetRunner<P> {
                     }
                 }
                 Output::Page(page) => {
+                    #[cfg(feature = "tracing")]
+                    {
+                        let severity = page.severity.map(crate::runbook::step::Severity::name);
+                        tracing::warn!(severity, incidents = page.incidents.len(), %page, "page");
+                    }
                     let incidents: Vec<Incident> =
                         page.incidents.iter().filter_map(|id| fleet.incident(*id)).cloned().collect();
                     pages.push(Box::pin(async move { self.pager.page(&page, &incidents).await }));
                 }
                 Output::Closed(incident) => {
+                    #[cfg(feature = "tracing")]
+                    tracing::info!(incident = %incident.id, members = incident.members.len(), "incident closed");
                     pages.push(Box::pin(async move { self.pager.closed(&incident).await }));
                 }
                 Output::Pending { until } => return until,
@@ -209,6 +235,11 @@ impl<P: Pager> FleetRunner<P> {
     fn found(&self, job: JobId, finding: Option<Box<Finding>>) {
         let now = self.driver.clock().now();
         let mut fleet = self.lock();
+        #[cfg(feature = "tracing")]
+        {
+            let conclusion = finding.as_ref().and_then(|finding| finding.conclusion());
+            tracing::debug!(job = job.0, conclusion, "found");
+        }
         match finding {
             Some(finding) => fleet.observe_finding(job, &finding, now),
             None => fleet.give_up(job, now),

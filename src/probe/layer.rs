@@ -43,6 +43,17 @@
 //! here gives out an answer that was asked before, so that a device that came back is never judged by an answer from when
 //! it was gone. An act of the driver also ends the sharing of all answers from before, see [`Layer::forget_all`].
 //!
+//! # Seen from outside
+//! With the feature `tracing` layers have events, each named by its message, with a target that begins with
+//! `iot_runbook::probe::layer`:
+//!
+//! | event | level | fields |
+//! |---|---|---|
+//! | `retry` | debug | [`Retry`] asks again: `method`, `part`, `error`, `pause` |
+//! | `wait in a limiter` | debug | [`Limit`] or [`Rate`] lets a question wait: `layer`, `method`, `part`, and `wait` of a rate |
+//! | `circuit opened` | warn | [`Breaker`] leaves a source alone: `source`, `failures`, `error` |
+//! | `answered`, `unknown` | debug | in the span `question` of `Traced` |
+//!
 //! # A layer of your own
 //! ```
 //! use async_trait::async_trait;

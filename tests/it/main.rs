@@ -37,3 +37,4 @@ mod rehearsals;
 mod report;
 mod runbook;
 mod situations;
+mod traced;

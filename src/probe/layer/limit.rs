@@ -54,7 +54,7 @@ impl Limit {
         self.lock().waiting.len()
     }
 
-    async fn enter(&self) -> Place<'_> {
+    async fn enter(&self, question: &Question) -> Place<'_> {
         let mut ticket = Ticket { limit: self, number: None };
         poll_fn(|context| {
             let mut state = self.lock();
@@ -72,11 +72,16 @@ impl Limit {
                 self.wake_next(state);
                 return Poll::Ready(Place(self));
             }
+            let is_first = ticket.number.is_none();
             let number = *ticket.number.get_or_insert_with(|| {
                 state.next += 1;
                 state.next
             });
             state.waiting.insert(number, context.waker().clone());
+            drop(state);
+            if is_first {
+                question.emit_wait("limit", None);
+            }
             Poll::Pending
         })
         .await
@@ -128,8 +133,8 @@ impl Drop for Place<'_> {
 
 #[async_trait]
 impl Layer for Limit {
-    async fn around(&self, _: &Question, inner: Inner<'_>) -> Result<Answer, ProbeError> {
-        let _place = self.enter().await;
+    async fn around(&self, question: &Question, inner: Inner<'_>) -> Result<Answer, ProbeError> {
+        let _place = self.enter(question).await;
         inner.ask().await
     }
 }

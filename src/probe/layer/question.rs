@@ -36,6 +36,16 @@ impl Question {
         Self { method, key, part, since, over_at }
     }
 
+    /// An event: the layer lets it wait, for so long where that is known.
+    #[cfg(feature = "tracing")]
+    pub(super) fn emit_wait(&self, layer: &'static str, wait: Option<std::time::Duration>) {
+        let wait = wait.as_ref().map(tracing::field::debug);
+        tracing::debug!(layer, method = self.method.name, part = %self.part, wait, "wait in a limiter");
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    pub(super) const fn emit_wait(&self, _: &'static str, _: Option<std::time::Duration>) {}
+
     /// The method that is asked, such as `gateway.health`.
     #[must_use]
     pub const fn method(&self) -> &'static Method {

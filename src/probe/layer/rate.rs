@@ -98,9 +98,10 @@ impl Drop for Waiting<'_> {
 
 #[async_trait]
 impl Layer for Rate {
-    async fn around(&self, _: &Question, inner: Inner<'_>) -> Result<Answer, ProbeError> {
+    async fn around(&self, question: &Question, inner: Inner<'_>) -> Result<Answer, ProbeError> {
         let wait = self.take_turn().to_std().unwrap_or_default();
         if !wait.is_zero() {
+            question.emit_wait("rate", Some(wait));
             let _waiting = Waiting::new(&self.waiting);
             self.timer.sleep(wait).await;
         }

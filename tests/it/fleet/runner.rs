@@ -10,6 +10,7 @@ use iot_runbook::{Checks, Driver, catalog};
 
 use super::world::{Adapters, BEGIN, Fault, Hidden, Size, World, device_name};
 use super::*;
+use crate::traced::Recorder;
 
 #[derive(Clone, Default)]
 struct Told(Arc<Mutex<(Vec<String>, Vec<Incident>)>>);
@@ -112,4 +113,46 @@ async fn what_is_not_taken_is_handed_back() {
     // What was taken before is not lost.
     runner.run().await;
     assert_eq!(runner.with_fleet(|fleet| fleet.counts().alerts), 2);
+}
+
+#[tokio::test]
+async fn a_night_is_seen_from_alert_to_end() {
+    let (recorder, _guard) = Recorder::install();
+    let (world, clock, told, runner) = runner(1_000);
+    let intake = runner.intake();
+    for nr in (0..40).filter(|nr| nr % 2 == 0) {
+        intake.offer(Incoming::Alert(silent(nr, &world))).unwrap();
+    }
+    let until_paged = async {
+        while told.0.lock().unwrap().0.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = runner.run() => panic!("the intake is open"),
+        () = until_paged => {}
+    }
+    clock.set(BEGIN + secs(7_300));
+    for nr in (0..40).filter(|nr| nr % 2 == 0) {
+        intake.offer(Incoming::Seen { device: device_name(nr), at: clock.now() }).unwrap();
+    }
+    intake.close();
+    runner.run().await;
+
+    let events = recorder.events();
+    let of = |name: &str| {
+        let begin = format!("fleet::runner: {name}");
+        events.iter().filter(|event| event.contains(&begin)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("alert").len(), 20, "{events:#?}");
+    assert!(of("alert")[0].ends_with("runbook=device-offline taken=Waits"), "{:?}", of("alert"));
+    assert_eq!(of("diagnose").len(), of("found").len());
+    assert!(of("found")[0].ends_with("conclusion=site-uplink-fault"), "{:?}", of("found"));
+    assert_eq!(of("page").len(), 1);
+    assert!(
+        of("page")[0].starts_with("WARN fleet::runner: page severity=critical incidents=1 page="),
+        "{events:?}"
+    );
+    assert_eq!(of("incident closed").len(), 1);
+    assert!(of("incident closed")[0].ends_with("members=20"), "{:?}", of("incident closed"));
 }

@@ -1,0 +1,96 @@
+-- What the service keeps beside the cases. It runs at each start, so each statement may run again.
+
+-- The latest case of each device.
+CREATE TABLE IF NOT EXISTS service_devices (
+    runbook text NOT NULL,
+    device text NOT NULL,
+    case_id text COLLATE "C" NOT NULL,
+    -- When the alert was raised: a repeated alert has the same time.
+    alert_at timestamptz NOT NULL,
+    PRIMARY KEY (runbook, device)
+);
+
+-- The acts, one row for each idempotency key. Rows are never removed: this is the journal of what was done to the fleet.
+CREATE TABLE IF NOT EXISTS service_acts (
+    key text PRIMARY KEY,
+    action text NOT NULL,
+    target text NOT NULL,
+    incident text NOT NULL,
+    replica text NOT NULL,
+    first_begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reported_at timestamptz,
+    is_done boolean,
+    report text
+);
+CREATE INDEX IF NOT EXISTS service_acts_target ON service_acts (action, target, begun_at);
+
+-- The case to use for an alert, and whether it is in the store. A device gets a new case where its last one has ended and
+-- the alert is a later one.
+CREATE OR REPLACE FUNCTION service_claim_device(
+    the_runbook text, the_device text, the_case text, the_alert timestamptz
+) RETURNS TABLE (id text, is_stored boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    kept service_devices%ROWTYPE;
+BEGIN
+    INSERT INTO service_devices VALUES (the_runbook, the_device, the_case, the_alert) ON CONFLICT DO NOTHING;
+    SELECT * INTO kept FROM service_devices WHERE runbook = the_runbook AND device = the_device FOR UPDATE;
+    IF kept.alert_at < the_alert
+        AND EXISTS (SELECT FROM runbook_cases WHERE runbook_cases.id = kept.case_id AND state_kind = 'ended')
+    THEN
+        UPDATE service_devices SET case_id = the_case, alert_at = the_alert
+        WHERE runbook = the_runbook AND device = the_device;
+        kept.case_id := the_case;
+    END IF;
+    RETURN QUERY
+        SELECT kept.case_id, EXISTS (SELECT FROM runbook_cases WHERE runbook_cases.id = kept.case_id);
+END $$;
+
+-- What to do about an act:
+--   'begin'     nobody has begun it: it is this replica's now
+--   'again'     it was begun at `since`, and whoever did has stopped: find out how far it went
+--   'under-way' another replica or another case does it: ask again later
+--   'reported'  it was done before: `known` is its report
+--   'shared'    the same was done to the target for the case `whose`, a moment ago: `known` is that report
+-- An act without a report is taken for abandoned after `abandoned_after`, and a report is shared for `shared_for`.
+CREATE OR REPLACE FUNCTION service_begin_act(
+    the_key text, the_action text, the_target text, the_incident text, the_replica text,
+    abandoned_after interval, shared_for interval
+) RETURNS TABLE (what text, since timestamptz, known text, whose text) LANGUAGE plpgsql AS $$
+DECLARE
+    kept service_acts%ROWTYPE;
+    beside service_acts%ROWTYPE;
+BEGIN
+    -- One at a time for each target, whatever the keys.
+    PERFORM pg_advisory_xact_lock(hashtextextended(the_action || '/' || the_target, 7404110802));
+    SELECT * INTO kept FROM service_acts WHERE key = the_key;
+    IF kept.report IS NOT NULL THEN
+        RETURN QUERY SELECT 'reported'::text, kept.first_begun_at, kept.report, NULL::text;
+        RETURN;
+    END IF;
+    IF kept.begun_at > clock_timestamp() - abandoned_after THEN
+        RETURN QUERY SELECT 'under-way'::text, kept.first_begun_at, NULL::text, NULL::text;
+        RETURN;
+    END IF;
+    IF kept.key IS NOT NULL THEN
+        UPDATE service_acts SET begun_at = clock_timestamp(), replica = the_replica WHERE key = the_key;
+        RETURN QUERY SELECT 'again'::text, kept.first_begun_at, NULL::text, NULL::text;
+        RETURN;
+    END IF;
+    SELECT * INTO beside FROM service_acts
+    WHERE action = the_action AND target = the_target AND incident <> the_incident
+        AND (report IS NULL AND begun_at > clock_timestamp() - abandoned_after
+            OR is_done AND reported_at > clock_timestamp() - shared_for)
+    ORDER BY begun_at DESC LIMIT 1;
+    IF beside.key IS NOT NULL AND beside.report IS NULL THEN
+        RETURN QUERY SELECT 'under-way'::text, beside.first_begun_at, NULL::text, NULL::text;
+        RETURN;
+    END IF;
+    INSERT INTO service_acts (key, action, target, incident, replica, reported_at, is_done, report)
+    VALUES (the_key, the_action, the_target, the_incident, the_replica, beside.reported_at, beside.is_done, beside.report);
+    IF beside.key IS NOT NULL THEN
+        RETURN QUERY SELECT 'shared'::text, beside.first_begun_at, beside.report, beside.incident;
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT 'begin'::text, clock_timestamp(), NULL::text, NULL::text;
+END $$;

@@ -1,0 +1,185 @@
+//! What the service keeps beside the cases: the latest case of each device, and the journal of acts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use iot_runbook::case::StoreError;
+use iot_runbook::diagnosis::{ActOutcome, ActReport, ActRequest, DiagnosisId};
+use tokio::sync::Mutex;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, NoTls, Row};
+
+const TABLES: &str = include_str!("../migrations/service.sql");
+
+/// One connection, which is made again when it was lost.
+pub(crate) struct Database {
+    config: Config,
+    client: Mutex<Option<Arc<Client>>>,
+}
+
+/// The case of a device.
+pub(crate) struct DeviceCase {
+    pub(crate) id: DiagnosisId,
+    /// False: whoever claimed it has not inserted it yet, or stopped before.
+    pub(crate) is_stored: bool,
+}
+
+/// What to do about an act.
+pub(crate) enum Begun {
+    /// Do it.
+    First,
+    /// It was begun then, and nobody knows how far it went: find out, and do it if it was not done.
+    Again { since: DateTime<Utc> },
+    /// Somebody does it now: ask again.
+    UnderWay,
+    /// It was done before.
+    Reported(ActReport),
+    /// It was done for that case a moment ago.
+    Shared { report: ActReport, of: String },
+}
+
+type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+impl Database {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config, client: Mutex::new(None) }
+    }
+
+    /// Makes the tables and functions. Any number of replicas may do so at once.
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        let batch = format!("BEGIN; SELECT pg_advisory_xact_lock(7404110803); {TABLES} COMMIT;");
+        let client = self.client().await?;
+        let migrated = client.batch_execute(&batch).await;
+        if migrated.is_err() {
+            // The connection is in a transaction that has failed.
+            *self.client.lock().await = None;
+        }
+        migrated.map_err(|error| StoreError::unavailable("make the tables of the service", error))
+    }
+
+    /// Returns when the database answers.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        self.query("ask whether it is there", "SELECT 1", &[]).await.map(drop)
+    }
+
+    /// Returns how many cases are in each state.
+    pub(crate) async fn count_cases(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "SELECT state_kind, count(*) FROM runbook_cases GROUP BY state_kind";
+        let rows = self.query("count the cases", sql, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Returns the case for an alert that was raised at `alert_at`: `new`, or the one that the device has.
+    pub(crate) async fn claim_device(
+        &self,
+        runbook: &str,
+        device: &str,
+        new: DiagnosisId,
+        alert_at: DateTime<Utc>,
+    ) -> Result<DeviceCase, StoreError> {
+        let params: [Param<'_>; 4] = [
+            (&runbook, Type::TEXT),
+            (&device, Type::TEXT),
+            (&new.to_string(), Type::TEXT),
+            (&alert_at, Type::TIMESTAMPTZ),
+        ];
+        let sql = "SELECT id, is_stored FROM service_claim_device($1, $2, $3, $4)";
+        let row = self.query_one("find the case of a device", sql, &params).await?;
+        Ok(DeviceCase { id: read_id(row.get(0))?, is_stored: row.get(1) })
+    }
+
+    /// Returns the latest case of a device.
+    pub(crate) async fn case_of(
+        &self,
+        runbook: &str,
+        device: &str,
+    ) -> Result<Option<DiagnosisId>, StoreError> {
+        let sql = "SELECT case_id FROM service_devices WHERE runbook = $1 AND device = $2";
+        let params: [Param<'_>; 2] = [(&runbook, Type::TEXT), (&device, Type::TEXT)];
+        let rows = self.query("find the case of a device", sql, &params).await?;
+        rows.first().map(|row| read_id(row.get(0))).transpose()
+    }
+
+    /// Says what to do about an act, and notes that `replica` does it where it is to do it. An act without a report is
+    /// taken for abandoned after `abandoned_after`; a report is shared with other cases for `shared_for`.
+    pub(crate) async fn begin_act(
+        &self,
+        act: &ActRequest,
+        replica: &str,
+        abandoned_after: Duration,
+        shared_for: Duration,
+    ) -> Result<Begun, StoreError> {
+        let [abandoned_after, shared_for] = [abandoned_after, shared_for].map(|length| length.as_secs_f64());
+        let params: [Param<'_>; 7] = [
+            (&act.idempotency_key(), Type::TEXT),
+            (&act.action(), Type::TEXT),
+            (&act.target().unwrap_or_default(), Type::TEXT),
+            (&act.incident(), Type::TEXT),
+            (&replica, Type::TEXT),
+            (&abandoned_after, Type::FLOAT8),
+            (&shared_for, Type::FLOAT8),
+        ];
+        let sql = "SELECT what, since, known, whose FROM service_begin_act(\
+            $1, $2, $3, $4, $5, make_interval(secs => $6), make_interval(secs => $7))";
+        let row = self.query_one("begin an act", sql, &params).await?;
+        Ok(match row.get(0) {
+            "begin" => Begun::First,
+            "again" => Begun::Again { since: row.get(1) },
+            "reported" => Begun::Reported(read_report(act, row.get(2))?),
+            "shared" => Begun::Shared { report: read_report(act, row.get(2))?, of: row.get(3) },
+            _ => Begun::UnderWay,
+        })
+    }
+
+    /// Keeps the report of an act: it is not done again.
+    pub(crate) async fn report_act(&self, act: &ActRequest, report: &ActReport) -> Result<(), StoreError> {
+        let text = serde_json::to_string(report);
+        let text =
+            text.map_err(|error| StoreError::Unwritable { case: act.diagnosis(), why: error.to_string() })?;
+        let params: [Param<'_>; 3] = [
+            (&act.idempotency_key(), Type::TEXT),
+            (&text, Type::TEXT),
+            (&(report.outcome == ActOutcome::Done), Type::BOOL),
+        ];
+        let sql = "UPDATE service_acts SET report = $2, is_done = $3, reported_at = clock_timestamp() \
+            WHERE key = $1 AND report IS NULL";
+        self.query("keep the report of an act", sql, &params).await.map(drop)
+    }
+
+    async fn query_one(&self, what: &str, sql: &str, params: &[Param<'_>]) -> Result<Row, StoreError> {
+        let row = self.query(what, sql, params).await?.into_iter().next();
+        row.ok_or_else(|| StoreError::Unavailable { what: format!("{what}: no row"), source: None })
+    }
+
+    async fn query(&self, what: &str, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+        let client = self.client().await?;
+        client.query_typed(sql, params).await.map_err(|error| StoreError::unavailable(what, error))
+    }
+
+    async fn client(&self) -> Result<Arc<Client>, StoreError> {
+        let mut kept = self.client.lock().await;
+        if let Some(client) = kept.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(Arc::clone(client));
+        }
+        let connecting = self.config.connect(NoTls).await;
+        let (client, connection) = connecting.map_err(|error| StoreError::unavailable("connect", error))?;
+        // It ends when the client is dropped, or with an error that the client's calls report too.
+        tokio::spawn(async move { drop(connection.await) });
+        let client = Arc::new(client);
+        *kept = Some(Arc::clone(&client));
+        Ok(client)
+    }
+}
+
+fn read_id(text: &str) -> Result<DiagnosisId, StoreError> {
+    text.parse().map_err(|error| damaged(text, &error))
+}
+
+fn read_report(act: &ActRequest, text: &str) -> Result<ActReport, StoreError> {
+    serde_json::from_str(text).map_err(|error| damaged(&act.diagnosis().to_string(), &error))
+}
+
+fn damaged(case: &str, error: &dyn std::error::Error) -> StoreError {
+    StoreError::Damaged { case: case.to_owned(), why: error.to_string() }
+}

@@ -1,0 +1,20 @@
+//! The service as a process, over a PostgreSQL of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it did not expect"
+)]
+
+mod alerts;
+mod crash;
+mod people;
+mod replicas;
+mod requests;
+#[path = "../../../../stores/postgres/tests/it/server.rs"]
+mod server;
+mod service;
+mod stop;
+mod unsaved;
+mod upgrade;
+mod world;
