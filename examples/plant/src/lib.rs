@@ -54,6 +54,7 @@ pub mod play;
 pub mod power;
 pub mod provisioning;
 pub mod reading;
+pub mod renewal;
 pub mod runbooks;
 pub mod scenario;
 pub mod scenario_file;

@@ -73,6 +73,7 @@ pub async fn play(
                 people: scenario.people,
                 obstacle: Obstacle::None,
                 injected: Arc::default(),
+                by_monitoring: false,
                 runbooks,
                 story,
             };

@@ -136,7 +136,7 @@ impl Asks {
         let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
             .map_err(Error::runbook)?
             .with_journal(Arc::<Story>::clone(story))
-            .with_time_limit(ATTEMPT);
+            .with_time_limit(obstacle.time_limit(ATTEMPT));
         Ok(Self { name, set, driver, asked, story: Arc::clone(story) })
     }
 
