@@ -15,8 +15,9 @@ use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     check::Checks,
     diagnosis::{Bundle, Diagnosis, Fact, Finding},
-    driver::{Driver, TokioTimer},
+    driver::{Driver, Journal, TokioTimer},
     gap::Gap,
+    probe::Probes,
     subject::{Subject, Trigger},
     time::{Clock, SystemClock},
 };
@@ -31,6 +32,8 @@ use crate::{
     error::{Error, Result},
     factory::Factory,
     fault::Injected,
+    operation::Performance,
+    play::Cues,
     runbooks::Runbooks,
     scenario::{Expected, NO_GAP, Obstacle, People, Rows, SPLIT, Scenario},
     story::Story,
@@ -100,6 +103,7 @@ pub async fn examine(
         obstacle,
         injected: Arc::clone(&injected),
         by_monitoring,
+        performance: None,
         runbooks: &runbooks,
         story,
     };
@@ -124,6 +128,8 @@ pub(crate) struct Case<'a> {
     pub(crate) injected: Arc<Vec<Injected>>,
     /// Whether the monitoring of certificates raised it: it goes by the clock of its own host.
     pub(crate) by_monitoring: bool,
+    /// The operations of a scenario file, if it is one.
+    pub(crate) performance: Option<Arc<Performance>>,
     pub(crate) runbooks: &'a Runbooks,
     pub(crate) story: &'a Arc<Story>,
 }
@@ -134,24 +140,30 @@ impl Case<'_> {
     /// # Errors
     /// When the diagnosis can't be run.
     pub(crate) async fn diagnose(self, trigger: Trigger) -> Result<Diagnosed> {
-        let Self { factory, device, people, obstacle, injected, by_monitoring, runbooks, story } = self;
+        let Self { factory, device, people, obstacle, injected, by_monitoring, performance, runbooks, story } =
+            self;
         let subject = subject(factory, device, by_monitoring)?;
         story.tell(format_args!("  {device}: {}; what a user sees:", trigger.text));
         story.tell_overview(factory, subject.site.as_ref().map(|site| site.as_str()));
 
         let (name, set) = runbooks.set(people == People::Absent)?;
         let asked = Arc::<Notify>::default();
-        let probes = obstacle.before(Adapters::of(factory), &asked);
+        let mut adapters = Adapters::of(factory);
+        if let Some(performance) = &performance {
+            adapters = adapters.astray(performance.troubles());
+        }
+        let probes = obstacle.before(adapters, &asked);
         let crew = Crew::new(Arc::clone(factory), people, Arc::clone(&injected), Arc::clone(story));
         let clock: Arc<dyn Clock> = match by_monitoring {
             true => Arc::new(factory.renewals().clock().clone()),
             false => Arc::new(SystemClock),
         };
+        let (probes, journal) = played(probes, performance, story);
         let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
             .map_err(Error::runbook)?
             .with_operator(Arc::new(crew))
             .with_actuator(Arc::new(Restart::of(factory)))
-            .with_journal(Arc::<Story>::clone(story))
+            .with_journal(journal)
             .with_clock(Arc::clone(&clock))
             .with_time_limit(obstacle.time_limit(ATTEMPT));
         let mut diagnosis =
@@ -169,6 +181,22 @@ impl Case<'_> {
         let bundle = diagnosis.bundle();
         story.tell_end(&finding, &bundle);
         Ok(Diagnosed { finding, bundle })
+    }
+}
+
+/// What a diagnosis asks with and who follows it: the operations of a scenario trouble the one, and wait for the steps of
+/// the other.
+pub(crate) fn played(
+    probes: Probes,
+    performance: Option<Arc<Performance>>,
+    story: &Arc<Story>,
+) -> (Probes, Arc<dyn Journal>) {
+    match performance {
+        Some(performance) => {
+            let probes = probes.with_layer(Arc::new(performance.troubles().clone()));
+            (probes, Arc::new(Cues::new(performance, Arc::clone(story))))
+        }
+        None => (probes, Arc::<Story>::clone(story)),
     }
 }
 
