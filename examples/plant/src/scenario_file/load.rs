@@ -211,10 +211,7 @@ impl Reader<'_, '_> {
             Some(value) => self.duration("at", value).and_then(|at| self.moment(at, value)),
             None => Some(Duration::ZERO),
         };
-        let step = match table.get("step") {
-            Some(value) => Some(self.step(value, table.get("at"))),
-            None => None,
-        };
+        let step = table.get("step").map(|value| self.step(value, table.get("at")));
         let by = table.get("by").map(|value| (value, self.duration("by", value)));
         let verb = match table.get("do") {
             Some(verb) => self.text("do", verb).map(|text| (verb, text)),
@@ -467,18 +464,24 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::{
         chaos::{Random, draw},
         runbooks::Runbooks,
     };
 
-    fn endings() -> Endings {
-        Endings::of_runbooks(&Runbooks::catalog().unwrap()).unwrap()
+    /// To validate the catalog takes its time.
+    static ENDINGS: LazyLock<Endings> =
+        LazyLock::new(|| Endings::of_runbooks(&Runbooks::catalog().unwrap()).unwrap());
+
+    fn endings() -> &'static Endings {
+        &ENDINGS
     }
 
     fn faults_of(text: &str) -> Vec<String> {
-        let faults = read(text, &endings()).unwrap_err();
+        let faults = read(text, endings()).unwrap_err();
         faults.iter().map(|fault| format!("{}:{}: {}", fault.line, fault.column, fault.text)).collect()
     }
 
@@ -504,7 +507,7 @@ forbidden = ["gateway-fault"]
 
     #[test]
     fn a_good_file_is_read_whole() {
-        let scenario = read(GOOD, &runbook()).unwrap();
+        let scenario = read(GOOD, endings()).unwrap();
         assert_eq!(scenario.device, "press-1");
         assert_eq!(scenario.people, People::Absent);
         assert_eq!(scenario.title.as_deref(), Some("a breaker, and its mending"));
@@ -519,33 +522,104 @@ forbidden = ["gateway-fault"]
     #[test]
     fn what_is_written_is_read_back() {
         let endings = endings();
-        let scenario = read(GOOD, &endings).unwrap();
-        assert_eq!(read(&scenario.to_string(), &endings).unwrap(), scenario);
+        let scenario = read(GOOD, endings).unwrap();
+        assert_eq!(read(&scenario.to_string(), endings).unwrap(), scenario);
         let mut random = Random::new(7);
         for _ in 0..500 {
             let mut scenario = draw(&mut random);
             scenario.title = Some("quotes \" and \\ and\nlines".to_owned());
             let written = scenario.to_string();
-            assert_eq!(read(&written, &endings).unwrap(), scenario, "{written}");
+            assert_eq!(read(&written, endings).unwrap(), scenario, "{written}");
         }
     }
 
     #[test]
     fn every_word_of_the_vocabulary_is_accepted() {
         let endings = endings();
-        for word in VOCABULARY {
-            for owner in owners(word.owner) {
+        for word in all_words() {
+            for (owner, device) in places(word) {
                 let by = if word.takes_amount() { "by = \"1h\"\n" } else { "" };
-                let text = format!(
-                    "device = \"press-1\"\n[[operation]]\npart = \"{owner}.{}\"\ndo = \"{}\"\n{by}",
-                    word.part, word.verb
-                );
+                let text = format!("{}{by}", done_to(word, owner, device, word.verb));
                 let location = Location::of(owner);
                 let carried = location.is_some_and(|location| location.kind == Kind::Plc);
-                let is_good = read(&text, &endings).is_ok();
+                let is_good = read(&text, endings).is_ok();
                 assert_eq!(is_good, !(word.needs_session && carried), "{text}");
             }
         }
+    }
+
+    /// Each owner of a word's part, with a device of each setting that has it.
+    fn places(word: &Word) -> Vec<(&'static str, &'static str)> {
+        let devices = [(Setting::Factory, "press-1"), (Setting::Pipeline, "press-9")];
+        let devices = devices.into_iter().filter(|(setting, _)| word.is_in(*setting));
+        devices
+            .flat_map(|(_, device)| owners(word.owner).into_iter().map(move |owner| (owner, device)))
+            .collect()
+    }
+
+    /// A scenario of one operation, whose `part` is on line 3 and whose `do` is on line 4.
+    fn done_to(word: &Word, owner: &str, device: &str, verb: &str) -> String {
+        format!("device = \"{device}\"\n[[operation]]\npart = \"{owner}.{}\"\ndo = \"{verb}\"\n", word.part)
+    }
+
+    #[test]
+    fn wrong_use_of_each_word_has_its_place() {
+        for word in all_words() {
+            let Some((owner, device)) = places(word).into_iter().find(|(owner, _)| {
+                !word.needs_session || Location::of(owner).is_some_and(|one| one.kind == Kind::Mqtt)
+            }) else {
+                panic!("{} {}", word.verb, word.part);
+            };
+            let only = |text: &str, place: &str, said: &str| {
+                let faults = faults_of(text);
+                assert_eq!(faults.len(), 1, "{text}: {faults:?}");
+                assert!(faults[0].starts_with(place) && faults[0].contains(said), "{text}: {faults:?}");
+            };
+            // A slip of the keyboard, in the verb and in the part.
+            let slip = format!("{}x", word.verb);
+            only(&done_to(word, owner, device, &slip), "4:6: ", "did you mean");
+            let text = done_to(word, owner, device, word.verb);
+            let part = format!(".{}\"", word.part);
+            only(&text.replace(&part, &format!(".{}x\"", word.part)), "3:8: ", "did you mean");
+            // An amount that is lacking, or too much.
+            match word.takes_amount() {
+                true => only(&text, "2:1: ", "needs `by`"),
+                false => only(&format!("{text}by = \"1s\"\n"), "5:6: ", "takes no `by`"),
+            }
+            // In the other setting.
+            let other = [(Setting::Factory, "press-1"), (Setting::Pipeline, "press-9")];
+            let other = other.into_iter().find(|(setting, _)| !word.is_in(*setting));
+            if let Some((setting, device)) = other {
+                only(&done_to(word, owner, device, word.verb), "4:6: ", setting.name());
+            }
+        }
+    }
+
+    #[test]
+    fn step_is_one_of_the_walk_and_has_no_time() {
+        let operation = "[[operation]]\npart = \"press-1.breaker\"\ndo = \"trip\"\n";
+        let text = |rest: &str| format!("device = \"press-1\"\n{operation}{rest}");
+        // Steps of the runbook, and of the one that it hands over to.
+        for step in ["power", "provisioning-contact"] {
+            let scenario = read(&text(&format!("step = \"{step}\"")), endings()).unwrap();
+            assert_eq!(scenario.operations[0].step.as_deref(), Some(step));
+            assert_eq!(read(&scenario.to_string(), endings()).unwrap(), scenario);
+        }
+        for (rest, place, said) in [
+            ("step = \"powr\"", "5:8: ", "did you mean \"power\"?"),
+            ("step = \"schema-rejections\"", "5:8: ", "runbook device-offline has no step"),
+            ("step = 3", "5:8: ", "`step` is an integer"),
+            ("step = \"power\"\nat = \"1s\"", "6:6: ", "has both"),
+        ] {
+            let faults = faults_of(&text(rest));
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].starts_with(place) && faults[0].contains(said), "{faults:?}");
+        }
+        let outcomes =
+            "device = \"press-9\"\n[[operation]]\npart = \"telemetry.table\"\ndo = \"lock\"\n[expect]\n";
+        assert!(read(&format!("{outcomes}accepted = [\"storage-write-fault\"]"), endings()).is_ok());
+        let faults = faults_of(&format!("{outcomes}accepted = [\"power-fault\"]"));
+        assert!(faults[0].starts_with("6:13: runbook data-gap has no conclusion"), "{faults:?}");
     }
 
     #[test]
@@ -679,12 +753,12 @@ forbidden = []
                 let piece = pieces[random.below(pieces.len())];
                 text.splice(at..until, piece.chars());
             }
-            survives(&text.into_iter().collect::<String>(), &endings);
+            survives(&text.into_iter().collect::<String>(), endings);
         }
-        survives(&"[".repeat(10_000), &endings);
-        survives(&format!("a = {}", "[".repeat(10_000)), &endings);
-        survives(&format!("device = \"{}\"", "x".repeat(100_000)), &endings);
-        survives(&GOOD.replace("press-1", "\u{1F980}"), &endings);
+        survives(&"[".repeat(10_000), endings);
+        survives(&format!("a = {}", "[".repeat(10_000)), endings);
+        survives(&format!("device = \"{}\"", "x".repeat(100_000)), endings);
+        survives(&GOOD.replace("press-1", "\u{1F980}"), endings);
     }
 
     #[test]
@@ -692,7 +766,7 @@ forbidden = []
         let folder = tempfile::tempdir().unwrap();
         let endings = endings();
         let file = folder.path().join("scenario.toml");
-        let refused = |path: &Path| load(path, &endings).unwrap_err().to_string();
+        let refused = |path: &Path| load(path, endings).unwrap_err().to_string();
         assert!(refused(&file).contains("scenario.toml:1:1: the file cannot be read"));
         assert!(refused(folder.path()).contains("this is no file"));
         fs::write(&file, [b'a', 0xff]).unwrap();
@@ -700,6 +774,6 @@ forbidden = []
         fs::write(&file, vec![b'#'; MOST_BYTES as usize + 1]).unwrap();
         assert!(refused(&file).contains("at most"));
         fs::write(&file, GOOD).unwrap();
-        assert!(load(&file, &endings).is_ok());
+        assert!(load(&file, endings).is_ok());
     }
 }
