@@ -30,7 +30,7 @@ use crate::{
 pub const PLATFORM: &str = "platform";
 
 /// The owner of the platform's adapters.
-pub const ADAPTERS_OF_ALL: &str = "adapters";
+pub const ADAPTER_OWNER: &str = "adapters";
 
 /// Where a scenario takes place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +279,7 @@ impl Owner {
             Self::Machine => "machine",
             Self::Edge => "edge",
             Self::Pipeline => "pipeline",
-            Self::Adapters => "platform's questions",
+            Self::Adapters => "adapters of the platform",
         }
     }
 }
@@ -295,7 +295,7 @@ pub fn owners(kind: Owner) -> Vec<&'static str> {
         Owner::Machine => vec![pipeline::DEVICE],
         Owner::Edge => vec![pipeline::GATEWAY],
         Owner::Pipeline => vec![pipeline::PIPELINE],
-        Owner::Adapters => vec![ADAPTERS_OF_ALL],
+        Owner::Adapters => vec![ADAPTER_OWNER],
     }
 }
 
