@@ -3,6 +3,7 @@
 //! Each is small and reads parts alone: logs, processes, sockets, databases, certificates. None of them knows what
 //! is broken. They report facts; what these mean is for the library's checks to judge.
 
+mod astray;
 mod certificates;
 mod devices;
 mod gateways;

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
     certificate::{Facts, Policy, Stage},
     subject::Trigger,
+    time::Clock,
 };
 
 use crate::{
@@ -66,10 +67,12 @@ pub async fn certificate_reported(factory: &Factory, device: &str) -> Result<Tri
     let is_reported = || async { !matches!(stage(factory, device).await, Ok(Stage::Ok) | Err(_)) };
     wait::until("a certificate to report", is_reported).await?;
     let stage = stage(factory, device).await?;
-    Ok(Trigger::new(format!("daily monitoring of certificates: {stage:?}"), Utc::now()))
+    let now = factory.renewals().clock().now();
+    Ok(Trigger::new(format!("daily monitoring of certificates: {stage:?}"), now))
 }
 
-/// The stage of the certificate that the device presents to its gateway.
+/// The stage of the certificate that the device presents to its gateway, by the clock of the monitoring's host and the
+/// latest time that it knows.
 async fn stage(factory: &Factory, device: &str) -> Result<Stage> {
     let unknown = || Error::Unknown { kind: "device", id: device.to_owned() };
     let registered = factory.registry().device(device)?.ok_or_else(unknown)?;
@@ -80,7 +83,10 @@ async fn stage(factory: &Factory, device: &str) -> Result<Stage> {
     let presented = Presented::parse(&der)?;
     let mut facts = Facts::new(presented.validity.not_before, presented.validity.not_after);
     facts.revoked = factory.authority().has_revoked(&presented.serial);
-    Ok(Policy::default().stage(&facts, Utc::now(), None))
+    let renewals = factory.renewals();
+    let mark = renewals.lifecycles().get(device).map(|lifecycle| lifecycle.high_water());
+    // Read after the mark, which rises all the time.
+    Ok(Policy::default().stage(&facts, renewals.clock().now(), mark))
 }
 
 /// The first silence that was long enough, whether it is over by now or not.

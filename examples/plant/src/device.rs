@@ -6,13 +6,16 @@
 //! [`Kind::Mqtt`] keeps an MQTT session of its own, through its gateway's relay; one of kind [`Kind::Plc`] waits to
 //! be read by its gateway.
 
+mod config;
+
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use rumqttc::{AsyncClient, EventLoop, PublishOptions};
+use iot_runbook::certificate::message::desired_topic;
+use rumqttc::{AsyncClient, Event, EventLoop, Packet, PublishOptions, QoS};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -72,6 +75,8 @@ pub struct Condition {
     pub module_works: bool,
     /// Whether its provisioning client works, which asks for a new certificate once its own has expired.
     pub provisions: bool,
+    /// Whether its configuration client works, which takes up a certificate that it is offered.
+    pub renews: bool,
     /// How far its own clock is ahead of the true time; below zero where it is behind.
     pub clock_ahead: TimeDelta,
 }
@@ -126,6 +131,10 @@ pub struct Given {
     pub provisioning: SocketAddr,
     /// The switches on the way there, beyond its own port and its OT network.
     pub beyond: Vec<Switch>,
+    /// Where it tests a certificate that it is offered.
+    pub test_endpoint: SocketAddr,
+    /// The switches on the way there, beyond its own port and its OT network.
+    pub beyond_tests: Vec<Switch>,
 }
 
 /// A device.
@@ -136,8 +145,16 @@ pub struct Device {
     ot: Link,
     maintenance: Link,
     _provisioning: Link,
+    to_tests: Link,
     _module: line::Server,
     _tasks: Vec<Task>,
+}
+
+/// The near ends of a device's ways.
+#[derive(Clone, Copy)]
+struct Ways {
+    gateway: SocketAddr,
+    tests: SocketAddr,
 }
 
 struct Shared {
@@ -153,7 +170,7 @@ impl Device {
     /// # Errors
     /// When no loopback port is to be had.
     pub async fn start(spec: Spec, ot_network: &Switch, plug: Plug, given: Given) -> Result<Self> {
-        let Given { identity, password, roots, manufacturing, provisioning, beyond } = given;
+        let Given { identity, password, roots, manufacturing, .. } = given;
         let shared = Arc::new(Shared {
             spec,
             condition: watch::Sender::new(Condition {
@@ -163,6 +180,7 @@ impl Device {
                 dials_regardless: false,
                 module_works: true,
                 provisions: true,
+                renews: true,
                 clock_ahead: TimeDelta::zero(),
             }),
             plug,
@@ -180,11 +198,13 @@ impl Device {
         let maintenance = listen().await?;
         let maintenance_address =
             maintenance.local_addr().map_err(Error::io("reading a maintenance port's address"))?;
-        let way = [switches(), beyond].concat();
-        let provisioning = Link::open(Some(provisioning), way).await?;
+        let way = |beyond| [switches(), beyond].concat();
+        let provisioning = Link::open(Some(given.provisioning), way(given.beyond)).await?;
+        let to_tests = Link::open(Some(given.test_endpoint), way(given.beyond_tests)).await?;
         let be_provisioned = Arc::clone(&shared).be_provisioned(provisioning.address(), manufacturing);
         let device = Self {
             _provisioning: provisioning,
+            to_tests,
             to_gateway: Link::open(None, switches()).await?,
             ot: Link::open(Some(module.address()), switches()).await?,
             maintenance: Link::open(Some(maintenance_address), switches()).await?,
@@ -210,7 +230,8 @@ impl Device {
 
     fn dial(&self, condition: watch::Receiver<Condition>) -> Task {
         let shared = Arc::clone(&self.shared);
-        Task::spawn(shared.keep_session(condition, self.to_gateway.address()))
+        let ways = Ways { gateway: self.to_gateway.address(), tests: self.to_tests.address() };
+        Task::spawn(shared.keep_session(condition, ways))
     }
 
     /// What it is, and where.
@@ -345,7 +366,7 @@ impl Shared {
     }
 
     /// Keeps an MQTT session up while there is power, and something to dial with.
-    async fn keep_session(self: Arc<Self>, mut condition: watch::Receiver<Condition>, gateway: SocketAddr) {
+    async fn keep_session(self: Arc<Self>, mut condition: watch::Receiver<Condition>, ways: Ways) {
         let mut powered = self.plug.powered();
         loop {
             wait_for(&mut powered, |powered| *powered).await;
@@ -354,12 +375,12 @@ impl Shared {
                 continue;
             };
             let roots = self.roots.clone();
-            let client = mqtt::client_by_clock(identity, password, roots, gateway, ready.clock_ahead);
+            let client = mqtt::client_by_clock(identity, password, roots, ways.gateway, ready.clock_ahead);
             if let Ok((client, events)) = client {
                 let dialled = ready.dials_as();
                 let mut watched = condition.clone();
                 tokio::select! {
-                    () = self.converse(client, events, condition.clone()) => {}
+                    () = self.converse(client, events, condition.clone(), ways.tests) => {}
                     _ = wait_for(&mut powered, |powered| !*powered) => {}
                     _ = wait_for(&mut watched, |now| now.dials_as() != dialled) => {}
                 }
@@ -374,7 +395,9 @@ impl Shared {
         client: AsyncClient,
         mut events: EventLoop,
         condition: watch::Receiver<Condition>,
+        tests: SocketAddr,
     ) {
+        let (offers, offered) = mpsc::unbounded_channel();
         let topic = mqtt::telemetry(&self.spec.site, &self.spec.id);
         let publish = async {
             let mut tick = interval(PUBLISH_EVERY);
@@ -390,10 +413,27 @@ impl Shared {
                 }
             }
         };
-        let listen = async { while events.poll().await.is_ok() {} };
+        let listen = async {
+            while let Ok(event) = events.poll().await {
+                match event {
+                    Event::Incoming(Packet::ConnAck(_)) => {
+                        // Its id makes a topic, and the queue of a session that has just begun has room.
+                        if let Ok(topic) = desired_topic(&self.spec.id) {
+                            client.try_subscribe(topic, QoS::AtLeastOnce).ok();
+                        }
+                    }
+                    // It subscribes to nothing else.
+                    Event::Incoming(Packet::Publish(publish)) => {
+                        offers.send(publish.payload).ok();
+                    }
+                    _ => {}
+                }
+            }
+        };
         tokio::select! {
             () = publish => {}
             () = listen => {}
+            () = self.take_up_offers(&client, offered, tests) => {}
         }
     }
 }

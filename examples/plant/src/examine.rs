@@ -1,6 +1,8 @@
 //! One scenario, from the first fault to the finding.
 
 use std::{
+    convert::Infallible,
+    future::pending,
     process,
     sync::{
         Arc,
@@ -13,11 +15,14 @@ use chrono::{TimeDelta, Utc};
 use iot_runbook::{
     check::Checks,
     diagnosis::{Bundle, Diagnosis, Fact, Finding},
-    driver::{Driver, TokioTimer},
+    driver::{Driver, Journal, TokioTimer},
     gap::Gap,
+    probe::Probes,
     subject::{Subject, Trigger},
+    time::{Clock, SystemClock},
 };
 use serde::Serialize;
+use tokio::sync::Notify;
 use ulid::Ulid;
 
 use crate::{
@@ -27,6 +32,8 @@ use crate::{
     error::{Error, Result},
     factory::Factory,
     fault::Injected,
+    operation::Performance,
+    play::Cues,
     runbooks::Runbooks,
     scenario::{Expected, NO_GAP, Obstacle, People, Rows, SPLIT, Scenario},
     story::Story,
@@ -95,6 +102,8 @@ pub async fn examine(
         people,
         obstacle,
         injected: Arc::clone(&injected),
+        by_monitoring,
+        performance: None,
         runbooks: &runbooks,
         story,
     };
@@ -117,6 +126,10 @@ pub(crate) struct Case<'a> {
     pub(crate) people: People,
     pub(crate) obstacle: Obstacle,
     pub(crate) injected: Arc<Vec<Injected>>,
+    /// Whether the monitoring of certificates raised it: it goes by the clock of its own host.
+    pub(crate) by_monitoring: bool,
+    /// The operations of a scenario file, if it is one.
+    pub(crate) performance: Option<Arc<Performance>>,
     pub(crate) runbooks: &'a Runbooks,
     pub(crate) story: &'a Arc<Story>,
 }
@@ -127,34 +140,74 @@ impl Case<'_> {
     /// # Errors
     /// When the diagnosis can't be run.
     pub(crate) async fn diagnose(self, trigger: Trigger) -> Result<Diagnosed> {
-        let Self { factory, device, people, obstacle, injected, runbooks, story } = self;
-        let subject = subject(factory, device)?;
+        let Self { factory, device, people, obstacle, injected, by_monitoring, performance, runbooks, story } =
+            self;
+        let subject = subject(factory, device, by_monitoring)?;
         story.tell(format_args!("  {device}: {}; what a user sees:", trigger.text));
         story.tell_overview(factory, subject.site.as_ref().map(|site| site.as_str()));
 
         let (name, set) = runbooks.set(people == People::Absent)?;
-        let probes = obstacle.before(Adapters::of(factory));
-        let crew = Crew::new(Arc::clone(factory), people, injected, Arc::clone(story));
+        let asked = Arc::<Notify>::default();
+        let mut adapters = Adapters::of(factory);
+        if let Some(performance) = &performance {
+            adapters = adapters.astray(performance.troubles());
+        }
+        let probes = obstacle.before(adapters, &asked);
+        let crew = Crew::new(Arc::clone(factory), people, Arc::clone(&injected), Arc::clone(story));
+        let clock: Arc<dyn Clock> = match by_monitoring {
+            true => Arc::new(factory.renewals().clock().clone()),
+            false => Arc::new(SystemClock),
+        };
+        let (probes, journal) = played(probes, performance, story);
         let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
             .map_err(Error::runbook)?
             .with_operator(Arc::new(crew))
             .with_actuator(Arc::new(Restart::of(factory)))
-            .with_journal(Arc::<Story>::clone(story))
-            .with_time_limit(ATTEMPT);
+            .with_journal(journal)
+            .with_clock(Arc::clone(&clock))
+            .with_time_limit(obstacle.time_limit(ATTEMPT));
         let mut diagnosis =
-            Diagnosis::new(new_id(), &set, &name, subject, trigger, Utc::now()).map_err(Error::runbook)?;
-        let finding = driver.run(&mut diagnosis).await.map_err(Error::runbook)?;
+            Diagnosis::new(new_id(), &set, &name, subject, trigger, clock.now()).map_err(Error::runbook)?;
+        let during = async {
+            for injected in injected.iter() {
+                injected.during(factory, &asked).await;
+            }
+            pending::<Infallible>().await
+        };
+        let finding = tokio::select! {
+            finding = driver.run(&mut diagnosis) => finding.map_err(Error::runbook)?,
+            never = during => match never {},
+        };
         let bundle = diagnosis.bundle();
         story.tell_end(&finding, &bundle);
         Ok(Diagnosed { finding, bundle })
     }
 }
 
-fn subject(factory: &Factory, device: &str) -> Result<Subject> {
+/// What a diagnosis asks with and who follows it: the operations of a scenario trouble the one, and wait for the steps of
+/// the other.
+pub(crate) fn played(
+    probes: Probes,
+    performance: Option<Arc<Performance>>,
+    story: &Arc<Story>,
+) -> (Probes, Arc<dyn Journal>) {
+    match performance {
+        Some(performance) => {
+            let probes = probes.with_layer(Arc::new(performance.troubles().clone()));
+            (probes, Arc::new(Cues::new(performance, Arc::clone(story))))
+        }
+        None => (probes, Arc::<Story>::clone(story)),
+    }
+}
+
+/// Who the alert is about. The monitoring of certificates knows whose certificate it has found.
+fn subject(factory: &Factory, device: &str, by_monitoring: bool) -> Result<Subject> {
     let subject = Subject::device(device).with_reporting_interval(REPORTING_EVERY);
-    Ok(match factory.registry().device(device)? {
-        Some(registered) => subject.with_gateway(registered.gateway).with_site(registered.site),
-        None => subject,
+    let Some(registered) = factory.registry().device(device)? else { return Ok(subject) };
+    let subject = subject.with_gateway(registered.gateway).with_site(registered.site);
+    Ok(match by_monitoring && registered.own_session {
+        true => subject.with_own_session(),
+        false => subject,
     })
 }
 

@@ -21,6 +21,7 @@ use crate::{
     pki::{Authority, Identity, Validity},
     platform::{Platform, Registered, Registry, ServiceState},
     provisioning::Provisioning,
+    renewal::{self, Renewals, trial::TrialServer},
     wait,
 };
 
@@ -83,11 +84,12 @@ pub struct Factory {
     sites: Vec<Site>,
     platform: Platform,
     registry: Registry,
-    provisioning: Provisioning,
+    provisioning: Arc<Provisioning>,
+    renewals: Renewals,
     /// The emergency certificates that were prepared, by device.
     prepared: Mutex<HashMap<String, Identity>>,
-    door: Door,
-    broker: Broker,
+    door: Arc<Door>,
+    broker: Arc<Broker>,
     authority: Arc<Authority>,
     folder: TempDir,
 }
@@ -105,7 +107,7 @@ impl Factory {
         fs::write(folder.path().join(MARKER), "").map_err(Error::io("marking the plant's folder"))?;
         let authority = Arc::new(Authority::new("plant authority")?);
         let connections = Connections::default();
-        let broker = Broker::start(connections.clone()).await?;
+        let broker = Arc::new(Broker::start(connections.clone()).await?);
         let door = Door::open(
             authority.issue("door", Validity::current())?,
             Arc::clone(&authority),
@@ -113,14 +115,14 @@ impl Factory {
             broker.address(),
         )
         .await?;
+        let door = Arc::new(door);
 
-        broker.admit(PLATFORM, &password(PLATFORM));
-        let (client, events) = mqtt::client(
-            &authority.issue(PLATFORM, Validity::current())?,
-            &password(PLATFORM),
-            authority.roots()?,
-            door.address(),
-        )?;
+        let dial = |id: &str| {
+            broker.admit(id, &password(id));
+            let identity = authority.issue(id, Validity::current())?;
+            mqtt::client(&identity, &password(id), authority.roots()?, door.address())
+        };
+        let (client, events) = dial(PLATFORM)?;
         let platform = Platform::start(client, events);
         let registry = Registry::open(&folder.path().join("registry.db"))?;
         let maker = Authority::new("maker of the devices")?;
@@ -130,6 +132,17 @@ impl Factory {
             Arc::clone(&authority),
         )
         .await?;
+        let provisioning = Arc::new(provisioning);
+        let own = authority.issue("tests", Validity::current())?;
+        let trials = Arc::new(TrialServer::start(&own, &authority).await?);
+        let renewals = Renewals::start(renewal::Ground {
+            authority: Arc::clone(&authority),
+            provisioning: Arc::clone(&provisioning),
+            door: Arc::clone(&door),
+            broker: Arc::clone(&broker),
+            client: dial(renewal::CLIENT)?,
+            trials: Arc::clone(&trials),
+        })?;
 
         let mut sites = Vec::new();
         for site in plan.sites {
@@ -139,15 +152,27 @@ impl Factory {
                 authority: &authority,
                 maker: &maker,
                 provisioning: provisioning.address(),
+                tests: trials.address(),
                 door: door.address(),
                 broker: &broker,
             };
             sites.push(Site::start(site, &ground).await?);
         }
         let prepared = Mutex::default();
-        let factory =
-            Self { sites, platform, registry, provisioning, prepared, door, broker, authority, folder };
+        let factory = Self {
+            sites,
+            platform,
+            registry,
+            provisioning,
+            renewals,
+            prepared,
+            door,
+            broker,
+            authority,
+            folder,
+        };
         factory.enter_devices(plan)?;
+        factory.enroll_devices().await?;
         for device in factory.devices() {
             factory.prepare_emergency(&device.spec().id)?;
         }
@@ -174,6 +199,16 @@ impl Factory {
                 own_session: true,
                 state: ServiceState::NeverProvisioned,
             })?;
+        }
+        Ok(())
+    }
+
+    /// Has the renewal job watch over each device with a session, and so a certificate, of its own.
+    async fn enroll_devices(&self) -> Result<()> {
+        for device in self.devices().filter(|device| device.spec().kind == Kind::Mqtt) {
+            if let Some(identity) = device.condition().identity {
+                self.renewals.enroll(&device.spec().id, &identity).await?;
+            }
         }
         Ok(())
     }
@@ -220,6 +255,11 @@ impl Factory {
     /// The provisioning service.
     pub fn provisioning(&self) -> &Provisioning {
         &self.provisioning
+    }
+
+    /// The job that renews the devices' certificates.
+    pub fn renewals(&self) -> &Renewals {
+        &self.renewals
     }
 
     /// Prepares an emergency certificate for a device, for the technicians to load.

@@ -5,9 +5,15 @@
 //! variant after a slash where there are several ways there.
 
 mod catalog;
+mod renewal;
 mod scene;
 
-use self::scene::{Damage, Found, Help, Scene};
+use tokio::sync::Notify;
+
+use self::{
+    renewal::Renewal,
+    scene::{Damage, Found, Help, Scene},
+};
 use crate::{
     device::{Condition, Device},
     error::{Error, Result},
@@ -49,7 +55,7 @@ impl Fault {
 
     /// True if the daily monitoring of certificates raises its alert, not the offline alarm.
     pub fn is_found_by_monitoring(&self) -> bool {
-        matches!(self.damage, Damage::Certificate(_))
+        matches!(self.damage, Damage::Certificate(_) | Damage::Renewal(_))
     }
 
     /// Breaks the parts.
@@ -92,6 +98,15 @@ impl Injected {
         scene.certify_by_hand()
     }
 
+    /// What happens during the diagnosis: mostly nothing. `asked` is notified when the platform asks about a
+    /// certificate.
+    pub async fn during(&self, factory: &Factory, asked: &Notify) {
+        if self.fault.damage == Damage::Renewal(Renewal::BeginsLate) {
+            asked.notified().await;
+            factory.renewals().go_on();
+        }
+    }
+
     /// Puts the parts in order again, and waits until the factory is healthy.
     ///
     /// # Errors
@@ -112,6 +127,7 @@ impl Injected {
         scene.mend_site()?;
         scene.mend_gateway().await?;
         if let (Some(device), Some(before)) = (scene.device, before) {
+            scene.mend_renewal(&before).await?;
             scene.mend_device(device, before)?;
         }
         Ok(())
@@ -145,6 +161,7 @@ mod tests {
             "certificate-not-yet-valid",
             "certificate-renewed",
             "certificate-revoked",
+            "clock-suspect",
             "connection-refused",
             "connectivity-flap",
             "device-client-fault",
@@ -163,6 +180,9 @@ mod tests {
             "persistent-flapping",
             "power-fault",
             "recovered-meanwhile",
+            "renewal-in-progress",
+            "renewal-stalled",
+            "renewed",
             "revoked",
             "site-uplink-fault",
             "trust-chain-fault",

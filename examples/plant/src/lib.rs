@@ -15,6 +15,7 @@
 //! | last seen, heartbeats, by receipt | [`platform::Platform`] |
 //! | CONNECTs, refusals and ends of sessions | [`broker::Broker::events`], [`door::Door::events`] |
 //! | a gateway's process, health, MQTT log, outbox, restart | [`factory::site::GatewayHost`] |
+//! | how far the renewal of a device's certificate is | [`renewal::Renewals::lifecycles`] |
 //! | reaching a device, and its certificate, from its gateway | [`factory::site::GatewayHost`] |
 //! | other paths to a site, its power | [`factory::site::Site`] |
 //!
@@ -54,6 +55,7 @@ pub mod play;
 pub mod power;
 pub mod provisioning;
 pub mod reading;
+pub mod renewal;
 pub mod runbooks;
 pub mod scenario;
 pub mod scenario_file;

@@ -16,7 +16,7 @@ use plant::{
     play::play_alone,
     runbooks::Runbooks,
     scenario::Scenario,
-    scenario_file::{self, ScenarioFile},
+    scenario_file::{self, Endings, ScenarioFile},
     story::Story,
     supervisor::SUBCOMMAND,
     sweep::sweep,
@@ -91,7 +91,7 @@ impl Job {
         Ok(match what {
             What::All => Self::Sweep,
             What::Fault(id) => Self::Tell(vec![Scenario::find(id)?]),
-            What::Scenario(file) => Self::Play(scenario_file::load(file, &runbooks.runbook()?)?),
+            What::Scenario(file) => Self::Play(scenario_file::load(file, &Endings::of_runbooks(runbooks)?)?),
             What::Chaos { seed, runs } => Self::Chaos { seed: *seed, runs: *runs },
             What::Story | What::List | What::Vocabulary | What::Help => {
                 let story = Scenario::STORY.iter().map(|id| Scenario::find(id));

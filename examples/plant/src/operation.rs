@@ -1,9 +1,12 @@
-//! Operations on parts of the factory: the words of scenario files and of chaos, in one table.
+//! Operations on parts of the factory or of the pipeline, and on the platform's adapters: the words of scenario files and
+//! of chaos, in tables.
 //!
 //! A part is named by its owner and its kind, such as `press-1.breaker` or `north.uplink`. The loader of scenario
-//! files, `--vocabulary`, the chaos generator and the performer all read [`VOCABULARY`], so they cannot disagree.
+//! files, `--vocabulary` and the performer all read [`all_words`], so they cannot disagree. Chaos draws from
+//! [`VOCABULARY`]: the parts of the factory alone.
 
 mod perform;
+mod troubles;
 mod vocabulary;
 
 use std::{fmt, time::Duration};
@@ -12,17 +15,49 @@ use chrono::TimeDelta;
 
 pub(crate) use self::perform::{break_outbox, give_certificate, mend_outbox};
 pub use self::{
-    perform::{Done, perform_all},
-    vocabulary::{VOCABULARY, words},
+    perform::{Done, Parts, Performance},
+    troubles::{Trouble, Troubles},
+    vocabulary::{ADAPTERS, PIPELINE, VOCABULARY, all_words, words},
 };
 use crate::{
     device::{Application, Kind},
     factory::Plan,
+    pipeline::{self, message::Firmware},
     platform::ServiceState,
 };
 
 /// The owner of the parts that belong to no site.
 pub const PLATFORM: &str = "platform";
+
+/// The owner of the platform's adapters.
+pub const ADAPTER_OWNER: &str = "adapters";
+
+/// Where a scenario takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// In the factory: a device falls silent.
+    Factory,
+    /// In the data pipeline: rows are missing.
+    Pipeline,
+}
+
+impl Setting {
+    /// The setting of scenarios about this device; none where neither has such a device.
+    pub fn of(device: &str) -> Option<Self> {
+        if device == pipeline::DEVICE {
+            return Some(Self::Pipeline);
+        }
+        Location::of(device).map(|_| Self::Factory)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Factory => "factory",
+            Self::Pipeline => "pipeline",
+        }
+    }
+}
 
 /// The kinds of owners of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +70,14 @@ pub enum Owner {
     Device,
     /// The platform.
     Platform,
+    /// The machine at the beginning of the pipeline.
+    Machine,
+    /// The gateway of the pipeline, with its site's network.
+    Edge,
+    /// The rest of the pipeline, from the broker to the table.
+    Pipeline,
+    /// The platform's adapters, which a diagnosis asks.
+    Adapters,
 }
 
 /// One row of the vocabulary: something that can be done to a kind of part.
@@ -50,6 +93,8 @@ pub struct Word {
     pub undone_by: Option<&'static str>,
     /// Whether only devices with an MQTT session of their own have the part.
     pub needs_session: bool,
+    /// The setting that has the part; none where both have it.
+    pub only_in: Option<Setting>,
     /// What it does, for a reader.
     pub does: &'static str,
     /// The effect on the part.
@@ -91,6 +136,47 @@ pub(crate) enum Effect {
     CorrectClock,
     StopIngestion,
     StartIngestion,
+    Pipeline(PipelineEffect),
+    Trouble(Option<Trouble>),
+}
+
+/// The effect of an operation on the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PipelineEffect {
+    Cut(Line),
+    Mend(Line),
+    Hang(bool),
+    Flash(Firmware),
+    SetClock,
+    CorrectClock,
+    FillOutbox(bool),
+    ForbidSession(bool),
+    ForbidPublishing(bool),
+    Misspell(bool),
+    KillBridge,
+    RestartBridge,
+    RefuseProduce(bool),
+    Pause(bool),
+    SlowDown(bool),
+    StopConsumer,
+    StartConsumer,
+    GoByIdAlone(bool),
+    OpenTransaction,
+    AbortTransaction,
+    Poison,
+    SkipPoison,
+    LockTable(bool),
+    FillTable(bool),
+    PassOver(bool),
+    Rename(bool),
+}
+
+/// A network of the pipeline that can be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Port,
+    Cable,
+    Uplink,
 }
 
 /// Where a network can be cut or slowed.
@@ -121,6 +207,8 @@ pub(crate) enum Given {
 pub struct Operation {
     /// When, after the start of the scenario.
     pub at: Duration,
+    /// The step of the walk at whose beginning it is done, where it waits for one; `at` is zero then.
+    pub step: Option<String>,
     /// The id of the part's owner.
     pub owner: String,
     /// What is done to which kind of part.
@@ -139,6 +227,7 @@ impl Operation {
 impl PartialEq for Operation {
     fn eq(&self, other: &Self) -> bool {
         self.at == other.at
+            && self.step == other.step
             && self.owner == other.owner
             && self.word.name() == other.word.name()
             && self.by == other.by
@@ -159,12 +248,26 @@ impl Word {
 
     /// Whether it takes an amount of time, such as how far a clock is set.
     pub fn takes_amount(&self) -> bool {
-        self.effect == Effect::SetClock
+        matches!(self.effect, Effect::SetClock | Effect::Pipeline(PipelineEffect::SetClock))
+    }
+
+    /// Whether a scenario of this setting has the part.
+    pub fn is_in(&self, setting: Setting) -> bool {
+        self.only_in.is_none_or(|only| only == setting)
     }
 }
 
 impl Owner {
-    pub(crate) const ALL: [Self; 4] = [Self::Site, Self::Gateway, Self::Device, Self::Platform];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Site,
+        Self::Gateway,
+        Self::Device,
+        Self::Platform,
+        Self::Machine,
+        Self::Edge,
+        Self::Pipeline,
+        Self::Adapters,
+    ];
 
     /// Its name in headings.
     pub fn name(self) -> &'static str {
@@ -173,11 +276,15 @@ impl Owner {
             Self::Gateway => "gateway",
             Self::Device => "device",
             Self::Platform => PLATFORM,
+            Self::Machine => "machine",
+            Self::Edge => "edge",
+            Self::Pipeline => "pipeline",
+            Self::Adapters => "adapters of the platform",
         }
     }
 }
 
-/// The ids of all owners of this kind in the whole factory.
+/// The ids of all owners of this kind in the whole factory, and in the pipeline.
 pub fn owners(kind: Owner) -> Vec<&'static str> {
     let sites = Plan::WHOLE.sites.iter();
     match kind {
@@ -185,6 +292,10 @@ pub fn owners(kind: Owner) -> Vec<&'static str> {
         Owner::Gateway => sites.flat_map(|site| site.gateways).copied().collect(),
         Owner::Device => sites.flat_map(|site| site.devices).map(|(id, ..)| *id).collect(),
         Owner::Platform => vec![PLATFORM],
+        Owner::Machine => vec![pipeline::DEVICE],
+        Owner::Edge => vec![pipeline::GATEWAY],
+        Owner::Pipeline => vec![pipeline::PIPELINE],
+        Owner::Adapters => vec![ADAPTER_OWNER],
     }
 }
 

@@ -93,6 +93,9 @@ impl Plan {
     pub const QUIET: Self =
         Self { signal: Signal::Quiet, deadband: true, dedup: How::Engine, reads_committed: false };
 
+    /// What scenario files play in: a sample is reported each [`HEARTBEAT`], and transactions matter.
+    pub const SCENARIO: Self = Self { deadband: false, reads_committed: true, ..Self::QUIET };
+
     /// What the gateway is commissioned with.
     pub const fn reporting(self) -> Reporting {
         if self.deadband {

@@ -11,15 +11,18 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
-    RevocationReason, RevokedCertParams, SerialNumber, SignatureAlgorithm,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PublicKeyData, RevocationReason, RevokedCertParams, SerialNumber, SignatureAlgorithm,
 };
 use time::OffsetDateTime;
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime},
+    pki_types::{
+        CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime,
+        pem::PemObject,
+    },
     time_provider::TimeProvider,
 };
 use x509_parser::{
@@ -88,6 +91,17 @@ impl Identity {
             certificate: certificate.into(),
             key,
         })
+    }
+
+    /// The same key with another certificate.
+    ///
+    /// # Errors
+    /// When the certificate can't be parsed, or is for another key.
+    pub fn with_certificate(&self, certificate: Vec<u8>) -> Result<Self> {
+        let other = Self::from_der(certificate, self.key.clone())?;
+        // TLS refuses a certificate that does not fit its key.
+        other.server_config()?;
+        Ok(other)
     }
 
     /// The subject's common name: the client id of a client.
@@ -235,7 +249,28 @@ impl Authority {
         self.certify(common_name, &key, validity)
     }
 
+    /// Issues another certificate for the key and the name of this one, in PEM. The key itself is not needed for it.
+    ///
+    /// # Errors
+    /// When the certificate can't be read.
+    pub fn renew(&self, certificate: &[u8], validity: Validity) -> Result<String> {
+        let (_, read) = parse_x509_certificate(certificate)
+            .map_err(|error| Error::UnreadableCertificate(error.to_string()))?;
+        let key = PublicKey(read.public_key().subject_public_key.data.to_vec());
+        let common_name = Presented::parse(certificate)?.common_name;
+        Ok(self.certified(&common_name, &key, validity)?.pem())
+    }
+
     fn certify(&self, common_name: &str, key: &impl PublicKeyData, validity: Validity) -> Result<Vec<u8>> {
+        Ok(self.certified(common_name, key, validity)?.der().to_vec())
+    }
+
+    fn certified(
+        &self,
+        common_name: &str,
+        key: &impl PublicKeyData,
+        validity: Validity,
+    ) -> Result<Certificate> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.use_authority_key_identifier_extension = true;
@@ -246,7 +281,7 @@ impl Authority {
         params.not_after = offset(validity.not_after)?;
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         params.serial_number = Some(SerialNumber::from(serial));
-        Ok(params.signed_by(key, &self.issuer)?.der().to_vec())
+        Ok(params.signed_by(key, &self.issuer)?)
     }
 
     /// Puts the certificate with this serial on the revocation list.
@@ -418,6 +453,15 @@ impl Presented {
     }
 }
 
+/// The first certificate of a PEM text, in DER.
+///
+/// # Errors
+/// When there is none.
+pub fn certificate_of_pem(pem: &str) -> Result<Vec<u8>> {
+    let first = CertificateDer::from_pem_slice(pem.as_bytes());
+    first.map(|der| der.to_vec()).map_err(|error| Error::UnreadableCertificate(error.to_string()))
+}
+
 fn offset(time: DateTime<Utc>) -> Result<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(time.timestamp())
         .map_err(|error| Error::UnreadableCertificate(error.to_string()))
@@ -453,6 +497,19 @@ mod tests {
         authority.revoke(first.serial());
         assert!(authority.has_revoked(first.serial()));
         assert!(!authority.has_revoked(second.serial()));
+    }
+
+    #[test]
+    fn renewed_certificate_fits_its_own_key_alone() {
+        let authority = Authority::new("authority").unwrap();
+        let first = authority.issue("press-1", Validity::ending_in(45)).unwrap();
+        let pem = authority.renew(first.certificate(), Validity::current()).unwrap();
+        let der = certificate_of_pem(&pem).unwrap();
+        let renewed = first.with_certificate(der.clone()).unwrap();
+        assert_ne!(renewed.serial(), first.serial());
+        assert!(renewed.validity().not_after > first.validity().not_after);
+        let other = authority.issue("press-1", Validity::current()).unwrap();
+        assert!(other.with_certificate(der).is_err());
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! One scenario file, from its first operation to its finding.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod cues;
+mod pipeline;
+
+use std::{path::Path, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::diagnosis::{Bundle, Finding};
 use serde::Serialize;
 
+pub use self::cues::Cues;
 use crate::{
     alarm,
     chaos::{Broken, Ended, Judgement, broken_by, judge},
@@ -17,7 +17,7 @@ use crate::{
     error::Result,
     examine::{Case, Diagnosed},
     factory::{Factory, Plan},
-    operation::{Done, perform_all},
+    operation::{Done, Operation, Parts, Performance, Setting},
     runbooks::Runbooks,
     scenario::Obstacle,
     scenario_file::{NO_ALERT, ScenarioFile, UNDETERMINED},
@@ -41,7 +41,10 @@ pub struct Outcome {
     pub done: Vec<Done>,
     /// What was diagnosed; none where no alert was raised.
     pub diagnosed: Option<Diagnosed>,
-    broken: Vec<Broken>,
+    /// The operations that waited for a step, to which the walk did not come.
+    pub left_out: Vec<Operation>,
+    /// What was broken; none where nobody wrote down what an expert would accept for it.
+    broken: Option<Vec<Broken>>,
     back: bool,
 }
 
@@ -56,11 +59,10 @@ pub async fn play(
     story: &Arc<Story>,
 ) -> Result<Outcome> {
     let since = Utc::now();
-    let done = Arc::<Mutex<Vec<Done>>>::default();
-    let performing = perform_all(Arc::clone(factory), scenario.operations.clone(), Arc::clone(&done));
-    let performing = Task::spawn(performing);
-    let last = scenario.operations.iter().map(|operation| operation.at).max().unwrap_or_default();
-    let raised = alarm::raised_within(factory, &scenario.device, since, last + ALERT_WITHIN).await;
+    let performance =
+        Arc::new(Performance::new(Parts::Factory(Arc::clone(factory)), scenario.operations.clone()));
+    let performing = begin(&performance);
+    let raised = alarm::raised_within(factory, &scenario.device, since, last(scenario) + ALERT_WITHIN).await;
     let diagnosed = match raised {
         None => {
             story.tell("  No alert was raised.");
@@ -73,6 +75,8 @@ pub async fn play(
                 people: scenario.people,
                 obstacle: Obstacle::None,
                 injected: Arc::default(),
+                by_monitoring: false,
+                performance: Some(Arc::clone(&performance)),
                 runbooks,
                 story,
             };
@@ -82,9 +86,21 @@ pub async fn play(
     let now = Utc::now();
     let back = is_back(factory, &scenario.device, now);
     drop(performing);
-    let done = std::mem::take(&mut *done.lock().unwrap_or_else(PoisonError::into_inner));
-    let broken = broken_by(&done, &scenario.device);
-    Ok(Outcome { done, diagnosed, broken, back })
+    let done = performance.done();
+    let left_out = performance.left_out().into_iter().cloned().collect();
+    let broken = Some(broken_by(&done, &scenario.device));
+    Ok(Outcome { done, diagnosed, left_out, broken, back })
+}
+
+/// Begins with the operations that have a time.
+fn begin(performance: &Arc<Performance>) -> Task {
+    let performance = Arc::clone(performance);
+    Task::spawn(async move { performance.run().await })
+}
+
+/// When the last operation that has a time is done, after the start.
+fn last(scenario: &ScenarioFile) -> Duration {
+    scenario.operations.iter().map(|operation| operation.at).max().unwrap_or_default()
 }
 
 /// Whether a message came lately that the device made lately: one that an outbox kept shows nothing.
@@ -107,6 +123,17 @@ impl Outcome {
         }
     }
 
+    /// An operation that could not be done, or was not, and why; none where all were.
+    pub fn not_done(&self) -> Option<String> {
+        let failed = self.done.iter().find_map(|done| Some((&done.operation, done.failed.as_ref()?)));
+        let failed = failed.map(|(operation, why)| format!("{operation}: {why}"));
+        failed.or_else(|| {
+            let left_out = self.left_out.first()?;
+            let step = left_out.step.as_deref().unwrap_or_default();
+            Some(format!("{left_out}: the walk did not come to the step {step}"))
+        })
+    }
+
     /// The finding, where there is one.
     pub fn finding(&self) -> Option<&Finding> {
         Some(&self.diagnosed.as_ref()?.finding)
@@ -123,9 +150,10 @@ impl Outcome {
         format!("{}{possible}{back}, by {}", self.name(), diagnosed.passed().join(" > "))
     }
 
-    /// Whether what was broken is found in it; none where nothing was diagnosed.
+    /// Whether what was broken is found in it; none where nothing was diagnosed, and in the pipeline.
     pub fn judgement(&self) -> Option<Judgement> {
         let diagnosed = self.diagnosed.as_ref()?;
+        let broken = self.broken.as_ref()?;
         let finding = &diagnosed.finding;
         let hypotheses = finding.hypotheses().iter();
         let of_one =
@@ -137,14 +165,14 @@ impl Outcome {
             back: self.back,
             over: diagnosed.passed().iter().rev().take(2).any(|step| *step == LOOKS_BACK),
         };
-        Some(judge(&self.broken, &ended))
+        Some(judge(broken, &ended))
     }
 }
 
-/// Plays a scenario in a factory of its own, and prints the outcome. Gives whether its expectation holds.
+/// Plays a scenario in a factory or a pipeline of its own, and prints the outcome. Gives whether its expectation holds.
 ///
 /// # Errors
-/// When the factory can't be started, or the diagnosis can't be run.
+/// When these can't be started, or the diagnosis can't be run.
 pub async fn play_alone(
     program: &Path,
     scenario: &ScenarioFile,
@@ -152,19 +180,24 @@ pub async fn play_alone(
     json: bool,
 ) -> Result<bool> {
     let story = Arc::new(if json { Story::silent() } else { Story::aloud() });
-    let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
     if let Some(title) = &scenario.title {
         story.tell(format_args!("{title}."));
     }
     for operation in &scenario.operations {
         let by = operation.by.map_or_else(String::new, |by| format!(" by {} s", by.num_seconds()));
-        story.tell(format_args!("  after {:.1} s: {operation}{by}", operation.at.as_secs_f64()));
+        story.tell(match &operation.step {
+            Some(step) => format!("  at the step {step}: {operation}{by}"),
+            None => format!("  after {:.1} s: {operation}{by}", operation.at.as_secs_f64()),
+        });
     }
-    let outcome = play(&factory, scenario, runbooks, &story).await?;
+    let outcome = match Setting::of(&scenario.device) {
+        Some(Setting::Pipeline) => pipeline::play_alone(program, scenario, runbooks, &story).await?,
+        _ => in_factory(program, scenario, runbooks, &story).await?,
+    };
     let differs = scenario.expected.differs(&outcome.name());
-    let not_done = outcome.done.iter().find_map(|done| Some((done, done.failed.as_ref()?)));
-    if let Some((done, why)) = not_done {
-        story.tell(format_args!("    NOT DONE: {}: {why}", done.operation));
+    let not_done = outcome.not_done();
+    if let Some(not_done) = &not_done {
+        story.tell(format_args!("    NOT DONE: {not_done}"));
     }
     if let Some(judgement) = outcome.judgement() {
         story.tell(format_args!("    By what was broken, this is {}.", judgement.name()));
@@ -178,17 +211,27 @@ pub async fn play_alone(
             as_expected: differs.is_none(),
             differs: differs.as_deref(),
             judged: outcome.judgement().map(Judgement::name),
-            not_done: not_done.map(|(done, why)| format!("{}: {why}", done.operation)),
+            not_done: not_done.clone(),
             finding: outcome.finding(),
             bundle: outcome.diagnosed.as_ref().map(|diagnosed| &diagnosed.bundle),
         })?)?;
     }
     let as_expected = differs.is_none() && not_done.is_none();
-    drop(outcome);
+    Ok(as_expected)
+}
+
+async fn in_factory(
+    program: &Path,
+    scenario: &ScenarioFile,
+    runbooks: &Runbooks,
+    story: &Arc<Story>,
+) -> Result<Outcome> {
+    let factory = Arc::new(Factory::start(program.to_owned(), Plan::WHOLE).await?);
+    let outcome = play(&factory, scenario, runbooks, story).await;
     if let Some(factory) = Arc::into_inner(factory) {
         factory.stop().await?;
     }
-    Ok(as_expected)
+    outcome
 }
 
 #[derive(Serialize)]

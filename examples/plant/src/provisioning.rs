@@ -99,10 +99,9 @@ impl Provisioning {
         self.shared.state().granted.remove(holder);
     }
 
-    /// Enters a certificate that was loaded by hand.
-    pub fn note_loaded(&self, holder: &str, identity: &Identity) {
-        let der = identity.certificate().to_vec();
-        self.shared.state().newest.insert(holder.to_owned(), (Utc::now(), der));
+    /// Enters a certificate that was loaded by hand, or renewed.
+    pub fn note_newest(&self, holder: &str, certificate: &[u8]) {
+        self.shared.state().newest.insert(holder.to_owned(), (Utc::now(), certificate.to_vec()));
     }
 
     /// The certificate that was last issued or loaded for a holder, in DER, and when.

@@ -242,6 +242,18 @@ mod tests {
     }
 
     #[test]
+    fn faults_reach_every_certificate_conclusion() {
+        let runbook = iot_runbook::catalog::certificate_expiry().unwrap().validate().unwrap();
+        for (conclusion, _) in runbook.conclusions() {
+            let reached = Scenario::all().any(|scenario| {
+                matches!(scenario.expected, Expected::Conclusion(expected) if expected == conclusion)
+                    || scenario.through.contains(&conclusion)
+            });
+            assert!(reached, "{conclusion}");
+        }
+    }
+
+    #[test]
     fn every_certificate_recovery_is_reached() {
         for outcome in
             ["re-provisioned", "emergency-certificate-installed", "recovered-meanwhile", "recovery-failed"]

@@ -1,4 +1,4 @@
-//! Scenario files: a fault of one's own in TOML, as timed operations on parts of the factory.
+//! Scenario files: a fault of one's own in TOML, as timed operations on parts of the factory, or of the pipeline.
 //!
 //! ```toml
 //! device = "press-1"
@@ -16,13 +16,20 @@ mod fault;
 mod load;
 mod write;
 
-use iot_runbook::runbook::Runbook;
+use std::collections::BTreeSet;
+
+use iot_runbook::runbook::{Runbook, RunbookSet, step::StepKind};
 
 pub use self::{
     fault::{Fault, Faults},
     load::{MOST_BYTES, MOST_OPERATIONS, load, read},
 };
-use crate::{operation::Operation, scenario::People};
+use crate::{
+    error::Result,
+    operation::{Operation, Setting},
+    runbooks::Runbooks,
+    scenario::People,
+};
 
 /// The outcome of a diagnosis that ends without a conclusion, in an expectation.
 pub const UNDETERMINED: &str = "undetermined";
@@ -65,9 +72,64 @@ impl Expectation {
     }
 }
 
-/// The outcomes that an expectation can name with this runbook.
-pub fn outcomes(runbook: &Runbook) -> Vec<&str> {
-    runbook.conclusions().map(|(conclusion, _)| conclusion).chain([UNDETERMINED, NO_ALERT]).collect()
+/// What a walk can come to, in each setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endings {
+    factory: Ending,
+    pipeline: Ending,
+}
+
+/// What a walk of one runbook can come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// The runbook's name.
+    pub(crate) runbook: String,
+    /// The outcomes that an expectation can name.
+    pub(crate) outcomes: Vec<String>,
+    /// The steps of the runbook, and of those that it can hand over to.
+    pub(crate) steps: Vec<String>,
+}
+
+impl Endings {
+    /// Of these runbooks.
+    ///
+    /// # Errors
+    /// When they are not valid.
+    pub fn of_runbooks(runbooks: &Runbooks) -> Result<Self> {
+        let (offline, offline_set) = runbooks.set(false)?;
+        let (gap, gap_set) = runbooks.gap_set()?;
+        Ok(Self { factory: Ending::of(&offline_set, &offline), pipeline: Ending::of(&gap_set, &gap) })
+    }
+
+    pub(crate) fn of(&self, setting: Setting) -> &Ending {
+        match setting {
+            Setting::Factory => &self.factory,
+            Setting::Pipeline => &self.pipeline,
+        }
+    }
+}
+
+impl Ending {
+    fn of(set: &RunbookSet, name: &str) -> Self {
+        let conclusions = set.find(name).into_iter().flat_map(Runbook::conclusions);
+        let outcomes = conclusions.map(|(conclusion, _)| conclusion).chain([UNDETERMINED, NO_ALERT]);
+        let mut steps = BTreeSet::new();
+        let mut runbooks = vec![name];
+        while let Some(runbook) = runbooks.pop().and_then(|name| set.find(name)) {
+            for step in runbook.steps() {
+                steps.insert(step.id.to_string());
+                if let StepKind::Handover(handover) = &step.kind {
+                    // Runbooks hand over in no circle.
+                    runbooks.push(&handover.runbook);
+                }
+            }
+        }
+        Self {
+            runbook: name.to_owned(),
+            outcomes: outcomes.map(str::to_owned).collect(),
+            steps: steps.into_iter().collect(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use iot_runbook::{
+    adapter::{LifecycleStore, renewal_facts},
     fact::Source,
     probe::{
         Authentication, CertStoreProbe, Certificate, CertificateAnswer, CertificateRequest, Client,
         ProbeError, ProvisioningContact, ProvisioningContactRequest, RenewalAnswer, RenewalRequest,
         Revocation, WhichCertificate,
     },
+    time::Clock,
 };
 
 use super::{covered, registered, unanswered};
@@ -17,13 +19,14 @@ use crate::{
     factory::Factory,
     gateway::field::{Held, Reach},
     pki::Presented,
+    renewal::fingerprint,
 };
 
 /// How often a device is tried before it counts as out of reach.
 const TRIES: usize = 2;
 
-/// Certificates, as devices present them: to their gateway, and at the door; and the log of the provisioning service.
-/// The plant renews nothing by itself, so the state of a renewal is a question without an adapter.
+/// Certificates, as devices present them: to their gateway, and at the door; how far the renewal job is; and the log of
+/// the provisioning service. A certificate is named by the SHA-256 of its DER, as the job names it.
 #[derive(Debug)]
 pub struct Certificates {
     factory: Arc<Factory>,
@@ -75,7 +78,7 @@ impl Certificates {
         // The list names what our own authority revoked; a serial of another's is not on it whatever it says.
         let revoked = ours && authority.has_revoked(&presented.serial);
         let mut certificate = Certificate::new(
-            format!("{} {}", presented.issuer, presented.serial).into(),
+            fingerprint(&presented.der).to_string().into(),
             presented.validity.not_before,
             presented.validity.not_after,
             if revoked { Revocation::Revoked(None) } else { Revocation::NotRevoked },
@@ -140,17 +143,23 @@ impl CertStoreProbe for Certificates {
         };
         let seen = self.factory.door().events(holder, DateTime::<Utc>::MIN_UTC);
         let has_connected = seen.iter().any(|event| matches!(event.kind, door::EventKind::Accepted(_)));
-        let answer = CertificateAnswer::new(Utc::now())
+        let renewals = self.factory.renewals();
+        let mut answer = CertificateAnswer::new(renewals.clock().now())
             .with_authentication(Authentication::Certificate)
             .with_has_connected(has_connected);
+        answer.high_water = renewals.lifecycles().get(holder).map(|lifecycle| lifecycle.high_water());
         Ok(match presented {
             Some(presented) => answer.with_certificate(self.judged(&presented)?),
             None => answer,
         })
     }
 
-    async fn renewal(&self, _: &RenewalRequest) -> Result<RenewalAnswer, ProbeError> {
-        Err(ProbeError::unsupported())
+    async fn renewal(&self, request: &RenewalRequest) -> Result<RenewalAnswer, ProbeError> {
+        let renewals = self.factory.renewals();
+        let lifecycle = renewals.lifecycles().read(&request.holder).await?;
+        // A gateway's certificate is renewed by hand.
+        let lifecycle = lifecycle.ok_or_else(ProbeError::unsupported)?;
+        Ok(renewal_facts(&lifecycle, renewals.clock().now()))
     }
 
     async fn provisioning_contact(

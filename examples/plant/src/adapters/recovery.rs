@@ -91,7 +91,7 @@ pub(super) fn load_emergency(factory: &Factory, device: &str) -> ActReport {
     let Some(identity) = factory.take_emergency(device) else {
         return ActReport::failed(TECHNICIAN, format!("no emergency certificate was prepared for {device}"));
     };
-    factory.provisioning().note_loaded(device, &identity);
+    factory.provisioning().note_newest(device, identity.certificate());
     found.change(|condition| condition.identity = Some(identity));
     ActReport::done(TECHNICIAN)
 }

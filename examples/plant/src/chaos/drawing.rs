@@ -40,7 +40,7 @@ pub fn draw(random: &mut Random) -> ScenarioFile {
             if random.percent(50) { years } else { -years }
         });
         let at = if is_first { 0 } else { random.below(LATEST) };
-        let operation = Operation { at: tenths(at), owner: owner.to_owned(), word, by };
+        let operation = Operation { at: tenths(at), step: None, owner: owner.to_owned(), word, by };
         let is_taken = operations.iter().any(|other| other.part() == operation.part());
         if is_taken || is_first && !takes_messages_away(&operation, device) {
             continue;
@@ -84,7 +84,7 @@ fn undoing(operation: &Operation, at: Duration) -> Option<Operation> {
     let verb = operation.word.undone_by?;
     let of_part = |word: &&Word| word.owner == operation.word.owner && word.part == operation.word.part;
     let word = VOCABULARY.iter().filter(of_part).find(|word| word.verb == verb)?;
-    Some(Operation { at, owner: operation.owner.clone(), word, by: None })
+    Some(Operation { at, step: None, owner: operation.owner.clone(), word, by: None })
 }
 
 fn tenths(tenths: usize) -> Duration {

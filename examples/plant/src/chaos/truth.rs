@@ -153,7 +153,7 @@ mod tests {
 
     fn operation(owner: &str, word: &'static Word) -> Operation {
         let by = word.takes_amount().then(|| TimeDelta::days(-400));
-        Operation { at: Duration::ZERO, owner: owner.to_owned(), word, by }
+        Operation { at: Duration::ZERO, step: None, owner: owner.to_owned(), word, by }
     }
 
     /// What is accepted for this device, of the first owner of the kind that is on its way.

@@ -53,6 +53,8 @@ pub struct Ground<'a> {
     pub maker: &'a Authority,
     /// Where the provisioning service listens.
     pub provisioning: SocketAddr,
+    /// Where devices test certificates that they are offered.
+    pub tests: SocketAddr,
     /// Where the door listens.
     pub door: SocketAddr,
     /// The broker, for its credentials.
@@ -66,6 +68,7 @@ pub struct Site {
     uplink: Switch,
     broker_rule: Switch,
     provisioning_rule: Switch,
+    test_rule: Switch,
     ot_network: Switch,
     router_path: Link,
     power_path: Link,
@@ -102,6 +105,7 @@ impl Site {
             uplink,
             broker_rule,
             provisioning_rule: Switch::new(),
+            test_rule: Switch::new(),
             ot_network,
             power_unit,
             gateways: Vec::new(),
@@ -136,6 +140,8 @@ impl Site {
             manufacturing: ground.maker.issue(&spec.id, Validity::current())?,
             provisioning: ground.provisioning,
             beyond: vec![self.uplink.clone(), self.provisioning_rule.clone()],
+            test_endpoint: ground.tests,
+            beyond_tests: vec![self.uplink.clone(), self.test_rule.clone()],
         };
         Device::start(spec, &self.ot_network, plug, given).await
     }
@@ -158,6 +164,11 @@ impl Site {
     /// The firewall's rule for the provisioning service: cut, no device of this site reaches it.
     pub fn provisioning_rule(&self) -> &Switch {
         &self.provisioning_rule
+    }
+
+    /// The firewall's rule for the test endpoint: cut, no device of this site can test a certificate.
+    pub fn test_rule(&self) -> &Switch {
+        &self.test_rule
     }
 
     /// The switch between its gateways and its devices.

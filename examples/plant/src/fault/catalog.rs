@@ -1,6 +1,6 @@
 //! The faults, in the order in which the runbook can conclude them.
 
-use super::{Damage, Fault, Found, Help};
+use super::{Damage, Fault, Found, Help, Renewal};
 use crate::platform::ServiceState;
 
 pub(super) const ALL: &[Fault] = &[
@@ -278,5 +278,42 @@ pub(super) const ALL: &[Fault] = &[
         device: "press-1",
         story: "the daily monitoring finds press-1's certificate on the revocation list",
         damage: Damage::Certificate(Found::Revoked),
+    },
+    Fault {
+        id: "renewal-in-progress",
+        device: "press-1",
+        story: "press-1's certificate is due; the firewall closes the way to the test endpoint, and the test of the new one \
+                fails",
+        damage: Damage::Renewal(Renewal::TestFails),
+    },
+    Fault {
+        id: "renewal-stalled",
+        device: "press-1",
+        story: "press-1's certificate has been due for two weeks, and the renewal job never began",
+        damage: Damage::Renewal(Renewal::NeverBegins),
+    },
+    Fault {
+        id: "renewed",
+        device: "press-1",
+        story: "press-1's certificate is due, and is renewed while the daily monitoring looks into it",
+        damage: Damage::Renewal(Renewal::BeginsLate),
+    },
+    Fault {
+        id: "follow-up-required/rolled-back",
+        device: "press-1",
+        story: "press-1's certificate is renewed, and somebody restores a backup with the old one",
+        damage: Damage::Renewal(Renewal::RolledBack),
+    },
+    Fault {
+        id: "clock-suspect",
+        device: "press-1",
+        story: "the clock of the service that renews and monitors certificates jumps 31 days ahead",
+        damage: Damage::Renewal(Renewal::ClockAhead),
+    },
+    Fault {
+        id: "clock-suspect/set-back",
+        device: "press-1",
+        story: "the clock of the service that renews and monitors certificates was 20 days ahead, and is set right",
+        damage: Damage::Renewal(Renewal::ClockSetBack),
     },
 ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::time::sleep;
 
-use super::Fault;
+use super::{Fault, renewal::Renewal};
 use crate::{
     device::{Application, Condition, Device},
     error::{Error, Result},
@@ -74,6 +74,8 @@ pub(super) enum Damage {
     GatewayCertificate,
     /// What the daily monitoring finds of the device's certificate.
     Certificate(Found),
+    /// The same of its renewal.
+    Renewal(Renewal),
 }
 
 /// What the daily monitoring of certificates finds.
@@ -100,10 +102,10 @@ pub(super) enum Help {
 
 /// The parts that a fault is about.
 pub(super) struct Scene<'a> {
-    damage: Damage,
-    factory: &'a Factory,
+    pub(super) damage: Damage,
+    pub(super) factory: &'a Factory,
     registered: Registered,
-    site: &'a Site,
+    pub(super) site: &'a Site,
     gateway: &'a GatewayHost,
     pub(super) device: Option<&'a Device>,
 }
@@ -124,11 +126,11 @@ impl<'a> Scene<'a> {
         })
     }
 
-    fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.registered.device
     }
 
-    fn device(&self) -> Result<&'a Device> {
+    pub(super) fn device(&self) -> Result<&'a Device> {
         self.factory.device(self.id())
     }
 
@@ -211,6 +213,7 @@ impl<'a> Scene<'a> {
             Damage::Revoked | Damage::Certificate(Found::Revoked) => self.revoke()?,
             Damage::Certificate(Found::NotYetValid) => self.certify(Validity::not_yet())?,
             Damage::Certificate(Found::EndsIn(days)) => self.certify(Validity::ending_in(days))?,
+            Damage::Renewal(how) => self.renew(how).await?,
             Damage::DeadModule => self.device()?.change(|device| device.module_works = false),
             Damage::FrozenGateway => self.gateway.supervisor().freeze().await?,
             Damage::BrokerRule => {
@@ -282,6 +285,7 @@ impl<'a> Scene<'a> {
         self.site.uplink().mend();
         self.site.broker_rule().mend();
         self.site.provisioning_rule().mend();
+        self.site.test_rule().mend();
         self.factory.door().broker_host().mend();
         self.factory.platform().store();
         self.site.ot_network().mend();

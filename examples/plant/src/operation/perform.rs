@@ -1,17 +1,22 @@
-//! Performing operations on the parts of a running factory.
+//! Performing operations on the parts of a running factory or pipeline.
+
+mod pipeline;
 
 use std::{
     collections::HashMap,
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Mutex as TurnLock,
+    time::{Instant, sleep, sleep_until},
+};
 
-use super::{Effect, Given, Operation, Owner, Place};
+use super::{Effect, Given, Operation, Owner, Place, Troubles};
 use crate::{
     device::Device,
     error::{Error, Result},
@@ -21,6 +26,7 @@ use crate::{
     },
     gateway::Order,
     network::Switch,
+    pipeline::Pipeline,
     pki::{Authority, Identity, Validity},
     power::{Feed, PowerUnit},
     task::Task,
@@ -48,35 +54,121 @@ pub struct Done {
     pub failed: Option<String>,
 }
 
-/// Performs each operation at its time from now on, and enters it in `done`. What goes on by itself ends when the
-/// future is dropped; it never completes.
-pub async fn perform_all(factory: Arc<Factory>, operations: Vec<Operation>, done: Arc<Mutex<Vec<Done>>>) {
-    let start = Instant::now();
-    let mut performer = Performer { factory: &factory, going_on: HashMap::new() };
-    let mut operations = operations;
-    operations.sort_by_key(|operation| operation.at);
-    for operation in operations {
-        sleep_until(start + operation.at).await;
+/// What operations are performed on.
+#[derive(Clone, Debug)]
+pub enum Parts {
+    /// The factory.
+    Factory(Arc<Factory>),
+    /// The data pipeline.
+    Pipeline(Arc<Pipeline>),
+}
+
+/// The operations of a scenario, while it is played.
+#[derive(Debug)]
+pub struct Performance {
+    parts: Parts,
+    operations: Vec<Operation>,
+    troubles: Troubles,
+    /// What goes on until it is undone.
+    going_on: TurnLock<GoingOn>,
+    done: Mutex<Vec<Done>>,
+}
+
+/// What goes on until it is undone.
+#[derive(Debug, Default)]
+struct GoingOn {
+    /// By the name of its part.
+    tasks: HashMap<String, Task>,
+    in_pipeline: pipeline::GoingOn,
+}
+
+impl Performance {
+    /// Of these operations, on these parts.
+    pub fn new(parts: Parts, mut operations: Vec<Operation>) -> Self {
+        operations.sort_by_key(|operation| operation.at);
+        Self {
+            parts,
+            operations,
+            troubles: Troubles::default(),
+            going_on: TurnLock::default(),
+            done: Mutex::default(),
+        }
+    }
+
+    /// The troubles of the platform's adapters.
+    pub fn troubles(&self) -> &Troubles {
+        &self.troubles
+    }
+
+    /// What was done so far.
+    pub fn done(&self) -> Vec<Done> {
+        self.lock_done().clone()
+    }
+
+    /// Performs each operation at its time from now on, but for those that wait for a step. What goes on by itself goes
+    /// on until the performance is dropped.
+    pub async fn run(&self) {
+        let start = Instant::now();
+        for operation in self.operations.iter().filter(|operation| operation.step.is_none()) {
+            sleep_until(start + operation.at).await;
+            self.perform(operation).await;
+        }
+    }
+
+    /// The walk has come to a step: performs what waits for that. The first time counts.
+    pub async fn reached(&self, step: &str) {
+        for operation in self.operations.iter().filter(|one| one.step.as_deref() == Some(step)) {
+            let is_done = self.lock_done().iter().any(|done| done.operation == *operation);
+            if !is_done {
+                self.perform(operation).await;
+            }
+        }
+    }
+
+    /// Those that waited for a step that the walk did not come to.
+    pub fn left_out(&self) -> Vec<&Operation> {
+        let done = self.lock_done();
+        let waits = self.operations.iter().filter(|operation| operation.step.is_some());
+        waits.filter(|operation| !done.iter().any(|done| done.operation == **operation)).collect()
+    }
+
+    async fn perform(&self, operation: &Operation) {
+        let mut going_on = self.going_on.lock().await;
         let position = {
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut done = self.lock_done();
             let begun = Done { operation: operation.clone(), from: Utc::now(), through: None, failed: None };
             done.push(begun);
             done.len() - 1
         };
-        let performed = performer.perform(&operation).await;
-        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        let performed = match (&self.parts, operation.word.effect) {
+            (_, Effect::Trouble(trouble)) => {
+                self.troubles.set(operation.word.part, trouble);
+                Ok(())
+            }
+            (Parts::Factory(factory), _) => {
+                Performer { factory, going_on: &mut going_on.tasks }.perform(operation).await
+            }
+            (Parts::Pipeline(pipeline), Effect::Pipeline(effect)) => {
+                going_on.in_pipeline.perform(pipeline, effect, operation.by).await
+            }
+            (Parts::Pipeline(_), _) => Err(Error::Refused("the pipeline has no such part".to_owned())),
+        };
+        let mut done = self.lock_done();
         if let Some(entry) = done.get_mut(position) {
             entry.through = Some(Utc::now());
             entry.failed = performed.err().map(|error| error.to_string());
         }
     }
-    std::future::pending::<()>().await;
+
+    fn lock_done(&self) -> MutexGuard<'_, Vec<Done>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Performer<'a> {
     factory: &'a Factory,
     /// What goes on until it is undone, by the name of its part.
-    going_on: HashMap<String, Task>,
+    going_on: &'a mut HashMap<String, Task>,
 }
 
 impl Performer<'_> {

@@ -1,16 +1,25 @@
 //! The vocabulary itself.
 
+mod adapters;
+mod pipeline;
+
 use std::fmt::Write;
 
+pub use self::{adapters::ADAPTERS, pipeline::PIPELINE};
 use super::{
     Effect::{self, *},
-    Given, Owner, Place, Word, owners,
+    Given, Owner, Place, Setting, Word, owners,
 };
 use crate::{device::Application, platform::ServiceState};
 
 use Owner::{Device, Gateway, Platform, Site};
 
-/// Every operation on every kind of part.
+/// Every word that a scenario file can use.
+pub fn all_words() -> impl Iterator<Item = &'static Word> + Clone {
+    VOCABULARY.iter().chain(PIPELINE).chain(ADAPTERS)
+}
+
+/// Every operation on every kind of part of the factory.
 pub const VOCABULARY: &[Word] = &[
     breaks(Site, "uplink", "cut", "mend", Cut(Place::Uplink), "cuts its way to the platform"),
     breaks(Site, "uplink", "slow", "mend", Slow(Place::Uplink), "delays what crosses it by 1.6 s each way"),
@@ -228,7 +237,8 @@ const fn breaks(
     effect: Effect,
     does: &'static str,
 ) -> Word {
-    Word { owner, part, verb, undone_by: Some(undone_by), needs_session: false, does, effect }
+    let only_in = Some(Setting::Factory);
+    Word { owner, part, verb, undone_by: Some(undone_by), needs_session: false, only_in, does, effect }
 }
 
 const fn mends(
@@ -238,7 +248,8 @@ const fn mends(
     effect: Effect,
     does: &'static str,
 ) -> Word {
-    Word { owner, part, verb, undone_by: None, needs_session: false, does, effect }
+    let only_in = Some(Setting::Factory);
+    Word { owner, part, verb, undone_by: None, needs_session: false, only_in, does, effect }
 }
 
 /// Breaks a part of a device that only matters with an MQTT session of its own.
@@ -263,10 +274,18 @@ pub fn words() -> String {
     for owner in Owner::ALL {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}: {}", owner.name(), owners(owner).join(", "));
-        for word in VOCABULARY.iter().filter(|word| word.owner == owner) {
+        for word in all_words().filter(|word| word.owner == owner) {
             let undone = word.undone_by.map_or_else(String::new, |verb| format!("; undone by `{verb}`"));
             let session = if word.needs_session { "; needs a session of its own" } else { "" };
-            let _ = writeln!(text, "  .{:<12} {:<15} {}{undone}{session}", word.part, word.verb, word.does);
+            let asked = match (owner, word.only_in) {
+                (Owner::Adapters, Some(setting)) => format!("; in the {} alone", setting.name()),
+                _ => String::new(),
+            };
+            let _ = writeln!(
+                text,
+                "  .{:<12} {:<15} {}{undone}{session}{asked}",
+                word.part, word.verb, word.does
+            );
         }
     }
     text.truncate(text.trim_end().len());
@@ -281,11 +300,11 @@ mod tests {
 
     #[test]
     fn each_break_has_an_undo_in_its_part() {
-        for word in VOCABULARY {
+        for word in all_words() {
             let Some(verb) = word.undone_by else { continue };
             let undoes =
                 |other: &&Word| other.owner == word.owner && other.part == word.part && other.verb == verb;
-            let undo = VOCABULARY.iter().find(undoes).unwrap();
+            let undo = all_words().find(undoes).unwrap();
             assert_eq!(undo.undone_by, None, "{} {}", word.verb, word.part);
             assert_eq!(undo.needs_session, word.needs_session, "{} {}", word.verb, word.part);
         }
@@ -294,7 +313,7 @@ mod tests {
     #[test]
     fn no_word_is_in_the_vocabulary_twice() {
         let mut seen = HashSet::new();
-        for word in VOCABULARY {
+        for word in all_words() {
             assert!(seen.insert((word.owner.name(), word.part, word.verb)), "{} {}", word.verb, word.part);
         }
     }

@@ -1,6 +1,6 @@
 //! Deduplication in the ingestion: by the id alone, as many run it, or by the library's engine.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
@@ -25,6 +25,8 @@ const KEPT: usize = 8192;
 pub enum How {
     /// By the id alone, as with `SET id NX`: what has the id of another message is dropped, whatever is in it.
     ById,
+    /// The same, and its log keeps no contents: nobody can tell from it which of the dropped were copies.
+    Blind,
     /// By the library's engine, which tells a copy from a collision.
     Engine,
 }
@@ -38,12 +40,22 @@ pub enum Dedup {
     Engine(Box<Deduplicator>, Secret),
 }
 
-/// Ids with what had them first, and the log of what was dropped: of which device, and whether it was no copy.
+/// Ids with what had them first, and the log of what was dropped.
 #[derive(Debug)]
 pub struct ById {
     seen: HashMap<String, (DateTime<Utc>, Fingerprint)>,
     secret: Secret,
-    dropped: Kept<bool>,
+    keeps_contents: bool,
+    dropped: Kept<DroppedMessage>,
+}
+
+/// A message that was dropped.
+#[derive(Clone, Copy, Debug)]
+struct DroppedMessage {
+    /// When its sample was taken.
+    made: DateTime<Utc>,
+    /// Whether it was no copy of the one that had its id first.
+    collided: bool,
 }
 
 impl Dedup {
@@ -53,9 +65,12 @@ impl Dedup {
     /// When the engine refuses its settings.
     pub fn new(how: How) -> Result<Self> {
         Ok(match how {
-            How::ById => {
-                Self::ById(ById { seen: HashMap::new(), secret: Secret::random(), dropped: Kept::new(KEPT) })
-            }
+            How::ById | How::Blind => Self::ById(ById {
+                seen: HashMap::new(),
+                secret: Secret::random(),
+                keeps_contents: how == How::ById,
+                dropped: Kept::new(KEPT),
+            }),
             How::Engine => {
                 let settings = Settings::new(TTL);
                 let engine = Deduplicator::with_settings(&settings)
@@ -65,10 +80,10 @@ impl Dedup {
         })
     }
 
-    /// Whether a message is dropped.
-    pub fn drops(&mut self, id: &str, payload: &[u8], now: DateTime<Utc>) -> bool {
+    /// Whether a message is dropped whose sample was taken at `made`.
+    pub fn drops(&mut self, id: &str, payload: &[u8], made: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         match self {
-            Self::ById(window) => window.drops(id, payload, now),
+            Self::ById(window) => window.drops(id, payload, made, now),
             Self::Engine(engine, secret) => {
                 let message = Message::new(secret.id(id.as_bytes()), ONE, secret.fingerprint(payload));
                 engine.observe(&message, now).drops()
@@ -76,14 +91,25 @@ impl Dedup {
         }
     }
 
-    /// What was dropped in a period.
-    pub fn dropped(&self, asked: Period, now: DateTime<Utc>) -> Dropped {
+    /// What was dropped in a period. `is_stored`: whether a sample of that time has a row.
+    pub fn dropped(
+        &self,
+        asked: Period,
+        now: DateTime<Utc>,
+        is_stored: impl Fn(DateTime<Utc>) -> bool,
+    ) -> Dropped {
         match self {
             Self::ById(window) => {
                 let covers = crate::adapters::covered(asked, window.dropped.complete_from(), now);
-                let dropped = window.dropped.within(asked).count() as u64;
-                let collided = window.dropped.within(asked).filter(|(_, collided)| *collided).count() as u64;
-                Dropped::new(now, covers, dropped, collided).with_ttl(TTL)
+                let dropped = || window.dropped.within(asked).map(|(_, message)| message);
+                let answer = |collided| Dropped::new(now, covers, dropped().count() as u64, collided);
+                let answer = if window.keeps_contents {
+                    answer(dropped().filter(|message| message.collided).count() as u64)
+                } else {
+                    let missing = dropped().map(|message| message.made).filter(|made| !is_stored(*made));
+                    answer(0).with_unstored(missing.collect::<HashSet<_>>().len() as u64)
+                };
+                answer.with_ttl(TTL)
             }
             Self::Engine(engine, _) => Dropped::from_drops(&engine.dropped(ONE, asked), TTL, asked, now),
         }
@@ -91,11 +117,11 @@ impl Dedup {
 }
 
 impl ById {
-    fn drops(&mut self, id: &str, payload: &[u8], now: DateTime<Utc>) -> bool {
+    fn drops(&mut self, id: &str, payload: &[u8], made: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         let own = self.secret.fingerprint(payload);
         match self.seen.get(id) {
             Some((at, first)) if now - *at < TTL => {
-                self.dropped.enter(now, *first != own);
+                self.dropped.enter(now, DroppedMessage { made, collided: *first != own });
                 true
             }
             _ => {
@@ -114,13 +140,19 @@ mod tests {
     fn engine_passes_reused_ids() {
         let now = Utc::now();
         let asked = Period::new(now - TimeDelta::minutes(1), now + TimeDelta::minutes(1)).unwrap();
-        for (how, passed, collided) in [(How::ById, false, 1), (How::Engine, true, 0)] {
+        let later = now + TimeDelta::seconds(1);
+        for (how, passed, dropped, collided, unstored) in [
+            (How::ById, false, 2, 1, None),
+            (How::Blind, false, 2, 0, Some(1)),
+            (How::Engine, true, 1, 0, None),
+        ] {
             let mut dedup = Dedup::new(how).unwrap();
-            assert!(!dedup.drops("a", b"1", now));
-            assert!(dedup.drops("a", b"1", now));
-            assert_eq!(!dedup.drops("a", b"2", now), passed, "{how:?}");
-            let dropped = dedup.dropped(asked, now + TimeDelta::minutes(1));
-            assert_eq!((dropped.collided, dropped.dropped - dropped.collided), (collided, 1), "{how:?}");
+            assert!(!dedup.drops("a", b"1", now, now));
+            assert!(dedup.drops("a", b"1", now, now));
+            assert_eq!(!dedup.drops("a", b"2", later, now), passed, "{how:?}");
+            let answer = dedup.dropped(asked, now + TimeDelta::minutes(1), |made| made == now);
+            assert_eq!((answer.dropped, answer.collided), (dropped, collided), "{how:?}");
+            assert_eq!(answer.unstored, unstored, "{how:?}");
         }
     }
 }

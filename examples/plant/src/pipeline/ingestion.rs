@@ -245,6 +245,15 @@ impl Ingestion {
         *lock(&self.shared.renames) = rule.map(|(device, series)| (device.to_owned(), series.to_owned()));
     }
 
+    /// Has it deduplicate another way from now on, with an empty window.
+    ///
+    /// # Errors
+    /// When the engine refuses its settings.
+    pub fn deduplicate(&self, how: How) -> Result<()> {
+        self.log().dedup = Dedup::new(how)?;
+        Ok(())
+    }
+
     /// Whether it reads committed records alone.
     pub fn reads_committed(&self) -> bool {
         self.shared.stable.is_some()
@@ -353,12 +362,12 @@ impl Shared {
                 return Ok(());
             }
         };
-        if lock(&self.log).dedup.drops(&valid.id, payload, now)
+        let at = DateTime::from_timestamp_micros(valid.at).unwrap_or_default();
+        if lock(&self.log).dedup.drops(&valid.id, payload, at, now)
             || lock(&self.passes_over).as_deref() == Some(&valid.device)
         {
             return Ok(());
         }
-        let at = DateTime::from_timestamp_micros(valid.at).unwrap_or_default();
         let rule = lock(&self.renames).clone();
         let series = rule.filter(|(device, _)| *device == valid.device).map(|(_, series)| series);
         let series = series.as_ref().unwrap_or(&valid.device);

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long each write takes while the database is slow: three times as long as lies between two messages.
-const SLOW_WRITE: Duration = Duration::from_millis(600);
+pub(crate) const SLOW_WRITE: Duration = Duration::from_millis(600);
 /// A band that no swing of the process leaves.
 const FAR_TOO_WIDE: f64 = 60.0;
 /// How long the messages that are skipped have waited.
@@ -38,9 +38,9 @@ const PICTURES: usize = 10;
 /// So much longer a second fault is in before the first is mended, so that nothing gets through in between.
 const OVERLAP: TimeDelta = TimeDelta::milliseconds(600);
 /// The tag that a converter maps for which somebody misspelled it.
-const MISSPELLED: &str = "presure";
+pub(crate) const MISSPELLED: &str = "presure";
 /// The series that a rule of somebody's writes the rows of the device into.
-const RENAMED: &str = "line-9/press";
+pub(crate) const RENAMED: &str = "line-9/press";
 
 /// A fault.
 #[derive(Debug)]
@@ -160,13 +160,7 @@ impl InForce {
         self.damage.mend(pipeline)?;
         match self.damage {
             Damage::TransactionOpen => pipeline.stream().abort_transaction().await?,
-            // Past the record, which somebody has put aside.
-            Damage::Tombstone => {
-                let failed =
-                    pipeline.ingestion().log().failed.iter().last().map(|(_, failed)| failed.clone());
-                let failed = failed.ok_or(Error::TimedOut("a record that fails"))?;
-                set_offset(pipeline, failed.partition, failed.offset + 1).await?;
-            }
+            Damage::Tombstone => skip_poison(pipeline).await?,
             // The topic has them still: they are read again.
             Damage::OffsetSet => {
                 let (partition, offset) = self.stood.ok_or(Error::TimedOut("an offset"))?;
@@ -327,20 +321,29 @@ async fn drops(pipeline: &Pipeline) -> Result<()> {
     .await
 }
 
-async fn stop(pipeline: &Pipeline) -> Result<()> {
+/// Stops the ingestion, and waits for the end of its consumer.
+pub(crate) async fn stop(pipeline: &Pipeline) -> Result<()> {
     pipeline.ingestion().stop();
     wait::until("the end of the ingestion", || async { pipeline.ingestion().consumers() == 0 }).await
 }
 
 /// The partition that the device's messages are in.
-fn partition(pipeline: &Pipeline) -> Result<i32> {
+pub(crate) fn partition(pipeline: &Pipeline) -> Result<i32> {
     let (messages, _) = pipeline.monitor().messages(DEVICE);
     messages.last().map(|message| message.partition).ok_or(Error::TimedOut("a message"))
 }
 
 /// The offset that the next message of a partition gets, as the monitor saw it last.
-fn head(pipeline: &Pipeline, partition: i32) -> u64 {
+pub(crate) fn head(pipeline: &Pipeline, partition: i32) -> u64 {
     pipeline.monitor().window(partition).samples().last().map_or(0, |sample| sample.high_watermark)
+}
+
+/// Sets the ingestion past the record at which it fails, which somebody has put aside.
+pub(crate) async fn skip_poison(pipeline: &Pipeline) -> Result<()> {
+    let failed = || pipeline.ingestion().log().failed.iter().last().map(|(_, failed)| failed.clone());
+    wait::until("a record that fails", || async { failed().is_some() }).await?;
+    let failed = failed().ok_or(Error::TimedOut("a record that fails"))?;
+    set_offset(pipeline, failed.partition, failed.offset + 1).await
 }
 
 /// Sets the group's offset while no consumer runs.

@@ -17,7 +17,8 @@ use super::{DEVICE, GATEWAY, PIPELINE, Pipeline, SITE, loss::Loss, watch};
 use crate::{
     adapters::pipeline::PipelineAdapters,
     error::{Error, Result},
-    examine::{Diagnosed, Examined, new_id},
+    examine::{Diagnosed, Examined, new_id, played},
+    operation::Performance,
     runbooks::Runbooks,
     scenario::{Expected, Obstacle, SPLIT, Scenario},
     story::Story,
@@ -69,10 +70,9 @@ async fn in_pipeline(
         Some(gap) => {
             story.tell(format_args!("  {DEVICE}: {gap}"));
             in_force.meanwhile(pipeline).await?;
-            let asks = Asks::new(pipeline, scenario.obstacle, runbooks, story)?;
+            let asks = Asks::new(pipeline, scenario.obstacle, None, runbooks, story)?;
             let trigger = gap.trigger(alerted);
-            let device =
-                Subject::device(DEVICE).with_gateway(GATEWAY).with_site(SITE).with_pipeline(PIPELINE);
+            let device = subject();
             let during = async {
                 in_force.during(pipeline, &asks.asked).await;
                 pending::<Infallible>().await
@@ -105,6 +105,11 @@ async fn in_pipeline(
     Ok(Examined { scenario, gap, afterwards, diagnosed, took: ended - alerted, injected: Vec::new() })
 }
 
+/// Who a gap is about.
+pub(crate) fn subject() -> Subject {
+    Subject::device(DEVICE).with_gateway(GATEWAY).with_site(SITE).with_pipeline(PIPELINE)
+}
+
 /// Waits until the table has rows that were taken after then.
 async fn rows_since(pipeline: &Pipeline, then: DateTime<Utc>) -> Result<()> {
     wait::until("rows", || async {
@@ -114,7 +119,7 @@ async fn rows_since(pipeline: &Pipeline, then: DateTime<Utc>) -> Result<()> {
 }
 
 /// What a diagnosis is run with.
-struct Asks {
+pub(crate) struct Asks {
     name: String,
     set: RunbookSet,
     driver: Driver,
@@ -124,23 +129,25 @@ struct Asks {
 }
 
 impl Asks {
-    fn new(
+    pub(crate) fn new(
         pipeline: &Arc<Pipeline>,
         obstacle: Obstacle,
+        performance: Option<Arc<Performance>>,
         runbooks: &Runbooks,
         story: &Arc<Story>,
     ) -> Result<Self> {
         let (name, set) = runbooks.gap_set()?;
         let asked = Arc::<Notify>::default();
         let probes = obstacle.before_pipeline(PipelineAdapters::of(pipeline), &asked);
+        let (probes, journal) = played(probes, performance, story);
         let driver = Driver::new(&set, &Checks::builtin(), probes, Arc::new(TokioTimer))
             .map_err(Error::runbook)?
-            .with_journal(Arc::<Story>::clone(story))
-            .with_time_limit(ATTEMPT);
+            .with_journal(journal)
+            .with_time_limit(obstacle.time_limit(ATTEMPT));
         Ok(Self { name, set, driver, asked, story: Arc::clone(story) })
     }
 
-    async fn diagnose(&self, subject: Subject, trigger: Trigger) -> Result<Diagnosed> {
+    pub(crate) async fn diagnose(&self, subject: Subject, trigger: Trigger) -> Result<Diagnosed> {
         let mut diagnosis = Diagnosis::new(new_id(), &self.set, &self.name, subject, trigger, Utc::now())
             .map_err(Error::runbook)?;
         let finding = self.driver.run(&mut diagnosis).await.map_err(Error::runbook)?;

@@ -1,5 +1,7 @@
 //! The gap alarm: it reads the table, and nothing else, and the library's `gap` finds where rows are missing.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use iot_runbook::{
     gap::{Cadence, Gap, GapDetector, Report, Sessions, Settings},
@@ -25,10 +27,16 @@ const ALARM_AFTER: TimeDelta = TimeDelta::seconds(1);
 /// # Errors
 /// When none shows in time, or the table can't be read.
 pub async fn found(pipeline: &Pipeline, at_least: TimeDelta) -> Result<Gap> {
+    let found = found_within(pipeline, at_least, wait::DEADLINE).await;
+    found.ok_or(Error::TimedOut("a gap in the table"))
+}
+
+/// The same for at most `limit`; none where no such gap shows by then.
+pub async fn found_within(pipeline: &Pipeline, at_least: TimeDelta, limit: Duration) -> Option<Gap> {
     let at_least = rows_in(at_least.max(ALARM_AFTER), pipeline.plan().cadence());
     let look = || look(pipeline).ok().flatten().filter(|gap| gap.missing >= at_least);
-    wait::until("a gap in the table", || async { look().is_some() }).await?;
-    look().ok_or(Error::TimedOut("a gap in the table"))
+    wait::until_within("a gap in the table", limit, || async { look().is_some() }).await.ok();
+    look()
 }
 
 /// The gap in the table that most rows are missing in, if there is one that is worth an alarm.

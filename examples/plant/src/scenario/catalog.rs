@@ -1,13 +1,47 @@
 //! The scenarios of the factory: each fault by itself, in the order in which the runbook can conclude them; then people who do not
 //! play along, two faults at a time, and what cannot be known.
 
-use super::{Broken, Expected, Obstacle, People, Scenario};
+use super::{Broken, Evidence, Expected, Obstacle, People, Scenario, Seen};
 
 pub(super) const ALL: &[Scenario] = &[
     single(&["nothing-due"], "nothing-due", &["stage"]),
     single(&["follow-up-required"], "follow-up-required", &["stage", "follow-up"]),
     single(&["not-yet-valid"], "not-yet-valid", &["stage"]),
     single(&["revoked"], "revoked", &["stage"]),
+    found(
+        &["renewal-in-progress"],
+        "renewal-in-progress",
+        &["stage", "renewal-state"],
+        &[choice("certificate-stage", "renewal"), choice("renewal-state", "retrying")],
+    ),
+    found(
+        &["renewal-stalled"],
+        "renewal-stalled",
+        &["stage", "renewal-state"],
+        &[choice("certificate-stage", "renewal"), choice("renewal-state", "stalled")],
+    ),
+    Scenario {
+        obstacle: Obstacle::CertificateProbeSlow,
+        ..found(
+            &["renewed"],
+            "renewed",
+            &["stage", "renewal-state"],
+            &[choice("certificate-stage", "renewal"), choice("renewal-state", "confirmed")],
+        )
+    },
+    found(
+        &["follow-up-required/rolled-back"],
+        "follow-up-required",
+        &["stage", "renewal-state", "follow-up"],
+        &[choice("certificate-stage", "renewal"), choice("renewal-state", "rolled-back")],
+    ),
+    found(&["clock-suspect"], "clock-suspect", &["stage"], &[choice("certificate-stage", "clock-suspect")]),
+    found(
+        &["clock-suspect/set-back"],
+        "clock-suspect",
+        &["stage"],
+        &[choice("certificate-stage", "clock-suspect")],
+    ),
     single(&["connectivity-flap"], "connectivity-flap", &["recheck", "flap-history"]),
     single(&["persistent-flapping"], "persistent-flapping", &["flap", "recheck", "flapping-for"]),
     single(
@@ -407,4 +441,18 @@ const fn single(
         contributing: &[],
         rows: None,
     }
+}
+
+/// The same, by named evidence.
+const fn found(
+    fault: &'static [&'static str; 1],
+    conclusion: &'static str,
+    through: &'static [&'static str],
+    evidence: &'static [Evidence],
+) -> Scenario {
+    Scenario { evidence, ..single(fault, conclusion, through) }
+}
+
+const fn choice(check: &'static str, choice: &'static str) -> Evidence {
+    Evidence { check, is: Seen::Choice(choice) }
 }

@@ -209,6 +209,12 @@ pub(super) const ALL: &[Scenario] = &[
         &["consumer-lag", "schema-rejections", "dedup-log"],
         &[share("schema-rejections", 0.0, 0.0), share("dedup-drops", 0.8, 1.0)],
     ),
+    gap(
+        "dedup-false-positive/blind-log",
+        "dedup-false-positive",
+        &["consumer-lag", "schema-rejections", "dedup-log"],
+        &[share("schema-rejections", 0.0, 0.0), share("dedup-drops", 0.8, 1.0)],
+    ),
     Scenario { expected: Expected::NoGap, ..gap("no-gap/dedup-engine", "no-gap", &[], &[]) },
     gap(
         "storage-write-fault",

@@ -1,21 +1,33 @@
 //! What keeps the platform from seeing: an adapter that is not there, that fails, or that never answers.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use iot_runbook::{
     fact::Source,
     probe::{
-        Bridged, BridgedRequest, BrokerPath, BrokerPathRequest, DevicePath, DevicePathRequest, DeviceProbe,
-        FieldPolls, FieldPollsRequest, GatewayHealth, GatewayProbe, HealthRequest, KafkaProbe, LagFacts,
-        LagRequest, LastSeenAnswer, LastSeenRequest, NetworkProbe, Offsets, OffsetsRequest, PathsTried,
-        ProbeError, Probes, Receipts, ReceiptsRequest, RowsRequest, ServiceStateAnswer, ServiceStateRequest,
-        SitePathsRequest, TelemetryProbe,
+        Bridged, BridgedRequest, BrokerPath, BrokerPathRequest, CertStoreProbe, CertificateAnswer,
+        CertificateRequest, DevicePath, DevicePathRequest, DeviceProbe, FieldPolls, FieldPollsRequest,
+        GatewayHealth, GatewayProbe, HealthRequest, KafkaProbe, LagFacts, LagRequest, LastSeenAnswer,
+        LastSeenRequest, NetworkProbe, Offsets, OffsetsRequest, PathsTried, ProbeError, Probes,
+        ProvisioningContact, ProvisioningContactRequest, Receipts, ReceiptsRequest, Renewal, RenewalAnswer,
+        RenewalRequest, RowsRequest, ServiceStateAnswer, ServiceStateRequest, SitePathsRequest,
+        TelemetryProbe,
     },
 };
 use tokio::{sync::Notify, time::sleep};
 
-use crate::adapters::{Adapters, pipeline::PipelineAdapters};
+use crate::{
+    adapters::{Adapters, pipeline::PipelineAdapters},
+    wait::DEADLINE,
+};
 
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -28,6 +40,8 @@ pub enum Obstacle {
     NoPowerProbe,
     /// No adapter for certificates was supplied.
     NoCertificateProbe,
+    /// The adapter for certificates looks at once, and answers late.
+    CertificateProbeSlow,
     /// The adapter for gateways never answers.
     GatewayProbeHangs,
     /// The adapter for networks fails.
@@ -47,6 +61,7 @@ impl Obstacle {
             Self::None => None,
             Self::NoPowerProbe => Some("the platform has no adapter for power"),
             Self::NoCertificateProbe => Some("the platform has no adapter for certificates"),
+            Self::CertificateProbeSlow => Some("the platform's adapter for certificates answers late"),
             Self::GatewayProbeHangs => Some("the platform's adapter for gateways never answers"),
             Self::NetworkProbeFails => Some("the platform's adapter for networks fails"),
             Self::LagProbeHangs => Some("the platform's adapter for Kafka never answers about lag"),
@@ -55,8 +70,16 @@ impl Obstacle {
         }
     }
 
-    /// What is left to ask with.
-    pub fn before(self, adapters: Adapters) -> Probes {
+    /// How long one attempt at a probe may take, where it is so: one that answers late must not be given up.
+    pub fn time_limit(self, usual: Duration) -> Duration {
+        match self {
+            Self::CertificateProbeSlow | Self::LagProbeSlow => DEADLINE,
+            _ => usual,
+        }
+    }
+
+    /// What is left to ask with. `asked` is notified when the platform asks about a certificate.
+    pub fn before(self, adapters: Adapters, asked: &Arc<Notify>) -> Probes {
         let Adapters { device, broker, gateway, network, cert_store, power, platform } = adapters;
         let mut probes = Probes::new().with_broker(broker).with_platform(platform);
         probes = match self {
@@ -71,9 +94,14 @@ impl Obstacle {
             Self::NetworkProbeFails => probes.with_network(Arc::new(Failing(network.source()))),
             _ => probes.with_network(network),
         };
-        if self != Self::NoCertificateProbe {
-            probes = probes.with_cert_store(cert_store);
-        }
+        probes = match self {
+            Self::NoCertificateProbe => probes,
+            Self::CertificateProbeSlow => {
+                let (asked, is_late) = (Arc::clone(asked), AtomicBool::new(true));
+                probes.with_cert_store(Arc::new(SlowCertificates { inner: cert_store, asked, is_late }))
+            }
+            _ => probes.with_cert_store(cert_store),
+        };
         if self != Self::NoPowerProbe {
             probes = probes.with_power(power);
         }
@@ -150,6 +178,44 @@ impl KafkaProbe for SlowLag {
 
     async fn offsets(&self, request: &OffsetsRequest) -> Result<Offsets, ProbeError> {
         self.kafka.offsets(request).await
+    }
+}
+
+/// Looks at once, and answers its first question only when the renewal is through.
+struct SlowCertificates {
+    inner: Arc<dyn CertStoreProbe>,
+    asked: Arc<Notify>,
+    is_late: AtomicBool,
+}
+
+#[async_trait]
+impl CertStoreProbe for SlowCertificates {
+    fn source(&self) -> Source {
+        self.inner.source()
+    }
+
+    async fn certificate(&self, request: &CertificateRequest) -> Result<CertificateAnswer, ProbeError> {
+        let found = self.inner.certificate(request).await?;
+        if self.is_late.swap(false, Ordering::SeqCst) {
+            self.asked.notify_one();
+            let renewal = RenewalRequest::new(request.holder.clone());
+            let is_through = |latest: Renewal| latest.confirmed_at.is_some();
+            while !self.inner.renewal(&renewal).await?.latest.is_some_and(is_through) {
+                sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn renewal(&self, request: &RenewalRequest) -> Result<RenewalAnswer, ProbeError> {
+        self.inner.renewal(request).await
+    }
+
+    async fn provisioning_contact(
+        &self,
+        request: &ProvisioningContactRequest,
+    ) -> Result<ProvisioningContact, ProbeError> {
+        self.inner.provisioning_contact(request).await
     }
 }
 

@@ -3,20 +3,19 @@
 use std::{fs, path::Path, time::Duration};
 
 use chrono::TimeDelta;
-use iot_runbook::{runbook::Runbook, time::parse_duration};
+use iot_runbook::time::parse_duration;
 use toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue},
 };
 
 use super::{
-    Expectation, Fault, Faults, ScenarioFile,
+    Endings, Expectation, Fault, Faults, ScenarioFile,
     fault::{Collector, meant},
-    outcomes,
 };
 use crate::{
     device::Kind,
-    operation::{Location, Operation, Owner, VOCABULARY, Word, owner_of, owners},
+    operation::{Location, Operation, Owner, Setting, Word, all_words, owner_of, owners},
     scenario::People,
 };
 
@@ -30,14 +29,14 @@ const LATEST: TimeDelta = TimeDelta::seconds(120);
 const FURTHEST: TimeDelta = TimeDelta::days(36_500);
 
 const TOP: &[&str] = &["title", "device", "people", "operation", "expect"];
-const OPERATION: &[&str] = &["at", "part", "do", "by"];
+const OPERATION: &[&str] = &["at", "step", "part", "do", "by"];
 const EXPECT: &[&str] = &["accepted", "forbidden"];
 
-/// Reads the scenario in a file, for a diagnosis by this runbook.
+/// Reads the scenario in a file, for a diagnosis by these runbooks.
 ///
 /// # Errors
 /// When the file can't be read, or is no scenario: with every fault that was found.
-pub fn load(file: &Path, runbook: &Runbook) -> Result<ScenarioFile, Faults> {
+pub fn load(file: &Path, endings: &Endings) -> Result<ScenarioFile, Faults> {
     let name = file.display().to_string();
     let of_file = |text: String| Faults { file: name.clone(), all: vec![Fault { line: 1, column: 1, text }] };
     let cannot_be_read = |error: std::io::Error| of_file(format!("the file cannot be read: {error}"));
@@ -54,14 +53,14 @@ pub fn load(file: &Path, runbook: &Runbook) -> Result<ScenarioFile, Faults> {
     let bytes = fs::read(file).map_err(cannot_be_read)?;
     let text = String::from_utf8(bytes)
         .map_err(|error| of_file(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to() + 1)))?;
-    read(&text, runbook).map_err(|all| Faults { file: name.clone(), all })
+    read(&text, endings).map_err(|all| Faults { file: name.clone(), all })
 }
 
-/// Reads a scenario, for a diagnosis by this runbook.
+/// Reads a scenario, for a diagnosis by these runbooks.
 ///
 /// # Errors
 /// Every fault that was found.
-pub fn read(text: &str, runbook: &Runbook) -> Result<ScenarioFile, Vec<Fault>> {
+pub fn read(text: &str, endings: &Endings) -> Result<ScenarioFile, Vec<Fault>> {
     let mut faults = Collector::new(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -71,7 +70,8 @@ pub fn read(text: &str, runbook: &Runbook) -> Result<ScenarioFile, Vec<Fault>> {
         // What was recovered of it would be blamed for what is only missing.
         return Err(faults.into_faults());
     }
-    let scenario = Reader { faults: &mut faults, runbook }.scenario(document.get_ref());
+    let scenario =
+        Reader { faults: &mut faults, endings, setting: Setting::Factory }.scenario(document.get_ref());
     match scenario {
         Some(scenario) if faults.is_empty() => Ok(scenario),
         _ => Err(faults.into_faults()),
@@ -80,7 +80,9 @@ pub fn read(text: &str, runbook: &Runbook) -> Result<ScenarioFile, Vec<Fault>> {
 
 struct Reader<'a, 't> {
     faults: &'a mut Collector<'t>,
-    runbook: &'a Runbook,
+    endings: &'a Endings,
+    /// Where the device is, once that is read.
+    setting: Setting,
 }
 
 type Value<'i> = Spanned<DeValue<'i>>;
@@ -89,14 +91,6 @@ impl Reader<'_, '_> {
     fn scenario(&mut self, table: &DeTable<'_>) -> Option<ScenarioFile> {
         self.known_keys(table, TOP, "a scenario");
         let title = table.get("title").and_then(|value| self.text("title", value)).map(str::to_owned);
-        let people = match table.get("people") {
-            Some(value) => self.people(value),
-            None => Some(People::Attentive),
-        };
-        let expected = match table.get("expect") {
-            Some(value) => self.expectation(value),
-            None => Some(Expectation::default()),
-        };
         let device = match table.get("device") {
             Some(value) => self.device(value),
             None => {
@@ -109,6 +103,17 @@ impl Reader<'_, '_> {
                 );
                 None
             }
+        };
+        if let Some(setting) = device.as_deref().and_then(Setting::of) {
+            self.setting = setting;
+        }
+        let people = match table.get("people") {
+            Some(value) => self.people(value),
+            None => Some(People::Attentive),
+        };
+        let expected = match table.get("expect") {
+            Some(value) => self.expectation(value),
+            None => Some(Expectation::default()),
         };
         let operations = self.operations(table.get("operation"));
         Some(ScenarioFile {
@@ -156,10 +161,12 @@ impl Reader<'_, '_> {
 
     fn device(&mut self, value: &Value<'_>) -> Option<String> {
         let name = self.text("device", value)?;
-        if Location::of(name).is_none() {
-            let otherwise = format!("it has {}", device_names());
-            let meant = meant(name, owners(Owner::Device), &otherwise);
-            self.faults.add(&value.span(), format!("the factory has no device \"{}\"; {meant}", shown(name)));
+        if Setting::of(name).is_none() {
+            let otherwise = format!("there are {}", device_names());
+            let known = owners(Owner::Device).into_iter().chain(owners(Owner::Machine));
+            let meant = meant(name, known, &otherwise);
+            let text = format!("neither factory nor pipeline has a device \"{}\"; {meant}", shown(name));
+            self.faults.add(&value.span(), text);
             return None;
         }
         Some(name.to_owned())
@@ -204,6 +211,7 @@ impl Reader<'_, '_> {
             Some(value) => self.duration("at", value).and_then(|at| self.moment(at, value)),
             None => Some(Duration::ZERO),
         };
+        let step = table.get("step").map(|value| self.step(value, table.get("at")));
         let by = table.get("by").map(|value| (value, self.duration("by", value)));
         let verb = match table.get("do") {
             Some(verb) => self.text("do", verb).map(|text| (verb, text)),
@@ -216,6 +224,11 @@ impl Reader<'_, '_> {
         let (owner, words) = self.part(part?)?;
         let (verb, name) = verb?;
         let word = self.verb(verb, name, &words)?;
+        if !word.is_in(self.setting) {
+            let text = self.elsewhere(&owner, word);
+            self.faults.add(&verb.span(), text);
+            return None;
+        }
         let by = match (word.takes_amount(), by) {
             (false, None) => None,
             (false, Some((given, _))) => {
@@ -229,7 +242,42 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
-        Some(Operation { at: at?, owner, word, by })
+        let step = match step {
+            Some(step) => Some(step?),
+            None => None,
+        };
+        Some(Operation { at: at?, step, owner, word, by })
+    }
+
+    /// A step of the walk that an operation waits for.
+    fn step(&mut self, value: &Value<'_>, at: Option<&Value<'_>>) -> Option<String> {
+        let name = self.text("step", value)?;
+        if let Some(at) = at {
+            let text = "an operation has `at` or `step`, and this one has both; take one away";
+            self.faults.add(&at.span(), text);
+        }
+        let ending = self.endings.of(self.setting);
+        if !ending.steps.iter().any(|step| step == name) {
+            let known = ending.steps.iter().map(String::as_str);
+            let meant = meant(name, known, "take one that --json or the story of a diagnosis names");
+            let text = format!("runbook {} has no step \"{}\"; {meant}", ending.runbook, shown(name));
+            self.faults.add(&value.span(), text);
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    /// What is wrong with a word of another setting.
+    fn elsewhere(&self, owner: &str, word: &Word) -> String {
+        let (verb, part, here) = (word.verb, word.part, self.setting.name());
+        if word.owner == Owner::Adapters {
+            return format!(
+                "`{verb}` cannot be done to {owner}.{part} in the {here}; --vocabulary says what can"
+            );
+        }
+        format!(
+            "{owner}.{part} is not in the {here}, where the device of this scenario is; name a part of the {here}"
+        )
     }
 
     fn lacks<T>(&mut self, value: &Value<'_>, key: &str, remedy: &str) -> Option<T> {
@@ -280,17 +328,26 @@ impl Reader<'_, '_> {
         let Some(kind) = owner_of(owner) else {
             let all = Owner::ALL.into_iter().flat_map(owners);
             let meant = meant(owner, all, "--vocabulary names them all");
-            self.faults.add(&span, format!("the factory has no \"{}\"; {meant}", shown(owner)));
+            self.faults.add(&span, format!("nothing is named \"{}\"; {meant}", shown(owner)));
             return None;
         };
-        let of_kind = || VOCABULARY.iter().filter(|word| word.owner == kind);
+        let of_kind = || all_words().filter(|word| word.owner == kind);
         let words = of_kind().filter(|word| word.part == part).collect::<Vec<_>>();
         if words.is_empty() {
             let mut parts = of_kind().map(|word| word.part).collect::<Vec<_>>();
             parts.dedup();
             let all = format!("it has {}", parts.join(", "));
             let meant = meant(part, parts, &all);
-            let of = if kind == Owner::Platform { "the" } else { "a" };
+            let (of, adapters) = match kind {
+                Owner::Platform | Owner::Machine | Owner::Edge | Owner::Pipeline => ("the", false),
+                Owner::Adapters => ("the", true),
+                _ => ("a", false),
+            };
+            if adapters {
+                let text = format!("there is no adapter \"{}\"; {meant}", shown(part));
+                self.faults.add(&span, text);
+                return None;
+            }
             let text = format!("{of} {} has no part \"{}\"; {meant}", kind.name(), shown(part));
             self.faults.add(&span, text);
             return None;
@@ -353,7 +410,8 @@ impl Reader<'_, '_> {
     }
 
     fn outcomes_in(&mut self, name: &str, array: &DeArray<'_>) -> Option<Vec<String>> {
-        let known = outcomes(self.runbook);
+        let ending = self.endings.of(self.setting);
+        let known = ending.outcomes.iter().map(String::as_str).collect::<Vec<_>>();
         let mut found = Some(Vec::new());
         for value in array {
             let outcome = self.text(name, value);
@@ -368,7 +426,7 @@ impl Reader<'_, '_> {
                     let meant = meant(outcome, known.iter().copied(), otherwise);
                     let text = format!(
                         "runbook {} has no conclusion \"{}\"; {meant}",
-                        self.runbook.name(),
+                        ending.runbook,
                         shown(outcome)
                     );
                     self.faults.add(&value.span(), text);
@@ -382,7 +440,8 @@ impl Reader<'_, '_> {
 }
 
 fn device_names() -> String {
-    owners(Owner::Device).join(", ")
+    let all = owners(Owner::Device).into_iter().chain(owners(Owner::Machine));
+    all.collect::<Vec<_>>().join(", ")
 }
 
 /// Enough of a text to recognise it, on one line.
@@ -404,239 +463,4 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use iot_runbook::catalog;
-
-    use super::*;
-    use crate::chaos::{Random, draw};
-
-    fn runbook() -> Runbook {
-        catalog::device_offline().unwrap().validate().unwrap()
-    }
-
-    fn faults_of(text: &str) -> Vec<String> {
-        let faults = read(text, &runbook()).unwrap_err();
-        faults.iter().map(|fault| format!("{}:{}: {}", fault.line, fault.column, fault.text)).collect()
-    }
-
-    const GOOD: &str = r#"
-title = "a breaker, and its mending"
-device = "press-1"
-people = "absent"
-
-[[operation]]
-part = "press-1.breaker"
-do = "trip"
-
-[[operation]]
-at = "2s500ms"
-part = "press-1.clock"
-do = "set"
-by = "-1h"
-
-[expect]
-accepted = ["power-fault", "undetermined"]
-forbidden = ["gateway-fault"]
-"#;
-
-    #[test]
-    fn a_good_file_is_read_whole() {
-        let scenario = read(GOOD, &runbook()).unwrap();
-        assert_eq!(scenario.device, "press-1");
-        assert_eq!(scenario.people, People::Absent);
-        assert_eq!(scenario.title.as_deref(), Some("a breaker, and its mending"));
-        let [first, second] = &scenario.operations[..] else { panic!("{scenario:?}") };
-        assert_eq!((first.at, first.to_string().as_str()), (Duration::ZERO, "trip press-1.breaker"));
-        assert_eq!(second.at, Duration::from_millis(2500));
-        assert_eq!(second.by, Some(TimeDelta::hours(-1)));
-        assert_eq!(scenario.expected.accepted, ["power-fault", "undetermined"]);
-        assert_eq!(scenario.expected.forbidden, ["gateway-fault"]);
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        let runbook = runbook();
-        let scenario = read(GOOD, &runbook).unwrap();
-        assert_eq!(read(&scenario.to_string(), &runbook).unwrap(), scenario);
-        let mut random = Random::new(7);
-        for _ in 0..500 {
-            let mut scenario = draw(&mut random);
-            scenario.title = Some("quotes \" and \\ and\nlines".to_owned());
-            let written = scenario.to_string();
-            assert_eq!(read(&written, &runbook).unwrap(), scenario, "{written}");
-        }
-    }
-
-    #[test]
-    fn every_word_of_the_vocabulary_is_accepted() {
-        let runbook = runbook();
-        for word in VOCABULARY {
-            for owner in owners(word.owner) {
-                let by = if word.takes_amount() { "by = \"1h\"\n" } else { "" };
-                let text = format!(
-                    "device = \"press-1\"\n[[operation]]\npart = \"{owner}.{}\"\ndo = \"{}\"\n{by}",
-                    word.part, word.verb
-                );
-                let location = Location::of(owner);
-                let carried = location.is_some_and(|location| location.kind == Kind::Plc);
-                let is_good = read(&text, &runbook).is_ok();
-                assert_eq!(is_good, !(word.needs_session && carried), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn all_faults_come_in_order_with_remedy() {
-        let text = r#"divice = "press-1"
-device = "pres-1"
-people = "asleep"
-
-[[operation]]
-at = "-1s"
-part = "press-1.braker"
-do = "trip"
-
-[[operation]]
-at = "soon"
-part = "press-1.breaker"
-do = "trp"
-
-[[operation]]
-part = "oven-1.certificate"
-do = "expire"
-
-[[operation]]
-part = "press-1.clock"
-do = "set"
-
-[[operation]]
-part = "uplink"
-do = "cut"
-by = 3
-
-[expect]
-accepted = ["power-falt", 3]
-forbidden = []
-"#;
-        let faults = faults_of(text);
-        let expected = [
-            ("1:1", "did you mean \"device\"?"),
-            ("2:10", "did you mean \"press-1\"?"),
-            ("3:10", "attentive, declining, hands-on, absent"),
-            ("6:6", "from 0s to 120s"),
-            ("7:8", "did you mean \"breaker\"?"),
-            ("11:6", "`at`"),
-            ("13:6", "did you mean \"trip\"?"),
-            ("16:8", "its gateway's session carries it"),
-            ("19:1", "needs `by`"),
-            ("24:8", "OWNER.PART"),
-            ("26:6", "`by` is an integer"),
-            ("29:13", "did you mean \"power-fault\"?"),
-            ("29:27", "`accepted` is an integer"),
-            ("30:13", "names no outcome"),
-        ];
-        assert_eq!(faults.len(), expected.len(), "{faults:#?}");
-        for (fault, (place, said)) in faults.iter().zip(expected) {
-            assert!(
-                fault.starts_with(&format!("{place}: ")) && fault.contains(said),
-                "{fault} / {place} {said}"
-            );
-        }
-    }
-
-    #[test]
-    fn incomplete_or_unknown_fields_are_refused() {
-        let operation = "[[operation]]\npart = \"press-1.breaker\"\ndo = \"trip\"\n";
-        for (text, said) in [
-            (String::new(), "`device` is missing"),
-            ("device = \"press-1\"".to_owned(), "does nothing"),
-            ("device = \"press-1\"\noperation = []".to_owned(), "does nothing"),
-            ("device = \"press-1\"\noperation = 3".to_owned(), "`operation` is an integer"),
-            ("device = \"press-1\"\noperation = [3]".to_owned(), "this operation is an integer"),
-            (format!("device = 3\n{operation}"), "`device` is an integer"),
-            (format!("device = \"press-1\"\n{operation}by = \"1s\""), "takes no `by`"),
-            (format!("device = \"press-1\"\n{}", operation.repeat(101)), "too many"),
-            (format!("device = \"press-1\"\n{operation}at = \"121s\""), "from 0s to 120s"),
-            ("device = \"press-1\"\n[[operation]]\n".to_owned(), "has no `part`"),
-            ("device = \"press-1\"\n[[operation]]\n".to_owned(), "has no `do`"),
-            (format!("expect = 1\ndevice = \"press-1\"\n{operation}"), "`expect` is an integer"),
-            (
-                format!(
-                    "device = \"press-1\"\n{operation}[expect]\naccepted = [\"power-fault\"]\nforbidden = [\"power-fault\"]"
-                ),
-                "both accepted and forbidden",
-            ),
-            ("device = ".to_owned(), "no TOML"),
-            ("device = \"a\"\ndevice = \"b\"".to_owned(), "no TOML"),
-        ] {
-            let faults = faults_of(&text);
-            assert!(faults.iter().any(|fault| fault.contains(said)), "{text}: {faults:?}");
-        }
-    }
-
-    /// Whatever the bytes, there is a scenario or at least one fault, whose place is in the text.
-    fn survives(text: &str, runbook: &Runbook) {
-        if let Err(faults) = read(text, runbook) {
-            assert!(!faults.is_empty(), "{text:?}");
-            for fault in faults {
-                let lines = text.split('\n').count();
-                assert!(fault.line >= 1 && fault.line <= lines && fault.column >= 1, "{fault:?} in {text:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn no_text_makes_the_loader_panic() {
-        let runbook = runbook();
-        let pieces = [
-            "\"",
-            "[",
-            "]",
-            "=",
-            "\n",
-            ".",
-            "'''",
-            "\u{0}",
-            "ü",
-            "-",
-            "9",
-            "{",
-            "}",
-            "#",
-            "1979-05-27",
-            "inf",
-            "do",
-        ];
-        let mut random = Random::new(11);
-        for _ in 0..4000 {
-            let mut text = GOOD.chars().collect::<Vec<_>>();
-            for _ in 0..=random.below(4) {
-                let at = random.below(text.len());
-                let until = (at + random.below(6)).min(text.len());
-                let piece = pieces[random.below(pieces.len())];
-                text.splice(at..until, piece.chars());
-            }
-            survives(&text.into_iter().collect::<String>(), &runbook);
-        }
-        survives(&"[".repeat(10_000), &runbook);
-        survives(&format!("a = {}", "[".repeat(10_000)), &runbook);
-        survives(&format!("device = \"{}\"", "x".repeat(100_000)), &runbook);
-        survives(&GOOD.replace("press-1", "\u{1F980}"), &runbook);
-    }
-
-    #[test]
-    fn file_that_is_no_text_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let runbook = runbook();
-        let file = folder.path().join("scenario.toml");
-        let refused = |path: &Path| load(path, &runbook).unwrap_err().to_string();
-        assert!(refused(&file).contains("scenario.toml:1:1: the file cannot be read"));
-        assert!(refused(folder.path()).contains("this is no file"));
-        fs::write(&file, [b'a', 0xff]).unwrap();
-        assert!(refused(&file).contains("byte 2 is not UTF-8"));
-        fs::write(&file, vec![b'#'; MOST_BYTES as usize + 1]).unwrap();
-        assert!(refused(&file).contains("at most"));
-        fs::write(&file, GOOD).unwrap();
-        assert!(load(&file, &runbook).is_ok());
-    }
-}
+mod tests;

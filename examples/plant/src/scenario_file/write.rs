@@ -19,7 +19,10 @@ impl fmt::Display for ScenarioFile {
         }
         for operation in &self.operations {
             let at = TimeDelta::from_std(operation.at).unwrap_or(TimeDelta::MAX);
-            writeln!(f, "\n[[operation]]\nat = {}", quoted(&format_duration(at)))?;
+            match &operation.step {
+                Some(step) => writeln!(f, "\n[[operation]]\nstep = {}", quoted(step))?,
+                None => writeln!(f, "\n[[operation]]\nat = {}", quoted(&format_duration(at)))?,
+            }
             writeln!(f, "part = {}", quoted(&operation.part()))?;
             writeln!(f, "do = {}", quoted(operation.word.verb))?;
             if let Some(by) = operation.by {

@@ -140,7 +140,8 @@ fn moments_as_ages(text: &str, now: DateTime<Utc>) -> String {
 }
 
 fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    format!("{:.1} s ago", (now - at).as_seconds_f64())
+    let seconds = (now - at).as_seconds_f64();
+    if seconds > -0.05 { format!("{:.1} s ago", seconds.abs()) } else { format!("in {:.1} s", -seconds) }
 }
 
 fn length(text: &str) -> String {
@@ -159,6 +160,8 @@ mod tests {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let lately = (now - chrono::TimeDelta::seconds(5)).to_rfc3339();
         assert_eq!(moments_as_ages(&lately, now), "5.0 s ago");
+        let soon = (now + chrono::TimeDelta::seconds(5)).to_rfc3339();
+        assert_eq!(moments_as_ages(&soon, now), "in 5.0 s");
         assert_eq!(
             moments_as_ages(&format!("connection-lost at {lately}"), now),
             "connection-lost 5.0 s ago"

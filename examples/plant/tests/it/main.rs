@@ -10,6 +10,7 @@ mod operations;
 mod pipeline;
 mod processes;
 mod program;
+mod renewals;
 mod scenarios;
 
 use std::path::PathBuf;

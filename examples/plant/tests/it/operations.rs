@@ -1,57 +1,55 @@
 //! Operations: each breaks something that is there, and what undoes it brings the factory back.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use plant::{
     factory::Plan,
-    operation::{Operation, Owner, PLATFORM, VOCABULARY, Word, perform_all},
+    operation::{Done, Operation, PIPELINE, Parts, Performance, VOCABULARY, Word, owners},
+    pipeline::{self, Pipeline},
     task::Task,
     wait,
 };
 
-use crate::start;
+use crate::{plant_program, start};
 
-/// The small factory's part of each kind.
-fn owner(word: &Word) -> &'static str {
-    match word.owner {
-        Owner::Site => "north",
-        Owner::Gateway => "gw-north-1",
-        Owner::Device => "press-1",
-        Owner::Platform => PLATFORM,
-    }
-}
-
+/// On the first owner of its kind, which the small factory has too.
 fn operation(at: u64, word: &'static Word) -> Operation {
     let by = word.takes_amount().then(|| TimeDelta::days(-400));
-    Operation { at: Duration::from_millis(at), owner: owner(word).to_owned(), word, by }
+    Operation { at: Duration::from_millis(at), step: None, owner: owners(word.owner)[0].to_owned(), word, by }
+}
+
+/// Performs these operations to the end.
+async fn perform(parts: Parts, operations: Vec<Operation>) -> Vec<Done> {
+    let count = operations.len();
+    let performance = Arc::new(Performance::new(parts, operations));
+    let performing = Arc::clone(&performance);
+    let performing = Task::spawn(async move { performing.run().await });
+    wait::until("all operations", || async {
+        let done = performance.done();
+        done.len() == count && done.iter().all(|one| one.through.is_some())
+    })
+    .await
+    .unwrap();
+    drop(performing);
+    performance.done()
+}
+
+/// What undoes a word; none where it mends.
+fn undo(words: &'static [Word], word: &Word) -> Option<&'static Word> {
+    let verb = word.undone_by?;
+    words.iter().find(|undo| (undo.owner, undo.part, undo.verb) == (word.owner, word.part, verb))
 }
 
 #[tokio::test]
 async fn every_operation_can_be_undone() {
     let factory = Arc::new(start(Plan::SMALL).await);
     for word in VOCABULARY {
-        let Some(verb) = word.undone_by else { continue };
-        let undo = VOCABULARY
-            .iter()
-            .find(|undo| (undo.owner, undo.part, undo.verb) == (word.owner, word.part, verb))
-            .unwrap();
+        let Some(undo) = undo(VOCABULARY, word) else { continue };
         let operations = vec![operation(0, word), operation(300, undo)];
-        let done = Arc::<Mutex<Vec<_>>>::default();
-        let performing = Task::spawn(perform_all(Arc::clone(&factory), operations, Arc::clone(&done)));
-        wait::until("both operations", || async {
-            let done = done.lock().unwrap();
-            done.len() == 2 && done.iter().all(|one| one.through.is_some())
-        })
-        .await
-        .unwrap();
-        for one in done.lock().unwrap().iter() {
+        for one in perform(Parts::Factory(Arc::clone(&factory)), operations).await {
             assert_eq!(one.failed, None, "{}", one.operation);
         }
-        drop(performing);
         let healthy = factory.healthy().await;
         healthy.unwrap_or_else(|error| panic!("{} {}: {error}", word.verb, word.part));
     }
@@ -65,16 +63,43 @@ async fn operation_that_cannot_be_done_says_why() {
     let word =
         |verb: &str| VOCABULARY.iter().find(|word| (word.part, word.verb) == ("process", verb)).unwrap();
     let operations = vec![operation(400, word("stop")), operation(0, word("kill"))];
-    let done = Arc::<Mutex<Vec<_>>>::default();
-    let performing = Task::spawn(perform_all(Arc::clone(&factory), operations, Arc::clone(&done)));
-    wait::until("both operations", || async { done.lock().unwrap().len() == 2 }).await.unwrap();
-    wait::until("an end", || async { done.lock().unwrap().iter().all(|one| one.through.is_some()) })
-        .await
-        .unwrap();
-    drop(performing);
-    let done = done.lock().unwrap().clone();
+    let done = perform(Parts::Factory(Arc::clone(&factory)), operations).await;
     // In the order of their times, not of the file.
     assert_eq!((done[0].operation.word.verb, done[0].failed.as_deref()), ("kill", None));
     assert!(done[1].failed.as_ref().unwrap().contains("does not run"), "{:?}", done[1]);
+    drop(factory);
+}
+
+#[tokio::test]
+async fn pipeline_operations_can_be_undone() {
+    let pipeline = Arc::new(Pipeline::start(&plant_program(), pipeline::Plan::SCENARIO).await.unwrap());
+    for word in PIPELINE {
+        let Some(undo) = undo(PIPELINE, word) else { continue };
+        let operations = vec![operation(0, word), operation(300, undo)];
+        for one in perform(Parts::Pipeline(Arc::clone(&pipeline)), operations).await {
+            assert_eq!(one.failed, None, "{}", one.operation);
+        }
+        let flows = pipeline.flows().await;
+        flows.unwrap_or_else(|error| panic!("{} {}: {error}", word.verb, word.part));
+    }
+    wait::until("the performer's end", || async { Arc::strong_count(&pipeline) == 1 }).await.unwrap();
+    Arc::into_inner(pipeline).unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn operation_waits_for_its_step_once() {
+    let factory = Arc::new(start(Plan::SMALL).await);
+    let trip = VOCABULARY.iter().find(|word| word.verb == "trip" && word.part == "breaker").unwrap();
+    let cue = |step: &str| Operation { step: Some(step.to_owned()), ..operation(0, trip) };
+    let parts = Parts::Factory(Arc::clone(&factory));
+    let performance = Performance::new(parts, vec![cue("power"), cue("never")]);
+    performance.run().await;
+    performance.reached("last-seen").await;
+    assert_eq!(performance.done().len(), 0);
+    for _ in 0..2 {
+        performance.reached("power").await;
+        assert_eq!(performance.done().len(), 1);
+    }
+    assert_eq!(performance.left_out(), [&cue("never")]);
     drop(factory);
 }

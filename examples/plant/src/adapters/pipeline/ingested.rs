@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::Utc;
@@ -9,8 +9,8 @@ use iot_runbook::{
 
 use super::whole;
 use crate::{
-    adapters::covered,
-    pipeline::{Pipeline, message::REGISTERED_SCHEMA},
+    adapters::{covered, unanswered},
+    pipeline::{DEVICE, Pipeline, message::REGISTERED_SCHEMA},
 };
 
 /// The ingestion's log: what its schema validation rejected, and what its deduplication dropped.
@@ -58,6 +58,9 @@ impl DedupLogProbe for Ingested {
 
     async fn dropped(&self, request: &DroppedRequest) -> Result<Dropped, ProbeError> {
         whole(&request.device, request.tag.as_ref())?;
-        Ok(self.pipeline.ingestion().log().dedup.dropped(request.period, Utc::now()))
+        let rows = self.pipeline.table().rows(DEVICE).map_err(|error| unanswered("the table", error))?;
+        let stored = rows.into_iter().map(|row| row.at).collect::<HashSet<_>>();
+        let is_stored = |made| stored.contains(&made);
+        Ok(self.pipeline.ingestion().log().dedup.dropped(request.period, Utc::now(), is_stored))
     }
 }

@@ -142,6 +142,12 @@ pub(super) const ALL: &[Loss] = &[
         Damage::Flashed(Firmware::ShortCounter),
     ),
     loss(
+        "dedup-false-positive/blind-log",
+        "the same, and the log of the deduplication keeps no contents",
+        Plan { dedup: How::Blind, ..Plan::QUIET },
+        Damage::Flashed(Firmware::ShortCounter),
+    ),
+    loss(
         "no-gap/dedup-engine",
         "the same firmware, and the deduplication is the library's engine",
         Plan::QUIET,

@@ -1,0 +1,163 @@
+use super::super::{
+    Effect,
+    Line::{Cable, Port, Uplink},
+    Owner::{self, Edge, Machine, Pipeline},
+    PipelineEffect::{self, *},
+    Setting, Word,
+};
+use crate::pipeline::message::Firmware;
+
+/// Every operation on every part of the pipeline.
+pub const PIPELINE: &[Word] = &[
+    breaks(Machine, "port", "cut", "mend", Cut(Port), "takes it off every network"),
+    mends(Machine, "port", "mend", Mend(Port), "plugs it in again"),
+    breaks(
+        Machine,
+        "application",
+        "hang",
+        "start",
+        Hang(true),
+        "answers no poll of its gateway, while its session stays up",
+    ),
+    mends(Machine, "application", "start", Hang(false), "answers again"),
+    breaks(
+        Machine,
+        "firmware",
+        "change-schema",
+        "restore",
+        Flash(Firmware::NewSchema),
+        "has it write messages of a schema that nobody registered",
+    ),
+    breaks(
+        Machine,
+        "firmware",
+        "repeat-ids",
+        "restore",
+        Flash(Firmware::ShortCounter),
+        "has it use eight ids over and over",
+    ),
+    mends(Machine, "firmware", "restore", Flash(Firmware::Stable), "flashes what the fleet runs"),
+    breaks(Machine, "clock", "set", "correct", SetClock, "sets it `by` so much; its samples carry its time"),
+    mends(Machine, "clock", "correct", CorrectClock, "sets it right"),
+    breaks(Edge, "cable", "cut", "mend", Cut(Cable), "cuts it from its site's network"),
+    mends(Edge, "cable", "mend", Mend(Cable), "plugs it in again"),
+    breaks(
+        Edge,
+        "uplink",
+        "cut",
+        "mend",
+        Cut(Uplink),
+        "cuts its site from the platform, the machine's session too",
+    ),
+    mends(Edge, "uplink", "mend", Mend(Uplink), "lets traffic through"),
+    breaks(Edge, "disk", "fill", "free", FillOutbox(true), "leaves its outbox no room to grow"),
+    mends(Edge, "disk", "free", FillOutbox(false), "gives its outbox room"),
+    breaks(Edge, "account", "forbid", "allow", ForbidSession(true), "takes it off the broker's access list"),
+    mends(Edge, "account", "allow", ForbidSession(false), "puts it back on the access list"),
+    breaks(
+        Edge,
+        "publishing",
+        "forbid",
+        "allow",
+        ForbidPublishing(true),
+        "takes from it the right to publish: messages are acknowledged and dropped",
+    ),
+    mends(Edge, "publishing", "allow", ForbidPublishing(false), "gives it that right"),
+    breaks(
+        Edge,
+        "converter",
+        "misspell",
+        "correct",
+        Misspell(true),
+        "has it map a tag that the machine lacks",
+    ),
+    mends(Edge, "converter", "correct", Misspell(false), "has it map the machine's tag"),
+    breaks(Pipeline, "bridge", "kill", "restart", KillBridge, "ends the bridge between broker and Kafka"),
+    mends(Pipeline, "bridge", "restart", RestartBridge, "starts it"),
+    breaks(Pipeline, "topic", "refuse", "accept", RefuseProduce(true), "has Kafka refuse what is produced"),
+    mends(Pipeline, "topic", "accept", RefuseProduce(false), "has Kafka take what is produced"),
+    breaks(
+        Pipeline,
+        "transaction",
+        "open",
+        "abort",
+        OpenTransaction,
+        "has another producer leave a transaction open before the machine's records",
+    ),
+    mends(Pipeline, "transaction", "abort", AbortTransaction, "aborts it"),
+    breaks(
+        Pipeline,
+        "record",
+        "poison",
+        "skip",
+        Poison,
+        "publishes a record without payload, at which the ingestion's decoder fails",
+    ),
+    mends(Pipeline, "record", "skip", SkipPoison, "sets the ingestion past it"),
+    breaks(Pipeline, "ingestion", "pause", "resume", Pause(true), "pauses its consumer"),
+    mends(Pipeline, "ingestion", "resume", Pause(false), "lets its consumer go on"),
+    breaks(Pipeline, "writes", "slow", "hurry", SlowDown(true), "delays each write by 600 ms"),
+    mends(Pipeline, "writes", "hurry", SlowDown(false), "writes at full speed"),
+    breaks(Pipeline, "consumer", "stop", "start", StopConsumer, "stops the consumer of the ingestion"),
+    mends(Pipeline, "consumer", "start", StartConsumer, "starts it where the group left off"),
+    breaks(
+        Pipeline,
+        "dedup",
+        "go-by-id",
+        "compare",
+        GoByIdAlone(true),
+        "drops by the id alone, and logs no contents: nobody can tell copies from collisions",
+    ),
+    mends(Pipeline, "dedup", "compare", GoByIdAlone(false), "compares contents"),
+    breaks(Pipeline, "table", "lock", "unlock", LockTable(true), "leaves somebody's transaction open in it"),
+    mends(Pipeline, "table", "unlock", LockTable(false), "ends that transaction"),
+    breaks(Pipeline, "disk", "fill", "free", FillTable(true), "fills the disk of the table"),
+    mends(Pipeline, "disk", "free", FillTable(false), "makes room on it"),
+    breaks(
+        Pipeline,
+        "rule",
+        "pass-over",
+        "remove",
+        PassOver(true),
+        "has a rule pass over the machine's rows",
+    ),
+    mends(Pipeline, "rule", "remove", PassOver(false), "takes the rule out"),
+    breaks(
+        Pipeline,
+        "series",
+        "rename",
+        "restore",
+        Rename(true),
+        "writes the machine's rows under another name",
+    ),
+    mends(
+        Pipeline,
+        "series",
+        "restore",
+        Rename(false),
+        "writes them under their own, with those that went astray",
+    ),
+];
+
+const fn breaks(
+    owner: Owner,
+    part: &'static str,
+    verb: &'static str,
+    undone_by: &'static str,
+    effect: PipelineEffect,
+    does: &'static str,
+) -> Word {
+    Word { undone_by: Some(undone_by), ..mends(owner, part, verb, effect, does) }
+}
+
+const fn mends(
+    owner: Owner,
+    part: &'static str,
+    verb: &'static str,
+    effect: PipelineEffect,
+    does: &'static str,
+) -> Word {
+    let only_in = Some(Setting::Pipeline);
+    let effect = Effect::Pipeline(effect);
+    Word { owner, part, verb, undone_by: None, needs_session: false, only_in, does, effect }
+}
