@@ -1,0 +1,288 @@
+//! What is wrong with one runbook's text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use iot_runbook::runbook::fault::{Fault, FaultKind};
+use iot_runbook::{Checks, Document, Runbook};
+
+use super::finding::Finding;
+use super::known::Known;
+use super::locate::Positions;
+use super::typos::{Look, Typo, meant};
+use crate::arguments::Overrides;
+use crate::source::{self, Source, Unreadable};
+use crate::words::counted;
+
+/// A runbook's text with what is wrong with it.
+pub(super) struct Examined {
+    pub(super) name: String,
+    /// The text as it was written; empty for a built-in runbook.
+    pub(super) text: String,
+    pub(super) findings: Vec<Finding>,
+    /// The name that the runbook gives itself.
+    pub(super) runbook_name: String,
+    /// The runbook, once its typos are mended; `None` where other faults remain.
+    pub(super) runbook: Option<Runbook>,
+    /// The text with its typos mended, and how it was mended.
+    mended: String,
+    edits: Vec<Edit>,
+}
+
+/// A replacement in the text as the edits before it left it.
+struct Edit {
+    span: Range<usize>,
+    length: usize,
+}
+
+impl Examined {
+    pub(super) fn of(source: &Source, overrides: &Overrides, checks: &Checks) -> Self {
+        let (name, text) = match source {
+            Source::Written(text) => (text.name.clone(), text.text.clone()),
+            Source::Catalog(_) => (source.name(), String::new()),
+        };
+        let is_toml = matches!(source, Source::Written(text) if !text.is_json);
+        let mut examined = Self {
+            name,
+            mended: text.clone(),
+            text,
+            findings: Vec::new(),
+            runbook_name: String::new(),
+            runbook: None,
+            edits: Vec::new(),
+        };
+        match source.document() {
+            Err(Unreadable { at, reason }) => examined.findings.push(Finding::of_syntax(&reason, at)),
+            Ok(document) => examined.validate(document, overrides, checks, is_toml),
+        }
+        examined
+    }
+
+    fn validate(&mut self, document: Document, overrides: &Overrides, checks: &Checks, is_toml: bool) {
+        let mut document = source::overridden(document, overrides);
+        let mut refused = BTreeSet::new();
+        let mut tries = tries(&self.text);
+        loop {
+            let faults = match document.validate() {
+                Ok(runbook) => {
+                    runbook.name().clone_into(&mut self.runbook_name);
+                    self.runbook = Some(runbook);
+                    return;
+                }
+                Err(faults) => faults,
+            };
+            faults.runbook().clone_into(&mut self.runbook_name);
+            let known = Known::of(&document);
+            if is_toml && tries > 0 {
+                tries -= 1;
+                let positions = Positions::of(&self.mended);
+                let look = Look {
+                    text: &self.mended,
+                    positions: &positions,
+                    known: &known,
+                    checks,
+                    faults: faults.as_slice(),
+                };
+                let typo = look.typos().find(|typo| !refused.contains(&typo.key));
+                drop(positions);
+                if let Some(typo) = typo {
+                    match self.mend(&typo, overrides, faults.as_slice().len()) {
+                        Some(better) => document = better,
+                        None => {
+                            refused.insert(typo.key);
+                        }
+                    }
+                    continue;
+                }
+            }
+            self.keep(faults.as_slice(), &known, is_toml);
+            return;
+        }
+    }
+
+    /// Mends a typo, if that leaves fewer faults than there are.
+    fn mend(&mut self, typo: &Typo, overrides: &Overrides, count: usize) -> Option<Document> {
+        let span = typo.finding.span.clone()?;
+        let mut text = self.mended.clone();
+        text.replace_range(span.clone(), &typo.replacement);
+        let document = source::overridden(source::from_toml(&text).ok()?, overrides);
+        let left = document.validate().err().map_or(0, |faults| faults.as_slice().len());
+        if left >= count {
+            return None;
+        }
+        let mut finding = typo.finding.clone();
+        finding.span = Some(self.original(&span));
+        self.findings.push(finding);
+        self.edits.push(Edit { span, length: typo.replacement.len() });
+        self.mended = text;
+        Some(document)
+    }
+
+    /// Keeps the faults that are no typos, each with its place.
+    fn keep(&mut self, faults: &[Fault], known: &Known, is_toml: bool) {
+        let mended = if is_toml { std::mem::take(&mut self.mended) } else { String::new() };
+        let positions = Positions::of(&mended);
+        let behind = behind(faults, known);
+        for (number, fault) in faults.iter().enumerate() {
+            let mut finding = Finding::of_fault(fault);
+            if let (FaultKind::Unreachable, Some(step)) = (&fault.kind, fault.step.as_deref()) {
+                match behind.get(step) {
+                    // It is reached again once the way to the step before it is mended.
+                    None => continue,
+                    Some(0) => {}
+                    Some(count) => {
+                        finding.what =
+                            format!("{}, nor to {} behind it", finding.what, counted(*count, "step"));
+                    }
+                }
+            }
+            if number < 300 {
+                finding.meant = meant(fault, known);
+            }
+            let span = place(fault, &positions).or_else(|| line(&mended, fault.line?));
+            finding.span = span.map(|span| self.original(&span));
+            if let FaultKind::Overlap { one, other, .. } = &fault.kind {
+                let branch = |at: &usize| {
+                    positions.find(&format!("{}[{at}]", fault.path)).and_then(|place| place.value)
+                };
+                if let (Some(one), Some(other)) = (branch(one), branch(other)) {
+                    finding.span = Some(self.original(&other));
+                    finding.also.push((self.original(&one), "this takes it too".to_owned()));
+                }
+            }
+            self.findings.push(finding);
+        }
+        drop(positions);
+        self.mended = mended;
+    }
+
+    /// Adds something that was found of the mended text, at a path: in its key, or in its value.
+    pub(super) fn add(&mut self, mut finding: Finding, path: &str, in_key: bool) {
+        let positions = Positions::of(&self.mended);
+        let mut path = path;
+        // What is left out has no place; what it is left out of has one.
+        let place = loop {
+            match positions.find(path) {
+                Some(place) => break Some(place),
+                None => match path.rsplit_once('.') {
+                    Some((up, _)) => path = up,
+                    None => break None,
+                },
+            }
+        };
+        let span = place
+            .and_then(|place| if in_key { place.key.or(place.value) } else { place.value.or(place.key) });
+        finding.span = span.map(|span| self.original(&span));
+        finding.path = path.to_owned();
+        let is_new = !self.findings.iter().any(|known| {
+            known.code == finding.code && known.path == finding.path && known.what == finding.what
+        });
+        if is_new {
+            self.findings.push(finding);
+        }
+    }
+
+    /// In the order of the text.
+    pub(super) fn sort(&mut self) {
+        self.findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
+    }
+
+    /// A place of the mended text in the text as it was written.
+    fn original(&self, span: &Range<usize>) -> Range<usize> {
+        let back = |mut at: usize| {
+            for edit in self.edits.iter().rev() {
+                let end = edit.span.start + edit.length;
+                if at >= end {
+                    at = at - end + edit.span.end;
+                } else if at > edit.span.start {
+                    at = edit.span.start;
+                }
+            }
+            at
+        };
+        let start = back(span.start);
+        start..back(span.end).max(start)
+    }
+}
+
+/// The unreachable steps that are to be reported, each with how many more are unreachable for it alone. What is behind a
+/// step that cannot be read is none of them.
+fn behind<'a>(faults: &'a [Fault], known: &Known) -> BTreeMap<&'a str, usize> {
+    let of = |is_kind: fn(&FaultKind) -> bool| {
+        faults.iter().filter(move |fault| is_kind(&fault.kind)).filter_map(|fault| fault.step.as_deref())
+    };
+    let mut left: BTreeSet<&str> = of(|kind| matches!(kind, FaultKind::Unreachable)).collect();
+    if left.len() > FOLDED {
+        return left.into_iter().map(|step| (step, 0)).collect();
+    }
+    let unread = of(|kind| matches!(kind, FaultKind::NoKind | FaultKind::SeveralKinds { .. }));
+    for step in unread {
+        take_behind(step, known, &mut left);
+    }
+    let mut reported = BTreeMap::new();
+    while let Some(first) = left.first().copied() {
+        let entered: BTreeSet<&str> =
+            left.iter().flat_map(|step| known.exits(step).into_iter().filter(move |to| to != step)).collect();
+        // In a circle any step may be the first.
+        let root = left.iter().copied().find(|step| !entered.contains(step)).unwrap_or(first);
+        left.remove(root);
+        reported.insert(root, take_behind(root, known, &mut left));
+    }
+    reported
+}
+
+/// Of more unreachable steps than this each is reported: to find who is behind whom takes time by the square.
+const FOLDED: usize = 500;
+
+/// Takes the steps behind one, and says how many they are.
+fn take_behind(step: &str, known: &Known, left: &mut BTreeSet<&str>) -> usize {
+    let before = left.len();
+    let mut next: Vec<&str> = known.exits(step);
+    while let Some(step) = next.pop() {
+        if left.remove(step) {
+            next.extend(known.exits(step));
+        }
+    }
+    before - left.len()
+}
+
+/// How often a mended text is tried: each try reads it again.
+const fn tries(text: &str) -> usize {
+    const LARGE: usize = 1 << 20;
+    if text.len() < LARGE { 64 } else { 4 }
+}
+
+/// Where a fault is to be pointed at: at the key of what is missing something, at the value of what is wrong.
+fn place(fault: &Fault, positions: &Positions<'_>) -> Option<Range<usize>> {
+    let place = positions.find(&fault.path)?;
+    let in_key = matches!(
+        fault.kind,
+        FaultKind::UnknownKey { .. }
+            | FaultKind::KeyTwice { .. }
+            | FaultKind::MissingKey { .. }
+            | FaultKind::UnusedThreshold { .. }
+            | FaultKind::UnusedCheck { .. }
+            | FaultKind::UnusedRecheck { .. }
+            | FaultKind::Unreachable
+            | FaultKind::NoConclusion
+            | FaultKind::SharedId { .. }
+            | FaultKind::NoKind
+            | FaultKind::SeveralKinds { .. }
+            | FaultKind::EndlessWait
+            | FaultKind::Hole(_)
+            | FaultKind::Cycle { .. }
+            | FaultKind::Malformed { .. }
+            | FaultKind::AlwaysNamed { .. }
+            | FaultKind::FutureNoInstant
+    );
+    // The value of an id is its key.
+    let is_key = in_key && place.key.is_some();
+    if is_key { place.key } else { place.value.or(place.key) }
+}
+
+/// The text of a line, without the blanks around it.
+fn line(text: &str, number: u32) -> Option<Range<usize>> {
+    let line = text.split('\n').nth((number as usize).checked_sub(1)?)?;
+    let start = line.as_ptr().addr() - text.as_ptr().addr() + (line.len() - line.trim_start().len());
+    Some(start..start + line.trim().len())
+}

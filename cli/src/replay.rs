@@ -1,0 +1,250 @@
+//! `iot-runbook replay`: walks saved evidence again, and shows the conclusion first, then how it was reached.
+
+mod trace;
+
+use std::path::Path;
+
+use iot_runbook::diagnosis::{Bundle, Ending, Finding, ResumeError};
+use iot_runbook::runbook::step::Severity;
+use iot_runbook::{Diagnosis, Runbook, RunbookSet, catalog};
+use serde_json::json;
+
+use crate::Outcome;
+use crate::arguments::{Overrides, Replay};
+use crate::explain::style_of;
+use crate::failure::Failure;
+use crate::input::Inputs;
+use crate::page::{Page, Style};
+use crate::runbooks::{link, load, not_linked};
+use crate::source;
+use crate::terminal::Terminal;
+use crate::words;
+
+pub(crate) fn run(replay: &Replay, inputs: &mut Inputs, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let (name, bundle) = read(&replay.file, inputs)?;
+    let set = runbooks(replay, &bundle, inputs)?;
+    match Diagnosis::resume(&bundle, &set) {
+        Ok(diagnosis) => {
+            let text = if replay.json {
+                words::json(
+                    &json!({ "same": true, "finding": diagnosis.finding(), "step": diagnosis.step() }),
+                )
+            } else {
+                same(&diagnosis, &bundle, !replay.no_trace, terminal)
+            };
+            Ok(Outcome::new(text, false))
+        }
+        Err(ResumeError::NoSuchRunbook(error)) => {
+            Err(Failure::Format { name, reason: format!("{error}; name its file with `--runbook`") })
+        }
+        Err(error @ ResumeError::Format { .. }) => Err(Failure::Format { name, reason: error.to_string() }),
+        Err(error) => {
+            let text = if replay.json {
+                let record = match &error {
+                    ResumeError::Diverged { record, .. } => Some(record),
+                    _ => None,
+                };
+                words::json(&json!({ "same": false, "error": error.to_string(), "record": record }))
+            } else {
+                differs(&name, &bundle, &error, !replay.no_trace, terminal)
+            };
+            Ok(Outcome::new(text, true))
+        }
+    }
+}
+
+/// A bundle from a file in JSON or TOML.
+pub(crate) fn read(path: &Path, inputs: &mut Inputs) -> Result<(String, Bundle), Failure> {
+    let text = inputs.text(path, "give the saved bundle of a diagnosis")?;
+    let format = |reason: String| Failure::Format {
+        name: text.name.clone(),
+        reason: format!("not the bundle of a diagnosis: {reason}"),
+    };
+    let bundle = if text.is_json {
+        serde_json::from_str(&text.text).map_err(|error| format(error.to_string()))?
+    } else {
+        toml::from_str(&text.text).map_err(|error| format(error.message().to_owned()))?
+    };
+    Ok((text.name, bundle))
+}
+
+/// The runbooks that were named, and the built-in ones. The overrides are of the runbook that the evidence began with.
+fn runbooks(replay: &Replay, bundle: &Bundle, inputs: &mut Inputs) -> Result<RunbookSet, Failure> {
+    let mut runbooks: Vec<Runbook> = Vec::new();
+    for path in &replay.with {
+        // Read once: standard input comes only once.
+        let loaded = load(path, &Overrides::default(), inputs)?;
+        let is_first = loaded.runbook.name() == bundle.runbook;
+        runbooks.push(if is_first {
+            overridden(loaded.document, &replay.overrides)?
+        } else {
+            loaded.runbook
+        });
+    }
+    for name in catalog::names() {
+        if runbooks.iter().any(|runbook| runbook.name() == *name) {
+            continue;
+        }
+        let document = source::built_in(name).map_err(|error| Failure::Other(error.to_string()))?;
+        let overrides = if bundle.runbook == *name { replay.overrides.clone() } else { Overrides::default() };
+        runbooks.push(overridden(document, &overrides)?);
+    }
+    link(runbooks).map_err(|errors| Failure::Other(not_linked(&errors)))
+}
+
+fn overridden(document: iot_runbook::Document, overrides: &Overrides) -> Result<Runbook, Failure> {
+    let document = source::overridden(document, overrides);
+    document.validate().map_err(|faults| Failure::Other(faults.to_string()))
+}
+
+fn same(diagnosis: &Diagnosis, bundle: &Bundle, with_trace: bool, terminal: &Terminal) -> String {
+    let mut page = Page::new(terminal);
+    match diagnosis.finding() {
+        Some(finding) => finding_in_words(&finding, &mut page),
+        None => {
+            page.styled(
+                Style::Careful,
+                "",
+                "",
+                &format!("Not ended: it is at the step {}", diagnosis.step()),
+            );
+            if let Some(due) = diagnosis.due_at() {
+                page.line(&format!("It goes on at {} at the latest.", words::moment(due)));
+            }
+        }
+    }
+    about(bundle, &mut page);
+    if let Some(finding) = diagnosis.finding() {
+        details(&finding, &mut page);
+    }
+    if with_trace {
+        page.heading("Trace");
+        trace::write(bundle, &mut page);
+    }
+    page.gap();
+    let records = bundle.records.len();
+    page.styled(
+        Style::Good,
+        "",
+        "",
+        &format!("The replay takes the same path: {}.", words::counted(records, "record")),
+    );
+    page.finish()
+}
+
+fn differs(
+    name: &str,
+    bundle: &Bundle,
+    error: &ResumeError,
+    with_trace: bool,
+    terminal: &Terminal,
+) -> String {
+    let mut page = Page::new(terminal);
+    page.styled(Style::Bad, "", "  ", &format!("{name}: the replay differs"));
+    page.line(&error.to_string());
+    about(bundle, &mut page);
+    if with_trace {
+        page.heading("Trace, as it was saved");
+        trace::write(bundle, &mut page);
+    }
+    page.finish()
+}
+
+fn about(bundle: &Bundle, page: &mut Page) {
+    let subject = &bundle.subject;
+    let mut parts = vec![format!("device {}", subject.device.as_str())];
+    let named = |what: &str, name: Option<&str>| name.map(|name| format!("{what} {name}"));
+    parts.extend(named("tag", subject.tag.as_ref().map(|tag| tag.as_str())));
+    parts.extend(named("gateway", subject.gateway.as_ref().map(|gateway| gateway.as_str())));
+    parts.extend(named("site", subject.site.as_ref().map(|site| site.as_str())));
+    parts.extend(named("pipeline", subject.pipeline.as_ref().map(|pipeline| pipeline.as_str())));
+    page.gap();
+    page.line(&parts.join(", "));
+    page.line(&format!("{}, raised {}", bundle.trigger.text, words::moment(bundle.trigger.at)));
+    let took = bundle.as_of.signed_duration_since(bundle.started_at);
+    page.line(&format!(
+        "{} version {}, begun {}, took {}",
+        bundle.runbook,
+        bundle.version,
+        words::moment(bundle.started_at),
+        words::duration(took)
+    ));
+}
+
+fn finding_in_words(finding: &Finding, page: &mut Page) {
+    match finding.ending() {
+        Ending::Concluded => {
+            let severity = finding.severity().unwrap_or(Severity::Info);
+            let title = finding.title().unwrap_or_default();
+            page.styled(
+                style_of(severity),
+                "",
+                "  ",
+                &format!("{}: {title}", severity.name().to_uppercase()),
+            );
+            let mut parts = vec![format!("conclusion {}", finding.conclusion().unwrap_or_default())];
+            parts.extend(finding.root_cause().map(|cause| format!("root cause {cause}")));
+            parts
+                .extend(finding.part().map(|part| format!("at fault: the {} {}", part.scope(), part.name())));
+            page.line(&parts.join("; "));
+            advice(finding, page);
+        }
+        Ending::Undetermined => undetermined(finding, page),
+        Ending::Withdrawn { by, why, under_way } => {
+            page.styled(Style::Careful, "", "  ", &format!("WITHDRAWN by {by}: {why}"));
+            if let Some(act) = under_way {
+                page.line(&format!("Still under way: {}", act.action));
+            }
+        }
+        Ending::Aborted(anomaly) => page.styled(Style::Bad, "", "  ", &format!("ABORTED: {anomaly}")),
+        _ => page.styled(Style::Careful, "", "  ", "ended in a way that this version does not know"),
+    }
+}
+
+fn advice(finding: &Finding, page: &mut Page) {
+    if finding.advice().next().is_some() {
+        page.heading("What to do");
+    }
+    for advice in finding.advice() {
+        page.item("  - ", advice);
+    }
+}
+
+fn undetermined(finding: &Finding, page: &mut Page) {
+    page.styled(Style::Careful, "", "  ", "UNDETERMINED: something could not be found out");
+    if !finding.hypotheses().is_empty() {
+        page.heading("What is still possible, the likeliest first");
+    }
+    for hypothesis in finding.hypotheses() {
+        let ends: Vec<&str> =
+            hypothesis.conclusions.iter().chain(&hypothesis.outcomes).map(AsRef::as_ref).collect();
+        let head = format!("  {:>3.0} % ", 100.0 * hypothesis.share);
+        page.item(&head, &format!("{} ({})", hypothesis.cause, ends.join(", ")));
+    }
+    if let Some(next) = finding.next_probe() {
+        page.gap();
+        page.line(&format!("Find out next: {} (step {})", next.check, next.step));
+    }
+}
+
+/// What did not decide the end, and should be known.
+fn details(finding: &Finding, page: &mut Page) {
+    if !finding.contributing().is_empty() {
+        page.heading("Also found");
+    }
+    for found in finding.contributing() {
+        page.item("  - ", &format!("{}: {}", found.step, found.note));
+    }
+    if !finding.unasked().is_empty() {
+        page.heading("Nobody asked");
+    }
+    for unasked in finding.unasked() {
+        page.item("  - ", &format!("{}: the subject names no {}", unasked.step, unasked.part));
+    }
+    if !finding.anomalies().is_empty() {
+        page.heading("What should not have happened");
+    }
+    for (at, anomaly) in finding.anomalies() {
+        page.item("  - ", &format!("{}: {anomaly}", words::moment(*at)));
+    }
+}
