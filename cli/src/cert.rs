@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use iot_runbook::certificate::validity::{Certificate, CertificateError, Chain, certificates_from_pem};
+use iot_runbook::certificate::validity::{Certificate, Chain, certificates_from_pem};
 use iot_runbook::certificate::{Facts, Policy, Stage};
 use iot_runbook::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
@@ -63,20 +63,38 @@ fn read_policy(path: &Path, inputs: &mut Inputs) -> Result<Policy, Failure> {
     Ok(policy)
 }
 
-/// The chain in a file, or, where its certificates are no chain, each of them.
+/// The chains in a file: each ends where the next certificate is no issuer of the one before.
 fn read(path: &Path, inputs: &mut Inputs) -> Result<(String, Vec<Chain>), Failure> {
     let (name, bytes) = inputs.bytes(path)?;
-    let single = |certificate: Certificate| Chain::new(vec![certificate]);
-    let chains = match Chain::read(&bytes) {
-        Err(CertificateError::NotAChain { .. }) => {
-            certificates_from_pem(&bytes).and_then(|all| all.into_iter().map(single).collect())
-        }
-        other => other.map(|chain| vec![chain]),
+    // No text begins with the first byte of DER.
+    let all = if bytes.first() == Some(&0x30) {
+        Certificate::from_der(&bytes).map(|certificate| vec![certificate])
+    } else {
+        certificates_from_pem(&bytes)
     };
-    match chains {
+    match all.and_then(|all| chains(all).into_iter().map(Chain::new).collect()) {
         Ok(chains) => Ok((name, chains)),
         Err(error) => Err(Failure::Format { name, reason: causes(&error) }),
     }
+}
+
+fn chains(certificates: Vec<Certificate>) -> Vec<Vec<Certificate>> {
+    let mut chains: Vec<Vec<Certificate>> = Vec::new();
+    for certificate in certificates {
+        let below =
+            chains.last_mut().filter(|chain| chain.last().is_some_and(|last| issues(&certificate, last)));
+        match below {
+            Some(chain) => chain.push(certificate),
+            None => chains.push(vec![certificate]),
+        }
+    }
+    chains
+}
+
+/// Whether one certificate is the issuer of another, by their names. What issued itself has no other issuer: the next is
+/// its successor, or a stranger.
+fn issues(upper: &Certificate, lower: &Certificate) -> bool {
+    upper.subject == lower.issuer && lower.issuer != lower.subject && !lower.issuer.is_empty()
 }
 
 /// An error with its causes.

@@ -88,7 +88,9 @@ fn compare(old: &Loaded, new: &Loaded, with_words: bool) -> Differences {
             (Some(before), Some(after)) => {
                 let (old_parts, old_words) = meaning(&old.runbook, &before);
                 let (new_parts, new_words) = meaning(&leveled, &after);
-                let (mut parts, words) = (changes(old_parts, new_parts), changes(old_words, new_words));
+                let (mut parts, mut words) = (changes(old_parts, new_parts), changes(old_words, new_words));
+                // Words of a branch that comes or goes are no change of their own.
+                words.retain(|word| word.old.is_some() && word.new.is_some() || !word.what.contains(" on "));
                 differences.words += words.len();
                 if with_words {
                     parts.extend(words);

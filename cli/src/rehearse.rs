@@ -54,7 +54,9 @@ pub(crate) fn run(rehearse: &Rehearse, inputs: &mut Inputs, terminal: &Terminal)
     let branches = Branches::of(&loaded.runbook, &runs);
     let failed = runs.iter().filter(|run| run.result.is_err()).count();
     let is_too_little = rehearse.least_coverage.is_some_and(|least| branches.percent() < f64::from(least));
-    let text = if rehearse.json {
+    let text = if runs.is_empty() {
+        String::new()
+    } else if rehearse.json {
         to_json(&runs, &branches)
     } else {
         let mut page = Page::new(terminal);

@@ -1,0 +1,137 @@
+//! `rehearse`.
+
+use super::{Files, PUMP, run, run_with};
+
+const TESTS: &str = r#"
+[[rehearsal]]
+name = "a jammed pump"
+runbook = "pump-stopped"
+facts = { state = "jammed" }
+expect = { conclusion = "jammed" }
+
+[[rehearsal]]
+name = "it runs again after a while"
+runbook = "pump-stopped"
+facts = { state = "running", starts = 2 }
+expect = { steps = ["state", "settle", "starts", "runs"], conclusion = "runs" }
+"#;
+
+#[test]
+fn rehearsals_that_hold_are_counted() {
+    let files = Files::new();
+    let (runbook, tests) = (files.write("pump.toml", PUMP), files.write("tests.toml", TESTS));
+    let held = run(&["rehearse", &runbook, &tests]);
+    assert_eq!(
+        (held.code, held.out.as_str()),
+        (0, "2 of 2 rehearsals come out as expected\n"),
+        "{}",
+        held.err
+    );
+}
+
+#[test]
+fn coverage_lists_what_nobody_took() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let arguments = ["rehearse", &runbook, "-", "--coverage"];
+    let covered = run_with(&arguments, TESTS.as_bytes(), 80);
+    assert_eq!(covered.code, 0);
+    assert_eq!(
+        covered.out,
+        "\
+2 of 2 rehearsals come out as expected
+
+4 of 8 branches of pump-stopped are taken (50 %)
+No rehearsal takes:
+  starts [from 3]
+  starts [unknown]
+  state [unknown]
+  state [dark]
+"
+    );
+    let least = |percent: &str| {
+        run_with(&["rehearse", &runbook, "-", "--least-coverage", percent], TESTS.as_bytes(), 80).code
+    };
+    assert_eq!((least("50"), least("51")), (0, 1));
+}
+
+#[test]
+fn failed_rehearsal_says_what_came_out_and_where_it_is() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let wrong = TESTS
+        .replace("conclusion = \"jammed\"", "conclusion = \"blackout\"")
+        .replace("\"settle\", \"starts\", \"runs\"", "\"settle\", \"runs\"");
+    let failed = run_with(&["rehearse", &runbook, "-"], wrong.as_bytes(), 80);
+    assert_eq!(failed.code, 1);
+    assert_eq!(
+        failed.out,
+        "\
+0 of 2 rehearsals come out as expected
+
+FAILED: a jammed pump
+  standard input:3
+  the conclusion should be:
+      blackout
+  and came out as:
+      jammed
+
+FAILED: it runs again after a while
+  standard input:9
+  the path should be:
+      state > settle > runs
+  and came out as:
+      state > settle > starts > runs
+  they part after settle
+"
+    );
+}
+
+#[test]
+fn misspelt_step_of_a_rehearsal_is_named() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let typo = TESTS.replace("starts = 2", "strats = 2");
+    let failed = run_with(&["rehearse", &runbook, "-"], typo.as_bytes(), 80);
+    assert_eq!(failed.code, 1);
+    assert!(failed.out.contains("there is no step `strats` (did you mean `starts`?)"), "{}", failed.out);
+}
+
+#[test]
+fn rehearsals_in_json_and_one_alone_are_read() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let table: toml::Value = toml::from_str(TESTS).unwrap();
+    let list = serde_json::to_string(&table["rehearsal"]).unwrap();
+    let one = TESTS.split("[[rehearsal]]").nth(1).unwrap().to_owned();
+    let whole = serde_json::to_string(&table).unwrap();
+    for (text, count) in [(list, "2 of 2"), (one, "1 of 1"), (whole, "2 of 2")] {
+        let held = run_with(&["rehearse", &runbook, "-"], text.as_bytes(), 80);
+        assert!(held.code == 0 && held.out.starts_with(count), "{text}: {}{}", held.out, held.err);
+    }
+}
+
+#[test]
+fn file_that_is_no_rehearsal_is_refused_with_its_line() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let refuse = |text: String| {
+        let refused = run_with(&["rehearse", &runbook, "-"], text.as_bytes(), 80);
+        assert_eq!(refused.code, 2, "{}", refused.out);
+        refused.err
+    };
+    let key = refuse(TESTS.replace("facts = { state = \"jammed\" }", "fact = { state = \"jammed\" }"));
+    assert!(key.contains("line 5") && key.contains("fact"), "{key}");
+    let cue = refuse(TESTS.replace("starts = 2", "starts = { maybe = 2 }"));
+    assert!(cue.contains("this is no answer of a step"), "{cue}");
+    assert!(refuse("name = 3".to_owned()).contains("rehearsal"));
+}
+
+#[test]
+fn callees_of_the_catalog_are_there() {
+    let tests = "[[rehearsal]]\nname = \"m\"\nrunbook = \"device-offline\"\n\
+                 facts = { service-state = \"maintenance\" }\nexpect = { conclusion = \"expected-offline\" }\n";
+    let held = run_with(&["rehearse", "catalog:device-offline", "-", "--json"], tests.as_bytes(), 80);
+    assert_eq!(held.code, 0, "{}", held.err);
+    assert_eq!(held.json()["rehearsals"][0]["conclusion"], "expected-offline");
+}
