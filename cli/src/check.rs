@@ -174,7 +174,7 @@ fn to_text(examined: &[Examined], terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
     for one in examined {
         for finding in &one.findings {
-            page.raw(&snippet::render(finding, &one.name, &one.text, terminal));
+            page.raw(&snippet::render(finding, one, terminal));
             page.gap();
         }
     }
@@ -221,11 +221,8 @@ fn file_to_json(one: &Examined) -> Value {
         .findings
         .iter()
         .map(|finding| {
-            let place = finding
-                .span
-                .as_ref()
-                .filter(|_| !one.text.is_empty())
-                .map(|span| place_of(&one.text, span.start));
+            let place =
+                finding.span.as_ref().filter(|_| !one.text.is_empty()).map(|span| one.place_of(span.start));
             json!({
                 "code": finding.code,
                 "step": finding.step,
@@ -246,12 +243,4 @@ fn file_to_json(one: &Examined) -> Value {
         "fingerprint": runbook.map(|runbook| runbook.fingerprint().to_string()),
         "faults": faults,
     })
-}
-
-/// The line and the column in characters of a place in bytes, from one.
-fn place_of(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let begin = before.rfind('\n').map_or(0, |at| at + 1);
-    let column = before.get(begin..).unwrap_or_default().chars().count() + 1;
-    (before.matches('\n').count() + 1, column)
 }

@@ -2,6 +2,7 @@
 
 mod trace;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use iot_runbook::diagnosis::{Bundle, Ending, Finding, ResumeError};
@@ -218,8 +219,17 @@ fn undetermined(finding: &Finding, page: &mut Page) {
     for hypothesis in finding.hypotheses() {
         let ends: Vec<&str> =
             hypothesis.conclusions.iter().chain(&hypothesis.outcomes).map(AsRef::as_ref).collect();
-        let head = format!("  {:>3.0} % ", 100.0 * hypothesis.share);
-        page.item(&head, &format!("{} ({})", hypothesis.cause, ends.join(", ")));
+        let percent = 100.0 * hypothesis.share;
+        let percent = if percent < 1.0 { "< 1".to_owned() } else { format!("{percent:.0}") };
+        let head = format!("  {percent:>3} % ");
+        // Often the conclusion is named for its cause.
+        let ends =
+            if ends == [&*hypothesis.cause] { String::new() } else { format!(" ({})", ends.join(", ")) };
+        page.item(&head, &format!("{}{ends}", hypothesis.cause));
+        let facts = hypothesis.supported_by.iter();
+        let facts: BTreeSet<String> =
+            facts.map(|fact| format!("{}: {}, says {}", fact.check, fact.value, fact.source)).collect();
+        facts.iter().for_each(|fact| page.item("        ", fact));
     }
     if let Some(next) = finding.next_probe() {
         page.gap();

@@ -1,6 +1,7 @@
 //! What the output is read on: how wide it is, and whether it shows colours.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
@@ -35,14 +36,39 @@ impl Terminal {
         let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
         let measured = || terminal_size::terminal_size_of(&out).map(|(width, _)| usize::from(width.0));
         let width = columns.filter(|width| *width > 0).or_else(measured).unwrap_or(WIDTH);
-        let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let color = match when {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => {
-                out.is_terminal() && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
-            }
-        };
+        let color = colors(when, out.is_terminal(), env::var_os("NO_COLOR"), env::var_os("TERM"));
         Self { width: width.clamp(NARROWEST, WIDEST), color }
+    }
+}
+
+/// Whether to colour. `NO_COLOR` counts where it is not empty, as <https://no-color.org> has it.
+fn colors(when: When, is_terminal: bool, no_color: Option<OsString>, term: Option<OsString>) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            let is_off = no_color.is_some_and(|value| !value.is_empty());
+            is_terminal && !is_off && term.is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_willing_terminal_is_coloured() {
+        let auto = |is_terminal, no_color: &str, term: &str| {
+            let set = |value: &str| (value != "unset").then(|| OsString::from(value));
+            colors(When::Auto, is_terminal, set(no_color), set(term))
+        };
+        assert!(auto(true, "unset", "xterm-256color"));
+        assert!(auto(true, "", "unset"));
+        assert!(!auto(false, "unset", "xterm-256color"));
+        assert!(!auto(true, "1", "xterm-256color"));
+        assert!(!auto(true, "unset", "dumb"));
+        assert!(colors(When::Always, false, Some("1".into()), None));
+        assert!(!colors(When::Never, true, None, None));
     }
 }

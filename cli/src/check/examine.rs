@@ -24,6 +24,8 @@ pub(super) struct Examined {
     pub(super) runbook_name: String,
     /// The runbook, once its typos are mended; `None` where other faults remain.
     pub(super) runbook: Option<Runbook>,
+    /// Where each line of the text begins.
+    lines: Vec<usize>,
     /// The text with its typos mended, and how it was mended.
     mended: String,
     edits: Vec<Edit>,
@@ -45,6 +47,7 @@ impl Examined {
         let mut examined = Self {
             name,
             mended: text.clone(),
+            lines: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
             text,
             findings: Vec::new(),
             runbook_name: String::new(),
@@ -182,6 +185,14 @@ impl Examined {
         }
     }
 
+    /// The line and the column in characters of a place in bytes, both from one.
+    pub(super) fn place_of(&self, at: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|begin| *begin <= at);
+        let begin = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let column = self.text.get(begin..at).map_or(0, |before| before.chars().count()) + 1;
+        (line, column)
+    }
+
     /// In the order of the text.
     pub(super) fn sort(&mut self) {
         self.findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
@@ -248,8 +259,11 @@ fn take_behind(step: &str, known: &Known, left: &mut BTreeSet<&str>) -> usize {
 
 /// How often a mended text is tried: each try reads it again.
 const fn tries(text: &str) -> usize {
-    const LARGE: usize = 1 << 20;
-    if text.len() < LARGE { 64 } else { 4 }
+    match text.len() {
+        0..100_000 => 64,
+        100_000..1_000_000 => 16,
+        _ => 4,
+    }
 }
 
 /// Where a fault is to be pointed at: at the key of what is missing something, at the value of what is wrong.

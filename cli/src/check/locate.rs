@@ -34,13 +34,16 @@ impl<'t> Positions<'t> {
                 (key, rest) = (None, behind);
             } else {
                 rest = rest.strip_prefix('.').unwrap_or(rest);
-                // A key may have a dot in it, so the longest that fits is taken.
-                let fits = table?.iter().filter_map(|(key, value)| {
-                    let name: &str = key.get_ref();
-                    let behind = rest.strip_prefix(name)?;
-                    (behind.is_empty() || behind.starts_with(['.', '['])).then_some((key, value, behind))
-                });
-                let (found, inner, behind) = fits.max_by_key(|(key, ..)| key.get_ref().len())?;
+                // A key may have a dot in it, so the longest that is there is taken.
+                let ends = rest.match_indices(['.', '[']).map(|(at, _)| at).chain([rest.len()]);
+                let mut names: Vec<(&str, &str)> =
+                    ends.filter_map(|end| rest.split_at_checked(end)).collect();
+                let (found, inner, behind) = loop {
+                    let (name, behind) = names.pop()?;
+                    if let Some((found, inner)) = table?.get_key_value(name) {
+                        break (found, inner, behind);
+                    }
+                };
                 value = Some(inner);
                 (key, rest) = (Some(found.span()), behind);
             }

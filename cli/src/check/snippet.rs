@@ -5,6 +5,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::examine::Examined;
 use super::finding::Finding;
 use crate::page::{plain, wrap};
 use crate::terminal::Terminal;
@@ -12,8 +13,8 @@ use crate::terminal::Terminal;
 /// The lines before and after a place that are shown with it.
 const AROUND: usize = 1;
 
-pub(super) fn render(finding: &Finding, name: &str, text: &str, terminal: &Terminal) -> String {
-    let name = plain(name);
+pub(super) fn render(finding: &Finding, examined: &Examined, terminal: &Terminal) -> String {
+    let (name, text) = (plain(&examined.name), examined.text.as_str());
     let title = wrapped(&finding.title(), terminal.width, "error: ");
     let mut group = Group::with_title(Level::ERROR.primary_title(title));
     match finding.span.clone().filter(|_| !text.is_empty()) {
@@ -24,7 +25,7 @@ pub(super) fn render(finding: &Finding, name: &str, text: &str, terminal: &Termi
             let first = also.iter().map(|(span, _)| span.start).chain([span.start]).min().unwrap_or_default();
             let last = also.iter().map(|(span, _)| span.end).chain([span.end]).max().unwrap_or_default();
             let window = window(text, first, last);
-            let line = text.get(..window.start).map_or(0, |before| before.matches('\n').count()) + 1;
+            let (line, _) = examined.place_of(window.start);
             let moved = |span: &Range<usize>| span.start - window.start..span.end - window.start;
             let shown = text.get(window.clone()).unwrap_or_default();
             let mut snippet = Snippet::source(shown).line_start(line).path(name.as_str());
