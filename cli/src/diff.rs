@@ -240,7 +240,8 @@ fn change_in_words(change: &Change, indent: &str, page: &mut Page) {
     } else {
         format!(" (used by {})", change.used_by.join(", "))
     };
-    page.item(indent, &format!("{text}{used_by}"));
+    let (first, rest) = (indent, format!("{indent}  "));
+    page.styled(Style::Plain, first, &rest, &format!("{text}{used_by}"));
 }
 
 fn words_in_words(words: usize, page: &mut Page) {

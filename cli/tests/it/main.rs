@@ -8,6 +8,7 @@ mod explain;
 mod gap;
 mod lag;
 mod manners;
+mod readme;
 mod rehearse;
 mod replay;
 
