@@ -20,7 +20,7 @@ use crate::input::Inputs;
 use crate::names::nearest;
 use crate::page::{Page, Style};
 use crate::runbooks::link;
-use crate::source::Source;
+use crate::source::{Source, built_in};
 use crate::terminal::Terminal;
 use crate::words::counted;
 use examine::Examined;
@@ -50,36 +50,61 @@ pub(crate) fn run(check: &Check, inputs: &mut Inputs, terminal: &Terminal) -> Re
 /// What is wrong with runbooks beside each other, and with what they ask.
 fn prove_together(examined: &mut [Examined], checks: &Checks, own: &[String]) {
     let valid: Vec<Runbook> = examined.iter().filter_map(|one| one.runbook.clone()).collect();
-    match link(valid) {
+    match link(valid.clone()) {
         Ok(set) => {
             if let Err(errors) = checks.bind(&set) {
                 add_bind_errors(examined, &set, &errors, checks, own);
             }
         }
-        Err(errors) => add_set_errors(examined, &errors),
+        Err(errors) => add_set_errors(examined, &valid, &errors),
     }
 }
 
-fn add_set_errors(examined: &mut [Examined], errors: &SetErrors) {
+fn add_set_errors(examined: &mut [Examined], valid: &[Runbook], errors: &SetErrors) {
     let names: Vec<String> = examined.iter().map(|one| one.runbook_name.clone()).collect();
+    let meant_conclusions: Vec<String> =
+        errors.0.iter().filter_map(|error| meant_conclusion(error, valid)).collect();
     for error in &errors.0 {
         let mut finding = Finding::of_set(error);
         let (runbook, path) = match (error, step_of(error)) {
             (SetError::NoSuchRunbook { callee, .. }, _) if names.contains(callee) => continue,
+            // It is there, but for a slip.
+            (SetError::Unanswered { conclusion, .. }, _) if meant_conclusions.contains(conclusion) => {
+                continue;
+            }
+            (SetError::NoSuchConclusion { .. }, Some((runbook, step))) => {
+                (runbook, format!("steps.{step}.branches"))
+            }
             (_, Some((runbook, step))) => (runbook, format!("steps.{step}.handover")),
             (SetError::NameTwice(name) | SetError::Circle(name), _) => (name.as_str(), "name".to_owned()),
             _ => ("", String::new()),
         };
-        if let SetError::NoSuchRunbook { callee, .. } = error {
-            let known = names.iter().map(String::as_str).chain(catalog::names().iter().copied());
-            finding.meant = nearest(callee, known).map(str::to_owned);
+        match error {
+            SetError::NoSuchRunbook { callee, .. } => {
+                let known = names.iter().map(String::as_str).chain(catalog::names().iter().copied());
+                finding.meant = nearest(callee, known).map(str::to_owned);
+            }
+            SetError::NoSuchConclusion { .. } => finding.meant = meant_conclusion(error, valid),
+            _ => {}
         }
         // Of two of one name the later is the one too many.
         let one = examined.iter_mut().rev().find(|one| runbook.is_empty() || one.runbook_name == runbook);
-        if let Some(one) = one {
-            one.add(finding, &path, false);
+        match (one, error) {
+            (Some(one), SetError::NoSuchConclusion { conclusion, .. }) => {
+                one.add_at_name(finding, &path, conclusion)
+            }
+            (Some(one), _) => one.add(finding, &path, false),
+            (None, _) => {}
         }
     }
+}
+
+/// The conclusion of the other runbook that a handover means.
+fn meant_conclusion(error: &SetError, valid: &[Runbook]) -> Option<String> {
+    let SetError::NoSuchConclusion { callee, conclusion, .. } = error else { return None };
+    let built_in = || built_in(callee).ok().and_then(|document| document.validate().ok());
+    let runbook = valid.iter().find(|runbook| runbook.name() == callee).cloned().or_else(built_in)?;
+    nearest(conclusion, runbook.conclusions().map(|(id, _)| id)).map(str::to_owned)
 }
 
 fn add_bind_errors(
@@ -93,6 +118,16 @@ fn add_bind_errors(
         if matches!(&fault.error, BindError::UnknownCheck { check, .. } if own.iter().any(|own| **own == **check))
         {
             continue;
+        }
+        // It is there, but for a slip.
+        if let BindError::MissingParam { param, .. } = &fault.error {
+            let is_slip = |other: &BindFault| {
+                matches!(&other.error, BindError::UnknownParam { nearest: Some(nearest), .. } if **nearest == **param)
+                    && other.asked_by == fault.asked_by
+            };
+            if errors.faults().iter().any(is_slip) {
+                continue;
+            }
         }
         let askers = fault.asked_by.iter().map(|asker| &*asker.runbook);
         let askers: Vec<&str> = askers.collect();

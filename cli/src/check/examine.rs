@@ -37,6 +37,18 @@ struct Edit {
     length: usize,
 }
 
+/// A text with a typo mended.
+struct Mended<'t> {
+    typo: &'t Typo,
+    text: String,
+    document: Document,
+    /// How many faults are left.
+    left: usize,
+}
+
+/// So many typos are compared at once.
+const AT_ONCE: usize = 8;
+
 impl Examined {
     pub(super) fn of(source: &Source, overrides: &Overrides, checks: &Checks) -> Self {
         let (name, text) = match source {
@@ -77,7 +89,6 @@ impl Examined {
             faults.runbook().clone_into(&mut self.runbook_name);
             let known = Known::of(&document);
             if is_toml && tries > 0 {
-                tries -= 1;
                 let positions = Positions::of(&self.mended);
                 let look = Look {
                     text: &self.mended,
@@ -86,16 +97,24 @@ impl Examined {
                     checks,
                     faults: faults.as_slice(),
                 };
-                let typo = look.typos().find(|typo| !refused.contains(&typo.key));
+                let typos = look.typos().filter(|typo| !refused.contains(&typo.key));
+                let typos: Vec<Typo> = typos.take(AT_ONCE.min(tries)).collect();
                 drop(positions);
-                if let Some(typo) = typo {
-                    match self.mend(&typo, overrides, faults.as_slice().len()) {
-                        Some(better) => document = better,
-                        None => {
-                            refused.insert(typo.key);
-                        }
+                tries -= typos.len();
+                // Of several that would do, the one after which the fewest faults are left.
+                let mended = typos.iter().filter_map(|typo| self.mend(typo, overrides));
+                let best = mended.min_by_key(|mended| mended.left);
+                match best.filter(|best| best.left < faults.as_slice().len()) {
+                    Some(best) => {
+                        document = best.document;
+                        self.take(best.typo, best.text);
+                        continue;
                     }
-                    continue;
+                    None if !typos.is_empty() => {
+                        refused.extend(typos.into_iter().map(|typo| typo.key));
+                        continue;
+                    }
+                    None => {}
                 }
             }
             self.keep(faults.as_slice(), &known, is_toml);
@@ -103,22 +122,24 @@ impl Examined {
         }
     }
 
-    /// Mends a typo, if that leaves fewer faults than there are.
-    fn mend(&mut self, typo: &Typo, overrides: &Overrides, count: usize) -> Option<Document> {
-        let span = typo.finding.span.clone()?;
+    /// Mends a typo for a try; `None` where that breaks the text.
+    fn mend<'t>(&self, typo: &'t Typo, overrides: &Overrides) -> Option<Mended<'t>> {
         let mut text = self.mended.clone();
-        text.replace_range(span.clone(), &typo.replacement);
+        text.replace_range(typo.finding.span.clone()?, &typo.replacement);
         let document = source::overridden(source::from_toml(&text).ok()?, overrides);
         let left = document.validate().err().map_or(0, |faults| faults.as_slice().len());
-        if left >= count {
-            return None;
-        }
+        Some(Mended { typo, text, document, left })
+    }
+
+    /// Takes a typo for what it is: a fault, mended in the text for what follows.
+    fn take(&mut self, typo: &Typo, mended: String) {
         let mut finding = typo.finding.clone();
-        finding.span = Some(self.original(&span));
+        if let Some(span) = finding.span.take() {
+            finding.span = Some(self.original(&span));
+            self.edits.push(Edit { span, length: typo.replacement.len() });
+        }
         self.findings.push(finding);
-        self.edits.push(Edit { span, length: typo.replacement.len() });
-        self.mended = text;
-        Some(document)
+        self.mended = mended;
     }
 
     /// Keeps the faults that are no typos, each with its place.
@@ -182,6 +203,22 @@ impl Examined {
         });
         if is_new {
             self.findings.push(finding);
+        }
+    }
+
+    /// Adds something that was found of the mended text, at a name in quotes behind a path.
+    pub(super) fn add_at_name(&mut self, mut finding: Finding, path: &str, name: &str) {
+        let positions = Positions::of(&self.mended);
+        let place = positions.find(path).and_then(|place| place.value);
+        let quoted = format!("\"{name}\"");
+        let at = place.and_then(|span| Some(span.start + self.mended.get(span)?.find(&quoted)? + 1));
+        match at {
+            Some(at) => {
+                finding.span = Some(self.original(&(at..at + name.len())));
+                path.clone_into(&mut finding.path);
+                self.findings.push(finding);
+            }
+            None => self.add(finding, path, false),
         }
     }
 
@@ -260,7 +297,7 @@ fn take_behind(step: &str, known: &Known, left: &mut BTreeSet<&str>) -> usize {
 /// How often a mended text is tried: each try reads it again.
 const fn tries(text: &str) -> usize {
     match text.len() {
-        0..100_000 => 64,
+        0..100_000 => 128,
         100_000..1_000_000 => 16,
         _ => 4,
     }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use iot_runbook::check::BindError;
+use iot_runbook::check::{BindError, ParamKind};
 use iot_runbook::runbook::SetError;
 use iot_runbook::runbook::fault::{Fault, FaultKind};
+use iot_runbook::runbook::step::Param;
 
+use crate::names::nearest;
 use crate::words;
 
 #[derive(Clone, Debug)]
@@ -81,6 +83,9 @@ impl Finding {
             BindError::Param { check, param, given, wanted } => {
                 what = format!("the param `{param}` of the check `{check}` is {}", words::param(given));
                 remedy = format!("give {wanted}");
+                if let (ParamKind::OneOf(words), Param::Text(given)) = (wanted, given) {
+                    meant = nearest(given, words.iter().copied()).map(str::to_owned);
+                }
             }
             BindError::Scope { check, given, wanted } => {
                 what = format!("the check `{check}` asks about the {wanted}, and this says {given}");

@@ -35,6 +35,14 @@ impl Known {
             .filter_map(|one| one.get("root_cause")?.as_str())
     }
 
+    /// The conclusion that names a root cause, where it is the only one.
+    pub(super) fn concluding(&self, cause: &str) -> Option<&str> {
+        let conclusions = self.0.get("conclusions").and_then(Value::as_object)?;
+        let names = |one: &Value| one.get("root_cause").and_then(Value::as_str) == Some(cause);
+        let mut naming = conclusions.iter().filter(|(_, one)| names(one));
+        naming.next().filter(|_| naming.next().is_none()).map(|(id, _)| id.as_str())
+    }
+
     /// The keys of a step.
     pub(super) fn step_keys(&self, step: &str) -> impl Iterator<Item = &str> {
         let step = self.0.get("steps").and_then(|steps| steps.get(step)).and_then(Value::as_object);
@@ -50,9 +58,12 @@ impl Known {
         found
     }
 
-    /// The choices that the check of a step declares, each with its path.
-    pub(super) fn choices(&self, step: &str) -> Option<(&str, Vec<(String, &str)>)> {
-        let check = self.0.get("steps")?.get(step)?.get("check")?.as_str()?;
+    /// The check that is asked at a path such as `steps.power.branches[0].is`, and the choices that it declares, each with
+    /// its path.
+    pub(super) fn choices(&self, path: &str) -> Option<(&str, Vec<(String, &str)>)> {
+        let mut keys = path.split('.');
+        let asker = self.0.get(keys.next()?)?.get(keys.next()?)?;
+        let check = asker.get("check")?.as_str()?;
         let domain = self.0.get("checks")?.get(check)?.get("domain")?.as_array()?;
         let path = |at| format!("checks.{check}.domain[{at}]");
         let named = domain.iter().enumerate().filter_map(|(at, name)| Some((path(at), name.as_str()?)));

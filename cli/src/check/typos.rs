@@ -33,33 +33,59 @@ pub(super) struct Look<'a> {
 const MOST: usize = 300;
 
 impl Look<'_> {
-    /// The typos among the faults, in their order.
+    /// The typos among the faults: those of keys first, since much may follow from one.
     pub(super) fn typos(&self) -> impl Iterator<Item = Typo> {
+        let is_key = |kind: &FaultKind| matches!(kind, FaultKind::UnknownKey { .. } | FaultKind::NoKind);
+        self.typos_that(is_key).chain(self.typos_that(move |kind| !is_key(kind)))
+    }
+
+    fn typos_that(&self, holds: impl Fn(&FaultKind) -> bool) -> impl Iterator<Item = Typo> {
         let mut named: BTreeMap<&str, usize> = BTreeMap::new();
         for name in self.faults.iter().filter_map(|fault| reference(&fault.kind)) {
             *named.entry(name).or_default() += 1;
         }
-        self.faults.iter().take(MOST).filter_map(move |fault| {
-            let meant = meant(fault, self.known)?;
+        self.faults.iter().take(MOST).filter(move |fault| holds(&fault.kind)).flat_map(move |fault| {
+            let Some(meant) = meant(fault, self.known) else { return Vec::new() };
             if let FaultKind::NoKind = fault.kind {
-                return self.kind(fault, meant);
+                return self.kind(fault, &meant);
             }
             let at_declaration = self.at_declaration(fault, &meant, &named);
-            at_declaration.or_else(|| self.at_fault(fault, meant))
+            at_declaration.or_else(|| self.at_fault(fault, meant)).into_iter().collect()
         })
     }
 
     /// The key that says what a step does is written wrong.
-    fn kind(&self, fault: &Fault, meant: String) -> Option<Typo> {
-        let step = fault.step.as_deref()?;
-        let wrong = nearest(&meant, self.known.step_keys(step))?;
+    fn kind(&self, fault: &Fault, meant: &str) -> Vec<Typo> {
+        let Some(step) = fault.step.as_deref() else { return Vec::new() };
+        match nearest(meant, self.known.step_keys(step)) {
+            Some(wrong) => self.key(fault, wrong, meant).into_iter().collect(),
+            // Either header may be the wrong one.
+            None => {
+                self.header(fault, step, meant).into_iter().chain(self.header(fault, meant, step)).collect()
+            }
+        }
+    }
+
+    fn key(&self, fault: &Fault, wrong: &str, meant: &str) -> Option<Typo> {
         let path = format!("{}.{wrong}", fault.path);
         let span = self.positions.name_in(self.text, &path, wrong, true)?;
         let mut finding = Finding::of_fault(fault);
         finding.code = "unknown-key".to_owned();
         finding.what = format!("unknown key `{wrong}`, and the step does not say what it does");
         finding.path = path;
-        Some(self.typo(finding, span, meant))
+        Some(self.typo(finding, span, meant.to_owned()))
+    }
+
+    /// A header names a step wrong, so that its parts are two steps: `[steps.pwoer.on]` is no part of `[steps.power]`.
+    fn header(&self, fault: &Fault, wrong: &str, meant: &str) -> Option<Typo> {
+        let path = format!("steps.{wrong}");
+        let span = self.positions.name_in(self.text, &path, wrong, true)?;
+        let mut finding = Finding::of_fault(fault);
+        finding.path = path;
+        finding.what = format!("parts of one step are called `{wrong}` and `{meant}`");
+        finding.step = None;
+        finding.remedy.clear();
+        Some(self.typo(finding, span, meant.to_owned()))
     }
 
     /// The name is written wrong where the fault is.
@@ -74,7 +100,7 @@ impl Look<'_> {
     fn at_declaration(&self, fault: &Fault, declared: &str, named: &BTreeMap<&str, usize>) -> Option<Typo> {
         let used = reference(&fault.kind)?;
         if let FaultKind::UnknownChoice { choice, .. } = &fault.kind {
-            let (check, choices) = self.known.choices(fault.step.as_deref()?)?;
+            let (check, choices) = self.known.choices(&fault.path)?;
             let built_in = built_in_choices(self.checks, check);
             let is_right = built_in.iter().any(|name| **name == **choice);
             let is_wrong = !built_in.iter().any(|name| name == declared);
@@ -91,6 +117,9 @@ impl Look<'_> {
             finding.remedy.clear();
             return Some(self.typo(finding, span, used.to_owned()));
         }
+        if let FaultKind::UnnamedCause { .. } = &fault.kind {
+            return self.at_cause(fault, declared, used, named);
+        }
         let unused = self
             .faults
             .iter()
@@ -106,6 +135,25 @@ impl Look<'_> {
         finding.step = None;
         let places = if times == 1 { "1 place names".to_owned() } else { format!("{times} places name") };
         finding.what = format!("nothing uses `{declared}`, and {places} `{used}`, which is not declared");
+        finding.remedy.clear();
+        Some(self.typo(finding, span, used.to_owned()))
+    }
+
+    /// The root cause is written wrong in the conclusion that names it: several places name it otherwise.
+    fn at_cause(
+        &self,
+        fault: &Fault,
+        declared: &str,
+        used: &str,
+        named: &BTreeMap<&str, usize>,
+    ) -> Option<Typo> {
+        let times = named.get(used).copied().filter(|times| *times > 1)?;
+        let path = format!("conclusions.{}.root_cause", self.known.concluding(declared)?);
+        let span = self.positions.name_in(self.text, &path, declared, false)?;
+        let mut finding = Finding::of_fault(fault);
+        finding.path = path;
+        finding.step = None;
+        finding.what = format!("no conclusion has the root cause `{used}`, which {times} places name");
         finding.remedy.clear();
         Some(self.typo(finding, span, used.to_owned()))
     }
@@ -132,12 +180,17 @@ pub(super) fn meant(fault: &Fault, known: &Known) -> Option<String> {
         FaultKind::UnknownThreshold { name } => nearest(name, known.keys("thresholds")),
         FaultKind::UnknownCheck { check } => nearest(check, known.keys("checks")),
         FaultKind::UnknownRecheck { recheck } => nearest(recheck, known.keys("rechecks")),
+        // What an unknown answer means may be this word in the place of a step.
+        FaultKind::UnknownTarget { target } if fault.path.ends_with(".unknown") => {
+            nearest(target, known.targets().chain(["explore"]))
+        }
         FaultKind::UnknownTarget { target } => nearest(target, known.targets()),
         FaultKind::UntilNoInstant { fact } => nearest(fact, known.keys("steps")),
         FaultKind::UnnamedCause { cause } => nearest(cause, known.causes()),
         FaultKind::NoKind => {
             let step = fault.step.as_deref()?;
-            known.step_keys(step).find_map(|key| nearest(key, KINDS))
+            let by_key = known.step_keys(step).find_map(|key| nearest(key, KINDS));
+            by_key.or_else(|| nearest(step, known.keys("steps")))
         }
         FaultKind::UnknownChoice { choice, choices } => {
             nearest(choice, choices.split([' ', ',', '|']).filter(|word| !word.is_empty()))

@@ -196,3 +196,50 @@ fn thousand_faults_are_all_reported() {
     let checked = run_with(&["check", "-", OWN], text.as_bytes(), 80);
     assert!(checked.out.ends_with("standard input: 1000 faults\n"));
 }
+
+/// The words of a runbook's text that a machine reads, each with its place.
+fn words(text: &str) -> Vec<(usize, &str)> {
+    let mut words = Vec::new();
+    let mut begin = 0;
+    for line in text.split_inclusive('\n') {
+        let prose = ["title", "advice", "#", "\""].iter().any(|start| line.trim_start().starts_with(start));
+        let told =
+            line.find("note = ").into_iter().chain(line.find("text = ")).chain(line.find("ask = ")).min();
+        let code = if prose { "" } else { &line[..told.unwrap_or(line.len())] };
+        let is_word = |c: char| c.is_ascii_lowercase() || matches!(c, '-' | '_');
+        for word in
+            code.split(|c| !is_word(c)).filter(|word| word.len() > 3 && word.starts_with(|c: char| c != '-'))
+        {
+            words.push((begin + (word.as_ptr().addr() - line.as_ptr().addr()), word));
+        }
+        begin += line.len();
+    }
+    words
+}
+
+#[test]
+fn typos_in_a_long_runbook_are_one_fault_each() {
+    let text = include_str!("../../../src/catalog/device-offline.toml");
+    let words = words(text);
+    assert!(words.len() > 1000, "{}", words.len());
+    let (mut tried, mut found) = (0, 0);
+    // Every so many, so that all kinds of places are among them; an odd number, so that no pattern of the text repeats.
+    for (at, word) in words.iter().step_by(37) {
+        let wrong = format!("{}{}", &word[..1], &word[2..]);
+        let typo = format!("{}{wrong}{}", &text[..*at], &text[at + word.len()..]);
+        let checked = run_with(&["check", "-", "--json"], typo.as_bytes(), 80);
+        let json = checked.json();
+        let faults = json["files"][0]["faults"].as_array().unwrap();
+        tried += 1;
+        // A group, an action or a cause may be called anything.
+        let [fault] = faults.as_slice() else {
+            assert!(faults.is_empty(), "{word} -> {wrong}: {faults:#?}");
+            continue;
+        };
+        found += 1;
+        let meant = fault["did_you_mean"].as_str();
+        let is_right = meant == Some(*word) || meant == Some(&wrong) || fault["code"] == "syntax";
+        assert!(is_right, "{word} -> {wrong}: {fault:#}");
+    }
+    assert!(found * 5 > tried * 4, "{found} of {tried}");
+}
