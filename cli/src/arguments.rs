@@ -48,11 +48,24 @@ pub(crate) enum Command {
     Lag(Lag),
     /// List what is due of certificates.
     Cert(Cert),
+    /// Print the JSON Schema of a kind of file, for editors.
+    Schema {
+        /// The kind of file.
+        of: SchemaOf,
+    },
     /// Print the completions of a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Runbooks.
+    Runbook,
+    /// Files of rehearsals.
+    Rehearsals,
 }
 
 /// What may override a runbook's own values.

@@ -91,7 +91,7 @@ fn add_set_errors(examined: &mut [Examined], valid: &[Runbook], errors: &SetErro
         let one = examined.iter_mut().rev().find(|one| runbook.is_empty() || one.runbook_name == runbook);
         match (one, error) {
             (Some(one), SetError::NoSuchConclusion { conclusion, .. }) => {
-                one.add_at_name(finding, &path, conclusion)
+                one.add_at_name(finding, &path, conclusion);
             }
             (Some(one), _) => one.add(finding, &path, false),
             (None, _) => {}

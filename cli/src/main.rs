@@ -24,6 +24,7 @@ mod page;
 mod rehearse;
 mod replay;
 mod runbooks;
+mod schema;
 mod source;
 mod table;
 mod terminal;
@@ -98,6 +99,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Gap(gap) => gap::run(&gap, &mut inputs, terminal),
         Command::Lag(lag) => lag::run(&lag, &mut inputs, terminal),
         Command::Cert(cert) => cert::run(&cert, &mut inputs, terminal),
+        Command::Schema { of } => Ok(Outcome::new(schema::text(of).to_owned(), false)),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "iot-runbook", &mut text);

@@ -1,4 +1,10 @@
 //! The built command, run as a user runs it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what it did not expect"
+)]
 
 mod cert;
 mod check;
@@ -11,6 +17,7 @@ mod manners;
 mod readme;
 mod rehearse;
 mod replay;
+mod schema;
 
 use std::ffi::OsStr;
 use std::fs;
