@@ -1,6 +1,7 @@
 //! The scripted answers of a rehearsal, read by the domain of their step.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,22 @@ pub enum Cue {
         /// The share, from 0 to 1.
         accounts_for: f64,
     },
+}
+
+/// As TOML writes it.
+impl fmt::Display for Cue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Count(count) => count.fmt(f),
+            Self::Number(number) => fmt::Debug::fmt(number, f),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Unknown { unknown } => write!(f, "{{ unknown = {:?} }}", unknown.name()),
+            Self::Accounting { value, accounts_for } => {
+                write!(f, "{{ value = {value}, accounts_for = {accounts_for} }}")
+            }
+        }
+    }
 }
 
 impl From<&str> for Cues {
@@ -353,7 +370,7 @@ impl<'a> Script<'a> {
             (Cue::Text(text), Kind::Choice(_)) => domain.find_choice(text),
             _ => None,
         };
-        value.ok_or_else(|| self.wrong(key, format!("{cue:?} is no value of the domain {domain}")))
+        value.ok_or_else(|| self.wrong(key, format!("{cue} is no value of the domain {domain}")))
     }
 
     fn report(&self, key: &str, cue: &Cue) -> Result<Option<ActReport>, RehearsalError> {
@@ -366,7 +383,7 @@ impl<'a> Script<'a> {
             "refused" => Ok(Some(ActReport::refused("rehearsal", "it refuses"))),
             "failed" => Ok(Some(ActReport::failed("rehearsal", "it fails"))),
             "expired" => Ok(None),
-            _ => Err(self.wrong(key, format!("{cue:?} is none of done, refused, failed, expired, declined"))),
+            _ => Err(self.wrong(key, format!("{cue} is none of done, refused, failed, expired, declined"))),
         }
     }
 
