@@ -27,7 +27,7 @@ use examine::Examined;
 use finding::{Finding, step_of};
 use known::built_in_choices;
 
-pub(crate) use locate::line_of;
+pub(crate) use locate::Positions;
 
 pub(crate) fn run(check: &Check, inputs: &mut Inputs, terminal: &Terminal) -> Result<Outcome, Failure> {
     let checks = Checks::builtin();
@@ -129,14 +129,11 @@ fn add_bind_errors(
                 continue;
             }
         }
-        let askers = fault.asked_by.iter().map(|asker| &*asker.runbook);
-        let askers: Vec<&str> = askers.collect();
-        let Some(one) = examined.iter_mut().find(|one| askers.contains(&&*one.runbook_name)) else {
-            continue;
-        };
+        let asks =
+            |one: &&mut Examined| fault.asked_by.iter().any(|asker| *asker.runbook == *one.runbook_name);
+        let Some(one) = examined.iter_mut().find(asks) else { continue };
         let mut finding = Finding::of_bind(&fault.error);
-        let (path, in_key) = place(fault, set, &one.runbook_name);
-        let mut path = path;
+        let (mut path, in_key) = place(fault, set, &one.runbook_name);
         if let BindError::Domain { check, given, .. } = &fault.error
             && let Some((at, wrong, right)) = misspelt(check, given, checks)
         {

@@ -2,8 +2,7 @@
 
 use chrono::TimeDelta;
 use iot_runbook::Runbook;
-use iot_runbook::fact::{Domain, Kind};
-use iot_runbook::runbook::guard::Guard;
+use iot_runbook::fact::Kind;
 use iot_runbook::runbook::step::{
     About, CheckSource, Exit, OnFuture, OnUnknown, Query, QueryIndex, Recheck, Severity, Step, StepIndex,
     StepKind,
@@ -77,7 +76,7 @@ pub(crate) fn of_runbook(runbook: &Runbook) -> Vec<(String, String)> {
     if let Some(unless) = runbook.unless() {
         facts.push(("before an undetermined end".to_owned(), recheck(runbook, unless)));
         for branch in unless.branches.as_slice() {
-            let label = format!("{}: {}", unless.id, guard(&branch.guard, unless.branches.domain()));
+            let label = format!("{}: {}", unless.id, branch.guard.describe(unless.branches.domain()));
             facts
                 .push((format!("before an undetermined end, {label}"), format!("-> {}", id(branch.exit.to))));
         }
@@ -259,8 +258,4 @@ fn recheck(runbook: &Runbook, recheck: &Recheck) -> String {
 
 fn query(runbook: &Runbook, at: QueryIndex) -> Option<&Query> {
     runbook.queries().get(at.position())
-}
-
-fn guard(guard: &Guard, domain: &Domain) -> String {
-    guard.describe(domain)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::arguments::Rehearse;
-use crate::check::line_of;
+use crate::check::Positions;
 use crate::failure::Failure;
 use crate::input::{Inputs, Text};
 use crate::names;
@@ -72,7 +72,10 @@ pub(crate) fn run(rehearse: &Rehearse, inputs: &mut Inputs, terminal: &Terminal)
 fn read(path: &Path, inputs: &mut Inputs) -> Result<(Text, Vec<Rehearsal>), Failure> {
     let text = inputs.text(path, "give rehearsals, in TOML or JSON")?;
     let format = |reason: String| Failure::Format { name: text.name.clone(), reason };
-    let rehearsals = if text.is_json || text.text.trim_start().starts_with("[{") {
+    // No TOML begins like a list of tables in JSON.
+    let is_list =
+        text.text.trim_start().strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with('{'));
+    let rehearsals = if text.is_json || is_list {
         let value: Value = serde_json::from_str(&text.text).map_err(|error| format(error.to_string()))?;
         of_json(value).map_err(|error| format(explained(&error.to_string())))?
     } else {
@@ -83,7 +86,8 @@ fn read(path: &Path, inputs: &mut Inputs) -> Result<(Text, Vec<Rehearsal>), Fail
             format(format!("line {line}: {}", explained(&message.join(" "))))
         };
         // A single rehearsal needs no list around it.
-        if line_of(&text.text, "rehearsal").is_none() && line_of(&text.text, "runbook").is_some() {
+        let positions = Positions::of(&text.text);
+        if positions.find("rehearsal").is_none() && positions.find("runbook").is_some() {
             vec![toml::from_str(&text.text).map_err(located)?]
         } else {
             toml::from_str::<Rehearsals>(&text.text).map_err(located)?.rehearsal
@@ -117,10 +121,8 @@ fn explained(message: &str) -> String {
 }
 
 fn run_all(text: &Text, rehearsals: &[Rehearsal], set: &RunbookSet) -> Vec<Run> {
-    let line = |at: usize| {
-        let found = line_of(&text.text, &format!("rehearsal[{at}].name"));
-        found.filter(|_| !text.is_json)
-    };
+    let positions = Positions::of(&text.text);
+    let line = |at: usize| positions.line(&text.text, &format!("rehearsal[{at}].name"));
     let run = |(at, rehearsal): (usize, &Rehearsal)| Run {
         file: text.name.clone(),
         line: line(at),
@@ -177,6 +179,11 @@ fn why(error: &RehearsalError, set: &RunbookSet, page: &mut Page) {
             page.item("      ", expected);
             page.item("  ", "and came out as:");
             page.item("      ", came);
+            let mut ends = set.runbooks().flat_map(Runbook::conclusions).map(|(id, _)| id);
+            if *what == "the conclusion" && !ends.any(|id| id == expected) {
+                let known = set.runbooks().flat_map(Runbook::conclusions).map(|(id, _)| id);
+                page.item("  ", &format!("no runbook has it{}", names::meant(expected, known)));
+            }
             if let Some(last) = parting(expected, came) {
                 page.item("  ", &format!("they part after {last}"));
             }
@@ -191,6 +198,10 @@ fn why(error: &RehearsalError, set: &RunbookSet, page: &mut Page) {
         }
         RehearsalError::WrongCue { step, why, .. } => {
             page.item("  ", &format!("the answer of `{step}`: {why}"));
+        }
+        RehearsalError::NoSuchRunbook(error) => {
+            let meant = names::meant(&error.name, set.runbooks().map(Runbook::name));
+            page.item("  ", &format!("{error}{meant}; name its file with `--with`"));
         }
         other => page.item("  ", &other.to_string()),
     }

@@ -143,6 +143,11 @@ fn differs(
     let mut page = Page::new(terminal);
     page.styled(Style::Bad, "", "  ", &format!("{name}: the replay differs"));
     page.line(&error.to_string());
+    if let ResumeError::OtherRunbook { .. } = error {
+        page.line(
+            "Name that version with `--runbook FILE`, and its thresholds with `--threshold NAME=VALUE`.",
+        );
+    }
     about(bundle, &mut page);
     if with_trace {
         page.heading("Trace, as it was saved");

@@ -9,7 +9,7 @@ use iot_runbook::{Checks, Document, Runbook};
 use super::finding::Finding;
 use super::known::Known;
 use super::locate::Positions;
-use super::typos::{Look, Typo, meant};
+use super::typos::{Look, MOST, Typo, meant};
 use crate::arguments::Overrides;
 use crate::source::{self, Source, Unreadable};
 use crate::words::counted;
@@ -160,7 +160,7 @@ impl Examined {
                     }
                 }
             }
-            if number < 300 {
+            if number < MOST {
                 finding.meant = meant(fault, known);
             }
             let span = place(fault, &positions).or_else(|| line(&mended, fault.line?));
@@ -183,21 +183,13 @@ impl Examined {
     /// Adds something that was found of the mended text, at a path: in its key, or in its value.
     pub(super) fn add(&mut self, mut finding: Finding, path: &str, in_key: bool) {
         let positions = Positions::of(&self.mended);
-        let mut path = path;
         // What is left out has no place; what it is left out of has one.
-        let place = loop {
-            match positions.find(path) {
-                Some(place) => break Some(place),
-                None => match path.rsplit_once('.') {
-                    Some((up, _)) => path = up,
-                    None => break None,
-                },
-            }
-        };
+        let ups = std::iter::successors(Some(path), |path| path.rsplit_once('.').map(|(up, _)| up));
+        let place = ups.filter_map(|path| positions.find(path)).next();
         let span = place
             .and_then(|place| if in_key { place.key.or(place.value) } else { place.value.or(place.key) });
         finding.span = span.map(|span| self.original(&span));
-        finding.path = path.to_owned();
+        path.clone_into(&mut finding.path);
         let is_new = !self.findings.iter().any(|known| {
             known.code == finding.code && known.path == finding.path && known.what == finding.what
         });

@@ -6,23 +6,23 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The keys and values of a document, with their places. Empty for a text that is not TOML.
-pub(super) struct Positions<'t>(Option<Spanned<DeTable<'t>>>);
+pub(crate) struct Positions<'t>(Option<Spanned<DeTable<'t>>>);
 
 /// The places of one value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Of its key; `None` for an item of a list.
     pub(super) key: Option<Range<usize>>,
     pub(super) value: Option<Range<usize>>,
 }
 
 impl<'t> Positions<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
+    pub(crate) fn of(text: &'t str) -> Self {
         Self(DeTable::parse(text).ok())
     }
 
     /// The places of the value at a path as faults write it: `steps.power.branches[1].below`.
-    pub(super) fn find(&self, path: &str) -> Option<Place> {
+    pub(crate) fn find(&self, path: &str) -> Option<Place> {
         let mut rest = path;
         let mut table = Some(self.0.as_ref()?.get_ref());
         let mut value: Option<&Spanned<DeValue<'_>>> = None;
@@ -52,6 +52,13 @@ impl<'t> Positions<'t> {
         Some(Place { key, value: value.map(Spanned::span) })
     }
 
+    /// The line, from one, of the value at a path of the text.
+    pub(crate) fn line(&self, text: &str, path: &str) -> Option<usize> {
+        let place = self.find(path)?;
+        let at = place.key.or(place.value)?.start;
+        Some(text.get(..at)?.matches('\n').count() + 1)
+    }
+
     /// The place of `name` in the key at a path, or else in the value.
     pub(super) fn name_in(&self, text: &str, path: &str, name: &str, in_key: bool) -> Option<Range<usize>> {
         let place = self.find(path)?;
@@ -59,13 +66,6 @@ impl<'t> Positions<'t> {
         let at = text.get(span.clone())?.find(name)?;
         Some(span.start + at..span.start + at + name.len())
     }
-}
-
-/// The line, from one, of the value at a path of a TOML text.
-pub(crate) fn line_of(text: &str, path: &str) -> Option<usize> {
-    let place = Positions::of(text).find(path)?;
-    let at = place.key.or(place.value)?.start;
-    Some(text.get(..at)?.matches('\n').count() + 1)
 }
 
 /// The index at the front of a path, and what is behind it.

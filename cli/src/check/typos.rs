@@ -30,7 +30,7 @@ pub(super) struct Look<'a> {
 }
 
 /// Of more faults than this the rest have no suggestion: each costs a comparison with every known name.
-const MOST: usize = 300;
+pub(super) const MOST: usize = 300;
 
 impl Look<'_> {
     /// The typos among the faults: those of keys first, since much may follow from one.
