@@ -1,5 +1,6 @@
 //! `iot-runbook replay`: walks saved evidence again, and shows the conclusion first, then how it was reached.
 
+mod again;
 mod trace;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::runbooks::{link, load, not_linked};
 use crate::source;
 use crate::terminal::Terminal;
 use crate::words;
+use again::Again;
 
 pub(crate) fn run(replay: &Replay, inputs: &mut Inputs, terminal: &Terminal) -> Result<Outcome, Failure> {
     let (name, bundle) = read(&replay.file, inputs)?;
@@ -45,9 +47,20 @@ pub(crate) fn run(replay: &Replay, inputs: &mut Inputs, terminal: &Terminal) -> 
                     ResumeError::Diverged { record, .. } => Some(record),
                     _ => None,
                 };
-                words::json(&json!({ "same": false, "error": error.to_string(), "record": record }))
+                words::json(&json!({
+                    "same": false,
+                    "error": error.to_string(),
+                    "record": record,
+                    "conclusion": again::conclusion(&bundle),
+                    "now": now(&error, &bundle, &set).map(|again| json!({
+                        "finding": again.finding,
+                        "parts_after": again.parts_after,
+                        "unanswered": again.unanswered,
+                    })),
+                }))
             } else {
-                differs(&name, &bundle, &error, !replay.no_trace, terminal)
+                let now = now(&error, &bundle, &set);
+                differs(&name, &bundle, &error, now.as_ref(), !replay.no_trace, terminal)
             };
             Ok(Outcome::new(text, true))
         }
@@ -133,10 +146,16 @@ fn same(diagnosis: &Diagnosis, bundle: &Bundle, with_trace: bool, terminal: &Ter
     page.finish()
 }
 
+/// What the runbook as it is now makes of the same answers, where it is another one.
+fn now(error: &ResumeError, bundle: &Bundle, set: &RunbookSet) -> Option<Again> {
+    matches!(error, ResumeError::OtherRunbook { .. }).then(|| again::walk(bundle, set)).flatten()
+}
+
 fn differs(
     name: &str,
     bundle: &Bundle,
     error: &ResumeError,
+    now: Option<&Again>,
     with_trace: bool,
     terminal: &Terminal,
 ) -> String {
@@ -148,12 +167,36 @@ fn differs(
             "Name that version with `--runbook FILE`, and its thresholds with `--threshold NAME=VALUE`.",
         );
     }
+    if let Some(now) = now {
+        page.heading("The runbook as it is now, with the same answers");
+        again_in_words(now, again::conclusion(bundle), &mut page);
+    }
     about(bundle, &mut page);
     if with_trace {
         page.heading("Trace, as it was saved");
         trace::write(bundle, &mut page);
     }
     page.finish()
+}
+
+fn again_in_words(again: &Again, before: Option<&str>, page: &mut Page) {
+    let now = again.finding.conclusion();
+    let named = |conclusion: Option<&str>| conclusion.unwrap_or("no conclusion").to_owned();
+    if now == before {
+        page.styled(Style::Good, "", "  ", &format!("The same end: {}", named(now)));
+    } else {
+        page.styled(Style::Bad, "", "  ", &format!("Another end: {}, before {}", named(now), named(before)));
+    }
+    if let Some(title) = again.finding.title() {
+        page.line(title);
+    }
+    if let Some(step) = &again.parts_after {
+        page.line(&format!("The paths part after {step}."));
+    }
+    if !again.unanswered.is_empty() {
+        let checks: Vec<&str> = again.unanswered.iter().map(String::as_str).collect();
+        page.line(&format!("It asks what the evidence does not answer: {}.", checks.join(", ")));
+    }
 }
 
 fn about(bundle: &Bundle, page: &mut Page) {

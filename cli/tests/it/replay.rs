@@ -135,3 +135,79 @@ fn name_of_a_device_cannot_steer_the_terminal() {
         replayed.out
     );
 }
+
+#[derive(serde::Deserialize)]
+struct Rehearsals {
+    rehearsal: Vec<Rehearsal>,
+}
+
+#[test]
+fn same_answers_lead_a_renamed_version_to_the_same_end() {
+    let files = Files::new();
+    let set = catalog::set().unwrap();
+    let mut compared = 0;
+    for (name, text, rehearsals) in [
+        (
+            "device-offline",
+            include_str!("../../../src/catalog/device-offline.toml"),
+            include_str!("../../../tests/it/rehearsals/device-offline.toml"),
+        ),
+        (
+            "data-gap",
+            include_str!("../../../src/catalog/data-gap.toml"),
+            include_str!("../../../tests/it/rehearsals/data-gap.toml"),
+        ),
+    ] {
+        let version = catalog::set().unwrap().find(name).unwrap().version();
+        let text = text.replacen(&format!("version = {version}\n"), "version = 4000\n", 1);
+        let runbook = files.write(&format!("{name}.toml"), text);
+        let rehearsals: Rehearsals = toml::from_str(rehearsals).unwrap();
+        // Every so many: each is a run of the command.
+        for rehearsal in rehearsals.rehearsal.iter().filter(|one| one.runbook == name).step_by(9) {
+            let bundle = rehearsal.run(&set).unwrap().bundle;
+            let text = serde_json::to_string(&bundle).unwrap();
+            let arguments = ["replay", "-", "--runbook", &runbook, "--json"];
+            let replayed = run_with(&arguments, text.as_bytes(), 80);
+            let json = replayed.json();
+            assert_eq!(
+                (replayed.code, &json["same"]),
+                (1, &false.into()),
+                "another version is another runbook"
+            );
+            assert_eq!(json["now"]["parts_after"], serde_json::Value::Null, "{}", rehearsal.name);
+            assert_eq!(json["now"]["finding"]["conclusion"], json["conclusion"], "{}", rehearsal.name);
+            compared += 1;
+        }
+    }
+    assert!(compared > 15, "{compared}");
+}
+
+#[test]
+fn changed_branch_shows_the_other_end_and_where_paths_part() {
+    let files = Files::new();
+    let set = RunbookSet::new([Document::from_toml(PUMP).unwrap().validate().unwrap()]).unwrap();
+    let rehearsal = Rehearsal::new("starts", "pump-stopped").tell("state", "running").tell("starts", 3_u64);
+    let bundle = serde_json::to_string(&rehearsal.run(&set).unwrap().bundle).unwrap();
+    let lenient = super::pump("up_to = 2", "up_to = 4").replace("from = 3", "from = 5");
+    let changed = files.write("changed.toml", lenient);
+    let replayed = run_with(&["replay", "-", "--runbook", &changed, "--no-trace"], bundle.as_bytes(), 80);
+    assert_eq!(replayed.code, 1);
+    let expected = "\
+The runbook as it is now, with the same answers
+Another end: runs, before jammed
+It runs
+The paths part after pump-stopped/starts.
+";
+    assert!(replayed.out.contains(expected), "{}", replayed.out);
+
+    let asks_more = super::pump("{ is = \"running\", to = \"settle\" }", "{ is = \"running\", to = \"more\" }").replacen(
+        "[steps.settle]",
+        "[checks.more]\nscope = \"device\"\ndomain = \"flag\"\n\n[steps.more]\ncheck = \"more\"\nunknown = \"settle\"\n\
+         branches = [{ any = true, to = \"settle\" }]\n\n[steps.settle]",
+        1,
+    );
+    let changed = files.write("more.toml", asks_more);
+    let replayed = run_with(&["replay", "-", "--runbook", &changed, "--no-trace"], bundle.as_bytes(), 80);
+    assert!(replayed.out.contains("The same end: jammed"), "{}", replayed.out);
+    assert!(replayed.out.contains("It asks what the evidence does not answer: more."), "{}", replayed.out);
+}
