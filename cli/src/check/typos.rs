@@ -178,7 +178,9 @@ pub(super) fn meant(fault: &Fault, known: &Known) -> Option<String> {
             nearest(given, words.filter(|word| word.len() > 2))
         }
         FaultKind::UnknownThreshold { name } => nearest(name, known.keys("thresholds")),
-        FaultKind::UnknownCheck { check } => nearest(check, known.keys("checks")),
+        FaultKind::UnknownCheck { check } | FaultKind::UnknownFact { fact: check } => {
+            nearest(check, known.keys("checks"))
+        }
         FaultKind::UnknownRecheck { recheck } => nearest(recheck, known.keys("rechecks")),
         // What an unknown answer means may be this word in the place of a step.
         FaultKind::UnknownTarget { target } if fault.path.ends_with(".unknown") => {
@@ -214,6 +216,7 @@ fn reference(kind: &FaultKind) -> Option<&str> {
     match kind {
         FaultKind::UnknownThreshold { name } => Some(name),
         FaultKind::UnknownCheck { check } => Some(check),
+        FaultKind::UnknownFact { fact } => Some(fact),
         FaultKind::UnknownRecheck { recheck } => Some(recheck),
         FaultKind::UnknownTarget { target } => Some(target),
         FaultKind::UntilNoInstant { fact } => Some(fact),
