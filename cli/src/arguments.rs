@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Rehearse(Rehearse),
     /// Walk saved evidence again, and show the conclusion and the trace.
     Replay(Replay),
+    /// Write a report of saved evidence, for a ticket or a browser.
+    Report(Report),
     /// Compare two runbooks by what they mean.
     Diff(Diff),
     /// Find the gaps in a series of rows.
@@ -174,6 +176,33 @@ pub(crate) struct Replay {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Saved evidence: the bundle of a diagnosis, in JSON or TOML.
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) file: PathBuf,
+    /// For whom the report is.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
+    pub(crate) format: ReportFormat,
+    /// The runbook that it was made with, and those that it hands over to, where they are not built in.
+    #[arg(long = "runbook", value_name = "RUNBOOK")]
+    pub(crate) with: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Plain text, for a terminal.
+    Text,
+    /// Markdown, for a ticket.
+    Markdown,
+    /// One file of HTML without scripts, for a browser.
+    Html,
+    /// The skeleton of a post-mortem in Markdown, its timeline filled in.
+    PostMortem,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ mod names;
 mod page;
 mod rehearse;
 mod replay;
+mod report;
 mod runbooks;
 mod schema;
 mod source;
@@ -95,6 +96,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Draw(draw) => draw::run(&draw, &mut inputs, terminal),
         Command::Rehearse(rehearse) => rehearse::run(&rehearse, &mut inputs, terminal),
         Command::Replay(replay) => replay::run(&replay, &mut inputs, terminal),
+        Command::Report(report) => report::run(&report, &mut inputs, terminal),
         Command::Diff(diff) => diff::run(&diff, &mut inputs, terminal),
         Command::Gap(gap) => gap::run(&gap, &mut inputs, terminal),
         Command::Lag(lag) => lag::run(&lag, &mut inputs, terminal),

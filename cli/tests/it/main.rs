@@ -17,6 +17,7 @@ mod manners;
 mod readme;
 mod rehearse;
 mod replay;
+mod report;
 mod schema;
 
 use std::ffi::OsStr;
