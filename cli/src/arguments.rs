@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Rehearse(Rehearse),
     /// Walk saved evidence again, and show the conclusion and the trace.
     Replay(Replay),
-    /// Write saved evidence as a report: for a terminal, a ticket or a browser.
+    /// Write a report of saved evidence, for a ticket or a browser.
     Report(Report),
     /// Put pseudonyms in place of the names in saved evidence; it still replays.
     Redact(Redact),
@@ -163,7 +163,7 @@ pub(crate) struct Rehearse {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Evidence {
+pub(crate) struct Replay {
     /// Saved evidence: the bundle of a diagnosis, in JSON or TOML.
     #[arg(value_name = "BUNDLE")]
     pub(crate) file: PathBuf,
@@ -172,26 +172,38 @@ pub(crate) struct Evidence {
     pub(crate) with: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) overrides: Overrides,
+    /// Leave the trace out.
+    #[arg(long)]
+    pub(crate) no_trace: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    #[command(flatten)]
-    pub(crate) evidence: Evidence,
-    /// What to write.
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    /// Saved evidence: the bundle of a diagnosis, in JSON or TOML.
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) file: PathBuf,
+    /// For whom the report is.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
     pub(crate) format: ReportFormat,
+    /// The runbook that it was made with, and those that it hands over to, where they are not built in.
+    #[arg(long = "runbook", value_name = "RUNBOOK")]
+    pub(crate) with: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
-    /// Plain text.
+    /// Plain text, for a terminal.
     Text,
     /// Markdown, for a ticket.
     Markdown,
-    /// One HTML file without scripts.
+    /// One file of HTML without scripts, for a browser.
     Html,
-    /// The skeleton of a post-mortem, in Markdown.
+    /// The skeleton of a post-mortem in Markdown, its timeline filled in.
     PostMortem,
 }
 
@@ -206,18 +218,6 @@ pub(crate) struct Redact {
     /// A file with a secret: under one secret a name has one pseudonym in all bundles. Without it nobody knows the secret.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Replay {
-    #[command(flatten)]
-    pub(crate) evidence: Evidence,
-    /// Leave the trace out.
-    #[arg(long)]
-    pub(crate) no_trace: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -103,7 +103,7 @@ fn conclusion(runbook: &Runbook, step: &Step, page: &mut Page) {
     page.styled(style, "", "    ", &headline(step));
     facts_in_words(&facets::of_step(runbook, step), page);
     for advice in &step.advice {
-        page.item("    - ", &advice.to_string());
+        page.item("    - ", &facets::advised(advice));
     }
 }
 
@@ -219,6 +219,9 @@ fn one_step(runbook: &Runbook, step: &Step, terminal: &Terminal) -> String {
         for line in &way.besides {
             page.item("      ", line);
         }
+        if let Some(says) = &way.says {
+            page.item("      ", &format!("in words: {says}"));
+        }
         if let Some(note) = &way.note {
             page.item("      ", &format!("note: {note}"));
         }
@@ -229,7 +232,7 @@ fn one_step(runbook: &Runbook, step: &Step, terminal: &Terminal) -> String {
     if !step.advice.is_empty() && !matches!(step.kind, StepKind::Conclude(_)) {
         page.heading("Advice");
         for advice in &step.advice {
-            page.item("  - ", &advice.to_string());
+            page.item("  - ", &facets::advised(advice));
         }
     }
     let ways = ways_to(runbook, &step.id);
@@ -284,7 +287,7 @@ fn step_to_json(runbook: &Runbook, step: &Step) -> Value {
         "id": step.id,
         "kind": step.kind.name(),
         "title": step.title,
-        "advice": step.advice.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "advice": step.advice.iter().map(facets::advised).collect::<Vec<_>>(),
         "facts": facts,
         "ways": ways,
     })

@@ -7,6 +7,7 @@ use iot_runbook::runbook::step::{
     About, CheckSource, Exit, OnFuture, OnUnknown, Query, QueryIndex, Recheck, Severity, Step, StepIndex,
     StepKind,
 };
+use iot_runbook::runbook::text::Advice;
 use iot_runbook::time::format_duration;
 
 use crate::words;
@@ -29,6 +30,8 @@ pub(crate) struct Way {
     pub(crate) to: Option<Box<str>>,
     pub(crate) note: Option<Box<str>>,
     pub(crate) alert: Option<(Severity, Box<str>)>,
+    /// The answer in words, for reports.
+    pub(crate) says: Option<Box<str>>,
     /// What else it means: the causes that it speaks for and against.
     pub(crate) besides: Vec<String>,
 }
@@ -96,14 +99,27 @@ pub(crate) fn of_step(runbook: &Runbook, step: &Step) -> Facets {
     word("title", &step.title);
     word("group", step.group.as_deref().unwrap_or_default());
     for (number, advice) in step.advice.iter().enumerate() {
-        word(&format!("advice {}", number + 1), &advice.to_string());
+        word(&format!("advice {}", number + 1), &advised(advice));
     }
     for way in &facets.ways {
         let alert = way.alert.iter().map(|(_, text)| ("alert", text));
-        let texts = way.note.iter().map(|note| ("note", note)).chain(alert);
+        let says = way.says.iter().map(|says| ("answer in words", says));
+        let texts = way.note.iter().map(|note| ("note", note)).chain(alert).chain(says);
         facets.words.extend(texts.map(|(name, text)| (format!("{name} on {}", way.label), text.to_string())));
     }
     facets
+}
+
+/// A piece of advice, and when it is given.
+pub(crate) fn advised(advice: &Advice) -> String {
+    match &advice.condition {
+        None => advice.text.to_string(),
+        Some(condition) => {
+            let when = if condition.holds { "when" } else { "unless" };
+            let guard = condition.guard.describe(&condition.domain);
+            format!("{} ({when} {} is {guard})", advice.text, condition.check)
+        }
+    }
 }
 
 impl Facets {
@@ -226,7 +242,7 @@ impl Facets {
 }
 
 fn open(label: &str) -> Way {
-    Way { label: label.to_owned(), to: None, note: None, alert: None, besides: Vec::new() }
+    Way { label: label.to_owned(), to: None, note: None, alert: None, says: None, besides: Vec::new() }
 }
 
 fn way(runbook: &Runbook, label: String, exit: &Exit) -> Way {
@@ -244,6 +260,7 @@ fn way(runbook: &Runbook, label: String, exit: &Exit) -> Way {
         to: runbook.step(exit.to).map(|step| step.id.clone()),
         note: exit.note.clone(),
         alert: exit.alert.as_ref().map(|alert| (alert.severity, alert.text.clone())),
+        says: exit.says.as_ref().map(|says| says.as_str().into()),
         besides,
     }
 }

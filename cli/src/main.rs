@@ -1,8 +1,7 @@
 //! The command `iot-runbook`: for people who write, read and judge runbooks, and compile nothing.
 //!
 //! `iot-runbook check FILE` proves a runbook and shows each fault in its place; `explain` and `draw` show what a runbook
-//! does; `rehearse` runs its tests; `replay` walks saved evidence again, `report` writes it for people and `redact` for
-//! strangers; `diff` compares two runbooks by what they mean;
+//! does; `rehearse` runs its tests; `replay` walks saved evidence again; `diff` compares two runbooks by what they mean;
 //! `gap`, `lag` and `cert` judge a series, a consumer group and certificates from files.
 //!
 //! Each command ends with 0 where all is well, with 1 where it found something wrong, and with 2 where it could not look:
@@ -22,6 +21,7 @@ mod input;
 mod lag;
 mod names;
 mod page;
+mod redact;
 mod rehearse;
 mod replay;
 mod report;
@@ -98,7 +98,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Rehearse(rehearse) => rehearse::run(&rehearse, &mut inputs, terminal),
         Command::Replay(replay) => replay::run(&replay, &mut inputs, terminal),
         Command::Report(report) => report::run(&report, &mut inputs, terminal),
-        Command::Redact(redact) => report::redact(&redact, &mut inputs),
+        Command::Redact(redact) => redact::run(&redact, &mut inputs),
         Command::Diff(diff) => diff::run(&diff, &mut inputs, terminal),
         Command::Gap(gap) => gap::run(&gap, &mut inputs, terminal),
         Command::Lag(lag) => lag::run(&lag, &mut inputs, terminal),

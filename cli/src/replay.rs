@@ -4,7 +4,7 @@ mod again;
 mod trace;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use iot_runbook::diagnosis::{Bundle, Ending, Finding, ResumeError};
 use iot_runbook::runbook::step::Severity;
@@ -12,7 +12,7 @@ use iot_runbook::{Diagnosis, Runbook, RunbookSet, catalog};
 use serde_json::json;
 
 use crate::Outcome;
-use crate::arguments::{Evidence, Overrides, Replay};
+use crate::arguments::{Overrides, Replay};
 use crate::explain::style_of;
 use crate::failure::Failure;
 use crate::input::Inputs;
@@ -24,8 +24,8 @@ use crate::words;
 use again::Again;
 
 pub(crate) fn run(replay: &Replay, inputs: &mut Inputs, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let (name, bundle) = read(&replay.evidence.file, inputs)?;
-    let set = runbooks(&replay.evidence, &bundle, inputs)?;
+    let (name, bundle) = read(&replay.file, inputs)?;
+    let set = runbooks(&replay.with, &replay.overrides, &bundle, inputs)?;
     match Diagnosis::resume(&bundle, &set) {
         Ok(diagnosis) => {
             let text = if replay.json {
@@ -84,28 +84,24 @@ pub(crate) fn read(path: &Path, inputs: &mut Inputs) -> Result<(String, Bundle),
 
 /// The runbooks that were named, and the built-in ones. The overrides are of the runbook that the evidence began with.
 pub(crate) fn runbooks(
-    evidence: &Evidence,
+    with: &[PathBuf],
+    overrides: &Overrides,
     bundle: &Bundle,
     inputs: &mut Inputs,
 ) -> Result<RunbookSet, Failure> {
     let mut runbooks: Vec<Runbook> = Vec::new();
-    for path in &evidence.with {
+    for path in with {
         // Read once: standard input comes only once.
         let loaded = load(path, &Overrides::default(), inputs)?;
         let is_first = loaded.runbook.name() == bundle.runbook;
-        runbooks.push(if is_first {
-            overridden(loaded.document, &evidence.overrides)?
-        } else {
-            loaded.runbook
-        });
+        runbooks.push(if is_first { overridden(loaded.document, overrides)? } else { loaded.runbook });
     }
     for name in catalog::names() {
         if runbooks.iter().any(|runbook| runbook.name() == *name) {
             continue;
         }
         let document = source::built_in(name).map_err(|error| Failure::Other(error.to_string()))?;
-        let overrides =
-            if bundle.runbook == *name { evidence.overrides.clone() } else { Overrides::default() };
+        let overrides = if bundle.runbook == *name { overrides.clone() } else { Overrides::default() };
         runbooks.push(overridden(document, &overrides)?);
     }
     link(runbooks).map_err(|errors| Failure::Other(not_linked(&errors)))

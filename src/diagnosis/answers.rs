@@ -78,6 +78,7 @@ impl Diagnosis {
             (_, Some(check)) if step.title.is_empty() => as_words(check).into(),
             _ => step.title.clone(),
         };
+        // While it explores, no branch is taken, and the answer leads nowhere yet.
         let leads_to = taken.and_then(|exit| context.runbook(place)?.step(exit.to));
         Some(Answer {
             record,

@@ -37,6 +37,7 @@ impl Diagnosis {
     }
 
     fn in_place(&self, fact: &FactRef, value: Option<(Value, &Domain)>) -> Option<String> {
+        // A check may be called `value` too; in `says` the branch's own comes first.
         if let (FactRef::VALUE, Some((value, domain))) = (&*fact.check, value) {
             return Some(shown(value, domain, fact.percent));
         }
@@ -52,6 +53,7 @@ impl Diagnosis {
 
     /// The newest answer to a check, whoever gave it; `None` where that is unknown, or nobody asked.
     fn found(&self, check: &str) -> Option<Found<'_>> {
+        // The newest counts, even if it is unknown: an older value may not hold any more.
         self.log.entries().iter().rev().find_map(|entry| self.answer_in(entry, check)).flatten()
     }
 

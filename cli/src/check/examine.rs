@@ -125,7 +125,9 @@ impl Examined {
     /// Mends a typo for a try; `None` where that breaks the text.
     fn mend<'t>(&self, typo: &'t Typo, overrides: &Overrides) -> Option<Mended<'t>> {
         let mut text = self.mended.clone();
-        text.replace_range(typo.finding.span.clone()?, &typo.replacement);
+        for span in spans(typo) {
+            text.replace_range(span, &typo.replacement);
+        }
         let document = source::overridden(source::from_toml(&text).ok()?, overrides);
         let left = document.validate().err().map_or(0, |faults| faults.as_slice().len());
         Some(Mended { typo, text, document, left })
@@ -134,11 +136,10 @@ impl Examined {
     /// Takes a typo for what it is: a fault, mended in the text for what follows.
     fn take(&mut self, typo: &Typo, mended: String) {
         let mut finding = typo.finding.clone();
-        if let Some(span) = finding.span.take() {
-            finding.span = Some(self.original(&span));
-            self.edits.push(Edit { span, length: typo.replacement.len() });
-        }
+        finding.span = finding.span.map(|span| self.original(&span));
         self.findings.push(finding);
+        let edits = spans(typo).into_iter().map(|span| Edit { span, length: typo.replacement.len() });
+        self.edits.extend(edits);
         self.mended = mended;
     }
 
@@ -243,6 +244,14 @@ impl Examined {
         let start = back(span.start);
         start..back(span.end).max(start)
     }
+}
+
+/// The places of a typo, the last first: so each stays where it is while those behind it are mended.
+fn spans(typo: &Typo) -> Vec<Range<usize>> {
+    let mut spans: Vec<_> = typo.finding.span.iter().chain(&typo.also).cloned().collect();
+    spans.sort_by_key(|span| std::cmp::Reverse(span.start));
+    spans.dedup();
+    spans
 }
 
 /// The unreachable steps that are to be reported, each with how many more are unreachable for it alone. What is behind a

@@ -18,6 +18,8 @@ pub(super) struct Typo {
     pub(super) key: String,
     pub(super) finding: Finding,
     pub(super) replacement: String,
+    /// The other places of the same name, which are mended with it.
+    pub(super) also: Vec<Range<usize>>,
 }
 
 /// What typos are looked for with.
@@ -35,7 +37,9 @@ pub(super) const MOST: usize = 300;
 impl Look<'_> {
     /// The typos among the faults: those of keys first, since much may follow from one.
     pub(super) fn typos(&self) -> impl Iterator<Item = Typo> {
-        let is_key = |kind: &FaultKind| matches!(kind, FaultKind::UnknownKey { .. } | FaultKind::NoKind);
+        let is_key = |kind: &FaultKind| {
+            matches!(kind, FaultKind::UnknownKey { .. } | FaultKind::NoKind | FaultKind::Malformed { .. })
+        };
         self.typos_that(is_key).chain(self.typos_that(move |kind| !is_key(kind)))
     }
 
@@ -48,6 +52,9 @@ impl Look<'_> {
             let Some(meant) = meant(fault, self.known) else { return Vec::new() };
             if let FaultKind::NoKind = fault.kind {
                 return self.kind(fault, &meant);
+            }
+            if let FaultKind::Malformed { name, .. } = &fault.kind {
+                return self.malformed(fault, name, meant).into_iter().collect();
             }
             let at_declaration = self.at_declaration(fault, &meant, &named);
             at_declaration.or_else(|| self.at_fault(fault, meant)).into_iter().collect()
@@ -86,6 +93,15 @@ impl Look<'_> {
         finding.step = None;
         finding.remedy.clear();
         Some(self.typo(finding, span, meant.to_owned()))
+    }
+
+    /// A name that is not written as names are, wherever it is used.
+    fn malformed(&self, fault: &Fault, name: &str, meant: String) -> Option<Typo> {
+        let place = |path: &str, in_key| self.positions.name_in(self.text, path, name, in_key);
+        let span = place(&fault.path, true).or_else(|| place(&fault.path, false))?;
+        let uses = self.faults.iter().filter(|fault| reference(&fault.kind) == Some(name));
+        let also = uses.filter_map(|fault| place(&fault.path, false)).collect();
+        Some(Typo { also, ..self.typo(Finding::of_fault(fault), span, meant) })
     }
 
     /// The name is written wrong where the fault is.
@@ -162,7 +178,7 @@ impl Look<'_> {
         let key = format!("{}/{}/{replacement}", finding.path, finding.code);
         finding.span = Some(span);
         finding.meant = Some(replacement.clone());
-        Typo { key, finding, replacement }
+        Typo { key, finding, replacement, also: Vec::new() }
     }
 }
 
@@ -171,6 +187,9 @@ const KINDS: [&str; 6] = ["check", "source", "wait", "act", "ask", "handover"];
 
 /// The name that was meant, where one is near enough.
 pub(super) fn meant(fault: &Fault, known: &Known) -> Option<String> {
+    if let FaultKind::Malformed { name, rule } = &fault.kind {
+        return well_formed(name, if rule.contains("`_`") { '_' } else { '-' });
+    }
     let near = match &fault.kind {
         FaultKind::UnknownKey { key, known } => nearest(key, known.split(", ")),
         FaultKind::UnknownName { given, known, .. } => {
@@ -178,7 +197,9 @@ pub(super) fn meant(fault: &Fault, known: &Known) -> Option<String> {
             nearest(given, words.filter(|word| word.len() > 2))
         }
         FaultKind::UnknownThreshold { name } => nearest(name, known.keys("thresholds")),
-        FaultKind::UnknownCheck { check } => nearest(check, known.keys("checks")),
+        FaultKind::UnknownCheck { check } | FaultKind::UnknownFact { fact: check } => {
+            nearest(check, known.keys("checks"))
+        }
         FaultKind::UnknownRecheck { recheck } => nearest(recheck, known.keys("rechecks")),
         // What an unknown answer means may be this word in the place of a step.
         FaultKind::UnknownTarget { target } if fault.path.ends_with(".unknown") => {
@@ -200,6 +221,19 @@ pub(super) fn meant(fault: &Fault, known: &Known) -> Option<String> {
     near.map(str::to_owned)
 }
 
+/// The name as names are written, with that sign between its words.
+fn well_formed(name: &str, between: char) -> Option<String> {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut written = String::new();
+    for word in words {
+        if !written.is_empty() {
+            written.push(between);
+        }
+        written.push_str(&word.to_ascii_lowercase());
+    }
+    Some(written).filter(|written| written.starts_with(|c: char| c.is_ascii_lowercase()) && written != name)
+}
+
 /// The name that a fault is about, and whether it is a key.
 fn written(kind: &FaultKind) -> Option<(&str, bool)> {
     match kind {
@@ -214,6 +248,7 @@ fn reference(kind: &FaultKind) -> Option<&str> {
     match kind {
         FaultKind::UnknownThreshold { name } => Some(name),
         FaultKind::UnknownCheck { check } => Some(check),
+        FaultKind::UnknownFact { fact } => Some(fact),
         FaultKind::UnknownRecheck { recheck } => Some(recheck),
         FaultKind::UnknownTarget { target } => Some(target),
         FaultKind::UntilNoInstant { fact } => Some(fact),

@@ -81,6 +81,16 @@ fn one_typo_is_one_fault() {
 }
 
 #[test]
+fn name_in_capitals_is_one_fault_wherever_it_is_used() {
+    let text = PUMP.replace("jammed]", "Is_Jammed]").replace("to = \"jammed\"", "to = \"Is_Jammed\"");
+    assert_eq!(text.matches("Is_Jammed").count(), 4, "a conclusion and three branches");
+    let checked = run_with(&["check", "-", OWN], text.as_bytes(), 80);
+    assert!(checked.out.contains("47 | [conclusions.Is_Jammed]"), "{}", checked.out);
+    assert!(checked.out.contains("did you mean `is-jammed`?"), "{}", checked.out);
+    assert!(checked.out.ends_with("standard input: 1 fault\n"), "{}", checked.out);
+}
+
+#[test]
 fn several_typos_hide_no_other_fault() {
     let text = pump("from = 3", "from = 4").replace("\"settle\"", "\"setle\"").replace("$recent", "$recnt");
     let checked = run_with(&["check", "-", OWN], text.as_bytes(), 80);

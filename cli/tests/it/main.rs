@@ -15,6 +15,7 @@ mod gap;
 mod lag;
 mod manners;
 mod readme;
+mod redact;
 mod rehearse;
 mod replay;
 mod report;

@@ -1,48 +1,40 @@
-//! `report` and `redact`.
+//! `report`.
 
-use super::replay::undetermined;
-use super::{Files, run, run_with};
+use iot_runbook::Diagnosis;
+use iot_runbook::catalog;
+use iot_runbook::diagnosis::Bundle;
+use iot_runbook::report::Report;
+
+use super::{Files, run_with};
+
+fn of_the_library(bundle: &str) -> Report {
+    let bundle: Bundle = serde_json::from_str(bundle).unwrap();
+    Report::of(&Diagnosis::resume(&bundle, &catalog::set().unwrap()).unwrap())
+}
 
 #[test]
-fn report_is_written_in_each_format() {
-    for (format, begins, has) in [
-        ("text", "Not certain. Most likely: ", "Still possible"),
-        ("markdown", "# Not certain\\. Most likely", "## Still possible"),
-        ("html", "<!DOCTYPE html><html lang=\"en\">", "<h2>Still possible</h2>"),
-        ("post-mortem", "# Post-mortem: Not certain", "## What follows"),
+fn every_format_is_that_of_the_library() {
+    let bundle = super::replay::undetermined();
+    let expected = of_the_library(&bundle);
+    for (format, text) in [
+        ("text", expected.to_text(40)),
+        ("markdown", expected.to_markdown()),
+        ("html", expected.to_html()),
+        ("post-mortem", expected.to_post_mortem()),
     ] {
-        let written = run_with(&["report", "-", "--format", format], undetermined().as_bytes(), 60);
-        assert_eq!((written.code, &*written.err), (0, ""), "{format}");
-        let begins = begins.replace("\\.", ".");
-        assert!(written.out.starts_with(&begins) && written.out.contains(has), "{format}: {}", written.out);
+        let report = run_with(&["report", "-", "--format", format], bundle.as_bytes(), 40);
+        assert_eq!((report.code, report.out), (0, text), "{}", report.err);
     }
-    let narrow = run_with(&["report", "-"], undetermined().as_bytes(), 40);
-    assert!(narrow.out.lines().all(|line| line.chars().count() <= 40), "{}", narrow.out);
+    assert_eq!(run_with(&["report", "-"], bundle.as_bytes(), 80).out, expected.to_markdown());
 }
 
 #[test]
-fn redacted_evidence_replays_without_names() {
+fn evidence_that_leads_elsewhere_is_not_reported() {
     let files = Files::new();
-    let (bundle, key) = (files.write("bundle.json", undetermined()), files.write("key", "a secret"));
-    let redact = || run(&["redact", &bundle, "--key", &key, "--name", "in-service"]);
-    let redacted = redact();
-    assert_eq!((redacted.code, &*redacted.err), (0, ""));
-    assert_eq!(redacted.out, redact().out, "one secret, one pseudonym");
-    assert_ne!(redacted.out, run(&["redact", &bundle]).out);
-    assert_eq!(redacted.json()["subject"]["device"].as_str().unwrap().len(), "device-00000000".len());
-    let replayed = run_with(&["replay", "-", "--json"], redacted.out.as_bytes(), 80);
-    assert_eq!((replayed.code, replayed.json()["same"].as_bool()), (0, Some(true)), "{}", replayed.err);
-}
-
-#[test]
-fn what_is_no_bundle_is_refused() {
-    for command in ["report", "redact"] {
-        let refused = run_with(&[command, "-"], b"{}", 80);
-        assert_eq!((refused.code, &*refused.out), (2, ""));
-        assert!(refused.err.contains("not the bundle of a diagnosis"), "{}", refused.err);
-    }
-    // Of a runbook that is not built in.
-    let other = undetermined().replace("device-offline", "device-offlime");
-    let refused = run_with(&["report", "-"], other.as_bytes(), 80);
-    assert_eq!(refused.code, 2, "{}", refused.err);
+    let edited = super::replay::undetermined().replace("\"in-service\"", "\"maintenance\"");
+    let path = files.write("edited.json", edited);
+    let report = run_with(&["report", &path], b"", 80);
+    assert_eq!((report.code, report.out.as_str()), (2, ""));
+    assert!(report.err.contains("damaged or edited"), "{}", report.err);
+    assert!(report.err.contains("iot-runbook replay"), "{}", report.err);
 }

@@ -117,8 +117,10 @@ impl<'a> Names<'a> {
         let given = redaction.names.iter().map(|name| ("name", &**name));
         // A name of one character would be found in every number.
         let all = named.chain(given).filter(|(_, name)| name.chars().count() > 1);
+        // Without regard to case: people write names as they like.
         let mut known: Vec<_> =
             all.map(|(kind, name)| (name.to_ascii_lowercase(), redaction.pseudonym(kind, name))).collect();
+        // `gw-2-backup` before `gw-2`, or its end would be left.
         known.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         Self { redaction, known }
     }
