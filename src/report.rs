@@ -4,16 +4,19 @@
 //! - [`Report`]: what was concluded and what to do first, then why: each question with its answer, what is still possible,
 //!   what was ruled out, the timeline, the evidence. As [text](Report::to_text), [Markdown](Report::to_markdown) and
 //!   [HTML](Report::to_html) in one file without scripts; and the [skeleton of a post-mortem](Report::to_post_mortem).
+//!   With the feature `fleet` also of an incident (`Report::of_incident`).
 //! - [`DeadbandChart`]: a signal, what a deadband reported of it, and what the audit says, as an SVG.
 
 mod deadband;
 mod finding;
 mod html;
+#[cfg(feature = "fleet")]
+mod incident;
 mod markdown;
 mod svg;
 mod terminal;
 mod timeline;
 
 pub use deadband::DeadbandChart;
-pub use finding::{Likely, Report, RuledOut, Tone};
+pub use finding::{Affected, Likely, Report, RuledOut, Tone};
 pub use timeline::Moment;

@@ -49,6 +49,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Each question with its answer, in order.
     pub answers: Vec<Answer>,
+    /// The devices of an incident, the silent ones first. Empty for one diagnosis.
+    pub affected: Vec<Affected>,
     /// The conclusions that the facts rule out.
     pub ruled_out: Vec<RuledOut>,
     /// What nobody asked, and why.
@@ -114,6 +116,16 @@ pub struct RuledOut {
     pub by: Vec<String>,
 }
 
+/// Devices that belong to an incident for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Affected {
+    /// Whether they are silent, for what part, and why that is believed.
+    pub why: String,
+    /// The devices, in the order of their names.
+    pub devices: Vec<String>,
+}
+
 impl Report {
     /// The report of a diagnosis, as it is now.
     #[must_use]
@@ -121,25 +133,38 @@ impl Report {
         let finding = diagnosis.finding();
         let answers = diagnosis.answers();
         let titles = Titles { runbooks: diagnosis.runbooks(), runbook: diagnosis.runbook() };
+        let headline = headline(finding.as_ref(), diagnosis, &titles);
         let mut report = Self {
-            tone: tone(finding.as_ref()),
-            headline: headline(finding.as_ref(), diagnosis, &titles),
             about: about(finding.as_ref(), diagnosis),
-            advice: Vec::new(),
-            likely: Vec::new(),
-            next: None,
-            notes: Vec::new(),
             timeline: timeline::moments(diagnosis, &answers),
             answers,
-            ruled_out: Vec::new(),
-            not_asked: Vec::new(),
-            warnings: Vec::new(),
             evidence: evidence(diagnosis),
+            ..Self::blank(tone(finding.as_ref()), headline)
         };
         if let Some(finding) = &finding {
             report.add_finding(finding, &titles);
         }
         report
+    }
+
+    /// A report that says nothing but its headline.
+    pub(super) const fn blank(tone: Tone, headline: String) -> Self {
+        Self {
+            tone,
+            headline,
+            about: Vec::new(),
+            advice: Vec::new(),
+            likely: Vec::new(),
+            next: None,
+            notes: Vec::new(),
+            answers: Vec::new(),
+            affected: Vec::new(),
+            ruled_out: Vec::new(),
+            not_asked: Vec::new(),
+            warnings: Vec::new(),
+            timeline: Vec::new(),
+            evidence: Vec::new(),
+        }
     }
 
     fn add_finding(&mut self, finding: &Finding, titles: &Titles<'_>) {
@@ -169,9 +194,9 @@ impl Report {
 }
 
 /// The titles of steps.
-struct Titles<'a> {
-    runbooks: &'a RunbookSet,
-    runbook: &'a str,
+pub(super) struct Titles<'a> {
+    pub(super) runbooks: &'a RunbookSet,
+    pub(super) runbook: &'a str,
 }
 
 impl Titles<'_> {
@@ -253,7 +278,7 @@ fn about(finding: Option<&Finding>, diagnosis: &Diagnosis) -> Vec<(&'static str,
     about
 }
 
-fn likely(hypothesis: &Hypothesis, titles: &Titles<'_>) -> Likely {
+pub(super) fn likely(hypothesis: &Hypothesis, titles: &Titles<'_>) -> Likely {
     let named = |steps: &[Box<str>]| steps.iter().map(|step| titles.of(step)).collect();
     let conclusions = match &*hypothesis.conclusions {
         [] => &hypothesis.outcomes,

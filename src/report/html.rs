@@ -40,6 +40,7 @@ impl Report {
                         (list("Find out next", self.next.iter().cloned()))
                         (self.why())
                         (list("Found on the way", self.notes.iter().cloned()))
+                        (self.affected())
                         (self.ruled_out())
                         (list("Not asked", self.not_asked.iter().cloned()))
                         (list("Not as it should be", self.warnings.iter().cloned()))
@@ -90,6 +91,18 @@ impl Report {
                 // Where the next question follows anyway, it needs no arrow.
                 @let next = self.answers.get(nth + 1).map(|next| &next.step);
                 (step(answer, answer.leads_to.as_ref() != next))
+            } }
+        } }
+    }
+
+    fn affected(&self) -> Markup {
+        html! { @if !self.affected.is_empty() {
+            h2 { "Devices" }
+            ul { @for group in &self.affected {
+                li {
+                    strong { (group.devices.len()) } " " (clean(&group.why))
+                    details { summary { "Names" } div { (clean(&group.devices.join(", "))) } }
+                }
             } }
         } }
     }

@@ -47,6 +47,14 @@ impl Report {
             page.push('\n');
         }
         list(&mut page, "Found on the way", self.notes.iter());
+        if !self.affected.is_empty() {
+            page.push_str("## Devices\n\n| devices | why | names |\n|---:|---|---|\n");
+            for group in &self.affected {
+                let (count, why) = (group.devices.len(), escape(&group.why));
+                let _ = writeln!(page, "| {count} | {why} | {} |", escape(&group.devices.join(", ")));
+            }
+            page.push('\n');
+        }
         let ruled_out = self.ruled_out.iter().map(|one| match &*one.by {
             [] => one.conclusion.clone(),
             by => format!("{} ({})", one.conclusion, by.join(", ")),

@@ -41,6 +41,11 @@ impl Report {
             }
         }
         page.list("Found on the way", self.notes.iter());
+        for group in &self.affected {
+            page.heading(&format!("{} devices", group.devices.len()));
+            page.paragraph("  ", &group.why);
+            page.paragraph("  - ", &group.devices.join(", "));
+        }
         let ruled_out = self.ruled_out.iter().map(|one| match &*one.by {
             [] => one.conclusion.clone(),
             by => format!("{} ({})", one.conclusion, by.join(", ")),

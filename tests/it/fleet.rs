@@ -8,6 +8,7 @@ mod world;
 mod events;
 mod groups;
 mod pages;
+mod report;
 mod runner;
 mod storms;
 mod webhook;

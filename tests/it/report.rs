@@ -1,6 +1,6 @@
 //! Reports: complete, in the words of an operator, and safe whatever the names are.
 
-mod page;
+pub(crate) mod page;
 
 use std::collections::BTreeMap;
 

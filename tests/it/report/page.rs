@@ -6,7 +6,7 @@ use std::collections::HashMap;
 const VOID: [&str; 2] = ["meta", "br"];
 
 /// Every tag is closed in order, and no text holds a bare `<`.
-pub(super) fn is_well_formed(html: &str) -> Result<(), String> {
+pub(crate) fn is_well_formed(html: &str) -> Result<(), String> {
     let body = html.strip_prefix("<!DOCTYPE html>").ok_or("no doctype")?;
     let mut open: Vec<String> = Vec::new();
     let mut rest = body;
@@ -33,7 +33,7 @@ pub(super) fn is_well_formed(html: &str) -> Result<(), String> {
 }
 
 /// Each row of a table has as many cells as its head.
-pub(super) fn has_whole_tables(markdown: &str) -> Result<(), String> {
+pub(crate) fn has_whole_tables(markdown: &str) -> Result<(), String> {
     let cells = |line: &str| line.replace("\\|", "").matches('|').count();
     let mut head = None;
     for line in markdown.lines() {
@@ -50,7 +50,7 @@ pub(super) fn has_whole_tables(markdown: &str) -> Result<(), String> {
 }
 
 /// Markdown without the characters that a backslash makes plain.
-pub(super) fn without_escapes(markdown: &str) -> String {
+pub(crate) fn without_escapes(markdown: &str) -> String {
     let mut chars = markdown.chars();
     let mut left = String::new();
     while let Some(c) = chars.next() {
@@ -64,12 +64,12 @@ pub(super) fn without_escapes(markdown: &str) -> String {
 }
 
 /// As a text is in HTML.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// The colours by name, of light and of dark.
-pub(super) fn schemes(html: &str) -> Vec<HashMap<String, String>> {
+pub(crate) fn schemes(html: &str) -> Vec<HashMap<String, String>> {
     let blocks = html.split(":root {").skip(1).take(2);
     let read = |block: &str| -> HashMap<String, String> {
         let inner = block.split_once('}').unwrap().0;
@@ -80,13 +80,13 @@ pub(super) fn schemes(html: &str) -> Vec<HashMap<String, String>> {
 }
 
 /// The colours of the labels.
-pub(super) fn tones(html: &str) -> Vec<String> {
+pub(crate) fn tones(html: &str) -> Vec<String> {
     let places = html.split("--tone: ").skip(1);
     places.map(|place| place.split([';', ' ']).next().unwrap().to_owned()).collect()
 }
 
 /// The contrast of two colours, by WCAG 2.2.
-pub(super) fn contrast(one: &str, other: &str) -> f64 {
+pub(crate) fn contrast(one: &str, other: &str) -> f64 {
     let luminance = |colour: &str| {
         let digits = colour.trim_start_matches('#');
         let wide: String = match digits.len() {
