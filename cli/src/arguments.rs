@@ -149,6 +149,9 @@ pub(crate) struct Rehearse {
     /// Also list the branches of the runbook that no rehearsal took.
     #[arg(long)]
     pub(crate) coverage: bool,
+    /// Also show the trace of each rehearsal that fails.
+    #[arg(long)]
+    pub(crate) trace: bool,
     /// Fail where less than this share of the branches is taken, in percent.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) least_coverage: Option<u8>,

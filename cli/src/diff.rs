@@ -89,7 +89,7 @@ fn compare(old: &Loaded, new: &Loaded, with_words: bool) -> Differences {
                 let (old_parts, old_words) = meaning(&old.runbook, &before);
                 let (new_parts, new_words) = meaning(&leveled, &after);
                 let (mut parts, mut words) = (changes(old_parts, new_parts), changes(old_words, new_words));
-                // Words of a branch that comes or goes are no change of their own.
+                // The words of a branch that was added or removed belong to that change.
                 words.retain(|word| word.old.is_some() && word.new.is_some() || !word.what.contains(" on "));
                 differences.words += words.len();
                 if with_words {
@@ -113,7 +113,7 @@ fn compare(old: &Loaded, new: &Loaded, with_words: bool) -> Differences {
     differences
 }
 
-/// What a step means, and what is only read of it.
+/// What a step means, and its texts for people.
 fn meaning(runbook: &Runbook, step: &Step) -> (Parts, Parts) {
     let facets = facets::of_step(runbook, step);
     let mut parts = vec![("kind".to_owned(), step.kind.name().to_owned())];

@@ -53,7 +53,7 @@ pub(crate) fn linked(
     Ok((first, set))
 }
 
-/// Why runbooks are no set, on one line each.
+/// Why runbooks cannot be linked, one line each.
 pub(crate) fn not_linked(errors: &SetErrors) -> String {
     let missing =
         errors.0.iter().any(|error| matches!(error, iot_runbook::runbook::SetError::NoSuchRunbook { .. }));

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::input::{Inputs, Text};
 use crate::names;
 
-/// What stands before the name of a built-in runbook.
+/// The prefix of a built-in runbook.
 const CATALOG: &str = "catalog:";
 
 pub(crate) enum Source {
@@ -21,7 +21,7 @@ pub(crate) enum Source {
     Catalog(&'static str),
 }
 
-/// A text that is no document at all: where it breaks, and why.
+/// A text that is not a document: where it breaks, and why.
 pub(crate) struct Unreadable {
     /// In bytes.
     pub(crate) at: usize,
@@ -73,7 +73,7 @@ pub(crate) fn built_in(name: &str) -> Result<Document, LoadError> {
     }
 }
 
-/// The document with what stands in for its own values.
+/// Applies the overrides to a document.
 pub(crate) fn overridden(mut document: Document, overrides: &Overrides) -> Document {
     for (name, value) in &overrides.thresholds {
         document = document.threshold(name, value.as_str());

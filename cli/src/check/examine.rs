@@ -143,7 +143,7 @@ impl Examined {
         self.mended = mended;
     }
 
-    /// Keeps the faults that are no typos, each with its place.
+    /// Keeps the faults that are not typos, each with its place.
     fn keep(&mut self, faults: &[Fault], known: &Known, is_toml: bool) {
         let mended = if is_toml { std::mem::take(&mut self.mended) } else { String::new() };
         let positions = Positions::of(&mended);
