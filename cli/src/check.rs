@@ -5,6 +5,7 @@ mod finding;
 mod known;
 mod locate;
 mod snippet;
+mod syntax;
 mod typos;
 
 use iot_runbook::check::{BindError, BindErrors, BindFault};

@@ -9,6 +9,7 @@ use iot_runbook::{Checks, Document, Runbook};
 use super::finding::Finding;
 use super::known::Known;
 use super::locate::Positions;
+use super::syntax;
 use super::typos::{Look, MOST, Typo, meant};
 use crate::arguments::Overrides;
 use crate::source::{self, Source, Unreadable};
@@ -67,7 +68,10 @@ impl Examined {
             edits: Vec::new(),
         };
         match source.document() {
-            Err(Unreadable { at, reason }) => examined.findings.push(Finding::of_syntax(&reason, at)),
+            Err(Unreadable { is_syntax: true, .. }) if is_toml => {
+                examined.findings = syntax::errors(&examined.text);
+            }
+            Err(Unreadable { at, reason, .. }) => examined.findings.push(Finding::of_syntax(&reason, at)),
             Ok(document) => examined.validate(document, overrides, checks, is_toml),
         }
         examined

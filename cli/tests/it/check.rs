@@ -174,6 +174,8 @@ fn broken_syntax_is_pointed_at() {
     let checked = run_with(&["check", "-"], pump("version = 1", "version = ").as_bytes(), 80);
     assert_eq!(checked.code, 1);
     assert!(checked.out.contains("--> standard input:2:"), "{}", checked.out);
+    assert!(checked.out.contains("put a text or a duration in quotes"), "{}", checked.out);
+    assert!(checked.out.ends_with("standard input: 1 fault\n"), "{}", checked.out);
     let json = run_with(&["check", "-"], b"{\"name\": \"x\",\n  oops}", 80);
     assert!(json.out.contains("--> standard input:2:"), "{}", json.out);
 }
