@@ -68,10 +68,15 @@ impl Examined {
             edits: Vec::new(),
         };
         match source.document() {
-            Err(Unreadable { is_syntax: true, .. }) if is_toml => {
-                examined.findings = syntax::errors(&examined.text);
+            Err(Unreadable { at, reason, is_syntax }) => {
+                if is_syntax && is_toml {
+                    examined.findings = syntax::errors(&examined.text);
+                }
+                // A text that could not be read never passes for one without faults.
+                if examined.findings.is_empty() {
+                    examined.findings.push(Finding::of_syntax(&reason, at));
+                }
             }
-            Err(Unreadable { at, reason, .. }) => examined.findings.push(Finding::of_syntax(&reason, at)),
             Ok(document) => examined.validate(document, overrides, checks, is_toml),
         }
         examined
