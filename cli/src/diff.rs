@@ -63,7 +63,7 @@ pub(crate) fn run(diff: &Diff, inputs: &mut Inputs, terminal: &Terminal) -> Resu
     let text = if diff.json {
         words::json(&serde_json::json!({ "same": !differs, "differences": differences }))
     } else {
-        to_text(&old, &new, &differences, differs, terminal)
+        to_text(&old, &new, &differences, differs, diff.words, terminal)
     };
     Ok(Outcome::new(text, differs))
 }
@@ -164,13 +164,15 @@ fn to_text(
     new: &Loaded,
     differences: &Differences,
     differs: bool,
+    with_words: bool,
     terminal: &Terminal,
 ) -> String {
     let mut page = Page::new(terminal);
-    let words = differences.words;
+    // Those that are shown need no hint.
+    let hidden = if with_words { 0 } else { differences.words };
     if !differs {
         page.styled(Style::Good, "", "  ", &format!("{} and {} mean the same", old.name, new.name));
-        words_in_words(words, &mut page);
+        words_in_words(hidden, &mut page);
         return page.finish();
     }
     page.styled(
@@ -203,7 +205,7 @@ fn to_text(
             step.changes.iter().for_each(|change| change_in_words(change, "    ", &mut page));
         }
     }
-    words_in_words(words, &mut page);
+    words_in_words(hidden, &mut page);
     page.finish()
 }
 
