@@ -76,7 +76,8 @@ pub(crate) fn link(mut runbooks: Vec<Runbook>) -> Result<RunbookSet, SetErrors> 
     RunbookSet::new(runbooks)
 }
 
-fn callees(runbook: &Runbook) -> BTreeSet<Box<str>> {
+/// The names of the runbooks that it hands over to.
+pub(crate) fn callees(runbook: &Runbook) -> BTreeSet<Box<str>> {
     let callees = runbook.steps().iter().filter_map(|step| match &step.kind {
         StepKind::Handover(handover) => Some(handover.runbook.clone()),
         _ => None,
