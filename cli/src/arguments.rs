@@ -149,6 +149,9 @@ pub(crate) struct Rehearse {
     /// Also list the branches of the runbook that no rehearsal took.
     #[arg(long)]
     pub(crate) coverage: bool,
+    /// Also show the trace of each rehearsal that fails.
+    #[arg(long)]
+    pub(crate) trace: bool,
     /// Fail where less than this share of the branches is taken, in percent.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) least_coverage: Option<u8>,
@@ -242,6 +245,9 @@ pub(crate) struct Gap {
     /// milliseconds since 1970.
     #[arg(value_name = "FILE.csv")]
     pub(crate) file: PathBuf,
+    /// Take only the rows that have this value in a column.
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = pair)]
+    pub(crate) only: Vec<(String, String)>,
     /// How often rows come. Left out: estimated from the rows.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) every: Option<TimeDelta>,
@@ -274,7 +280,10 @@ pub(crate) struct Lag {
     /// `committed_at`, `oldest_at`, `last_stable_offset`.
     #[arg(value_name = "FILE.csv")]
     pub(crate) file: PathBuf,
-    /// A lag of so many messages or fewer is no lag.
+    /// Take only the rows that have this value in a column.
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = pair)]
+    pub(crate) only: Vec<(String, String)>,
+    /// A lag of so many messages or fewer does not count.
     #[arg(long, value_name = "MESSAGES")]
     pub(crate) allowed_lag: Option<u64>,
     /// The most messages that the group may be behind.
@@ -322,7 +331,7 @@ pub(crate) struct Cert {
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE, as in `monitor_for=15m`".to_owned()),
+        _ => Err("write a name, `=` and a value, as in `monitor_for=15m`".to_owned()),
     }
 }
 

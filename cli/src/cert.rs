@@ -63,7 +63,7 @@ fn read_policy(path: &Path, inputs: &mut Inputs) -> Result<Policy, Failure> {
     Ok(policy)
 }
 
-/// The chains in a file: each ends where the next certificate is no issuer of the one before.
+/// The chains in a file. A chain ends where the next certificate is not the issuer of the one before.
 fn read(path: &Path, inputs: &mut Inputs) -> Result<(String, Vec<Chain>), Failure> {
     let (name, bytes) = inputs.bytes(path)?;
     // No text begins with the first byte of DER.

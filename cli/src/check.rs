@@ -5,6 +5,7 @@ mod finding;
 mod known;
 mod locate;
 mod snippet;
+mod syntax;
 mod typos;
 
 use iot_runbook::check::{BindError, BindErrors, BindFault};
@@ -19,7 +20,7 @@ use crate::failure::Failure;
 use crate::input::Inputs;
 use crate::names::nearest;
 use crate::page::{Page, Style};
-use crate::runbooks::link;
+use crate::runbooks::{callees, link};
 use crate::source::{Source, built_in};
 use crate::terminal::Terminal;
 use crate::words::counted;
@@ -56,8 +57,32 @@ fn prove_together(examined: &mut [Examined], checks: &Checks, own: &[String]) {
                 add_bind_errors(examined, &set, &errors, checks, own);
             }
         }
-        Err(errors) => add_set_errors(examined, &valid, &errors),
+        Err(errors) => {
+            add_set_errors(examined, &valid, &errors);
+            // Those that can be linked without the others are asked what they ask all the same.
+            for runbook in &valid {
+                if let Ok(set) = link(called_by(runbook, &valid))
+                    && let Err(errors) = checks.bind(&set)
+                {
+                    add_bind_errors(examined, &set, &errors, checks, own);
+                }
+            }
+        }
     }
+}
+
+/// A runbook, and those of the given ones that it comes to hand over to.
+fn called_by(runbook: &Runbook, valid: &[Runbook]) -> Vec<Runbook> {
+    let mut found = vec![runbook.clone()];
+    let mut at = 0;
+    while let Some(caller) = found.get(at).cloned() {
+        at += 1;
+        for callee in callees(&caller) {
+            let is_new = found.iter().all(|runbook| *runbook.name() != *callee);
+            found.extend(valid.iter().filter(|runbook| is_new && *runbook.name() == *callee).cloned());
+        }
+    }
+    found
 }
 
 fn add_set_errors(examined: &mut [Examined], valid: &[Runbook], errors: &SetErrors) {

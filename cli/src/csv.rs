@@ -1,17 +1,38 @@
 //! Rows of text in columns, as databases and spreadsheets write them.
 
+use std::collections::BTreeSet;
+
 use crate::failure::Failure;
 use crate::input::Text;
+use crate::names;
 use crate::words::counted;
 
 /// The rows of a text, each with its line.
 pub(crate) struct Rows<'t> {
     text: &'t Text,
     separator: char,
+    /// The name of each column; empty without a head.
+    heads: Vec<String>,
     /// The position of each column that was asked for.
     columns: Vec<Option<usize>>,
+    /// Columns with the value that a row must have there, or it is left out.
+    only: Vec<(usize, String)>,
     has_head: bool,
 }
+
+/// The columns that say whose row it is.
+const OWNERS: [&str; 10] = [
+    "device",
+    "device_id",
+    "tag",
+    "tag_id",
+    "sensor",
+    "series",
+    "asset",
+    "group",
+    "group_id",
+    "consumer_group",
+];
 
 /// A column: the names that its head may have.
 pub(crate) struct Column {
@@ -33,14 +54,12 @@ impl<'t> Rows<'t> {
             (first.matches(*separator).count(), *separator == ',')
         });
         let separator = separator.unwrap_or(',');
-        let heads = fields(first, separator);
+        let mut heads = fields(first, separator);
         let has_head = !heads.iter().any(|field| is_data(field));
         let mut found = Vec::with_capacity(columns.len());
         for (at, column) in columns.iter().enumerate() {
             let position = if has_head {
-                heads.iter().position(|head| {
-                    column.names.contains(&&*head.to_ascii_lowercase().replace([' ', '-'], "_"))
-                })
+                heads.iter().position(|head| column.names.contains(&&*plain(head)))
             } else {
                 Some(at).filter(|at| *at < heads.len())
             };
@@ -53,14 +72,61 @@ impl<'t> Rows<'t> {
             }
             found.push(position);
         }
-        Ok(Self { text, separator, columns: found, has_head })
+        for head in &mut heads {
+            *head = if has_head { plain(head) } else { String::new() };
+        }
+        Ok(Self { text, separator, heads, columns: found, only: Vec::new(), has_head })
+    }
+
+    /// Leaves out the rows that have another value in a column.
+    pub(crate) fn only(mut self, wanted: &[(String, String)]) -> Result<Self, Failure> {
+        for (column, value) in wanted {
+            let Some(at) = self.heads.iter().position(|head| *head == plain(column)) else {
+                let meant = names::meant(&plain(column), self.heads.iter().map(String::as_str));
+                let reason = format!("there is no column `{column}`{meant}; name one that is there");
+                return Err(Failure::Format { name: self.text.name.clone(), reason });
+            };
+            self.only.push((at, value.clone()));
+        }
+        Ok(self)
+    }
+
+    /// Refuses a text with the rows of several devices, tags or groups: together they would look like one that lacks nothing.
+    pub(crate) fn of_one(self) -> Result<Self, Failure> {
+        for (at, head) in self.heads.iter().enumerate().filter(|(_, head)| OWNERS.contains(&head.as_str())) {
+            let mut owners = BTreeSet::new();
+            for (_, line) in self.lines() {
+                owners.extend(fields(line, self.separator).get(at).cloned());
+                if owners.len() > SHOWN {
+                    break;
+                }
+            }
+            if let (Some(first), 2..) = (owners.first(), owners.len()) {
+                let more = if owners.len() > SHOWN { ", …" } else { "" };
+                let shown: Vec<&str> = owners.iter().take(SHOWN).map(String::as_str).collect();
+                let reason = format!(
+                    "it has rows of several ({head} {}{more}); choose one with `--only {head}={first}`",
+                    shown.join(", ")
+                );
+                return Err(Failure::Format { name: self.text.name.clone(), reason });
+            }
+        }
+        Ok(self)
+    }
+
+    /// The lines of the rows that are not left out, each with its number.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = (1..).zip(self.text.text.lines()).filter(|(_, line)| !line.trim().is_empty());
+        lines.skip(usize::from(self.has_head)).filter(|(_, line)| {
+            let fields = if self.only.is_empty() { Vec::new() } else { fields(line, self.separator) };
+            self.only.iter().all(|(at, value)| fields.get(*at) == Some(value))
+        })
     }
 
     /// Each row: its line, from one, and the text of each column that was asked for; empty where the text has no such
     /// column. A row that ends before one of them is an error that says so.
     pub(crate) fn each(&self) -> impl Iterator<Item = (usize, Result<Vec<String>, String>)> {
-        let lines = (1..).zip(self.text.text.lines()).filter(|(_, line)| !line.trim().is_empty());
-        lines.skip(usize::from(self.has_head)).map(|(number, line)| {
+        self.lines().map(|(number, line)| {
             let fields = fields(line, self.separator);
             let of = |at: &Option<usize>| match at {
                 None => Ok(String::new()),
@@ -71,6 +137,14 @@ impl<'t> Rows<'t> {
             (number, self.columns.iter().map(of).collect())
         })
     }
+}
+
+/// So many owners are named.
+const SHOWN: usize = 3;
+
+/// A head as it is compared: in small letters, with `_` between words.
+fn plain(head: &str) -> String {
+    head.to_ascii_lowercase().replace([' ', '-'], "_")
 }
 
 /// The fields of a line. One in quotes may hold the separator, and a quote as two.

@@ -63,7 +63,7 @@ pub(crate) fn run(diff: &Diff, inputs: &mut Inputs, terminal: &Terminal) -> Resu
     let text = if diff.json {
         words::json(&serde_json::json!({ "same": !differs, "differences": differences }))
     } else {
-        to_text(&old, &new, &differences, differs, terminal)
+        to_text(&old, &new, &differences, differs, diff.words, terminal)
     };
     Ok(Outcome::new(text, differs))
 }
@@ -89,7 +89,7 @@ fn compare(old: &Loaded, new: &Loaded, with_words: bool) -> Differences {
                 let (old_parts, old_words) = meaning(&old.runbook, &before);
                 let (new_parts, new_words) = meaning(&leveled, &after);
                 let (mut parts, mut words) = (changes(old_parts, new_parts), changes(old_words, new_words));
-                // Words of a branch that comes or goes are no change of their own.
+                // The words of a branch that was added or removed belong to that change.
                 words.retain(|word| word.old.is_some() && word.new.is_some() || !word.what.contains(" on "));
                 differences.words += words.len();
                 if with_words {
@@ -113,7 +113,7 @@ fn compare(old: &Loaded, new: &Loaded, with_words: bool) -> Differences {
     differences
 }
 
-/// What a step means, and what is only read of it.
+/// What a step means, and its texts for people.
 fn meaning(runbook: &Runbook, step: &Step) -> (Parts, Parts) {
     let facets = facets::of_step(runbook, step);
     let mut parts = vec![("kind".to_owned(), step.kind.name().to_owned())];
@@ -164,13 +164,15 @@ fn to_text(
     new: &Loaded,
     differences: &Differences,
     differs: bool,
+    with_words: bool,
     terminal: &Terminal,
 ) -> String {
     let mut page = Page::new(terminal);
-    let words = differences.words;
+    // Those that are shown need no hint.
+    let hidden = if with_words { 0 } else { differences.words };
     if !differs {
         page.styled(Style::Good, "", "  ", &format!("{} and {} mean the same", old.name, new.name));
-        words_in_words(words, &mut page);
+        words_in_words(hidden, &mut page);
         return page.finish();
     }
     page.styled(
@@ -203,7 +205,7 @@ fn to_text(
             step.changes.iter().for_each(|change| change_in_words(change, "    ", &mut page));
         }
     }
-    words_in_words(words, &mut page);
+    words_in_words(hidden, &mut page);
     page.finish()
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Facets {
     pub(crate) facts: Vec<(String, String)>,
     /// Where it leads.
     pub(crate) ways: Vec<Way>,
-    /// What is only read.
+    /// Texts for people, which do not change what the step does.
     pub(crate) words: Vec<(String, String)>,
 }
 

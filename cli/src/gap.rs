@@ -44,7 +44,7 @@ struct Refused {
 
 pub(crate) fn run(gap: &Gap, inputs: &mut Inputs, terminal: &Terminal) -> Result<Outcome, Failure> {
     let text = inputs.text(&gap.file, "give a CSV with a column `event`")?;
-    let (mut rows, refused) = read(&text)?;
+    let (mut rows, refused) = read(&text, &gap.only)?;
     let wrong = |reason: String| Failure::Format { name: text.name.clone(), reason };
     let mut events: Vec<_> = rows.iter().map(|row| row.event).collect();
     events.sort_unstable();
@@ -98,8 +98,8 @@ fn estimate(events: &[DateTime<Utc>]) -> Result<TimeDelta, String> {
     estimator.estimate().map(|estimate| estimate.every).map_err(|why| why.to_string())
 }
 
-fn read(text: &Text) -> Result<(Vec<Row>, Vec<Refused>), Failure> {
-    let table = Rows::new(text, &COLUMNS, |field| instant(field).is_ok())?;
+fn read(text: &Text, only: &[(String, String)]) -> Result<(Vec<Row>, Vec<Refused>), Failure> {
+    let table = Rows::new(text, &COLUMNS, |field| instant(field).is_ok())?.only(only)?.of_one()?;
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
     for (line, fields) in table.each() {
         match fields.and_then(|fields| row(&fields)) {

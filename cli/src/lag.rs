@@ -52,7 +52,7 @@ type Windows = BTreeMap<Partition, Window>;
 pub(crate) fn run(lag: &Lag, inputs: &mut Inputs, terminal: &Terminal) -> Result<Outcome, Failure> {
     let text =
         inputs.text(&lag.file, "give a CSV with the columns partition, at, log_start, committed, head")?;
-    let (windows, last) = read(&text)?;
+    let (windows, last) = read(&text, &lag.only)?;
     let judge = Judge::new(settings(lag)).map_err(|error| Failure::Other(error.to_string()))?;
     let Some(now) = lag.now.or(last) else {
         let reason = "there is no sample in it".to_owned();
@@ -83,8 +83,8 @@ fn settings(lag: &Lag) -> Settings {
 }
 
 /// The window of each partition, and the time of the last sample.
-fn read(text: &Text) -> Result<(Windows, Option<DateTime<Utc>>), Failure> {
-    let table = Rows::new(text, &COLUMNS, |field| field.parse::<i64>().is_ok())?;
+fn read(text: &Text, only: &[(String, String)]) -> Result<(Windows, Option<DateTime<Utc>>), Failure> {
+    let table = Rows::new(text, &COLUMNS, |field| field.parse::<i64>().is_ok())?.only(only)?.of_one()?;
     let mut windows = Windows::new();
     let mut last = None;
     for (line, fields) in table.each() {

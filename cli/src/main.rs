@@ -59,7 +59,7 @@ impl Outcome {
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // Help and the version are no errors: clap knows where each belongs.
+        // Help and the version are not errors: clap knows which stream each belongs to.
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
             // Nobody may be listening any more; then nobody needs the text.
@@ -112,7 +112,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<Outcome, Failure> {
     }
 }
 
-/// Writes all at once. Whoever closed the pipe, as `head` does, has seen enough: that is no error.
+/// Writes all at once. A closed pipe is not an error: the reader, such as `head`, has seen enough.
 fn show(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -122,6 +122,6 @@ fn show(text: &str) -> io::Result<()> {
 }
 
 fn complain(failure: &Failure) {
-    // There is no other place left to complain to.
+    // If standard error is closed too, nobody can be reached.
     let _ = writeln!(io::stderr(), "iot-runbook: {}", page::plain(&failure.to_string()));
 }

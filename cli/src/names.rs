@@ -3,7 +3,7 @@
 /// The known name that is nearest to `name`, where one is near enough to be meant. Two letters that changed places count
 /// as one slip.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer texts are no slips of the keyboard, and the distance costs the product of the lengths.
+    // A longer text is not a typo, and the distance costs the product of the lengths.
     const LONGEST: usize = 64;
     if name.len() > LONGEST {
         return None;

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::input::{Inputs, Text};
 use crate::names;
 use crate::page::{Page, Style};
+use crate::replay::trace;
 use crate::runbooks::linked;
 use crate::terminal::Terminal;
 use crate::words;
@@ -33,6 +34,8 @@ struct Run {
     line: Option<usize>,
     name: String,
     result: Result<Rehearsed, RehearsalError>,
+    /// What came of it, where that was not as expected.
+    came: Option<Rehearsed>,
 }
 
 /// Which branches of the runbook were taken.
@@ -60,7 +63,7 @@ pub(crate) fn run(rehearse: &Rehearse, inputs: &mut Inputs, terminal: &Terminal)
         to_json(&runs, &branches)
     } else {
         let mut page = Page::new(terminal);
-        results(&runs, failed, &set, &mut page);
+        results(&runs, failed, &set, rehearse.trace, &mut page);
         if rehearse.coverage || is_too_little {
             coverage(&loaded.runbook, &branches, rehearse.least_coverage, &mut page);
         }
@@ -123,11 +126,10 @@ fn explained(message: &str) -> String {
 fn run_all(text: &Text, rehearsals: &[Rehearsal], set: &RunbookSet) -> Vec<Run> {
     let positions = Positions::of(&text.text);
     let line = |at: usize| positions.line(&text.text, &format!("rehearsal[{at}].name"));
-    let run = |(at, rehearsal): (usize, &Rehearsal)| Run {
-        file: text.name.clone(),
-        line: line(at),
-        name: rehearsal.name.clone(),
-        result: rehearsal.check(set),
+    let run = |(at, rehearsal): (usize, &Rehearsal)| {
+        let result = rehearsal.check(set);
+        let came = if result.is_err() { rehearsal.run(set).ok() } else { None };
+        Run { file: text.name.clone(), line: line(at), name: rehearsal.name.clone(), result, came }
     };
     rehearsals.iter().enumerate().map(run).collect()
 }
@@ -157,7 +159,7 @@ impl Branches {
     }
 }
 
-fn results(runs: &[Run], failed: usize, set: &RunbookSet, page: &mut Page) {
+fn results(runs: &[Run], failed: usize, set: &RunbookSet, with_trace: bool, page: &mut Page) {
     let held = runs.len() - failed;
     let style = if failed == 0 { Style::Good } else { Style::Bad };
     let count = if runs.len() == 1 { "1 rehearsal".to_owned() } else { format!("{} rehearsals", runs.len()) };
@@ -169,6 +171,10 @@ fn results(runs: &[Run], failed: usize, set: &RunbookSet, page: &mut Page) {
         page.styled(Style::Bad, "", "  ", &format!("FAILED: {}", run.name));
         page.item("  ", &run.place());
         why(error, set, page);
+        if let Some(came) = run.came.as_ref().filter(|_| with_trace) {
+            page.item("  ", "trace:");
+            trace::write(&came.bundle, page);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `iot-runbook replay`: walks saved evidence again, and shows the conclusion first, then how it was reached.
 
 mod again;
-mod trace;
+pub(crate) mod trace;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

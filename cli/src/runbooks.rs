@@ -53,7 +53,7 @@ pub(crate) fn linked(
     Ok((first, set))
 }
 
-/// Why runbooks are no set, on one line each.
+/// Why runbooks cannot be linked, one line each.
 pub(crate) fn not_linked(errors: &SetErrors) -> String {
     let missing =
         errors.0.iter().any(|error| matches!(error, iot_runbook::runbook::SetError::NoSuchRunbook { .. }));
@@ -76,7 +76,8 @@ pub(crate) fn link(mut runbooks: Vec<Runbook>) -> Result<RunbookSet, SetErrors> 
     RunbookSet::new(runbooks)
 }
 
-fn callees(runbook: &Runbook) -> BTreeSet<Box<str>> {
+/// The names of the runbooks that it hands over to.
+pub(crate) fn callees(runbook: &Runbook) -> BTreeSet<Box<str>> {
     let callees = runbook.steps().iter().filter_map(|step| match &step.kind {
         StepKind::Handover(handover) => Some(handover.runbook.clone()),
         _ => None,

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::input::{Inputs, Text};
 use crate::names;
 
-/// What stands before the name of a built-in runbook.
+/// The prefix of a built-in runbook.
 const CATALOG: &str = "catalog:";
 
 pub(crate) enum Source {
@@ -21,11 +21,13 @@ pub(crate) enum Source {
     Catalog(&'static str),
 }
 
-/// A text that is no document at all: where it breaks, and why.
+/// A text that is not a document: where it breaks, and why.
 pub(crate) struct Unreadable {
     /// In bytes.
     pub(crate) at: usize,
     pub(crate) reason: String,
+    /// Whether the text breaks the rules of its format; else it is too long or too deep.
+    pub(crate) is_syntax: bool,
 }
 
 impl Source {
@@ -57,9 +59,11 @@ impl Source {
         match self {
             Self::Written(text) if text.is_json => from_json(&text.text),
             Self::Written(text) => from_toml(&text.text),
-            Self::Catalog(name) => {
-                built_in(name).map_err(|error| Unreadable { at: 0, reason: error.to_string() })
-            }
+            Self::Catalog(name) => built_in(name).map_err(|error| Unreadable {
+                at: 0,
+                reason: error.to_string(),
+                is_syntax: false,
+            }),
         }
     }
 }
@@ -73,7 +77,7 @@ pub(crate) fn built_in(name: &str) -> Result<Document, LoadError> {
     }
 }
 
-/// The document with what stands in for its own values.
+/// Applies the overrides to a document.
 pub(crate) fn overridden(mut document: Document, overrides: &Overrides) -> Document {
     for (name, value) in &overrides.thresholds {
         document = document.threshold(name, value.as_str());
@@ -87,13 +91,14 @@ pub(crate) fn overridden(mut document: Document, overrides: &Overrides) -> Docum
 pub(crate) fn from_toml(text: &str) -> Result<Document, Unreadable> {
     Document::from_toml(text).map_err(|error| match &error {
         LoadError::Syntax { line, column, reason } => {
-            Unreadable { at: place(text, *line, *column), reason: reason.to_string() }
+            Unreadable { at: place(text, *line, *column), reason: reason.to_string(), is_syntax: true }
         }
         LoadError::TooDeep { line, depth } => Unreadable {
             at: place(text, *line, 1),
             reason: format!("values lie more than {depth} deep in each other; no runbook needs that"),
+            is_syntax: false,
         },
-        other => Unreadable { at: 0, reason: other.to_string() },
+        other => Unreadable { at: 0, reason: other.to_string(), is_syntax: false },
     })
 }
 
@@ -103,7 +108,7 @@ fn from_json(text: &str) -> Result<Document, Unreadable> {
         let reason = error.to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
         let number = |number: usize| u32::try_from(number.max(1)).unwrap_or(u32::MAX);
-        Unreadable { at: place(text, number(line), number(column)), reason }
+        Unreadable { at: place(text, number(line), number(column)), reason, is_syntax: true }
     })
 }
 

@@ -9,6 +9,7 @@ use iot_runbook::{Checks, Document, Runbook};
 use super::finding::Finding;
 use super::known::Known;
 use super::locate::Positions;
+use super::syntax;
 use super::typos::{Look, MOST, Typo, meant};
 use crate::arguments::Overrides;
 use crate::source::{self, Source, Unreadable};
@@ -67,7 +68,15 @@ impl Examined {
             edits: Vec::new(),
         };
         match source.document() {
-            Err(Unreadable { at, reason }) => examined.findings.push(Finding::of_syntax(&reason, at)),
+            Err(Unreadable { at, reason, is_syntax }) => {
+                if is_syntax && is_toml {
+                    examined.findings = syntax::errors(&examined.text);
+                }
+                // A text that could not be read never passes for one without faults.
+                if examined.findings.is_empty() {
+                    examined.findings.push(Finding::of_syntax(&reason, at));
+                }
+            }
             Ok(document) => examined.validate(document, overrides, checks, is_toml),
         }
         examined
@@ -143,7 +152,7 @@ impl Examined {
         self.mended = mended;
     }
 
-    /// Keeps the faults that are no typos, each with its place.
+    /// Keeps the faults that are not typos, each with its place.
     fn keep(&mut self, faults: &[Fault], known: &Known, is_toml: bool) {
         let mended = if is_toml { std::mem::take(&mut self.mended) } else { String::new() };
         let positions = Positions::of(&mended);

@@ -71,7 +71,7 @@ impl Known {
     }
 }
 
-/// What stands in the place of an exit.
+/// Collects the ids in the places of exits.
 fn exits<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     const EXITS: [&str; 7] = ["to", "expired", "unknown", "not_named", "done", "refused", "failed"];
     match value {

@@ -48,7 +48,7 @@ pub(super) fn render(finding: &Finding, examined: &Examined, terminal: &Terminal
     renderer.term_width(terminal.width).render(&[group])
 }
 
-/// A text in lines that leave room for what stands before them.
+/// Wraps a text, and leaves room for `before` on each line.
 fn wrapped(text: &str, width: usize, before: &str) -> String {
     wrap(&plain(text), width, before.width(), before.width()).join("\n")
 }

@@ -1,5 +1,5 @@
-//! One typo, one fault: a name that is written wrong is mended for a try, and what that mends with it is no fault of its
-//! own.
+//! One typo, one fault: a misspelt name is mended for a try. Faults that disappear with it are its consequences, and are not
+//! reported.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -83,7 +83,7 @@ impl Look<'_> {
         Some(self.typo(finding, span, meant.to_owned()))
     }
 
-    /// A header names a step wrong, so that its parts are two steps: `[steps.pwoer.on]` is no part of `[steps.power]`.
+    /// A header misspells a step, so that one step becomes two: `[steps.pwoer.on]` does not belong to `[steps.power]`.
     fn header(&self, fault: &Fault, wrong: &str, meant: &str) -> Option<Typo> {
         let path = format!("steps.{wrong}");
         let span = self.positions.name_in(self.text, &path, wrong, true)?;

@@ -1,6 +1,6 @@
 //! The answers of a bundle, given to the runbook as it is now: would it still come to the same end?
 //!
-//! It is no replay: the runbook may ask what nobody answered then, and that is unknown.
+//! This is not a replay: the runbook may ask what nobody answered then. That is unknown.
 
 use std::collections::BTreeSet;
 
@@ -126,7 +126,7 @@ impl<'b> Answers<'b> {
                 match self.take(request.step(), |what| matches!(what, Recorded::PersonAnswered { .. })) {
                     Some(Recorded::PersonAnswered { value, by, details, .. }) => {
                         let (by, details) = (by.clone(), details.clone());
-                        // An answer that the question has no longer is no answer.
+                        // The question may have changed: an answer that it does not take is dropped.
                         let _ = diagnosis.reply_recorded(request.id, value.as_ref(), by, details, self.now);
                         Ok(())
                     }

@@ -9,7 +9,7 @@ use iot_runbook::time::parse_duration;
 use crate::page::Page;
 use crate::words;
 
-pub(super) fn write(bundle: &Bundle, page: &mut Page) {
+pub(crate) fn write(bundle: &Bundle, page: &mut Page) {
     let answered: BTreeSet<RequestId> =
         bundle.records.iter().filter_map(|record| answers(&record.what)).collect();
     let mut day: Option<NaiveDate> = None;

@@ -158,6 +158,21 @@ fn handover_to_a_runbook_that_is_not_there_is_a_fault() {
 }
 
 #[test]
+fn broken_handover_hides_no_fault_of_another_runbook() {
+    let files = Files::new();
+    let caller = "name = \"caller\"\nversion = 1\ntitle = \"t\"\nstart = \"s\"\n[steps.s]\n\
+                  handover = \"nobody-has-this\"\nunknown = \"e\"\nbranches = [{ any = true, to = \"e\" }]\n\
+                  [conclusions.e]\ntitle = \"e\"\nseverity = \"info\"\n";
+    let (caller, pump) = (files.write("caller.toml", caller), files.write("pump.toml", PUMP));
+    let json = run(&["check", &caller, &pump, "--own-check", "starts", "--json"]).json();
+    let codes = |at: usize| {
+        let faults = json["files"][at]["faults"].as_array().unwrap();
+        faults.iter().map(|fault| fault["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((codes(0), codes(1)), (vec!["no-such-runbook".to_owned()], vec!["unknown-check".to_owned()]));
+}
+
+#[test]
 fn json_document_is_checked_too() {
     let document: toml::Value = toml::from_str(PUMP).unwrap();
     let json = serde_json::to_string(&document).unwrap();
@@ -174,6 +189,8 @@ fn broken_syntax_is_pointed_at() {
     let checked = run_with(&["check", "-"], pump("version = 1", "version = ").as_bytes(), 80);
     assert_eq!(checked.code, 1);
     assert!(checked.out.contains("--> standard input:2:"), "{}", checked.out);
+    assert!(checked.out.contains("put a text or a duration in quotes"), "{}", checked.out);
+    assert!(checked.out.ends_with("standard input: 1 fault\n"), "{}", checked.out);
     let json = run_with(&["check", "-"], b"{\"name\": \"x\",\n  oops}", 80);
     assert!(json.out.contains("--> standard input:2:"), "{}", json.out);
 }

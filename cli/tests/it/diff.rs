@@ -89,6 +89,7 @@ fn better_words_differ_only_if_asked() {
     assert!(quiet.out.contains("1 text (titles, advice, notes) differs"), "{}", quiet.out);
     let loud = diff(from, to, &["--words"]);
     assert_eq!(loud.code, 1);
+    assert!(!loud.out.contains("`--words`"), "{}", loud.out);
     assert!(loud.out.contains("~ advice 1: Free the impeller., now Free the wheel."), "{}", loud.out);
 }
 

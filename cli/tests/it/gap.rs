@@ -70,6 +70,27 @@ fn seconds_since_1970_are_times_too() {
 }
 
 #[test]
+fn rows_of_several_devices_are_not_taken_for_one() {
+    // Each device lacks what the other has.
+    let (one, other) = (series(60, 20..35), series(60, 40..45));
+    let rows = |series: &str, device: &str| {
+        series.lines().skip(1).map(|row| format!("{device},{row}\n")).collect::<String>()
+    };
+    let text = format!("Device,event,arrival\n{}{}", rows(&one, "press-7"), rows(&other, "press-8"));
+    let mixed = run_with(&["gap", "-"], text.as_bytes(), 80);
+    assert_eq!((mixed.code, mixed.out.as_str()), (2, ""));
+    let why = "it has rows of several (device press-7, press-8); choose one with `--only device=press-7`";
+    assert!(mixed.err.contains(why), "{}", mixed.err);
+    let missing = |device: &str| {
+        let arguments = ["gap", "-", "--json", "--only", device];
+        run_with(&arguments, text.as_bytes(), 80).json()["missing"].as_u64()
+    };
+    assert_eq!((missing("device=press-7"), missing("device=press-8")), (Some(15), Some(5)));
+    let typo = run_with(&["gap", "-", "--only", "devcie=press-7"], text.as_bytes(), 80);
+    assert!(typo.err.contains("there is no column `devcie` (did you mean `device`?)"), "{}", typo.err);
+}
+
+#[test]
 fn refused_lines_are_named() {
     let text = series(60, 0..0).replace("2026-11-23T08:30:00Z,2026-11-23T08:30:01Z", "2026-11-23T08:3");
     let found = run_with(&["gap", "-"], text.as_bytes(), 80);

@@ -88,6 +88,17 @@ FAILED: it runs again after a while
 }
 
 #[test]
+fn trace_of_a_failed_rehearsal_is_shown_on_request() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let wrong = TESTS.replace("conclusion = \"jammed\"", "conclusion = \"blackout\"");
+    let failed = run_with(&["rehearse", &runbook, "-", "--trace"], wrong.as_bytes(), 80);
+    let trace =
+        "  trace:\n2027-01-15\n08:00:00  state: jammed (rehearsal) -> jammed\n08:00:00  jammed: concluded\n";
+    assert!(failed.out.ends_with(trace), "{}", failed.out);
+}
+
+#[test]
 fn misspelt_step_of_a_rehearsal_is_named() {
     let files = Files::new();
     let runbook = files.write("pump.toml", PUMP);
