@@ -92,7 +92,7 @@ fn night(alerts: u32) {
     for alert in raised {
         fleet.observe_alert(alert, now);
     }
-    let (mut diagnoses, mut pages) = (0_u32, 0_u32);
+    let mut diagnoses = 0_u32;
     loop {
         match fleet.poll(now) {
             Output::Diagnose(job) => {
@@ -100,7 +100,6 @@ fn night(alerts: u32) {
                 let finding = diagnose(&set, &job, diagnoses, now);
                 fleet.observe_finding(job.id, &finding, now);
             }
-            Output::Page(_) => pages += 1,
             // The members are all known by then; after that come rechecks.
             Output::Pending { until: Some(until) } if fleet.counts().members < u64::from(alerts) => {
                 now = until;
@@ -113,8 +112,8 @@ fn night(alerts: u32) {
     let incidents = fleet.incidents().count();
     let bytes = (resident() - memory) * 1_024 / u64::from(alerts);
     println!(
-        "{alerts} alerts, {} gateways: {milliseconds} ms of one processor, {diagnoses} diagnoses, {incidents} incidents, \
-         {pages} pages, {bytes} bytes for each alert beside the topology and the alerts",
+        "{alerts} alerts, {} gateways: {milliseconds} ms of one processor, {diagnoses} diagnoses, incidents: {incidents}, \
+         {bytes} bytes for each alert beside the topology and the alerts",
         alerts.div_ceil(BEHIND)
     );
 }
