@@ -25,6 +25,20 @@ CREATE TABLE IF NOT EXISTS service_acts (
 );
 CREATE INDEX IF NOT EXISTS service_acts_target ON service_acts (action, target, begun_at);
 
+-- The act that a case asks an approval for, such as `restart-gateway/gateway/gw-2`. What can't be read must not keep a case
+-- from being saved, so it is no act.
+CREATE OR REPLACE FUNCTION service_act_asked(the_state text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (
+        SELECT concat_ws('/', asked->'approval'->>'action', asked->'approval'->>'scope', asked->'approval'->>'target')
+        FROM json_array_elements(the_state::json->'asking') AS asked
+        WHERE asked->'approval'->>'target' IS NOT NULL LIMIT 1
+    );
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END $$;
+CREATE INDEX IF NOT EXISTS service_acts_asked ON runbook_cases (service_act_asked(state)) WHERE state_kind = 'asking';
+
 -- The case to use for an alert, and whether it is in the store. A device gets a new case where its last one has ended and
 -- the alert is a later one.
 CREATE OR REPLACE FUNCTION service_claim_device(
@@ -48,7 +62,7 @@ END $$;
 
 -- What to do about an act:
 --   'begin'     nobody has begun it: it is this replica's now
---   'again'     it was begun at `since`, and whoever did has stopped: find out how far it went
+--   'again'     it was begun at `since`, for this case or another, and whoever did has stopped: find out how far it went
 --   'under-way' another replica or another case does it: ask again later
 --   'reported'  it was done before: `known` is its report
 --   'shared'    the same was done to the target for the case `whose`, a moment ago: `known` is that report
@@ -79,17 +93,22 @@ BEGIN
     END IF;
     SELECT * INTO beside FROM service_acts
     WHERE action = the_action AND target = the_target AND incident <> the_incident
-        AND (report IS NULL AND begun_at > clock_timestamp() - abandoned_after
+        AND (report IS NULL AND begun_at > clock_timestamp() - abandoned_after - shared_for
             OR is_done AND reported_at > clock_timestamp() - shared_for)
     ORDER BY begun_at DESC LIMIT 1;
-    IF beside.key IS NOT NULL AND beside.report IS NULL THEN
+    IF beside.report IS NULL AND beside.begun_at > clock_timestamp() - abandoned_after THEN
         RETURN QUERY SELECT 'under-way'::text, beside.first_begun_at, NULL::text, NULL::text;
         RETURN;
     END IF;
     INSERT INTO service_acts (key, action, target, incident, replica, reported_at, is_done, report)
     VALUES (the_key, the_action, the_target, the_incident, the_replica, beside.reported_at, beside.is_done, beside.report);
-    IF beside.key IS NOT NULL THEN
+    IF beside.report IS NOT NULL THEN
         RETURN QUERY SELECT 'shared'::text, beside.first_begun_at, beside.report, beside.incident;
+        RETURN;
+    END IF;
+    -- Whoever did it for the other case has stopped: what it did counts for this one too.
+    IF beside.key IS NOT NULL THEN
+        RETURN QUERY SELECT 'again'::text, beside.first_begun_at, NULL::text, NULL::text;
         RETURN;
     END IF;
     RETURN QUERY SELECT 'begin'::text, clock_timestamp(), NULL::text, NULL::text;

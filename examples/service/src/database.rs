@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use iot_runbook::case::StoreError;
-use iot_runbook::diagnosis::{ActOutcome, ActReport, ActRequest, DiagnosisId};
+use iot_runbook::diagnosis::{ActKey, ActOutcome, ActReport, ActRequest, DiagnosisId};
 use tokio::sync::Mutex;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
@@ -99,6 +99,14 @@ impl Database {
         let params: [Param<'_>; 2] = [(&runbook, Type::TEXT), (&device, Type::TEXT)];
         let rows = self.query("find the case of a device", sql, &params).await?;
         rows.first().map(|row| read_id(row.get(0))).transpose()
+    }
+
+    /// Returns the cases that ask an approval for that act now.
+    pub(crate) async fn cases_asking(&self, act: &ActKey) -> Result<Vec<DiagnosisId>, StoreError> {
+        let act = format!("{}/{}/{}", act.action, act.scope, act.target);
+        let sql = "SELECT id FROM runbook_cases WHERE state_kind = 'asking' AND service_act_asked(state) = $1 ORDER BY id";
+        let rows = self.query("find the cases that ask for an act", sql, &[(&act, Type::TEXT)]).await?;
+        rows.iter().map(|row| read_id(row.get(0))).collect()
     }
 
     /// Says what to do about an act, and notes that `replica` does it where it is to do it. An act without a report is

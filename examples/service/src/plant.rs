@@ -1,7 +1,7 @@
 //! A plant in a JSON file: what the simulated adapters read, and where restarts are done.
 //!
 //! It takes the place of your registry, broker and gateways, so that the service runs alone. Edit the file while the service
-//! runs: it is read for each question.
+//! runs: a change holds from the next question on.
 
 mod probes;
 
@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::Subject;
@@ -21,7 +22,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug)]
 pub(crate) struct Plant {
     file: PathBuf,
+    /// As it was read last, and from which state of both files.
+    latest: Arc<Mutex<Option<Read>>>,
 }
+
+type Read = (Version, Arc<Document>);
+
+/// The length and the time of the last change of both files.
+type Version = [Option<(u64, SystemTime)>; 2];
 
 /// The file: names, and what is wrong with each. What is not written works.
 #[derive(Debug, Default, Deserialize)]
@@ -98,17 +106,27 @@ pub(crate) enum PlantError {
 impl Plant {
     /// The plant of that file.
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file }
+        Self { file, latest: Arc::default() }
     }
 
-    /// Reads the plant as it is now.
-    pub(crate) fn read(&self) -> Result<Document, PlantError> {
-        let mut plant: Document = parse(&self.file, &read(&self.file)?)?;
+    /// Returns the plant as it is now. A file that has not changed is not read again.
+    pub(crate) fn read(&self) -> Result<Arc<Document>, PlantError> {
         let restarts = self.restarts_file();
+        let version = [&self.file, &restarts].map(|file| {
+            let metadata = fs::metadata(file).ok()?;
+            Some((metadata.len(), metadata.modified().ok()?))
+        });
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, plant)) = latest.as_ref().filter(|(of, _)| *of == version) {
+            return Ok(Arc::clone(plant));
+        }
+        let mut plant: Document = parse(&self.file, &read(&self.file)?)?;
         if restarts.exists() {
             let lines = read(&restarts)?;
             plant.restarts = lines.lines().map(|line| parse(&restarts, line)).collect::<Result<_, _>>()?;
         }
+        let plant = Arc::new(plant);
+        *latest = Some((version, Arc::clone(&plant)));
         Ok(plant)
     }
 

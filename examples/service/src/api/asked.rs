@@ -108,22 +108,28 @@ pub(super) async fn approve(
     let (case, asked) = find(&api, &id, "approval").await?;
     let Asked::Approval(request) = &asked else { return Err(not_asked(&case, &id, "approval")) };
     let act = request.act_key();
-    let mut cases = vec![(case, asked.clone())];
+    let mut cases = vec![(case.id(), asked.clone())];
     if let Some(act) = &act {
-        let same = |asked: &Asked| matches!(asked, Asked::Approval(request) if request.act_key().as_ref() == Some(act));
-        let others = all(&api).await?.into_iter().filter(|(_, asked)| same(asked));
-        let first = cases.iter().map(|(case, _)| case.id()).next();
-        cases.extend(others.filter(|(case, _)| Some(case.id()) != first));
+        for other in api.cases.database.cases_asking(act).await? {
+            let same = |asked: &&Asked| matches!(asked, Asked::Approval(request) if request.act_key().as_ref() == Some(act));
+            if other != case.id()
+                && let Some(case) = api.cases.store.load(other).await?
+                && let CaseState::Asking(open) = &case.state
+                && let Some(asked) = open.iter().find(same)
+            {
+                cases.push((other, asked.clone()));
+            }
+        }
     }
     let mut delivered = Vec::with_capacity(cases.len());
-    for (at, (case, asked)) in cases.iter().enumerate() {
+    for (at, (id, asked)) in cases.into_iter().enumerate() {
         let Asked::Approval(request) = asked else { continue };
         let approval = match &reason {
             None => request.grant(word.by.as_str()),
             Some(reason) => request.decline(word.by.as_str(), reason.as_str()),
         };
-        match api.cases.store.deliver(case.id(), Message::Approval(approval), SystemClock.now()).await {
-            Ok(_) => delivered.push(case.id()),
+        match api.cases.store.deliver(id, Message::Approval(approval), SystemClock.now()).await {
+            Ok(_) => delivered.push(id),
             // Another of the group may have ended since it was listed.
             Err(StoreError::Ended(_)) if at > 0 => {}
             Err(error) => return Err(error.into()),

@@ -1,15 +1,18 @@
 //! `kill -9`, wherever it hurts.
 
+use serde_json::Value;
+
 use crate::service::{Service, wait_for};
 use crate::world::{World, approvals, approve, ended, raise};
 
-/// Killed while a person is asked, before the restart is done, and after it is done and before it is reported.
+/// Two devices want one restart. Killed while a person is asked, before the restart is done, and after it is done and before it is reported.
 #[test]
 fn a_killed_service_goes_on_and_acts_once() {
-    let world = World::new(1, 1, 2_000);
+    let world = World::new(1, 2, 2_000);
     let service = Service::start(&world, "one");
-    raise(&service, &["gw-1-dev-1"]);
-    let before = approvals(&service, 1).remove(0);
+    raise(&service, &["gw-1-dev-1", "gw-1-dev-2"]);
+    let both = |shown: &Value| shown["cases"].as_object().unwrap().len() == 2;
+    let before = wait_for("both to ask", || approvals(&service, 1).pop().filter(both));
     service.kill();
 
     let service = Service::start(&world, "two");
@@ -26,8 +29,10 @@ fn a_killed_service_goes_on_and_acts_once() {
     assert_eq!(world.sql("SELECT count(*) FROM service_acts WHERE report IS NOT NULL"), ["0"]);
 
     let service = Service::start(&world, "four");
-    let case = ended(&service, "gw-1-dev-1");
-    assert_eq!(case["finding"]["conclusion"], "gateway-recovered");
-    assert!(case["trace"].to_string().contains("before this replica took over"), "{}", case["trace"]);
+    for device in ["gw-1-dev-1", "gw-1-dev-2"] {
+        let case = ended(&service, device);
+        assert_eq!(case["finding"]["conclusion"], "gateway-recovered");
+        assert!(case["trace"].to_string().contains("before this replica took over"), "{}", case["trace"]);
+    }
     assert_eq!(world.restarts(), ["gw-1"]);
 }

@@ -49,9 +49,13 @@ impl Service {
     /// Asks it to stop, and returns how it ended and how long that took.
     pub(crate) fn terminate(mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();
-        let pid = self.process.id().to_string();
+        let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         (self.process.wait().unwrap(), began.elapsed())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
