@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use rumqttc::{Event, Packet, PublishOptions};
+use rumqttc::{ConnectionError, Event, Packet, PublishOptions};
 use tokio::time::timeout;
 
 use crate::{
@@ -61,13 +61,18 @@ pub async fn try_platform(factory: &Factory) -> Result<Trial> {
                     return;
                 }
                 Ok(_) => {}
+                // The client has a time limit of its own, which may be over first.
+                Err(ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout) => {
+                    trial.timed_out = true;
+                    return;
+                }
                 Err(_) => return,
             }
         }
     };
     // A broker that is gone ends the connection at once; one that is slow may be well.
     let timed_out = timeout(ACCEPTED_WITHIN, talk).await.is_err();
-    trial.timed_out = timed_out;
+    trial.timed_out |= timed_out;
     client.try_disconnect().ok();
     if trial.acknowledged {
         let stored = || async { factory.platform().last_seen(CLIENT).is_some_and(|at| at >= since) };

@@ -229,7 +229,10 @@ impl Pipeline {
         wait::until("rows of a healthy pipeline", || async {
             let rows = self.table.rows(DEVICE).unwrap_or_default();
             let fresh = rows.iter().filter(|row| row.at > since).count();
-            fresh >= ROWS_OF_HEALTH && self.broker.session_since(DEVICE).is_some()
+            // Logs begin with the first message: whatever is missing from now on must be after that.
+            let first = rows.iter().map(|row| row.arrived).min();
+            let is_logged = rows.last().is_some_and(|last| Some(last.at) > first);
+            fresh >= ROWS_OF_HEALTH && is_logged && self.broker.session_since(DEVICE).is_some()
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use iot_runbook::{
     catalog,
-    runbook::{Runbook, RunbookSet, document::Document},
+    runbook::{RunbookSet, document::Document},
 };
 
 use crate::error::{Error, Result};
@@ -101,14 +101,6 @@ impl Runbooks {
     /// When it is no set.
     pub fn set(&self, in_vain: bool) -> Result<(String, RunbookSet)> {
         self.set_of(&self.document, in_vain)
-    }
-
-    /// The runbook for an offline alert.
-    ///
-    /// # Errors
-    /// When it is not valid.
-    pub fn runbook(&self) -> Result<Runbook> {
-        self.document.validate().map_err(Error::runbook)
     }
 
     /// The name of the runbook for a gap, and the set to walk it in.

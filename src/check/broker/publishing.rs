@@ -2,14 +2,19 @@ use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
 use crate::check::broker::holder::{Holder, holder};
+use crate::check::broker::sessions::Events;
 use crate::check::judge::{Verdict, adapter, choices, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{ClientPublishing, MessageCounts, ProbeError, Probes, PublishingRequest};
+use crate::probe::{
+    ClientPublishing, ConnectionLog, ConnectionLogRequest, MessageCounts, ProbeError, Probes,
+    PublishingRequest,
+};
 use crate::runbook::step::About;
 use crate::subject::Scope;
+use crate::time::format_duration;
 
 choices! {
     State {
@@ -52,8 +57,37 @@ impl Builtin for Publishing {
         let device = request.subject().device.clone();
         let asked = PublishingRequest::new(holder.client.clone(), device, request.last(self.within));
         let counts = broker.publishing(&asked).await.map_err(|error| error.by(broker.source()))?;
-        Ok(judge(&counts, &holder, self.within, request).by(broker.source()))
+        let verdict = judge(&counts, &holder, self.within, request);
+        if shows_that_nothing_came(&verdict) {
+            let asked = ConnectionLogRequest::new(holder.client.clone(), request.last(self.within));
+            // Where nobody can say when the session began, the counts alone decide, as they do without a log.
+            let log = broker.connection_log(&asked).await.ok().flatten();
+            if let Some(young) = log.and_then(|log| too_young(&log, self.within, request)) {
+                return Err(young.by(broker.source()));
+            }
+        }
+        Ok(verdict.by(broker.source()))
     }
+}
+
+fn shows_that_nothing_came(verdict: &Verdict) -> bool {
+    let states = [State::NothingOfItsOwn, State::OnlyItself, State::Nothing, State::NotEvenHeartbeats];
+    matches!(verdict, Verdict::Known { value, .. } if states.iter().any(|state| *value == state.value()))
+}
+
+/// A session that has just come up had no time to publish: that nothing came within `within` shows nothing of it yet, and is
+/// asked again when it is as old as that.
+fn too_young(log: &ConnectionLog, within: TimeDelta, request: &CheckRequest<'_>) -> Option<ProbeError> {
+    let (began, true) = Events::of(log, request).changes().last().copied()? else { return None };
+    // A log of one moment may date it a little after now.
+    let age = request.now().signed_duration_since(began).max(TimeDelta::zero());
+    let left = within.checked_sub(&age).filter(|left| *left > TimeDelta::zero())?;
+    let text = format!(
+        "its session is up for {} and published nothing yet; ask again when it is as old as {}",
+        format_duration(age),
+        format_duration(within)
+    );
+    Some(ProbeError::transient(text).with_retry_after(left))
 }
 
 /// In this order: messages of this device are refused, dropped, or accepted; then of a device's own session: nothing; of
@@ -144,6 +178,7 @@ mod tests {
     use super::*;
     use crate::check::testing::{Asked, NOW, at, period, secs};
     use crate::fact::UnknownReason;
+    use crate::probe::{ConnectionEvent, ConnectionEventKind, DisconnectReason, ProbeErrorKind};
 
     fn answer() -> ClientPublishing {
         ClientPublishing::new(at(NOW), period(NOW - 300, NOW))
@@ -222,6 +257,37 @@ mod tests {
         let mut counts = answer().with_all(some(1));
         counts.covers = period(NOW - 299, NOW);
         assert_eq!(judged(&counts, true).value(), Some(State::ThisDevice.value()));
+    }
+
+    #[test]
+    fn young_session_that_published_nothing_is_asked_again() {
+        let accepted = |second| ConnectionEvent::new(at(second), ConnectionEventKind::Accepted);
+        let lost = DisconnectReason::ConnectionLost;
+        let ended = |second| ConnectionEvent::new(at(second), ConnectionEventKind::Disconnected(lost));
+        let log = |events| ConnectionLog::new(at(NOW), period(NOW - 300, NOW)).with_events(events);
+        for (events, left) in [
+            (vec![accepted(NOW - 2)], Some(298)),
+            (vec![ended(NOW - 90), accepted(NOW - 60)], Some(240)),
+            (vec![accepted(NOW + 1)], Some(300)),
+            // It is as old as that, it ended again, or it is older than the log.
+            (vec![accepted(NOW - 300)], None),
+            (vec![accepted(NOW - 60), ended(NOW - 30)], None),
+            (vec![], None),
+        ] {
+            let young = too_young(&log(events.clone()), secs(300), &Asked::new().request());
+            let again = young.map(|error| error.kind());
+            let expected = left.map(|left| ProbeErrorKind::Transient { retry_after: Some(secs(left)) });
+            assert_eq!(again, expected, "{events:?}");
+        }
+        for (counts, own, nothing) in [
+            (answer().with_all(some(0)), true, true),
+            (answer().with_all(some(0)), false, true),
+            (answer().with_device(some(0)).with_others(some(0)).with_itself(some(3)), false, true),
+            (answer().with_device(some(0)).with_others(some(1)), false, false),
+            (answer().with_device(some(1)), false, false),
+        ] {
+            assert_eq!(shows_that_nothing_came(&judged(&counts, own)), nothing, "{counts:?}");
+        }
     }
 
     #[test]

@@ -18,9 +18,15 @@ use crate::door::EventKind;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// The last connection of a device that was looked at: its number, and when it was.
+#[derive(Default)]
+struct LookedAt {
+    number: u64,
+    at: DateTime<Utc>,
+}
+
 pub(super) async fn work(shared: Arc<Shared>, worker: Worker) {
-    // The number of the last connection of each device that was looked at.
-    let mut looked_at = HashMap::<String, u64>::new();
+    let mut looked_at = HashMap::<String, LookedAt>::new();
     loop {
         sleep(LOOK_EVERY).await;
         let devices = shared.devices().iter().cloned().collect::<Vec<_>>();
@@ -43,16 +49,16 @@ pub(super) async fn work(shared: Arc<Shared>, worker: Worker) {
 }
 
 impl Shared {
-    /// What the logs have of a device since the connection of the number `last`.
-    fn news_of(&self, lifecycle: &Lifecycle, last: &mut u64) -> Vec<Event> {
+    /// What the logs have of a device since the connection that was looked at last.
+    fn news_of(&self, lifecycle: &Lifecycle, last: &mut LookedAt) -> Vec<Event> {
         let device = lifecycle.device();
         let mut news = Vec::new();
-        for event in self.door.events(device, DateTime::<Utc>::MIN_UTC) {
+        for event in self.door.events(device, last.at) {
             let (EventKind::Accepted(number), Some(presented)) = (event.kind, event.presented) else {
                 continue;
             };
-            if number > *last {
-                *last = number;
+            if number > last.number {
+                *last = LookedAt { number, at: event.at };
                 news.push(Event::Connected { fingerprint: fingerprint(&presented.der), at: event.at });
             }
         }
