@@ -39,6 +39,7 @@ pub(crate) fn routes(shared: Api, body_limit: usize) -> Router {
         .route("/questions/{id}", post(asked::answer))
         .route("/cases", get(cases::list))
         .route("/cases/{id}", get(cases::show).delete(cases::withdraw))
+        .route("/cases/{id}/report", get(cases::report))
         .route("/metrics", get(status::metrics))
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))

@@ -2,9 +2,12 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::response::Html;
 use chrono::{DateTime, Utc};
+use iot_runbook::Diagnosis;
 use iot_runbook::case::{Case, CaseStore as _, Filter, Message, State as CaseState, StateKind};
 use iot_runbook::diagnosis::{DiagnosisId, Finding};
+use iot_runbook::report::Report;
 use iot_runbook::time::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -80,6 +83,16 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Resu
         "trace": case.records.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "history": history,
     })))
+}
+
+/// Shows a case as a page for a person.
+pub(super) async fn report(State(api): State<Api>, Path(id): Path<String>) -> Result<Html<String>, ApiError> {
+    let id = parse(&id)?;
+    let case = api.cases.store.load(id).await?.ok_or_else(|| no_such(id))?;
+    let diagnosis = case.bundle().and_then(|bundle| Diagnosis::resume(&bundle, &api.cases.runbooks));
+    let diagnosis =
+        diagnosis.map_err(|error| ApiError::conflict(format!("no report can be written: {error}")))?;
+    Ok(Html(Report::of(&diagnosis).to_html()))
 }
 
 /// Who withdraws a case, and why.

@@ -31,6 +31,12 @@ fn an_approved_act_ends_the_case() {
         assert_eq!(case["case"]["conclusion"], "gateway-recovered");
         let trace = case["trace"].to_string();
         assert!(trace.contains("ann"), "who approved is in the trace: {trace}");
+        let path = format!("/cases/{}/report", case["case"]["id"].as_str().unwrap());
+        let (status, page) = service.ask_text("GET", &path, None);
+        assert_eq!(status, 200, "{page}");
+        for words in ["<h1>The gateway was down; the device is back after its restart</h1>", "ann approved"] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
     }
     assert_eq!(world.restarts(), ["gw-1"]);
     // The approval is closed.

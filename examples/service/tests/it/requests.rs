@@ -26,6 +26,7 @@ fn wrong_requests_are_refused_with_the_reason() {
         ("GET", "/cases?limit=-1", None, 422, "limit"),
         ("GET", "/cases/7", None, 404, "`7` is not a ULID"),
         ("GET", &format!("/cases/{none}"), None, 404, "`GET /cases` lists them"),
+        ("GET", &format!("/cases/{none}/report"), None, 404, "`GET /cases` lists them"),
         ("DELETE", &format!("/cases/{none}"), Some(r#"{"by": " ", "why": "a test"}"#), 422, "`by` is empty"),
         (
             "DELETE",
