@@ -11,6 +11,7 @@ mod runbooks;
 mod settings;
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,8 +45,20 @@ const BUCKETS: [f64; 7] = [0.005, 0.02, 0.1, 0.5, 2.0, 5.0, 10.0];
 type Failure = Box<dyn Error>;
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt().json().with_max_level(tracing::Level::INFO).init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+            let causes: Vec<String> = causes.map(ToString::to_string).collect();
+            tracing::error!(%error, ?causes, "the service ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Failure> {
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     let metrics = PrometheusBuilder::new().set_buckets(&BUCKETS)?.install_recorder()?;
 

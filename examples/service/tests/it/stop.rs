@@ -1,5 +1,6 @@
 //! A graceful stop.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::service::{Service, wait_for};
@@ -33,4 +34,25 @@ fn an_idle_service_stops_at_once() {
     assert_eq!(service.get("/readyz"), (200, "ready\n".into()));
     let (status, took) = service.terminate();
     assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
+}
+
+#[test]
+fn wrong_settings_end_it_with_the_reason() {
+    let none = "host=/nowhere user=fleet";
+    for (variable, value, has) in [
+        ("OTHER", "", "`DATABASE_URL` is not set"),
+        ("DATABASE_URL", none, "the store is not available: connect"),
+        ("PLANT", "/nowhere.json", "/nowhere.json: No such file"),
+        ("RUNBOOKS", "/nowhere", "`RUNBOOKS`: /nowhere: No such file"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
+        command.env_clear().env("PLANT", concat!(env!("CARGO_MANIFEST_DIR"), "/plant.json"));
+        if variable != "OTHER" {
+            command.env("DATABASE_URL", none);
+        }
+        let output = command.env(variable, value).output().unwrap();
+        let log = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        assert!(log.contains("\"level\":\"ERROR\"") && log.contains(has), "{variable}: {log}");
+    }
 }

@@ -154,3 +154,14 @@ pub(crate) fn ended(service: &Service, device: &str) -> Value {
         (status == 200).then_some(case)
     })
 }
+
+/// Checks that a device behind a gateway that was restarted is back. Of several the last may be back before its own case would
+/// have acted.
+pub(crate) fn recovered(case: &Value) {
+    let conclusion = case["finding"]["conclusion"].as_str().unwrap_or_default();
+    assert!(
+        matches!(conclusion, "gateway-recovered" | "recovered-meanwhile"),
+        "{conclusion}: {}",
+        case["trace"]
+    );
+}
