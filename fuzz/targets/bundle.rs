@@ -1,7 +1,8 @@
 //! A bundle of any content, edited by hand and signed again too, resumes as what it says or is refused.
 #![no_main]
 
-use iot_runbook::diagnosis::{Bundle, Diagnosis, Output};
+use iot_runbook::diagnosis::{Bundle, Diagnosis, Output, Redaction};
+use iot_runbook::report::Report;
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook_fuzz::choices::Choices;
 use iot_runbook_fuzz::signed;
@@ -58,11 +59,25 @@ fn resume(mut bundle: Bundle, set: &RunbookSet) {
             again.version = bundle.version;
             [&mut again, &mut bundle].into_iter().for_each(signed::without_words);
             assert_eq!(again, bundle, "what was resumed is what was saved");
+            report(&diagnosis, set);
             let as_of = bundle.as_of;
             walk::to_the_end(&mut diagnosis, as_of);
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// It can be shown, and redacted it resumes to the same end.
+fn report(diagnosis: &Diagnosis, set: &RunbookSet) {
+    let report = Report::of(diagnosis);
+    for page in [report.to_text(40), report.to_markdown(), report.to_html(), report.to_post_mortem()] {
+        assert!(!page.is_empty());
+        assert!(page.chars().all(|c| c == '\n' || !c.is_control()), "a page holds no control characters");
+    }
+    let redacted = diagnosis.bundle().redacted(&Redaction::new(b"secret"));
+    let again = Diagnosis::resume(&redacted, set).expect("a redacted bundle replays");
+    let end = |diagnosis: &Diagnosis| diagnosis.finding().map(|one| one.conclusion().map(str::to_owned));
+    assert_eq!(end(&again), end(diagnosis), "to the same end");
 }
 
 type Place = Vec<String>;
