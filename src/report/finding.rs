@@ -22,7 +22,7 @@ use crate::subject::Subject;
 /// let subject = Subject::device("press-07 <hall 2>");
 /// let trigger = Trigger::new("offline alert 4711", now);
 /// let mut diagnosis = Diagnosis::new(DiagnosisId::random(now)?, &runbooks, "device-offline", subject, trigger, now)?;
-/// diagnosis.withdraw("shift lead".into(), "the line is being moved", now)?;
+/// diagnosis.withdraw("shift lead", "the line is being moved", now)?;
 ///
 /// let report = Report::of(&diagnosis);
 /// assert!(report.to_text(80).starts_with("Withdrawn by shift lead: the line is being moved"));
