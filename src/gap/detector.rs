@@ -162,6 +162,13 @@ impl GapDetector {
     /// catch-up may take.
     pub fn take_gaps(&mut self, until: DateTime<Utc>) -> Vec<Gap> {
         let (rule, until) = (self.rule, nanoseconds(until));
+        // What a replay has brought so far fills gaps, as a report says; once they are taken it no longer could.
+        let holds_rows = |running: &Running| {
+            running.is_recognized && running.clone().end(None, rule.promise).0.held_rows > 0
+        };
+        if self.running.as_ref().is_some_and(holds_rows) {
+            self.end_rewind(None);
+        }
         self.ledger.take_until(until).iter().map(|silence| gap(&rule, silence, End::Row)).collect()
     }
 

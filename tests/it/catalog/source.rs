@@ -33,10 +33,18 @@ impl<'a> Source<'a> {
         let lines: Vec<_> = text.lines().collect();
         let mut tokens = Vec::new();
         let (mut key, mut table) = (String::new(), 0);
+        // The key of a list over several lines, whose items may be tables with keys of their own.
+        let mut list: Option<String> = None;
         for (number, line) in lines.iter().enumerate() {
             if line.starts_with('[') {
                 table = number;
                 continue;
+            }
+            if line.starts_with(']') {
+                list = None;
+            }
+            if let Some(list) = &list {
+                key.clone_from(list);
             }
             let bytes = line.as_bytes();
             let mut at = 0;
@@ -66,6 +74,9 @@ impl<'a> Source<'a> {
                     }
                     _ => at += 1,
                 }
+            }
+            if line.ends_with("= [") {
+                list = Some(key.clone());
             }
         }
         Self { lines, tokens }
