@@ -178,8 +178,9 @@ impl Report {
             .map(|refuted| RuledOut { conclusion: titles.of(&refuted.conclusion), by: facts(&refuted.by) })
             .collect();
         let unasked = finding.unasked().iter();
-        self.not_asked =
-            unasked.map(|one| format!("{}: no {} is named", titles.of(&one.step), one.part)).collect();
+        self.not_asked = unasked
+            .map(|one| format!("{}: no {} is named", titles.in_runbook(&one.runbook, &one.step), one.part))
+            .collect();
         let unanswered = finding.unanswered().iter();
         self.not_asked.extend(unanswered.map(|one| format!("{}: {}", titles.of(&one.step), one.why)));
         let warning = |(at, anomaly): &(DateTime<Utc>, _)| format!("{}: {anomaly}", moment(*at));
@@ -237,15 +238,22 @@ fn tone(finding: Option<&Finding>) -> Tone {
 
 fn headline(finding: Option<&Finding>, diagnosis: &Diagnosis, titles: &Titles<'_>) -> String {
     let Some(finding) = finding else {
-        return format!("Not finished: {}", titles.of(diagnosis.step()));
+        // It may be in a called runbook, whose step has the id of one here.
+        let last = diagnosis.trace_len().checked_sub(1).and_then(|last| diagnosis.record(last));
+        let runbook = last.map_or_else(|| titles.runbook.into(), |record| record.runbook);
+        return format!("Not finished: {}", titles.in_runbook(&runbook, diagnosis.step()));
     };
     match finding.ending() {
         Ending::Concluded => finding.title().unwrap_or("It came to a conclusion without a title").to_owned(),
-        Ending::Undetermined => match finding.hypotheses().first() {
-            Some(first) => {
+        Ending::Undetermined => match finding.hypotheses() {
+            // Its share is the whole, which must not read as certainty.
+            [only] => {
+                format!("Not certain. Of what was considered, only this is left: {}", words(&only.cause))
+            }
+            [first, ..] => {
                 format!("Not certain. Most likely: {} ({})", words(&first.cause), percent(first.share))
             }
-            None => "Not certain, and nothing is left that could be the cause".to_owned(),
+            [] => "Not certain, and nothing is left that could be the cause".to_owned(),
         },
         Ending::Aborted(anomaly) => format!("It could not go on: {anomaly}"),
         Ending::Withdrawn { by, why, .. } => format!("Withdrawn by {by}: {why}"),

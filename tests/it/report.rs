@@ -234,6 +234,10 @@ fn unknown_is_shown_as_unknown() {
             assert!(page.contains(words), "{words}: {page}");
         }
     }
+    // A single survivor is a hypothesis too.
+    let one = Report::of(&diagnosed(Subject::device("boiler-3"), &[("power", known(choice("fed"), NOW))]));
+    assert_eq!(one.likely.len(), 1);
+    assert_eq!(one.headline, "Not certain. Of what was considered, only this is left: leak");
     let running = Diagnosis::new(
         Ulid(1),
         &boiler(),
