@@ -239,6 +239,17 @@ mockall::mock! {
 
 #[cfg(feature = "certificate")]
 mockall::mock! {
+    /// A mock of [`LifecycleJournal`].
+    pub LifecycleJournal {}
+
+    #[async_trait]
+    impl LifecycleJournal for LifecycleJournal {
+        async fn keep(&self, lifecycle: &Lifecycle) -> Result<(), ServiceError>;
+    }
+}
+
+#[cfg(feature = "certificate")]
+mockall::mock! {
     /// A mock of [`ProvisioningService`].
     pub ProvisioningService {}
 

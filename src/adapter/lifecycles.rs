@@ -10,12 +10,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::certificate::lifecycle::Lifecycle;
+use crate::certificate::service::{LifecycleJournal, ServiceError};
 use crate::certificate::validity::Fingerprint;
 use crate::fact::Source;
 use crate::probe::{
     Authentication, CertStoreProbe, CertificateAnswer, CertificateRequest, Client, ProbeError,
     ProvisioningContact, ProvisioningContactRequest, RenewalAnswer, RenewalRequest, Revocation,
 };
+use crate::subject::DeviceId;
 use crate::time::{Clock, Period, SystemClock};
 
 pub use facts::{certificate_facts, provisioning_facts, renewal_facts};
@@ -44,17 +46,17 @@ pub trait RevocationList: Send + Sync {
 
 const _: Option<&dyn RevocationList> = None;
 
-/// Lifecycles in memory. Clones share them.
+/// Lifecycles in memory, as a [`LifecycleStore`] and a [`LifecycleJournal`]. Clones share them.
 ///
 /// They are found by [`Lifecycle::device`]: the id of the device, or of the gateway whose certificate it is.
 #[derive(Clone, Debug, Default)]
-pub struct Lifecycles(Arc<Mutex<BTreeMap<Box<str>, Lifecycle>>>);
+pub struct Lifecycles(Arc<Mutex<BTreeMap<DeviceId, Lifecycle>>>);
 
 impl Lifecycles {
     /// Keeps a lifecycle, in place of the one that the device had.
     pub fn insert(&self, lifecycle: Lifecycle) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(lifecycle.device().into(), lifecycle);
+        kept.insert(lifecycle.device().clone(), lifecycle);
     }
 
     /// The lifecycle of that device or gateway.
@@ -69,6 +71,14 @@ impl FromIterator<Lifecycle> for Lifecycles {
         let kept = Self::default();
         lifecycles.into_iter().for_each(|lifecycle| kept.insert(lifecycle));
         kept
+    }
+}
+
+#[async_trait]
+impl LifecycleJournal for Lifecycles {
+    async fn keep(&self, lifecycle: &Lifecycle) -> Result<(), ServiceError> {
+        self.insert(lifecycle.clone());
+        Ok(())
     }
 }
 
@@ -112,7 +122,7 @@ impl LifecycleStore for Lifecycles {
 ///
 /// let probe = LifecycleProbe::new(Arc::new(store.clone())).with_no_revocation();
 /// let probes = Probes::new().with_cert_store(Arc::new(probe));
-/// // Hand `probes` to the driver, and save each turn of the worker with `store.insert`.
+/// // Hand `probes` to the driver, and `store` to each turn of the certificate worker as its journal.
 /// # let _ = probes;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

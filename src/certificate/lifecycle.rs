@@ -131,6 +131,7 @@ use self::timeline::Timeline;
 use super::Stage;
 use super::message::TopicError;
 use super::validity::{CertId, Fingerprint};
+use crate::subject::DeviceId;
 
 pub use self::command::{Alert, AlertKind, Command, Issue, Order, Retire, Severity, Visit, VisitKind};
 pub use self::command_key::CommandKey;
@@ -196,7 +197,7 @@ impl Lifecycle {
     /// # Errors
     /// [`TopicError`] where the id of the device names no topic.
     pub fn new(
-        device: impl Into<Box<str>>,
+        device: impl Into<DeviceId>,
         in_use: Credential,
         now: DateTime<Utc>,
     ) -> Result<Self, TopicError> {
@@ -254,7 +255,7 @@ impl Lifecycle {
 
     /// The device.
     #[must_use]
-    pub fn device(&self) -> &str {
+    pub const fn device(&self) -> &DeviceId {
         &self.device.0
     }
 

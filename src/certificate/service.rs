@@ -20,9 +20,9 @@ pub use request::{
     ContactRequest, IssueRequest, Notice, PostMortemRequest, PublishRequest, ReportedRequest, RetireRequest,
     StandDownRequest, TestOutcome, TestRequest, VisitRequest,
 };
-pub use worker::{StillSuspect, Turn, Worker};
+pub use worker::{NotSaved, StillSuspect, Turn, Worker};
 
-use super::lifecycle::Issued;
+use super::lifecycle::{Issued, Lifecycle};
 use super::message::Reported;
 use chrono::{DateTime, Utc};
 
@@ -128,3 +128,16 @@ pub trait Scheduler: Send + Sync {
 }
 
 const _: Option<&dyn Scheduler> = None;
+
+/// Keeps lifecycles, so that they outlive the process.
+#[async_trait]
+pub trait LifecycleJournal: Send + Sync {
+    /// Saves a lifecycle in the place of what was saved for its device. The worker waits for it before each command, and
+    /// begins nothing that is not saved.
+    ///
+    /// # Errors
+    /// [`ServiceError`] where it may not be saved. Try again inside for as long as that may help.
+    async fn keep(&self, lifecycle: &Lifecycle) -> Result<(), ServiceError>;
+}
+
+const _: Option<&dyn LifecycleJournal> = None;

@@ -3,6 +3,7 @@
 use iot_runbook::certificate::lifecycle::SettingsError;
 use iot_runbook::certificate::message::TopicError;
 use iot_runbook::certificate::schedule::ScheduleError;
+use iot_runbook::certificate::service::NotSaved;
 use iot_runbook::certificate::sweep::{ClockSuspect, EntryError};
 use iot_runbook::certificate::validity::CertificateError;
 use thiserror::Error;
@@ -35,6 +36,9 @@ pub enum FleetError {
     /// The simulated clock went back.
     #[error("the simulated clock went wrong")]
     Clock(#[from] ClockSuspect),
+    /// A turn ended before all was done.
+    #[error("a lifecycle is not saved")]
+    NotSaved(#[from] NotSaved),
     /// A lifecycle cannot be saved, or restored.
     #[error("a lifecycle cannot be saved, or restored")]
     Saved(#[from] serde_json::Error),

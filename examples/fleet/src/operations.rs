@@ -130,11 +130,11 @@ impl Operations {
             Status::Renewing | Status::Recovering => Renewal::Running,
             _ => Renewal::None,
         };
-        let device = lifecycle.device().into();
-        self.index.set_renewal(&device, renewal);
+        let device = lifecycle.device();
+        self.index.set_renewal(device, renewal);
         // Its key was in other hands: it is revoked, though it is in use still.
         if lifecycle.cut_off_at().is_some() {
-            self.index.set_revoked(&device, true);
+            self.index.set_revoked(device, true);
         }
     }
 

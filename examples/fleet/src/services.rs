@@ -80,7 +80,7 @@ fn new_key(
 #[async_trait]
 impl ProvisioningService for Services {
     async fn issue(&self, request: &IssueRequest) -> Result<Issued, ServiceError> {
-        self.act(&request.device, |world, number, now| {
+        self.act(request.device.as_str(), |world, number, now| {
             if world.ledger.issued(&request.key).is_none() {
                 if request.issue.urgent {
                     world.turns.begin(number);
@@ -97,13 +97,13 @@ impl ProvisioningService for Services {
 
     async fn last_contact(&self, request: &ContactRequest) -> Result<Option<DateTime<Utc>>, ServiceError> {
         let world = lock(&self.world);
-        let number = known(&world, &request.device)?;
+        let number = known(&world, request.device.as_str())?;
         Ok(world.device(number).and_then(|device| device.contact))
     }
 
     async fn re_provision(&self, request: &IssueRequest) -> Result<Issued, ServiceError> {
         let mut world = lock(&self.world);
-        let (number, now) = (known(&world, &request.device)?, self.clock.now());
+        let (number, now) = (known(&world, request.device.as_str())?, self.clock.now());
         if let Some(known) = world.ledger.issued(&request.key) {
             return Ok(known.clone());
         }
@@ -132,7 +132,7 @@ impl ProvisioningService for Services {
     }
 
     async fn retire(&self, request: &RetireRequest) -> Result<(), ServiceError> {
-        self.act(&request.device, |world, number, now| {
+        self.act(request.device.as_str(), |world, number, now| {
             let World { devices, ledger, .. } = world;
             if let Some(device) = usize::try_from(number).ok().and_then(|at| devices.get(at)) {
                 ledger.retire(device, &request.retire, now);
@@ -145,7 +145,7 @@ impl ProvisioningService for Services {
 #[async_trait]
 impl ConfigChannel for Services {
     async fn publish(&self, request: &PublishRequest) -> Result<(), ServiceError> {
-        self.act(&request.device, |world, number, now| {
+        self.act(request.device.as_str(), |world, number, now| {
             if let Some(device) = world.device_mut(number) {
                 device.desired = Some(request.desired.clone());
                 // What it said before is not of this message.
@@ -160,7 +160,7 @@ impl ConfigChannel for Services {
     /// What the device said since the last message to it.
     async fn reported(&self, request: &ReportedRequest) -> Result<Option<Reported>, ServiceError> {
         let mut world = lock(&self.world);
-        let number = known(&world, &request.device)?;
+        let number = known(&world, request.device.as_str())?;
         if world.happens(5) {
             return Err(ServiceError::transient("the broker did not answer"));
         }
@@ -172,7 +172,7 @@ impl ConfigChannel for Services {
 impl TestEndpoint for Services {
     async fn outcome(&self, request: &TestRequest) -> Result<Option<TestOutcome>, ServiceError> {
         let world = lock(&self.world);
-        let number = known(&world, &request.device)?;
+        let number = known(&world, request.device.as_str())?;
         let tested = world.device(number).and_then(|device| device.tested.clone());
         Ok(tested.filter(|(fingerprint, _)| *fingerprint == request.fingerprint).map(|(_, outcome)| outcome))
     }
@@ -181,14 +181,14 @@ impl TestEndpoint for Services {
 #[async_trait]
 impl OpsNotifier for Services {
     async fn notify(&self, notice: &Notice) -> Result<(), ServiceError> {
-        self.act(&notice.device, |world, _, _| {
+        self.act(notice.device.as_str(), |world, _, _| {
             world.notices.entry(notice.key.clone()).or_insert_with(|| notice.clone());
             Ok(())
         })
     }
 
     async fn open_post_mortem(&self, request: &PostMortemRequest) -> Result<(), ServiceError> {
-        self.act(&request.device, |world, _, _| {
+        self.act(request.device.as_str(), |world, _, _| {
             world.post_mortems.entry(request.key.clone()).or_insert_with(|| request.record.clone());
             Ok(())
         })
@@ -198,7 +198,7 @@ impl OpsNotifier for Services {
 #[async_trait]
 impl Scheduler for Services {
     async fn schedule(&self, request: &VisitRequest) -> Result<(), ServiceError> {
-        self.act(&request.device, |world, number, now| {
+        self.act(request.device.as_str(), |world, number, now| {
             let goes_there = request.visit.kind == VisitKind::Technician;
             let planned =
                 Planned { device: number, goes_there, is_emergency: request.load_emergency_certificate };
@@ -215,7 +215,7 @@ impl Scheduler for Services {
     }
 
     async fn stand_down(&self, request: &StandDownRequest) -> Result<(), ServiceError> {
-        self.act(&request.device, |world, _, _| {
+        self.act(request.device.as_str(), |world, _, _| {
             world.called_off += u32::from(world.visits.remove(&request.visit).is_some());
             Ok(())
         })

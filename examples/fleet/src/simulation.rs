@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::adapter::Lifecycles;
 use iot_runbook::certificate::lifecycle::{Event, Lifecycle, Rules, Status};
 use iot_runbook::certificate::service::Worker;
 use iot_runbook::certificate::validity::Fingerprint;
@@ -39,6 +40,8 @@ pub struct Simulation {
     worker: Worker,
     operations: Operations,
     fleet: Vec<Kept>,
+    /// The lifecycles as they were saved last: what a restart goes on from.
+    saved: Lifecycles,
     renewals: Renewals,
     ignored: u32,
     until: DateTime<Utc>,
@@ -89,12 +92,13 @@ impl Simulation {
         let (mut world, certificates) = World::new(options.devices, options.seed, start)?;
         let rules = Rules::default();
         let mut operations = Operations::new(*rules.policy(), &world)?;
-        let mut fleet = Vec::new();
+        let (mut fleet, saved) = (Vec::new(), Lifecycles::default());
         for (number, issued) in (0..).zip(&certificates) {
             let credential = operations.enroll(&world, number, issued.pem())?;
             let Some(device) = world.device(number) else { continue };
             let lifecycle = Lifecycle::new(device.name.as_str(), credential, start)?
                 .with_auto_renewal(device.kind.renews_by_itself());
+            saved.insert(lifecycle.clone());
             fleet.push(Kept { lifecycle, in_use: credential.fingerprint, wake_at: Some(start) });
         }
         for hour in 0..=i64::from(options.days) * 24 {
@@ -109,7 +113,7 @@ impl Simulation {
         let world = Arc::new(Mutex::new(world));
         let worker = Services::worker(&world, &clock);
         let renewals = Renewals::default();
-        Ok(Self { rules, clock, world, worker, operations, fleet, renewals, ignored: 0, until })
+        Ok(Self { rules, clock, world, worker, operations, fleet, saved, renewals, ignored: 0, until })
     }
 
     fn next(&self) -> Option<(DateTime<Utc>, Happening)> {
@@ -136,7 +140,9 @@ impl Simulation {
     /// The service goes on from what it saved.
     fn restart(&mut self) -> Result<(), FleetError> {
         for kept in &mut self.fleet {
-            let saved = serde_json::to_string(&kept.lifecycle)?;
+            // What was heard since the last turn was not saved: nothing was done by it, and it is heard again.
+            let last = self.saved.get(kept.lifecycle.device().as_str());
+            let saved = serde_json::to_string(&last)?;
             let restored: Lifecycle = serde_json::from_str(&saved)?;
             if serde_json::to_string(&restored)? != saved {
                 let what = format!("{} was not restored as it was saved", restored.device());
@@ -177,7 +183,7 @@ impl Simulation {
         let Some(kept) = usize::try_from(number).ok().and_then(|at| self.fleet.get_mut(at)) else {
             return Ok(());
         };
-        let turn = self.worker.turn(&mut kept.lifecycle, &self.rules, &*self.clock, |_| {}).await;
+        let turn = self.worker.turn(&mut kept.lifecycle, &self.rules, &*self.clock, &self.saved).await?;
         self.ignored += u32::try_from(turn.ignored.len()).unwrap_or(u32::MAX);
         kept.wake_at = turn.wake_at.map(|at| at.max(now + TimeDelta::seconds(1)));
         let mut world = lock(&self.world);

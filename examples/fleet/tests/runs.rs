@@ -111,7 +111,11 @@ async fn every_way_of_a_renewal_is_taken() {
     let ended = |kind| matches!(kind, Kind::Ended | Kind::EndedUnknown | Kind::Compromised);
     let of_the_ended = world.devices.iter().filter(|device| ended(device.kind));
     for device in of_the_ended {
-        assert!(world.post_mortems.values().any(|record| *record.device == *device.name), "{}", device.name);
+        assert!(
+            world.post_mortems.values().any(|record| record.device == device.name.as_str()),
+            "{}",
+            device.name
+        );
     }
     let checklist = run.operations.checklist(&world, run.now);
     assert!(checklist.passes(), "{checklist:#?}");

@@ -8,6 +8,7 @@ use super::timeline::Entry;
 use crate::certificate::message::Reason;
 use crate::certificate::policy::text;
 use crate::certificate::validity::Fingerprint;
+use crate::subject::DeviceId;
 use crate::time::saturating_add;
 
 /// The record of one emergency, from the end of a certificate to the device's return. Plain data, to be kept and shown.
@@ -15,7 +16,7 @@ use crate::time::saturating_add;
 #[non_exhaustive]
 pub struct PostMortem {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The certificate that it could not use any more.
     pub lost: Fingerprint,
     /// When that ended, or was retired for its key.

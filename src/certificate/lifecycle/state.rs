@@ -10,6 +10,7 @@ use super::post_mortem::Cause;
 use super::rules::{Rules, Settings};
 use crate::certificate::Policy;
 use crate::certificate::message::{Desired, Reason, Reported, TopicError, desired_topic};
+use crate::subject::DeviceId;
 use crate::time::saturating_add;
 
 /// The version of the saved form.
@@ -38,15 +39,15 @@ impl<'de> Deserialize<'de> for Version {
 
 /// The id of a device, by which its topics can be named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Box<str>")]
-pub(super) struct DeviceName(pub(super) Box<str>);
+#[serde(try_from = "DeviceId")]
+pub(super) struct DeviceName(pub(super) DeviceId);
 
-impl TryFrom<Box<str>> for DeviceName {
+impl TryFrom<DeviceId> for DeviceName {
     type Error = TopicError;
 
-    fn try_from(device: Box<str>) -> Result<Self, TopicError> {
+    fn try_from(device: DeviceId) -> Result<Self, TopicError> {
         // Checked on reading too: a name with `/` or `+` would publish to the topics of other devices.
-        desired_topic(&device)?;
+        desired_topic(device.as_str())?;
         Ok(Self(device))
     }
 }

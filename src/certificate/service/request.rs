@@ -5,13 +5,14 @@ use chrono::{DateTime, Utc};
 use crate::certificate::lifecycle::{Alert, CommandKey, Issue, PostMortem, Retire, Visit};
 use crate::certificate::message::{Desired, Reason};
 use crate::certificate::validity::Fingerprint;
+use crate::subject::DeviceId;
 
 /// A request to issue a certificate, by a renewal or by the manufacturing certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IssueRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The idempotency key.
     pub key: CommandKey,
     /// What is asked for.
@@ -21,7 +22,7 @@ pub struct IssueRequest {
 impl IssueRequest {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, key: CommandKey, issue: Issue) -> Self {
+    pub fn new(device: impl Into<DeviceId>, key: CommandKey, issue: Issue) -> Self {
         Self { device: device.into(), key, issue }
     }
 }
@@ -31,7 +32,7 @@ impl IssueRequest {
 #[non_exhaustive]
 pub struct RetireRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The idempotency key.
     pub key: CommandKey,
     /// Which, and why.
@@ -41,7 +42,7 @@ pub struct RetireRequest {
 impl RetireRequest {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, key: CommandKey, retire: Retire) -> Self {
+    pub fn new(device: impl Into<DeviceId>, key: CommandKey, retire: Retire) -> Self {
         Self { device: device.into(), key, retire }
     }
 }
@@ -51,7 +52,7 @@ impl RetireRequest {
 #[non_exhaustive]
 pub struct ContactRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The idempotency key.
     pub key: CommandKey,
 }
@@ -59,7 +60,7 @@ pub struct ContactRequest {
 impl ContactRequest {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, key: CommandKey) -> Self {
+    pub fn new(device: impl Into<DeviceId>, key: CommandKey) -> Self {
         Self { device: device.into(), key }
     }
 }
@@ -69,7 +70,7 @@ impl ContactRequest {
 #[non_exhaustive]
 pub struct PublishRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The idempotency key.
     pub key: CommandKey,
     /// The topic: `{device}/config/desired`.
@@ -81,7 +82,7 @@ pub struct PublishRequest {
 impl PublishRequest {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, key: CommandKey, topic: String, desired: Desired) -> Self {
+    pub fn new(device: impl Into<DeviceId>, key: CommandKey, topic: String, desired: Desired) -> Self {
         Self { device: device.into(), key, topic, desired }
     }
 }
@@ -91,7 +92,7 @@ impl PublishRequest {
 #[non_exhaustive]
 pub struct ReportedRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The topic: `{device}/config/reported`.
     pub topic: String,
 }
@@ -99,7 +100,7 @@ pub struct ReportedRequest {
 impl ReportedRequest {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, topic: String) -> Self {
+    pub fn new(device: impl Into<DeviceId>, topic: String) -> Self {
         Self { device: device.into(), topic }
     }
 }
@@ -109,7 +110,7 @@ impl ReportedRequest {
 #[non_exhaustive]
 pub struct TestRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The certificate.
     pub fingerprint: Fingerprint,
 }
@@ -117,7 +118,7 @@ pub struct TestRequest {
 impl TestRequest {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, fingerprint: Fingerprint) -> Self {
+    pub fn new(device: impl Into<DeviceId>, fingerprint: Fingerprint) -> Self {
         Self { device: device.into(), fingerprint }
     }
 }
@@ -127,7 +128,7 @@ impl TestRequest {
 #[non_exhaustive]
 pub struct Notice {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The idempotency key.
     pub key: CommandKey,
     /// The alert.
@@ -137,7 +138,7 @@ pub struct Notice {
 impl Notice {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, key: CommandKey, alert: Alert) -> Self {
+    pub fn new(device: impl Into<DeviceId>, key: CommandKey, alert: Alert) -> Self {
         Self { device: device.into(), key, alert }
     }
 }
@@ -147,7 +148,7 @@ impl Notice {
 #[non_exhaustive]
 pub struct PostMortemRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The idempotency key.
     pub key: CommandKey,
     /// The record.
@@ -157,7 +158,7 @@ pub struct PostMortemRequest {
 impl PostMortemRequest {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, key: CommandKey, record: PostMortem) -> Self {
+    pub fn new(device: impl Into<DeviceId>, key: CommandKey, record: PostMortem) -> Self {
         Self { device: device.into(), key, record }
     }
 }
@@ -167,7 +168,7 @@ impl PostMortemRequest {
 #[non_exhaustive]
 pub struct VisitRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The idempotency key.
     pub key: CommandKey,
     /// Of which kind, and until when.
@@ -180,7 +181,7 @@ impl VisitRequest {
     /// With all that it needs.
     #[must_use]
     pub fn new(
-        device: impl Into<Box<str>>,
+        device: impl Into<DeviceId>,
         key: CommandKey,
         visit: Visit,
         load_emergency_certificate: bool,
@@ -194,7 +195,7 @@ impl VisitRequest {
 #[non_exhaustive]
 pub struct StandDownRequest {
     /// The device.
-    pub device: Box<str>,
+    pub device: DeviceId,
     /// The idempotency key.
     pub key: CommandKey,
     /// The key of the request for it.
@@ -204,7 +205,7 @@ pub struct StandDownRequest {
 impl StandDownRequest {
     /// With all that it needs.
     #[must_use]
-    pub fn new(device: impl Into<Box<str>>, key: CommandKey, visit: CommandKey) -> Self {
+    pub fn new(device: impl Into<DeviceId>, key: CommandKey, visit: CommandKey) -> Self {
         Self { device: device.into(), key, visit }
     }
 }

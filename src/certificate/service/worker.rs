@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use super::{
-    ConfigChannel, ContactRequest, IssueRequest, Notice, OpsNotifier, PostMortemRequest, ProvisioningService,
-    PublishRequest, ReportedRequest, RetireRequest, Scheduler, ServiceError, ServiceErrorKind,
-    StandDownRequest, TestEndpoint, TestRequest, VisitRequest,
+    ConfigChannel, ContactRequest, IssueRequest, LifecycleJournal, Notice, OpsNotifier, PostMortemRequest,
+    ProvisioningService, PublishRequest, ReportedRequest, RetireRequest, Scheduler, ServiceError,
+    ServiceErrorKind, StandDownRequest, TestEndpoint, TestRequest, VisitRequest,
 };
 use crate::certificate::lifecycle::{Command, Event, EventError, Lifecycle, Order, PostMortem, Rules};
 use crate::certificate::message::{Reason, desired_topic, reported_topic};
+use crate::subject::DeviceId;
 use crate::time::Clock;
 
 /// Carries the commands of lifecycles out over a user's services. It decides nothing; share it.
@@ -24,12 +25,13 @@ use crate::time::Clock;
 /// # use iot_runbook::time::SystemClock;
 /// # async fn example(
 /// #     ca: Arc<dyn ProvisioningService>, broker: Arc<dyn ConfigChannel>, pager: Arc<dyn OpsNotifier>,
-/// #     field: Arc<dyn Scheduler>, mut lifecycle: Lifecycle, save: impl Fn(&Lifecycle) + Sync,
-/// # ) {
+/// #     field: Arc<dyn Scheduler>, mut lifecycle: Lifecycle, journal: &dyn LifecycleJournal,
+/// # ) -> Result<(), NotSaved> {
 /// let worker = Worker::new(ca, broker, pager, field);
 /// // At each `wake_at`, and when something happened:
-/// let turn = worker.turn(&mut lifecycle, &Rules::default(), &SystemClock, |lifecycle| save(lifecycle)).await;
+/// let turn = worker.turn(&mut lifecycle, &Rules::default(), &SystemClock, journal).await?;
 /// println!("{} commands, next at {:?}", turn.carried_out, turn.wake_at);
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
@@ -55,6 +57,17 @@ pub struct Turn {
     pub wake_at: Option<DateTime<Utc>>,
     /// Whether the clock cannot be trusted.
     pub clock: Option<StillSuspect>,
+}
+
+/// The journal did not keep the lifecycle, so nothing more was begun.
+#[derive(Clone, Debug, Error)]
+#[error("lifecycle is not saved, so nothing more was begun: mend the journal, then take the turn again")]
+#[non_exhaustive]
+pub struct NotSaved {
+    /// How many commands were carried out, or tried, before.
+    pub carried_out: usize,
+    /// Why it was not saved.
+    pub source: ServiceError,
 }
 
 /// The clock is suspect: alerts alone are carried out.
@@ -93,22 +106,32 @@ impl Worker {
     /// Reads what the device reported, and carries out whatever is due, until nothing is.
     /// After a restart, hand what happened meanwhile to [`Lifecycle::catch_up`] before the first turn.
     ///
-    /// `save` is called before each command is carried out, and at the end. Where it keeps what it is shown, the future
-    /// may be dropped at any await, and nothing is lost: the command that was under way comes again under its key.
+    /// The journal keeps the lifecycle before each command is carried out, and at the end. The future may be dropped at any
+    /// await, and nothing is lost: the command that was under way comes again under its key.
+    ///
+    /// # Errors
+    /// [`NotSaved`] where the journal failed. The command that comes next is not carried out, and the lifecycle still holds
+    /// it: take the turn again.
     pub async fn turn(
         &self,
         lifecycle: &mut Lifecycle,
         rules: &Rules,
         clock: &dyn Clock,
-        save: impl Fn(&Lifecycle) + Send + Sync,
-    ) -> Turn {
+        journal: &dyn LifecycleJournal,
+    ) -> Result<Turn, NotSaved> {
         let mut turn = Turn { carried_out: 0, failed: 0, ignored: Vec::new(), wake_at: None, clock: None };
         for event in self.news(lifecycle).await {
             // Old news are no fault: the same report is read each time.
             let _ = lifecycle.handle(rules, event, clock.now());
         }
-        while let Some(order) = lifecycle.poll(rules, clock.now()) {
-            save(lifecycle);
+        loop {
+            let before = lifecycle.clone();
+            let Some(order) = lifecycle.poll(rules, clock.now()) else { break };
+            if let Err(error) = journal.keep(lifecycle).await {
+                // Handed out and not carried out, it would be waited for until its answer is overdue.
+                *lifecycle = before;
+                return Err(NotSaved { carried_out: turn.carried_out, source: error });
+            }
             let event = self.carry_out(lifecycle.device(), &order).await;
             turn.carried_out += 1;
             turn.failed += usize::from(matches!(event, Event::Failed { .. }));
@@ -116,10 +139,11 @@ impl Worker {
                 turn.ignored.push(ignored);
             }
         }
-        save(lifecycle);
+        let kept = journal.keep(lifecycle).await;
+        kept.map_err(|source| NotSaved { carried_out: turn.carried_out, source })?;
         turn.wake_at = lifecycle.wake_at(rules);
         turn.clock = lifecycle.clock_suspect().map(|now| StillSuspect { now, mark: lifecycle.high_water() });
-        turn
+        Ok(turn)
     }
 
     /// What the device, and the test endpoint, say of the certificate on its way. What cannot be read now is read the next
@@ -128,12 +152,12 @@ impl Worker {
         let device = lifecycle.device();
         let mut news = Vec::new();
         let Some(fingerprint) = lifecycle.expected() else { return news };
-        if let Ok(topic) = reported_topic(device) {
-            let reported = self.channel.reported(&ReportedRequest::new(device, topic)).await;
+        if let Ok(topic) = reported_topic(device.as_str()) {
+            let reported = self.channel.reported(&ReportedRequest::new(device.clone(), topic)).await;
             news.extend(reported.ok().flatten().map(Event::Reported));
         }
         if let Some(tests) = &self.tests {
-            let outcome = tests.outcome(&TestRequest::new(device, fingerprint)).await;
+            let outcome = tests.outcome(&TestRequest::new(device.clone(), fingerprint)).await;
             let tested = |failed| Event::Tested { fingerprint, failed };
             news.extend(outcome.ok().flatten().map(|outcome| tested(outcome.failed)));
         }
@@ -142,27 +166,29 @@ impl Worker {
 
     /// Carries one command out. Gives the answer as an event; an error is [`Event::Failed`], or [`Event::Postponed`] where
     /// a request to issue waits for its turn.
-    pub async fn carry_out(&self, device: &str, order: &Order) -> Event {
+    pub async fn carry_out(&self, device: &DeviceId, order: &Order) -> Event {
         let key = order.key.clone();
         let answer = match &order.command {
             Command::Issue(issue) => {
-                let request = IssueRequest::new(device, key.clone(), issue.clone());
+                let request = IssueRequest::new(device.clone(), key.clone(), issue.clone());
                 let generation = issue.generation;
                 let issued = self.provisioning.issue(&request).await;
                 issued.map(|certificate| Event::Issued { generation, certificate })
             }
             Command::ReProvision(issue) => {
-                let request = IssueRequest::new(device, key.clone(), issue.clone());
+                let request = IssueRequest::new(device.clone(), key.clone(), issue.clone());
                 let generation = issue.generation;
                 let issued = self.provisioning.re_provision(&request).await;
                 issued.map(|certificate| Event::ReProvisioned { generation, certificate })
             }
             Command::LookUpContact => {
-                let request = ContactRequest::new(device, key.clone());
+                let request = ContactRequest::new(device.clone(), key.clone());
                 let last = self.provisioning.last_contact(&request).await;
                 last.map(|last| Event::ProvisioningContact { last })
             }
-            other => self.tell(device, order, other).await.map(|()| Event::Done { key: key.clone() }),
+            other => {
+                self.carry_out_plain(device, order, other).await.map(|()| Event::Done { key: key.clone() })
+            }
         };
         answer.unwrap_or_else(|error| match (error.kind(), &order.command) {
             (ServiceErrorKind::Postponed { until }, Command::Issue(_)) => Event::Postponed { key, until },
@@ -171,29 +197,36 @@ impl Worker {
     }
 
     /// Those whose answer is that they were done.
-    async fn tell(&self, device: &str, order: &Order, command: &Command) -> Result<(), ServiceError> {
+    async fn carry_out_plain(
+        &self,
+        device: &DeviceId,
+        order: &Order,
+        command: &Command,
+    ) -> Result<(), ServiceError> {
         let key = order.key.clone();
         match command {
             Command::Publish(desired) => {
-                let topic = desired_topic(device)
+                let topic = desired_topic(device.as_str())
                     .map_err(|error| ServiceError::refused("the device names no topic").with_cause(error))?;
-                self.channel.publish(&PublishRequest::new(device, key, topic, desired.clone())).await
+                self.channel.publish(&PublishRequest::new(device.clone(), key, topic, desired.clone())).await
             }
-            Command::Alert(alert) => self.notifier.notify(&Notice::new(device, key, alert.clone())).await,
+            Command::Alert(alert) => {
+                self.notifier.notify(&Notice::new(device.clone(), key, alert.clone())).await
+            }
             Command::Schedule(visit) => {
-                self.scheduler.schedule(&VisitRequest::new(device, key, *visit, false)).await
+                self.scheduler.schedule(&VisitRequest::new(device.clone(), key, *visit, false)).await
             }
             Command::LoadEmergencyCertificate(visit) => {
-                self.scheduler.schedule(&VisitRequest::new(device, key, *visit, true)).await
+                self.scheduler.schedule(&VisitRequest::new(device.clone(), key, *visit, true)).await
             }
             Command::StandDown { visit } => {
-                self.scheduler.stand_down(&StandDownRequest::new(device, key, visit.clone())).await
+                self.scheduler.stand_down(&StandDownRequest::new(device.clone(), key, visit.clone())).await
             }
             Command::Retire(retire) => {
-                self.provisioning.retire(&RetireRequest::new(device, key, *retire)).await
+                self.provisioning.retire(&RetireRequest::new(device.clone(), key, *retire)).await
             }
             Command::OpenPostMortem(record) => {
-                let request = PostMortemRequest::new(device, key, PostMortem::clone(record));
+                let request = PostMortemRequest::new(device.clone(), key, PostMortem::clone(record));
                 self.notifier.open_post_mortem(&request).await
             }
             Command::Issue(_) | Command::ReProvision(_) | Command::LookUpContact => {

@@ -133,7 +133,7 @@ impl From<&Lifecycle> for Entry {
             _ if is_under_way => Renewal::Running,
             _ => Renewal::None,
         };
-        Self::new(lifecycle.device(), in_use.not_before, in_use.not_after.written())
+        Self::new(lifecycle.device().clone(), in_use.not_before, in_use.not_after.written())
             .with_generation(u32::try_from(lifecycle.generation()).unwrap_or(u32::MAX))
             .with_auto_renewal(lifecycle.auto_renewal())
             .with_renewal(renewal)

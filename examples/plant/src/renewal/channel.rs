@@ -85,8 +85,8 @@ impl ConfigChannel for Channel {
 
     async fn reported(&self, request: &ReportedRequest) -> Result<Option<Reported>, ServiceError> {
         let heard = lock(&self.heard);
-        let published = heard.published.get(&*request.device);
-        let latest = heard.reports.get(&*request.device);
+        let published = heard.published.get(request.device.as_str());
+        let latest = heard.reports.get(request.device.as_str());
         // What came before the latest offer is of another one.
         let latest = latest.filter(|(at, _)| published.is_none_or(|published| at >= published));
         Ok(latest.map(|(_, reported)| reported.clone()))

@@ -42,8 +42,8 @@ pub(super) async fn work(shared: Arc<Shared>, worker: Worker) {
                 // One of a certificate that the job did not issue changes nothing: somebody brought it by hand.
                 lifecycle.handle(&shared.rules, event, shared.now()).ok();
             }
-            let save = |lifecycle: &Lifecycle| shared.lifecycles.insert(lifecycle.clone());
-            worker.turn(&mut lifecycle, &shared.rules, &shared.clock, save).await;
+            // Lifecycles in memory are always saved.
+            worker.turn(&mut lifecycle, &shared.rules, &shared.clock, &shared.lifecycles).await.ok();
         }
     }
 }
@@ -51,7 +51,7 @@ pub(super) async fn work(shared: Arc<Shared>, worker: Worker) {
 impl Shared {
     /// What the logs have of a device since the connection that was looked at last.
     fn news_of(&self, lifecycle: &Lifecycle, last: &mut LookedAt) -> Vec<Event> {
-        let device = lifecycle.device();
+        let device = lifecycle.device().as_str();
         let mut news = Vec::new();
         for event in self.door.events(device, last.at) {
             let (EventKind::Accepted(number), Some(presented)) = (event.kind, event.presented) else {

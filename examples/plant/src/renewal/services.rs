@@ -89,12 +89,12 @@ impl Authorities {
 #[async_trait]
 impl ProvisioningService for Authorities {
     async fn issue(&self, request: &IssueRequest) -> Result<Issued, ServiceError> {
-        self.renew(&request.device, request)
+        self.renew(request.device.as_str(), request)
     }
 
     async fn last_contact(&self, request: &ContactRequest) -> Result<Option<DateTime<Utc>>, ServiceError> {
         let lately = Period::ending(Utc::now(), CONTACTS_OF);
-        Ok(self.provisioning.last_contact(&request.device, lately))
+        Ok(self.provisioning.last_contact(request.device.as_str(), lately))
     }
 
     async fn re_provision(&self, _: &IssueRequest) -> Result<Issued, ServiceError> {
