@@ -62,6 +62,8 @@ pub mod fact;
 pub mod fleet;
 #[cfg(feature = "gap")]
 pub mod gap;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(feature = "lag")]
 pub mod lag;
 #[cfg(feature = "mock")]
@@ -93,7 +95,3 @@ pub use subject::{DeviceId, Subject, Trigger};
 #[cfg(all(doctest, feature = "toml"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-#[cfg(all(doctest, feature = "case", feature = "fleet", feature = "toml"))]
-#[doc = include_str!("../docs/cases.md")]
-struct CasesGuide;
