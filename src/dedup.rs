@@ -31,7 +31,8 @@
 //! ```
 //!
 //! # Rules
-//! The first that matches decides. The age counts from the first sighting, or from the last in a [`Window::Sliding`].
+//! The first that matches decides. The age counts from the first sighting, or from the last in a [`Window::Sliding`], in
+//! engine time. While a leap of the clock is held, the age of an id from before it counts by the clock.
 //!
 //! | the id | verdict | |
 //! |---|---|---|
@@ -53,8 +54,10 @@
 //! - An engine is full only if it remembers as many ids as its limit. `EvictOldest` forgets the id with the oldest sighting,
 //!   to the millisecond.
 //! - Time is an argument, to the millisecond. Engine time never runs back. A leap forward beyond
-//!   [`Settings::max_forward_jump`] is held until [`Deduplicator::accept_clock`]: set it below the TTL if a wrong clock
-//!   must not forget the window.
+//!   [`Settings::max_forward_jump`] (a day) is held until the clock is back, or until [`Deduplicator::accept_clock`]: it may
+//!   be a wrong clock, or a plant that was quiet over the weekend. No id leaves meanwhile, and nothing is dropped in doubt: a
+//!   copy from before the leap that is older than the TTL by the clock is [`Late`](Verdict::Late), and passes.
+//!   [`tick`](Deduplicator::tick) every few hours keeps a quiet plant from looking like a leap.
 //! - A crash loses no message: [`reserve`](Deduplicator::reserve) one, make it safe, [`commit`](Deduplicator::commit) it.
 //!   What is in flight is not in a [`snapshot`]. Only the holder of a reservation decides it.
 //! - A [`snapshot`] takes the names of the devices with it, so that it is right beside any device list.

@@ -228,7 +228,8 @@ impl fmt::Display for Audit {
         if let Some(holding) = self.clock.holding {
             writeln!(
                 f,
-                "THE CLOCK LEAPT to {} and is not believed: nothing expires after {} until the time is accepted",
+                "THE CLOCK LEAPT to {}, and engine time holds at {}: copies that the clock makes older than the TTL pass; \
+                 accept the time if it is right",
                 holding.told, holding.at
             )?;
         }
@@ -298,8 +299,9 @@ impl Auditor {
         match verdict {
             Verdict::Duplicate { .. } | Verdict::Replay => self.drops.count(message.device, at),
             Verdict::Collision { .. } => self.colliding.count(message.device),
-            Verdict::Late { past_ttl_by, .. } => self.late.count_one(past_ttl_by),
-            Verdict::Fresh | Verdict::InFlight | Verdict::Untracked => {}
+            // Under a clock in doubt it says nothing of the TTL.
+            Verdict::Late { past_ttl_by, .. } if !tracker.is_in_doubt() => self.late.count_one(past_ttl_by),
+            Verdict::Late { .. } | Verdict::Fresh | Verdict::InFlight | Verdict::Untracked => {}
         }
         verdict
     }

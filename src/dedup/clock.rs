@@ -17,6 +17,8 @@ pub(super) struct EngineClock {
     date: NaiveDate,
     midnight: i64,
     max_forward_jump: i64,
+    /// Engine time after a leap moved it on by itself.
+    moved_to: i64,
     audit: ClockAudit,
 }
 
@@ -24,10 +26,9 @@ pub(super) struct EngineClock {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClockAudit {
-    /// A leap forward that is not believed: engine time holds until
-    /// [`accept_clock`](super::Deduplicator::accept_clock), and nothing expires. As long as this holds,
-    /// copies older than the TTL still count as duplicates, and a reservation that was never decided stays in
-    /// flight.
+    /// A leap forward that is in doubt: engine time holds until the clock is back, or
+    /// [`accept_clock`](super::Deduplicator::accept_clock), and no id leaves. Until then an id from before the leap is as
+    /// old as the clock makes it: a copy that is older than the TTL by the clock passes, for it may be a new measurement.
     pub holding: Option<Holding>,
     /// How often a leap forward was held back.
     pub leaps: u64,
@@ -39,7 +40,7 @@ pub struct ClockAudit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Holding {
-    /// The engine time that holds.
+    /// The engine time that holds: a millisecond after what came last.
     pub at: DateTime<Utc>,
     /// What the clock says, last.
     pub told: DateTime<Utc>,
@@ -49,7 +50,16 @@ impl EngineClock {
     pub(super) fn new(max_forward_jump: i64) -> Self {
         let audit = ClockAudit { holding: None, leaps: 0, behind_by_at_most: TimeDelta::zero() };
         let date = DateTime::<Utc>::UNIX_EPOCH.date_naive();
-        Self { now: i64::MIN, is_told: false, reach: 0, date, midnight: 0, max_forward_jump, audit }
+        Self {
+            now: i64::MIN,
+            is_told: false,
+            reach: 0,
+            date,
+            midnight: 0,
+            max_forward_jump,
+            moved_to: i64::MIN,
+            audit,
+        }
     }
 
     /// A clock that goes on from a time, as after a restart.
@@ -93,11 +103,28 @@ impl EngineClock {
         } else if at.saturating_sub(self.now) <= self.max_forward_jump {
             self.set(at);
         } else {
-            self.audit.leaps += u64::from(self.audit.holding.is_none());
+            if self.audit.holding.is_none() {
+                self.audit.leaps += 1;
+                self.set_apart();
+            }
             self.audit.holding = Some(Holding { at: instant(self.now), told });
             self.reach = 0;
         }
         self.now
+    }
+
+    /// A millisecond later, so that what came before the leap is known from what comes while it is held. Once only for
+    /// each time that was given: two clocks that take turns do not push engine time ahead of both.
+    fn set_apart(&mut self) {
+        if self.now != self.moved_to {
+            self.now = self.now.saturating_add(1);
+            self.moved_to = self.now;
+        }
+    }
+
+    /// The time that the clock shows, in milliseconds, while a leap is held.
+    pub(super) fn doubt(&self) -> Option<i64> {
+        self.audit.holding.map(|holding| holding.told.timestamp_millis())
     }
 
     /// That is the time, and no leap is held.
@@ -166,9 +193,9 @@ mod tests {
         assert_eq!(clock.tell(instant(900)), 1100);
         assert_eq!(clock.tell(instant(1000)), 1100);
         assert_eq!(clock.audit().behind_by_at_most, TimeDelta::milliseconds(200));
-        assert_eq!(clock.tell(instant(1201)), 1100, "beyond the bound");
-        assert_eq!(clock.tell(instant(9000)), 1100);
-        let holding = Holding { at: instant(1100), told: instant(9000) };
+        assert_eq!(clock.tell(instant(1201)), 1101, "beyond the bound");
+        assert_eq!((clock.tell(instant(9000)), clock.doubt()), (1101, Some(9000)));
+        let holding = Holding { at: instant(1101), told: instant(9000) };
         assert_eq!((clock.audit().holding, clock.audit().leaps), (Some(holding), 1));
         assert_eq!(clock.accept(instant(9000)), 9000);
         assert_eq!(clock.audit().holding, None);

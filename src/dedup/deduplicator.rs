@@ -118,6 +118,7 @@ impl Deduplicator {
     #[cold]
     fn tell_strange(&mut self, now: DateTime<Utc>) -> i64 {
         let at = self.clock.tell_strange(now);
+        self.tracker.set_doubt(self.clock.doubt());
         self.auditor.begin(at);
         at
     }
@@ -175,6 +176,7 @@ impl Deduplicator {
     /// [`max_forward_jump`](Settings::max_forward_jump) lets it be; engine time never runs back.
     pub fn accept_clock(&mut self, now: DateTime<Utc>) {
         let at = self.clock.accept(now);
+        self.tracker.set_doubt(None);
         self.auditor.begin(at);
     }
 
@@ -222,6 +224,7 @@ impl Deduplicator {
         let saved_at = header.now.unwrap_or(i64::MIN);
         restored.in_flight = reader.read_all(|entry| restored.count(tracker.put_back(entry, saved_at)))?;
         let clock = header.clock(&rules, now);
+        tracker.set_doubt(clock.doubt());
         let mut auditor = Auditor::default();
         if let Some(now) = clock.now() {
             auditor.begin(now);

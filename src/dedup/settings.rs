@@ -86,7 +86,8 @@ pub struct Settings {
     pub at_limit: AtLimit,
     /// A step of the clock forward that is larger is not believed; a day unless set. From 1 ms. One that is
     /// believed and taken back later leaves engine time ahead until the clock has caught up; and a bound longer than
-    /// the TTL lets a wrong clock forget the window. A shorter one takes `tick` in quiet hours.
+    /// the TTL lets a wrong clock forget the window. A shorter one takes `tick` in quiet hours. What holds while a step is
+    /// not believed is in [`ClockAudit::holding`](super::ClockAudit::holding).
     pub max_forward_jump: TimeDelta,
     /// Whether positions in the source are remembered, so that replays are known from duplicates: 16 bytes more
     /// for each id. Off unless set.

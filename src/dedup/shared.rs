@@ -104,7 +104,7 @@ impl SharedDeduplicator {
         if messages.is_empty() {
             return;
         }
-        let at = self.tell(now);
+        let (at, doubt) = self.tell(now);
         let mut placed: Vec<(usize, usize, Hash)> = messages
             .iter()
             .enumerate()
@@ -119,6 +119,7 @@ impl SharedDeduplicator {
         verdicts.resize(first + messages.len(), Verdict::Untracked);
         for part in placed.chunk_by(|(one, ..), (other, ..)| one == other) {
             let Some(mut shard) = part.first().and_then(|(shard, ..)| self.lock(*shard)) else { continue };
+            shard.tracker.set_doubt(doubt);
             for batch in part.chunks(ABREAST) {
                 shard.tracker.touch(batch.iter().map(|(.., hash)| *hash));
                 for (_, place, hash) in batch {
@@ -165,7 +166,7 @@ impl SharedDeduplicator {
 
     /// As [`Deduplicator::tick`](super::Deduplicator::tick).
     pub fn tick(&self, now: DateTime<Utc>) {
-        let at = self.tell(now);
+        let (at, _) = self.tell(now);
         for mut shard in self.every_shard() {
             let at = shard.reach(at);
             shard.tracker.give_back(at);
@@ -277,10 +278,13 @@ impl SharedDeduplicator {
     }
 
     fn decide(&self, message: &Message, now: DateTime<Utc>, intent: Intent) -> (Verdict, i64) {
-        let at = self.tell(now);
+        let (at, doubt) = self.tell(now);
         let hash = self.placing.hash(message.id);
         match self.lock(self.shard_of(hash)) {
-            Some(mut shard) => shard.decide(message, hash, at, intent),
+            Some(mut shard) => {
+                shard.tracker.set_doubt(doubt);
+                shard.decide(message, hash, at, intent)
+            }
             None => (Verdict::Untracked, at),
         }
     }
@@ -294,12 +298,13 @@ impl SharedDeduplicator {
         shard.tracker.settle(reservation, at, is_done)
     }
 
-    fn tell(&self, now: DateTime<Utc>) -> i64 {
-        let (at, is_first) = self.clock.tell(now);
+    /// The engine time, and what the clock shows where it is in doubt.
+    fn tell(&self, now: DateTime<Utc>) -> (i64, Option<i64>) {
+        let Told { at, doubt, is_first } = self.clock.tell(now);
         if is_first {
             self.every_shard().for_each(|mut shard| shard.auditor.begin(at));
         }
-        at
+        (at, doubt)
     }
 
     fn shard_of(&self, hash: Hash) -> usize {
@@ -348,6 +353,16 @@ const fn shard_of(hash: Hash, shards: usize) -> usize {
     ((((hash.0 >> 8) & 0xFFFF) * shards as u64) >> 16) as usize
 }
 
+/// What came of a time that a thread gave.
+struct Told {
+    /// The engine time.
+    at: i64,
+    /// What the thread's clock shows, where that is in doubt.
+    doubt: Option<i64>,
+    /// True if it was the first time.
+    is_first: bool,
+}
+
 /// One clock for all threads, without a lock while it stands still or a thread is a little behind.
 #[derive(Debug)]
 struct SharedClock {
@@ -369,21 +384,21 @@ impl SharedClock {
         }
     }
 
-    /// The engine time, after it was given the time `told`, and whether that was the first time.
-    fn tell(&self, told: DateTime<Utc>) -> (i64, bool) {
+    /// Gives it the time `told`.
+    fn tell(&self, told: DateTime<Utc>) -> Told {
         let at = told.timestamp_millis();
         let now = self.now.load(Ordering::Acquire);
         if at <= now && !self.holding.load(Ordering::Acquire) {
             if at < now {
                 self.behind.fetch_max(now.saturating_sub(at), Ordering::Relaxed);
             }
-            return (now, false);
+            return Told { at: now, doubt: None, is_first: false };
         }
         let mut clock = self.lock();
         let is_first = clock.now().is_none();
         let at = clock.tell(told);
         self.publish(&clock);
-        (at, is_first)
+        Told { at, doubt: clock.doubt(), is_first }
     }
 
     fn accept(&self, told: DateTime<Utc>) -> i64 {

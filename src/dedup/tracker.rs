@@ -57,6 +57,8 @@ pub(super) struct Tracker {
     settled_until: i64,
     /// Messages that came since the tail was looked at.
     untidied: usize,
+    /// What the clock shows, while a leap of it is held.
+    doubt: Option<i64>,
     counts: Counts,
 }
 
@@ -86,8 +88,18 @@ impl Tracker {
             settled_from: 0,
             settled_until: i64::MIN,
             untidied: 0,
+            doubt: None,
             counts: Counts::default(),
         }
+    }
+
+    /// From now on the clock shows that time, and it is in doubt; or it is not.
+    pub(super) const fn set_doubt(&mut self, doubt: Option<i64>) {
+        self.doubt = doubt;
+    }
+
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        self.doubt.is_some()
     }
 
     /// How many ids take room.
@@ -241,13 +253,16 @@ impl Tracker {
     ) -> Verdict {
         let Some(record) = self.log.get(position).copied() else { return Verdict::Untracked };
         let since = self.log.at(position, &record);
-        let age = at - since;
+        // While a leap of the clock is held, what was seen before it is as old as the clock makes it. Where the clock is
+        // right the copy is a new measurement, and dropped it would be lost; where it is wrong one comes twice.
+        let doubt = self.doubt.filter(|_| since < at);
+        let age = doubt.unwrap_or(at) - since;
         let state = record.state();
         let agrees = record.agrees(message);
         // Of another message's reservation nothing is known but that it has the id.
         let lapsed = state == State::Reserved && age >= self.rules.reserve_timeout && agrees;
         self.counts.lapsed += u64::from(lapsed);
-        if age >= self.rules.remembered {
+        if age >= self.rules.remembered && doubt.is_none() {
             // As if it had left in time.
             self.remove(position);
             return self.decide_after_search(message, hash, at, intent);

@@ -423,3 +423,46 @@ fn first_holder_cannot_decide_for_the_second() {
         assert!(engine.observe(&message(0), at(1)).drops());
     }
 }
+
+/// Friday to Monday is a leap of the clock like any other: nothing tells a quiet plant from a wrong clock.
+#[test]
+fn quiet_weekend_drops_no_measurement() {
+    let friday: DateTime<Utc> = "2026-03-06T18:00:00Z".parse().unwrap();
+    let mut engine = Deduplicator::new(TimeDelta::minutes(10)).unwrap();
+    // Counters that begin anew, and a process at rest.
+    let reading =
+        |id| Message::new(MessageId::from_u128(id), Device::new(1).unwrap(), Fingerprint::from_u64(7));
+    assert_eq!(engine.observe(&reading(1), friday), Verdict::Fresh);
+    let monday = friday + TimeDelta::hours(60);
+    let past_ttl_by = TimeDelta::hours(60) - TimeDelta::minutes(10);
+    assert_eq!(engine.observe(&reading(1), monday), Verdict::Late { last_seen: friday, past_ttl_by });
+    assert_eq!(engine.audit().suggest_ttl(0.99), None, "a clock in doubt says nothing of the TTL");
+    // From then on it deduplicates as always, accepted or not.
+    assert!(engine.observe(&reading(1), monday + TimeDelta::minutes(1)).drops());
+    assert_eq!(engine.observe(&reading(2), monday), Verdict::Fresh);
+    assert!(engine.observe(&reading(2), monday).drops());
+    assert!(engine.audit().to_string().contains("THE CLOCK LEAPT to 2026-03-09 06:00:00 UTC"));
+}
+
+/// A clock that leaps for a moment loses nothing, and forgets no id.
+#[test]
+fn leap_that_is_taken_back_keeps_the_window() {
+    let now: DateTime<Utc> = "2026-03-06T18:00:00Z".parse().unwrap();
+    let reading =
+        |id| Message::new(MessageId::from_u128(id), Device::new(1).unwrap(), Fingerprint::from_u64(7));
+    // Below the TTL: what the clock still makes younger than the TTL is a copy by either clock.
+    let settings = Settings::new(TimeDelta::hours(6)).with_max_forward_jump(TimeDelta::hours(1));
+    let mut engine = Deduplicator::with_settings(&settings).unwrap();
+    assert!(engine.observe(&reading(1), now).passes());
+    assert!(engine.observe(&reading(2), now).passes());
+    assert!(engine.observe(&reading(1), now + TimeDelta::hours(5)).drops(), "five hours old at the most");
+    assert!(engine.observe(&reading(1), now + TimeDelta::days(4000)).passes(), "nobody knows how old");
+    assert!(engine.observe(&reading(2), now + TimeDelta::seconds(1)).drops(), "the clock is back");
+    assert_eq!(engine.audit().clock.holding, None);
+    // Two clocks in turn push engine time at most a millisecond ahead.
+    for _ in 0..1000 {
+        engine.tick(now + TimeDelta::days(4000));
+        engine.tick(now + TimeDelta::seconds(1));
+    }
+    assert_eq!(engine.audit().clock.behind_by_at_most, TimeDelta::milliseconds(1));
+}

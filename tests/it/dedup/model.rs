@@ -27,6 +27,9 @@ pub(crate) struct Model {
     known: Vec<Known>,
     pub(crate) evicted: u64,
     pub(crate) holding: bool,
+    /// What the clock shows while a leap is held.
+    doubt: Option<i64>,
+    moved_to: Option<i64>,
 }
 
 fn instant(ms: i64) -> DateTime<Utc> {
@@ -35,20 +38,35 @@ fn instant(ms: i64) -> DateTime<Utc> {
 
 impl Model {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, now: None, known: Vec::new(), evicted: 0, holding: false }
+        Self {
+            settings,
+            now: None,
+            known: Vec::new(),
+            evicted: 0,
+            holding: false,
+            doubt: None,
+            moved_to: None,
+        }
     }
 
     pub(crate) fn tell(&mut self, told: DateTime<Utc>) {
         let told = told.timestamp_millis();
         let now = self.now.unwrap_or(told);
+        let was_holding = self.holding;
         self.holding = told > now && told - now > self.settings.max_forward_jump.num_milliseconds();
-        self.now = Some(if self.holding { now } else { now.max(told) });
+        self.doubt = self.holding.then_some(told);
+        if !self.holding {
+            self.now = Some(now.max(told));
+        } else if !was_holding && self.moved_to != Some(now) {
+            self.now = Some(now + 1);
+            self.moved_to = self.now;
+        }
     }
 
     pub(crate) fn accept(&mut self, told: DateTime<Utc>) {
         let told = told.timestamp_millis();
         self.now = Some(self.now.unwrap_or(told).max(told));
-        self.holding = false;
+        (self.holding, self.doubt) = (false, None);
     }
 
     /// The verdict, and when it was reserved if it was.
@@ -66,10 +84,11 @@ impl Model {
         let state = if reserve { State::Reserved } else { State::Seen };
         let reserved = reserve.then_some(now);
         let anew = Known { message: self.kept(message), state, first: now, at: now, renewed: false };
+        let doubt = self.doubt;
         let Some(known) = self.find(message.id) else {
             return if self.admit(anew) { (Verdict::Fresh, reserved) } else { (Verdict::Untracked, None) };
         };
-        let age = now - known.at;
+        let age = if known.at < now { doubt.unwrap_or(now) } else { now } - known.at;
         let agrees = known.message.device == message.device && known.message.payload == message.payload;
         let lapsed = known.state == State::Reserved && age >= timeout && agrees;
         if lapsed {
@@ -126,6 +145,7 @@ impl Model {
     /// Saved and restored: what is in flight is gone.
     pub(crate) fn restart(&mut self) {
         self.expire();
+        (self.holding, self.doubt, self.moved_to) = (false, None, None);
         self.known.retain(|known| known.state == State::Seen);
     }
 
