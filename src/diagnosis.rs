@@ -456,6 +456,9 @@ impl Diagnosis {
         if approval.binding.diagnosis != self.context.id {
             return Err(AnswerError::OtherState { differs: "diagnosis" });
         }
+        if approval.by.as_str().trim().is_empty() {
+            return Err(AnswerError::Nameless);
+        }
         self.expect(request, ExpectedReply::Approval)?;
         // Before time moves it on, so that the caller learns what differs and not merely that it is too
         // late.

@@ -12,7 +12,7 @@ pub use words::duration_in_words;
 
 /// One value that a check came to. Small and `Copy`: a choice is its position in the domain's list.
 ///
-/// `PartialEq` is that of the parts; a NaN never gets into a known observation (it is unknown).
+/// `PartialEq` is that of the parts; a number that is not finite never gets into a known observation (it is unknown).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -22,7 +22,7 @@ pub enum Value {
     Duration(TimeDelta),
     /// A moment in UTC, guarded by its age.
     Instant(DateTime<Utc>),
-    /// A number; not NaN.
+    /// A finite number.
     Number(f64),
     /// A whole number from zero.
     Count(u64),
@@ -54,7 +54,7 @@ impl Choice {
 }
 
 impl Value {
-    /// Whether the value is of the domain: of its kind, within its list of choices, not NaN, and absent only
+    /// Whether the value is of the domain: of its kind, within its list of choices, finite, and absent only
     /// where the domain is optional.
     #[must_use]
     pub fn is_of(self, domain: &Domain) -> bool {
@@ -64,7 +64,7 @@ impl Value {
             | (Self::Instant(_), Kind::Instant)
             | (Self::Count(_), Kind::Count)
             | (Self::Flag(_), Kind::Flag) => true,
-            (Self::Number(number), Kind::Number) => !number.is_nan(),
+            (Self::Number(number), Kind::Number) => number.is_finite(),
             (Self::Choice(choice), Kind::Choice(choices)) => usize::from(choice.0) < choices.len(),
             _ => false,
         }

@@ -23,6 +23,12 @@ macro_rules! names {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// True if the name is empty, or of blanks alone: it names nothing.
+            #[must_use]
+            pub fn is_blank(&self) -> bool {
+                self.0.trim().is_empty()
+            }
         }
 
         impl<T: Into<Arc<str>>> From<T> for $name {
@@ -179,6 +185,8 @@ impl fmt::Display for Scope {
 /// A check whose scope the subject does not name (a gateway check of a device without a gateway) is unknown,
 /// never healthy.
 ///
+/// A blank name of a part is no name: what a registry leaves empty must not become one gateway that devices share.
+///
 /// ```
 /// use chrono::TimeDelta;
 /// use iot_runbook::subject::Subject;
@@ -251,28 +259,28 @@ impl Subject {
     /// One tag of the device.
     #[must_use]
     pub fn with_tag(mut self, tag: impl Into<TagId>) -> Self {
-        self.tag = Some(tag.into());
+        self.tag = Some(tag.into()).filter(|name: &TagId| !name.is_blank());
         self
     }
 
     /// The gateway in front of the device.
     #[must_use]
     pub fn with_gateway(mut self, gateway: impl Into<GatewayId>) -> Self {
-        self.gateway = Some(gateway.into());
+        self.gateway = Some(gateway.into()).filter(|name: &GatewayId| !name.is_blank());
         self
     }
 
     /// Its site.
     #[must_use]
     pub fn with_site(mut self, site: impl Into<SiteId>) -> Self {
-        self.site = Some(site.into());
+        self.site = Some(site.into()).filter(|name: &SiteId| !name.is_blank());
         self
     }
 
     /// The pipeline that its messages pass.
     #[must_use]
     pub fn with_pipeline(mut self, pipeline: impl Into<PipelineId>) -> Self {
-        self.pipeline = Some(pipeline.into());
+        self.pipeline = Some(pipeline.into()).filter(|name: &PipelineId| !name.is_blank());
         self
     }
 

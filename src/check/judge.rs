@@ -24,8 +24,8 @@ pub(super) enum Verdict {
 
 impl Verdict {
     pub(super) fn known(value: Value, observed_at: DateTime<Utc>, details: Details) -> Self {
-        // A check that came to NaN came to nothing.
-        if matches!(value, Value::Number(number) if number.is_nan()) {
+        // A check that came to NaN, or to no bound, came to nothing.
+        if matches!(value, Value::Number(number) if !number.is_finite()) {
             return Self::Unknown { reason: UnknownReason::NotInDomain, details };
         }
         Self::Known { value, observed_at, details }

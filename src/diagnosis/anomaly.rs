@@ -33,6 +33,8 @@ pub enum Anomaly {
     /// An answer, or the instant in it, was dated in the future by more than the clock tolerance. It is kept; its value
     /// is unknown, unless the check declares that the future is a value.
     Future,
+    /// The alert was dated in the future, by more than the clock tolerance. It counts as raised when the diagnosis began.
+    FutureTrigger,
     /// A value that no branch of its step takes. Validation rules it out; it is never guessed around.
     NoBranch,
 }
@@ -51,6 +53,7 @@ impl Anomaly {
             Self::TooLong => "it took longer than its runbook allows",
             Self::ClockUnusable => "the clock stepped back 1 000 times",
             Self::Future => "an answer was dated in the future, beyond what clocks may differ by",
+            Self::FutureTrigger => "the alert is dated in the future, beyond what clocks may differ by",
             Self::NoBranch => "no branch takes the value",
         }
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::id::DiagnosisId;
 use super::log::{ExitIndex, Place};
-use crate::runbook::step::{About, Exit, Query, Recheck, Step, StepKind};
+use crate::runbook::step::{About, Exit, Query, Recheck, Step, StepIndex, StepKind};
 use crate::runbook::{CLOCK_TOLERANCE, Runbook, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
@@ -34,6 +34,17 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
+    /// True if the alert is dated after the diagnosis began, by more than clocks may differ.
+    pub(super) fn is_trigger_ahead(&self) -> bool {
+        let place = Place { runbook: self.entry, step: StepIndex(0) };
+        self.trigger.at.signed_duration_since(self.started_at) > self.clock_tolerance(place)
+    }
+
+    /// When the alert was raised: when the diagnosis began, at the latest.
+    pub(super) fn raised_at(&self) -> DateTime<Utc> {
+        if self.is_trigger_ahead() { self.started_at } else { self.trigger.at }
+    }
+
     /// Whether the subject names what the query of the set asks about.
     pub(super) fn is_askable(&self, query: u32) -> bool {
         self.set.queries().get(query as usize).is_some_and(|query| {

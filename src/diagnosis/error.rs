@@ -49,6 +49,9 @@ pub enum AnswerError {
         /// What answers there are.
         domain: String,
     },
+    /// An approval without the name of who gives it.
+    #[error("the approval names nobody: name the person who gives it")]
+    Nameless,
     /// An approval that was given for another state: another step or visit, another runbook, other evidence.
     #[error(
         "the approval was given for another state (its {differs} differs): show the present request again"

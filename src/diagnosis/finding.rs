@@ -156,7 +156,8 @@ pub struct NextProbe {
     pub step: Box<str>,
     /// The id of its check.
     pub check: Box<str>,
-    /// By how many bits its answer is expected to lower the entropy of the hypotheses.
+    /// By how many bits its answer is expected to lower the entropy of the hypotheses. Zero where one hypothesis is left, and
+    /// the answer may rule it out.
     pub bits: f64,
 }
 
@@ -298,7 +299,8 @@ impl Finding {
         self.advice.iter().map(AsRef::as_ref)
     }
 
-    /// The root causes that are still possible, the likeliest first. Empty at a conclusion.
+    /// The root causes that are still possible, the likeliest first. Empty at a conclusion. An end that means recovery is no
+    /// cause and never among them: one hypothesis with the share 1 does not mean that the subject is ill.
     #[must_use]
     pub fn hypotheses(&self) -> &[Hypothesis] {
         &self.hypotheses

@@ -368,6 +368,9 @@ impl<'a> Map<'a> {
         let is_answerable = |at: &StepIndex| !self.unanswerable.iter().any(|(other, _)| other == at);
         let unknown = self.reached.iter().copied().filter(|at| self.is_unknown(*at)).filter(is_answerable);
         let mut best: Option<(StepIndex, f64)> = None;
+        // Where one cause alone is left there is nothing to tell apart, but the cause itself may be ruled out: what remains
+        // then is an end that is no cause, such as a recovery.
+        let mut refuting: Option<StepIndex> = None;
         // Each step walks the whole chart once for each of its branches; the bound keeps a large chart
         // linear.
         for step in unknown.take(MOST_WALKS) {
@@ -379,13 +382,18 @@ impl<'a> Map<'a> {
                         .collect::<BTreeSet<_>>()
                 })
                 .collect();
+            let may_refute =
+                |candidate: &Candidate| branches.iter().any(|left| !left.contains(&*candidate.cause));
+            if refuting.is_none() && candidates.iter().any(may_refute) {
+                refuting = Some(step);
+            }
             let bits = information(candidates, &branches);
             // Rounding alone makes differences of this size.
             if bits > best.map_or(1e-9, |(_, most)| most) {
                 best = Some((step, bits));
             }
         }
-        best
+        best.or(refuting.map(|step| (step, 0.0)))
     }
 
     fn is_unknown(&self, at: StepIndex) -> bool {

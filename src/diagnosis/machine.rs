@@ -33,6 +33,9 @@ pub(super) use retry::Retry;
 impl Diagnosis {
     /// Enters the first step.
     pub(super) fn begin(&mut self) {
+        if self.context.is_trigger_ahead() {
+            self.note_anomaly(Anomaly::FutureTrigger);
+        }
         if let Some(exit) = self.enter() {
             self.leave(exit);
         }

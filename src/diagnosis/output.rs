@@ -137,6 +137,13 @@ impl ProbeRequest {
         &self.context.trigger
     }
 
+    /// When the alert was raised, for whoever asks the check: the time of the trigger, or when
+    /// the diagnosis began where the trigger is dated in the future.
+    #[must_use]
+    pub fn raised_at(&self) -> DateTime<Utc> {
+        self.context.raised_at()
+    }
+
     /// The name of the runbook whose step asks.
     #[must_use]
     pub fn runbook(&self) -> &str {

@@ -98,7 +98,7 @@ impl Diagnosis {
             return None;
         }
         if self.epoch == 0 {
-            return Some(self.context.trigger.at);
+            return Some(self.context.raised_at());
         }
         self.log.get(self.epoch).map(|first| first.at)
     }

@@ -487,7 +487,7 @@ async fn probe(driver: &Driver, request: ProbeRequest, asked_at: Option<DateTime
 /// Asks once, at `asked_at` where that is known.
 async fn observe(driver: &Driver, request: &ProbeRequest, asked_at: Option<DateTime<Utc>>) -> Observation {
     let query = request.query();
-    let (since, triggered_at) = (request.since(), request.trigger().at);
+    let (since, triggered_at) = (request.since(), request.raised_at());
     let now = asked_at.unwrap_or_else(|| driver.clock.now());
     let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now)
         .with_clock_tolerance(request.clock_tolerance());

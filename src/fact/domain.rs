@@ -80,7 +80,7 @@ pub enum Kind {
     Duration,
     /// Moments, guarded by their age: the time of the answer minus the moment, negative in the future.
     Instant,
-    /// Numbers, the infinities among them; NaN is unknown.
+    /// Finite numbers. NaN and the infinities are unknown: no meter measures them.
     Number,
     /// Whole numbers from zero to 2^64 - 1.
     Count,

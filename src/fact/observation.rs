@@ -71,7 +71,7 @@ pub enum UnknownReason {
     Undetermined,
     /// The answer, or what it is judged from, is dated in the future by more than clocks may differ.
     Future,
-    /// The answer is no value of the check's domain (another kind, NaN, a choice that is not listed).
+    /// The answer is no value of the check's domain (another kind, a number that is not finite, a choice that is not listed).
     NotInDomain,
     /// The person who was asked did not know, or did not answer.
     NoAnswer,

@@ -63,18 +63,9 @@ impl Entry {
         }
     }
 
-    /// The entry of a certificate that was read.
-    ///
-    /// ```
-    /// use iot_runbook::certificate::sweep::Entry;
-    /// use iot_runbook::certificate::validity::Chain;
-    /// # let pem = include_bytes!("../../../tests/it/certificate/pem/old.pem");
-    ///
-    /// let chain = Chain::from_pem(pem)?;
-    /// let entry = Entry::of("pump-7", chain.leaf());
-    /// assert_eq!(entry.not_before, chain.leaf().not_before);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The entry of a certificate that was read. Its issuers are **not** considered: where one of them ends earlier, a sweep
+    /// does not see it. Enter a whole chain by [`ExpiryIndex::insert_chain`](super::ExpiryIndex::insert_chain), or the issuer
+    /// by [`insert_issuer`](super::ExpiryIndex::insert_issuer) and its number by [`with_issuer`](Self::with_issuer).
     #[must_use]
     pub fn of(device: impl Into<DeviceId>, certificate: &Certificate) -> Self {
         Self::new(device, certificate.not_before, certificate.not_after.written())

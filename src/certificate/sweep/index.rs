@@ -12,6 +12,7 @@ use super::entry::{Entry, Renewal};
 use super::error::EntryError;
 use crate::certificate::Policy;
 use crate::certificate::policy::{Life, NEVER, instant};
+use crate::certificate::validity::{Certificate, Chain};
 use crate::subject::DeviceId;
 
 /// Every certificate of a fleet, in the order in which it comes due.
@@ -94,6 +95,38 @@ impl ExpiryIndex {
         self.enter(&entry);
         self.entries.insert(entry.device.clone(), entry);
         Ok(replaced)
+    }
+
+    /// Enters the certificate that a device has in use with those above it, as they were read. Of its issuers the one that
+    /// ends first is entered too, under a number that is made of its fingerprint: a certificate ends with the first of its
+    /// chain.
+    ///
+    /// # Errors
+    /// As for [`insert`](Self::insert), and for [`insert_issuer`](Self::insert_issuer).
+    ///
+    /// ```
+    /// use iot_runbook::certificate::{Policy, sweep::ExpiryIndex, validity::Chain};
+    /// # let pem = include_bytes!("../../../tests/it/certificate/pem/old.pem");
+    ///
+    /// let mut index = ExpiryIndex::new(Policy::default());
+    /// index.insert_chain("pump-7", &Chain::from_pem(pem)?)?;
+    /// assert_eq!(index.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn insert_chain(
+        &mut self,
+        device: impl Into<DeviceId>,
+        chain: &Chain,
+    ) -> Result<Option<Entry>, EntryError> {
+        let first_to_end = chain.issuers().iter().min_by_key(|issuer| issuer.not_after);
+        let number = |issuer: &Certificate| {
+            let [a, b, c, d, e, f, g, h, ..] = *issuer.fingerprint.as_bytes();
+            u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        };
+        if let Some(issuer) = first_to_end {
+            self.insert_issuer(number(issuer), issuer.not_before, issuer.not_after.written())?;
+        }
+        self.insert(&Entry::of(device, chain.leaf()).with_issuer(first_to_end.map(number)))
     }
 
     /// Enters many, as [`insert`](Self::insert) does one by one. Of a device that comes more than once the latest

@@ -15,6 +15,9 @@ use crate::certificate::{Policy, Stage};
 use crate::subject::DeviceId;
 use crate::time::HighWater;
 
+/// Two clocks of the platform may differ by this much.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(30);
+
 /// How a run judges what the policy does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,7 +39,8 @@ impl Default for Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Contact {
-    /// When the platform last received something from it, by its own clock; `None`: never.
+    /// When the platform last received something from it, by its own clock; `None`: never. A time of more than 30 s after
+    /// now is not believed: the reach of the device is unknown then.
     pub last_seen: Option<DateTime<Utc>>,
     /// When it is expected back, where somebody knows.
     pub back_at: Option<DateTime<Utc>>,
@@ -196,6 +200,10 @@ impl Sweep {
     fn reach(&self, end: DateTime<Utc>, now: DateTime<Utc>, contact: Option<Contact>) -> Reach {
         let Some(contact) = contact else { return Reach::Unknown };
         let since = contact.last_seen;
+        // A contact after now is a clock that is wrong, and shows nothing of the device.
+        if since.is_some_and(|seen| seen.signed_duration_since(now) > CLOCK_TOLERANCE) {
+            return Reach::Unknown;
+        }
         if since.is_some_and(|seen| now.signed_duration_since(seen) <= self.settings.offline_after) {
             return Reach::Online;
         }

@@ -72,7 +72,7 @@ impl Builtin for GatewayHealth {
 ///   heartbeat that its supervisor receives is that old;
 /// - degraded: it works, and a resource is at its bound, or memory ran out within a day, or its heartbeat is late;
 /// - healthy: it works (its endpoint or a way to it answers while its process runs, or its heartbeat is in time), and
-///   none of that;
+///   none of that; undetermined where a resource is no share from 0 to 1. One that is not known does not prevent it;
 /// - unreachable: nothing shows that it lives, and every way to it was tried in vain;
 /// - undetermined: nothing shows one or the other. A process that is listed exists; that it works is another thing.
 ///
@@ -136,7 +136,7 @@ fn judge_at(
         return known(Health::Hung, details);
     }
 
-    let (mut over, mut told) = (false, false);
+    let (mut over, mut told, mut impossible) = (false, false, false);
     for (name, used, bound) in [
         ("memory", facts.memory, bounds.memory_at),
         ("cpu", facts.cpu, bounds.cpu_at),
@@ -144,7 +144,10 @@ fn judge_at(
     ] {
         match used.map(|used| share(name, used)) {
             None => {}
-            Some(Err(refused)) => details.push(refused),
+            Some(Err(refused)) => {
+                impossible = true;
+                details.push(refused);
+            }
             Some(Ok(used)) => {
                 told = true;
                 if used >= bound {
@@ -160,8 +163,14 @@ fn judge_at(
     let answers = facts.endpoint == Endpoint::Answers || runs && facts.paths.iter().any(|path| path.answered);
     if answers || in_time {
         let ran_out = oom.is_some_and(|at| age(at) <= ONE_DAY);
-        let health = if over || ran_out || late { Health::Degraded } else { Health::Healthy };
-        return known(health, details);
+        // A figure that cannot be hides what it stands for: 99.0 may well be 99 per cent.
+        return match (over || ran_out || late, impossible) {
+            (true, _) => known(Health::Degraded, details),
+            (false, true) => {
+                Verdict::undetermined("it works, and one of its resources is no share").with(details)
+            }
+            (false, false) => known(Health::Healthy, details),
+        };
     }
     if runs {
         return Verdict::undetermined("its process runs, and nothing shows that it works").with(details);
@@ -286,7 +295,10 @@ mod tests {
     fn shares_that_are_none_are_not_believed() {
         for lie in [f64::NAN, -0.1, 1.1, f64::INFINITY, f64::NEG_INFINITY] {
             let verdict = judged(&running().with_memory(lie));
-            assert_eq!(verdict.value(), Some(Health::Healthy.value()));
+            assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined), "99 may be 99 per cent");
+            let full = running().with_memory(lie).with_disk(0.99);
+            assert_eq!(judged(&full).value(), Some(Health::Degraded.value()), "what is known is bad enough");
+            assert_eq!(judged(&stopped().with_memory(lie)).value(), Some(Health::Offline.value()));
             let told = verdict.details().find("memory").map(str::to_owned);
             assert_eq!(told, Some(format!("a share must be from 0 to 1, got {lie}")));
             assert_eq!(judged(&facts().with_cpu(lie)).reason(), Some(UnknownReason::Undetermined));

@@ -13,6 +13,28 @@ impl fmt::Display for Record {
     }
 }
 
+/// Writes what an adapter said on one line: its control characters could forge a line of the trace, or garble a terminal.
+struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(is_unsafe) {
+            let mut safe = part.chars();
+            let last = safe.next_back().filter(|last| is_unsafe(*last));
+            match last {
+                None => self.0.write_str(part)?,
+                Some(last) => write!(self.0, "{}{}", safe.as_str(), last.escape_default())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control characters, and those that turn the direction of the text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, " [{}] -> {}", self.by, self.to)?;
@@ -33,6 +55,12 @@ impl fmt::Display for After<'_> {
 
 impl fmt::Display for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(&mut OneLine(f))
+    }
+}
+
+impl Recorded {
+    fn write_to(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self {
             Self::Asked { check, of, exploring, .. } => {
                 write!(f, "{} {check} of {of}", if *exploring { "explores: asks" } else { "asks" })

@@ -136,7 +136,7 @@ impl Diagnosis {
     }
 
     pub(in crate::diagnosis) fn since_trigger(&self) -> TimeDelta {
-        let before = self.context.started_at.signed_duration_since(self.context.trigger.at);
+        let before = self.context.started_at.signed_duration_since(self.context.raised_at());
         before.checked_add(&self.elapsed).unwrap_or(TimeDelta::MAX)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use iot_runbook::certificate::sweep::{
     Contact, Entry, EntryError, ExpiryIndex, Extended, Metrics, Reach, Renewal, Settings, State, Sweep, Visit,
 };
+use iot_runbook::certificate::validity::{Certificate, Chain};
 use iot_runbook::certificate::{Policy, Share, Stage};
 use iot_runbook::subject::DeviceId;
 use proptest::prelude::*;
@@ -349,6 +350,9 @@ fn who_is_offline_gets_what_its_return_allows() {
     for (contact, reach) in [
         (None, Reach::Unknown),
         (Some(Contact::new(ago(24))), Reach::Online),
+        (Some(Contact::new(Some(day(0) + TimeDelta::seconds(30)))), Reach::Online),
+        (Some(Contact::new(Some(day(0) + TimeDelta::seconds(31)))), Reach::Unknown),
+        (Some(Contact::new(Some(day(3650)))), Reach::Unknown),
         (Some(Contact::new(None)), Reach::Offline { since: None, visit: Visit::Undecided }),
         (
             Some(Contact::new(ago(25)).with_back_at(Some(day(20)))),
@@ -369,7 +373,7 @@ fn who_is_offline_gets_what_its_return_allows() {
     ] {
         let digest = sweep.run(&index, day(0), |_| contact).unwrap();
         assert_eq!(digest.due()[0].reach, reach);
-        assert_eq!(digest.offline().count(), usize::from(reach != Reach::Online));
+        assert_eq!(digest.offline().count(), usize::from(matches!(reach, Reach::Offline { .. })));
     }
     // After its end only a technician helps; one that has a confirmed successor is not asked for.
     let digest =
@@ -648,4 +652,30 @@ fn entries_of_unknown_count_are_taken() {
     let mut index = ExpiryIndex::new(Policy::default());
     index.extend(entries).unwrap();
     assert_eq!(due_of(&mut Sweep::default(), &index, day(0)).len(), 5_000);
+}
+
+/// A certificate ends with the first of its chain: entered as it was read, it is on the list.
+#[test]
+fn chain_is_entered_with_the_issuer_that_ends_first() {
+    let date = |days| {
+        let date = day(days).date_naive();
+        (date.year(), date.month() as u8, date.day() as u8)
+    };
+    let at = |days| [date(-400), date(days)];
+    let read = |dates: [super::mint::Dates; 3]| {
+        let ders = super::mint::chain(dates);
+        Chain::new(ders.iter().map(|der| Certificate::from_der(der).unwrap()).collect()).unwrap()
+    };
+    let mut index = ExpiryIndex::new(Policy::default());
+    index.insert_chain("bound", &read([at(800), at(19), at(3000)])).unwrap();
+    index.insert_chain("well", &read([at(800), at(900), at(3000)])).unwrap();
+    let alone = read([at(19), at(900), at(3000)]);
+    index.insert_chain("alone", &Chain::new(vec![alone.leaf().clone()]).unwrap()).unwrap();
+    let digest = Sweep::new(Settings::default()).run(&index, day(0), |_| None).unwrap();
+    let due: Vec<_> = digest.due().iter().map(|due| due.device.as_str()).collect();
+    assert_eq!(due, ["alone"], "another certificate of `bound` would end with its issuer too");
+    assert_eq!(digest.issuers().len(), 1);
+    assert_eq!((digest.issuers()[0].end.date_naive(), digest.issuers()[0].leaves), (day(19).date_naive(), 1));
+    // Read again, it is the same entry.
+    assert!(index.insert_chain("bound", &read([at(800), at(19), at(3000)])).unwrap().is_some());
 }

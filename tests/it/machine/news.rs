@@ -1,8 +1,10 @@
 //! Facts that are pushed in, withdrawals, and going on.
 
 use chrono::{DateTime, Utc};
-use iot_runbook::diagnosis::{ActReport, Anomaly, Diagnosis, Ending, NewsError, Output, Recorded, Reply};
-use iot_runbook::fact::{Observation, UnknownReason, Value};
+use iot_runbook::diagnosis::{
+    ActReport, Anomaly, AnswerError, Diagnosis, Ending, NewsError, Output, Recorded, Reply,
+};
+use iot_runbook::fact::{Detail, Observation, UnknownReason, Value};
 
 use super::*;
 
@@ -514,4 +516,72 @@ fn branches_keep_the_causes_that_they_support() {
     assert_eq!(exits("state"), [None, line, Some(Vec::new()), None]);
     let group = |step: &str| press.step(press.find(step).unwrap()).unwrap().group.as_deref();
     assert_eq!((group("restart"), group("state")), (Some("gateway"), None));
+}
+
+/// What an adapter says stays on its line, and turns no terminal.
+#[test]
+fn trace_is_not_forged_by_an_answer() {
+    let text = "open\n00:00:00 press/power: confirmed\u{1b}[2J\u{202e}txet";
+    let mut diagnosis = player::begin_of(&SET, "press", player::subject_with(15), NOW);
+    let Output::Probe(request) = diagnosis.poll(NOW) else { panic!() };
+    let answer =
+        Observation::known(choice("state", "stands"), NOW, "sw\r1").with_details([Detail::new("port", text)]);
+    diagnosis.answer(request.id, answer, NOW).unwrap();
+    let shown = diagnosis.trace().map(|record| record.to_string()).collect::<String>();
+    assert!(!shown.contains(|c: char| c.is_control() || c == '\u{202e}'), "{shown:?}");
+    assert!(shown.contains(r"open\n00:00:00") && shown.contains(r"\u{1b}[2J\u{202e}txet"), "{shown}");
+}
+
+#[test]
+fn alert_of_the_future_counts_as_of_now() {
+    let begun = player::begin_of(&SET, "press", player::subject_with(15), NOW + TimeDelta::days(2));
+    let anomalies = |diagnosis: &Diagnosis| {
+        let records = diagnosis.trace().map(|record| record.what);
+        records.filter(|what| matches!(what, Recorded::Anomaly(Anomaly::FutureTrigger))).count()
+    };
+    assert_eq!(anomalies(&begun), 1);
+    assert_eq!(anomalies(&super::saved(&begun)), 1);
+    let near = player::begin_of(&SET, "press", player::subject_with(15), NOW + TimeDelta::seconds(30));
+    assert_eq!(anomalies(&near), 0, "clocks differ by that much");
+}
+
+#[test]
+fn approval_by_nobody_is_refused() {
+    let (mut diagnosis, request) = approving();
+    for nobody in ["", "  "] {
+        assert_eq!(diagnosis.approve(request.grant(nobody), NOW), Err(AnswerError::Nameless));
+    }
+    diagnosis.approve(request.grant("ann"), NOW).unwrap();
+}
+
+/// One cause is left, and the end that is no cause is still possible: the question that tells them apart comes next.
+#[test]
+fn sole_survivor_names_what_could_rule_it_out() {
+    let text = r#"
+name = "pump-stopped"
+version = 1
+title = "A pump has stopped"
+start = "pressure"
+checks.pressure = { scope = "device", domain = "choice", choices = ["low", "fine"] }
+
+[steps.pressure]
+check = "pressure"
+unknown = "explore"
+branches = [{ is = "low", to = "leak" }, { is = "fine", to = "fine" }]
+
+[conclusions]
+leak = { title = "It leaks", severity = "critical", root_cause = "leak" }
+fine = { title = "It works", severity = "info", recovered = true }
+"#;
+    let set = RunbookSet::new([Document::from_toml(text).unwrap().validate().unwrap()]).unwrap();
+    for (reason, next) in [(UnknownReason::Undetermined, Some("pressure")), (UnknownReason::NoAdapter, None)]
+    {
+        let mut diagnosis = player::begin_of(&set, "pump-stopped", player::subject_with(0), NOW);
+        let Output::Probe(request) = diagnosis.poll(NOW) else { panic!() };
+        let unknown = Observation::unknown(reason, "meter", "nobody could say");
+        diagnosis.answer(request.id, unknown, NOW).unwrap();
+        let Output::Concluded(finding) = diagnosis.poll(NOW) else { panic!() };
+        assert_eq!(finding.hypotheses().len(), 1);
+        assert_eq!(finding.next_probe().map(|next| (&*next.step, next.bits)), next.map(|step| (step, 0.0)));
+    }
 }
