@@ -10,6 +10,7 @@ mod cert;
 mod check;
 mod diff;
 mod draw;
+mod drift;
 mod explain;
 mod gap;
 mod lag;
