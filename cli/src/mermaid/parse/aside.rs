@@ -21,7 +21,12 @@ impl Parser<'_> {
                 let is_bare = |c: char| {
                     c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '-' | '.' | ',' | '(' | ')')
                 };
-                end.is_none() && !is_quoted && bare.into_iter().all(|part| part.chars().all(is_bare))
+                let has_node =
+                    after.trim_start().starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+                has_node
+                    && end.is_none()
+                    && !is_quoted
+                    && bare.into_iter().all(|part| part.chars().all(is_bare))
             }
             _ => {
                 let is_sign = |c: char| c.is_ascii_alphanumeric() || " _-.,:#%()".contains(c);
