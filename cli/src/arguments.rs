@@ -72,7 +72,12 @@ pub(crate) enum SchemaOf {
     /// Runbooks.
     Runbook,
     /// Files of rehearsals.
+    #[value(alias = "rehearsal")]
     Rehearsals,
+    /// Saved evidence: the bundle of a diagnosis.
+    Bundle,
+    /// Scenarios of the plant, the factory of real parts in `examples/plant`.
+    Scenario,
 }
 
 /// What may override a runbook's own values.
