@@ -46,6 +46,9 @@ pub(crate) enum Command {
     Redact(Redact),
     /// Compare two runbooks by what they mean.
     Diff(Diff),
+    /// Compare the flowchart of a document with a runbook.
+    #[command(after_help = crate::mermaid::SUBSET)]
+    Drift(Drift),
     /// Find the gaps in a series of rows.
     Gap(Gap),
     /// Judge a Kafka consumer group from samples of its offsets.
@@ -69,7 +72,12 @@ pub(crate) enum SchemaOf {
     /// Runbooks.
     Runbook,
     /// Files of rehearsals.
+    #[value(alias = "rehearsal")]
     Rehearsals,
+    /// Saved evidence: the bundle of a diagnosis.
+    Bundle,
+    /// Scenarios of the plant, the factory of real parts in `examples/plant`.
+    Scenario,
 }
 
 /// What may override a runbook's own values.
@@ -326,6 +334,34 @@ pub(crate) struct Cert {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a document says and the runbook does not do, and the reverse.
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// A Markdown file with flowcharts in ```mermaid fences, or a flowchart.
+    #[arg(value_name = "DOCUMENT")]
+    pub(crate) document: PathBuf,
+    /// The runbook.
+    #[arg(value_name = "RUNBOOK")]
+    pub(crate) file: PathBuf,
+    /// Which steps or conclusions a node of the chart describes, or `trigger` for what begins it. In the chart itself
+    /// the comment `%% step: NODE = STEP,STEP` says the same.
+    #[arg(long = "map", value_name = "NODE=STEP,STEP", value_parser = node_mapping)]
+    pub(crate) maps: Vec<(String, Vec<String>)>,
+    /// Take the flowchart of this number, the first being 1. Left out: those with a comment `%% runbook: NAME`, or the
+    /// only one.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) chart: Option<usize>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn node_mapping(text: &str) -> Result<(String, Vec<String>), String> {
+    crate::mermaid::mapping(text).ok_or_else(|| "write NODE=STEP, as in `LS=last-seen`".to_owned())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

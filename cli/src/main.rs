@@ -1,8 +1,8 @@
 //! The command `iot-runbook`: for people who write, read and judge runbooks, and compile nothing.
 //!
 //! `iot-runbook check FILE` proves a runbook and shows each fault in its place; `explain` and `draw` show what a runbook
-//! does; `rehearse` runs its tests; `replay` walks saved evidence again; `diff` compares two runbooks by what they mean;
-//! `gap`, `lag` and `cert` judge a series, a consumer group and certificates from files.
+//! does; `rehearse` runs its tests; `replay` walks saved evidence again; `diff` compares two runbooks by what they mean, and
+//! `drift` one with the chart of a document; `gap`, `lag` and `cert` judge a series, a consumer group and certificates from files.
 //!
 //! Each command ends with 0 where all is well, with 1 where it found something wrong, and with 2 where it could not look:
 //! wrong usage, or an input that cannot be read.
@@ -13,12 +13,14 @@ mod check;
 mod csv;
 mod diff;
 mod draw;
+mod drift;
 mod explain;
 mod facets;
 mod failure;
 mod gap;
 mod input;
 mod lag;
+mod mermaid;
 mod names;
 mod page;
 mod redact;
@@ -100,6 +102,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<Outcome, Failure> {
         Command::Report(report) => report::run(&report, &mut inputs, terminal),
         Command::Redact(redact) => redact::run(&redact, &mut inputs),
         Command::Diff(diff) => diff::run(&diff, &mut inputs, terminal),
+        Command::Drift(drift) => drift::run(&drift, &mut inputs, terminal),
         Command::Gap(gap) => gap::run(&gap, &mut inputs, terminal),
         Command::Lag(lag) => lag::run(&lag, &mut inputs, terminal),
         Command::Cert(cert) => cert::run(&cert, &mut inputs, terminal),

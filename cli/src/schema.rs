@@ -8,5 +8,7 @@ pub(crate) const fn text(of: SchemaOf) -> &'static str {
     match of {
         SchemaOf::Runbook => include_str!("schema/runbook.json"),
         SchemaOf::Rehearsals => include_str!("schema/rehearsals.json"),
+        SchemaOf::Bundle => include_str!("schema/bundle.json"),
+        SchemaOf::Scenario => include_str!("schema/scenario.json"),
     }
 }

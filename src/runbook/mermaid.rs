@@ -86,6 +86,10 @@ fn escape(text: &str) -> String {
             in_word && matches!(c, '-' | '.' | '_') && chars.peek().is_some_and(|c| c.is_alphanumeric());
         match c {
             _ if word || joins => escaped.push(c),
+            // Mermaid takes `direction TD` for a direction even inside of a label, and drops the rest of the line.
+            ' ' | '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' if escaped.ends_with("direction") => {
+                escaped.push_str("#32;");
+            }
             ' ' | ',' => escaped.push(c),
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => escaped.push(' '),
             _ => {

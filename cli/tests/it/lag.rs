@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::run_with;
 
 /// A look each half minute at two partitions: 0 keeps up, and 1 stops at the sixth look.
-fn samples() -> String {
+pub(crate) fn samples() -> String {
     let mut text = String::from("partition,at,log_start,committed,head\n");
     for look in 0..20 {
         let (second, head) = (1_795_420_800 + 30 * look, 1_000 + 50 * look);

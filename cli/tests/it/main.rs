@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a test stops at what it did not expect"
 )]
 
@@ -10,6 +11,7 @@ mod cert;
 mod check;
 mod diff;
 mod draw;
+mod drift;
 mod explain;
 mod gap;
 mod lag;

@@ -14,6 +14,7 @@ fn reading(file: &str) -> Vec<Vec<&str>> {
         vec!["rehearse", "catalog:data-gap", file],
         vec!["replay", file],
         vec!["diff", "catalog:data-gap", file],
+        vec!["drift", file, "catalog:data-gap"],
         vec!["gap", file],
         vec!["lag", file],
         vec!["cert", file],

@@ -282,6 +282,7 @@ fn any_text() -> impl Strategy<Value = String> {
         "{{x}}",
         "ä\u{0}\u{7}\u{2028}",
         "click s0 href",
+        "direction TD",
     ]);
     let part = prop_oneof![nasty.prop_map(str::to_owned), any::<String>(), "[ -~\\n\\r\\t]{0,12}"];
     prop::collection::vec(part, 1..4)

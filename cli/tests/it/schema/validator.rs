@@ -85,6 +85,7 @@ fn is_type(name: &str, value: &Value) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
         "number" => value.is_number(),
         // A float without a fraction is an integer too.
         "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),

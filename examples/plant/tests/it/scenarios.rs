@@ -10,7 +10,7 @@ use std::{
 };
 
 use plant::{
-    operation::{ADAPTERS, PIPELINE, all_words, owners},
+    operation::{ADAPTERS, Owner, PIPELINE, Setting, all_words, owners},
     runbooks::Runbooks,
     scenario_file::{self, Endings},
 };
@@ -159,6 +159,37 @@ fn bad_scenario_is_refused_before_start() {
     );
     assert!(refused.contains("bad.toml:4:6: ") && refused.contains("did you mean \"trip\"?"), "{refused}");
     assert!(temporary.read_dir().unwrap().next().is_none());
+}
+
+/// The schema that editors are given names the same devices, parts and verbs.
+#[test]
+fn schema_of_scenarios_has_the_vocabulary() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../cli/src/schema/scenario.json")).unwrap();
+    let mut written = HashSet::new();
+    for choice in schema["$defs"]["operation"]["anyOf"].as_array().unwrap() {
+        let pattern = choice["properties"]["part"]["pattern"].as_str().unwrap();
+        let (names, part) = pattern.strip_prefix("^(").unwrap().split_once(")\\.").unwrap();
+        let takes_amount = choice["required"] == serde_json::json!(["by"]);
+        for verb in choice["properties"]["do"]["enum"].as_array().unwrap() {
+            let words = (names.to_owned(), part.trim_end_matches('$').to_owned());
+            assert!(
+                written.insert((words, verb.as_str().unwrap().to_owned(), takes_amount)),
+                "{pattern} {verb}"
+            );
+        }
+    }
+    let known: HashSet<_> = all_words()
+        .map(|word| {
+            let part = (owners(word.owner).join("|"), word.part.to_owned());
+            (part, word.verb.to_owned(), word.takes_amount())
+        })
+        .collect();
+    assert_eq!(written, known);
+    let devices = schema["properties"]["device"]["enum"].as_array().unwrap();
+    assert!(devices.iter().all(|device| Setting::of(device.as_str().unwrap()).is_some()));
+    let all = owners(Owner::Device).into_iter().chain(owners(Owner::Machine));
+    assert!(all.into_iter().all(|device| devices.iter().any(|known| known == device)));
 }
 
 #[test]
