@@ -16,7 +16,8 @@
 //! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
 //!
 //! # Seen from outside
-//! With the feature `tracing` a run is in a span `diagnosis` (`id`, `runbook`, `device`), each question to an adapter in a span
+//! With the feature `tracing` a run is in a span `diagnosis` (`id`, `runbook`, `device`, and the `trace_parent` of its
+//! [`Trigger`](crate::subject::Trigger) where it has one), each question to an adapter in a span
 //! `probe` (`step`, `check`, `of`), and what happens is an event. The message of an event is its name. Its target begins with
 //! `iot_runbook::driver`, and all have a field `diagnosis`.
 //!
@@ -298,6 +299,7 @@ impl Driver {
                 id = %diagnosis.id(),
                 runbook = diagnosis.runbook(),
                 device = %diagnosis.subject().device,
+                trace_parent = diagnosis.trigger().trace_parent.map(tracing::field::display),
             );
             run::Run::new(self, diagnosis, news, longest).drive().instrument(span).await
         }
