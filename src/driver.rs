@@ -9,6 +9,7 @@
 //! - Other tasks bring news through a [`Handle`]: a fact, or that the diagnosis is withdrawn.
 //! - Two diagnoses that want the same act on the same target share one approval and one execution, where their drivers
 //!   share an [`ActRegistry`].
+//! - A [`LimitedActuator`] refuses acts beyond a number at a site and hour, and [`DryRun`] all of them.
 //! - The future of [`Driver::run`] may be dropped at any point. What was answered is in the diagnosis; what was
 //!   not is asked again by the next run, an act under the same idempotency key.
 //! - A probe that panics is unknown (`failed`), an act that panics has failed, and an operator that panics has not
@@ -53,6 +54,7 @@
 pub(crate) mod events;
 mod handle;
 mod journal;
+mod limit;
 mod panic;
 mod people;
 mod registry;
@@ -73,7 +75,8 @@ use crate::time::{Clock, SystemClock};
 
 pub use handle::{Handle, Receipt};
 pub use journal::{Journal, NotKept};
-pub use people::{Actuator, NoActuator, NoOperator, Operator};
+pub use limit::{ActLimit, GrantedAct, LimitedActuator};
+pub use people::{Actuator, DryRun, NoActuator, NoOperator, Operator};
 pub use registry::{ActRegistry, Claim, LocalActs, Settled, Stage};
 pub use second_look::SecondLook;
 
