@@ -11,8 +11,6 @@ mod crash;
 mod people;
 mod replicas;
 mod requests;
-#[path = "../../../../stores/postgres/tests/it/server.rs"]
-mod server;
 mod service;
 mod stop;
 mod unsaved;

@@ -7,7 +7,7 @@
 )]
 
 mod pumps;
-mod server;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use iot_runbook::driver::Asked;
 use iot_runbook::time::{Clock, SystemClock};
 use iot_runbook_postgres::PostgresCases;
 
-use pumps::{Pumps, insert, set, worker};
-use server::Server;
+use private::Postgres;
+use pumps::{Pumps, insert, set, tripped, worker};
 
 /// Approves what is asked, until every case has ended.
 async fn approve_all(store: &PostgresCases, count: usize) {
@@ -53,8 +53,8 @@ async fn approve_all(store: &PostgresCases, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_conforms() {
-    let server = Server::start();
-    let store = PostgresCases::new(&server.config(), 4);
+    let server = Postgres::start().unwrap();
+    let store = PostgresCases::new(&server.url().parse().unwrap(), 4);
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -66,14 +66,14 @@ async fn the_store_conforms() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_case_ends_once_and_acts_once() {
     const CASES: u32 = 200;
-    let mut server = Server::start();
+    let mut server = Postgres::start().unwrap();
     let (set, pumps, now) = (set(), Arc::new(Pumps::default()), SystemClock.now());
-    let store = Arc::new(PostgresCases::new(&server.config(), 4));
+    let store = Arc::new(PostgresCases::new(&server.url().parse().unwrap(), 4));
     store.migrate().await.unwrap();
     insert(&store, &set, CASES, now).await;
     let mut tasks = Vec::new();
     for name in ["one", "two", "three"] {
-        let worker = worker(name, &store, &set, &pumps);
+        let worker = worker(name, store.clone(), &set, &pumps);
         tasks.push(tokio::spawn(async move { worker.run(std::future::pending(), |_| {}).await }));
     }
     let ending = {
@@ -84,7 +84,7 @@ async fn every_case_ends_once_and_acts_once() {
     // Dropped wherever it is.
     tasks[0].abort();
     tokio::time::sleep(Duration::from_millis(150)).await;
-    server.restart();
+    server.restart().unwrap();
     ending.await.unwrap();
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
 
