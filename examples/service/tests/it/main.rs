@@ -8,6 +8,7 @@
 
 mod alerts;
 mod crash;
+mod limits;
 mod people;
 mod replicas;
 mod requests;
