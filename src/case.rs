@@ -20,7 +20,8 @@
 //!   [`Diagnosis::increment_since`](crate::diagnosis::Diagnosis::increment_since).
 //!
 //! # Seen from outside
-//! With the feature `tracing` each run of a case is in a span `case` (`case`, `worker`, `token`), and within it in the span and
+//! With the feature `tracing` each run of a case is in a span `case` (`case`, `worker`, `token`, and the `trace_parent` of its alert,
+//! whoever takes it up and however late), and within it in the span and
 //! events of the [driver](crate::driver#seen-from-outside): alerts, approvals, acts, waits, retries, conclusions. The worker adds
 //! these, named by their message, with a target that begins with `iot_runbook::case`:
 //!

@@ -9,6 +9,7 @@
 //! - Other tasks bring news through a [`Handle`]: a fact, or that the diagnosis is withdrawn.
 //! - Two diagnoses that want the same act on the same target share one approval and one execution, where their drivers
 //!   share an [`ActRegistry`].
+//! - A [`LimitedActuator`] refuses acts beyond a number at a site and hour, and [`DryRun`] all of them.
 //! - The future of [`Driver::run`] may be dropped at any point. What was answered is in the diagnosis; what was
 //!   not is asked again by the next run, an act under the same idempotency key.
 //! - A probe that panics is unknown (`failed`), an act that panics has failed, and an operator that panics has not
@@ -16,7 +17,8 @@
 //! - It needs no runtime: time comes from a [`Timer`] (`TokioTimer` with feature `tokio`) and a [`Clock`].
 //!
 //! # Seen from outside
-//! With the feature `tracing` a run is in a span `diagnosis` (`id`, `runbook`, `device`), each question to an adapter in a span
+//! With the feature `tracing` a run is in a span `diagnosis` (`id`, `runbook`, `device`, and the `trace_parent` of its
+//! [`Trigger`](crate::subject::Trigger) where it has one), each question to an adapter in a span
 //! `probe` (`step`, `check`, `of`), and what happens is an event. The message of an event is its name. Its target begins with
 //! `iot_runbook::driver`, and all have a field `diagnosis`.
 //!
@@ -52,6 +54,7 @@
 pub(crate) mod events;
 mod handle;
 mod journal;
+mod limit;
 mod panic;
 mod people;
 mod registry;
@@ -72,7 +75,8 @@ use crate::time::{Clock, SystemClock};
 
 pub use handle::{Handle, Receipt};
 pub use journal::{Journal, NotKept};
-pub use people::{Actuator, NoActuator, NoOperator, Operator};
+pub use limit::{ActLimit, GrantedAct, LimitedActuator};
+pub use people::{Actuator, DryRun, NoActuator, NoOperator, Operator};
 pub use registry::{ActRegistry, Claim, LocalActs, Settled, Stage};
 pub use second_look::SecondLook;
 
@@ -298,6 +302,7 @@ impl Driver {
                 id = %diagnosis.id(),
                 runbook = diagnosis.runbook(),
                 device = %diagnosis.subject().device,
+                trace_parent = diagnosis.trigger().trace_parent.map(tracing::field::display),
             );
             run::Run::new(self, diagnosis, news, longest).drive().instrument(span).await
         }

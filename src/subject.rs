@@ -1,6 +1,8 @@
 //! Whom a diagnosis is about: the [`Subject`], the [`Scope`] that a check asks of it, and the [`Trigger`]
 //! that began it.
 
+mod trace_parent;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::time::Period;
+
+pub use trace_parent::{TraceParent, TraceParentError};
 
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -400,20 +404,43 @@ impl fmt::Display for Part {
 }
 
 /// What began a diagnosis: an alert or a detection, and when it was raised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Trigger {
     /// What it says, such as `offline alert 4711`.
     pub text: Arc<str>,
     /// When it was raised, by the platform's clock.
     pub at: DateTime<Utc>,
+    /// The trace that it belongs to, where it has one: the spans of its diagnosis carry it, also after a resume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<TraceParent>,
 }
 
 impl Trigger {
     /// A trigger raised at `at`.
     #[must_use]
     pub fn new(text: impl Into<Arc<str>>, at: DateTime<Utc>) -> Self {
-        Self { text: text.into(), at }
+        Self { text: text.into(), at, trace_parent: None }
+    }
+
+    /// The same with the trace that it belongs to.
+    #[must_use]
+    pub const fn with_trace_parent(mut self, parent: TraceParent) -> Self {
+        self.trace_parent = Some(parent);
+        self
+    }
+}
+
+/// The digests of saved diagnoses are taken of this form: without a trace parent it is that of earlier releases, so that what
+/// they saved still resumes.
+impl fmt::Debug for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Trigger");
+        fields.field("text", &self.text).field("at", &self.at);
+        if let Some(parent) = &self.trace_parent {
+            fields.field("trace_parent", parent);
+        }
+        fields.finish()
     }
 }
 

@@ -159,11 +159,16 @@ impl<R: SeriesReader> TelemetryProbe for SeriesRows<R> {
             Ok::<_, ProbeError>(Rows::from_report(&detector.finish(now), now))
         };
         let mut rows = count(&|_| true)?;
-        if let (Some(since), Some(stored_at)) = (request.since, &stored.stored_at) {
+        if let Some(stored_at) = &stored.stored_at {
             if stored_at.len() != stored.times.len() {
                 let why = format!("{} rows, and {} times of storing", stored.times.len(), stored_at.len());
                 return Err(ProbeError::failed(why));
             }
+            let in_period = stored.times.iter().zip(stored_at);
+            let in_period = in_period.filter(|(time, _)| request.period.contains(**time));
+            rows.last_stored = in_period.map(|(_, stored)| *stored).max();
+        }
+        if let (Some(since), Some(stored_at)) = (request.since, &stored.stored_at) {
             let before = count(&|place| stored_at.get(place).is_some_and(|at| *at < since))?;
             // Rows that come between others move what is expected by a few: missing is what both have in common.
             rows.late = Some(before.missing().saturating_sub(rows.missing()).min(rows.present));

@@ -206,7 +206,9 @@ impl Worker {
         use tracing::Instrument as _;
 
         let case = leased.lease.case;
-        let span = tracing::info_span!("case", %case, worker = &*self.name, token = leased.lease.token);
+        let trace_parent = leased.case.opening.trigger.trace_parent.map(tracing::field::display);
+        let token = leased.lease.token;
+        let span = tracing::info_span!("case", %case, worker = &*self.name, token, trace_parent);
         async {
             let ran = self.run_leased(leased).await;
             match &ran {

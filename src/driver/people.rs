@@ -60,6 +60,23 @@ impl Operator for NoOperator {
     async fn tell(&self, _: &Alert) {}
 }
 
+/// Does nothing: every act is refused and named. For a new runbook or a first week beside people who act by hand: what it would
+/// have done is in the traces, with the evidence that led there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DryRun;
+
+#[async_trait]
+impl Actuator for DryRun {
+    async fn act(&self, request: &ActRequest) -> ActReport {
+        let (action, scope) = (request.action(), request.scope());
+        let target = request.target().unwrap_or("without a name");
+        ActReport::refused(
+            "dry run",
+            format!("`{action}` on {scope} {target} was not done: this is a dry run"),
+        )
+    }
+}
+
 /// Nothing to act with: every action is refused.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoActuator;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::DeviceAlert;
 use crate::fact::Source;
+#[cfg(doc)]
+use crate::subject::TraceParent;
 use crate::subject::{DeviceId, Trigger};
 
 /// A webhook of Alertmanager (version 4) or of Grafana's alerting. Fields that are not needed are not read.
@@ -102,7 +104,8 @@ pub struct NoDevice {
 impl Webhook {
     /// What it says, alert by alert, in their order. The label `label` of each names its device.
     ///
-    /// An annotation `last_seen` in RFC 3339 is taken as the time at which the device was last seen.
+    /// An annotation `last_seen` in RFC 3339 is taken as the time at which the device was last seen, and an annotation
+    /// `traceparent` as the [`TraceParent`] of the alert. One that cannot be read is left out.
     ///
     /// # Errors
     /// [`NoDevice`] for each alert without that label; the others are read all the same.
@@ -120,7 +123,9 @@ impl Webhook {
                 }
                 WebhookStatus::Firing => {
                     let summary = alert.annotations.get("summary").or_else(|| alert.labels.get("alertname"));
-                    let trigger = Trigger::new(summary.map_or("alert", String::as_str), alert.starts_at);
+                    let mut trigger = Trigger::new(summary.map_or("alert", String::as_str), alert.starts_at);
+                    let parent = alert.annotations.get("traceparent");
+                    trigger.trace_parent = parent.and_then(|parent| parent.parse().ok());
                     let raised = DeviceAlert::new(runbook, device, trigger, source.clone());
                     let seen = alert.annotations.get("last_seen").and_then(|at| at.parse().ok());
                     Notice::Raised(seen.into_iter().fold(raised, DeviceAlert::with_last_seen))

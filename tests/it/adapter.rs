@@ -108,10 +108,13 @@ impl SeriesReader for Table {
 }
 
 async fn counted(rows: Vec<(i64, Option<i64>)>, now: i64) -> Result<(u64, u64, Option<u64>), ProbeError> {
+    let within = rows.iter().filter(|(time, _)| (0..600).contains(time));
+    let last_stored = within.filter_map(|(_, stored)| stored.map(at)).max();
     let table = SeriesRows::new("time series", Table(rows)).with_clock(Arc::new(ManualClock::new(at(now))));
     let request = RowsRequest::new("press-07".into(), period(0, 600)).with_since(at(700));
     let rows = table.rows(&request).await?;
     assert_eq!((rows.observed_at, rows.rows_per_message), (at(now), Some(2.0)));
+    assert_eq!(rows.last_stored, last_stored, "a replay is seen to move");
     Ok((rows.expected, rows.present, rows.late))
 }
 

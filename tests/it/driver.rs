@@ -1,6 +1,7 @@
 //! The driver over adapters in memory, in simulated time.
 
 mod bounds;
+mod limits;
 mod panics;
 mod shared;
 

@@ -1,5 +1,6 @@
 //! Layers around adapters: what passes, what is shared, what waits.
 
+mod breaker;
 mod gates;
 mod rehearsed;
 mod shared;

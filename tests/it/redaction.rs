@@ -48,7 +48,8 @@ fn every_redacted_bundle_replays_to_the_same_end() {
 fn free_text_of_adapters_and_people_is_redacted() {
     let set = catalog::set().unwrap();
     let subject = Subject::device("Press-07").with_gateway("gw-2").with_site("Nordhalle");
-    let trigger = Trigger::new("press-07 (10.1.2.3) behind GW-2 is offline", NOW);
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    let trigger = Trigger::new("press-07 (10.1.2.3) behind GW-2 is offline", NOW).with_trace_parent(parent);
     let id = DiagnosisId::new(ulid::Ulid(1));
     let mut diagnosis = Diagnosis::new(id, &set, "device-offline", subject, trigger, NOW)
         .unwrap()
@@ -79,9 +80,18 @@ fn free_text_of_adapters_and_people_is_redacted() {
     let redacted = bundle.redacted(&Redaction::new([9; 32]).with_name("Miller Ltd"));
     let there = serde_json::to_string(&redacted).unwrap();
     let lower = there.to_lowercase();
-    for name in
-        ["press-07", "gw-2", "nordhalle", "10.1.2.", "example.org", "anna", "miller", "4711", "\"77\""]
-    {
+    for name in [
+        "press-07",
+        "gw-2",
+        "nordhalle",
+        "10.1.2.",
+        "example.org",
+        "anna",
+        "miller",
+        "4711",
+        "\"77\"",
+        "4bf92f3577b3",
+    ] {
         assert!(!lower.contains(name), "{name}: {there}");
     }
     // What is not a name stays.

@@ -109,6 +109,9 @@ impl Subscriber for Recorder {
     fn exit(&self, _: &Id) {}
 }
 
+/// The trace of the alert.
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 const PUMP: &str = r#"
 name = "pump"
 version = 1
@@ -183,7 +186,7 @@ impl Plant {
     async fn new() -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
         let store = Arc::new(MemoryCases::new());
-        let trigger = Trigger::new("tripped", NOW);
+        let trigger = Trigger::new("tripped", NOW).with_trace_parent(PARENT.parse().unwrap());
         let subject = Subject::device("pump-7");
         let diagnosis = Diagnosis::new(Ulid(7), &set(PUMP), "pump", subject, trigger, NOW).unwrap();
         store.insert(NewCase::of(&diagnosis), NOW).await.unwrap();
@@ -251,9 +254,30 @@ async fn a_case_is_seen_from_its_wait_to_its_conclusion() {
     for (event, expected) in events.iter().zip(expected) {
         assert!(event.starts_with(expected), "{event}\n{expected}");
     }
+    // Of three runs each was resumed from the store, the second an hour after the alert.
     let spans = recorder.spans();
-    assert_eq!(spans[0], "case worker=worker 1 token=1");
-    assert_eq!(spans[1], "diagnosis runbook=pump device=pump-7");
+    let runs: Vec<_> = spans.iter().filter(|span| !span.starts_with("probe")).collect();
+    let expected = (1..=3).flat_map(|token| {
+        [
+            format!("case worker=worker 1 token={token} trace_parent={PARENT}"),
+            format!("diagnosis runbook=pump device=pump-7 trace_parent={PARENT}"),
+        ]
+    });
+    assert_eq!(runs, expected.collect::<Vec<_>>().iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_alert_without_a_trace_has_none() {
+    let (recorder, _guard) = Recorder::install();
+    let clock = Arc::new(ManualClock::new(NOW));
+    let timer = Arc::new(SimulatedTimer::new(Arc::clone(&clock)));
+    let mut checks = Checks::builtin();
+    checks.register("running", Domain::new(Kind::Flag), Scope::Device, Arc::new(Drive::default())).unwrap();
+    let driver = Driver::new(&set(PUMP), &checks, Probes::new(), timer).unwrap().with_clock(clock);
+    let (subject, trigger) = (Subject::device("pump-7"), Trigger::new("tripped", NOW));
+    let mut diagnosis = Diagnosis::new(Ulid(7), &set(PUMP), "pump", subject, trigger, NOW).unwrap();
+    driver.run(&mut diagnosis).await.unwrap();
+    assert_eq!(recorder.spans()[0], "diagnosis runbook=pump device=pump-7");
 }
 
 #[tokio::test]

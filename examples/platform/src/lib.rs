@@ -1,14 +1,23 @@
-//! Adapters of the library's traits over services that a platform runs. So far: Redis, for deduplication.
+//! Adapters of the library's traits over services that a platform runs: Redis, PostgreSQL and Mosquitto.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`redis_store`] | a window that machines share: the library's `DedupStore` |
 //! | [`id_only`] | what many run instead, `SET NX` on the id alone, and the log that shows what it costs |
 //! | [`story`] | the same messages through both |
-//! | [`link`], [`private_redis`] | a connection that comes back, and a server for tests and the story |
+//! | [`worker`], [`acts`] | a worker process over cases on PostgreSQL, and acts that are done once |
+//! | [`mosquitto`] | the sessions of a broker, by its log: a `BrokerProbe` |
+//! | [`telemetry`] | samples, and the rows that PostgreSQL refuses: a reader for the library's `SeriesRows` |
+//! | [`incidents`] | the incidents of a fleet, its pages and the fleet itself: a `Pager` |
+//! | [`link`], [`database`] | connections to Redis and PostgreSQL that come back |
 
+pub mod acts;
+pub mod database;
 pub mod id_only;
+pub mod incidents;
 pub mod link;
-pub mod private_redis;
+pub mod mosquitto;
 pub mod redis_store;
 pub mod story;
+pub mod telemetry;
+pub mod worker;

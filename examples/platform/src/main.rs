@@ -1,18 +1,23 @@
-//! Tells the story, in a Redis of its own or in the one that is named.
+//! Shows two ways of deduplication, in a Redis of its own or in the one that is named; or works on the cases of a PostgreSQL.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use platform::link::Link;
-use platform::private_redis::PrivateRedis;
 use platform::story::tell;
+use platform::worker::work;
+use private::Redis;
 
 const USAGE: &str = "\
 The same messages through two ways of deduplication in Redis, and what each loses.
 
   platform              in a redis-server of its own, which is stopped at the end
-  platform redis://...  in that one: keys that begin with `dedup:` and `id-only:`, left there";
+  platform redis://...  in that one: keys that begin with `dedup:` and `id-only:`, left there
+
+  platform worker DATABASE NAME
+                        works on the due cases of that PostgreSQL, such as `host=/run/postgresql dbname=fleet`, until its
+                        standard input ends; start as many as you like";
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -30,9 +35,10 @@ async fn main() -> ExitCode {
 async fn run(arguments: Vec<String>) -> Result<(), Error> {
     match &arguments[..] {
         [] => {
-            let redis = PrivateRedis::start().await?;
+            let redis = Redis::start()?;
             story(&redis.url()).await
         }
+        [command, database, name] if command == "worker" => work(database, name).await,
         [url] if url.starts_with("redis://") => story(url).await,
         _ => say(USAGE),
     }

@@ -11,8 +11,6 @@
     reason = "a measurement is no library"
 )]
 
-#[path = "../../../stores/postgres/tests/it/server.rs"]
-mod server;
 #[path = "../tests/it/service.rs"]
 mod service;
 #[path = "../tests/it/world.rs"]

@@ -23,7 +23,12 @@ CREATE TABLE IF NOT EXISTS service_acts (
     is_done boolean,
     report text
 );
+-- The site of the target, and whether the act counts for the limit of its site: one that was refused was not tried, and one that
+-- shares the report of another was not done.
+ALTER TABLE service_acts ADD COLUMN IF NOT EXISTS site text;
+ALTER TABLE service_acts ADD COLUMN IF NOT EXISTS counts boolean NOT NULL DEFAULT true;
 CREATE INDEX IF NOT EXISTS service_acts_target ON service_acts (action, target, begun_at);
+CREATE INDEX IF NOT EXISTS service_acts_site ON service_acts (action, site, first_begun_at) WHERE counts;
 
 -- The act that a case asks an approval for, such as `restart-gateway/gateway/gw-2`. What can't be read must not keep a case
 -- from being saved, so it is no act.
@@ -66,14 +71,18 @@ END $$;
 --   'under-way' another replica or another case does it: ask again later
 --   'reported'  it was done before: `known` is its report
 --   'shared'    the same was done to the target for the case `whose`, a moment ago: `known` is that report
--- An act without a report is taken for abandoned after `abandoned_after`, and a report is shared for `shared_for`.
+--   'limited'   the acts of that kind at the site are used up: there is room again at `since`
+-- An act without a report is taken for abandoned after `abandoned_after`, and a report is shared for `shared_for`. At most `most`
+-- acts of one kind are begun at one site within `within`, by all replicas together; those at no known site count together.
 CREATE OR REPLACE FUNCTION service_begin_act(
-    the_key text, the_action text, the_target text, the_incident text, the_replica text,
-    abandoned_after interval, shared_for interval
+    the_key text, the_action text, the_target text, the_site text, the_incident text, the_replica text,
+    abandoned_after interval, shared_for interval, most bigint, within interval
 ) RETURNS TABLE (what text, since timestamptz, known text, whose text) LANGUAGE plpgsql AS $$
 DECLARE
     kept service_acts%ROWTYPE;
     beside service_acts%ROWTYPE;
+    used bigint;
+    free_at timestamptz;
 BEGIN
     -- One at a time for each target, whatever the keys.
     PERFORM pg_advisory_xact_lock(hashtextextended(the_action || '/' || the_target, 7404110802));
@@ -100,8 +109,24 @@ BEGIN
         RETURN QUERY SELECT 'under-way'::text, beside.first_begun_at, NULL::text, NULL::text;
         RETURN;
     END IF;
-    INSERT INTO service_acts (key, action, target, incident, replica, reported_at, is_done, report)
-    VALUES (the_key, the_action, the_target, the_incident, the_replica, beside.reported_at, beside.is_done, beside.report);
+    IF beside.key IS NULL THEN
+        -- After the lock of the target, so that two never wait for each other.
+        PERFORM pg_advisory_xact_lock(hashtextextended(the_action || '/' || coalesce(the_site, ''), 7404110805));
+        SELECT count(*) INTO used FROM service_acts
+        WHERE action = the_action AND site IS NOT DISTINCT FROM the_site AND counts
+            AND first_begun_at > clock_timestamp() - within;
+        IF used >= most THEN
+            SELECT first_begun_at + within INTO free_at FROM service_acts
+            WHERE action = the_action AND site IS NOT DISTINCT FROM the_site AND counts
+                AND first_begun_at > clock_timestamp() - within
+            ORDER BY first_begun_at OFFSET used - most LIMIT 1;
+            RETURN QUERY SELECT 'limited'::text, free_at, NULL::text, NULL::text;
+            RETURN;
+        END IF;
+    END IF;
+    INSERT INTO service_acts (key, action, target, site, incident, replica, reported_at, is_done, report, counts)
+    VALUES (the_key, the_action, the_target, the_site, the_incident, the_replica, beside.reported_at, beside.is_done,
+        beside.report, beside.key IS NULL);
     IF beside.report IS NOT NULL THEN
         RETURN QUERY SELECT 'shared'::text, beside.first_begun_at, beside.report, beside.incident;
         RETURN;

@@ -5,22 +5,25 @@
 //! - A replica that takes a case over returns the report of what was done before.
 //! - Where the note has no report, somebody does it now: it waits. After twice [`Actions::limit`] whoever did it has stopped. Then
 //!   the target is asked whether it was done, and it is done only if it was not.
+//! - Beyond so many acts of one kind at one site and hour, an act is refused, and the runbook asks a person.
 //! - Two devices behind one gateway want the same restart: it is done for one, and the other gets the report.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use iot_runbook::diagnosis::{ActOutcome, ActReport, ActRequest};
 use iot_runbook::driver::Actuator;
 use iot_runbook::fact::Detail;
 
-use crate::database::{Begun, Database};
+use crate::database::{ActRules, Begun, Database};
 use crate::plant::Plant;
 
 /// For how long an act that was done for one case is done for the others too.
 const SHARED_FOR: Duration = Duration::from_secs(300);
+/// The period of the limit of acts.
+const HOUR: Duration = Duration::from_secs(3_600);
 /// How long to wait before an act that is under way is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -32,15 +35,22 @@ pub(crate) struct Actions {
     pub(crate) replica: Arc<str>,
     /// How long an act may take.
     pub(crate) limit: Duration,
+    /// How many acts of one kind may begin at one site in an hour, by all replicas together.
+    pub(crate) per_hour: usize,
 }
 
 #[async_trait]
 impl Actuator for Actions {
     async fn act(&self, request: &ActRequest) -> ActReport {
         // The driver drops this once the act has expired.
+        let rules = ActRules {
+            abandoned_after: self.limit * 2,
+            shared_for: SHARED_FOR,
+            most: self.per_hour,
+            within: HOUR,
+        };
         loop {
-            let abandoned_after = self.limit * 2;
-            let begun = self.database.begin_act(request, &self.replica, abandoned_after, SHARED_FOR).await;
+            let begun = self.database.begin_act(request, &self.replica, &rules).await;
             match begun {
                 Ok(Begun::First) => return self.do_in_task(request, None).await,
                 Ok(Begun::Again { since }) => return self.do_in_task(request, Some(since)).await,
@@ -48,6 +58,8 @@ impl Actuator for Actions {
                 Ok(Begun::Shared { report, of }) => {
                     return report.with_details([Detail::new("done for case", of)]);
                 }
+                // The runbook asks a person then.
+                Ok(Begun::Limited { free_at }) => return self.refuse(request, free_at),
                 Ok(Begun::UnderWay) => {}
                 // What could not be noted is not done.
                 Err(error) => tracing::warn!(%error, "an act can't be noted, and waits"),
@@ -58,6 +70,17 @@ impl Actuator for Actions {
 }
 
 impl Actions {
+    fn refuse(&self, request: &ActRequest, free_at: Option<DateTime<Utc>>) -> ActReport {
+        metrics::counter!("service_acts_total", "outcome" => "limited").increment(1);
+        let (most, action) = (self.per_hour, request.action());
+        let why = format!(
+            "the limit is reached: at most {most} `{action}` at one site within an hour; find out why so many are wanted, \
+             and do it by hand if it is right"
+        );
+        let free = free_at.map(|at| Detail::new("free at", at.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        ActReport::refused("act limit", why).with_details(free)
+    }
+
     /// Does it in a task of its own: where the run of the case is dropped, the act still ends and its report is kept.
     async fn do_in_task(&self, request: &ActRequest, begun_before: Option<DateTime<Utc>>) -> ActReport {
         let (actions, request) = (self.clone(), request.clone());

@@ -37,6 +37,19 @@ pub(crate) enum Begun {
     Reported(ActReport),
     /// It was done for that case a moment ago.
     Shared { report: ActReport, of: String },
+    /// So many were begun at its site that it is not done; there is room again then. `None`: no act of that kind is done.
+    Limited { free_at: Option<DateTime<Utc>> },
+}
+
+/// The times and numbers by which an act begins.
+pub(crate) struct ActRules {
+    /// An act without a report is taken for abandoned after this.
+    pub(crate) abandoned_after: Duration,
+    /// A report is shared with other cases for so long.
+    pub(crate) shared_for: Duration,
+    /// How many acts of one kind may begin at one site within `within`.
+    pub(crate) most: usize,
+    pub(crate) within: Duration,
 }
 
 type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -109,33 +122,38 @@ impl Database {
         rows.iter().map(|row| read_id(row.get(0))).collect()
     }
 
-    /// Says what to do about an act, and notes that `replica` does it where it is to do it. An act without a report is
-    /// taken for abandoned after `abandoned_after`; a report is shared with other cases for `shared_for`.
+    /// Says what to do about an act, and notes that `replica` does it where it is to do it.
     pub(crate) async fn begin_act(
         &self,
         act: &ActRequest,
         replica: &str,
-        abandoned_after: Duration,
-        shared_for: Duration,
+        rules: &ActRules,
     ) -> Result<Begun, StoreError> {
-        let [abandoned_after, shared_for] = [abandoned_after, shared_for].map(|length| length.as_secs_f64());
-        let params: [Param<'_>; 7] = [
+        let lengths = [rules.abandoned_after, rules.shared_for, rules.within];
+        let [abandoned_after, shared_for, within] = lengths.map(|length| length.as_secs_f64());
+        let most = i64::try_from(rules.most).unwrap_or(i64::MAX);
+        let site = act.subject().site.as_ref().map(|site| site.as_str());
+        let params: [Param<'_>; 10] = [
             (&act.idempotency_key(), Type::TEXT),
             (&act.action(), Type::TEXT),
             (&act.target().unwrap_or_default(), Type::TEXT),
+            (&site, Type::TEXT),
             (&act.incident(), Type::TEXT),
             (&replica, Type::TEXT),
             (&abandoned_after, Type::FLOAT8),
             (&shared_for, Type::FLOAT8),
+            (&most, Type::INT8),
+            (&within, Type::FLOAT8),
         ];
-        let sql = "SELECT what, since, known, whose FROM service_begin_act(\
-            $1, $2, $3, $4, $5, make_interval(secs => $6), make_interval(secs => $7))";
+        let sql = "SELECT what, since, known, whose FROM service_begin_act($1, $2, $3, $4, $5, $6, \
+            make_interval(secs => $7), make_interval(secs => $8), $9, make_interval(secs => $10))";
         let row = self.query_one("begin an act", sql, &params).await?;
         Ok(match row.get(0) {
             "begin" => Begun::First,
             "again" => Begun::Again { since: row.get(1) },
             "reported" => Begun::Reported(read_report(act, row.get(2))?),
             "shared" => Begun::Shared { report: read_report(act, row.get(2))?, of: row.get(3) },
+            "limited" => Begun::Limited { free_at: row.get(1) },
             _ => Begun::UnderWay,
         })
     }
@@ -145,13 +163,14 @@ impl Database {
         let text = serde_json::to_string(report);
         let text =
             text.map_err(|error| StoreError::Unwritable { case: act.diagnosis(), why: error.to_string() })?;
-        let params: [Param<'_>; 3] = [
+        let params: [Param<'_>; 4] = [
             (&act.idempotency_key(), Type::TEXT),
             (&text, Type::TEXT),
             (&(report.outcome == ActOutcome::Done), Type::BOOL),
+            (&(report.outcome != ActOutcome::Refused), Type::BOOL),
         ];
-        let sql = "UPDATE service_acts SET report = $2, is_done = $3, reported_at = clock_timestamp() \
-            WHERE key = $1 AND report IS NULL";
+        let sql = "UPDATE service_acts SET report = $2, is_done = $3, counts = counts AND $4, \
+            reported_at = clock_timestamp() WHERE key = $1 AND report IS NULL";
         self.query("keep the report of an act", sql, &params).await.map(drop)
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use iot_runbook::case::{StateKind, StoreError, Worker};
 use iot_runbook::diagnosis::DiagnosisId;
-use iot_runbook::driver::TokioTimer;
+use iot_runbook::driver::{Actuator, DryRun, TokioTimer};
 use iot_runbook::probe::Probes;
 use iot_runbook::probe::layer::Metered;
 use iot_runbook::time::SystemClock;
@@ -75,9 +75,11 @@ async fn run() -> Result<(), Failure> {
         plant: plant.clone(),
         replica: settings.replica.as_str().into(),
         limit: settings.act_limit,
+        per_hour: settings.acts_per_hour,
     };
+    let actuator: Arc<dyn Actuator> = if settings.dry_run { Arc::new(DryRun) } else { Arc::new(actions) };
     let driver = Driver::new(&runbooks, &Checks::builtin(), probes(&plant), Arc::new(TokioTimer))?
-        .with_actuator(Arc::new(actions))
+        .with_actuator(actuator)
         .with_operator(Arc::new(notify::Log));
     let worker = Worker::new(settings.replica.as_str(), Arc::<PostgresCases>::clone(&store), driver)
         .with_lease(settings.lease)

@@ -24,6 +24,10 @@ pub(crate) struct Settings {
     pub(crate) lease: Duration,
     /// `ACT_SECONDS`: how long an act may take. Default 30.
     pub(crate) act_limit: Duration,
+    /// `ACTS_PER_HOUR`: how many acts of one kind may begin at one site in an hour, by all replicas together. Default 10.
+    pub(crate) acts_per_hour: usize,
+    /// `DRY_RUN`: `1` does no act; what would be done is in the cases. Default `0`.
+    pub(crate) dry_run: bool,
     /// `GRACE_SECONDS`: how long a stop may take. Default 20.
     pub(crate) grace: Duration,
     /// `BODY_BYTES`: the longest body of a request. Default 1 MiB.
@@ -65,6 +69,8 @@ impl Settings {
             runbooks: variable("RUNBOOKS").map(PathBuf::from),
             lease: seconds("LEASE_SECONDS", text("LEASE_SECONDS", "60"))?,
             act_limit: seconds("ACT_SECONDS", text("ACT_SECONDS", "30"))?,
+            acts_per_hour: number("ACTS_PER_HOUR", text("ACTS_PER_HOUR", "10"))?,
+            dry_run: switch("DRY_RUN", text("DRY_RUN", "0"))?,
             grace: seconds("GRACE_SECONDS", text("GRACE_SECONDS", "20"))?,
             body_limit: number("BODY_BYTES", text("BODY_BYTES", "1048576"))?,
         })
@@ -76,6 +82,14 @@ fn seconds(name: &'static str, value: String) -> Result<Duration, SettingsError>
     let length = length.filter(|length| !length.is_zero());
     let why = "it must be a number of seconds above zero, such as `30` or `1.5`".to_owned();
     length.ok_or(SettingsError::Invalid { name, value, why })
+}
+
+fn switch(name: &'static str, value: String) -> Result<bool, SettingsError> {
+    match &*value {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err(SettingsError::Invalid { name, value, why: "it must be `0` or `1`".to_owned() }),
+    }
 }
 
 fn number(name: &'static str, value: String) -> Result<usize, SettingsError> {
@@ -113,6 +127,8 @@ mod tests {
         for (name, value, has) in [
             ("LEASE_SECONDS", "0", "`LEASE_SECONDS` is \"0\""),
             ("ACT_SECONDS", "soon", "`ACT_SECONDS` is \"soon\""),
+            ("ACTS_PER_HOUR", "few", "`ACTS_PER_HOUR` is \"few\""),
+            ("DRY_RUN", "yes", "`DRY_RUN` is \"yes\""),
             ("GRACE_SECONDS", "-1", "`GRACE_SECONDS` is \"-1\""),
             ("BODY_BYTES", "1k", "`BODY_BYTES` is \"1k\""),
             ("DATABASE_URL", "postgres://fleet:secret@db:port/fleet", "`DATABASE_URL`"),

@@ -90,6 +90,8 @@ impl Bundle {
         let mut bundle = self.clone();
         bundle.subject = names.subject(&self.subject);
         bundle.trigger.text = names.text(&self.trigger.text).into();
+        // It leads to the traces of whoever is to stay unnamed.
+        bundle.trigger.trace_parent = None;
         bundle.incident = self.incident.as_deref().map(|id| redaction.pseudonym("incident", id).into());
         bundle.records.iter_mut().for_each(|record| names.record(&mut record.what));
         bundle.digest = bundle.computed_digest();

@@ -13,30 +13,28 @@
 
 #[path = "../tests/it/pumps.rs"]
 mod pumps;
-#[path = "../tests/it/server.rs"]
-mod server;
 
 use std::sync::Arc;
 
 use iot_runbook::time::{Clock, SystemClock};
 use iot_runbook_postgres::PostgresCases;
 
+use private::Postgres;
 use pumps::{Pumps, insert, set, worker};
-use server::Server;
 
 const CASES: u32 = 2_000;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
-    let server = Server::start();
+    let server = Postgres::start().unwrap();
     let (set, pumps) = (set(), Arc::new(Pumps::default()));
-    let store = Arc::new(PostgresCases::new(&server.config(), 4));
+    let store = Arc::new(PostgresCases::new(&server.url().parse().unwrap(), 4));
     store.migrate().await.unwrap();
     insert(&store, &set, CASES, SystemClock.now()).await;
     let began = SystemClock.now();
     let mut tasks = Vec::new();
     for name in ["one", "two"] {
-        let worker = worker(name, &store, &set, &pumps).with_at_once(32);
+        let worker = worker(name, store.clone(), &set, &pumps).with_at_once(32);
         tasks.push(tokio::spawn(async move {
             let mut saved = 0;
             loop {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::case::{
     AfterSave, Case, CaseStore, Filter, Happened, HistoryEntry, Lease, Leased, Message, NewCase, Save, State,
     StoreError,
@@ -12,6 +12,10 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 
 use crate::PostgresCases;
+use crate::connection::Connected;
+
+/// After how long a case is tried again that can't be read.
+const STUCK_FOR: TimeDelta = TimeDelta::minutes(5);
 
 #[async_trait]
 impl CaseStore for PostgresCases {
@@ -61,13 +65,18 @@ impl CaseStore for PostgresCases {
         let ids: Vec<&String> = tokens.keys().collect();
         let rows = client.query(&statements.load, &[&ids]).await;
         let rows = rows.map_err(|error| StoreError::unavailable("load leased cases", error))?;
-        // One that can't be read keeps its lease until that expires, and does not keep the others.
-        let cases = rows.iter().filter_map(|row| read_case(row).ok());
-        let leased = cases.filter_map(|case| {
-            let token = tokens.get(&case.id().to_string())?.unsigned_abs();
-            Some(Leased::new(Lease::new(case.id(), token), case))
-        });
-        Ok(leased.collect())
+        let mut readable = Vec::new();
+        for row in &rows {
+            let Some(token) = tokens.get(row.get::<_, &str>("id")) else { continue };
+            match read_case(row) {
+                Ok(case) => {
+                    readable.push(Leased::new(Lease::new(case.id(), token.unsigned_abs()), case));
+                }
+                // It does not keep the others. Where it can't be set aside now, its lease expires and it is tried again.
+                Err(damaged) => drop(set_aside(&connected, row, *token, &damaged, now).await),
+            }
+        }
+        Ok(readable)
     }
 
     async fn renew(&self, lease: &Lease, until: DateTime<Utc>) -> Result<(), StoreError> {
@@ -187,6 +196,52 @@ impl CaseStore for PostgresCases {
         });
         entries.collect()
     }
+}
+
+/// Makes a case stuck that can't be read, so that it shows where people look and is not leased for nothing, again and again.
+/// Its messages stay.
+async fn set_aside(
+    connected: &Connected,
+    row: &Row,
+    token: i64,
+    damaged: &StoreError,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let id: &str = row.get("id");
+    let unnamed =
+        |error: &dyn std::error::Error| StoreError::Damaged { case: id.to_owned(), why: error.to_string() };
+    let case: DiagnosisId = id.parse().map_err(|error| unnamed(&error))?;
+    let version: i64 = row.get("version");
+    let records = row.get::<_, Vec<&str>>("records").len() as u64;
+    let state = State::Stuck { why: damaged.to_string() };
+    let kind = state.kind();
+    let saved = Happened::Saved { version: version.unsigned_abs().saturating_add(1), state: kind, records };
+    let (state, happened) = (write(case, &state)?, vec![write(case, &saved)?]);
+    let due = now.checked_add_signed(STUCK_FOR);
+    let nothing: Vec<String> = Vec::new();
+    let set_aside = connected
+        .client
+        .query_one(
+            &connected.statements.save,
+            &[
+                &id,
+                &token,
+                &version,
+                &whole(records),
+                &row.get::<_, &str>("saved"),
+                &nothing,
+                &state,
+                &kind.name(),
+                &due,
+                &i64::MAX,
+                &0_i64,
+                &happened,
+                &None::<DateTime<Utc>>,
+                &now,
+            ],
+        )
+        .await;
+    set_aside.map(drop).map_err(|error| StoreError::unavailable("set a damaged case aside", error))
 }
 
 fn read_case(row: &Row) -> Result<Case, StoreError> {

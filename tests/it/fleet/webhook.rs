@@ -11,7 +11,8 @@ fn a_webhook_is_read_alert_by_alert() {
         "groupLabels": {}, "commonLabels": {}, "externalURL": "http://localhost:9093",
         "alerts": [
             {"status": "firing", "labels": {"alertname": "Silent", "device": "d-1"},
-             "annotations": {"last_seen": "2026-03-01T02:00:00Z"}, "startsAt": "2026-03-01T02:14:00.123Z",
+             "annotations": {"last_seen": "2026-03-01T02:00:00Z",
+                             "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, "startsAt": "2026-03-01T02:14:00.123Z",
              "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": "9f"},
             {"status": "resolved", "labels": {"device": "d-2"}, "startsAt": "2026-03-01T02:14:00Z",
              "endsAt": "2026-03-01T02:20:00+01:00"},
@@ -29,6 +30,8 @@ fn a_webhook_is_read_alert_by_alert() {
         ("d-1", "Silent", "iot")
     );
     assert_eq!(raised.last_seen, "2026-03-01T02:00:00Z".parse().ok());
+    let parent = raised.trigger.trace_parent.map(|parent| parent.to_string());
+    assert_eq!(parent.as_deref(), Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
     // An end before the beginning is no end in the past.
     let at = "2026-03-01T02:14:00Z".parse().unwrap();
     assert_eq!(notices[1], Ok(Notice::Resolved { device: "d-2".into(), at }));

@@ -1,8 +1,8 @@
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use futures_util::{StreamExt as _, stream};
-use iot_runbook::fleet::Webhook;
+use iot_runbook::fleet::{Notice, Webhook};
 use serde::Serialize;
 
 use super::Api;
@@ -31,6 +31,7 @@ pub(super) struct Answer {
 /// database, and what could not be saved the sender sends again.
 pub(super) async fn take(
     State(api): State<Api>,
+    headers: HeaderMap,
     Body(webhook): Body<Webhook>,
 ) -> Result<(StatusCode, Json<Answer>), ApiError> {
     let mut answer = Answer { truncated: webhook.truncated_alerts, ..Answer::default() };
@@ -38,10 +39,17 @@ pub(super) async fn take(
         tracing::warn!(truncated = answer.truncated, "a webhook leaves alerts out: set `max_alerts: 0`");
         metrics::counter!("service_alerts_truncated_total").increment(answer.truncated);
     }
+    // The trace of the sender, for alerts that have none of their own. One that cannot be read is left out, as the W3C asks.
+    let parent = headers.get("traceparent").and_then(|parent| parent.to_str().ok()?.parse().ok());
     let mut notices = Vec::with_capacity(webhook.alerts.len());
     for notice in webhook.notices(RUNBOOK, &api.device_label) {
         match notice {
-            Ok(notice) => notices.push(notice),
+            Ok(mut notice) => {
+                if let Notice::Raised(alert) = &mut notice {
+                    alert.trigger.trace_parent = alert.trigger.trace_parent.or(parent);
+                }
+                notices.push(notice);
+            }
             Err(error) => {
                 metrics::counter!("service_alerts_total", "outcome" => "no-device").increment(1);
                 answer.wrong.push(error.to_string());

@@ -8,11 +8,10 @@
 
 mod alerts;
 mod crash;
+mod limits;
 mod people;
 mod replicas;
 mod requests;
-#[path = "../../../../stores/postgres/tests/it/server.rs"]
-mod server;
 mod service;
 mod stop;
 mod unsaved;

@@ -29,6 +29,7 @@ impl Service {
             .env("REPLICA", replica);
         command.env("PLANT", world.plant_file()).env("RUNBOOKS", world.runbooks());
         command.env("LEASE_SECONDS", "1.5").env("ACT_SECONDS", "3").env("BODY_BYTES", "65536");
+        command.envs(world.settings.iter().copied());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut log = BufReader::new(process.stdout.take().unwrap()).lines();
         let address = log.by_ref().find_map(|line| {
@@ -75,11 +76,21 @@ impl Service {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// The same with the body as text.
+    /// Posts with one header more.
+    pub(crate) fn post_with(&self, header: &str, path: &str, body: &Value) -> Answer {
+        let (status, text) = self.send("POST", path, &format!("{header}\r\n"), Some(&body.to_string()));
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// The same with the answer as text.
     pub(crate) fn ask_text(&self, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
+        self.send(method, path, "", body)
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &str, body: Option<&str>) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: service\r\nConnection: close\r\n");
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: service\r\nConnection: close\r\n{headers}");
         if let Some(body) = body {
             head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         }

@@ -78,7 +78,7 @@ fn a_restarted_database_is_found_again() {
     let service = Service::start(&world, "one");
     raise(&service, &["gw-1-dev-1"]);
     let shown = approvals(&service, 1).remove(0);
-    world.server.restart();
+    world.server.restart().unwrap();
     wait_for("the service to be ready", || (service.get("/readyz").0 == 200).then_some(()));
     let path = format!("/approvals/{}", shown["id"].as_str().unwrap());
     let word = json!({ "approve": true, "by": "ann" });

@@ -3,17 +3,18 @@
 use std::fs;
 use std::path::PathBuf;
 
+use private::Postgres;
 use serde_json::{Value, json};
-use tokio_postgres::config::Host;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use crate::server::Server;
 use crate::service::{Service, wait_for};
 
 /// Removed when it is dropped.
 pub(crate) struct World {
-    pub(crate) server: Server,
+    pub(crate) server: Postgres,
     folder: tempfile::TempDir,
+    /// Settings of the service that a test changes.
+    pub(crate) settings: Vec<(&'static str, &'static str)>,
 }
 
 /// The built-in runbook, with a short wait after a restart.
@@ -27,7 +28,11 @@ impl World {
     /// A plant with `gateways` dead gateways `gw-1`…, and behind each `devices` devices such as `gw-1-dev-1`. `pump` is behind
     /// a gateway that works and is silent; nobody measures its power.
     pub(crate) fn new(gateways: u32, devices: u32, restart_takes_ms: u64) -> Self {
-        let world = Self { server: Server::start(), folder: tempfile::tempdir().unwrap() };
+        let world = Self {
+            server: Postgres::start().unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+            settings: vec![("ACTS_PER_HOUR", "10000")],
+        };
         let mut plant = json!({
             "restart_takes_ms": restart_takes_ms,
             "sites": { "north": {} },
@@ -63,16 +68,14 @@ impl World {
     }
 
     pub(crate) fn database_url(&self) -> String {
-        let config = self.server.config();
-        let Some(Host::Unix(folder)) = config.get_hosts().first() else { panic!("not a socket") };
-        format!("host={} user=fleet dbname=postgres connect_timeout=2", folder.display())
+        self.server.url()
     }
 
     /// Runs SQL beside the service, and returns the first column of the last statement.
     pub(crate) fn sql(&self, text: &str) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (client, connection) = self.server.config().connect(NoTls).await.unwrap();
+            let (client, connection) = tokio_postgres::connect(&self.server.url(), NoTls).await.unwrap();
             tokio::spawn(connection);
             let messages = client.simple_query(text).await.unwrap();
             let rows = messages.iter().filter_map(|message| match message {

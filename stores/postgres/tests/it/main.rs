@@ -7,7 +7,7 @@
 )]
 
 mod pumps;
-mod server;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,12 +16,13 @@ use std::time::Duration;
 use chrono::DateTime;
 use iot_runbook::Diagnosis;
 use iot_runbook::case::{CaseStore, Filter, Message, State, StateKind, conformance};
+use iot_runbook::diagnosis::DiagnosisId;
 use iot_runbook::driver::Asked;
 use iot_runbook::time::{Clock, SystemClock};
 use iot_runbook_postgres::PostgresCases;
 
-use pumps::{Pumps, insert, set, worker};
-use server::Server;
+use private::Postgres;
+use pumps::{Pumps, insert, set, tripped, worker};
 
 /// Approves what is asked, until every case has ended.
 async fn approve_all(store: &PostgresCases, count: usize) {
@@ -53,8 +54,8 @@ async fn approve_all(store: &PostgresCases, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_conforms() {
-    let server = Server::start();
-    let store = PostgresCases::new(&server.config(), 4);
+    let server = Postgres::start().unwrap();
+    let store = PostgresCases::new(&server.url().parse().unwrap(), 4);
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -66,14 +67,14 @@ async fn the_store_conforms() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_case_ends_once_and_acts_once() {
     const CASES: u32 = 200;
-    let mut server = Server::start();
+    let mut server = Postgres::start().unwrap();
     let (set, pumps, now) = (set(), Arc::new(Pumps::default()), SystemClock.now());
-    let store = Arc::new(PostgresCases::new(&server.config(), 4));
+    let store = Arc::new(PostgresCases::new(&server.url().parse().unwrap(), 4));
     store.migrate().await.unwrap();
     insert(&store, &set, CASES, now).await;
     let mut tasks = Vec::new();
     for name in ["one", "two", "three"] {
-        let worker = worker(name, &store, &set, &pumps);
+        let worker = worker(name, store.clone(), &set, &pumps);
         tasks.push(tokio::spawn(async move { worker.run(std::future::pending(), |_| {}).await }));
     }
     let ending = {
@@ -84,7 +85,7 @@ async fn every_case_ends_once_and_acts_once() {
     // Dropped wherever it is.
     tasks[0].abort();
     tokio::time::sleep(Duration::from_millis(150)).await;
-    server.restart();
+    server.restart().unwrap();
     ending.await.unwrap();
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
 
@@ -97,4 +98,49 @@ async fn every_case_ends_once_and_acts_once() {
         assert_eq!(resumed.finding().as_ref(), Some(&**finding));
     }
     assert_eq!(pumps.0.lock().unwrap().len(), CASES as usize);
+}
+
+/// Somebody has changed a row by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_case_is_set_aside_and_keeps_no_other() {
+    let server = Postgres::start().unwrap();
+    let (set, pumps, now) = (set(), Arc::new(Pumps::default()), SystemClock.now());
+    let store = Arc::new(PostgresCases::new(&server.url().parse().unwrap(), 1));
+    store.migrate().await.unwrap();
+    insert(&store, &set, 3, now).await;
+    let (client, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let damaged = DiagnosisId::new(ulid::Ulid(2));
+    let store_opening = "UPDATE runbook_cases SET opening = replace(opening, $1, $2) WHERE id = $3";
+    let id = damaged.to_string();
+    let changed =
+        async |from: &str, to: &str| client.execute(store_opening, &[&from, &to, &id]).await.unwrap();
+    assert_eq!(changed("{\"format\"", "(\"format\"").await, 1);
+    let word = Message::Wake;
+    store.deliver(damaged, word, now).await.unwrap();
+
+    let worker = worker("one", store.clone(), &set, &pumps);
+    let turn = worker.turn().await.unwrap();
+    assert_eq!(turn.saved.len(), 2);
+    assert!(worker.turn().await.unwrap().saved.is_empty());
+    let kind = async || {
+        let sql =
+            "SELECT state_kind, due_at > now() + interval '4 min', state FROM runbook_cases WHERE id = $1";
+        let row = client.query_one(sql, &[&id]).await.unwrap();
+        (row.get::<_, String>(0), row.get::<_, Option<bool>>(1), row.get::<_, String>(2))
+    };
+    let (state, is_later, why) = kind().await;
+    assert_eq!((&*state, is_later), ("stuck", Some(true)));
+    assert!(why.contains(&format!("what the store has of case {id} can't be read")), "{why}");
+    // Whoever lists the stuck ones is pointed to it, and the others are listed.
+    let error = store.list(&Filter::of(StateKind::Stuck), 10).await.unwrap_err();
+    assert!(error.to_string().contains(&id), "{error}");
+    assert_eq!(store.list(&Filter::of(StateKind::Asking), 10).await.unwrap().len(), 2);
+
+    // Repaired it goes on, with its message.
+    changed("(\"format\"", "{\"format\"").await;
+    let case = store.load(damaged).await.unwrap().unwrap();
+    assert_eq!((case.state.kind(), case.version, case.inbox.len()), (StateKind::Stuck, 1, 1));
+    client.execute("UPDATE runbook_cases SET due_at = now() WHERE id = $1", &[&id]).await.unwrap();
+    assert_eq!(worker.turn().await.unwrap().saved, [(damaged, StateKind::Asking)]);
 }

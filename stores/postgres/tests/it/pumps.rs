@@ -48,10 +48,10 @@ impl Actuator for Pumps {
     }
 }
 
-pub(crate) fn worker(name: &str, store: &Arc<PostgresCases>, set: &RunbookSet, pumps: &Arc<Pumps>) -> Worker {
+pub(crate) fn worker(name: &str, store: Arc<dyn CaseStore>, set: &RunbookSet, pumps: &Arc<Pumps>) -> Worker {
     let driver = Driver::new(set, &Checks::builtin(), Probes::new(), Arc::new(TokioTimer)).unwrap();
     let driver = driver.with_actuator(Arc::<Pumps>::clone(pumps));
-    Worker::new(name, Arc::<PostgresCases>::clone(store), driver)
+    Worker::new(name, store, driver)
         .with_lease(Duration::from_millis(1_500))
         .with_idle(Duration::from_millis(20))
 }
@@ -62,9 +62,12 @@ pub(crate) fn set() -> RunbookSet {
 
 pub(crate) async fn insert(store: &PostgresCases, set: &RunbookSet, count: u32, now: DateTime<Utc>) {
     for number in 1..=count {
-        let (subject, trigger) =
-            (Subject::device(format!("pump-{number}")), Trigger::new("pump tripped", now));
-        let case = Diagnosis::new(Ulid(number.into()), set, "restart", subject, trigger, now).unwrap();
-        store.insert(NewCase::of(&case), now).await.unwrap();
+        store.insert(NewCase::of(&tripped(set, number, now)), now).await.unwrap();
     }
+}
+
+/// The diagnosis of a pump of that number that has tripped.
+pub(crate) fn tripped(set: &RunbookSet, number: u32, now: DateTime<Utc>) -> Diagnosis {
+    let (subject, trigger) = (Subject::device(format!("pump-{number}")), Trigger::new("pump tripped", now));
+    Diagnosis::new(Ulid(number.into()), set, "restart", subject, trigger, now).unwrap()
 }
