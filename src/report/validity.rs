@@ -116,7 +116,7 @@ impl fmt::Display for CertificateTimeline {
         )?;
         let mut y = TOP;
         for row in &self.rows {
-            self.write_row(f, row, y, &x)?;
+            self.write_row(f, row, y, x)?;
             y += ROW;
         }
         let has_due = self.rows.iter().any(|row| row.renewal_due.is_some());

@@ -250,7 +250,7 @@ fn colour_adds_no_meaning() {
     let report = Report::of(&leaking(0.25));
     let coloured = report.to_styled_text(TextStyle::new(60).with_color(true));
     assert!(coloured.starts_with("\u{1b}[1;33mIt leaks\u{1b}[0m\n"), "{coloured}");
-    let mut plain = coloured.clone();
+    let mut plain = coloured;
     for code in ["1;33", "1", "0"] {
         plain = plain.replace(&format!("\u{1b}[{code}m"), "");
     }

@@ -16,7 +16,7 @@ pub fn to_csv(digest: &Digest) -> String {
         let _ = writeln!(
             text,
             "{},{},{},{},{},{},{},{},{reach},{visit}",
-            quoted(&due.device.to_string()),
+            quoted(due.device.as_ref()),
             due.generation,
             due.end.to_rfc3339(),
             due.days_left(digest.at),

@@ -169,5 +169,5 @@ pub(super) fn frame(
 
 /// The colours of a chart by itself: those of a page.
 const ALONE: &str = "\
-.runbook-chart { --ink: #1b1f24; --soft: #57606a; --line: #afb8c1; --page: #fff; --panel: #f6f8fa; --link: #0550ae; }
-@media (prefers-color-scheme: dark) { .runbook-chart { --ink: #e6edf3; --soft: #9ea7b3; --line: #57606a; --page: #0d1117; --panel: #161b22; --link: #79c0ff; } }";
+.runbook-chart { --ink: #1b1f24; --soft: #57606a; --line: #afb8c1; --edge: #8c959f; --page: #fff; --panel: #f6f8fa; --link: #0550ae; }
+@media (prefers-color-scheme: dark) { .runbook-chart { --ink: #e6edf3; --soft: #9ea7b3; --line: #57606a; --edge: #6e7681; --page: #0d1117; --panel: #161b22; --link: #79c0ff; } }";

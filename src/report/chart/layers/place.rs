@@ -46,10 +46,12 @@ fn route(cells: &[Cell], rows: &Rows<'_>, link: &Link, reversed: bool, chain: &[
     let mut route = Route::default();
     if upper == lower {
         // Out at the right side, and in again below.
-        let (x, y) = (above.x + above.size.width / 2.0, rows.top(above.rank) + above.size.height);
-        let points = [(x, y - 24.0), (x + 11.0, y - 20.0), (x + 11.0, y - 10.0), (x, y - 6.0)];
-        route.points.extend(points.map(|(x, y)| Point { x, y }));
-        route.label = Point { x: x + 12.0, y: y - 15.0 };
+        let (x, top) = (above.x + above.size.width / 2.0, rows.top(above.rank));
+        let points = [(x, 0.3), (x + 11.0, 0.4), (x + 11.0, 0.65), (x, 0.75)];
+        route
+            .points
+            .extend(points.map(|(x, part): (f64, f64)| Point { x, y: part.mul_add(above.size.height, top) }));
+        route.label = Point { x: x + 12.0, y: above.size.height.mul_add(0.5, top) };
         return route;
     }
     let next = |at: Option<&usize>, end: usize| at.copied().unwrap_or(end);
