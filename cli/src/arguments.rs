@@ -128,7 +128,7 @@ pub(crate) struct Draw {
     /// The language of the chart.
     #[arg(long, value_enum, default_value_t = Format::Mermaid)]
     pub(crate) format: Format,
-    /// Draw the path of this saved evidence thick.
+    /// Draw the path of this saved evidence thick, or lit where it is a picture.
     #[arg(long, value_name = "BUNDLE")]
     pub(crate) path: Option<PathBuf>,
     /// A runbook that it hands over to; the built-in ones are there.
@@ -144,6 +144,8 @@ pub(crate) enum Format {
     Mermaid,
     /// The language of Graphviz: `dot -Tsvg` makes a picture of it.
     Dot,
+    /// A picture, for a browser.
+    Svg,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `iot-runbook draw`: a runbook as a chart.
 
 use iot_runbook::Diagnosis;
+use iot_runbook::report::RunbookChart;
 use iot_runbook::runbook::Highlight;
 
 use crate::Outcome;
@@ -27,6 +28,10 @@ pub(crate) fn run(draw: &Draw, inputs: &mut Inputs, _: &Terminal) -> Result<Outc
     let text = match draw.format {
         Format::Mermaid => loaded.runbook.to_mermaid(highlight),
         Format::Dot => loaded.runbook.to_dot(highlight),
+        Format::Svg => match highlight {
+            Some(highlight) => RunbookChart::with_highlight(&loaded.runbook, highlight).to_string(),
+            None => RunbookChart::new(&loaded.runbook).to_string(),
+        },
     };
     Ok(Outcome::new(text, false))
 }

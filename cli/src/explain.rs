@@ -107,7 +107,7 @@ fn conclusion(runbook: &Runbook, step: &Step, page: &mut Page) {
     }
 }
 
-pub(crate) const fn style_of(severity: Severity) -> Style {
+const fn style_of(severity: Severity) -> Style {
     match severity {
         Severity::Critical => Style::Bad,
         Severity::Warning => Style::Careful,

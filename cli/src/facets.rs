@@ -112,14 +112,7 @@ pub(crate) fn of_step(runbook: &Runbook, step: &Step) -> Facets {
 
 /// A piece of advice, and when it is given.
 pub(crate) fn advised(advice: &Advice) -> String {
-    match &advice.condition {
-        None => advice.text.to_string(),
-        Some(condition) => {
-            let when = if condition.holds { "when" } else { "unless" };
-            let guard = condition.guard.describe(&condition.domain);
-            format!("{} ({when} {} is {guard})", advice.text, condition.check)
-        }
-    }
+    advice.to_string()
 }
 
 impl Facets {

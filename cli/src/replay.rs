@@ -3,17 +3,15 @@
 mod again;
 pub(crate) mod trace;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use iot_runbook::diagnosis::{Bundle, Ending, Finding, ResumeError};
-use iot_runbook::runbook::step::Severity;
+use iot_runbook::diagnosis::{Bundle, ResumeError};
+use iot_runbook::report::Report;
 use iot_runbook::{Diagnosis, Runbook, RunbookSet, catalog};
 use serde_json::json;
 
 use crate::Outcome;
 use crate::arguments::{Overrides, Replay};
-use crate::explain::style_of;
 use crate::failure::Failure;
 use crate::input::Inputs;
 use crate::page::{Page, Style};
@@ -114,36 +112,18 @@ fn overridden(document: iot_runbook::Document, overrides: &Overrides) -> Result<
 
 fn same(diagnosis: &Diagnosis, bundle: &Bundle, with_trace: bool, terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
-    match diagnosis.finding() {
-        Some(finding) => finding_in_words(&finding, &mut page),
-        None => {
-            page.styled(
-                Style::Careful,
-                "",
-                "",
-                &format!("Not ended: it is at the step {}", diagnosis.step()),
-            );
-            if let Some(due) = diagnosis.due_at() {
-                page.line(&format!("It goes on at {} at the latest.", words::moment(due)));
-            }
-        }
-    }
-    about(bundle, &mut page);
-    if let Some(finding) = diagnosis.finding() {
-        details(&finding, &mut page);
+    page.raw(&Report::of(diagnosis).to_styled_text(terminal.text_style().brief()));
+    if let Some(due) = diagnosis.due_at().filter(|_| diagnosis.finding().is_none()) {
+        page.gap();
+        page.line(&format!("It goes on at {} at the latest.", words::moment(due)));
     }
     if with_trace {
         page.heading("Trace");
         trace::write(bundle, &mut page);
     }
     page.gap();
-    let records = bundle.records.len();
-    page.styled(
-        Style::Good,
-        "",
-        "",
-        &format!("The replay takes the same path: {}.", words::counted(records, "record")),
-    );
+    let records = words::counted(bundle.records.len(), "record");
+    page.styled(Style::Good, "", "", &format!("The replay takes the same path: {records}."));
     page.finish()
 }
 
@@ -219,91 +199,4 @@ fn about(bundle: &Bundle, page: &mut Page) {
         words::moment(bundle.started_at),
         words::duration(took)
     ));
-}
-
-fn finding_in_words(finding: &Finding, page: &mut Page) {
-    match finding.ending() {
-        Ending::Concluded => {
-            let severity = finding.severity().unwrap_or(Severity::Info);
-            let title = finding.title().unwrap_or_default();
-            page.styled(
-                style_of(severity),
-                "",
-                "  ",
-                &format!("{}: {title}", severity.name().to_uppercase()),
-            );
-            let mut parts = vec![format!("conclusion {}", finding.conclusion().unwrap_or_default())];
-            parts.extend(finding.root_cause().map(|cause| format!("root cause {cause}")));
-            parts
-                .extend(finding.part().map(|part| format!("at fault: the {} {}", part.scope(), part.name())));
-            page.line(&parts.join("; "));
-            advice(finding, page);
-        }
-        Ending::Undetermined => undetermined(finding, page),
-        Ending::Withdrawn { by, why, under_way } => {
-            page.styled(Style::Careful, "", "  ", &format!("WITHDRAWN by {by}: {why}"));
-            if let Some(act) = under_way {
-                page.line(&format!("Still under way: {}", act.action));
-            }
-        }
-        Ending::Aborted(anomaly) => page.styled(Style::Bad, "", "  ", &format!("ABORTED: {anomaly}")),
-        _ => page.styled(Style::Careful, "", "  ", "ended in a way that this version does not know"),
-    }
-}
-
-fn advice(finding: &Finding, page: &mut Page) {
-    if finding.advice().next().is_some() {
-        page.heading("What to do");
-    }
-    for advice in finding.advice() {
-        page.item("  - ", advice);
-    }
-}
-
-fn undetermined(finding: &Finding, page: &mut Page) {
-    page.styled(Style::Careful, "", "  ", "UNDETERMINED: something could not be found out");
-    if !finding.hypotheses().is_empty() {
-        page.heading("What is still possible, the likeliest first");
-    }
-    for hypothesis in finding.hypotheses() {
-        let ends: Vec<&str> =
-            hypothesis.conclusions.iter().chain(&hypothesis.outcomes).map(AsRef::as_ref).collect();
-        let percent = 100.0 * hypothesis.share;
-        let percent = if percent < 1.0 { "< 1".to_owned() } else { format!("{percent:.0}") };
-        let head = format!("  {percent:>3} % ");
-        // Often the conclusion is named for its cause.
-        let ends =
-            if ends == [&*hypothesis.cause] { String::new() } else { format!(" ({})", ends.join(", ")) };
-        page.item(&head, &format!("{}{ends}", hypothesis.cause));
-        let facts = hypothesis.supported_by.iter();
-        let facts: BTreeSet<String> =
-            facts.map(|fact| format!("{}: {}, says {}", fact.check, fact.value, fact.source)).collect();
-        facts.iter().for_each(|fact| page.item("        ", fact));
-    }
-    if let Some(next) = finding.next_probe() {
-        page.gap();
-        page.line(&format!("Find out next: {} (step {})", next.check, next.step));
-    }
-}
-
-/// What did not decide the end, and should be known.
-fn details(finding: &Finding, page: &mut Page) {
-    if !finding.contributing().is_empty() {
-        page.heading("Also found");
-    }
-    for found in finding.contributing() {
-        page.item("  - ", &format!("{}: {}", found.step, found.note));
-    }
-    if !finding.unasked().is_empty() {
-        page.heading("Nobody asked");
-    }
-    for unasked in finding.unasked() {
-        page.item("  - ", &format!("{}: the subject names no {}", unasked.step, unasked.part));
-    }
-    if !finding.anomalies().is_empty() {
-        page.heading("What should not have happened");
-    }
-    for (at, anomaly) in finding.anomalies() {
-        page.item("  - ", &format!("{}: {anomaly}", words::moment(*at)));
-    }
 }

@@ -19,7 +19,7 @@ pub(crate) fn run(report: &Report, inputs: &mut Inputs, terminal: &Terminal) -> 
     })?;
     let report_of = iot_runbook::report::Report::of(&diagnosis);
     let text = match report.format {
-        ReportFormat::Text => report_of.to_text(terminal.width),
+        ReportFormat::Text => report_of.to_styled_text(terminal.text_style()),
         ReportFormat::Markdown => report_of.to_markdown(),
         ReportFormat::Html => report_of.to_html(),
         ReportFormat::PostMortem => report_of.to_post_mortem(),

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
+use iot_runbook::report::TextStyle;
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +39,11 @@ impl Terminal {
         let width = columns.filter(|width| *width > 0).or_else(measured).unwrap_or(WIDTH);
         let color = colors(when, out.is_terminal(), env::var_os("NO_COLOR"), env::var_os("TERM"));
         Self { width: width.clamp(NARROWEST, WIDEST), color }
+    }
+
+    /// The style of a report.
+    pub(crate) const fn text_style(&self) -> TextStyle {
+        TextStyle::new(self.width).with_color(self.color)
     }
 }
 

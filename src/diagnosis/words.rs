@@ -16,6 +16,12 @@ struct Found<'a> {
     at: DateTime<Utc>,
 }
 
+impl<'a> Found<'a> {
+    fn detail(&self, name: &str) -> Option<&'a str> {
+        self.details.iter().find(|detail| detail.name == *name).map(|detail| &*detail.text)
+    }
+}
+
 impl Diagnosis {
     /// The advice of a step that fits what was found, its facts in place.
     pub(super) fn advice_of(&self, step: &Step) -> Vec<Box<str>> {
@@ -27,7 +33,11 @@ impl Diagnosis {
     }
 
     fn is_met(&self, condition: &Condition) -> bool {
-        let takes = |found: Found<'_>| condition.guard.takes(found.value, found.at);
+        let takes = |found: Found<'_>| {
+            let detail = condition.detail.as_deref();
+            condition.guard.takes(found.value, found.at)
+                && detail.is_none_or(|name| found.detail(name).is_some())
+        };
         self.found(&condition.check).is_some_and(takes) == condition.holds
     }
 
@@ -44,10 +54,7 @@ impl Diagnosis {
         let found = self.found(&fact.check)?;
         match &fact.detail {
             None => Some(shown(found.value, found.domain, fact.percent)),
-            Some(name) => {
-                let detail = found.details.iter().find(|detail| detail.name == **name)?;
-                Some(detail.text.to_string())
-            }
+            Some(name) => found.detail(name).map(str::to_owned),
         }
     }
 

@@ -138,7 +138,7 @@ impl fmt::Display for DeadbandChart<'_> {
         let height = legend + LEADING * (lines.len() as f64 + 1.0) + 8.0;
         write!(
             f,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" viewBox=\"0 0 {WIDTH} {height}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"deadband\" role=\"img\" viewBox=\"0 0 {WIDTH} {height}\" \
              width=\"{WIDTH}\" height=\"{height}\">\n<title>{title}</title>\n{STYLE}\n\
              <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>\n\
              <text class=\"title\" x=\"{LEFT}\" y=\"30\">{title}</text>\n",
@@ -172,13 +172,14 @@ impl fmt::Display for DeadbandChart<'_> {
     }
 }
 
+/// Each rule for this picture alone: in a page it is beside others.
 const STYLE: &str = "<style>
-text { font: 13px \"DejaVu Sans\", Verdana, Arial, sans-serif; fill: #222 }
-.title { font-size: 17px; font-weight: bold }
-.small { font-size: 11px; fill: #555 }
-.grid { stroke: #e4e4e4; fill: none }
-.band { fill: #2166ac; fill-opacity: .10; stroke: none }
-.raw { stroke: #9a9a9a; stroke-width: 1; fill: none }
-.held { stroke: #2166ac; stroke-width: 1.6; fill: none }
-.door { stroke: #b2182b; stroke-width: 1.4; stroke-dasharray: 6 3; fill: none }
+.deadband text { font: 13px \"DejaVu Sans\", Verdana, Arial, sans-serif; fill: #222 }
+.deadband .title { font-size: 17px; font-weight: bold }
+.deadband .small { font-size: 11px; fill: #555 }
+.deadband .grid { stroke: #e4e4e4; fill: none }
+.deadband .band { fill: #2166ac; fill-opacity: .10; stroke: none }
+.deadband .raw { stroke: #9a9a9a; stroke-width: 1; fill: none }
+.deadband .held { stroke: #2166ac; stroke-width: 1.6; fill: none }
+.deadband .door { stroke: #b2182b; stroke-width: 1.4; stroke-dasharray: 6 3; fill: none }
 </style>";

@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
+use super::chart::RunbookChart;
+use super::deadband::DeadbandChart;
 use super::timeline::{self, Moment};
+use super::validity::CertificateTimeline;
 use crate::diagnosis::{Answer, Diagnosis, Ending, Fact, Finding, Hypothesis};
-use crate::runbook::RunbookSet;
 use crate::runbook::step::Severity;
+use crate::runbook::{Runbook, RunbookSet};
 use crate::subject::Subject;
 
 /// A diagnosis for people: what was concluded and what to do first, then why. All texts are plain; each format escapes
@@ -49,6 +52,10 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Each question with its answer, in order.
     pub answers: Vec<Answer>,
+    /// A chart of each runbook that was walked, in order, with the path through it.
+    pub charts: Vec<RunbookChart>,
+    /// Pictures of what engines did, such as a deadband or the ends of certificates.
+    pub pictures: Vec<Picture>,
     /// The devices of an incident, the silent ones first. Empty for one diagnosis.
     pub affected: Vec<Affected>,
     /// The conclusions that the facts rule out.
@@ -116,6 +123,33 @@ pub struct RuledOut {
     pub by: Vec<String>,
 }
 
+/// A picture in a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// What it shows.
+    pub title: String,
+    svg: String,
+}
+
+impl Picture {
+    /// The picture as an SVG.
+    #[must_use]
+    pub fn svg(&self) -> &str {
+        &self.svg
+    }
+}
+
+mod drawn {
+    use std::fmt::Display;
+
+    /// What a report takes as a picture: only what this crate draws, since an SVG may hold a script.
+    pub trait Drawn: Display {}
+
+    impl Drawn for super::CertificateTimeline {}
+    impl Drawn for super::DeadbandChart<'_> {}
+    impl Drawn for super::RunbookChart {}
+}
+
 /// Devices that belong to an incident for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -132,19 +166,35 @@ impl Report {
     pub fn of(diagnosis: &Diagnosis) -> Self {
         let finding = diagnosis.finding();
         let answers = diagnosis.answers();
-        let titles = Titles { runbooks: diagnosis.runbooks(), runbook: diagnosis.runbook() };
+        let titles = Titles {
+            walked: diagnosis.walked(),
+            runbooks: diagnosis.runbooks(),
+            runbook: diagnosis.runbook(),
+        };
         let headline = headline(finding.as_ref(), diagnosis, &titles);
         let mut report = Self {
             about: about(finding.as_ref(), diagnosis),
             timeline: timeline::moments(diagnosis, &answers),
+            charts: RunbookChart::of_diagnosis(diagnosis),
             answers,
-            evidence: evidence(diagnosis),
+            evidence: evidence(diagnosis, finding.as_ref()),
             ..Self::blank(tone(finding.as_ref()), headline)
         };
         if let Some(finding) = &finding {
             report.add_finding(finding, &titles);
         }
-        report
+        match validity(diagnosis, &report.answers) {
+            Some(timeline) => report.with_picture("The certificate's end", &timeline),
+            None => report,
+        }
+    }
+
+    /// The same with a picture: a [`DeadbandChart`], a [`CertificateTimeline`] or a [`RunbookChart`]. The HTML page shows it;
+    /// the other formats have no pictures.
+    #[must_use]
+    pub fn with_picture(mut self, title: impl Into<String>, picture: &impl drawn::Drawn) -> Self {
+        self.pictures.push(Picture { title: title.into(), svg: picture.to_string() });
+        self
     }
 
     /// A report that says nothing but its headline.
@@ -158,6 +208,8 @@ impl Report {
             next: None,
             notes: Vec::new(),
             answers: Vec::new(),
+            charts: Vec::new(),
+            pictures: Vec::new(),
             affected: Vec::new(),
             ruled_out: Vec::new(),
             not_asked: Vec::new(),
@@ -196,6 +248,8 @@ impl Report {
 
 /// The titles of steps.
 pub(super) struct Titles<'a> {
+    /// In the versions walked.
+    pub(super) walked: Vec<&'a Runbook>,
     pub(super) runbooks: &'a RunbookSet,
     pub(super) runbook: &'a str,
 }
@@ -207,9 +261,11 @@ impl Titles<'_> {
 
     /// The title; the id as words where there is none.
     fn in_runbook(&self, runbook: &str, step: &str) -> String {
-        // A step of a called runbook is looked for in all.
-        let own = self.runbooks.find(runbook).into_iter();
-        let mut steps = own.chain(self.runbooks.runbooks()).filter_map(|runbook| {
+        // What was walked first: the newest version may have another title. A step that only a runbook that was never
+        // called has is looked for in all.
+        let walked = self.walked.iter().copied();
+        let own = walked.clone().filter(|walked| walked.name() == runbook).chain(self.runbooks.find(runbook));
+        let mut steps = own.chain(walked).chain(self.runbooks.runbooks()).filter_map(|runbook| {
             let step = runbook.step(runbook.find(step)?)?;
             (!step.title.is_empty()).then(|| step.title.to_string())
         });
@@ -318,13 +374,28 @@ pub(super) fn percent(share: f64) -> String {
     crate::fact::Value::Number(share).in_percent().unwrap_or_default()
 }
 
-fn evidence(diagnosis: &Diagnosis) -> Vec<(&'static str, String)> {
+/// When the certificate ends that was looked at last, where its end was found.
+fn validity(diagnosis: &Diagnosis, answers: &[Answer]) -> Option<CertificateTimeline> {
+    let (answer, end) = answers.iter().rev().find_map(|answer| {
+        // An end that is its issuer's has words behind it; one that never comes is no time.
+        let end = answer.details.find("not after")?.split_whitespace().next()?;
+        Some((answer, DateTime::parse_from_rfc3339(end).ok()?.to_utc()))
+    })?;
+    let mut timeline = CertificateTimeline::new(answer.at);
+    timeline.add(diagnosis.subject().device.to_string(), None, None, end);
+    Some(timeline)
+}
+
+fn evidence(diagnosis: &Diagnosis, finding: Option<&Finding>) -> Vec<(&'static str, String)> {
     let bundle = diagnosis.bundle();
-    vec![
+    let conclusion = finding.and_then(Finding::conclusion).map(|id| ("Conclusion", id.to_owned()));
+    let mut evidence = vec![
         ("Diagnosis", bundle.diagnosis.to_string()),
         ("Runbook", format!("{}, version {}", bundle.runbook, bundle.version)),
         ("Fingerprint", bundle.fingerprint.to_string()),
         ("Records", bundle.records.len().to_string()),
         ("Digest", bundle.digest),
-    ]
+    ];
+    evidence.extend(conclusion);
+    evidence
 }

@@ -2,12 +2,16 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::chart::RunbookChart;
 use super::finding::{moment, percent};
-use super::{Report, Tone};
+use super::{Report, Tone, chart};
 use crate::diagnosis::Answer;
 
 /// A page of its own needs no script, and loads nothing from anywhere.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// So few names need no click.
+const FEW: usize = 12;
 
 impl Report {
     /// The report as one HTML file without scripts: conclusion and what to do first, then why, with the evidence on click.
@@ -26,7 +30,7 @@ impl Report {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta http-equiv="Content-Security-Policy" content=(POLICY);
                     title { (clean(&self.headline)) }
-                    style { (PreEscaped(include_str!("style.css"))) }
+                    style { (PreEscaped(include_str!("style.css"))) (PreEscaped(chart::STYLE)) }
                 }
                 body class=(class) {
                     header { div {
@@ -39,23 +43,22 @@ impl Report {
                         (self.possible())
                         (list("Find out next", self.next.iter().cloned()))
                         (self.why())
+                        (self.paths())
+                        @for picture in &self.pictures {
+                            h2 { (clean(&picture.title)) }
+                            (scrolled("Picture", picture.svg()))
+                        }
                         (list("Found on the way", self.notes.iter().cloned()))
                         (self.affected())
                         (self.ruled_out())
                         (list("Not asked", self.not_asked.iter().cloned()))
                         (list("Not as it should be", self.warnings.iter().cloned()))
-                        h2 { "Timeline" }
-                        table {
-                            thead { tr { th scope="col" { "When" } th scope="col" { "What" } } }
-                            tbody { @for one in &self.timeline {
-                                tr { td.when { (moment(one.at)) } td { (clean(&one.what)) } }
-                            } }
-                        }
+                        (self.timeline())
                     }
-                    footer {
+                    @if !self.evidence.is_empty() { footer {
                         h2 { "Evidence" }
                         (pairs(&self.evidence))
-                    }
+                    } }
                 }
             }
         };
@@ -95,13 +98,36 @@ impl Report {
         } }
     }
 
+    fn paths(&self) -> Markup {
+        html! { @if self.charts.iter().any(RunbookChart::has_path) {
+            h2 { "Path" }
+            @for chart in self.charts.iter().filter(|chart| chart.has_path()) {
+                @if self.charts.len() > 1 { h3 { (clean(chart.title())) } }
+                (scrolled("The path", &chart.path_for_page()))
+                details.whole { summary { "All steps of the runbook" } (scrolled("All steps", &chart.whole_for_page())) }
+            }
+        } }
+    }
+
+    fn timeline(&self) -> Markup {
+        html! { @if !self.timeline.is_empty() {
+            h2 { "Timeline" }
+            table {
+                thead { tr { th scope="col" { "When" } th scope="col" { "What" } } }
+                tbody { @for one in &self.timeline {
+                    tr { td.when { (moment(one.at)) } td { (clean(&one.what)) } }
+                } }
+            }
+        } }
+    }
+
     fn affected(&self) -> Markup {
         html! { @if !self.affected.is_empty() {
             h2 { "Devices" }
             ul { @for group in &self.affected {
                 li {
                     strong { (group.devices.len()) } " " (clean(&group.why))
-                    details { summary { "Names" } div { (clean(&group.devices.join(", "))) } }
+                    details open[group.devices.len() <= FEW] { summary { "Names" } div { (clean(&group.devices.join(", "))) } }
                 }
             } }
         } }
@@ -149,6 +175,11 @@ fn list(heading: &str, items: impl Iterator<Item = String>) -> Markup {
         h2 { (heading) }
         ul { @for item in &items { li { (clean(item)) } } }
     } }
+}
+
+/// A picture that is wider than a phone scrolls in a box of its own, by keyboard too. It has escaped its texts.
+fn scrolled(label: &str, svg: &str) -> Markup {
+    html! { div.scroll role="region" aria-label=(label) tabindex="0" { (PreEscaped(svg)) } }
 }
 
 /// Without control characters, which HTML does not hold.

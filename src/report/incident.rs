@@ -23,7 +23,7 @@ impl Report {
             (_, Cause::ShortOutage) => Tone::Recovered,
             _ => urgency,
         };
-        let titles = Titles { runbooks, runbook: &incident.runbook };
+        let titles = Titles { walked: Vec::new(), runbooks, runbook: &incident.runbook };
         Self {
             about: about(incident),
             advice: incident.advice.iter().map(ToString::to_string).collect(),

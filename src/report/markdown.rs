@@ -62,9 +62,13 @@ impl Report {
         list(&mut page, "Ruled out", ruled_out);
         list(&mut page, "Not asked", self.not_asked.iter());
         list(&mut page, "Not as it should be", self.warnings.iter());
-        self.timeline_table(&mut page);
-        page.push_str("## Evidence\n\n");
-        pairs(&mut page, &self.evidence);
+        if !self.timeline.is_empty() {
+            self.timeline_table(&mut page);
+        }
+        if !self.evidence.is_empty() {
+            page.push_str("## Evidence\n\n");
+            pairs(&mut page, &self.evidence);
+        }
         page.truncate(page.trim_end().len());
         page.push('\n');
         page

@@ -25,33 +25,54 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A text cut into lines of at most `width` characters, at blanks where there are any.
+/// A text cut into lines of at most `width` columns, at blanks where there are any.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
-        let mut len = 0;
+        let mut used = 0;
         for word in paragraph.split_whitespace() {
-            let mut word: Vec<char> = word.chars().collect();
-            if len > 0 && len + 1 + word.len() > width {
+            let blank = usize::from(used > 0);
+            if used > 0 && used + 1 + columns(word) > width {
                 lines.push(std::mem::take(&mut line));
-                len = 0;
-            }
-            while word.len() > width {
-                let rest = word.split_off(width.max(1));
-                lines.push(word.into_iter().collect());
-                word = rest;
-            }
-            if len > 0 {
+                used = 0;
+            } else if blank > 0 {
                 line.push(' ');
-                len += 1;
+                used += 1;
             }
-            len += word.len();
-            line.extend(word);
+            for c in word.chars() {
+                if used > 0 && used + wide(c) > width {
+                    lines.push(std::mem::take(&mut line));
+                    used = 0;
+                }
+                line.push(c);
+                used += wide(c);
+            }
         }
         lines.push(line);
     }
     lines
+}
+
+/// How many columns a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    text.chars().map(wide).sum()
+}
+
+/// How many columns a character takes: those of East Asian scripts and pictographs are twice as wide as letters.
+const fn wide(c: char) -> usize {
+    match c {
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f300}'..='\u{1faff}'
+        | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +91,6 @@ mod tests {
         assert_eq!(wrapped("one\ntwo  three", 20), ["one", "two three"]);
         assert_eq!(wrapped("µµµµµ ab", 2), ["µµ", "µµ", "µ", "ab"]);
         assert_eq!(wrapped("", 5), [""; 0]);
+        assert_eq!(wrapped("温度 温度計", 4), ["温度", "温度", "計"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::guard::Guard;
+use super::guard::{Guard, Values};
 use crate::fact::Domain;
 
 /// A text for a person, with places for facts.
@@ -166,18 +166,37 @@ pub struct Condition {
     pub check: Box<str>,
     /// The values of the check.
     pub domain: Domain,
-    /// The values that count.
+    /// The values that count; every one where only a detail is asked for.
     pub guard: Guard,
+    /// The detail that the answer must have as well. A person who answers in place of an adapter may give none.
+    pub detail: Option<Box<str>>,
     /// True for `when`: the value is known and counts. False for `unless`: it is anything else, unknown included.
     pub holds: bool,
+}
+
+impl fmt::Display for Condition {
+    /// In words: `when power is lost and its breaker is known`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (when, check) = (if self.holds { "when" } else { "unless" }, &self.check);
+        let guard = self.guard.describe(&self.domain);
+        match &self.detail {
+            None => write!(f, "{when} {check} is {guard}"),
+            Some(detail) if matches!(self.guard.values, Values::All) => {
+                write!(f, "{when} the `{detail}` of {check} is known")
+            }
+            Some(detail) => write!(f, "{when} {check} is {guard} and its `{detail}` is known"),
+        }
+    }
 }
 
 impl fmt::Display for Advice {
     /// The text as the document has it, and its condition: `Close it. (when power is lost)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.text)?;
-        let Some(Condition { check, domain, guard, holds }) = &self.condition else { return Ok(()) };
-        write!(f, " ({} {check} is {})", if *holds { "when" } else { "unless" }, guard.describe(domain))
+        match &self.condition {
+            Some(condition) => write!(f, " ({condition})"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -46,7 +46,10 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("fleet", &["driver", "diagnosis", "probe", "runbook", "subject", "fact", "time"]),
-    ("report", &["fleet", "driver", "deadband", "diagnosis", "runbook", "subject", "fact", "time"]),
+    (
+        "report",
+        &["fleet", "driver", "certificate", "deadband", "diagnosis", "runbook", "subject", "fact", "time"],
+    ),
 ];
 
 /// The built-in runbooks are what the unit tests of any module may walk.

@@ -1,5 +1,6 @@
 //! Reports: complete, in the words of an operator, and safe whatever the names are.
 
+mod chart;
 pub(crate) mod page;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::catalog;
 use iot_runbook::diagnosis::{Bundle, Diagnosis, Output};
 use iot_runbook::fact::{Details, Observation, UnknownReason, Value};
-use iot_runbook::report::{Report, Tone};
+use iot_runbook::report::{Report, TextStyle, Tone};
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
 use iot_runbook::runbook::step::Severity;
@@ -70,7 +71,8 @@ title = "It has no power"
 root_cause = "power"
 severity = "critical"
 advice = [
-    "Close the breaker, which is {power.breaker}.",
+    { text = "Close the breaker, which is {power.breaker}.", when = { check = "power", detail = "breaker" } },
+    { text = "Close the breaker.", unless = { check = "power", is = "cut", detail = "breaker" } },
     { text = "It lost {lost:%} before.", when = { check = "lost", above = 0.0 } },
     { text = "Nobody measured its heat.", unless = { check = "lost", any = true } },
 ]
@@ -149,7 +151,29 @@ fn advice_knows_what_was_found() {
     );
     assert_eq!(advice(&leaking(0.1))[1], "Tighten the valve.");
     let cut = diagnosed(Subject::device("boiler-3"), &[("power", known(choice("cut"), NOW))]);
-    assert_eq!(advice(&cut), ["Close the breaker, which is not known.", "Nobody measured its heat."]);
+    assert_eq!(advice(&cut), ["Close the breaker.", "Nobody measured its heat."]);
+    let open = known(choice("cut"), NOW).with_details(Details::one("breaker", "open").iter().cloned());
+    let cut = diagnosed(Subject::device("boiler-3"), &[("power", open)]);
+    assert_eq!(advice(&cut), ["Close the breaker, which is open.", "Nobody measured its heat."]);
+}
+
+#[test]
+fn condition_on_a_detail_is_proven() {
+    let fault = |condition: &str| {
+        let text = BOILER.replace("{ check = \"power\", detail = \"breaker\" }", condition);
+        Document::from_toml(&text).unwrap().validate().unwrap_err().to_string()
+    };
+    for (condition, said) in [
+        ("{ check = \"power\", detail = \" \" }", "detail"),
+        ("{ check = \"power\", detail = 3 }", "detail"),
+        ("{ check = \"pwer\", detail = \"breaker\" }", "pwer"),
+        ("{ detail = \"breaker\" }", "check"),
+        ("{ check = \"power\" }", "guard is missing"),
+        ("{ check = \"power\", detail = \"breaker\", is = \"off\" }", "off"),
+    ] {
+        let fault = fault(condition);
+        assert!(fault.contains(said), "{condition}: {fault}");
+    }
 }
 
 #[test]
@@ -219,6 +243,44 @@ Evidence
   Diagnosis    00000000000000000000000001
 ";
     assert!(text.starts_with(expected), "{text}");
+}
+
+#[test]
+fn colour_adds_no_meaning() {
+    let report = Report::of(&leaking(0.25));
+    let coloured = report.to_styled_text(TextStyle::new(60).with_color(true));
+    assert!(coloured.starts_with("\u{1b}[1;33mIt leaks\u{1b}[0m\n"), "{coloured}");
+    let mut plain = coloured;
+    for code in ["1;33", "1", "0"] {
+        plain = plain.replace(&format!("\u{1b}[{code}m"), "");
+    }
+    assert_eq!(plain, report.to_text(60));
+    let brief = report.to_styled_text(TextStyle::new(60).brief());
+    assert!(brief.contains("\nDo first\n") && brief.contains("\nEvidence\n"), "{brief}");
+    assert!(!brief.contains("\nWhy\n") && !brief.contains("Timeline"), "{brief}");
+}
+
+/// A diagnosis that began on an older version is read in the words of that version.
+#[test]
+fn titles_are_of_the_version_walked() {
+    let old = Document::from_toml(BOILER).unwrap().validate().unwrap();
+    let newer = BOILER
+        .replace("version = 1", "version = 2")
+        .replace("It leaks", "It drips")
+        .replace("It has no power", "No current")
+        .replace("It lost {lost:%}", "Gone: {lost:%}");
+    let new = Document::from_toml(&newer).unwrap().validate().unwrap();
+    let both = RunbookSet::new([new, old]).unwrap();
+    for answers in [vec![], vec![("power", known(choice("fed"), NOW))]] {
+        let bundle = diagnosed(Subject::device("boiler-3"), &answers).bundle();
+        let report = Report::of(&Diagnosis::resume(&bundle, &both).unwrap());
+        let page = format!("{} {}", report.to_text(80), report.to_html());
+        assert!(page.contains("It leaks"), "{page}");
+        for newer in ["It drips", "No current", "Gone"] {
+            assert!(!page.contains(newer), "{newer}: {page}");
+        }
+        assert_eq!(report.charts[0].title(), "boiler, version 1");
+    }
 }
 
 #[test]

@@ -14,11 +14,13 @@
 //! | [`simulation`] | the run |
 //! | [`renewals`], [`endings`] | what became of each renewal, and of each device |
 //! | [`report`], [`wording`] | what an operator reads |
+//! | [`export`] | the digest for programs: CSV, JSON |
 
 pub mod agenda;
 pub mod device;
 pub mod endings;
 pub mod error;
+pub mod export;
 pub mod field;
 pub mod ledger;
 pub mod mint;

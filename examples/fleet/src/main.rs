@@ -1,12 +1,15 @@
 //! Runs the job over a fleet, and prints what an operator reads.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use fleet::endings::broken;
-use fleet::options::{Asked, Options, USAGE};
-use fleet::report::report;
-use fleet::simulation::Simulation;
+use fleet::export::{to_csv, to_json};
+use fleet::options::{Asked, Form, Options, USAGE};
+use fleet::report::{View, report};
+use fleet::simulation::{Run, Simulation};
+use iot_runbook::report::Report;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -22,19 +25,73 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode, Error> {
-    let options = match Options::read(std::env::args().skip(1))? {
-        Asked::Run(options) => options,
+    let (options, form, file) = match Options::read(std::env::args().skip(1))? {
+        Asked::Run { options, form, report } => (options, form, report),
         Asked::Help => {
             say(USAGE)?;
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let run = Simulation::run(options).await?;
-    say(report(&run).trim_end())?;
+    let run = simulate(options).await?;
+    let digest = run.operations.days.last().map(|day| &day.digest);
+    match (form, digest) {
+        (Form::Csv, Some(digest)) => say(to_csv(digest).trim_end())?,
+        (Form::Json, Some(digest)) => say(&to_json(digest)?)?,
+        _ => say(report(&run, View { width: width(), is_whole: form == Form::List }).trim_end())?,
+    }
+    if let Some((file, digest)) = file.zip(digest) {
+        write(&Report::of_digest(digest), &file)?;
+        // What programs read on standard output stays as it is.
+        hint(&format!("The report is in {}.", file.display()));
+    }
     match &broken(&run)[..] {
         [] => Ok(ExitCode::SUCCESS),
         broken => Err(format!("what must hold does not: {}", broken.join("; ")).into()),
     }
+}
+
+/// Runs; on a terminal, shows how far it is.
+async fn simulate(options: Options) -> Result<Run, Error> {
+    let shows = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    if shows {
+        hint_in_place(&format!("minting {} certificates", options.devices));
+    }
+    let hours = i64::from(options.days) * 24;
+    let run = Simulation::run_with(options, |passed| {
+        if shows {
+            hint_in_place(&format!("day {} of {}", (passed / 24 + 1).min(hours / 24), hours / 24));
+        }
+    });
+    let run = run.await;
+    if shows {
+        hint_in_place("");
+    }
+    Ok(run?)
+}
+
+fn write(report: &Report, file: &Path) -> Result<(), Error> {
+    let is_markdown = file.extension().is_some_and(|extension| extension == "md");
+    let text = if is_markdown { report.to_markdown() } else { report.to_html() };
+    std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()).into())
+}
+
+/// How wide the terminal is; `None` where there is none, and nobody says it.
+fn width() -> Option<usize> {
+    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let measured =
+        || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    given.filter(|width| *width > 0).or_else(measured)
+}
+
+/// A line beside what programs read. Nobody may listen there; then nobody needs it.
+fn hint(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A line that the next one replaces.
+fn hint_in_place(line: &str) {
+    let mut out = std::io::stderr();
+    let _ = write!(out, "\r\x1b[2K{line}").and_then(|()| out.flush());
 }
 
 /// A reader that has seen enough, such as `head`, is no fault.

@@ -1,7 +1,5 @@
 //! What an operator reads.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::Stage;
 use iot_runbook::certificate::checklist::Verdict;
@@ -16,10 +14,25 @@ use crate::world::{World, lock};
 /// No list is longer; the rest is counted.
 const LONGEST: usize = 6;
 
+/// How a report is laid out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View {
+    /// How many columns it is wrapped to; `None`: not at all.
+    pub width: Option<usize>,
+    /// Whether each list has all its items.
+    pub is_whole: bool,
+}
+
+/// The narrowest that is wrapped to.
+const NARROWEST: usize = 20;
+/// The columns of the table of days, and the width that it needs.
+const COLUMNS: [&str; 9] = ["aware", "renew", "follow", "late", "ended", "away", "paged", "begun", "seen"];
+const TABLE: usize = 74;
+
 /// All of it, as text.
 #[must_use]
-pub fn report(run: &Run) -> String {
-    let mut text = Text::default();
+pub fn report(run: &Run, view: View) -> String {
+    let mut text = Text { text: String::new(), view };
     let world = lock(&run.world);
     text.line(format_args!(
         "{} devices, {} days from {}, seed {}",
@@ -44,17 +57,48 @@ pub fn report(run: &Run) -> String {
     metrics(&mut text, &world, run);
     drop(world);
     ends(&mut text, run);
-    text.0
+    text.text
 }
 
-#[derive(Default)]
-struct Text(String);
+struct Text {
+    text: String,
+    view: View,
+}
 
 impl Text {
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        // Writing to a string does not fail.
-        let _ = self.0.write_fmt(line);
-        self.0.push('\n');
+        for line in line.to_string().split('\n') {
+            match self.view.width {
+                Some(width) => self.wrapped(line, width.max(NARROWEST)),
+                None => self.text.push_str(line),
+            }
+            self.text.push('\n');
+        }
+    }
+
+    /// A line in lines of at most `width` characters, the further ones indented a little more than the first.
+    fn wrapped(&mut self, line: &str, width: usize) {
+        let indent = line.chars().take_while(|c| *c == ' ').count().min(width / 2);
+        let mut used = indent;
+        self.text.push_str(&" ".repeat(indent));
+        // Blanks between words are kept where nothing is wrapped: they are columns.
+        if line.chars().count() <= width {
+            self.text.push_str(line.get(indent..).unwrap_or_default());
+        } else {
+            for (nth, word) in line.split_whitespace().enumerate() {
+                let length = word.chars().count();
+                if nth > 0 && used + 1 + length > width {
+                    self.text.push('\n');
+                    self.text.push_str(&" ".repeat(indent + 2));
+                    used = indent + 2;
+                } else if nth > 0 {
+                    self.text.push(' ');
+                    used += 1;
+                }
+                self.text.push_str(word);
+                used += length;
+            }
+        }
     }
 
     fn heading(&mut self, heading: &str) {
@@ -66,11 +110,12 @@ impl Text {
             "{title}: {}",
             if items.is_empty() { "none".to_owned() } else { items.len().to_string() }
         ));
-        for item in items.iter().take(LONGEST) {
+        let shown = if self.view.is_whole { items.len() } else { LONGEST };
+        for item in items.iter().take(shown) {
             self.line(format_args!("  {}", line(item)));
         }
-        if let Some(more) = items.len().checked_sub(LONGEST).filter(|more| *more > 0) {
-            self.line(format_args!("  ... and {more} more"));
+        if let Some(more) = items.len().checked_sub(shown).filter(|more| *more > 0) {
+            self.line(format_args!("  ... and {more} more: --list names them"));
         }
     }
 }
@@ -102,54 +147,69 @@ fn days(text: &mut Text, run: &Run) {
     text.heading(
         "Day by day: the digest of the morning, and what was done until the next (the last has only begun)",
     );
-    text.line(format_args!(
-        "{:<12}{:>10}{:>9}{:>11}{:>9}{:>9}{:>9}{:>8}{:>9}{:>11}",
-        "day",
-        "awareness",
-        "renewal",
-        "follow-up",
-        "expired",
-        "offline",
-        "overdue",
-        "paged",
-        "started",
-        "confirmed"
-    ));
+    let is_wide = text.view.width.is_none_or(|width| width >= TABLE);
+    if is_wide {
+        let names: String = COLUMNS.iter().map(|name| format!("{name:>7}")).collect();
+        text.line(format_args!("{:<10}{names}", "day"));
+    }
     for day in &run.operations.days {
         let digest = &day.digest;
-        let of = |stage| digest.due().iter().filter(|due| due.stage == stage).count();
-        text.line(format_args!(
-            "{:<12}{:>10}{:>9}{:>11}{:>9}{:>9}{:>9}{:>8}{:>9}{:>11}",
-            digest.at.format("%Y-%m-%d"),
-            of(Stage::Awareness),
-            of(Stage::Renewal),
-            of(Stage::FollowUp),
-            of(Stage::Expired),
+        // The lists of that morning, so that the table and they agree.
+        let counts = [
+            digest.awareness().count(),
+            digest.to_renew().count(),
+            digest.follow_up().count(),
+            overdue(digest).len(),
+            digest.expired().count(),
             digest.offline().count(),
-            digest.overdue().count(),
             day.paged,
             day.started,
-            day.confirmed
-        ));
+            day.confirmed,
+        ];
+        let at = digest.at.format("%Y-%m-%d");
+        if is_wide {
+            let counts: String = counts.iter().map(|count| format!("{count:>7}")).collect();
+            text.line(format_args!("{at}{counts}"));
+        } else {
+            let counts = COLUMNS.iter().zip(counts).filter(|(_, count)| *count > 0);
+            let counts: Vec<_> = counts.map(|(name, count)| format!("{name} {count}")).collect();
+            text.line(format_args!("{at}  {}", counts.join(", ")));
+        }
     }
+    text.line(format_args!(
+        "aware, renew, follow, late, ended and away count the lists of that morning, and a certificate may be on \
+         several; paged, begun and seen count certificates paged for, renewals begun and new certificates seen until the \
+         next morning."
+    ));
+}
+
+/// What should have been renewed and has not ended: what has ended is on a list of its own.
+fn overdue(digest: &Digest) -> Vec<&Due> {
+    digest.overdue().filter(|due| due.stage != Stage::Expired).collect()
+}
+
+/// The end, and the days left until then.
+fn end(due: &Due, digest: &Digest) -> String {
+    let left = match due.days_left(digest.at) {
+        1 => "1 day left".to_owned(),
+        left @ 0.. => format!("{left} days left"),
+        _ => "over".to_owned(),
+    };
+    format!("ends {}  {left}", moment(due.end))
 }
 
 fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
     text.heading(&format!("{which}, {}", moment(digest.at)));
     let due = |due: &Due| {
         let by_hand = if due.auto_renewal { "" } else { ", renewed by hand" };
-        format!("{}  ends {}  {}{by_hand}", due.device, moment(due.end), due.stage)
+        format!("{}  {}  {}{by_hand}", due.device, end(due, digest), due.stage)
     };
     let all = |list: Vec<&Due>| list.into_iter().cloned().collect::<Vec<_>>();
     text.list("To know (awareness)", &all(digest.awareness().collect()), due);
     text.list("To renew", &all(digest.to_renew().collect()), due);
     text.list("To follow up before they end", &all(digest.follow_up().collect()), due);
-    text.list("Offline: plan for them", &all(digest.offline().collect()), offline);
-    text.list(
-        "Overdue: should have been renewed",
-        &all(digest.overdue().filter(|due| due.stage != Stage::Expired).collect()),
-        due,
-    );
+    text.list("Offline: plan for them", &all(digest.offline().collect()), |due| offline(due, digest));
+    text.list("Late: should have been renewed", &all(overdue(digest)), due);
     text.list("Ended", &all(digest.expired().collect()), due);
     text.list("Revoked, and in use", &all(digest.revoked().collect()), due);
     text.list("Not valid yet, and in use", &all(digest.not_yet_valid().collect()), due);
@@ -173,7 +233,7 @@ fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
     }
 }
 
-fn offline(due: &Due) -> String {
+fn offline(due: &Due, digest: &Digest) -> String {
     let why = match due.reach {
         Reach::Offline { since, visit } => {
             let since =
@@ -187,7 +247,7 @@ fn offline(due: &Due) -> String {
         }
         _ => "nobody can tell".to_owned(),
     };
-    format!("{}  ends {}  {}  {why}", due.device, moment(due.end), due.stage)
+    format!("{}  {}  {}  {why}", due.device, end(due, digest), due.stage)
 }
 
 fn plan(text: &mut Text, run: &Run) {

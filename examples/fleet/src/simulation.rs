@@ -73,9 +73,21 @@ impl Simulation {
     /// # Errors
     /// [`FleetError`] where the run cannot go on.
     pub async fn run(options: Options) -> Result<Run, FleetError> {
+        Self::run_with(options, |_| {}).await
+    }
+
+    /// The same; `progress` hears of each hour of the run how many have passed.
+    ///
+    /// # Errors
+    /// [`FleetError`] where the run cannot go on.
+    pub async fn run_with(options: Options, mut progress: impl FnMut(i64)) -> Result<Run, FleetError> {
         let mut simulation = Self::new(options)?;
+        let start = simulation.until - TimeDelta::days(i64::from(options.days));
         while let Some((at, what)) = simulation.next() {
             simulation.clock.set(at);
+            if matches!(what, Happening::Sweep) {
+                progress((at - start).num_hours());
+            }
             match what {
                 Happening::Sweep => simulation.sweep(at)?,
                 Happening::IssuerReplaced => simulation.issuer_replaced(at)?,

@@ -4,15 +4,17 @@
 
 use chrono::TimeDelta;
 use fleet::endings::{Ending, broken, endings};
+use fleet::export::{to_csv, to_json};
 use fleet::options::Options;
 use fleet::renewals::Became;
-use fleet::report::report;
+use fleet::report::{View, report};
 use fleet::roster::Kind;
 use fleet::simulation::{Run, Simulation};
 use fleet::world::lock;
 use iot_runbook::certificate::Stage;
 use iot_runbook::certificate::checklist::Check;
 use iot_runbook::certificate::lifecycle::AlertKind;
+use iot_runbook::report::Report;
 
 fn options(devices: u32, days: u32, seed: u64) -> Options {
     let mut options = Options::default();
@@ -26,9 +28,67 @@ async fn run(devices: u32, days: u32, seed: u64) -> Run {
 
 #[tokio::test]
 async fn runs_repeat_with_the_seed() {
-    let text = report(&run(60, 4, 7).await);
-    assert_eq!(text, report(&run(60, 4, 7).await));
-    assert_ne!(text, report(&run(60, 4, 8).await));
+    let text = report(&run(60, 4, 7).await, View::default());
+    assert_eq!(text, report(&run(60, 4, 7).await, View::default()));
+    assert_ne!(text, report(&run(60, 4, 8).await, View::default()));
+}
+
+#[tokio::test]
+async fn lists_are_whole_on_request_and_fit_the_width() {
+    let run = run(300, 3, 7).await;
+    let short = report(&run, View::default());
+    assert!(short.contains("more: --list names them"));
+    let whole = report(&run, View { width: None, is_whole: true });
+    assert!(!whole.contains("--list"));
+    let digest = &run.operations.days.last().unwrap().digest;
+    for due in digest.due() {
+        assert!(whole.contains(&format!("{}  ends", due.device)), "{}", due.device);
+    }
+    for width in [40, 80] {
+        let text = report(&run, View { width: Some(width), is_whole: true });
+        // A hash or the name of a metric is longer than a narrow line.
+        let long = text.lines().filter(|line| line.chars().count() > width && line.trim().contains(' '));
+        assert_eq!(long.collect::<Vec<_>>(), Vec::<&str>::new());
+    }
+}
+
+/// The table counts what the lists name, and the exports have each certificate once.
+#[tokio::test]
+async fn digest_and_table_agree() {
+    let run = run(300, 3, 7).await;
+    let digest = &run.operations.days.last().unwrap().digest;
+    let text = report(&run, View::default());
+    let row = text.lines().rfind(|line| line.starts_with(&digest.at.format("%Y-%m-%d").to_string()));
+    let counts: Vec<usize> =
+        row.unwrap().split_whitespace().skip(1).map(|count| count.parse().unwrap()).collect();
+    let morning = text.split_once("The last morning").unwrap().1;
+    for (list, column) in [("To know (awareness)", 0), ("To renew", 1), ("Offline: plan for them", 5)] {
+        let line = morning.lines().find(|line| line.starts_with(list)).unwrap();
+        let count = line.rsplit_once(": ").unwrap().1.parse().unwrap_or(0);
+        assert_eq!(count, counts[column], "{list}");
+    }
+    let csv = to_csv(digest);
+    assert_eq!(csv.lines().count(), 1 + digest.due().len());
+    let json: serde_json::Value = serde_json::from_str(&to_json(digest).unwrap()).unwrap();
+    for (due, (line, json)) in
+        digest.due().iter().zip(csv.lines().skip(1).zip(json["due"].as_array().unwrap()))
+    {
+        let left = due.days_left(digest.at);
+        assert_eq!((line.split(',').nth(3).unwrap(), &json["days_left"]), (&*left.to_string(), &left.into()));
+    }
+}
+
+#[tokio::test]
+async fn report_of_the_digest_names_all_that_is_due() {
+    let run = run(300, 3, 7).await;
+    let digest = &run.operations.days.last().unwrap().digest;
+    let report = Report::of_digest(digest);
+    let (text, html) = (report.to_text(80), report.to_html());
+    for due in digest.due().iter().filter(|due| due.pages()) {
+        let device = due.device.to_string();
+        assert!(text.contains(&device) && html.contains(&device), "{device}");
+    }
+    assert!(html.contains("<svg ") && report.headline.starts_with("Certificates: "), "{text}");
 }
 
 #[tokio::test]
@@ -44,7 +104,7 @@ async fn smallest_and_shortest_run_ends() {
     for devices in 1..4 {
         let run = run(devices, 1, 3).await;
         assert_eq!(endings(&run).len(), usize::try_from(devices).unwrap());
-        assert!(report(&run).contains("Prevention checklist"));
+        assert!(report(&run, View::default()).contains("Prevention checklist"));
         assert!(broken(&run).is_empty());
     }
 }

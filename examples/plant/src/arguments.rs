@@ -21,6 +21,8 @@ Without options: starts, breaks something, diagnoses it, mends it; and again for
   --chaos SEED     random scenarios, each diagnosed and judged by what was broken; the same seed draws the same
   --runs N         so many of them (20 where it is not given)
   --json           evidence bundles and findings as lines of JSON on standard output, and nothing else
+  --report FILE    with --fault or --scenario: the report as HTML, or as Markdown where the file is named .md; the
+                   evidence is written beside it, as .json
   --runbook FILE   diagnose by this runbook (TOML); those it hands over to are taken from the catalog
   --own-thresholds leave that runbook's thresholds as they are; without it those that it has in common with
                    device-offline and data-gap are set to the seconds that the plant lives in
@@ -38,6 +40,8 @@ pub struct Arguments {
     pub what: What,
     /// Lines of JSON instead of a story.
     pub json: bool,
+    /// The file of the report.
+    pub report: Option<PathBuf>,
     /// A runbook of the user's own.
     pub runbook: Option<PathBuf>,
     /// Its thresholds stay as they are.
@@ -88,6 +92,7 @@ impl Arguments {
                 "--json" => arguments.json = true,
                 "--own-thresholds" => arguments.own_thresholds = true,
                 "--runbook" => arguments.runbook = Some(value("a file")?.into()),
+                "--report" => arguments.report = Some(value("a file")?.into()),
                 "--list" => arguments.choose(What::List)?,
                 "--all" => arguments.choose(What::All)?,
                 "--fault" => {
@@ -111,6 +116,10 @@ impl Arguments {
             (What::Chaos { runs, .. }, Some(given)) => *runs = given,
             (_, Some(_)) => return Err(Error::Usage("--runs goes with --chaos".to_owned())),
             _ => {}
+        }
+        let is_one = matches!(arguments.what, What::Fault(_) | What::Scenario(_));
+        if arguments.report.is_some() && !is_one {
+            return Err(Error::Usage("--report goes with --fault or --scenario".to_owned()));
         }
         if arguments.own_thresholds && arguments.runbook.is_none() {
             return Err(Error::Usage("--own-thresholds goes with --runbook".to_owned()));
@@ -156,6 +165,8 @@ mod tests {
         assert_eq!(one.what, What::Fault("power-fault".to_owned()));
         assert_eq!(one.runbook, Some("own.toml".into()));
         assert!(one.own_thresholds);
+        let report = read("--report a.html --fault power-fault").unwrap().report;
+        assert_eq!(report, Some("a.html".into()));
         assert_eq!(read("--all --help").unwrap().what, What::Help);
         assert_eq!(read("--scenario own.toml").unwrap().what, What::Scenario("own.toml".into()));
         assert_eq!(read("--vocabulary").unwrap().what, What::Vocabulary);
@@ -178,6 +189,9 @@ mod tests {
             ("--chaos x", "\"x\""),
             ("--chaos -1", "\"-1\""),
             ("--chaos 1 --runs 0", "\"0\""),
+            ("--report", "--report"),
+            ("--report a.html", "--fault"),
+            ("--report a.html --all", "--fault"),
             ("--runs 3", "--chaos"),
             ("--chaos 1 --all", "--scenario"),
         ] {

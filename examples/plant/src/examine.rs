@@ -178,9 +178,8 @@ impl Case<'_> {
             finding = driver.run(&mut diagnosis) => finding.map_err(Error::runbook)?,
             never = during => match never {},
         };
-        let bundle = diagnosis.bundle();
-        story.tell_end(&finding, &bundle);
-        Ok(Diagnosed { finding, bundle })
+        story.tell_end(&diagnosis)?;
+        Ok(Diagnosed { finding, bundle: diagnosis.bundle() })
     }
 }
 

@@ -68,10 +68,12 @@ fn follow(arguments: &Arguments) -> Result<ExitCode> {
     enough_open_files(&job, &program)?;
     run(async {
         let json = arguments.json;
+        let story = if json { Story::silent() } else { Story::aloud() };
+        let story = story.with_report(arguments.report.clone());
         let as_expected = match job {
-            Job::Tell(scenarios) => tell(&program, &scenarios, &runbooks, json).await?,
+            Job::Tell(scenarios) => tell(&program, &scenarios, &runbooks, story, json).await?,
             Job::Sweep => sweep(&program, &runbooks, json).await?,
-            Job::Play(scenario) => play_alone(&program, &scenario, &runbooks, json).await?,
+            Job::Play(scenario) => play_alone(&program, &scenario, &runbooks, story, json).await?,
             Job::Chaos { seed, runs } => chaos::run(&program, &runbooks, seed, runs, json).await?,
         };
         Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -172,9 +174,10 @@ async fn tell(
     program: &Path,
     scenarios: &[&'static Scenario],
     runbooks: &Runbooks,
+    story: Story,
     json: bool,
 ) -> Result<bool> {
-    let story = Arc::new(if json { Story::silent() } else { Story::aloud() });
+    let story = Arc::new(story);
     let mut factory = None;
     let mut as_expected = true;
     for scenario in scenarios {

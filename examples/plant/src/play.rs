@@ -177,9 +177,10 @@ pub async fn play_alone(
     program: &Path,
     scenario: &ScenarioFile,
     runbooks: &Runbooks,
+    story: Story,
     json: bool,
 ) -> Result<bool> {
-    let story = Arc::new(if json { Story::silent() } else { Story::aloud() });
+    let story = Arc::new(story);
     if let Some(title) = &scenario.title {
         story.tell(format_args!("{title}."));
     }

@@ -1,10 +1,11 @@
 //! The story: a diagnosis told while it happens, in a terminal.
 
-mod ending;
 mod record;
 
 use std::{
     fmt::Display,
+    fs,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,12 +13,19 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use iot_runbook::{
-    diagnosis::{Bundle, Diagnosis, Finding, Recorded},
+    diagnosis::{Diagnosis, Recorded},
     driver::{Journal, NotKept},
+    report::Report,
 };
 use tokio::time::interval;
 
-use crate::{console, factory::Factory, reading::overview, task::Task};
+use crate::{
+    console,
+    error::{Error, Result},
+    factory::Factory,
+    reading::overview,
+    task::Task,
+};
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 const PROGRESS_WIDTH: usize = 30;
@@ -26,6 +34,8 @@ const PROGRESS_WIDTH: usize = 30;
 #[derive(Debug)]
 pub struct Story {
     loud: bool,
+    /// Where the report and the evidence are written.
+    report: Option<PathBuf>,
     told: Mutex<Told>,
 }
 
@@ -41,12 +51,12 @@ struct Told {
 impl Story {
     /// Tells.
     pub fn aloud() -> Self {
-        Self { loud: true, told: Mutex::default() }
+        Self { loud: true, report: None, told: Mutex::default() }
     }
 
     /// Keeps silent.
     pub fn silent() -> Self {
-        Self { loud: false, told: Mutex::default() }
+        Self { loud: false, report: None, told: Mutex::default() }
     }
 
     /// Tells a line.
@@ -66,12 +76,29 @@ impl Story {
         }
     }
 
-    /// Tells what a diagnosis came to, and by which evidence.
-    pub fn tell_end(&self, finding: &Finding, bundle: &Bundle) {
-        for line in ending::lines(finding, bundle) {
-            self.tell(line);
+    /// The same with a file for the report: HTML, or Markdown where it is named `.md`. The evidence is written beside it.
+    #[must_use]
+    pub fn with_report(self, report: Option<PathBuf>) -> Self {
+        Self { report, ..self }
+    }
+
+    /// Tells what a diagnosis came to, and by which evidence; writes both where that is asked for.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn tell_end(&self, diagnosis: &Diagnosis) -> Result<()> {
+        if self.loud {
+            let report = Report::of(diagnosis);
+            self.told().stop_progress();
+            console::show_text(&format!("\n{}", report.to_styled_text(console::text_style().brief())));
+        }
+        if let Some(file) = &self.report {
+            let evidence = write_report(diagnosis, file)?;
+            let (file, evidence) = (file.display(), evidence.display());
+            self.tell(format_args!("\n  The report is in {file}, its evidence in {evidence}."));
         }
         *self.told() = Told::default();
+        Ok(())
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -128,6 +155,18 @@ impl Journal for Story {
         }
         Ok(())
     }
+}
+
+/// Writes the report, and the evidence beside it; gives the place of the evidence.
+fn write_report(diagnosis: &Diagnosis, file: &Path) -> Result<PathBuf> {
+    let report = Report::of(diagnosis);
+    let is_markdown = file.extension().is_some_and(|extension| extension == "md");
+    let text = if is_markdown { report.to_markdown() } else { report.to_html() };
+    fs::write(file, text).map_err(Error::io("writing the report"))?;
+    let evidence = file.with_extension("json");
+    let bundle = serde_json::to_string_pretty(&diagnosis.bundle())?;
+    fs::write(&evidence, bundle).map_err(Error::io("writing the evidence"))?;
+    Ok(evidence)
 }
 
 async fn show_progress(from: DateTime<Utc>, until: DateTime<Utc>) {

@@ -1,6 +1,7 @@
 //! Reading texts that name facts, and advice that depends on them.
 
 use super::super::fault::FaultKind;
+use super::super::guard::{Guard, Values as Taken};
 use super::super::text::{Advice, Condition, FactRef, Text};
 use super::Validator;
 use super::branches::GUARD;
@@ -37,10 +38,10 @@ impl<'d> Validator<'d> {
         Some(Advice { text: text?, condition: Some(condition?) })
     }
 
-    /// `{ check = "power", is = "lost" }`: a check and a guard of its domain.
+    /// `{ check = "power", is = "lost" }`: a check and a guard of its domain, or a detail of its answer, or both.
     fn condition(&mut self, spot: Spot<'d, '_>, holds: bool) -> Option<Condition> {
         let fields = self.table(spot)?;
-        let known: Vec<&'static str> = std::iter::once("check").chain(GUARD).collect();
+        let known: Vec<&'static str> = ["check", "detail"].into_iter().chain(GUARD).collect();
         self.only(&fields, &known);
         let spot = self.required(&fields, "check")?;
         let id = self.text(spot)?;
@@ -50,8 +51,21 @@ impl<'d> Validator<'d> {
         };
         // One that could not be read has its fault where it is declared.
         let values = check.declared.as_ref()?.values.clone();
-        let guard = self.guard(&fields, &values)?;
-        Some(Condition { check: id.into(), domain: values.domain, guard, holds })
+        let detail = match fields.get("detail") {
+            Some(spot) => Some(self.text(spot)?),
+            None => None,
+        };
+        let guard = match GUARD.iter().any(|part| fields.get(part).is_some()) || detail.is_none() {
+            true => self.guard(&fields, &values)?,
+            false => Guard { absent: values.domain.is_optional(), values: Taken::All },
+        };
+        Some(Condition {
+            check: id.into(),
+            domain: values.domain,
+            guard,
+            detail: detail.map(Into::into),
+            holds,
+        })
     }
 
     /// A text whose facts are all of checks that are declared; of the branch's own `value` only where there is one.

@@ -21,7 +21,7 @@ pub(crate) fn is_well_formed(html: &str) -> Result<(), String> {
             if open.pop().as_deref() != Some(&*name) {
                 return Err(format!("</{name}> closes nothing"));
             }
-        } else if !VOID.contains(&&*name) {
+        } else if !VOID.contains(&&*name) && !tag.ends_with('/') {
             open.push(name.clone());
         }
         rest = after;

@@ -151,8 +151,7 @@ impl Asks {
         let mut diagnosis = Diagnosis::new(new_id(), &self.set, &self.name, subject, trigger, Utc::now())
             .map_err(Error::runbook)?;
         let finding = self.driver.run(&mut diagnosis).await.map_err(Error::runbook)?;
-        let bundle = diagnosis.bundle();
-        self.story.tell_end(&finding, &bundle);
-        Ok(Diagnosed { finding, bundle })
+        self.story.tell_end(&diagnosis)?;
+        Ok(Diagnosed { finding, bundle: diagnosis.bundle() })
     }
 }

@@ -1,0 +1,164 @@
+//! The digest of the daily certificate job as the parts of a report, in words.
+
+use chrono::{DateTime, Utc};
+
+use super::finding::{Affected, Report, Tone, moment};
+use super::validity::CertificateTimeline;
+use crate::certificate::Stage;
+use crate::certificate::sweep::{Digest, Due, Reach, Visit};
+use crate::runbook::step::Severity;
+
+/// So many certificates are drawn: those that end first. All are listed.
+const DRAWN: usize = 20;
+
+impl Report {
+    /// The report of a digest: what is due, by what is to be done about it, each certificate with the days that it has left.
+    /// A certificate that needs several things is on several lists.
+    #[must_use]
+    pub fn of_digest(digest: &Digest) -> Self {
+        let lists = lists(digest);
+        let said: Vec<String> = lists
+            .iter()
+            .filter(|list| !list.due.is_empty() && list.is_said)
+            .map(|list| format!("{} {}", list.due.len(), list.what))
+            .collect();
+        let headline = match &*said {
+            [] => "No certificate is due".to_owned(),
+            said => format!("Certificates: {}", said.join("; ")),
+        };
+        let refused = [Stage::Expired, Stage::Revoked, Stage::NotYetValid];
+        let pages = |due: &Due| due.pages() && refused.contains(&due.stage);
+        let severity = match () {
+            () if digest.due().iter().any(pages) => Severity::Critical,
+            () if digest.due().iter().any(Due::pages) => Severity::Warning,
+            () if digest.issuers().iter().any(|issuer| issuer.pages()) => Severity::Warning,
+            () => Severity::Info,
+        };
+        let mut timeline = CertificateTimeline::new(digest.at);
+        for due in digest.due().iter().take(DRAWN) {
+            timeline.add(due.device.to_string(), None, None, due.end);
+        }
+        let report = Self {
+            about: about(digest),
+            advice: lists
+                .iter()
+                .filter(|list| !list.due.is_empty())
+                .filter_map(|list| Some(format!("{} ({})", list.advice?, list.due.len())))
+                .chain(issuers(digest))
+                .collect(),
+            affected: lists
+                .iter()
+                .filter(|list| !list.due.is_empty())
+                .map(|list| Affected {
+                    why: list.what.to_owned(),
+                    devices: list.due.iter().map(|due| in_words(due, digest.at)).collect(),
+                })
+                .collect(),
+            ..Self::blank(Tone::Concluded(severity), headline)
+        };
+        if timeline.is_empty() { report } else { report.with_picture("The first ends", &timeline) }
+    }
+}
+
+/// Certificates of which the same is said.
+struct List<'d> {
+    due: Vec<&'d Due>,
+    what: &'static str,
+    /// What to do about them.
+    advice: Option<&'static str>,
+    /// Whether the headline counts them.
+    is_said: bool,
+}
+
+fn lists(digest: &Digest) -> Vec<List<'_>> {
+    let list = |due: Vec<_>, what, advice, is_said| List { due, what, advice, is_said };
+    let visit = |wanted: Visit| move |due: &&Due| matches!(due.reach, Reach::Offline { visit, .. } if visit == wanted);
+    let overdue = digest.overdue().filter(|due| due.stage != Stage::Expired);
+    vec![
+        list(
+            digest.expired().collect(),
+            "have ended",
+            Some("Replace what has ended: peers refuse it."),
+            true,
+        ),
+        list(
+            digest.revoked().collect(),
+            "are revoked and in use",
+            Some("Say whether a device whose certificate is revoked gets another one."),
+            true,
+        ),
+        list(
+            digest.not_yet_valid().collect(),
+            "are in use and not valid yet",
+            Some("Look at the clock that issued what is not valid yet, and at the device's own."),
+            true,
+        ),
+        list(
+            digest.follow_up().collect(),
+            "must be followed up before they end",
+            Some("Follow up what no renewal will replace in time."),
+            true,
+        ),
+        list(
+            overdue.collect(),
+            "should have been renewed",
+            Some("Find out why these renewals have not happened."),
+            true,
+        ),
+        list(digest.to_renew().collect(), "are to be renewed", None, true),
+        list(
+            digest.offline().filter(visit(Visit::Technician)).collect(),
+            "are of devices that are offline, back too late: send a technician",
+            Some("Send a technician to the devices that are back too late for a renewal."),
+            false,
+        ),
+        list(
+            digest.offline().filter(visit(Visit::MaintenanceWindow)).collect(),
+            "are of devices that are offline, back in time: renew them in a maintenance window",
+            None,
+            false,
+        ),
+        list(
+            digest
+                .offline()
+                .filter(|due| {
+                    !matches!(
+                        due.reach,
+                        Reach::Offline { visit: Visit::Technician | Visit::MaintenanceWindow, .. }
+                    )
+                })
+                .collect(),
+            "are of devices of which nobody knows when they are back",
+            Some("Find out when these devices are back."),
+            false,
+        ),
+        list(digest.awareness().collect(), "end soon enough to be known", None, false),
+    ]
+}
+
+fn issuers(digest: &Digest) -> impl Iterator<Item = String> {
+    digest.issuers().iter().map(|issuer| {
+        let (number, leaves, end) = (issuer.issuer, issuer.leaves, moment(issuer.end));
+        format!("Replace the issuer {number}, which ends {end}: {leaves} certificates end with it.")
+    })
+}
+
+fn about(digest: &Digest) -> Vec<(&'static str, String)> {
+    let paged = match digest.page() {
+        Some(page) => format!("for {} certificates and {} issuers", page.due.len(), page.issuers.len()),
+        None => "for nothing that was not paged today".to_owned(),
+    };
+    let mut about = vec![("Time", moment(digest.at)), ("Paged", paged)];
+    about.extend(digest.due().first().map(|due| ("Ends first", in_words(due, digest.at))));
+    about
+}
+
+/// The device, when its certificate ends, and the days left.
+fn in_words(due: &Due, now: DateTime<Utc>) -> String {
+    let left = match due.days_left(now) {
+        1 => "1 day left".to_owned(),
+        left @ 0.. => format!("{left} days left"),
+        _ => "over".to_owned(),
+    };
+    format!("{} until {} ({left})", due.device, due.end.format("%Y-%m-%d %H:%M"))
+}
