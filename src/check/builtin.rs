@@ -231,7 +231,7 @@ mod tests {
             deadband device period choice of too-wide | stable | sensor-stuck | fine | too-narrow | little-withheld \
             | none; explains\n\
             dedup-drops device period number\n\
-            device-back device now choice of back | out-of-service | silent; seen_within\n\
+            device-back device now choice of back | out-of-service | silent; seen_within silent_after\n\
             device-reconnected device now flag; silent_after\n\
             edge-buffer gateway period choice of dropped | unsent | neither; full_at explains\n\
             field-path gateway now choice of answers | port-refused | port-silent | other-host | link-up | link-down | \
@@ -260,7 +260,7 @@ mod tests {
             unavailable | unavailable-before | no-reason; recent\n\
             renewal-state session now choice of confirmed | rolled-back | running | retrying | due \
             | stalled | failed | unsupported; progress_within\n\
-            restart-needed gateway now choice of needed | device-back | restarted; seen_within\n\
+            restart-needed gateway now choice of needed | device-back | restarted; seen_within silent_after\n\
             revocation-known session now flag\n\
             rows-there device period flag\n\
             schema-rejections device period number\n\

@@ -55,11 +55,14 @@ impl Crew {
         Ok(())
     }
 
-    /// Looks at the gateway's cabinet: does its process run?
-    async fn look_at_gateway(&self, gateway: &str) -> Result<bool> {
+    /// Looks at the gateway's cabinet: does its process run? Whoever starts it stays until its panel shows the device.
+    async fn look_at_gateway(&self, gateway: &str, device: &str) -> Result<bool> {
         let supervisor = self.factory.gateway(gateway)?.supervisor();
         if self.people == People::HandsOn {
+            let since = Utc::now();
             supervisor.start().await?;
+            let back = || async { self.factory.platform().last_seen(device).is_some_and(|at| at > since) };
+            wait::until_within("a device that came back", SHOWS_WITHIN, back).await.ok();
         }
         Ok(supervisor.status().is_running())
     }
@@ -76,7 +79,8 @@ impl Crew {
         match request.step() {
             "restarted-by-hand" => {
                 let Some(gateway) = &subject.gateway else { return Ok(None) };
-                Ok(Some(Value::Flag(self.look_at_gateway(gateway.as_str()).await?)))
+                let runs = self.look_at_gateway(gateway.as_str(), subject.device.as_str()).await?;
+                Ok(Some(Value::Flag(runs)))
             }
             "power" => {
                 let Some(site) = &subject.site else { return Ok(None) };

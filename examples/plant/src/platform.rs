@@ -90,6 +90,12 @@ impl Platform {
         lock(&self.seen).devices.get(device)?.at.back().copied()
     }
 
+    /// The same question, for a task that outlives the borrow of the platform.
+    pub fn hearing(&self, device: &str) -> impl Fn() -> Option<DateTime<Utc>> + Send + Sync + 'static {
+        let (seen, device) = (Arc::clone(&self.seen), device.to_owned());
+        move || lock(&seen).devices.get(&device)?.at.back().copied()
+    }
+
     /// When messages of this device were received.
     pub fn receipts(&self, device: &str) -> Receipts {
         lock(&self.seen).devices.get(device).cloned().unwrap_or_default()
@@ -250,13 +256,32 @@ impl Registry {
     /// Enters a device into the list of certificates to renew by hand. One that is in it already stays as it is.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// When the registry has no such device, or the database refuses.
     pub fn open_follow_up(&self, device: &str) -> Result<()> {
+        if self.device(device)?.is_none() {
+            return Err(Error::Unknown { kind: "device", id: device.to_owned() });
+        }
         self.database().execute(
             "INSERT OR IGNORE INTO follow_up VALUES (?1, ?2)",
             params![device, Utc::now().timestamp_micros()],
         )?;
         Ok(())
+    }
+
+    /// The devices whose certificates are to be renewed by hand, the oldest entry first: each, and since when.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn follow_ups(&self) -> Result<Vec<(String, DateTime<Utc>)>> {
+        let database = self.database();
+        let mut query =
+            database.prepare_cached("SELECT device, at_us FROM follow_up ORDER BY at_us, rowid")?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let entry = |row: rusqlite::Result<(String, i64)>| {
+            let (device, at) = row?;
+            Ok((device, DateTime::from_timestamp_micros(at).unwrap_or_default()))
+        };
+        rows.map(entry).collect()
     }
 
     fn note_change(&self, device: &str, state: ServiceState) -> Result<()> {
@@ -321,7 +346,33 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
+
+    #[test]
+    fn each_follow_up_is_entered_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&folder.path().join("registry.db")).unwrap();
+        let enter = |device: &str| {
+            let (device, site, gateway) = (device.to_owned(), "north".to_owned(), "gw-north-1".to_owned());
+            let state = ServiceState::InService;
+            registry.enter(&Registered { device, site, gateway, own_session: true, state }).unwrap();
+        };
+        enter("press-1");
+        enter("mill-1");
+        let before = Utc::now() - TimeDelta::milliseconds(1);
+        registry.open_follow_up("press-1").unwrap();
+        let first = registry.follow_ups().unwrap();
+        registry.open_follow_up("mill-1").unwrap();
+        registry.open_follow_up("press-1").unwrap();
+        let all = registry.follow_ups().unwrap();
+        assert_eq!(all.iter().map(|(device, _)| &**device).collect::<Vec<_>>(), ["press-1", "mill-1"]);
+        assert_eq!(all[0], first[0], "the first entry stays");
+        assert!(all.iter().all(|(_, at)| before <= *at && *at <= Utc::now()));
+        assert!(registry.open_follow_up("nobody").is_err());
+        assert_eq!(registry.follow_ups().unwrap(), all);
+    }
 
     #[test]
     fn the_registry_keeps_each_service_state() {

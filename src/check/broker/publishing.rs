@@ -1,9 +1,10 @@
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::CheckRequest;
+use crate::check::broker::broker_connect::last_seen;
 use crate::check::broker::holder::{Holder, holder};
 use crate::check::broker::sessions::Events;
-use crate::check::judge::{Verdict, adapter, choices, when};
+use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
@@ -58,6 +59,16 @@ impl Builtin for Publishing {
         let asked = PublishingRequest::new(holder.client.clone(), device, request.last(self.within));
         let counts = broker.publishing(&asked).await.map_err(|error| error.by(broker.source()))?;
         let verdict = judge(&counts, &holder, self.within, request);
+        if is_state(&verdict, State::ThisDevice) {
+            // Where the platform cannot say what it received last, the counts alone decide.
+            let seen = last_seen(request, probes).await.ok().flatten();
+            let received = seen.and_then(|seen| seen.last_receipt);
+            if let Some(received) =
+                received.and_then(|at| is_received(&counts, &holder, at, self.within, request))
+            {
+                return Err(received.by(broker.source()));
+            }
+        }
         if shows_that_nothing_came(&verdict) {
             let asked = ConnectionLogRequest::new(holder.client.clone(), request.last(self.within));
             // Where nobody can say when the session began, the counts alone decide, as they do without a log.
@@ -70,9 +81,45 @@ impl Builtin for Publishing {
     }
 }
 
+fn is_state(verdict: &Verdict, state: State) -> bool {
+    matches!(verdict, Verdict::Known { value, .. } if *value == state.value())
+}
+
 fn shows_that_nothing_came(verdict: &Verdict) -> bool {
     let states = [State::NothingOfItsOwn, State::OnlyItself, State::Nothing, State::NotEvenHeartbeats];
-    matches!(verdict, Verdict::Known { value, .. } if states.iter().any(|state| *value == state.value()))
+    states.into_iter().any(|state| is_state(verdict, state))
+}
+
+/// A last message at the broker that the platform has received too shows no fault behind the broker: the device may have
+/// fallen silent after it. The broker is asked again when that message is older than `within`.
+fn is_received(
+    counts: &ClientPublishing,
+    holder: &Holder,
+    received: DateTime<Utc>,
+    within: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Option<ProbeError> {
+    let accepted = of_device(counts, holder)?.last_accepted?;
+    if accepted.signed_duration_since(received) > request.clock_tolerance() {
+        return None;
+    }
+    let age = request.now().signed_duration_since(accepted).max(TimeDelta::zero());
+    let left = within.checked_sub(&age).filter(|left| *left > TimeDelta::zero())?;
+    let text = format!(
+        "the platform has received its last message at the broker, of {}; ask again when that is older than {}",
+        moment(accepted),
+        format_duration(within)
+    );
+    Some(ProbeError::transient(text).with_retry_after(left))
+}
+
+/// The counts of this device, as far as the broker counts it apart.
+fn of_device<'a>(counts: &'a ClientPublishing, holder: &Holder) -> Option<&'a MessageCounts> {
+    match (&counts.device, &counts.all) {
+        (Some(device), _) => Some(device),
+        (None, Some(all)) if holder.own || all.accepted == 0 => Some(all),
+        _ => None,
+    }
 }
 
 /// A session that has just come up had no time to publish: that nothing came within `within` shows nothing of it yet, and is
@@ -110,11 +157,7 @@ fn judge(
     ] {
         details.extend(part.as_ref().map(|part| Detail::new(name, written(part))));
     }
-    let of_device = match (&counts.device, &counts.all) {
-        (Some(device), _) => Some(device),
-        (None, Some(all)) if holder.own || all.accepted == 0 => Some(all),
-        _ => None,
-    };
+    let of_device = of_device(counts, holder);
     details.extend(of_device.and_then(|device| device.last_accepted).map(|at| when("last accepted", at)));
     let known = |state: State, details: Vec<Detail>| {
         Verdict::known(state.value(), counts.observed_at, Details::from_iter(details))
@@ -288,6 +331,38 @@ mod tests {
         ] {
             assert_eq!(shows_that_nothing_came(&judged(&counts, own)), nothing, "{counts:?}");
         }
+    }
+
+    /// The last message at the broker was at NOW - 60.
+    #[test]
+    fn message_that_the_platform_received_is_asked_for_again() {
+        let counts = |last: i64| answer().with_device(some(1).with_last_accepted(at(last)));
+        let asked = Asked::new();
+        for (last, received, left) in [
+            (NOW - 60, NOW - 60, Some(240)),
+            (NOW - 60, NOW - 59, Some(240)),
+            // What the ingestion may still have under way.
+            (NOW - 60, NOW - 90, Some(240)),
+            (NOW - 60, NOW - 91, None),
+            (NOW + 5, NOW, Some(300)),
+            (NOW - 299, NOW, Some(1)),
+            (NOW - 300, NOW, None),
+        ] {
+            let again = is_received(
+                &counts(last),
+                &Holder::of_test(false),
+                at(received),
+                secs(300),
+                &asked.request(),
+            );
+            let again = again.map(|error| error.kind());
+            let expected = left.map(|left| ProbeErrorKind::Transient { retry_after: Some(secs(left)) });
+            assert_eq!(again, expected, "{last} {received}");
+        }
+        let without = answer().with_device(some(1));
+        assert!(
+            is_received(&without, &Holder::of_test(false), at(NOW), secs(300), &asked.request()).is_none()
+        );
     }
 
     #[test]

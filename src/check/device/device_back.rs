@@ -23,35 +23,69 @@ choices! {
 }
 
 /// Is the device back, or taken out of service, so that nothing is left to do?
-pub(in crate::check) struct DeviceBack {
+pub(in crate::check) struct DeviceBack(BackWithin);
+
+/// How late the next message of a device that is back may be.
+#[derive(Clone, Copy)]
+pub(in crate::check) struct BackWithin {
+    /// Where no reporting interval is known, and so nobody knows when it is due.
     seen_within: TimeDelta,
+    /// Past its due time. A device that has just missed a message may have gone away again.
+    silent_after: TimeDelta,
+}
+
+impl BackWithin {
+    pub(in crate::check) const PARAMS: &'static [ParamSpec] = &[
+        ParamSpec::required("seen_within", ParamKind::Duration),
+        ParamSpec::required("silent_after", ParamKind::Duration),
+    ];
+
+    pub(in crate::check) fn bind(params: &Given<'_>) -> Option<Self> {
+        Some(Self {
+            seen_within: params.duration("seen_within")?,
+            silent_after: params.duration("silent_after")?,
+        })
+    }
+
+    #[cfg(test)]
+    pub(in crate::check) const fn new(seen_within: TimeDelta, silent_after: TimeDelta) -> Self {
+        Self { seen_within, silent_after }
+    }
+
+    fn longest_silence(self, request: &CheckRequest<'_>) -> TimeDelta {
+        if request.subject().reporting_interval().is_zero() {
+            self.seen_within
+        } else {
+            bound(self.silent_after, request)
+        }
+    }
 }
 
 impl Builtin for DeviceBack {
     const ID: &'static str = "device-back";
     const SCOPE: Scope = Scope::Device;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("seen_within", ParamKind::Duration)];
+    const PARAMS: &'static [ParamSpec] = BackWithin::PARAMS;
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()
     }
 
     fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { seen_within: params.duration("seen_within")? })
+        BackWithin::bind(params).map(Self)
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let probe = adapter(probes.device(), "device probe")?;
         let receipts = since_alert(probe, request).await?;
         // Messages that show its return need no registry, which may be slow.
-        if messages_are_back(&receipts, self.seen_within, request).believed {
-            return Ok(judge(&receipts, None, self.seen_within, request).by(probe.source()));
+        if messages_are_back(&receipts, self.0, request).believed {
+            return Ok(judge(&receipts, None, self.0, request).by(probe.source()));
         }
         let asked = ServiceStateRequest::new(request.subject().device.clone());
         // A registry that does not answer takes nothing from what the messages show.
         let service = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()));
-        Ok(judge(&receipts, Some(service.as_ref()), self.seen_within, request).by(probe.source()))
+        Ok(judge(&receipts, Some(service.as_ref()), self.0, request).by(probe.source()))
     }
 }
 
@@ -65,11 +99,11 @@ pub(in crate::check) async fn since_alert(
     probe.receipts(&asked).await.map_err(|error| error.by(probe.source()))
 }
 
-/// Back: a live message came after the alert, and the next one is at most `seen_within` late. The verdict without the
-/// registry.
+/// Back: a live message came after the alert, and no silence since: the next one is at most that late. The verdict without
+/// the registry.
 pub(in crate::check) fn messages_are_back(
     receipts: &Receipts,
-    seen_within: TimeDelta,
+    within: BackWithin,
     request: &CheckRequest<'_>,
 ) -> BackByMessages {
     let live = LiveMessages::of(receipts, request.triggered_at(), request);
@@ -84,7 +118,7 @@ pub(in crate::check) fn messages_are_back(
     let is_back = |live: &LiveMessages| {
         live.last().is_some_and(|last| {
             last > request.triggered_at()
-                && request.now().signed_duration_since(last) <= bound(seen_within, request)
+                && request.now().signed_duration_since(last) <= within.longest_silence(request)
         })
     };
     BackByMessages {
@@ -111,10 +145,10 @@ pub(in crate::check) struct BackByMessages {
 fn judge(
     receipts: &Receipts,
     service: Option<Result<&ServiceStateAnswer, &ProbeError>>,
-    seen_within: TimeDelta,
+    within: BackWithin,
     request: &CheckRequest<'_>,
 ) -> Verdict {
-    let messages = messages_are_back(receipts, seen_within, request);
+    let messages = messages_are_back(receipts, within, request);
     let of = |is_back: bool| {
         let mut details = messages.details.clone();
         let known = |state: State, observed_at, details: Vec<Detail>| {
@@ -150,6 +184,8 @@ mod tests {
     use crate::fact::UnknownReason;
     use crate::probe::{MessageKind, Receipt};
 
+    const WITHIN: BackWithin = BackWithin::new(secs(300), secs(60));
+
     fn receipts(messages: &[DateTime<Utc>]) -> Receipts {
         let none = Receipts::new(at(NOW), period(NOW - 900, NOW));
         messages.iter().fold(none, |receipts, at| receipts.with_live(*at))
@@ -162,7 +198,7 @@ mod tests {
     fn judged(receipts: &Receipts, state: ServiceState, interval: i64) -> Verdict {
         let mut asked = Asked::new();
         asked.subject = asked.subject.with_reporting_interval(secs(interval));
-        judge(receipts, Some(Ok(&service(state))), secs(300), &asked.request())
+        judge(receipts, Some(Ok(&service(state))), WITHIN, &asked.request())
     }
 
     /// The alert is 900 s old.
@@ -171,8 +207,9 @@ mod tests {
         for (last, interval, state) in [
             (at(NOW - 300) - NANO, 0, State::Silent),
             (at(NOW - 300), 0, State::Back),
-            (at(NOW - 360), 60, State::Back),
-            (at(NOW - 360) - NANO, 60, State::Silent),
+            // It came back, and has missed a message since.
+            (at(NOW - 120), 60, State::Back),
+            (at(NOW - 120) - NANO, 60, State::Silent),
             (at(NOW - 900) + NANO, 3600, State::Back),
             (at(NOW - 900), 3600, State::Silent),
             (at(NOW + 30), 0, State::Back),
@@ -197,7 +234,7 @@ mod tests {
         }
         let error = ProbeError::failed("no registry");
         let asked = Asked::new();
-        let verdict = judge(&receipts(&[]), Some(Err(&error)), secs(300), &asked.request());
+        let verdict = judge(&receipts(&[]), Some(Err(&error)), WITHIN, &asked.request());
         assert_eq!(verdict.value(), Some(State::Silent.value()));
         assert!(verdict.details().find("registry").is_some());
     }

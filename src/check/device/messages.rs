@@ -11,6 +11,9 @@ use crate::probe::{MessageKind, Receipt, Receipts};
 
 /// The live messages of a device since a moment, each once and in order.
 pub(in crate::check) struct LiveMessages {
+    /// When the first was received.
+    first: Option<DateTime<Utc>>,
+    /// When the device was there for each: its receipt, or for one that came late the moment it was made.
     at: Vec<DateTime<Utc>>,
     /// Those of the future, beyond what clocks may differ by; they are not in `at`.
     ahead: Vec<DateTime<Utc>>,
@@ -21,8 +24,10 @@ pub(in crate::check) struct LiveMessages {
 impl LiveMessages {
     /// Reads the receipts since `since`.
     ///
-    /// A message that was made before the alert and received after it was kept in a buffer, whatever its flags say. A
-    /// device whose clock is behind makes such times too: its messages are all late by the same time, and count.
+    /// A message that was made before `since` or the alert and received after it was kept in a buffer, whatever its flags
+    /// say. One that was made since then and came late shows that the device was there when it made it, not later. A
+    /// device whose clock is behind makes such times too: its messages are all late by the same time, and count as they
+    /// come.
     pub(in crate::check) fn of(
         receipts: &Receipts,
         since: DateTime<Utc>,
@@ -32,20 +37,26 @@ impl LiveMessages {
         messages.sort_unstable_by_key(|message| (message.at, message.kind, message.made_at));
         messages.dedup();
         let clock_is_behind = has_steady_delay(&messages, request.clock_tolerance());
-        let mut live = Self { at: Vec::new(), ahead: Vec::new(), not_counted: BTreeMap::new() };
+        let mut live = Self { first: None, at: Vec::new(), ahead: Vec::new(), not_counted: BTreeMap::new() };
         for message in messages {
+            let made = made_earlier(message, request).filter(|_| !clock_is_behind);
             let kind = match message.kind {
-                MessageKind::Live if !clock_is_behind && was_kept(message, request) => MessageKind::Replayed,
+                MessageKind::Live if made.is_some_and(|made| made < since.max(request.triggered_at())) => {
+                    MessageKind::Replayed
+                }
                 kind => kind,
             };
             if kind != MessageKind::Live {
                 *live.not_counted.entry(kind).or_default() += 1;
             } else if request.has_happened(message.at) {
-                live.at.push(message.at);
+                live.first.get_or_insert(message.at);
+                live.at.push(made.unwrap_or(message.at));
             } else {
                 live.ahead.push(message.at);
             }
         }
+        // A buffer need not be emptied in the order in which it was filled.
+        live.at.sort_unstable();
         live.at.dedup();
         live
     }
@@ -58,11 +69,14 @@ impl LiveMessages {
             at.sort_unstable();
             at.dedup();
         }
-        Self { at, ahead: Vec::new(), not_counted: self.not_counted.clone() }
+        let ahead = (!self.ahead.is_empty()).then_some(now);
+        let first = self.first.into_iter().chain(ahead).min();
+        Self { first, at, ahead: Vec::new(), not_counted: self.not_counted.clone() }
     }
 
+    /// When the first was received.
     pub(in crate::check) fn first(&self) -> Option<DateTime<Utc>> {
-        self.at.first().copied()
+        self.first
     }
 
     pub(in crate::check) fn last(&self) -> Option<DateTime<Utc>> {
@@ -99,14 +113,12 @@ pub(in crate::check) fn bound(within: TimeDelta, request: &CheckRequest<'_>) -> 
     sum(within, request.subject().reporting_interval())
 }
 
-/// True if it was made before the alert and received after it.
-fn was_kept(message: &Receipt, request: &CheckRequest<'_>) -> bool {
-    let alert = request.triggered_at();
-    message.made_at.is_some_and(|made| {
-        made < alert
-            && message.at >= alert
-            && message.at.signed_duration_since(made) > request.clock_tolerance()
-    })
+/// When it was made, if it was received after the alert and long after that.
+fn made_earlier(message: &Receipt, request: &CheckRequest<'_>) -> Option<DateTime<Utc>> {
+    let made = message.made_at?;
+    let late = message.at.signed_duration_since(made) > request.clock_tolerance();
+    // Received before the alert: nobody was silent yet.
+    (late && message.at >= request.triggered_at()).then_some(made)
 }
 
 /// True if two live messages, received apart, were late by the same time.
@@ -169,9 +181,49 @@ mod tests {
             (NOW - 879, NOW - 910, false),
             // Received before the alert: nobody was silent yet.
             (NOW - 901, NOW - 2000, true),
+            (NOW - 901, NOW - 932, true),
         ] {
             let message = live(received).with_made_at(at(made));
             assert_eq!(last(vec![message]).is_some(), counts, "{received} {made}");
+        }
+    }
+
+    /// The alert was at NOW - 900, and the client sent at NOW - 5 what it had kept.
+    #[test]
+    fn late_message_counts_as_of_when_it_was_made() {
+        let of = |since: i64, messages: &[(i64, i64)]| {
+            let asked = Asked::new();
+            let messages = messages.iter().map(|(received, made)| live(*received).with_made_at(at(*made)));
+            LiveMessages::of(&receipts(messages.collect()), at(since), &asked.request())
+        };
+        // Made after the alert, and before its device lost its power.
+        let kept = of(NOW - 900, &[(NOW - 5, NOW - 850), (NOW - 4, NOW - 600), (NOW - 3, NOW - 700)]);
+        assert_eq!(kept.last(), Some(at(NOW - 600)));
+        assert_eq!(kept.longest_silence(at(NOW)), Some(secs(600)));
+        assert_eq!(kept.longest_gap(at(NOW - 900)), secs(150));
+        // The platform heard it again when the first came.
+        assert_eq!(kept.first(), Some(at(NOW - 5)));
+        assert!(kept.not_counted().is_none());
+        // Those made before the wait or the act say nothing of what came after it.
+        let later = of(NOW - 650, &[(NOW - 5, NOW - 850), (NOW - 4, NOW - 600), (NOW - 3, NOW - 651)]);
+        assert_eq!(
+            (later.last(), later.not_counted().unwrap().text),
+            (Some(at(NOW - 600)), "replayed: 2".into())
+        );
+        // As late as clocks may differ is now.
+        assert_eq!(of(NOW - 900, &[(NOW - 5, NOW - 35)]).last(), Some(at(NOW - 5)));
+        assert_eq!(of(NOW - 900, &[(NOW - 5, NOW - 36)]).last(), Some(at(NOW - 36)));
+        // Once live messages follow, the device is there.
+        assert_eq!(of(NOW - 900, &[(NOW - 5, NOW - 850), (NOW - 4, NOW - 4)]).last(), Some(at(NOW - 4)));
+    }
+
+    #[test]
+    fn future_message_is_heard_now() {
+        let asked = Asked::new();
+        for (heard, first) in [(vec![NOW + 31], at(NOW)), (vec![NOW - 5, NOW + 31], at(NOW - 5))] {
+            let messages = receipts(heard.into_iter().map(live).collect());
+            let messages = LiveMessages::of(&messages, at(0), &asked.request());
+            assert_eq!(messages.with_future_as_now(at(NOW)).first(), Some(first));
         }
     }
 
@@ -221,6 +273,7 @@ mod tests {
             let one = LiveMessages::of(&receipts(messages), at(0), &asked.request());
             let twice = receipts(twice.into_iter().map(|(_, message)| message).collect());
             let other = LiveMessages::of(&twice, at(0), &asked.request());
+            prop_assert_eq!(one.first, other.first);
             prop_assert_eq!((one.at, one.ahead, one.not_counted), (other.at, other.ahead, other.not_counted));
         }
     }

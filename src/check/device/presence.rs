@@ -8,7 +8,9 @@ use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::check::spec::Builtin;
 use crate::check::window::not_covered;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{ConnectionEventKind, DisconnectReason, ProbeError, Probes, Receipts, ReceiptsRequest};
+use crate::probe::{
+    ConnectionEventKind, DisconnectReason, ProbeError, Probes, Receipts, ReceiptsRequest, RefusalReason,
+};
 use crate::runbook::step::About;
 use crate::subject::Scope;
 use crate::time::format_duration;
@@ -56,9 +58,10 @@ impl Builtin for Presence {
 
 /// - silent: no live message, and no session of its own that began and broke; or a silence now that lasts far longer
 ///   than those between its comings and goings: whatever made it flap before, this is something else;
-/// - steady: live messages came again, none later than `flap_window` after it was due, the next one included, and no
-///   session broke after it came back;
-/// - flapping: it came back and went again, by a broken session or by a gap in its messages.
+/// - steady: live messages came again, none later than `flap_window` after it was due, the next one included, and after it
+///   came back no session broke and no CONNECT was refused: a client that is connected does not connect, so another one
+///   has its identity, and the messages may be that one's;
+/// - flapping: it came back and went again, by a broken session, by a refused CONNECT or by a gap in its messages.
 ///
 /// It came back with its first live message, or with the first CONNECT that was accepted in a session of its own. A
 /// client's own DISCONNECT and a broker's restart break no session.
@@ -106,10 +109,16 @@ fn judge_facts(
         (Some(events), Some(back)) => breaks_after(back, connected, events),
         _ => Vec::new(),
     };
+    let refused = match (events.filter(|_| own), back) {
+        (Some(events), Some(back)) => refused_after(back, events),
+        _ => None,
+    };
     let silence = live.longest_silence(request.now());
     let state = match silence {
         None if breaks.is_empty() => State::Silent,
-        Some(silence) if breaks.is_empty() && silence <= bound(flap_window, request) => State::Steady,
+        Some(silence) if breaks.is_empty() && refused.is_none() && silence <= bound(flap_window, request) => {
+            State::Steady
+        }
         Some(_) if lasts(live, breaks.last().map(|(at, _)| *at), request) => State::Silent,
         _ => State::Flapping,
     };
@@ -125,6 +134,9 @@ fn judge_facts(
     if let Some((at, reason)) = breaks.last() {
         details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(*at))));
     }
+    if let Some((at, reason)) = refused {
+        details.push(Detail::new("refused since its return", format!("{reason} at {}", moment(at))));
+    }
     // Both decide together: the verdict is as old as the older of them.
     let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
     Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
@@ -136,6 +148,16 @@ fn lasts(live: &LiveMessages, broke: Option<DateTime<Utc>>, request: &CheckReque
     let silence = request.now().signed_duration_since(broke.map_or(last, |broke| broke.max(last)));
     let before = live.longest_gap(request.since()).max(request.subject().reporting_interval());
     silence > before * LASTS
+}
+
+/// The last refused CONNECT after its return.
+fn refused_after(back: DateTime<Utc>, events: &Events<'_>) -> Option<(DateTime<Utc>, RefusalReason)> {
+    let refused = events.since(back).filter(|event| event.at > back);
+    let refused = refused.filter_map(|event| match event.kind {
+        ConnectionEventKind::Refused(reason) => Some((event.at, reason)),
+        _ => None,
+    });
+    refused.max_by_key(|(at, _)| *at)
 }
 
 /// The sessions that broke after its return.
@@ -217,6 +239,39 @@ mod tests {
         expect(State::Steady, &receipts(Some(NOW - 599), Some(NOW)), None);
         let log = sessions(true, vec![down(NOW - 500), up(NOW - 400)]);
         expect(State::Steady, &receipts(Some(NOW - 400), Some(NOW - 1)), Some(&log));
+    }
+
+    #[test]
+    fn refused_connect_beside_a_session_is_another_client() {
+        let refused = |seconds| ConnectionEvent::refused(at(seconds), RefusalReason::UnknownCa);
+        let seen = receipts(Some(NOW - 398), Some(NOW - 1));
+        for (own, refused_at, state) in [
+            (true, NOW - 401, State::Steady),
+            (true, NOW - 400, State::Steady),
+            (true, NOW - 399, State::Flapping),
+            // Its gateway's second client says nothing of the device.
+            (false, NOW - 300, State::Steady),
+        ] {
+            let log = sessions(own, vec![up(NOW - 400), refused(refused_at)]);
+            expect(state, &seen, Some(&log));
+        }
+        // The refused one is the device, which has nobody speaking for it.
+        let log = sessions(true, vec![up(NOW - 400), refused(NOW - 300)]);
+        expect(State::Silent, &receipts(None, None), Some(&log));
+        let log = sessions(true, vec![up(NOW - 400), refused(NOW - 300)]);
+        let verdict = judge(&seen, Some(&log), secs(300), &Asked::new().request());
+        let told = verdict.details().find("refused since its return").unwrap();
+        assert!(told.starts_with("unknown-ca at "), "{told}");
+    }
+
+    #[test]
+    fn kept_messages_bring_nothing_back() {
+        // The client sent at NOW - 3 what it had kept; the last was made when the device still had power.
+        let kept = |made| Receipt::new(at(NOW - 3), MessageKind::Live).with_made_at(at(made));
+        let seen = |made: &[i64]| of([]).with_messages(made.iter().map(|made| kept(*made)).collect());
+        expect(State::Silent, &seen(&[NOW - 590, NOW - 550, NOW - 500]), None);
+        expect(State::Flapping, &seen(&[NOW - 590, NOW - 400]), None);
+        expect(State::Steady, &seen(&[NOW - 590, NOW - 550, NOW - 300, NOW - 5]), None);
     }
 
     #[test]

@@ -1,9 +1,7 @@
-use chrono::TimeDelta;
-
 use crate::check::CheckRequest;
-use crate::check::device::device_back::{messages_are_back, since_alert};
+use crate::check::device::device_back::{BackWithin, messages_are_back, since_alert};
 use crate::check::judge::{Verdict, adapter, choices, no_subject, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
+use crate::check::param::{Given, ParamSpec};
 use crate::check::spec::Builtin;
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{GatewayHealth, HealthRequest, ProbeError, Probes, Receipts};
@@ -19,22 +17,20 @@ choices! {
 }
 
 /// Is the restart of the gateway still needed?
-pub(in crate::check) struct RestartNeeded {
-    seen_within: TimeDelta,
-}
+pub(in crate::check) struct RestartNeeded(BackWithin);
 
 impl Builtin for RestartNeeded {
     const ID: &'static str = "restart-needed";
     const SCOPE: Scope = Scope::Gateway;
     const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("seen_within", ParamKind::Duration)];
+    const PARAMS: &'static [ParamSpec] = BackWithin::PARAMS;
 
     fn domain() -> Result<Domain, ChoicesError> {
         State::domain()
     }
 
     fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { seen_within: params.duration("seen_within")? })
+        BackWithin::bind(params).map(Self)
     }
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
@@ -46,7 +42,7 @@ impl Builtin for RestartNeeded {
         let receipts = since_alert(device, request).await?;
         let asked = HealthRequest::new(gateway.clone());
         let health = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
-        Ok(judge(&receipts, &health, self.seen_within, request).by(probe.source()))
+        Ok(judge(&receipts, &health, self.0, request).by(probe.source()))
     }
 }
 
@@ -55,10 +51,10 @@ impl Builtin for RestartNeeded {
 fn judge(
     receipts: &Receipts,
     health: &GatewayHealth,
-    seen_within: TimeDelta,
+    within: BackWithin,
     request: &CheckRequest<'_>,
 ) -> Verdict {
-    let messages = messages_are_back(receipts, seen_within, request);
+    let messages = messages_are_back(receipts, within, request);
     let started = health.started_at.filter(|at| *at >= request.since());
     let older = receipts.observed_at.min(health.observed_at);
     let of = |is_back: bool, counts_start: bool| {
@@ -103,7 +99,7 @@ mod tests {
     }
 
     fn judged(receipts: &Receipts, health: &GatewayHealth) -> Verdict {
-        judge(receipts, health, secs(300), &Asked::new().request())
+        judge(receipts, health, BackWithin::new(secs(300), secs(60)), &Asked::new().request())
     }
 
     /// The last wait or act was at NOW - 600.

@@ -27,7 +27,7 @@ const WITHOUT: &[&str] = &[
     "concluded data-gap/several-causes",
     "concluded data-gap/stored-out-of-sight",
     "concluded data-gap/timestamps-wrong",
-    "concluded device-offline/gateway-uplink-fault",
+    "concluded device-offline/certificate-expired",
     "concluded device-offline/site-offline",
 ];
 

@@ -5,6 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// What was over for longer than this at the end of a diagnosis is no place to send anybody to. Above what a device
 /// takes to come back, and the last look of a diagnosis.
 const GRACE: TimeDelta = TimeDelta::seconds(3);
+/// What came and went within this before the end still shows in the last look at the connection: above the time for which
+/// a flap is monitored, and what a device takes to come back.
+const MONITORED: TimeDelta = TimeDelta::seconds(8);
 
 /// Something that was broken on the way of the device's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +67,23 @@ impl Judgement {
     }
 }
 
-/// Conclusions that name two places, and say that it is not known which: each with the conclusions of both.
+/// Conclusions that name several places, and say that it is not known which: each with the conclusions of those that its
+/// title and its advice name, and of no other.
 const UNCERTAIN: &[(&str, &[&str])] = &[
     ("site-offline", &["site-uplink-fault", "site-power-fault"]),
+    // Its power, its cable or switch port; a power cycle, which cures a crashed client.
     ("power-uncertain", &["power-fault", "ot-network-fault", "device-client-fault"]),
-    // The network first, then a technician to the device, who finds whatever is broken in it.
+    // The network first, then a technician to the device, who finds whatever is broken in it, that it was reset and has lost
+    // its certificate included. A certificate that it has and that is not good does not show there.
     (
         "not-reachable",
-        &["ot-network-fault", "dispatch-technician", "device-client-fault", "field-protocol-fault"],
+        &[
+            "ot-network-fault",
+            "dispatch-technician",
+            "device-client-fault",
+            "field-protocol-fault",
+            "certificate-missing",
+        ],
     ),
 ];
 
@@ -79,47 +91,90 @@ const UNCERTAIN: &[(&str, &[&str])] = &[
 ///
 /// Of several broken parts each alone keeps the device silent, so each is a right answer while it is broken.
 pub fn judge(broken: &[Broken], ended: &Ended<'_>) -> Judgement {
-    let began = || broken.iter().filter(|one| one.from <= ended.at);
-    let is_over = |one: &&Broken| one.until.is_some_and(|until| until + GRACE < ended.at);
-    let active =
-        |conclusion: &str| began().filter(|one| !is_over(one)).any(|one| one.is_named_by(conclusion));
-    let Some(conclusion) = ended.conclusion else {
-        let is_true = |hypothesis: &&Vec<&str>| {
-            hypothesis.iter().any(|conclusion| began().any(|one| one.is_named_by(conclusion)))
-        };
-        let helps = ended.hypotheses.iter().take(2).any(|hypothesis| is_true(&hypothesis));
-        return if helps { Judgement::Honest } else { Judgement::Unhelpful };
-    };
+    let scene = Scene { broken, ended };
+    let Some(conclusion) = ended.conclusion else { return scene.judge_hypotheses() };
     let right_if = |right: bool| if right { Judgement::Right } else { Judgement::WronglyCertain };
     match conclusion {
-        // Nobody is sent anywhere; but it must be true.
-        "recovered-meanwhile" => right_if(ended.back && began().next().is_some()),
-        "connectivity-flap" => {
-            let ended_before = began().any(|one| one.until.is_some_and(|until| until < ended.at));
-            right_if(ended.back && (ended_before || active(conclusion)))
-        }
-        "gateway-recovered" | "certificate-renewed" => {
-            right_if(ended.back && began().any(|one| one.is_named_by(conclusion)))
-        }
+        // Nobody is sent anywhere; but something must have happened, and the device must be back.
+        "recovered-meanwhile" => right_if(ended.back && scene.began().next().is_some()),
+        // The same; and whatever makes the connection come and go must be over, or show in nothing that anybody sees.
+        "connectivity-flap" => right_if(
+            ended.back
+                && !scene.flaps_on()
+                && (scene.came_and_went().next().is_some() || scene.active(conclusion)),
+        ),
+        // It credits an act: what the act mends must have been broken, and the device must be back.
+        "gateway-recovered" | "certificate-renewed" => right_if(ended.back && scene.was(conclusion)),
         // It names one cause that is over, and says that there is another.
         "renewed-and-silent" => {
-            let was_expired = began().any(|one| one.is_named_by("certificate-renewed"));
-            if was_expired && !ended.back { Judgement::Honest } else { Judgement::WronglyCertain }
+            let is_true = scene.was("certificate-renewed") && !ended.back;
+            if is_true { Judgement::Honest } else { Judgement::WronglyCertain }
         }
-        // Several that came and went make a connection that comes and goes; but what stays broken must be named.
-        "persistent-flapping"
-            if began().filter(|one| one.until.is_some_and(|at| at < ended.at)).count() > 1
-                && began().all(|one| one.until.is_some_and(|at| at < ended.at)) =>
-        {
-            Judgement::Right
-        }
-        _ if active(conclusion) => Judgement::Right,
-        _ if ended.over && began().any(|one| one.is_named_by(conclusion)) => Judgement::Right,
+        // Several that came and went a moment ago make a connection that comes and goes; what stays broken must be named.
+        "persistent-flapping" if scene.came_and_went_lately() => Judgement::Right,
+        // It sends people to what is broken now.
+        _ if scene.active(conclusion) => Judgement::Right,
+        // It says itself that what it names is over.
+        _ if ended.over && scene.was(conclusion) => Judgement::Right,
         _ => {
-            let both = UNCERTAIN.iter().find(|(uncertain, _)| *uncertain == conclusion);
-            let honest = both.is_some_and(|(_, both)| both.iter().any(|one| active(one)));
+            // It says that it is not known which of several places it is, and names the broken one among them.
+            let named = UNCERTAIN.iter().find(|(uncertain, _)| *uncertain == conclusion);
+            let honest = named.is_some_and(|(_, places)| places.iter().any(|place| scene.active(place)));
             if honest { Judgement::Honest } else { Judgement::WronglyCertain }
         }
+    }
+}
+
+/// What was broken, as of the end.
+struct Scene<'a> {
+    broken: &'a [Broken],
+    ended: &'a Ended<'a>,
+}
+
+impl Scene<'_> {
+    /// What comes after the end explains nothing.
+    fn began(&self) -> impl Iterator<Item = &Broken> {
+        self.broken.iter().filter(|one| one.from <= self.ended.at)
+    }
+
+    fn came_and_went(&self) -> impl Iterator<Item = &Broken> {
+        self.began().filter(|one| one.until.is_some_and(|until| until < self.ended.at))
+    }
+
+    /// What is broken, or was mended too short a time ago for anybody to know it.
+    fn still_broken(&self) -> impl Iterator<Item = &Broken> {
+        self.began().filter(|one| one.until.is_none_or(|until| until + GRACE >= self.ended.at))
+    }
+
+    fn active(&self, conclusion: &str) -> bool {
+        self.still_broken().any(|one| one.is_named_by(conclusion))
+    }
+
+    fn was(&self, conclusion: &str) -> bool {
+        self.began().any(|one| one.is_named_by(conclusion))
+    }
+
+    fn came_and_went_lately(&self) -> bool {
+        let lately = |one: &Broken| one.until.is_some_and(|until| until + MONITORED >= self.ended.at);
+        self.came_and_went().count() > 1
+            && self.began().count() == self.came_and_went().count()
+            && self.came_and_went().any(lately)
+    }
+
+    /// Whether something keeps the connection coming and going, in a way that the broker's log shows. What began a moment
+    /// ago nobody can know.
+    fn flaps_on(&self) -> bool {
+        self.began()
+            .filter(|one| one.until.is_none() && one.from + GRACE < self.ended.at)
+            .any(|one| one.is_named_by("persistent-flapping") && !one.is_named_by("connectivity-flap"))
+    }
+
+    /// The truth must be in first or second place: what is broken now, or what was where nothing is.
+    fn judge_hypotheses(&self) -> Judgement {
+        let all_over = self.still_broken().next().is_none();
+        let is_true = |conclusion: &&str| self.active(conclusion) || all_over && self.was(conclusion);
+        let helps = self.ended.hypotheses.iter().take(2).flatten().any(|conclusion| is_true(&conclusion));
+        if helps { Judgement::Honest } else { Judgement::Unhelpful }
     }
 }
 
@@ -138,6 +193,7 @@ mod tests {
     const PORT: &[&str] = &["ot-network-fault"];
     const TWIN: &[&str] = &["persistent-flapping"];
     const CRASH: &[&str] = &["device-client-fault"];
+    const RESET: &[&str] = &["certificate-missing"];
     const EXPIRED: &[&str] = &["certificate-expired", "certificate-renewed"];
     const SLOW: &[&str] = &["ot-network-fault", "persistent-flapping", "connectivity-flap"];
 
@@ -175,6 +231,8 @@ mod tests {
             (&[(CRASH, 0, 0)], "power-uncertain", false, Honest),
             (&[(PORT, 0, 0)], "not-reachable", false, Honest),
             (&[(CRASH, 0, 0)], "not-reachable", false, Honest),
+            (&[(RESET, 0, 0)], "not-reachable", false, Honest),
+            (&[(EXPIRED, 0, 0)], "not-reachable", false, WronglyCertain),
             (&[(GATEWAY, 0, 0)], "not-reachable", false, WronglyCertain),
             (&[(PORT, 0, 0)], "power-uncertain", false, Honest),
             (&[(EXPIRED, 0, 5), (PORT, 2, 0)], "renewed-and-silent", false, Honest),
@@ -203,6 +261,11 @@ mod tests {
             (&[(PORT, 0, 2)], "connectivity-flap", false, WronglyCertain),
             (&[(TWIN, 0, 0)], "connectivity-flap", true, WronglyCertain),
             (&[(SLOW, 0, 0)], "connectivity-flap", true, Right),
+            // What makes it come and go lasts, whatever else is over; it began too lately for anybody to know.
+            (&[(PORT, 0, 2), (TWIN, 4, 0)], "connectivity-flap", true, WronglyCertain),
+            (&[(PORT, 0, 2), (TWIN, 17, 0)], "connectivity-flap", true, Right),
+            (&[(PORT, 0, 2), (TWIN, 4, 9)], "connectivity-flap", true, Right),
+            (&[(PORT, 0, 2), (SLOW, 4, 0)], "connectivity-flap", true, Right),
             // A restart is credited only where the gateway was broken.
             (&[(GATEWAY, 0, 0)], "gateway-recovered", true, Right),
             (&[(GATEWAY, 0, 0)], "gateway-recovered", false, WronglyCertain),
@@ -214,9 +277,10 @@ mod tests {
             // A connection keeps flapping where something makes it, or where several causes came and went.
             (&[(TWIN, 0, 0)], "persistent-flapping", true, Right),
             (&[(TWIN, 0, 0)], "persistent-flapping", false, Right),
-            (&[(PORT, 0, 2), (UPLINK, 4, 6)], "persistent-flapping", true, Right),
+            (&[(PORT, 0, 2), (UPLINK, 4, 12)], "persistent-flapping", true, Right),
+            (&[(PORT, 0, 2), (UPLINK, 4, 11)], "persistent-flapping", true, WronglyCertain),
             (&[(PORT, 0, 2), (POWER, 4, 0)], "persistent-flapping", false, WronglyCertain),
-            (&[(PORT, 0, 2), (UPLINK, 4, 6), (GATEWAY, 7, 0)], "persistent-flapping", false, WronglyCertain),
+            (&[(PORT, 0, 2), (UPLINK, 4, 14), (GATEWAY, 7, 0)], "persistent-flapping", false, WronglyCertain),
             (&[(PORT, 0, 2), (TWIN, 4, 0)], "persistent-flapping", false, Right),
             (&[(PORT, 0, 2)], "persistent-flapping", true, WronglyCertain),
             // Nothing on the way of its messages was broken.
@@ -257,5 +321,9 @@ mod tests {
         }
         // The cause is over and named as a hypothesis: that is no certainty.
         assert_eq!(judge(&broken(&[(POWER, 0, 4)]), &undetermined(&[POWER])), Judgement::Honest);
+        // But it leads away from another that lasts.
+        let both = broken(&[(POWER, 0, 4), (UPLINK, 2, 0)]);
+        assert_eq!(judge(&both, &undetermined(&[POWER, GATEWAY])), Judgement::Unhelpful);
+        assert_eq!(judge(&both, &undetermined(&[POWER, UPLINK])), Judgement::Honest);
     }
 }

@@ -30,8 +30,12 @@ pub(super) fn concludes(operation: &Operation, device: &str) -> &'static [&'stat
     match operation.word.effect {
         Effect::Cut(place) => cut(place),
         Effect::Slow(place) => slow(place),
-        // Its interruptions are shorter than what counts as a silence: that it is steady again may be all there is.
-        Effect::Flap(Place::Uplink) => &["persistent-flapping", "connectivity-flap", "site-uplink-fault"],
+        // Each interruption ends the session that the messages travel in, which the broker logs. The way to the broker leads
+        // over it: who tries it in an interruption, and the site beside one, is sent to the same people.
+        Effect::Flap(Place::Uplink) => &["persistent-flapping", "site-uplink-fault", "broker-path-fault"],
+        Effect::Flap(_) if own_session => &["persistent-flapping", "ot-network-fault"],
+        // Between a gateway and a PLC there is no session, and the interruptions are shorter than what counts as a silence:
+        // that its messages are steady again may be all there is to see.
         Effect::Flap(_) => &["persistent-flapping", "connectivity-flap", "ot-network-fault"],
         Effect::KillProcess
         | Effect::StopProcess
@@ -39,6 +43,7 @@ pub(super) fn concludes(operation: &Operation, device: &str) -> &'static [&'stat
         | Effect::LimitMemory
         | Effect::BreakOutbox => &["gateway-fault", "gateway-recovered"],
         // Its outbox fills, and its client sends nothing: both conclusions send people to the gateway's software.
+        // A restart of the gateway restarts its client.
         Effect::StallClient if !own_session => {
             &["gateway-client-fault", "gateway-collector-fault", "gateway-recovered"]
         }
@@ -72,7 +77,8 @@ fn cut(place: Place) -> &'static [&'static str] {
     }
 }
 
-/// What is slow loses what has a time limit, and delays the rest: it may look as if it came and went.
+/// What is slow loses what has a time limit, and delays the rest: it may look as if it came and went, once or with every
+/// time limit; and who asks over it gets no answer in time, as if it were cut.
 fn slow(place: Place) -> &'static [&'static str] {
     match place {
         Place::Uplink => {
@@ -210,6 +216,9 @@ mod tests {
         let hung = word(Owner::Device, "application", "hang");
         assert_eq!(accepts(hung, "press-1"), ["device-client-fault"]);
         assert_eq!(accepts(hung, "oven-1"), ["field-protocol-fault"]);
+        let flapping = word(Owner::Device, "port", "flap");
+        assert!(!accepts(flapping, "press-1").contains(&"connectivity-flap"));
+        assert!(accepts(flapping, "oven-1").contains(&"connectivity-flap"));
         let stalled = word(Owner::Gateway, "client", "stall");
         assert_eq!(accepts(stalled, "press-1"), [""; 0]);
     }

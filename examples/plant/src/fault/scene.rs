@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
 use super::{Fault, renewal::Renewal};
@@ -25,8 +25,10 @@ use crate::{
 
 /// How long a short interruption lasts.
 const INTERRUPTION: Duration = Duration::from_millis(1500);
-/// How long a flapping network is gone; it holds for twice as long.
+/// How long a flapping network is gone, and for how long it holds once the device is back.
 const FLAP: Duration = Duration::from_millis(450);
+/// The device is waited for so long, however busy the machine: a network that holds too shortly is just cut.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
 /// How often a device that flaps again and again does so before it is steady.
 const FLAPS: usize = 12;
 /// Too little memory for any gateway.
@@ -145,7 +147,8 @@ impl<'a> Scene<'a> {
                 port.mend();
             }
             Damage::FlappingPort => {
-                return Ok(Some(Task::spawn(flap(self.device()?.port().clone()))));
+                let heard = self.factory.platform().hearing(self.id());
+                return Ok(Some(Task::spawn(flap(self.device()?.port().clone(), heard))));
             }
             Damage::Twin => return Ok(Some(self.device()?.twin())),
             Damage::ManyInterruptions => self.interrupt_often().await?,
@@ -334,11 +337,14 @@ impl<'a> Scene<'a> {
     }
 }
 
-async fn flap(port: Switch) {
+async fn flap(port: Switch, heard: impl Fn() -> Option<DateTime<Utc>>) {
     loop {
         port.cut();
         sleep(FLAP).await;
         port.mend();
-        sleep(2 * FLAP).await;
+        let since = Utc::now();
+        let is_back = || async { heard().is_some_and(|at| at > since) };
+        wait::until_within("a device that came back", BACK_WITHIN, is_back).await.ok();
+        sleep(FLAP).await;
     }
 }

@@ -33,6 +33,9 @@ const FAR_TOO_WIDE: f64 = 60.0;
 const SKIPPED: TimeDelta = TimeDelta::milliseconds(3200);
 /// How many messages an outbox has dropped before its loss counts as one.
 const DROPS: u64 = 6;
+/// And so many for each that it keeps, so that what it dropped explains most of the gap. How many it keeps depends on how
+/// far it had grown while the machine was busy.
+const DROPS_FOR_EACH_KEPT: u64 = 2;
 /// How many pictures a flood has: more than the retention of a partition keeps.
 const PICTURES: usize = 10;
 /// So much longer a second fault is in before the first is mended, so that nothing gets through in between.
@@ -315,8 +318,10 @@ async fn silent_for(pipeline: &Pipeline, length: TimeDelta) -> Result<()> {
 /// Waits until the outbox has dropped some messages, long enough ago to be judged.
 async fn drops(pipeline: &Pipeline) -> Result<()> {
     wait::until("an outbox that drops messages", || async {
+        let outbox = pipeline.edge().outbox();
         let lately = Period::ending(Utc::now() - LATENESS, TimeDelta::minutes(1));
-        pipeline.edge().outbox().account(lately).is_ok_and(|account| account.dropped >= DROPS)
+        let (Ok(account), Ok(kept)) = (outbox.account(lately), outbox.unsent()) else { return false };
+        account.dropped >= DROPS.max(DROPS_FOR_EACH_KEPT * kept)
     })
     .await
 }
