@@ -192,6 +192,13 @@ impl<'t> Parser<'t> {
                 "write something behind it, or remove it",
             );
         }
+        if line.get(1..).is_some_and(|rest| rest.contains("%%{")) {
+            return self.fault(
+                line.len(),
+                "Mermaid takes this comment for a directive",
+                "write it without `%%{`",
+            );
+        }
         self.at += line.len();
         let words = text.trim();
         if let Some(mark) = words.strip_prefix("step:") {

@@ -28,11 +28,21 @@ impl Parser<'_> {
         let label = match self.arrow(kind)? {
             true => {
                 self.blanks();
-                if self.take("|") { self.text_until(&["|"])?.join(" ") } else { String::new() }
+                if self.take("|") { self.piped()? } else { String::new() }
             }
             false => self.text_of_arrow(kind)?.join(" "),
         };
         Ok(Some((label, at)))
+    }
+
+    /// The rest of a label between two `|`. The node comes on the same line.
+    fn piped(&mut self) -> Result<String, Fault> {
+        let label = self.text_until(&["|"])?.join(" ");
+        self.blanks();
+        if matches!(self.peek(), None | Some('\n')) {
+            return self.fault(1, "a node is expected here", "write it on the line of the label");
+        }
+        Ok(label)
     }
 
     /// Takes a whole arrow, or the begin of one whose label is inside: `false`.

@@ -118,3 +118,29 @@ fn damaged_charts_are_read_or_refused() {
         }
     }
 }
+
+/// Mermaid refuses these, or reads something else: random charts found them.
+#[test]
+fn what_mermaid_reads_otherwise_is_refused() {
+    for line in [
+        "A -->|x|\nB",
+        "%%%{init: {}}%%",
+        "%%",
+        "click \"https://example.org\"",
+        "click A \"https://example.org\" ; A --> B",
+        "class  A -. x .-> B",
+        "subgraph \nA\nend",
+        "style A fill:#fff --> B",
+        "A[style x:#35;] --> B",
+        "A[mail@x] --> B",
+        "A&B --> C",
+        "x--> B",
+        "1a --> B",
+        "A -- max--> B",
+        "A -. 2.5 min .-> B",
+        "A -. store-and-forward .-> B",
+    ] {
+        let text = format!("flowchart TD\n{line}\n");
+        assert!(parse(&text, 0..text.len()).is_err(), "{line}");
+    }
+}
