@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::finding::words;
 use crate::diagnosis::{ActOutcome, Answer, Diagnosis, Recorded};
+use crate::fact::duration_in_words;
+use crate::time::parse_duration;
 
 /// Something that happened, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,17 +37,22 @@ pub(super) fn with_mark(question: &str) -> String {
     if question.ends_with('?') { question.to_owned() } else { format!("{question}:") }
 }
 
+/// A length of time as a record has it, rounded for reading.
+fn length_in_words(length: &str) -> String {
+    parse_duration(length).map_or_else(|_| length.to_owned(), duration_in_words)
+}
+
 fn in_words(what: &Recorded) -> Option<String> {
     Some(match what {
         Recorded::Blipped { check, pause, .. } => {
-            format!("{} did not answer; asked again in {pause}", words(check))
+            format!("{} did not answer; asked again in {}", words(check), length_in_words(pause))
         }
         Recorded::PersonAsked { question, within, .. } => {
-            format!("A person was asked, for {within}: {question}")
+            format!("A person was asked, for {}: {question}", length_in_words(within))
         }
-        Recorded::WaitBegan { length } => format!("A wait of {length} began"),
+        Recorded::WaitBegan { length } => format!("A wait of {} began", length_in_words(length)),
         Recorded::ApprovalAsked { action, within, .. } => {
-            format!("Approval was asked for, for {within}: {}", words(action))
+            format!("Approval was asked for, for {}: {}", length_in_words(within), words(action))
         }
         Recorded::Approved { by, .. } => format!("{by} approved"),
         Recorded::Declined { by, reason, .. } => format!("{by} declined: {reason}"),
