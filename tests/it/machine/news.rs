@@ -540,7 +540,7 @@ fn alert_of_the_future_counts_as_of_now() {
         records.filter(|what| matches!(what, Recorded::Anomaly(Anomaly::FutureTrigger))).count()
     };
     assert_eq!(anomalies(&begun), 1);
-    assert_eq!(anomalies(&super::saved(&begun)), 1);
+    assert_eq!(anomalies(&saved(&begun)), 1);
     let near = player::begin_of(&SET, "press", player::subject_with(15), NOW + TimeDelta::seconds(30));
     assert_eq!(anomalies(&near), 0, "clocks differ by that much");
 }
