@@ -172,8 +172,8 @@ impl Scene<'_> {
     /// The truth must be in first or second place: what is broken now, or what was where nothing is.
     fn judge_hypotheses(&self) -> Judgement {
         let all_over = self.still_broken().next().is_none();
-        let is_true = |conclusion: &&str| self.active(conclusion) || all_over && self.was(conclusion);
-        let helps = self.ended.hypotheses.iter().take(2).flatten().any(|conclusion| is_true(&conclusion));
+        let mut named = self.ended.hypotheses.iter().take(2).flatten();
+        let helps = named.any(|conclusion| self.active(conclusion) || all_over && self.was(conclusion));
         if helps { Judgement::Honest } else { Judgement::Unhelpful }
     }
 }
