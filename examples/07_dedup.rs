@@ -42,7 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 secret.id(incoming.id.as_bytes())
             }
         };
-        let message = Message::new(id, device, secret.fingerprint(incoming.payload.as_bytes()))
+        let message = engine
+            .message(id, device, incoming.payload.as_bytes())
             .with_position(Position::new(0, incoming.offset));
 
         // In flight until the row is safe: a crash in between loses nothing.
