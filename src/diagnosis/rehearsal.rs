@@ -5,32 +5,33 @@
 //! [`every_way`] takes them all by itself.
 //!
 //! # In a file
-//! A file of rehearsals is a list of them, in TOML or any other format of serde. `iot-runbook rehearse` runs the same file.
+//! A file of rehearsals is a list of them, in TOML or any other format of serde; take its text by `include_str!`. The command
+//! `iot-runbook rehearse` runs the same file.
 //!
 //! ```
 //! # #[cfg(feature = "toml")] {
 //! use iot_runbook::catalog;
 //! use iot_runbook::diagnosis::rehearsal::Rehearsal;
 //!
-//! # let text = r#"
-//! # [[rehearsal]]
-//! # name = "a device in maintenance is no incident"
-//! # runbook = "device-offline"
-//! # facts = { service-state = "maintenance" }
-//! # expect = { steps = ["service-state", "expected-offline"], conclusion = "expected-offline" }
-//! #
-//! # [[rehearsal]]
-//! # name = "the registry does not answer"
-//! # runbook = "device-offline"
-//! # facts = { service-state = { unknown = "timeout" }, last-seen = "35m" }
-//! # expect = { steps = ["service-state"] }
-//! # "#;
+//! let text = r#"
+//! [[rehearsal]]
+//! name = "a device in maintenance is no incident"
+//! runbook = "device-offline"
+//! facts = { service-state = "maintenance" }
+//! expect = { steps = ["service-state", "expected-offline"], conclusion = "expected-offline" }
+//!
+//! [[rehearsal]]
+//! name = "no registry answers: the alert is taken seriously"
+//! runbook = "device-offline"
+//! facts = { service-state = { unknown = "timeout" }, last-seen = "2h", platform-health = "broker-down" }
+//! expect = { conclusion = "broker-fault" }
+//! "#;
+//!
 //! #[derive(serde::Deserialize)]
 //! struct File {
 //!     rehearsal: Vec<Rehearsal>,
 //! }
 //!
-//! // In a service: include_str!("rehearsals.toml"), as below.
 //! let file: File = toml::from_str(text)?;
 //! let runbooks = catalog::set()?;
 //! for rehearsal in &file.rehearsal {
@@ -39,20 +40,6 @@
 //! }
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! ```toml
-//! [[rehearsal]]
-//! name = "a device in maintenance is no incident"
-//! runbook = "device-offline"
-//! facts = { service-state = "maintenance" }
-//! expect = { steps = ["service-state", "expected-offline"], conclusion = "expected-offline" }
-//!
-//! [[rehearsal]]
-//! name = "nobody knows whether it is in service"
-//! runbook = "device-offline"
-//! facts = { service-state = { unknown = "timeout" }, last-seen = "35m" }
-//! expect = { steps = ["service-state"] }
 //! ```
 //!
 //! The keys are the fields of [`Rehearsal`], [`Push`] and [`Expected`]; the answers that a step may have are in the table of
