@@ -68,14 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runbooks = RunbookSet::new([Document::from_toml(RUNBOOK)?.validate()?])?;
     let mut now: DateTime<Utc> = "2026-03-01T03:00:00Z".parse()?;
     let trigger = Trigger::new("pump 7 tripped", now);
-    let mut diagnosis = Diagnosis::new(
-        DiagnosisId::random(now)?,
-        &runbooks,
-        "pump-tripped",
-        Subject::device("pump-7"),
-        trigger,
-        now,
-    )?;
+    let (id, pump) = (DiagnosisId::random(now)?, Subject::device("pump-7"));
+    let mut diagnosis = Diagnosis::new(id, &runbooks, "pump-tripped", pump, trigger, now)?;
     let mut done_before = Vec::new();
     let mut runs = false;
     loop {

@@ -6,8 +6,7 @@
 use std::{error::Error, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::diagnosis::DiagnosisId;
-use iot_runbook::diagnosis::rehearsal::{Coverage, Rehearsal};
+use iot_runbook::diagnosis::{DiagnosisId, rehearsal::Coverage, rehearsal::Rehearsal};
 use iot_runbook::driver::SimulatedTimer;
 use iot_runbook::fact::Source;
 use iot_runbook::mock::{MockBrokerProbe, MockDeviceProbe};

@@ -120,7 +120,7 @@ fn facts_that_nobody_asked_for_are_a_warning() {
         "\
 2 of 2 rehearsals come out as expected
 
-  WARNING: a jammed pump
+WARNING: a jammed pump
   standard input:3
   no step asked for starts: leave it out, or look at the path
 "
