@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use iot_runbook::check::{CheckRequest, CustomCheck};
+use iot_runbook::diagnosis::DiagnosisId;
 use iot_runbook::diagnosis::rehearsal::{Coverage, Rehearsal};
 use iot_runbook::driver::SimulatedTimer;
 use iot_runbook::fact::{Domain, Kind, Observation, Value};
@@ -16,7 +17,6 @@ use iot_runbook::probe::ProbeError;
 use iot_runbook::subject::Scope;
 use iot_runbook::time::{Clock as _, ManualClock};
 use iot_runbook::{Checks, Diagnosis, Document, Driver, Probes, RunbookSet, Subject, Trigger};
-use ulid::Ulid;
 
 /// A check that reads a register of the chiller's controller. A real one holds its Modbus client.
 struct Register {
@@ -71,7 +71,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let driver = Driver::new(&runbooks, &checks, Probes::new(), timer)?.with_clock(clock.clone());
     let subject = Subject::device("chiller-2");
     let trigger = Trigger::new("supply at 14 °C", clock.now());
-    let mut diagnosis = Diagnosis::new(Ulid(1), &runbooks, "chiller-warm", subject, trigger, clock.now())?;
+    let mut diagnosis = Diagnosis::new(
+        DiagnosisId::random(clock.now())?,
+        &runbooks,
+        "chiller-warm",
+        subject,
+        trigger,
+        clock.now(),
+    )?;
     driver.run(&mut diagnosis).await?;
 
     println!("\nthe trace:");

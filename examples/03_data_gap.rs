@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::{env, fs};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use iot_runbook::diagnosis::DiagnosisId;
 use iot_runbook::driver::SimulatedTimer;
 use iot_runbook::gap::{CadenceEstimator, Gap, GapDetector, Presence, Sessions, Settings};
 use iot_runbook::time::{ManualClock, Period, format_duration};
 use iot_runbook::{Checks, Diagnosis, Driver, Probes, Subject, catalog};
-use ulid::Ulid;
 
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/03_data_gap.csv");
 
@@ -82,7 +82,8 @@ async fn why(gap: &Gap, now: DateTime<Utc>) -> Result<(), Box<dyn Error>> {
     let timer = Arc::new(SimulatedTimer::new(clock.clone()));
     let driver = Driver::new(&runbooks, &Checks::builtin(), Probes::new(), timer)?.with_clock(clock);
     let (subject, trigger) = (gap.subject(&Subject::device("press-07")), gap.trigger(now));
-    let mut diagnosis = Diagnosis::new(Ulid(1), &runbooks, "data-gap", subject, trigger, now)?;
+    let mut diagnosis =
+        Diagnosis::new(DiagnosisId::random(now)?, &runbooks, "data-gap", subject, trigger, now)?;
     let finding = driver.run(&mut diagnosis).await?;
     println!("\nwhy? {}", finding.title().unwrap_or("undetermined; the likeliest causes are"));
     for hypothesis in finding.hypotheses().iter().take(3) {

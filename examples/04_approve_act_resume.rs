@@ -6,10 +6,9 @@
 use std::error::Error;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::diagnosis::{ActReport, Bundle, Output};
+use iot_runbook::diagnosis::{ActReport, Bundle, DiagnosisId, Output};
 use iot_runbook::fact::{Observation, Value};
 use iot_runbook::{Diagnosis, Document, RunbookSet, Subject, Trigger};
-use ulid::Ulid;
 
 const RUNBOOK: &str = r#"
 name = "pump-tripped"
@@ -24,6 +23,7 @@ settle = "2m"
 [checks.pump-running]
 scope = "device"
 domain = "flag"
+stale_after = "1m" # without it an answer of any age counts as now
 
 [steps.running]
 title = "Does it run?"
@@ -68,8 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runbooks = RunbookSet::new([Document::from_toml(RUNBOOK)?.validate()?])?;
     let mut now: DateTime<Utc> = "2026-03-01T03:00:00Z".parse()?;
     let trigger = Trigger::new("pump 7 tripped", now);
-    let mut diagnosis =
-        Diagnosis::new(Ulid(7), &runbooks, "pump-tripped", Subject::device("pump-7"), trigger, now)?;
+    let (id, pump) = (DiagnosisId::random(now)?, Subject::device("pump-7"));
+    let mut diagnosis = Diagnosis::new(id, &runbooks, "pump-tripped", pump, trigger, now)?;
     let mut done_before = Vec::new();
     let mut runs = false;
     loop {

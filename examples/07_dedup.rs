@@ -8,7 +8,7 @@ use std::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::dedup::ulid_health::{UlidRules, UlidWatches};
 use iot_runbook::dedup::verdict::Kind;
-use iot_runbook::dedup::{Deduplicator, Devices, Message, MessageId, Position, Secret, Settings};
+use iot_runbook::dedup::{Deduplicator, Devices, MessageId, Position, Secret, Settings};
 
 /// A message as it comes from the broker.
 #[derive(Clone)]
@@ -42,8 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 secret.id(incoming.id.as_bytes())
             }
         };
-        let message = Message::new(id, device, secret.fingerprint(incoming.payload.as_bytes()))
-            .with_position(Position::new(0, incoming.offset));
+        let message = engine.message(id, device, incoming.payload.as_bytes());
+        let message = message.with_position(Position::new(0, incoming.offset));
 
         // In flight until the row is safe: a crash in between loses nothing.
         let (verdict, reservation) = engine.reserve(&message, incoming.received_at);

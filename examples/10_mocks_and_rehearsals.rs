@@ -6,14 +6,13 @@
 use std::{error::Error, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::diagnosis::rehearsal::{Coverage, Rehearsal};
+use iot_runbook::diagnosis::{DiagnosisId, rehearsal::Coverage, rehearsal::Rehearsal};
 use iot_runbook::driver::SimulatedTimer;
 use iot_runbook::fact::Source;
 use iot_runbook::mock::{MockBrokerProbe, MockDeviceProbe};
 use iot_runbook::probe::*;
 use iot_runbook::time::{Clock as _, ManualClock};
 use iot_runbook::{Checks, Diagnosis, Driver, Subject, Trigger, catalog};
-use ulid::Ulid;
 
 /// The part of a service that is tested: it diagnoses one device with the adapters it is given.
 async fn diagnose(probes: Probes, clock: Arc<ManualClock>) -> Result<Diagnosis, Box<dyn Error>> {
@@ -21,7 +20,8 @@ async fn diagnose(probes: Probes, clock: Arc<ManualClock>) -> Result<Diagnosis, 
     let (now, timer) = (clock.now(), Arc::new(SimulatedTimer::new(Arc::clone(&clock))));
     let driver = Driver::new(&runbooks, &Checks::builtin(), probes, timer)?.with_clock(clock);
     let (press, alert) = (Subject::device("press-07"), Trigger::new("offline alert", now));
-    let mut diagnosis = Diagnosis::new(Ulid(1), &runbooks, "device-offline", press, alert, now)?;
+    let mut diagnosis =
+        Diagnosis::new(DiagnosisId::random(now)?, &runbooks, "device-offline", press, alert, now)?;
     driver.run(&mut diagnosis).await?;
     Ok(diagnosis)
 }

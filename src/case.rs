@@ -40,11 +40,11 @@
 //!
 //! use chrono::DateTime;
 //! use iot_runbook::case::{CaseStore, MemoryCases, NewCase, StateKind, Worker};
+//! use iot_runbook::diagnosis::DiagnosisId;
 //! use iot_runbook::driver::SimulatedTimer;
 //! use iot_runbook::probe::Probes;
 //! use iot_runbook::time::{Clock, ManualClock};
 //! use iot_runbook::{Checks, Diagnosis, Document, Driver, RunbookSet, Subject, Trigger};
-//! use ulid::Ulid;
 //!
 //! # let text = r#"
 //! # name = "call-back"
@@ -68,8 +68,8 @@
 //! let store = Arc::new(MemoryCases::new());
 //! let worker = Worker::new("worker 1", Arc::<MemoryCases>::clone(&store), driver);
 //! let trigger = Trigger::new("a call was missed", clock.now());
-//! let diagnosis = Diagnosis::new(Ulid(1), &set, "call-back", Subject::device("press-07"), trigger, clock.now())?;
-//! let id = diagnosis.id();
+//! let id = DiagnosisId::random(clock.now())?;
+//! let diagnosis = Diagnosis::new(id, &set, "call-back", Subject::device("press-07"), trigger, clock.now())?;
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! store.insert(NewCase::of(&diagnosis), clock.now()).await?;
 //! worker.turn().await?;

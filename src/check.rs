@@ -39,7 +39,6 @@ mod judge;
 mod param;
 mod request;
 mod spec;
-mod suggest;
 
 // The built-in checks by room, and what some of them share.
 mod broker;
@@ -127,6 +126,14 @@ pub enum RegisterError {
     /// The id is empty.
     #[error("a check needs an id")]
     NoId,
+    /// The id is not one that a runbook could name.
+    #[error("check id `{id}` is malformed: write {rule}")]
+    Malformed {
+        /// The id, shortened.
+        id: Box<str>,
+        /// How an id is written.
+        rule: &'static str,
+    },
 }
 
 #[derive(Clone)]
@@ -202,7 +209,7 @@ impl Checks {
     /// Adds a check of a user's own.
     ///
     /// # Errors
-    /// [`RegisterError`] where the id is taken or empty.
+    /// [`RegisterError`] where the id is taken, empty, or not written as an id of a runbook is.
     pub fn register(
         &mut self,
         id: impl Into<Box<str>>,
@@ -213,6 +220,9 @@ impl Checks {
         let id = id.into();
         if id.is_empty() {
             return Err(RegisterError::NoId);
+        }
+        if let Some(rule) = crate::runbook::malformed_id(&id) {
+            return Err(RegisterError::Malformed { id: id.chars().take(64).collect(), rule });
         }
         if self.by_id.contains_key(&id) {
             return Err(RegisterError::Twice(id));

@@ -9,21 +9,20 @@
 //! # Example
 //! ```
 //! use chrono::{DateTime, TimeDelta, Utc};
-//! use iot_runbook::dedup::{Deduplicator, Devices, Message, MessageId, Verdict};
+//! use iot_runbook::dedup::{Deduplicator, Devices, MessageId, Verdict};
 //!
 //! let mut engine = Deduplicator::new(TimeDelta::hours(6))?;
-//! let secret = engine.settings().secret;
 //! let mut devices = Devices::default();
 //! let press = devices.number("press-4")?;
 //!
 //! let now: DateTime<Utc> = "2026-03-01T10:00:00Z".parse()?;
 //! let id = MessageId::from_ulid_text("01JD8Z5K3V9QX7R2M4N6P8T0WA")?;
-//! let message = Message::new(id, press, secret.fingerprint(b"23.5"));
+//! let message = engine.message(id, press, b"23.5");
 //! assert_eq!(engine.observe(&message, now), Verdict::Fresh);
 //! assert!(engine.observe(&message, now + TimeDelta::minutes(5)).drops());
 //!
 //! // Another measurement with the same id: the id generator is faulty, and the measurement is kept.
-//! let other = Message::new(id, press, secret.fingerprint(b"23.9"));
+//! let other = engine.message(id, press, b"23.9");
 //! let verdict = engine.observe(&other, now + TimeDelta::minutes(6));
 //! assert!(matches!(verdict, Verdict::Collision { .. }) && verdict.passes());
 //! println!("{}", engine.audit());

@@ -91,16 +91,16 @@ pub use reply::{ActOutcome, ActReport, Approval, Binding, Reply};
 /// # #[cfg(feature = "toml")] {
 /// use chrono::{TimeDelta, TimeZone, Utc};
 /// use iot_runbook::catalog;
-/// use iot_runbook::diagnosis::{Diagnosis, Output};
+/// use iot_runbook::diagnosis::{Diagnosis, DiagnosisId, Output};
 /// use iot_runbook::fact::Observation;
 /// use iot_runbook::subject::{Subject, Trigger};
-/// use ulid::Ulid;
 ///
 /// let now = Utc.timestamp_opt(1_800_000_000, 0).unwrap();
 /// let set = catalog::set()?;
 /// let trigger = Trigger::new("offline alert", now);
+/// let id = DiagnosisId::random(now)?;
 /// let mut diagnosis =
-///     Diagnosis::new(Ulid(1), &set, "device-offline", Subject::device("press-07"), trigger, now)?;
+///     Diagnosis::new(id, &set, "device-offline", Subject::device("press-07"), trigger, now)?;
 ///
 /// let Output::Probe(request) = diagnosis.poll(now) else { unreachable!() };
 /// assert_eq!(request.query().check.as_ref(), "service-state");
@@ -299,6 +299,9 @@ impl Diagnosis {
 /// Driving it.
 impl Diagnosis {
     /// Begins to walk the named runbook of the set, the newest version of it.
+    ///
+    /// The id must be new: the [keys of acts](ActRequest::idempotency_key) are made of it. Two diagnoses with one id share a
+    /// key, and an actuator reports the act of the second as done without acting. [`DiagnosisId::random`] makes one.
     ///
     /// # Errors
     /// [`NoSuchRunbook`] where the set has none of that name.

@@ -87,4 +87,21 @@ impl Value {
             .unwrap_or_else(|| format!("choice {}", choice.0)),
         }
     }
+
+    /// Why it is refused in that domain, of which it is not, and what to give instead.
+    pub(crate) fn not_of(self, domain: &Domain) -> String {
+        let kind = match self {
+            Self::Duration(_) => "duration ",
+            Self::Instant(_) => "instant ",
+            Self::Number(_) => "number ",
+            Self::Count(_) => "count ",
+            Self::Flag(_) => "flag ",
+            // A choice that the domain has no name for says itself what it is.
+            Self::Absent | Self::Choice(_) => "",
+        };
+        let value = self.render(domain);
+        format!(
+            "{kind}{value} is not a value of the domain {domain}: give one of these, or say that it is unknown"
+        )
+    }
 }

@@ -11,7 +11,7 @@
 #[doc = include_str!("../docs/adapters.md")]
 pub mod adapters {}
 
-#[cfg(any(not(doctest), all(feature = "case", feature = "fleet", feature = "toml")))]
+#[cfg(any(not(doctest), all(feature = "case", feature = "fleet", feature = "tokio", feature = "toml")))]
 #[doc = include_str!("../docs/cases.md")]
 pub mod cases {}
 

@@ -20,6 +20,7 @@ pub mod guard;
 mod mermaid;
 mod set;
 pub mod step;
+pub(crate) mod suggest;
 pub mod text;
 mod validate;
 
@@ -32,6 +33,7 @@ use step::{Query, Recheck, Step, StepIndex, StepKind};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use graph::{Highlight, Transition};
 pub use set::{RunbookSet, SetError, SetErrors};
+pub(crate) use validate::malformed_id;
 
 /// A validated, immutable runbook. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -165,6 +165,9 @@ pub(crate) struct Rehearse {
     /// Fail where less than this share of the branches is taken, in percent.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) least_coverage: Option<u8>,
+    /// Fail where a rehearsal has a fact that no step asked for.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// A runbook that it hands over to; the built-in ones are there.
     #[arg(long = "with", value_name = "RUNBOOK")]
     pub(crate) with: Vec<PathBuf>,

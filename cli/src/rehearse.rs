@@ -56,6 +56,7 @@ pub(crate) fn run(rehearse: &Rehearse, inputs: &mut Inputs, terminal: &Terminal)
     }
     let branches = Branches::of(&loaded.runbook, &runs);
     let failed = runs.iter().filter(|run| run.result.is_err()).count();
+    let has_unused = rehearse.strict && runs.iter().any(|run| !run.unused().is_empty());
     let is_too_little = rehearse.least_coverage.is_some_and(|least| branches.percent() < f64::from(least));
     let text = if runs.is_empty() {
         String::new()
@@ -64,12 +65,13 @@ pub(crate) fn run(rehearse: &Rehearse, inputs: &mut Inputs, terminal: &Terminal)
     } else {
         let mut page = Page::new(terminal);
         results(&runs, failed, &set, rehearse.trace, &mut page);
+        unused(&runs, &mut page);
         if rehearse.coverage || is_too_little {
             coverage(&loaded.runbook, &branches, rehearse.least_coverage, &mut page);
         }
         page.finish()
     };
-    Ok(Outcome { text, failures, found: failed > 0 || is_too_little })
+    Ok(Outcome { text, failures, found: failed > 0 || is_too_little || has_unused })
 }
 
 fn read(path: &Path, inputs: &mut Inputs) -> Result<(Text, Vec<Rehearsal>), Failure> {
@@ -80,13 +82,13 @@ fn read(path: &Path, inputs: &mut Inputs) -> Result<(Text, Vec<Rehearsal>), Fail
         text.text.trim_start().strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with('{'));
     let rehearsals = if text.is_json || is_list {
         let value: Value = serde_json::from_str(&text.text).map_err(|error| format(error.to_string()))?;
-        of_json(value).map_err(|error| format(explained(&error.to_string())))?
+        of_json(value).map_err(|error| format(error.to_string()))?
     } else {
         let located = |error: toml::de::Error| {
             let before = error.span().and_then(|span| text.text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let message: Vec<&str> = error.message().split_whitespace().collect();
-            format(format!("line {line}: {}", explained(&message.join(" "))))
+            format(format!("line {line}: {}", message.join(" ")))
         };
         // A single rehearsal needs no list around it.
         let positions = Positions::of(&text.text);
@@ -113,16 +115,6 @@ fn of_json(value: Value) -> Result<Vec<Rehearsal>, serde_json::Error> {
     }
 }
 
-/// A message of serde's in words that say what to write.
-fn explained(message: &str) -> String {
-    if message.contains("untagged enum") {
-        return "this is no answer of a step; write a value, a list of values, { unknown = \"timeout\" }, or a list of \
-                { from = \"10m\", value = … }"
-            .to_owned();
-    }
-    message.to_owned()
-}
-
 fn run_all(text: &Text, rehearsals: &[Rehearsal], set: &RunbookSet) -> Vec<Run> {
     let positions = Positions::of(&text.text);
     let line = |at: usize| positions.line(&text.text, &format!("rehearsal[{at}].name"));
@@ -137,6 +129,11 @@ fn run_all(text: &Text, rehearsals: &[Rehearsal], set: &RunbookSet) -> Vec<Run> 
 impl Run {
     fn place(&self) -> String {
         self.line.map_or_else(|| self.file.clone(), |line| format!("{}:{line}", self.file))
+    }
+
+    /// The facts that no step asked for.
+    fn unused(&self) -> &[String] {
+        self.result.as_ref().ok().or(self.came.as_ref()).map_or(&[], |rehearsed| &rehearsed.unused)
     }
 }
 
@@ -178,6 +175,19 @@ fn results(runs: &[Run], failed: usize, set: &RunbookSet, with_trace: bool, page
     }
 }
 
+/// A walk that took another path than was meant often leaves facts behind.
+fn unused(runs: &[Run], page: &mut Page) {
+    for run in runs.iter().filter(|run| !run.unused().is_empty()) {
+        page.gap();
+        page.styled(Style::Careful, "", "  ", &format!("WARNING: {}", run.name));
+        page.item("  ", &run.place());
+        page.item(
+            "  ",
+            &format!("no step asked for {}: leave it out, or look at the path", run.unused().join(", ")),
+        );
+    }
+}
+
 fn why(error: &RehearsalError, set: &RunbookSet, page: &mut Page) {
     match error {
         RehearsalError::Differs { what, expected, came, .. } => {
@@ -185,11 +195,6 @@ fn why(error: &RehearsalError, set: &RunbookSet, page: &mut Page) {
             page.item("      ", expected);
             page.item("  ", "and came out as:");
             page.item("      ", came);
-            let mut ends = set.runbooks().flat_map(Runbook::conclusions).map(|(id, _)| id);
-            if *what == "the conclusion" && !ends.any(|id| id == expected) {
-                let known = set.runbooks().flat_map(Runbook::conclusions).map(|(id, _)| id);
-                page.item("  ", &format!("no runbook has it{}", names::meant(expected, known)));
-            }
             if let Some(last) = parting(expected, came) {
                 page.item("  ", &format!("they part after {last}"));
             }
@@ -200,6 +205,16 @@ fn why(error: &RehearsalError, set: &RunbookSet, page: &mut Page) {
             page.item(
                 "  ",
                 &format!("there is no step `{step}`{}; name one of the runbook", names::meant(id, known)),
+            );
+        }
+        RehearsalError::NoSuchConclusion { conclusion, .. } => {
+            let known = set.runbooks().flat_map(Runbook::conclusions).map(|(id, _)| id);
+            page.item(
+                "  ",
+                &format!(
+                    "there is no conclusion `{conclusion}`{}; name one of the runbook",
+                    names::meant(conclusion, known)
+                ),
             );
         }
         RehearsalError::WrongCue { step, why, .. } => {
@@ -252,6 +267,7 @@ fn to_json(runs: &[Run], branches: &Branches) -> String {
                 "file": run.file,
                 "line": run.line,
                 "ok": run.result.is_ok(),
+                "unused": run.unused(),
                 "error": run.result.as_ref().err().map(ToString::to_string),
                 "conclusion": run.result.as_ref().ok().and_then(|rehearsed| rehearsed.finding.conclusion()),
             })

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::store::{AfterSave, CaseStore, Lease, Save, StoreError};
 use super::{Case, Message, Outcome, State};
-use crate::diagnosis::{Diagnosis, Increment, Recorded, SavePoint};
+use crate::diagnosis::{Approval, Diagnosis, Increment, Recorded, SavePoint};
 use crate::driver::{Journal, NotKept};
 use crate::time::{Clock, saturating_add};
 
@@ -52,11 +52,19 @@ impl CaseJournal {
         Self { store, clock, lease, lease_for, progress: Mutex::new(progress) }
     }
 
-    /// Gives the messages to the diagnosis, in order.
+    /// Gives the messages to the diagnosis, in order. A grant is refused where a decline of the same request is among them.
     pub(super) fn give(&self, inbox: Vec<(u64, Message)>, diagnosis: &mut Diagnosis) {
         let now = self.clock.now();
+        let declines: Vec<Approval> =
+            inbox.iter().filter_map(|(_, message)| message.decline()).cloned().collect();
         let outcomes = inbox.into_iter().map(|(number, message)| {
-            let outcome = message.give(diagnosis, now);
+            // Nothing has begun yet, and an act cannot be undone: of two people who disagree, the careful one counts.
+            let outcome = match message.declined_by(&declines) {
+                Some(by) => {
+                    Outcome::Refused { why: format!("{by} has declined the same request: ask again") }
+                }
+                None => message.give(diagnosis, now),
+            };
             #[cfg(feature = "tracing")]
             {
                 let refused = match &outcome {

@@ -63,6 +63,9 @@ impl Message {
     }
 
     /// A fact, such as that the device is back.
+    ///
+    /// A case takes [`RecordedValue`] where [`Diagnosis::inform`] takes a `Value`: whoever delivers has no runbook at hand, and a
+    /// `Value::Choice` is a position in the domain of a check. A recorded choice is its name.
     #[must_use]
     pub fn news(
         check: impl Into<Box<str>>,
@@ -80,6 +83,24 @@ impl Message {
     #[must_use]
     pub fn withdrawal(by: impl Into<Source>, why: impl Into<Box<str>>) -> Self {
         Self::Withdrawal { by: by.into(), why: why.into() }
+    }
+
+    /// The person's word, where it is a decline.
+    pub(super) fn decline(&self) -> Option<&Approval> {
+        match self {
+            Self::Approval(approval) if approval.declined().is_some() => Some(approval),
+            _ => None,
+        }
+    }
+
+    /// Who declined what this message grants.
+    pub(super) fn declined_by<'a>(&self, declines: &'a [Approval]) -> Option<&'a Source> {
+        match self {
+            Self::Approval(grant) if grant.declined().is_none() => {
+                declines.iter().find(|decline| decline.is_of_same_request(grant)).map(Approval::by)
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn give(self, diagnosis: &mut Diagnosis, now: DateTime<Utc>) -> Outcome {

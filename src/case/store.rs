@@ -62,6 +62,9 @@ pub trait CaseStore: Send + Sync {
     /// Keeps a message for the case and makes it due at `now`, if it would be due later. Returns the number of the message;
     /// the numbers of one case rise. Once this has returned, the message is not lost.
     ///
+    /// `Ok` means kept, not accepted: the next worker gives it to the diagnosis, which may refuse it. Look for its number in
+    /// [`outcome`](Self::outcome) or [`history`](Self::history).
+    ///
     /// # Errors
     /// [`StoreError::NoSuchCase`], or [`StoreError::Ended`].
     async fn deliver(&self, id: DiagnosisId, message: Message, now: DateTime<Utc>)
@@ -75,6 +78,19 @@ pub trait CaseStore: Send + Sync {
     /// # Errors
     /// [`StoreError::NoSuchCase`].
     async fn history(&self, id: DiagnosisId) -> Result<Vec<HistoryEntry>, StoreError>;
+
+    /// Returns what became of the message with the number that [`deliver`](Self::deliver) returned; `None` where no worker has
+    /// dealt with it yet. Without an implementation of its own it is looked up in the [`history`](Self::history).
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchCase`].
+    async fn outcome(&self, id: DiagnosisId, message: u64) -> Result<Option<Outcome>, StoreError> {
+        let history = self.history(id).await?;
+        Ok(history.into_iter().find_map(|entry| match entry.what {
+            Happened::Handled { number, outcome } if number == message => Some(outcome),
+            _ => None,
+        }))
+    }
 }
 
 const _: Option<&dyn CaseStore> = None;

@@ -9,7 +9,9 @@
 //!   been replaced, for a leaf renewed under the same issuer would end no later.
 //! - The same day twice pages once, also over a restart: what was paged is in the [`State`]. What comes to page between
 //!   two runs of a day, or was late at the first and has ended or is revoked at the second, is paged by the second.
-//! - Under a clock that stepped back, or jumped ahead, nothing is reported and nothing is moved: [`ClockSuspect`].
+//! - Under a clock that stepped back, or jumped ahead, nothing is reported and nothing is moved: [`ClockSuspect`]. That is seen
+//!   against the saved [`State`], so go on by [`Sweep::resume`]: a job made by [`Sweep::new`] believes any clock, and under one
+//!   that is a year back it pages the whole fleet as not valid yet.
 //!
 //! # How to drive it
 //! 1. Fill an [`ExpiryIndex`]: [`insert_issuer`](ExpiryIndex::insert_issuer), then [`extend`](ExpiryIndex::extend) it by

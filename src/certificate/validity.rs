@@ -280,7 +280,8 @@ pub enum CertificateError {
     },
     /// What a PEM block holds is no certificate.
     #[error(
-        "the PEM block that begins on line {line} (certificate {position} of the chain, from 0) cannot be read"
+        "the PEM block that begins on line {line} (certificate {position} of the chain, from 0) cannot be read: \
+         export this certificate again, as X.509"
     )]
     InPem {
         /// The line of its beginning, from 1.

@@ -3,12 +3,12 @@ use std::sync::Arc;
 
 use super::builtin::{Bound, missing_feature};
 use super::param::{Given, ParamKind, ParamSpec};
-use super::suggest::nearest;
 use super::{CheckRequest, CheckSpec, Checks, CustomCheck, How};
 use crate::fact::{Domain, Observation, UnknownReason};
 use crate::probe::{ProbeError, Probes};
 use crate::runbook::RunbookSet;
 use crate::runbook::step::{About, Param, Query};
+use crate::runbook::suggest::nearest;
 use crate::subject::Scope;
 
 /// The queries of a set of runbooks, each with the check that answers it and its params parsed.

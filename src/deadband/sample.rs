@@ -38,10 +38,12 @@ pub struct Sample<V = f64> {
 }
 
 impl<V> Sample<V> {
-    /// A good sample, `at` in nanoseconds since the Unix epoch.
+    /// A good sample, taken `at_nanos` nanoseconds after the Unix epoch.
+    ///
+    /// Seconds or milliseconds in their place are a moment of 1970: [`at_time`](Self::at_time) takes a `DateTime`.
     #[must_use]
-    pub const fn new(at: i64, value: V) -> Self {
-        Self { at, value, quality: Quality::GOOD }
+    pub const fn new(at_nanos: i64, value: V) -> Self {
+        Self { at: at_nanos, value, quality: Quality::GOOD }
     }
 
     /// A good sample at a moment of the calendar.

@@ -202,8 +202,9 @@ impl fmt::Display for Audit {
         if let Some(TtlSuggestion { ttl, of, .. }) = self.suggest_ttl(0.99) {
             writeln!(
                 f,
-                "the TTL of {} is too short: {of} copies came after it; {} would have caught 99 % of them",
+                "the TTL of {} is too short: {of} {} came after it; {} would have caught 99 % of them",
                 format_duration(self.ttl),
+                if of == 1 { "copy" } else { "copies" },
                 format_duration(ttl)
             )?;
         }

@@ -31,11 +31,11 @@ impl Deduplicator {
     ///
     /// ```
     /// use chrono::{DateTime, TimeDelta, Utc};
-    /// use iot_runbook::dedup::{Deduplicator, Device, Message};
+    /// use iot_runbook::dedup::{Deduplicator, Device};
     ///
     /// let mut engine = Deduplicator::new(TimeDelta::hours(6))?;
-    /// let secret = engine.settings().secret;
-    /// let message = Message::new(secret.id(b"press-4/17"), Device::new(4)?, secret.fingerprint(b"23.5"));
+    /// let id = engine.settings().secret.id(b"press-4/17");
+    /// let message = engine.message(id, Device::new(4)?, b"23.5");
     /// let now = DateTime::<Utc>::UNIX_EPOCH;
     /// assert!(engine.observe(&message, now).passes());
     /// assert!(engine.observe(&message, now).drops());
@@ -66,6 +66,14 @@ impl Deduplicator {
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// A message of that id, device and payload, fingerprinted under the secret of this engine.
+    ///
+    /// A copy is recognised by its fingerprint, and that under another secret is another one.
+    #[must_use]
+    pub fn message(&self, id: MessageId, device: Device, payload: &[u8]) -> Message {
+        Message::new(id, device, self.settings.secret.fingerprint(payload))
     }
 
     /// The verdict on a message, which counts as seen from now on.

@@ -54,6 +54,9 @@ impl From<Device> for u32 {
 
 /// Gives numbers to names of devices, in the order in which they come, and finds the names again.
 ///
+/// One table for one engine, kept as long as it: the numbers of two tables mean different devices. A table made anew for each
+/// message gives every device the number 0, and then messages of one device are dropped as copies of another's.
+///
 /// Ask once for each session of a device, not for each message. A snapshot of a window takes the names with it.
 ///
 /// ```

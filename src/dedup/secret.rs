@@ -12,8 +12,13 @@ use super::placing::Placing;
 /// 128 secret bits, under which an instance hashes ids and payloads (SipHash-1-3), so that nobody outside can
 /// choose messages that meet in its tables or pass for copies of each other.
 ///
+/// Fingerprints compare only under one secret. A message that comes again with a fingerprint of another secret passes as a
+/// collision, not as a copy: nothing is lost, and nothing is deduplicated. [`Deduplicator::message`] takes that of its engine.
+///
 /// Instances that share a window over machines need one secret, from your own store of secrets:
 /// [`Secret::from_bytes`]. A snapshot holds the secret of its instance.
+///
+/// [`Deduplicator::message`]: super::Deduplicator::message
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret([u8; 16]);
 

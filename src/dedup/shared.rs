@@ -93,6 +93,12 @@ impl SharedDeduplicator {
         &self.settings
     }
 
+    /// As [`Deduplicator::message`](super::Deduplicator::message).
+    #[must_use]
+    pub fn message(&self, id: MessageId, device: Device, payload: &[u8]) -> Message {
+        Message::new(id, device, self.settings.secret.fingerprint(payload))
+    }
+
     /// As [`Deduplicator::observe`](super::Deduplicator::observe).
     pub fn observe(&self, message: &Message, now: DateTime<Utc>) -> Verdict {
         self.decide(message, now, Intent::See).0

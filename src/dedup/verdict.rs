@@ -19,6 +19,9 @@ pub enum Verdict {
     },
     /// The id of another message: another device or payload. Pass it on: it is not a copy, and the ids are
     /// at fault. The first record stays as it is, so each that collides with it is a collision.
+    ///
+    /// If every copy is a collision, the fingerprints were made under another [`Secret`](super::Secret) than before: take
+    /// them by [`Deduplicator::message`](super::Deduplicator::message), and give a restarted engine the secret that it had.
     Collision {
         /// The message that had the id first.
         first: FirstSeen,

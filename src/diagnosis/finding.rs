@@ -79,8 +79,12 @@ pub struct UnderWay {
 pub struct Hypothesis {
     /// The root cause, such as `power-loss`; the id of the conclusion where that names none.
     pub cause: Box<str>,
-    /// Its share of the weight of all hypotheses, from 0 to 1: the runbook's prior times the likelihood of what was
-    /// measured.
+    /// Its share of the weight of all hypotheses, from 0 to 1. It is a rank as a number, and not a probability: nobody has
+    /// counted how often the cause is the true one.
+    ///
+    /// The first cause of the runbook's `prior` weighs 5, the next ones 4, 3, 2 and 1, later ones 1, and any cause that it does
+    /// not name 0.5. Each measured answer whose branch speaks for other causes alone multiplies the weight by 0.05, and each
+    /// whose branch speaks against the cause by 0.2. Compare shares within one finding; decide nothing by a threshold on them.
     pub share: f64,
     /// The ids of the conclusions of this cause that are possible without an act.
     pub conclusions: Vec<Box<str>>,

@@ -128,7 +128,7 @@ impl Diagnosis {
     /// # let now = Utc.timestamp_opt(1_800_000_000, 0).unwrap();
     /// # let set = iot_runbook::catalog::set()?;
     /// # let trigger = Trigger::new("offline alert", now);
-    /// # let id = ulid::Ulid(1);
+    /// # let id = iot_runbook::diagnosis::DiagnosisId::random(now)?;
     /// let mut diagnosis =
     ///     Diagnosis::new(id, &set, "device-offline", Subject::device("press-07"), trigger, now)?;
     /// let opening = diagnosis.opening();

@@ -3,7 +3,49 @@
 //! A [`Rehearsal`] scripts the answer to each step and the expected result. Time is simulated: a wait is
 //! over at once. [`Coverage`] reports which exits of which steps a set of rehearsals never took, and
 //! [`every_way`] takes them all by itself.
+//!
+//! # In a file
+//! A file of rehearsals is a list of them, in TOML or any other format of serde; take its text by `include_str!`. The command
+//! `iot-runbook rehearse` runs the same file.
+//!
+//! ```
+//! # #[cfg(feature = "toml")] {
+//! use iot_runbook::catalog;
+//! use iot_runbook::diagnosis::rehearsal::Rehearsal;
+//!
+//! let text = r#"
+//! [[rehearsal]]
+//! name = "a device in maintenance is no incident"
+//! runbook = "device-offline"
+//! facts = { service-state = "maintenance" }
+//! expect = { steps = ["service-state", "expected-offline"], conclusion = "expected-offline" }
+//!
+//! [[rehearsal]]
+//! name = "no registry answers: the alert is taken seriously"
+//! runbook = "device-offline"
+//! facts = { service-state = { unknown = "timeout" }, last-seen = "2h", platform-health = "broker-down" }
+//! expect = { conclusion = "broker-fault" }
+//! "#;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct File {
+//!     rehearsal: Vec<Rehearsal>,
+//! }
+//!
+//! let file: File = toml::from_str(text)?;
+//! let runbooks = catalog::set()?;
+//! for rehearsal in &file.rehearsal {
+//!     let rehearsed = rehearsal.check(&runbooks)?;
+//!     assert!(rehearsed.unused.is_empty(), "{}: nobody asked {:?}", rehearsal.name, rehearsed.unused);
+//! }
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The keys are the fields of [`Rehearsal`], [`Push`] and [`Expected`]; the answers that a step may have are in the table of
+//! [`Rehearsal`].
 
+mod cue;
 mod exhaustive;
 mod sample;
 mod script;
@@ -17,12 +59,13 @@ use serde::{Deserialize, Serialize};
 use super::log::{Event, ExitIndex, Place};
 use super::{Bundle, Diagnosis, Ending, Finding, NoSuchRunbook};
 use crate::runbook::step::{OnUnknown, StepIndex, StepKind};
+use crate::runbook::suggest::nearest;
 use crate::runbook::{Runbook, RunbookSet};
 use crate::subject::{SessionHolder, Subject, Trigger};
 use crate::time::saturating_add;
 
+pub use cue::{Cue, Cues, TimedCue};
 pub use exhaustive::{EveryWay, every_way};
-pub use script::{Cue, Cues, TimedCue};
 
 /// One test of a runbook: facts in, steps and conclusion out.
 ///
@@ -69,7 +112,7 @@ pub struct Rehearsal {
     /// The name of the runbook.
     pub runbook: String,
     /// The answers of each step.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "cue::by_step")]
     pub facts: BTreeMap<String, Cues>,
     /// The parts that the subject names beside the device: `tag`, `gateway`, `site`, `pipeline`, `period`. Left out: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +126,7 @@ pub struct Rehearsal {
     /// What is pushed in while it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub news: Vec<Push>,
-    /// What must come of it.
+    /// What must come of it; something must be expected.
     pub expect: Expected,
 }
 
@@ -171,6 +214,8 @@ pub struct Rehearsed {
     pub bundle: Bundle,
     /// The ways out that were taken.
     pub taken: BTreeSet<Way>,
+    /// The facts that no step asked for: the walk may not be the one that was meant.
+    pub unused: Vec<String>,
 }
 
 /// A way out of a step.
@@ -202,12 +247,30 @@ pub enum RehearsalError {
     #[error(transparent)]
     NoSuchRunbook(#[from] NoSuchRunbook),
     /// It has an answer for a step that does not exist.
-    #[error("rehearsal \"{rehearsal}\": its runbooks have no step \"{step}\"; name one that they have")]
+    #[error("rehearsal \"{rehearsal}\": its runbooks have no step \"{step}\"{}; name one that they have", did_you_mean(.meant.as_deref()))]
     NoSuchStep {
         /// The rehearsal.
         rehearsal: String,
         /// What it names.
         step: String,
+        /// The nearest id that there is, where one is near.
+        meant: Option<String>,
+    },
+    /// It expects a conclusion that no runbook has.
+    #[error("rehearsal \"{rehearsal}\": its runbooks have no conclusion \"{conclusion}\"{}; name one that they have", did_you_mean(.meant.as_deref()))]
+    NoSuchConclusion {
+        /// The rehearsal.
+        rehearsal: String,
+        /// What it expects.
+        conclusion: String,
+        /// The nearest id that there is, where one is near.
+        meant: Option<String>,
+    },
+    /// It expects nothing, so that it would hold whatever came of it.
+    #[error("rehearsal \"{rehearsal}\" expects nothing: say in `expect` what must come out, or use `run`")]
+    ExpectsNothing {
+        /// The rehearsal.
+        rehearsal: String,
     },
     /// It has an answer that does not fit its step.
     #[error("rehearsal \"{rehearsal}\", step \"{step}\": {why}")]
@@ -277,42 +340,60 @@ impl Rehearsal {
         self
     }
 
-    /// Runs it and compares.
+    /// Runs it and compares. Look at [`Rehearsed::unused`] too: a fact that no step asked for is often a walk that took
+    /// another path than was meant.
     ///
     /// # Errors
-    /// [`RehearsalError`], which says what differs.
+    /// [`RehearsalError`], which says what differs; [`RehearsalError::ExpectsNothing`] where nothing is expected.
     pub fn check(&self, runbooks: &RunbookSet) -> Result<Rehearsed, RehearsalError> {
         let rehearsed = self.run(runbooks)?;
+        // After the run: an answer that does not fit its step is the fault to mend first.
+        if self.expect == Expected::default() {
+            return Err(RehearsalError::ExpectsNothing { rehearsal: self.name.clone() });
+        }
+        if let Some(conclusion) = &self.expect.conclusion {
+            // Of any runbook of the set: a conclusion of one that was handed over to is a mistake of another kind.
+            let known = || runbooks.runbooks().flat_map(Runbook::conclusions).map(|(id, _)| id);
+            if !known().any(|id| id == conclusion) {
+                return Err(RehearsalError::NoSuchConclusion {
+                    rehearsal: self.name.clone(),
+                    conclusion: conclusion.clone(),
+                    meant: nearest(conclusion, known()).map(str::to_owned),
+                });
+            }
+        }
         let differs = |what, expected: String, came: String| {
             Err(RehearsalError::Differs { rehearsal: self.name.clone(), what, expected, came })
         };
         if let Some(steps) = &self.expect.steps
             && *steps != rehearsed.steps
         {
-            return differs("the path", steps.join(" > "), rehearsed.steps.join(" > "));
+            return differs("the path", listed(steps, " > "), listed(&rehearsed.steps, " > "));
         }
         if let Some(conclusion) = &self.expect.conclusion
             && rehearsed.finding.conclusion() != Some(conclusion)
         {
-            let came = rehearsed.finding.conclusion().unwrap_or("no conclusion").to_owned();
-            return differs("the conclusion", conclusion.clone(), came);
+            return differs("the conclusion", conclusion.clone(), end_of(&rehearsed.finding));
         }
         if let Some(hypotheses) = &self.expect.hypotheses {
             let came: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.cause).collect();
-            if *hypotheses != came || rehearsed.finding.ending() != Ending::Undetermined {
-                return differs("the hypotheses", hypotheses.join(", "), came.join(", "));
+            if rehearsed.finding.ending() != Ending::Undetermined {
+                return differs("the hypotheses", listed(hypotheses, ", "), end_of(&rehearsed.finding));
+            }
+            if *hypotheses != came {
+                return differs("the hypotheses", listed(hypotheses, ", "), listed(&came, ", "));
             }
         }
         if let Some(unasked) = &self.expect.unasked {
             let came: Vec<_> = rehearsed.finding.unasked().iter().map(|unasked| &*unasked.step).collect();
             if *unasked != came {
-                return differs("what nobody asked", unasked.join(", "), came.join(", "));
+                return differs("what nobody asked", listed(unasked, ", "), listed(&came, ", "));
             }
         }
         if let Some(why) = &self.expect.withdrawn {
             let came = match rehearsed.finding.ending() {
                 Ending::Withdrawn { why, .. } => why.into(),
-                other => format!("{other:?}"),
+                _ => end_of(&rehearsed.finding),
             };
             if *why != came {
                 return differs("the withdrawal", why.clone(), came);
@@ -333,8 +414,8 @@ impl Rehearsal {
             .transpose()?;
         let triggered_at = saturating_add(STAGE_TIME, -ago.unwrap_or_default());
         let mut diagnosis = begin(runbooks, &self.runbook, self.subject(), triggered_at)?;
-        script::Script::new(self, runbooks)?.play(&mut diagnosis)?;
-        Ok(Rehearsed::of(&diagnosis))
+        let unused = script::Script::new(self, runbooks)?.play(&mut diagnosis)?;
+        Ok(Rehearsed { unused, ..Rehearsed::of(&diagnosis) })
     }
 }
 
@@ -349,6 +430,29 @@ impl Rehearsal {
         subject.period = subject.period.filter(|_| names(Part::Period));
         subject.session = self.session;
         subject
+    }
+}
+
+/// ` (did you mean NAME?)`, or nothing.
+fn did_you_mean(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(" (did you mean \"{name}\"?)"))
+}
+
+/// Names with `between` them; `nothing` where there are none.
+fn listed(names: &[impl AsRef<str>], between: &str) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(between)
+}
+
+/// How a rehearsal ended, in words.
+fn end_of(finding: &Finding) -> String {
+    match (finding.conclusion(), finding.ending()) {
+        (Some(conclusion), _) => conclusion.to_owned(),
+        (None, Ending::Undetermined | Ending::Concluded) => "no conclusion".to_owned(),
+        (None, Ending::Aborted(anomaly)) => format!("aborted ({anomaly})"),
+        (None, Ending::Withdrawn { why, .. }) => format!("withdrawn ({why})"),
     }
 }
 
@@ -401,6 +505,7 @@ impl Rehearsed {
             finding: Finding::of(diagnosis),
             bundle: diagnosis.bundle(),
             taken: ways_taken(diagnosis),
+            unused: Vec::new(),
         }
     }
 }

@@ -33,6 +33,12 @@ impl Approval {
         &self.by
     }
 
+    /// True if both answer the same request, as the same person could have seen it.
+    #[cfg(feature = "case")]
+    pub(crate) fn is_of_same_request(&self, other: &Self) -> bool {
+        self.binding == other.binding
+    }
+
     /// Why it was refused; `None` where it was approved.
     #[must_use]
     pub fn declined(&self) -> Option<&str> {

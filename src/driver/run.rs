@@ -16,7 +16,7 @@ use crate::diagnosis::{
     ActKey, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, DiagnosisId,
     Finding, Output, ProbeRequest, Reply, RequestId,
 };
-use crate::fact::{Detail, Observation, UnknownReason};
+use crate::fact::{Detail, Observation, Source, UnknownReason};
 use crate::time::{Sleep, within};
 
 /// A diagnosis with what is under way for it.
@@ -491,14 +491,49 @@ async fn observe(driver: &Driver, request: &ProbeRequest, asked_at: Option<DateT
     let now = asked_at.unwrap_or_else(|| driver.clock.now());
     let ask = CheckRequest::new(request.subject(), &query.params, query.about, since, triggered_at, now)
         .with_clock_tolerance(request.clock_tolerance());
-    let probes = driver.probes.shared_since(request.shared_since());
+    // A set of its own for each question: it notes whom the check asks.
+    let probes = driver.probes.shared_since(request.shared_since()).into_owned();
     let asked = driver.checks.observe(request.query_position(), &ask, &probes);
     match within(&*driver.timer, driver.time_limit, asked).await {
         Some(Ok(observation)) => observation,
         Some(Err(error)) => error.into_observation(&*query.check),
-        None => {
-            let text = format!("no answer within {:?}", driver.time_limit);
-            Observation::unknown(UnknownReason::Timeout, &*query.check, text)
+        None => no_answer(&query.check, &probes.taken(), driver.time_limit),
+    }
+}
+
+/// The unknown value of a check that has not answered in time, by the adapter that it asked. Where it asked several, any of
+/// them may be the one that hangs: they are named in the text, and none is blamed.
+fn no_answer(check: &str, asked: &[Source], limit: Duration) -> Observation {
+    let text = format!("no answer within {limit:?}");
+    match asked {
+        [source] => Observation::unknown(UnknownReason::Timeout, source.clone(), text),
+        [] => Observation::unknown(UnknownReason::Timeout, check, text),
+        several => {
+            let names: Vec<&str> = several.iter().map(Source::as_str).collect();
+            let text = format!("{text} of one of these: {}", names.join(", "));
+            Observation::unknown(UnknownReason::Timeout, check, text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_adapters_none_is_blamed() {
+        let limit = Duration::from_secs(30);
+        for (asked, source, why) in [
+            (&[][..], "presence", "no answer within 30s"),
+            (&["registry"], "registry", "no answer within 30s"),
+            (&["registry", "broker"], "presence", "no answer within 30s of one of these: registry, broker"),
+        ] {
+            let asked: Vec<Source> = asked.iter().map(|name| Source::new(*name)).collect();
+            let Observation::Unknown(unknown) = no_answer("presence", &asked, limit) else {
+                panic!("it is known")
+            };
+            assert_eq!((unknown.source.as_str(), unknown.details.find("why")), (source, Some(why)));
+            assert_eq!(unknown.reason, UnknownReason::Timeout);
         }
     }
 }

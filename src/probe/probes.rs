@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 
@@ -9,6 +10,7 @@ use super::{
     BrokerProbe, CertStoreProbe, DeadbandProbe, DedupLogProbe, DeviceProbe, EdgeBufferProbe, GatewayProbe,
     KafkaProbe, NetworkProbe, PlatformProbe, PowerProbe, SchemaProbe, TelemetryProbe,
 };
+use crate::fact::Source;
 
 macro_rules! probes {
     ($($(#[$doc:meta])* $name:ident: $probe:ident = $with:ident,)*) => {
@@ -25,6 +27,13 @@ macro_rules! probes {
         pub struct Probes {
             $($name: Option<Adapter<dyn $probe>>,)*
             layers: Layers,
+            taken: Taken,
+        }
+
+        /// Which adapters somebody took in hand since the set was made. A copy begins anew.
+        #[derive(Default)]
+        struct Taken {
+            $($name: AtomicBool,)*
         }
 
         impl Probes {
@@ -45,7 +54,9 @@ macro_rules! probes {
                 $(#[$doc])*
                 #[must_use]
                 pub fn $name(&self) -> Option<&Arc<dyn $probe>> {
-                    self.$name.as_ref().map(|adapter| &adapter.layered)
+                    let adapter = self.$name.as_ref()?;
+                    self.taken.$name.store(true, Ordering::Relaxed);
+                    Some(&adapter.layered)
                 }
             )*
 
@@ -70,14 +81,30 @@ macro_rules! probes {
             }
 
             fn wrapped_by(&self, layers: Layers) -> Self {
-                Self { $($name: self.$name.as_ref().map(|adapter| adapter.wrapped_by(&layers)),)* layers }
+                let taken = Taken::default();
+                Self { $($name: self.$name.as_ref().map(|adapter| adapter.wrapped_by(&layers)),)* layers, taken }
+            }
+
+            /// The sources of the adapters that were taken in hand, each once: where a check gives no answer, it waits for
+            /// one of them.
+            pub(crate) fn taken(&self) -> Vec<Source> {
+                let mut sources = Vec::new();
+                $(
+                    if let Some(adapter) = self.$name.as_ref().filter(|_| self.taken.$name.load(Ordering::Relaxed)) {
+                        let source = adapter.supplied.source();
+                        if !sources.contains(&source) {
+                            sources.push(source);
+                        }
+                    }
+                )*
+                sources
             }
         }
 
         impl fmt::Debug for Probes {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut shown = f.debug_struct("Probes");
-                $(shown.field(stringify!($name), &self.$name().map(|probe| probe.source()));)*
+                $(shown.field(stringify!($name), &self.$name.as_ref().map(|adapter| adapter.layered.source()));)*
                 shown.field("layers", &self.layers.around.len());
                 shown.finish()
             }
@@ -121,6 +148,12 @@ impl Probes {
         for layer in &*self.layers.around {
             layer.forget_all();
         }
+    }
+}
+
+impl Clone for Taken {
+    fn clone(&self) -> Self {
+        Self::default()
     }
 }
 

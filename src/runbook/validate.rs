@@ -23,6 +23,11 @@ use control_flow::ControlFlow;
 use declared::{Check, Threshold};
 use read::{Fields, Key, Place, Spot};
 
+/// How an id must be written, where this one breaks the rule.
+pub(crate) fn malformed_id(id: &str) -> Option<&'static str> {
+    read::ID.broken_by(id)
+}
+
 /// Proves a document to be a runbook that runs.
 pub(super) fn validate(document: &Document) -> Result<Runbook, Faults> {
     let root = Place { up: None, key: Key::Root, at: NOWHERE, step: None };
@@ -105,8 +110,10 @@ impl<'d> Validator<'d> {
             fields.get("clock_tolerance").map_or(Some(CLOCK_TOLERANCE), |spot| self.positive(spot));
         let longest = fields.get("longest").map_or(Some(LONGEST), |spot| self.positive(spot));
         self.declare_checks(fields);
+        // Before the ids: without any of them nothing more is read, and it would be missing in the list.
+        let start = self.required(fields, "start");
         let count = self.declare_ids(fields)?;
-        let start = self.required(fields, "start").and_then(|spot| self.target(spot));
+        let start = start.and_then(|spot| self.target(spot));
         self.read_rechecks(fields);
         let mut steps: Vec<Option<Step>> = Vec::new();
         steps.resize_with(count, || None);

@@ -38,6 +38,10 @@ impl Timer for TokioTimer {
 /// Everything else that is ready goes first, so that a mocked probe answers before its time limit is over, and
 /// a diagnosis that waits half an hour takes microseconds.
 ///
+/// It knows its own clock alone. A fake that awaits another one (`tokio::time::sleep`, a socket, a thread) is not ready in
+/// the two turns that others are let go first, and so its time limit is over at once: it times out. Let such a fake sleep by
+/// this timer, or answer at once; or test with `TokioTimer` (feature `tokio`) in a tokio runtime whose time is paused.
+///
 /// ```
 /// use std::sync::Arc;
 ///

@@ -13,13 +13,13 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::case::{
-    AfterSave, CaseStore, Filter, HistoryEntry, Lease, Leased, MemoryCases, Message, NewCase, Save, State,
-    StateKind, StoreError, Worker, conformance,
+    AfterSave, CaseStore, Filter, HistoryEntry, Lease, Leased, MemoryCases, Message, NewCase, Outcome, Save,
+    State, StateKind, StoreError, Worker, conformance,
 };
 use iot_runbook::catalog;
 use iot_runbook::check::Checks;
-use iot_runbook::diagnosis::{Bundle, Diagnosis, DiagnosisId, Increment};
-use iot_runbook::driver::{Driver, SimulatedTimer};
+use iot_runbook::diagnosis::{Bundle, Diagnosis, DiagnosisId, Increment, Recorded};
+use iot_runbook::driver::{Asked, Driver, SimulatedTimer};
 use iot_runbook::probe::Probes;
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -259,6 +259,71 @@ fn a_stuck_case_keeps_its_messages_and_is_woken() {
     block_on(rest.store.deliver(id, Message::Wake, rest.clock.now())).unwrap();
     assert_eq!(rest.turn(&old, id).kind(), StateKind::Ended);
     assert!(block_on(rest.store.load(id)).unwrap().unwrap().inbox.is_empty());
+}
+
+/// A runbook whose only step is an act that a person must approve.
+fn acting() -> iot_runbook::Runbook {
+    let text = r#"
+        name = "rest"
+        version = 1
+        title = "Restart"
+        start = "restart"
+        [steps.restart]
+        act = "restart-pump"
+        scope = "device"
+        answer_within = "30m"
+        on = { done = "done", refused = "by-hand", failed = "by-hand", expired = "by-hand" }
+        [conclusions.done]
+        title = "Done"
+        severity = "info"
+        [conclusions.by-hand]
+        title = "By hand"
+        severity = "critical"
+    "#;
+    Document::from_toml(text).unwrap().validate().unwrap()
+}
+
+#[test]
+fn a_waiting_decline_wins_over_every_grant() {
+    // Every inbox of up to four answers to one request.
+    for (length, bits) in (1..=4).flat_map(|length| (0..1_u32 << length).map(move |bits| (length, bits))) {
+        let declines: Vec<bool> = (0..length).map(|at| bits >> at & 1 == 1).collect();
+        let rest = Rest::new();
+        let (set, worker) = rest.worker([acting()]);
+        let id = rest.begin(&set);
+        let State::Asking(asked) = rest.turn(&worker, id) else { panic!("nobody is asked") };
+        let [Asked::Approval(request)] = asked.as_slice() else { panic!("{asked:?}") };
+        let deliver = |declines: &bool| {
+            let approval = if *declines { request.decline("bob", "no") } else { request.grant("ann") };
+            block_on(rest.store.deliver(id, Message::Approval(approval), rest.clock.now())).unwrap()
+        };
+        let numbers: Vec<u64> = declines.iter().map(deliver).collect();
+        let outcome = |number| block_on(rest.store.outcome(id, number)).unwrap();
+        assert!(numbers.iter().all(|number| outcome(*number).is_none()));
+        rest.turn(&worker, id);
+        let case = block_on(rest.store.load(id)).unwrap().unwrap();
+        let acted = case.records.iter().any(|record| matches!(record.what, Recorded::ActBegan { .. }));
+        assert_eq!(acted, !declines.contains(&true), "{declines:?}");
+        // One answer counts: the first decline, else the first grant. The rest is refused, with a reason.
+        let counts = declines.iter().position(|declines| *declines).unwrap_or(0);
+        for (at, number) in numbers.into_iter().enumerate() {
+            let is_taken = matches!(outcome(number), Some(Outcome::Taken));
+            assert_eq!(is_taken, at == counts, "{declines:?}: {:?}", outcome(number));
+        }
+    }
+}
+
+#[test]
+fn a_decline_after_the_act_began_is_refused() {
+    let rest = Rest::new();
+    let (set, worker) = rest.worker([acting()]);
+    let id = rest.begin(&set);
+    let State::Asking(asked) = rest.turn(&worker, id) else { panic!("nobody is asked") };
+    let [Asked::Approval(request)] = asked.as_slice() else { panic!("{asked:?}") };
+    let deliver = |approval| block_on(rest.store.deliver(id, Message::Approval(approval), rest.clock.now()));
+    deliver(request.grant("ann")).unwrap();
+    assert_eq!(rest.turn(&worker, id).kind(), StateKind::Ended);
+    assert!(matches!(deliver(request.decline("bob", "no")), Err(StoreError::Ended(_))));
 }
 
 #[test]

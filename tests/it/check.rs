@@ -326,8 +326,18 @@ async fn users_own_check_is_asked_with_its_params() {
     checks.register("cabinet-open", Domain::new(Kind::Flag), Scope::Device, own.clone()).unwrap();
     let again = checks.register("cabinet-open", Domain::new(Kind::Flag), Scope::Device, own.clone());
     assert_eq!(again, Err(RegisterError::Twice("cabinet-open".into())));
-    let taken = checks.register("power", Domain::new(Kind::Flag), Scope::Device, own);
+    let taken = checks.register("power", Domain::new(Kind::Flag), Scope::Device, own.clone());
     assert_eq!(taken, Err(RegisterError::Twice("power".into())));
+    for id in ["Not An Id!", "9-lives", "two--dashes", "ends-", "with_underscore", "é", &"a".repeat(65)] {
+        let refused = checks.register(id, Domain::new(Kind::Flag), Scope::Device, own.clone());
+        assert!(matches!(refused, Err(RegisterError::Malformed { .. })), "{id}: {refused:?}");
+    }
+    let text =
+        checks.register("Not An Id!", Domain::new(Kind::Flag), Scope::Device, own).unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "check id `Not An Id!` is malformed: write 1 to 64 lower-case letters and digits with single `-` between, a letter first"
+    );
 
     let document = Document::from_toml(
         r#"

@@ -125,7 +125,7 @@ fn what_a_further_wait_may_bring_stays_possible() {
         .tell("service-state", "in-service")
         .tell("last-seen", ["1m", "11m"])
         .tell("gateway-health", "oom");
-    let rehearsed = rehearsal.check(&catalog::set().unwrap()).unwrap();
+    let rehearsed = rehearsal.run(&catalog::set().unwrap()).unwrap();
     let left: Vec<_> = rehearsed.finding.hypotheses().iter().map(|left| &*left.cause).collect();
     for possible in ["gateway-crash-or-oom", "power-loss", "network-change", "plc-communication"] {
         assert!(left.contains(&possible), "{possible} is not among {left:?}");
@@ -147,7 +147,7 @@ fn deferred_check_waits_for_its_answer() {
         .tell("restart-gateway.recheck", "needed")
         .tell("verify-reconnect", false)
         .tell("gateway-after-restart", "unreachable");
-    let rehearsed = rehearsal.check(&SET).unwrap();
+    let rehearsed = rehearsal.run(&SET).unwrap();
     let at = |record: &&Record| &*record.step == "verify-reconnect";
     let tooks: Vec<_> = rehearsed
         .bundle
@@ -172,7 +172,7 @@ fn what_was_noted_on_the_way_contributes() {
         .tell("broker-connect", "none")
         .tell("gateway-health", "degraded")
         .tell("broker-path", "closed");
-    let finding = rehearsal.check(&SET).unwrap().finding;
+    let finding = rehearsal.run(&SET).unwrap().finding;
     let noted: Vec<_> =
         finding.contributing().iter().map(|noted| (&*noted.step, noted.fact.is_some())).collect();
     assert_eq!(noted[..3], [("last-seen", true), ("platform-health", true), ("gateway-health", true)]);
@@ -189,7 +189,7 @@ fn undetermined_handover_leaves_its_hypotheses() {
         .tell("refused-certificate", "expired")
         .tell("certificate-expiry/stage", "expired")
         .tell("certificate-expiry/re-provision", "done");
-    let finding = rehearsal.check(&SET).unwrap().finding;
+    let finding = rehearsal.run(&SET).unwrap().finding;
     assert_eq!(finding.conclusion(), Some("certificate-expired"));
     let [called] = finding.called() else { panic!("{:?}", finding.called()) };
     assert_eq!((&*called.runbook, called.conclusion.as_deref()), ("certificate-expiry", None));

@@ -247,6 +247,20 @@ fn hanging_probe_is_unknown() {
 }
 
 #[test]
+fn a_timeout_names_the_adapter_that_hangs() {
+    let service = Service::new();
+    service.memory.behave("last-seen", Manner::Hangs);
+    let (diagnosis, _) = service.run();
+    let timeouts: Vec<_> =
+        diagnosis.trace().map(|record| record.to_string()).filter(|text| text.contains("timeout")).collect();
+    assert!(!timeouts.is_empty());
+    let source = iot_runbook::probe::DeviceProbe::source(&*service.memory);
+    for timeout in timeouts {
+        assert!(timeout.contains(source.as_str()), "{timeout}");
+    }
+}
+
+#[test]
 fn an_error_that_says_so_is_tried_again() {
     let service = Service::new();
     service.memory.behave("power", Manner::Stumbles(2));

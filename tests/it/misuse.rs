@@ -69,6 +69,27 @@ mod answers {
     }
 
     #[test]
+    fn an_answer_outside_its_domain_is_explained() {
+        let set = of(
+            "name = \"n\"\nversion = 1\ntitle = \"t\"\nstart = \"s\"\n[checks.c]\nscope = \"device\"\ndomain = \"number\"\n\
+                      [steps.s]\ncheck = \"c\"\nunknown = \"e\"\nbranches = [{ any = true, to = \"e\" }]\n\
+                      [conclusions.e]\ntitle = \"e\"\nseverity = \"info\"\n",
+        );
+        for (value, text) in [
+            (Value::Number(f64::NAN), "number NaN is not a value of the domain number: give one"),
+            (Value::Flag(true), "flag yes is not a value of the domain number: give one"),
+            (Value::Choice(Choice::new(9)), "choice 9 is not a value of the domain number: give one"),
+            (Value::Absent, "absent is not a value of the domain number: give one"),
+        ] {
+            let mut diagnosis = start(&set, "n");
+            tell_value(&mut diagnosis, value, NOW);
+            let trace: Vec<String> = diagnosis.trace().map(|record| record.to_string()).collect();
+            let recorded = format!("{:?}", diagnosis.bundle());
+            assert!(recorded.contains(text), "{text}: {trace:?} {recorded}");
+        }
+    }
+
+    #[test]
     fn wrong_answers_change_nothing() {
         let set = set();
         let mut diagnosis = begin(&set, "device-offline", NOW);

@@ -59,6 +59,16 @@ fn coverage_names_what_was_left_out() {
 }
 
 #[test]
+fn facts_that_no_step_asked_for_are_listed() {
+    let set = catalog::set().unwrap();
+    let ended_early = Rehearsal::new("early", "device-offline")
+        .tell("service-state", "maintenance")
+        .tell("last-seen", "1h")
+        .expect_conclusion("expected-offline");
+    assert_eq!(ended_early.check(&set).unwrap().unused, ["last-seen"]);
+}
+
+#[test]
 fn failed_rehearsal_says_what_differs() {
     let set = catalog::set().unwrap();
     let rehearsal = |cue: &str| Rehearsal::new("wrong", "device-offline").tell("service-state", cue);
@@ -73,6 +83,21 @@ fn failed_rehearsal_says_what_differs() {
     assert!(cue.to_string().starts_with(expected), "{cue}");
     let step = Rehearsal::new("wrong", "device-offline").tell("servce-state", "maintenance").check(&set);
     assert!(matches!(step, Err(RehearsalError::NoSuchStep { .. })));
+    assert!(step.unwrap_err().to_string().contains("(did you mean \"service-state\"?)"));
+    let conclusion = rehearsal("maintenance").expect_conclusion("expected-ofline").check(&set).unwrap_err();
+    assert_eq!(
+        conclusion.to_string(),
+        "rehearsal \"wrong\": its runbooks have no conclusion \"expected-ofline\" (did you mean \"expected-offline\"?); \
+         name one that they have"
+    );
+    let nothing = rehearsal("maintenance").check(&set).unwrap_err();
+    assert!(matches!(nothing, RehearsalError::ExpectsNothing { .. }), "{nothing}");
+    let mut none = rehearsal("maintenance");
+    none.expect.hypotheses = Some(Vec::new());
+    assert_eq!(
+        none.check(&set).unwrap_err().to_string(),
+        "rehearsal \"wrong\": the hypotheses should be nothing, and came out as expected-offline"
+    );
     let runbook = Rehearsal::new("wrong", "device-offlien").check(&set);
     assert!(matches!(runbook, Err(RehearsalError::NoSuchRunbook(_))));
 }

@@ -99,6 +99,50 @@ fn trace_of_a_failed_rehearsal_is_shown_on_request() {
 }
 
 #[test]
+fn misspelt_conclusion_of_a_rehearsal_is_named() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let typo = TESTS.replace("conclusion = \"jammed\"", "conclusion = \"jamed\"");
+    let failed = run_with(&["rehearse", &runbook, "-"], typo.as_bytes(), 80);
+    assert_eq!(failed.code, 1);
+    assert!(failed.out.contains("there is no conclusion `jamed` (did you mean `jammed`?)"), "{}", failed.out);
+}
+
+#[test]
+fn facts_that_nobody_asked_for_are_a_warning() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let more = TESTS.replace("{ state = \"jammed\" }", "{ state = \"jammed\", starts = 2 }");
+    let held = run_with(&["rehearse", &runbook, "-"], more.as_bytes(), 80);
+    assert_eq!(held.code, 0);
+    assert_eq!(
+        held.out,
+        "\
+2 of 2 rehearsals come out as expected
+
+WARNING: a jammed pump
+  standard input:3
+  no step asked for starts: leave it out, or look at the path
+"
+    );
+    let strict = |text: &str| run_with(&["rehearse", &runbook, "-", "--strict"], text.as_bytes(), 80).code;
+    assert_eq!((strict(&more), strict(TESTS)), (1, 0));
+    let json = run_with(&["rehearse", &runbook, "-", "--json"], more.as_bytes(), 80).json();
+    assert_eq!(json["rehearsals"][0]["unused"], serde_json::json!(["starts"]));
+    assert_eq!(json["rehearsals"][1]["unused"], serde_json::json!([]));
+}
+
+#[test]
+fn rehearsal_that_expects_nothing_fails() {
+    let files = Files::new();
+    let runbook = files.write("pump.toml", PUMP);
+    let nothing = TESTS.replace("{ conclusion = \"jammed\" }", "{}");
+    let failed = run_with(&["rehearse", &runbook, "-"], nothing.as_bytes(), 80);
+    assert_eq!(failed.code, 1);
+    assert!(failed.out.contains("expects nothing"), "{}", failed.out);
+}
+
+#[test]
 fn misspelt_step_of_a_rehearsal_is_named() {
     let files = Files::new();
     let runbook = files.write("pump.toml", PUMP);
@@ -134,7 +178,13 @@ fn file_that_is_no_rehearsal_is_refused_with_its_line() {
     let key = refuse(TESTS.replace("facts = { state = \"jammed\" }", "fact = { state = \"jammed\" }"));
     assert!(key.contains("line 5") && key.contains("fact"), "{key}");
     let cue = refuse(TESTS.replace("starts = 2", "starts = { maybe = 2 }"));
-    assert!(cue.contains("this is no answer of a step"), "{cue}");
+    for part in ["line 11", "step \"starts\"", "`maybe`", "`unknown`"] {
+        assert!(cue.contains(part), "{part}: {cue}");
+    }
+    let reason = refuse(TESTS.replace("starts = 2", "starts = { unknown = \"dunno\" }"));
+    for part in ["line 11", "step \"starts\"", "`dunno`", "`no-adapter`", "`timeout`"] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
     assert!(refuse("name = 3".to_owned()).contains("rehearsal"));
 }
 

@@ -106,7 +106,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// A job that never ran.
+    /// A job that never ran: the first for its fleet. It believes any clock; later go on by [`resume`](Self::resume).
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self { settings, state: State::default() }

@@ -206,6 +206,21 @@ impl RecordedValue {
         }
     }
 
+    /// Why it is refused in that domain, and what to give instead.
+    fn not_of(&self, domain: &Domain) -> String {
+        let (kind, value): (_, &dyn std::fmt::Display) = match self {
+            Self::Absent => return Value::Absent.not_of(domain),
+            Self::Instant(at) => return Value::Instant(*at).not_of(domain),
+            Self::Count(count) => return Value::Count(*count).not_of(domain),
+            Self::Flag(flag) => return Value::Flag(*flag).not_of(domain),
+            // Kept as text, which may be no value at all: it is quoted as it was written.
+            Self::Duration(text) => ("duration", text),
+            Self::Number(text) => ("number", text),
+            Self::Choice(name) => ("choice", name),
+        };
+        format!("{kind} `{value}` is not a value of the domain {domain}: give one of these")
+    }
+
     /// The value in that domain.
     pub(in crate::diagnosis) fn read(&self, domain: &Domain) -> Result<Value, String> {
         let value = match self {
@@ -223,6 +238,6 @@ impl RecordedValue {
             // A domain may have changed under the same name; then the old value must be refused and not
             // read as another.
             .filter(|value| value.is_of(domain))
-            .ok_or_else(|| format!("{self:?} is no value of the domain {domain}"))
+            .ok_or_else(|| self.not_of(domain))
     }
 }

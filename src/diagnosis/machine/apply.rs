@@ -177,8 +177,7 @@ impl Diagnosis {
 }
 
 fn not_in_domain(evidence: &Evidence, domain: &Domain) -> Observation {
-    let text = format!("{:?} is no value of the domain {domain}", evidence.value);
-    unknown(evidence, UnknownReason::NotInDomain, text)
+    unknown(evidence, UnknownReason::NotInDomain, evidence.value.not_of(domain))
 }
 
 fn stale(evidence: &Evidence, age: TimeDelta, bound: TimeDelta) -> Observation {

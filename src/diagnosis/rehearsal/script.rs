@@ -1,139 +1,17 @@
-//! The scripted answers of a rehearsal, read by the domain of their step.
+//! A rehearsal being played: its answers, read by the domain of their step.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
+use super::cue::{Cue, Cues, TimedCue};
 use super::{Push, Rehearsal, RehearsalError, STAGE_TIME};
 use crate::diagnosis::{ActReport, Diagnosis, Output, Phase, ProbeRequest, Reply};
 use crate::fact::{Domain, Kind, Observation, UnknownReason, Value};
-use crate::runbook::RunbookSet;
 use crate::runbook::step::StepKind;
+use crate::runbook::suggest::nearest;
+use crate::runbook::{Runbook, RunbookSet};
 use crate::time::{parse_duration, saturating_add};
-
-/// The answers of a step: always the same one, in turn, or by the time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-#[non_exhaustive]
-pub enum Cues {
-    /// By the time since the begin: the last whose time has come.
-    OverTime(Vec<TimedCue>),
-    /// In turn; the last from then on.
-    InTurn(Vec<Cue>),
-    /// Every time.
-    Always(Cue),
-}
-
-/// The answer of a step from a time on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct TimedCue {
-    /// From when on, counted from the begin, such as `10m`.
-    pub from: String,
-    /// The answer.
-    pub value: Cue,
-}
-
-impl TimedCue {
-    /// That from then on.
-    #[must_use]
-    pub fn new(from: impl Into<String>, value: Cue) -> Self {
-        Self { from: from.into(), value }
-    }
-}
-
-/// One answer of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-#[non_exhaustive]
-pub enum Cue {
-    /// Yes or no.
-    Flag(bool),
-    /// A count, or a number.
-    Count(u64),
-    /// A number.
-    Number(f64),
-    /// A choice, a duration, the age of an instant, `absent`, or how an act goes.
-    Text(String),
-    /// The value is unknown.
-    Unknown {
-        /// Why.
-        unknown: UnknownReason,
-    },
-    /// A value, and the share of what is to be explained that it accounts for.
-    Accounting {
-        /// The value.
-        value: Box<Self>,
-        /// The share, from 0 to 1.
-        accounts_for: f64,
-    },
-}
-
-/// As TOML writes it.
-impl fmt::Display for Cue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(flag) => flag.fmt(f),
-            Self::Count(count) => count.fmt(f),
-            Self::Number(number) => fmt::Debug::fmt(number, f),
-            Self::Text(text) => write!(f, "{text:?}"),
-            Self::Unknown { unknown } => write!(f, "{{ unknown = {:?} }}", unknown.name()),
-            Self::Accounting { value, accounts_for } => {
-                write!(f, "{{ value = {value}, accounts_for = {accounts_for} }}")
-            }
-        }
-    }
-}
-
-impl From<&str> for Cues {
-    fn from(text: &str) -> Self {
-        Self::Always(Cue::Text(text.to_owned()))
-    }
-}
-
-impl From<bool> for Cues {
-    fn from(flag: bool) -> Self {
-        Self::Always(Cue::Flag(flag))
-    }
-}
-
-impl From<u64> for Cues {
-    fn from(count: u64) -> Self {
-        Self::Always(Cue::Count(count))
-    }
-}
-
-impl From<f64> for Cues {
-    fn from(number: f64) -> Self {
-        Self::Always(Cue::Number(number))
-    }
-}
-
-impl From<UnknownReason> for Cues {
-    fn from(unknown: UnknownReason) -> Self {
-        Self::Always(Cue::Unknown { unknown })
-    }
-}
-
-impl From<Vec<TimedCue>> for Cues {
-    fn from(cues: Vec<TimedCue>) -> Self {
-        Self::OverTime(cues)
-    }
-}
-
-impl<T: Into<Self>, const N: usize> From<[T; N]> for Cues {
-    fn from(turns: [T; N]) -> Self {
-        let flat = turns.into_iter().flat_map(|turn| match turn.into() {
-            Self::InTurn(cues) => cues,
-            Self::OverTime(cues) => cues.into_iter().map(|cue| cue.value).collect(),
-            Self::Always(cue) => vec![cue],
-        });
-        Self::InTurn(flat.collect())
-    }
-}
 
 /// A rehearsal being played.
 pub(super) struct Script<'a> {
@@ -173,9 +51,11 @@ impl<'a> Script<'a> {
             // A misspelt step would otherwise be a fact that nobody reads, and the rehearsal would pass
             // for another reason.
             if !is_told {
+                let ids = runbooks.runbooks().flat_map(Runbook::steps).map(|step| &*step.id);
                 return Err(RehearsalError::NoSuchStep {
                     rehearsal: rehearsal.name.clone(),
                     step: key.clone(),
+                    meant: nearest(id, ids).map(str::to_owned),
                 });
             }
         }
@@ -195,8 +75,15 @@ impl<'a> Script<'a> {
         Ok(Self { rehearsal, used: BTreeMap::new(), now: STAGE_TIME, news })
     }
 
-    /// Plays it to the end. Time moves only where the diagnosis waits.
-    pub(super) fn play(mut self, diagnosis: &mut Diagnosis) -> Result<(), RehearsalError> {
+    /// Plays it to the end, and returns the facts that no step asked for. Time moves only where the diagnosis waits.
+    pub(super) fn play(mut self, diagnosis: &mut Diagnosis) -> Result<Vec<String>, RehearsalError> {
+        self.drive(diagnosis)?;
+        // A list that is not used up is left alone: a loop may end sooner than its author counted.
+        let is_unused = |key: &&String| !self.used.contains_key(*key);
+        Ok(self.rehearsal.facts.keys().filter(is_unused).cloned().collect())
+    }
+
+    fn drive(&mut self, diagnosis: &mut Diagnosis) -> Result<(), RehearsalError> {
         loop {
             let now = self.now;
             // An answer to a request that was just handed out is never refused: time does not move between.
@@ -209,6 +96,8 @@ impl<'a> Script<'a> {
                 }
                 Output::Approve(request) => {
                     let key = self.key(request.runbook(), request.step(), "");
+                    // Its word on the act is a word on the approval too, even where the act is then not begun.
+                    self.used.entry(key.clone()).or_default();
                     match self.peek(&key) {
                         Some(Cue::Text(how)) if how == "declined" => {
                             self.next(&key);

@@ -52,6 +52,21 @@ pub(super) struct NameRule {
     rule: &'static str,
 }
 
+impl NameRule {
+    /// The rule in words, where the name breaks it.
+    pub(in crate::runbook) fn broken_by(self, name: &str) -> Option<&'static str> {
+        let bytes = name.as_bytes();
+        let holds = bytes.len() <= 64
+            && bytes.first().is_some_and(u8::is_ascii_lowercase)
+            && bytes.last() != Some(&self.between)
+            && bytes.windows(2).all(|pair| pair != [self.between, self.between])
+            && bytes
+                .iter()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == self.between);
+        (!holds).then_some(self.rule)
+    }
+}
+
 /// Ids of steps, checks, actions, choices, root causes and runbooks.
 pub(super) const ID: NameRule = NameRule {
     between: b'-',
@@ -272,18 +287,11 @@ impl<'d> Validator<'d> {
     }
 
     pub(super) fn well_formed(&mut self, name: &str, rule: NameRule, place: &Place<'_>) -> bool {
-        let bytes = name.as_bytes();
-        let holds = bytes.len() <= 64
-            && bytes.first().is_some_and(u8::is_ascii_lowercase)
-            && bytes.last() != Some(&rule.between)
-            && bytes.windows(2).all(|pair| pair != [rule.between, rule.between])
-            && bytes
-                .iter()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == rule.between);
-        if !holds {
-            self.fault(place, FaultKind::Malformed { name: shortened(name).into(), rule: rule.rule });
+        let broken = rule.broken_by(name);
+        if let Some(rule) = broken {
+            self.fault(place, FaultKind::Malformed { name: shortened(name).into(), rule });
         }
-        holds
+        broken.is_none()
     }
 
     /// One of a few names, such as a severity.

@@ -466,3 +466,18 @@ fn leap_that_is_taken_back_keeps_the_window() {
     }
     assert_eq!(engine.audit().clock.behind_by_at_most, TimeDelta::milliseconds(1));
 }
+
+#[test]
+fn messages_of_one_engine_are_copies_of_each_other() {
+    let now = DateTime::from_timestamp_millis(1_800_000_000_000).unwrap();
+    let mut engine = Deduplicator::new(TimeDelta::hours(1)).unwrap();
+    let (id, device) = (MessageId::from_u128(7), Device::new(4).unwrap());
+    let message = engine.message(id, device, b"23.5");
+    assert_eq!(message, Message::new(id, device, engine.settings().secret.fingerprint(b"23.5")));
+    assert_eq!(engine.observe(&message, now), Verdict::Fresh);
+    let copy = engine.message(id, device, b"23.5");
+    assert!(engine.observe(&copy, now).drops());
+    // Under another secret the same payload is another one.
+    let other = Deduplicator::new(TimeDelta::hours(1)).unwrap().message(id, device, b"23.5");
+    assert!(matches!(engine.observe(&other, now), Verdict::Collision { .. }));
+}

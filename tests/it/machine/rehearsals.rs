@@ -1,6 +1,8 @@
 //! Rehearsals can say everything that a diagnosis can meet.
 
-use iot_runbook::diagnosis::rehearsal::{Rehearsal, RehearsalError};
+use iot_runbook::diagnosis::rehearsal::{Cue, Cues, Rehearsal, RehearsalError, TimedCue};
+use iot_runbook::fact::UnknownReason;
+use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::SET;
@@ -73,6 +75,70 @@ fn each_comes_out_as_it_says() {
         let json = serde_json::to_string(&rehearsal).unwrap();
         assert_eq!(serde_json::from_str::<Rehearsal>(&json).unwrap(), rehearsal);
     }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_names_its_step() {
+    for (answer, parts) in [
+        ("{ unknown = \"dunno\" }", ["step \"state\"", "`dunno`", "`timeout`"]),
+        ("{ maybe = 1 }", ["step \"state\"", "`maybe`", "`unknown`"]),
+        ("{ value = 1 }", ["step \"state\"", "{ value, accounts_for }", "{ from, value }"]),
+        ("{ from = \"1m\", value = 1 }", ["step \"state\"", "`from`", "list"]),
+        ("[[1]]", ["step \"state\"", "a list in a list", ""]),
+        ("[1, { from = \"1m\", value = 1 }]", ["step \"state\"", "`from`", "all or none"]),
+        ("{ unknown = \"timeout\", value = 1 }", ["step \"state\"", "{ unknown }", ""]),
+        ("{ value = [1], accounts_for = 1 }", ["step \"state\"", "one value", ""]),
+        ("2026-01-01T00:00:00Z", ["step \"state\"", "", ""]),
+    ] {
+        let text =
+            format!("name = \"n\"\nrunbook = \"press\"\nfacts = {{ state = {answer} }}\nexpect = {{}}\n");
+        let error = toml::from_str::<Rehearsal>(&text).unwrap_err().to_string();
+        assert!(error.contains("line 3"), "{answer}: {error}");
+        for part in parts {
+            assert!(error.contains(part), "{answer}: {part}: {error}");
+        }
+    }
+}
+
+proptest! {
+    /// What is written is read as the same again, in JSON and in TOML.
+    #[test]
+    fn answers_survive_both_formats(cues in cues()) {
+        let mut rehearsal = Rehearsal::new("n", "press");
+        rehearsal.facts.insert("state".to_owned(), cues);
+        let json = serde_json::to_string(&rehearsal).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Rehearsal>(&json).unwrap(), rehearsal.clone());
+        let toml = toml::to_string(&rehearsal).unwrap();
+        prop_assert_eq!(toml::from_str::<Rehearsal>(&toml).unwrap(), rehearsal);
+    }
+}
+
+fn cue() -> impl Strategy<Value = Cue> {
+    let plain = prop_oneof![
+        any::<bool>().prop_map(Cue::Flag),
+        // TOML has no larger ones.
+        (0..i64::MAX as u64).prop_map(Cue::Count),
+        // With a fraction: a whole number is read as a count.
+        (-1000..1000_i32).prop_map(|number| Cue::Number(f64::from(number) + 0.5)),
+        "[a-z ]{0,8}".prop_map(Cue::Text),
+        Just(Cue::Unknown { unknown: UnknownReason::Timeout }),
+        Just(Cue::Unknown { unknown: UnknownReason::NoAdapter }),
+    ];
+    // Shares that JSON gives back to the last bit.
+    (plain, proptest::option::of(0..=64_u8)).prop_map(|(cue, share)| match share {
+        Some(part) => Cue::Accounting { value: Box::new(cue), accounts_for: f64::from(part) / 64.0 },
+        None => cue,
+    })
+}
+
+fn cues() -> impl Strategy<Value = Cues> {
+    prop_oneof![
+        cue().prop_map(Cues::Always),
+        proptest::collection::vec(cue(), 1..4).prop_map(Cues::InTurn),
+        proptest::collection::vec(("[0-9]{1,2}m", cue()), 0..4).prop_map(|cues| Cues::OverTime(
+            cues.into_iter().map(|(from, cue)| TimedCue::new(from, cue)).collect()
+        )),
+    ]
 }
 
 #[test]

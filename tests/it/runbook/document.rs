@@ -134,7 +134,9 @@ fn a_text_that_is_not_toml_says_where() {
 #[test]
 fn an_empty_text_is_toml_and_no_runbook() {
     let found = kinds(&Document::from_toml("").unwrap());
-    assert!(found.contains(&FaultKind::MissingKey { key: "name" }), "{found:?}");
+    for key in ["name", "version", "title", "start"] {
+        assert!(found.contains(&FaultKind::MissingKey { key }), "{key}: {found:?}");
+    }
     assert!(found.contains(&FaultKind::StepCount), "{found:?}");
     assert!(serde_json::from_str::<Document>("[]").unwrap_err().to_string().contains("a runbook is a table"));
 }

@@ -1,5 +1,5 @@
 /// The known name that is nearest to `name`, where one is near enough to be meant.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Longer texts are no slips of the keyboard, and the distance costs their product.
     if name.len() > 64 {
         return None;
