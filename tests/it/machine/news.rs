@@ -562,7 +562,7 @@ name = "pump-stopped"
 version = 1
 title = "A pump has stopped"
 start = "pressure"
-checks.pressure = { scope = "device", domain = "choice", choices = ["low", "fine"] }
+checks.pressure = { scope = "device", domain = ["low", "fine"] }
 
 [steps.pressure]
 check = "pressure"
