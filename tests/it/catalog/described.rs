@@ -32,7 +32,7 @@ pub(super) fn advice_text(step: &Step) -> String {
         Some(condition) => {
             let when = if condition.holds { "when" } else { "unless" };
             let guard = guard(&condition.guard, &condition.domain).replace(", ", " or ");
-            let detail = condition.detail.as_ref().map(|name| format!(", with its {name}"));
+            let detail = condition.detail.as_ref().map(|name| format!(" and its {name}"));
             format!("{} ({when} {}: {guard}{})", advice.text, condition.check, detail.unwrap_or_default())
         }
         None => advice.text.to_string(),
