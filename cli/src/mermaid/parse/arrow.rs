@@ -38,7 +38,13 @@ impl Parser<'_> {
     /// The rest of a label between two `|`. The node comes on the same line.
     fn piped(&mut self) -> Result<String, Fault> {
         let label = self.text_until(&["|"])?.join(" ");
+        let behind = self.at;
         self.blanks();
+        // Mermaid refuses it, unlike everywhere else.
+        if self.at > behind + 1 {
+            self.at = behind;
+            return self.fault(2, "more than one blank behind a label", "leave one blank");
+        }
         if matches!(self.peek(), None | Some('\n')) {
             return self.fault(1, "a node is expected here", "write it on the line of the label");
         }

@@ -124,6 +124,7 @@ fn damaged_charts_are_read_or_refused() {
 fn what_mermaid_reads_otherwise_is_refused() {
     for line in [
         "A -->|x|\nB",
+        "A --> |x|  B",
         "%%%{init: {}}%%",
         "%%",
         "click \"https://example.org\"",
