@@ -25,7 +25,7 @@ pub(super) const STYLE: &str = include_str!("chart/chart.css");
 ///
 /// let runbook = catalog::device_offline()?.validate()?;
 /// let svg = RunbookChart::new(&runbook).to_string();
-/// assert!(svg.starts_with("<svg ") && svg.contains("Is the device meant to be online?"));
+/// assert!(svg.starts_with("<svg ") && svg.contains("<title>service-state</title>"));
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
