@@ -212,7 +212,21 @@ impl<'a> Map<'a> {
     /// The unknown steps that the cause is possible behind.
     fn needs(&self, cause: &str) -> Vec<StepIndex> {
         let unknown = self.reached.iter().copied().filter(|at| self.is_unknown(*at));
-        unknown.filter(|at| self.possible_from(*at, &|at| self.exits(at)).contains_key(cause)).collect()
+        // What is possible behind an act depends on the branches that lead there, so each step is walked from. Without one
+        // a search backwards finds the same in one walk: of 5 000 steps the walks took a minute, unoptimized.
+        if self.reached.iter().any(|at| self.states.get(at) == Some(&StepState::Blocked)) {
+            return unknown
+                .filter(|at| self.possible_from(*at, &|at| self.exits(at)).contains_key(cause))
+                .collect();
+        }
+        let mut before: HashMap<StepIndex, Vec<StepIndex>> = HashMap::new();
+        for at in self.reached {
+            self.targets(*at).into_iter().for_each(|to| before.entry(to).or_default().push(*at));
+        }
+        let is_end = |at: &StepIndex| self.states.get(at) == Some(&StepState::Conclusion);
+        let ends = self.reached.iter().copied().filter(|at| is_end(at) && self.cause(*at) == Some(cause));
+        let leads = reach(ends, |at| before.get(&at).cloned().unwrap_or_default());
+        unknown.filter(|at| leads.contains(at)).collect()
     }
 
     /// The weight of a cause before anything is measured.
