@@ -250,7 +250,7 @@ mod tests {
             link-up | link-down | segment-only | segment-unknown | nobody\n\
             platform-health platform now choice of well | broker-down | ingestion-down\n\
             power device now choice of confirmed | lost | uncertain\n\
-            presence device now choice of silent | steady | flapping; flap_window\n\
+            presence device now choice of silent | just-back | steady | flapping; flap_window\n\
             provisioning-contact session now flag; within\n\
             publishing session now choice of refused-by-acl | dropped-by-quota | this-device | \
             nothing-of-its-own | other-devices | only-itself | nothing | not-even-heartbeats; \

@@ -36,8 +36,9 @@ pub trait DeviceProbe: Send + Sync {
     /// [`last_receipt`](LastSeenAnswer::last_receipt).
     async fn last_seen(&self, request: &LastSeenRequest) -> Result<LastSeenAnswer, ProbeError>;
 
-    /// The messages of the device that were received within a period, each with its kind. About a period
-    /// that is over an answer may be kept; ask afresh about one that ends now.
+    /// The messages of the device that were received within a period, each with its kind. Not the newest alone: it would
+    /// look as if the device had just come back. About a period that is over an answer may be kept; ask afresh about one
+    /// that ends now.
     ///
     /// # Errors
     /// [`ProbeError`] if the receipts were not read. No message in the period is an empty answer.

@@ -1,6 +1,7 @@
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::CheckRequest;
+use crate::check::broker::broker_connect::{last_receipt, last_seen};
 use crate::check::broker::holder::{Holder, holder};
 use crate::check::judge::{Verdict, adapter, choices, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
@@ -52,17 +53,22 @@ impl Builtin for HolderClock {
         };
         let asked = ClockRequest::new(holder.client.clone(), request.last(ONE_DAY));
         let readings = broker.clock_readings(&asked).await.map_err(|error| error.by(broker.source()))?;
-        Ok(judge(&readings, &holder, self.off_from, request).by(broker.source()))
+        let seen = last_receipt(last_seen(request, probes).await?.as_ref());
+        Ok(judge(&readings, &holder, self.off_from, seen, request).by(broker.source()))
     }
 }
 
 /// The newest request for time or token decides; where there is none, the newest message. It is off from `off_from` on,
 /// or beyond what was allowed for what was refused. A message alone that is off by a time zone, up to 14 hours in steps of
 /// 15 minutes, shows local time and no wrong clock. A clock of the future is evidence here, not an anomaly.
+///
+/// That it was right up to the device's last message, `seen`, says nothing of now: a restart with an empty clock battery ends
+/// the messages too. A clock that was off then is still off, unless somebody set it.
 fn judge(
     readings: &ClockReadings,
     holder: &Holder,
     off_from: TimeDelta,
+    seen: Option<DateTime<Utc>>,
     request: &CheckRequest<'_>,
 ) -> Verdict {
     // Only the platform's own time of receipt must be believed.
@@ -108,6 +114,9 @@ fn judge(
         (true, None) if is_time_zone(off, request.clock_tolerance()) => State::TimeZone,
         (true, _) => State::Off,
     };
+    if state != State::Off && seen.is_some_and(|seen| reading.at <= seen) {
+        return Verdict::undetermined("nobody has read its clock since the device fell silent").with(details);
+    }
     Verdict::known(state.value(), readings.observed_at, Details::from_iter(details))
 }
 
@@ -136,9 +145,32 @@ mod tests {
     }
 
     fn judged(readings: Vec<ClockReading>, allowed: Option<i64>) -> Verdict {
+        judged_since(None, readings, allowed)
+    }
+
+    fn judged_since(seen: Option<i64>, readings: Vec<ClockReading>, allowed: Option<i64>) -> Verdict {
         let mut answer = ClockReadings::new(at(NOW)).with_readings(readings);
         answer.allowed = allowed.map(secs);
-        judge(&answer, &Holder::of_test(true), secs(HOUR), &Asked::new().request())
+        judge(&answer, &Holder::of_test(true), secs(HOUR), seen.map(at), &Asked::new().request())
+    }
+
+    #[test]
+    fn clock_that_was_right_before_the_silence_is_unknown() {
+        use ClockSource::{Message, Token};
+        for (off, at_reading, seen, state) in [
+            (0, NOW - 600, Some(NOW - 600), None),
+            (0, NOW - 601, Some(NOW - 600), None),
+            (0, NOW - 599, Some(NOW - 600), Some(State::Right)),
+            (0, NOW - 600, None, Some(State::Right)),
+            // It was off already.
+            (HOUR + 1000, NOW - 600, Some(NOW - 600), Some(State::Off)),
+        ] {
+            let verdict = judged_since(seen, vec![reading(Token, at_reading, off)], None);
+            assert_eq!(verdict.value(), state.map(|state| state.value()), "{off} {at_reading} {seen:?}");
+        }
+        let zone = judged_since(Some(NOW - 60), vec![reading(Message, NOW - 60, 2 * HOUR)], None);
+        assert_eq!(zone.reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(zone.details().find("read in"), Some("a message"));
     }
 
     #[test]

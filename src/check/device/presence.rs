@@ -21,6 +21,7 @@ const LASTS: i32 = 3;
 choices! {
     State {
         Silent = "silent",
+        JustBack = "just-back",
         Steady = "steady",
         Flapping = "flapping",
     }
@@ -58,6 +59,8 @@ impl Builtin for Presence {
 
 /// - silent: no live message, and no session of its own that began and broke; or a silence now that lasts far longer
 ///   than those between its comings and goings: whatever made it flap before, this is something else;
+/// - just back: as steady, but it came back less than `flap_window` ago, later than its next message was due: it was away
+///   for a part of the wait, and nobody has seen yet whether it stays;
 /// - steady: live messages came again, none later than `flap_window` after it was due, the next one included, and after it
 ///   came back no session broke and no CONNECT was refused: a client that is connected does not connect, so another one
 ///   has its identity, and the messages may be that one's;
@@ -117,7 +120,11 @@ fn judge_facts(
     let state = match silence {
         None if breaks.is_empty() => State::Silent,
         Some(silence) if breaks.is_empty() && refused.is_none() && silence <= bound(flap_window, request) => {
-            State::Steady
+            if is_just_back(back, flap_window, request) {
+                State::JustBack
+            } else {
+                State::Steady
+            }
         }
         Some(_) if lasts(live, breaks.last().map(|(at, _)| *at), request) => State::Silent,
         _ => State::Flapping,
@@ -126,6 +133,7 @@ fn judge_facts(
     let mut details = vec![
         last.map_or_else(|| Detail::new("last message", "none since then"), |at| when("last message", at)),
     ];
+    details.extend(back.map(|at| when("back at", at)));
     details.extend(silence.map(|silence| Detail::new("longest silence", format_duration(silence))));
     details.extend(live.not_counted());
     // All of them, those before its return too: that two clients share one id shows in any.
@@ -140,6 +148,14 @@ fn judge_facts(
     // Both decide together: the verdict is as old as the older of them.
     let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
     Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
+}
+
+/// True if it was away for longer than a reporting interval after the wait began, and came back less than `flap_window` ago.
+fn is_just_back(back: Option<DateTime<Utc>>, flap_window: TimeDelta, request: &CheckRequest<'_>) -> bool {
+    let Some(back) = back else { return false };
+    let away = back.signed_duration_since(request.since());
+    let there = request.now().signed_duration_since(back);
+    away > request.subject().reporting_interval() && there < flap_window
 }
 
 /// True if the silence since its last sign lasts far longer than each one before it since the wait began.
@@ -271,7 +287,7 @@ mod tests {
         let seen = |made: &[i64]| of([]).with_messages(made.iter().map(|made| kept(*made)).collect());
         expect(State::Silent, &seen(&[NOW - 590, NOW - 550, NOW - 500]), None);
         expect(State::Flapping, &seen(&[NOW - 590, NOW - 400]), None);
-        expect(State::Steady, &seen(&[NOW - 590, NOW - 550, NOW - 300, NOW - 5]), None);
+        expect(State::JustBack, &seen(&[NOW - 590, NOW - 550, NOW - 300, NOW - 5]), None);
     }
 
     #[test]
@@ -390,10 +406,33 @@ mod tests {
         for (last, state) in [
             (at(NOW - 300) - NANO, State::Flapping),
             (at(NOW - 300), State::Steady),
-            (at(NOW - 300) + NANO, State::Steady),
+            (at(NOW - 300) + NANO, State::JustBack),
         ] {
             expect(state, &of([last]), None);
         }
+    }
+
+    #[test]
+    fn back_a_moment_ago_is_not_steady_yet() {
+        let judged = |seen: &Receipts, log: Option<&SessionLog>, interval| {
+            let mut asked = Asked::new();
+            asked.subject = asked.subject.with_reporting_interval(secs(interval));
+            judge(seen, log, secs(300), &asked.request()).value()
+        };
+        let seen = receipts(Some(NOW - 200), Some(NOW - 1));
+        assert_eq!(judged(&seen, None, 60), Some(State::JustBack.value()));
+        // It was due no earlier.
+        assert_eq!(judged(&seen, None, 399), Some(State::JustBack.value()));
+        assert_eq!(judged(&seen, None, 400), Some(State::Steady.value()));
+        // Its session came back first.
+        let log = |connected| sessions(true, vec![up(connected)]);
+        assert_eq!(judged(&seen, Some(&log(NOW - 300)), 60), Some(State::Steady.value()));
+        assert_eq!(judged(&seen, Some(&log(NOW - 299)), 60), Some(State::JustBack.value()));
+        // It came and went within that moment.
+        let broken = sessions(true, vec![up(NOW - 250), down(NOW - 240), up(NOW - 230)]);
+        assert_eq!(judged(&seen, Some(&broken), 60), Some(State::Flapping.value()));
+        let verdict = judge(&seen, None, secs(300), &Asked::new().request());
+        assert_eq!(verdict.details().find("back at"), Some(moment(at(NOW - 200)).as_str()));
     }
 
     #[test]
@@ -460,7 +499,7 @@ mod tests {
     #[test]
     fn messages_outside_the_wait_do_not_count() {
         expect(State::Silent, &receipts(Some(NOW - 700), Some(NOW - 601)), None);
-        expect(State::Steady, &receipts(Some(NOW + 30), Some(NOW + 30)), None);
+        expect(State::JustBack, &receipts(Some(NOW + 30), Some(NOW + 30)), None);
     }
 
     #[test]
@@ -470,7 +509,7 @@ mod tests {
         let ahead = judged(&of([at(NOW + 31)]), None);
         assert_eq!(ahead.reason(), Some(UnknownReason::Future));
         let beside = judged(&of([at(NOW - 5), at(NOW + 31)]), None);
-        assert_eq!(beside.value(), Some(State::Steady.value()));
+        assert_eq!(beside.value(), Some(State::JustBack.value()));
         assert!(
             beside.details().find("dated in the future").is_some_and(|told| told.starts_with("message at"))
         );
@@ -490,8 +529,11 @@ mod tests {
             window in 1i64..700,
         ) {
             let (mut back, mut heard, mut broken, mut gap) = (false, None, false, false);
-            let (mut longest, mut last_break) = (0, 0);
+            let (mut longest, mut last_break, mut returned) = (0, 0, 0);
             for second in 0..600 {
+                if !back && (messages.contains(&second) || ups.contains(&second)) {
+                    returned = second;
+                }
                 // At one instant what ends comes first.
                 if downs.contains(&second) && back {
                     (broken, last_break) = (true, second);
@@ -507,7 +549,10 @@ mod tests {
             }
             let state = match heard {
                 None if !broken => State::Silent,
-                Some(second) if !broken && !gap && 600 - second <= window => State::Steady,
+                Some(second) if !broken && !gap && 600 - second <= window => {
+                    // Each test asks about a device without a reporting interval.
+                    if returned > 0 && 600 - returned < window { State::JustBack } else { State::Steady }
+                }
                 Some(second) if 600 - second.max(last_break) > 3 * longest => State::Silent,
                 _ => State::Flapping,
             };

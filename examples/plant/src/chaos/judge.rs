@@ -110,6 +110,11 @@ pub fn judge(broken: &[Broken], ended: &Ended<'_>) -> Judgement {
             let is_true = scene.was("certificate-renewed") && !ended.back;
             if is_true { Judgement::Honest } else { Judgement::WronglyCertain }
         }
+        // It names no place, and says that another fault came while it looked: the device is away, and one did.
+        "changed-meanwhile" => {
+            let is_true = !ended.back && scene.still_broken().next().is_some() && scene.began().count() > 1;
+            if is_true { Judgement::Honest } else { Judgement::WronglyCertain }
+        }
         // Several that came and went a moment ago make a connection that comes and goes; what stays broken must be named.
         "persistent-flapping" if scene.came_and_went_lately() => Judgement::Right,
         // It sends people to what is broken now.
@@ -239,6 +244,11 @@ mod tests {
             (&[(EXPIRED, 0, 5)], "renewed-and-silent", true, WronglyCertain),
             (&[(PORT, 2, 0)], "renewed-and-silent", false, WronglyCertain),
             (&[(POWER, 0, 0)], "site-offline", false, WronglyCertain),
+            // Another fault came while it looked; there was one only, or it is over.
+            (&[(CRASH, 0, 3), (GATEWAY, 4, 0)], "changed-meanwhile", false, Honest),
+            (&[(GATEWAY, 0, 0)], "changed-meanwhile", false, WronglyCertain),
+            (&[(CRASH, 0, 3), (GATEWAY, 4, 9)], "changed-meanwhile", false, WronglyCertain),
+            (&[(CRASH, 0, 3), (GATEWAY, 4, 0)], "changed-meanwhile", true, WronglyCertain),
             // Several causes: each alone suffices, so each is right while it lasts.
             (&[(UPLINK, 0, 0), (POWER, 2, 0)], "site-uplink-fault", false, Right),
             (&[(UPLINK, 0, 0), (POWER, 2, 0)], "power-fault", false, Right),
