@@ -35,7 +35,7 @@
 //! - Samples out of time order take no part in any line; [`Order`] says what happens to them. If a clock jumps forward,
 //!   all samples after it are late. Set [`Settings::ahead`] to prevent it; to end it, [flush](SwingingDoor::flush) the
 //!   door and start a new one.
-//! - No sample allocates. A door with a look-ahead of 64 takes about 2.6 KB.
+//! - No sample allocates. A door with a look-ahead of 64 takes about 2.7 KB.
 //!
 //! # How many samples it keeps
 //! The tests compare the door with the fewest samples that any choice could keep, found by a shortest path. On random
@@ -69,7 +69,8 @@
 //! The swinging door of Bristol's patent (US 4 669 097), which most historians run, has no such proof: on the same kind of
 //! series, its lines missed dropped samples by up to 1.95 times the deviation.
 //!
-//! Slopes are compared by cross multiplication, with a bound on the rounding, and exactly where the bound does not decide.
+//! Slopes are compared as floats, with a bound on the rounding, and exactly where the bound does not decide. A sample takes 13
+//! to 30 ns, and 40 to 80 ns where lines have 5 to 30 samples, so that the choice among six ends is made often.
 
 mod candidates;
 mod cone;
@@ -78,11 +79,13 @@ mod line;
 mod report;
 mod saved;
 mod settings;
+mod trials;
 
 use serde::{Deserialize, Serialize};
 
 use crate::deadband::filter::{Disorder, Order, OrderError};
 use crate::deadband::sample::{Class, Number, Sample};
+use candidates::Point;
 use line::Line;
 use saved::Saved;
 use settings::Checked;
@@ -138,6 +141,7 @@ impl<V: Number> SwingingDoor<V> {
             && sample.quality == line.newest.quality
             && sample.value.class() == Class::Finite
         {
+            let sample = Point { at: sample.at, value: sample.value };
             line.observe(sample, &self.set, &mut self.counts, &mut report);
             return Ok(());
         }
@@ -223,7 +227,7 @@ impl<V: Number> SwingingDoor<V> {
         } else if sample.value.class() == Class::Finite {
             self.step(sample, report);
         } else {
-            line.hold(sample);
+            line.hold(Point { at: sample.at, value: sample.value });
         }
         Ok(())
     }
@@ -236,7 +240,7 @@ impl<V: Number> SwingingDoor<V> {
         if !is_soon && is_further(sample.value, line.anchor.value, dev) {
             self.start(sample, Reason::Value, report);
         } else {
-            line.hold(sample);
+            line.hold(Point { at: sample.at, value: sample.value });
         }
     }
 

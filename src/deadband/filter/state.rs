@@ -46,7 +46,7 @@ impl<V: Number> Default for State<V> {
 
 impl<V: Number> State<V> {
     /// Disables the fast path.
-    pub(super) const fn disable_fast_path(&mut self) {
+    pub(in crate::deadband) const fn disable_fast_path(&mut self) {
         self.fast_until = 0;
     }
 

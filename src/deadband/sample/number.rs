@@ -224,6 +224,7 @@ macro_rules! floats {
                 [rise, lost]
             }
 
+            #[inline]
             fn into_bits(self) -> u64 {
                 self.to_bits().into()
             }
@@ -309,6 +310,7 @@ macro_rules! integers {
             }
 
             #[allow(trivial_numeric_casts, reason = "u64 is cast too")]
+            #[inline]
             fn into_bits(self) -> u64 {
                 self as u64
             }

@@ -77,7 +77,7 @@ impl<V: Number> Candidate<V> {
         if !(0.0..f64::INFINITY).contains(&worst) || saved.errors == 0 && worst > 0.0 {
             return invalid("worst");
         }
-        Ok(Self {
+        let mut restored = Self {
             rule,
             state,
             hold,
@@ -87,7 +87,9 @@ impl<V: Number> Candidate<V> {
             errors: saved.errors,
             squares,
             worst,
-        })
+        };
+        restored.check_fast_path();
+        Ok(restored)
     }
 }
 

@@ -2,64 +2,88 @@
 
 use std::cmp::Ordering;
 use std::hint::select_unpredictable;
+use std::marker::PhantomData;
 
 use super::exact::{Slope, compare};
 use crate::deadband::sample::Number;
 
-/// What rounding may cost a comparison of two cross products, relative to the sizes that go in: six roundings of
-/// 2⁻⁵³ and their second order, with room.
+/// What rounding may cost a comparison of two slopes, relative to the sizes that go in: up to five roundings of 2⁻⁵³ in
+/// each (rise, run, its inverse, the product, the sum with the deviation) and their second order, with room.
 const ROUNDING: f64 = 8.0 * f64::EPSILON / 2.0;
 
 /// Values further apart are not joined by a line, so that no product overflows: this times 2⁶⁴ is finite.
 pub(super) const WIDEST: f64 = 1e270;
 
+/// Slopes of smaller sizes may lose bits below the smallest float, which [`ROUNDING`] does not cover.
+const LEAST: f64 = 1e-250;
+
+/// The lines from a kept sample, the origin, between two edges.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cone<V> {
     low: Edge<V>,
     high: Edge<V>,
+    /// At least the size of both samples: what the rounding of the slopes is relative to.
+    size: f64,
 }
 
 /// The line from the origin that passes a sample at just the deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Edge<V> {
-    /// The sample's value.
-    value: V,
-    /// How long after the origin it came, in nanoseconds; zero where there is no edge.
-    after: u64,
-    // The same again as the quick comparison wants it:
-    /// How far the edge rises (to within rounding) until then.
-    rise: f64,
-    /// How far the sample rises, and the deviation: what rounding is relative to.
-    size: f64,
-    run: f64,
+    /// The slope, to within rounding.
+    slope: f64,
+    sample: SampleId<V>,
 }
 
-/// Where a sample lies.
+/// A sample, in words that the processor selects without a branch: it has no such instruction for floats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct SampleId<V> {
+    bits: u64,
+    /// How long after the origin it came, in nanoseconds; zero where there is no edge.
+    after: u64,
+    number: PhantomData<V>,
+}
+
+/// A sample as the origin sees it, to within rounding: everything is divided by how long after the origin it came, so
+/// that one division is all that a comparison with both edges takes.
+#[derive(Clone, Copy)]
+struct Sight {
+    /// The slope of the line to it, and how far from there its edges are.
+    slope: f64,
+    dev: f64,
+    /// How large the numbers are that `slope` and `dev` come from: what rounding is relative to.
+    size: f64,
+}
+
+/// Where a sample lies. Two flags, and no three cases: which of them holds is at random in noise, and a case would be a
+/// branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Position {
+pub(super) struct Position {
     /// In the cone: a line may end at it.
-    Inside,
-    /// Outside, but some line still passes it within the deviation.
-    Outside,
+    pub(super) is_inside: bool,
     /// No line passes it and all the samples before it within the deviation.
-    Closing,
+    pub(super) is_closing: bool,
+}
+
+impl Position {
+    pub(super) const INSIDE: Self = Self { is_inside: true, is_closing: false };
+    pub(super) const OUTSIDE: Self = Self { is_inside: false, is_closing: false };
+    pub(super) const CLOSING: Self = Self { is_inside: false, is_closing: true };
 }
 
 impl<V: Number> Cone<V> {
     /// The cone of all lines.
     pub(super) fn open() -> Self {
-        Self { low: Edge::none(f64::NEG_INFINITY), high: Edge::none(f64::INFINITY) }
+        let none = SampleId::new(V::default(), 0);
+        let edge = |slope| Edge { slope, sample: none };
+        Self { low: edge(f64::NEG_INFINITY), high: edge(f64::INFINITY), size: 0.0 }
     }
 
     /// The cone whose edges pass these samples, each a value and how long after the origin it came. `None` where no
     /// cone has such edges.
     pub(super) fn of(origin: V, dev: f64, low: (V, u64), high: (V, u64)) -> Option<Self> {
-        let edge = |(value, after): (V, u64), side: f64| {
-            let rise = value.rise(origin);
-            let size = rise.abs() + dev;
-            (after > 0 && size <= WIDEST).then(|| Edge::new(value, after, rise + side, size))
-        };
-        let cone = Self { low: edge(low, -dev)?, high: edge(high, dev)? };
+        let alone = |(value, after)| if after > 0 { Self::first(origin, dev, value, after) } else { None };
+        let (low, high) = (alone(low)?, alone(high)?);
+        let cone = Self { low: low.low, high: high.high, size: low.size.max(high.size) };
         (!cone.high.is_below(origin, dev, cone.low, -dev)).then_some(cone)
     }
 
@@ -68,15 +92,20 @@ impl<V: Number> Cone<V> {
     pub(super) fn first(origin: V, dev: f64, value: V, after: u64) -> Option<Self> {
         let rise = value.rise(origin);
         let size = rise.abs() + dev;
-        (size <= WIDEST).then(|| Self {
-            low: Edge::new(value, after, rise - dev, size),
-            high: Edge::new(value, after, rise + dev, size),
-        })
+        // A signed number is a float in one instruction, an unsigned one in many.
+        let run = i64::try_from(after).map_or_else(|_| unsigned(after), |after| after as f64);
+        let (sight, sample) = (Sight::new(rise, dev, size, run), SampleId::new(value, after));
+        let edge = |slope| Edge { slope, sample };
+        let (low, high) = (edge(sight.slope - sight.dev), edge(sight.slope + sight.dev));
+        // Where rise and deviation are zero, nothing was rounded.
+        let rounded = if size >= LEAST || size == 0.0 { sight.size } else { f64::INFINITY };
+        (size <= WIDEST).then_some(Self { low, high, size: rounded })
     }
 
     /// The samples that its edges pass: of the low one, and of the high one. `None` where it is open.
     pub(super) fn edges(&self) -> Option<[(V, u64); 2]> {
-        (self.low.after > 0).then_some([(self.low.value, self.low.after), (self.high.value, self.high.after)])
+        let sample = |edge: Edge<V>| (edge.sample.value(), edge.sample.after);
+        (self.low.sample.after > 0).then(|| [sample(self.low), sample(self.high)])
     }
 
     /// Narrows the cone to the lines that also pass the sample `value`, `after` nanoseconds after `origin`, and
@@ -84,137 +113,128 @@ impl<V: Number> Cone<V> {
     /// [`WIDEST`] or not finite, and runs of more than 292 years, close the cone.
     #[inline]
     pub(super) fn narrow(&mut self, origin: V, dev: f64, value: V, after: u64) -> Position {
-        // A signed number is a float in one instruction, an unsigned one in many.
-        let Ok(signed) = i64::try_from(after) else { return Position::Closing };
-        let run = signed as f64;
+        let Ok(signed) = i64::try_from(after) else { return Position::CLOSING };
         let rise = value.rise(origin);
         let size = rise.abs() + dev;
-        let (low, high) = (self.low, self.high);
-        let doubt_low = ROUNDING * (size * low.run + low.size * run);
-        let doubt_high = ROUNDING * (size * high.run + high.size * run);
-        // Of the sample, of its low edge and of its high edge: how far above the cone's low edge, below its high edge.
-        let (to_low, to_high) = (low.rise * run, high.rise * run);
-        let (in_low, in_high) = (rise * low.run - to_low, to_high - rise * high.run);
-        let (raised, over) = ((rise - dev) * low.run - to_low, to_high - (rise - dev) * high.run);
-        let (lowered, under) = (to_high - (rise + dev) * high.run, (rise + dev) * low.run - to_low);
         // NaN compares as false throughout.
-        let is_sure = (size <= WIDEST)
-            & (in_low.abs() >= doubt_low)
-            & (in_high.abs() >= doubt_high)
-            & (raised.abs() >= doubt_low)
-            & (over.abs() >= doubt_high)
-            & (lowered.abs() >= doubt_high)
-            & (under.abs() >= doubt_low);
+        if !(LEAST..=WIDEST).contains(&size) {
+            return self.narrow_exactly(origin, dev, value, after);
+        }
+        let sight = Sight::new(rise, dev, size, signed as f64);
+        let (low, high) = (self.low.slope, self.high.slope);
+        let doubt = ROUNDING * (sight.size + self.size);
+        // Of the sample, of its low edge and of its high edge: how far above the cone's low edge, below its high edge.
+        let (bottom, top) = (sight.slope - sight.dev, sight.slope + sight.dev);
+        let (in_low, in_high) = (sight.slope - low, high - sight.slope);
+        let (raised, over) = (bottom - low, high - bottom);
+        let (under, lowered) = (top - low, high - top);
+        // Without branches, for which of these holds is at random in noise: a processor that guesses wrong loses as much
+        // time as all of this takes.
+        let [of_line, of_low, of_high] = [(in_low, in_high), (raised, over), (lowered, under)]
+            .map(|(one, other)| less(one.abs(), other.abs()));
+        let is_sure = less(of_line, less(of_low, of_high)) >= doubt;
         if !is_sure {
             return self.narrow_exactly(origin, dev, value, after);
         }
-        // Without branches, for which of these holds is at random in noise.
-        let own = |rise| Edge { value, after, rise, size, run };
-        self.low = own(rise - dev).or(raised > 0.0, low);
-        self.high = own(rise + dev).or(lowered > 0.0, high);
-        if (over < 0.0) | (under < 0.0) {
-            Position::Closing
-        } else if (in_low >= 0.0) & (in_high >= 0.0) {
-            // At zero nothing was rounded, or there would be doubt.
-            Position::Inside
-        } else {
-            Position::Outside
-        }
+        let sample = SampleId::new(value, after);
+        self.low = Edge { slope: greater(bottom, low), sample: sample.or(raised > 0.0, self.low.sample) };
+        self.high = Edge { slope: less(top, high), sample: sample.or(lowered > 0.0, self.high.sample) };
+        self.size = greater(sight.size, self.size);
+        // A closing sample is outside, and at zero nothing was rounded.
+        Position { is_inside: less(in_low, in_high) >= 0.0, is_closing: less(over, under) < 0.0 }
     }
 
     /// The same, where rounding may decide one of the comparisons.
     #[cold]
     fn narrow_exactly(&mut self, origin: V, dev: f64, value: V, after: u64) -> Position {
-        let run = after as f64;
-        let rise = value.rise(origin);
-        let size = rise.abs() + dev;
-        let (low, high) = (self.low, self.high);
-        let doubt_low = ROUNDING * (size * low.run + low.size * run);
-        let doubt_high = ROUNDING * (size * high.run + high.size * run);
-        let in_low = rise * low.run - low.rise * run;
-        let in_high = high.rise * run - rise * high.run;
-        // NaN compares as false throughout.
-        if !(in_low >= doubt_low && in_high >= doubt_high && size <= WIDEST) {
-            if size.is_nan() || size > WIDEST {
-                return Position::Closing;
-            }
-            let new = Edge { value, after, rise, size, run };
-            if in_low < -doubt_low || (in_low < doubt_low && new.is_below(origin, 0.0, low, -dev)) {
-                // Only its high edge can narrow the cone.
-                let above_low = (rise + dev) * low.run - low.rise * run;
-                if above_low < -doubt_low || (above_low < doubt_low && new.is_below(origin, dev, low, -dev)) {
-                    return Position::Closing;
-                }
-                self.lower_high(origin, dev, new, doubt_high);
-                return Position::Outside;
-            }
-            if in_high < -doubt_high || (in_high < doubt_high && high.is_below(origin, dev, new, 0.0)) {
-                let below_high = high.rise * run - (rise - dev) * high.run;
-                if below_high < -doubt_high
-                    || (below_high < doubt_high && high.is_below(origin, dev, new, -dev))
-                {
-                    return Position::Closing;
-                }
-                self.raise_low(origin, dev, new, doubt_low);
-                return Position::Outside;
-            }
+        let Some(own) = Self::first(origin, dev, value, after) else { return Position::CLOSING };
+        let line = Edge { slope: value.rise(origin) * (1.0 / after as f64), ..own.low };
+        let doubt = ROUNDING * (own.size + self.size);
+        // Only where the slopes are surely apart are they compared as they are.
+        let is_below = |(edge, side): (Edge<V>, f64), (other, other_side): (Edge<V>, f64)| {
+            let apart = other.slope - edge.slope;
+            if apart.abs() >= doubt { apart > 0.0 } else { edge.is_below(origin, side, other, other_side) }
+        };
+        let (low, high) = ((self.low, -dev), (self.high, dev));
+        let (line, bottom, top) = ((line, 0.0), (own.low, -dev), (own.high, dev));
+        let (is_under, is_over) = (is_below(line, low), is_below(high, line));
+        if is_under && is_below(top, low) || is_over && is_below(high, bottom) {
+            return Position::CLOSING;
         }
-        let new = Edge { value, after, rise, size, run };
-        self.raise_low(origin, dev, new, doubt_low);
-        self.lower_high(origin, dev, new, doubt_high);
-        Position::Inside
-    }
-
-    // An open cone is infinitely wide, so that the quick comparison decides: the exact one is never asked of one.
-
-    /// The low edge is the sample's own where that is the higher.
-    #[inline]
-    fn raise_low(&mut self, origin: V, dev: f64, new: Edge<V>, doubt: f64) {
-        let above = (new.rise - dev) * self.low.run - self.low.rise * new.run;
-        if above >= doubt || (above > -doubt && self.low.is_below(origin, -dev, new, -dev)) {
-            self.low = Edge { rise: new.rise - dev, ..new };
+        if is_below(low, bottom) {
+            self.low = own.low;
         }
-    }
-
-    /// The high edge is the sample's own where that is the lower.
-    #[inline]
-    fn lower_high(&mut self, origin: V, dev: f64, new: Edge<V>, doubt: f64) {
-        let below = self.high.rise * new.run - (new.rise + dev) * self.high.run;
-        if below >= doubt || (below > -doubt && new.is_below(origin, dev, self.high, dev)) {
-            self.high = Edge { rise: new.rise + dev, ..new };
+        if is_below(top, high) {
+            self.high = own.high;
         }
+        // Anew, for a sample that is no edge any longer may have been a moment after the origin, and steep.
+        let size = |sample: SampleId<V>| match sample.after {
+            0 => Some(0.0),
+            after => Self::first(origin, dev, sample.value(), after).map(|cone| cone.size),
+        };
+        let sizes = size(self.low.sample).zip(size(self.high.sample));
+        self.size = sizes.map_or(f64::INFINITY, |(low, high)| greater(low, high));
+        if is_under || is_over { Position::OUTSIDE } else { Position::INSIDE }
     }
 }
 
-impl<V: Number> Edge<V> {
-    fn none(rise: f64) -> Self {
-        Self { value: V::default(), after: 0, rise, size: 0.0, run: 1.0 }
+#[cold]
+#[inline(never)]
+const fn unsigned(after: u64) -> f64 {
+    after as f64
+}
+
+/// The greater of two numbers, in one instruction. `f64::max` would look for NaN too.
+#[inline]
+fn greater(one: f64, other: f64) -> f64 {
+    if one > other { one } else { other }
+}
+
+#[inline]
+fn less(one: f64, other: f64) -> f64 {
+    if one < other { one } else { other }
+}
+
+impl Sight {
+    #[inline]
+    fn new(rise: f64, dev: f64, size: f64, run: f64) -> Self {
+        let per_run = 1.0 / run;
+        Self { slope: rise * per_run, dev: dev * per_run, size: size * per_run }
+    }
+}
+
+impl<V: Number> SampleId<V> {
+    #[inline]
+    fn new(value: V, after: u64) -> Self {
+        Self { bits: value.into_bits(), after, number: PhantomData }
     }
 
-    #[inline]
-    const fn new(value: V, after: u64, rise: f64, size: f64) -> Self {
-        Self { value, after, rise, size, run: after as f64 }
+    fn value(self) -> V {
+        V::of_bits(self.bits).unwrap_or_default()
     }
 
     /// Itself where `keep`, else the other.
     #[inline]
     fn or(self, keep: bool, other: Self) -> Self {
         Self {
-            value: select_unpredictable(keep, self.value, other.value),
+            bits: select_unpredictable(keep, self.bits, other.bits),
             after: select_unpredictable(keep, self.after, other.after),
-            rise: select_unpredictable(keep, self.rise, other.rise),
-            size: select_unpredictable(keep, self.size, other.size),
-            run: select_unpredictable(keep, self.run, other.run),
+            number: PhantomData,
         }
     }
+}
 
+impl<V: Number> Edge<V> {
     /// Whether the line to its sample, moved by `side`, lies below the line to the other's, moved by `other_side`:
     /// exactly.
     #[cold]
     fn is_below(self, origin: V, side: f64, other: Self, other_side: f64) -> bool {
-        let slope =
-            |edge: Self, offset| Slope { rise: edge.value.exact_rise(origin), offset, after: edge.after };
-        compare(slope(self, side), slope(other, other_side)) == Ordering::Less
+        let slope = |sample: SampleId<V>, offset| Slope {
+            rise: sample.value().exact_rise(origin),
+            offset,
+            after: sample.after,
+        };
+        compare(slope(self.sample, side), slope(other.sample, other_side)) == Ordering::Less
     }
 }
 
@@ -224,7 +244,7 @@ mod tests {
 
     impl Cone<f64> {
         fn take(&mut self, origin: f64, dev: f64, value: f64, after: u64) -> bool {
-            self.narrow(origin, dev, value, after) == Position::Inside
+            self.narrow(origin, dev, value, after).is_inside
         }
     }
 
@@ -281,7 +301,7 @@ mod tests {
             assert!(cone.take(origin, dev, value, one));
             let scale = other as f64 / one as f64;
             for (side, first) in [(-1.0, cone.low), (1.0, cone.high)] {
-                let edge = slope(origin, first.value, side * dev, first.after);
+                let edge = slope(origin, first.sample.value(), side * dev, first.sample.after);
                 let on_edge = origin + (value + side * dev - origin) * scale;
                 for near in around(on_edge) {
                     let order = compare(slope(origin, near, 0.0, other), edge);
@@ -377,5 +397,55 @@ mod tests {
             }
         }
         assert!(in_and_out.iter().all(|count| *count > 5_000), "{in_and_out:?}");
+    }
+
+    /// Every sample before is compared again, without rounding: from subnormal values to the widest, and with many that lie
+    /// on an edge or one unit in the last place from it.
+    #[test]
+    fn cone_is_that_of_all_samples_at_every_scale() {
+        let mut state = 0x1234_5678_9abc_def1_u64;
+        let mut random = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) % below
+        };
+        let mut seen = [0_u32; 3];
+        for round in 0..4_000 {
+            let scale = [1.0, 1e-310, 1e-251, 1e-249, 1e-30, 1e200, 1e268][round % 7];
+            let (dev, tick) = (random(4) as f64 * scale, random(5_000_000_000) + 1);
+            let origin = (random(8) as f64 - 4.0) * scale;
+            let mut cone = Cone::open();
+            let mut before: Vec<Slope> = vec![];
+            for step in 1..40 {
+                let value = (random(9) as f64 - 4.0) * scale;
+                let value = [value, value.next_up(), value.next_down(), value * 0.3][random(4) as usize];
+                let after = step * tick + random(2) * random(tick);
+                let own = |offset| slope(origin, value, offset, after);
+                let extreme = |side: f64, order: Ordering| {
+                    let edges = before.iter().map(|known| Slope { offset: side * dev, ..*known });
+                    edges.reduce(|one, other| if compare(one, other) == order { one } else { other })
+                };
+                let (low, high) = (extreme(-1.0, Ordering::Greater), extreme(1.0, Ordering::Less));
+                let is_under = |offset| low.is_some_and(|low| compare(own(offset), low) == Ordering::Less);
+                let is_over =
+                    |offset| high.is_some_and(|high| compare(own(offset), high) == Ordering::Greater);
+                let expected = if is_under(dev) || is_over(-dev) {
+                    Position::CLOSING
+                } else if is_under(0.0) || is_over(0.0) {
+                    Position::OUTSIDE
+                } else {
+                    Position::INSIDE
+                };
+                let found = cone.narrow(origin, dev, value, after);
+                assert_eq!(found, expected, "round {round}, step {step}: {origin} {dev} {value} {after}");
+                seen[usize::from(!found.is_inside) + usize::from(found.is_closing)] += 1;
+                if found.is_closing {
+                    break;
+                }
+                before.push(own(0.0));
+            }
+        }
+        assert!(seen.iter().all(|count| *count > 1_000), "{seen:?}");
     }
 }

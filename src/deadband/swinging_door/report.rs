@@ -54,11 +54,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    #[inline]
     pub(super) fn keep<V: Number>(&mut self, sample: Sample<V>, reason: Reason) -> Report<V> {
         self.kept = self.kept.saturating_add(1);
         Report { sample, reason }
     }
 
+    #[inline]
     pub(super) fn drop_of(&mut self, all: u64, unbounded: u64) {
         let unbounded = unbounded.min(all);
         self.unbounded = self.unbounded.saturating_add(unbounded);

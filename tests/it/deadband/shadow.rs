@@ -15,7 +15,8 @@ proptest! {
 
     #[test]
     fn candidate_reports_what_a_live_filter_would(
-        settings in streams::settings(), samples in streams::unkind(), poll_every in 1_usize..6,
+        settings in streams::settings(), samples in streams::unkind(),
+        (poll_every, restore_every) in (1_usize..6, 1_usize..12),
     ) {
         let Ok(rule) = Rule::<f64>::new(settings) else { return Ok(()) };
         let rule = Arc::new(rule);
@@ -36,7 +37,8 @@ proptest! {
             if turn % poll_every == 0 {
                 alone.poll(sample.at, |report| shown = Some(report.sample.value));
                 shadow.poll(sample.at, |_| {});
-            } else {
+            }
+            if turn % restore_every == 0 {
                 let text = serde_json::to_string(&shadow.save()).unwrap();
                 let saved = serde_json::from_str(&text).unwrap();
                 shadow = Shadow::restore(Arc::clone(&other), Arc::clone(&rule), &saved).unwrap();
