@@ -73,7 +73,7 @@ pub use answers::Answer;
 pub use bundle::{
     Bundle, Record, Recorded, RecordedObservation, RecordedValue, Redaction, ResumeError, Took,
 };
-pub use error::{AnswerError, CannotGoOn, NewsError, NoSuchRunbook};
+pub use error::{AnswerError, BeginError, CannotGoOn, NewsError, NoSuchRunbook};
 pub use finding::{
     Called, Contribution, Ending, Fact, Finding, Hypothesis, NextProbe, Refuted, Unanswered, Unasked,
     UnderWay,
@@ -303,8 +303,10 @@ impl Diagnosis {
     /// The id must be new: the [keys of acts](ActRequest::idempotency_key) are made of it. Two diagnoses with one id share a
     /// key, and an actuator reports the act of the second as done without acting. [`DiagnosisId::random`] makes one.
     ///
+    /// Parts of the subject with a [blank name](crate::subject#blank-names) are left out.
+    ///
     /// # Errors
-    /// [`NoSuchRunbook`] where the set has none of that name.
+    /// [`BeginError`] where the set has no runbook of that name, or the device of the subject has a blank name.
     pub fn new(
         id: impl Into<DiagnosisId>,
         runbooks: &RunbookSet,
@@ -312,11 +314,10 @@ impl Diagnosis {
         subject: Subject,
         trigger: Trigger,
         now: DateTime<Utc>,
-    ) -> Result<Self, NoSuchRunbook> {
-        match runbooks.position(runbook) {
-            Some(entry) => Ok(Self::begin_at(id.into(), runbooks, entry, subject, trigger, now)),
-            None => Err(NoSuchRunbook::of(runbook, runbooks)),
-        }
+    ) -> Result<Self, BeginError> {
+        let entry = runbooks.position(runbook).ok_or_else(|| NoSuchRunbook::of(runbook, runbooks))?;
+        subject.device.check()?;
+        Ok(Self::begin_at(id.into(), runbooks, entry, subject.without_blank_parts(), trigger, now))
     }
 
     /// Begins to walk the runbook at that position of the set, which is there.

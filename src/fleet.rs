@@ -102,6 +102,7 @@ pub use webhook::{NoDevice, Notice, Webhook, WebhookAlert, WebhookStatus};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fleet {
     settings: FleetSettings,
+    #[serde(deserialize_with = "topology::saved")]
     topology: Topology,
     changes: Vec<Change>,
     maintenance: Vec<Maintenance>,

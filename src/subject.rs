@@ -1,5 +1,14 @@
 //! Whom a diagnosis is about: the [`Subject`], the [`Scope`] that a check asks of it, and the [`Trigger`]
 //! that began it.
+//!
+//! # Blank names
+//! A name that is empty, or of blanks alone, names nothing: what a registry leaves empty must not become one gateway that
+//! devices of two sites share. [`DeviceId::new`] and its like refuse one; `From` cannot, so it is refused where it would begin
+//! something:
+//! - A subject has no part of a blank name: [`Subject::part`] is `None`, its checks are unknown, and no act has it as target.
+//! - [`Diagnosis::new`](crate::Diagnosis::new) refuses a subject whose device has a blank name.
+//! - A fleet takes no alert about one, and its topology refuses one when it is read.
+//! - An expiry index and a certificate's lifecycle refuse one.
 
 mod trace_parent;
 
@@ -15,13 +24,27 @@ use crate::time::Period;
 pub use trace_parent::{TraceParent, TraceParentError};
 
 macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $kind:literal)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
 
         impl $name {
+            /// The name, checked: it is not blank.
+            ///
+            /// # Errors
+            /// [`BlankName`] where it is empty, or of blanks alone.
+            pub fn new(name: impl Into<Arc<str>>) -> Result<Self, BlankName> {
+                let name = Self(name.into());
+                name.check().map(|()| name)
+            }
+
+            /// Refuses it where it is blank.
+            pub(crate) fn check(&self) -> Result<(), BlankName> {
+                if self.is_blank() { Err(BlankName { kind: $kind }) } else { Ok(()) }
+            }
+
             /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -31,10 +54,11 @@ macro_rules! names {
             /// True if the name is empty, or of blanks alone: it names nothing.
             #[must_use]
             pub fn is_blank(&self) -> bool {
-                self.0.trim().is_empty()
+                is_blank(&self.0)
             }
         }
 
+        /// Without a check: [`new`](Self::new) refuses a blank name.
         impl<T: Into<Arc<str>>> From<T> for $name {
             fn from(name: T) -> Self {
                 Self(name.into())
@@ -90,16 +114,26 @@ names! {
     /// let rooms = HashMap::from([(DeviceId::from("press-07"), "hall 2")]);
     /// assert_eq!(rooms.get("press-07"), Some(&"hall 2"));
     /// assert!(DeviceId::from("press-07") == "press-07");
+    /// assert!(DeviceId::new(" ").is_err());
     /// ```
-    DeviceId
+    DeviceId = "device"
     /// The platform's name of a gateway. Cheap to clone.
-    GatewayId
+    GatewayId = "gateway"
     /// The platform's name of a site (a plant). Cheap to clone.
-    SiteId
+    SiteId = "site"
     /// The platform's name of an ingestion pipeline, such as a consumer group. Cheap to clone.
-    PipelineId
+    PipelineId = "pipeline"
     /// The platform's name of a tag (one measured signal of a device). Cheap to clone.
-    TagId
+    TagId = "tag"
+}
+
+/// A name that is empty, or of blanks alone: it names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("the name of a {kind} is blank: give the name that the platform has for it")]
+#[non_exhaustive]
+pub struct BlankName {
+    /// What it would have named, such as `gateway`.
+    pub kind: &'static str,
 }
 
 /// Which part of the subject a check asks about.
@@ -165,7 +199,7 @@ impl Scope {
         }
     }
 
-    /// True if every subject names a part of this scope.
+    /// True if every subject whose device has a name names a part of this scope.
     #[must_use]
     pub const fn is_always_named(self) -> bool {
         matches!(self, Self::Device | Self::Tag | Self::Session | Self::Platform)
@@ -189,7 +223,8 @@ impl fmt::Display for Scope {
 /// A check whose scope the subject does not name (a gateway check of a device without a gateway) is unknown,
 /// never healthy.
 ///
-/// A blank name of a part is no name: what a registry leaves empty must not become one gateway that devices share.
+/// A [blank name](self#blank-names) of a part is no name: what a registry leaves empty must not become one gateway that
+/// devices share.
 ///
 /// ```
 /// use chrono::TimeDelta;
@@ -263,28 +298,28 @@ impl Subject {
     /// One tag of the device.
     #[must_use]
     pub fn with_tag(mut self, tag: impl Into<TagId>) -> Self {
-        self.tag = Some(tag.into()).filter(|name: &TagId| !name.is_blank());
+        self.tag = TagId::new(tag.into().0).ok();
         self
     }
 
     /// The gateway in front of the device.
     #[must_use]
     pub fn with_gateway(mut self, gateway: impl Into<GatewayId>) -> Self {
-        self.gateway = Some(gateway.into()).filter(|name: &GatewayId| !name.is_blank());
+        self.gateway = GatewayId::new(gateway.into().0).ok();
         self
     }
 
     /// Its site.
     #[must_use]
     pub fn with_site(mut self, site: impl Into<SiteId>) -> Self {
-        self.site = Some(site.into()).filter(|name: &SiteId| !name.is_blank());
+        self.site = SiteId::new(site.into().0).ok();
         self
     }
 
     /// The pipeline that its messages pass.
     #[must_use]
     pub fn with_pipeline(mut self, pipeline: impl Into<PipelineId>) -> Self {
-        self.pipeline = Some(pipeline.into()).filter(|name: &PipelineId| !name.is_blank());
+        self.pipeline = PipelineId::new(pipeline.into().0).ok();
         self
     }
 
@@ -308,42 +343,61 @@ impl Subject {
         self.reporting_interval
     }
 
+    /// The same without the parts of a blank name.
+    pub(crate) fn without_blank_parts(mut self) -> Self {
+        self.tag = self.tag.filter(|name| !name.is_blank());
+        self.gateway = self.gateway.filter(|name| !name.is_blank());
+        self.site = self.site.filter(|name| !name.is_blank());
+        self.pipeline = self.pipeline.filter(|name| !name.is_blank());
+        self
+    }
+
     /// The part that `scope` asks about, or `None` where the subject does not name it. Of the session: whoever holds it,
     /// as in [`Subject::name_of`].
     #[must_use]
     pub fn part(&self, scope: Scope) -> Option<Part> {
         let device = || Part::Device(self.device.clone());
-        Some(match scope {
+        let part = match scope {
             Scope::Platform => Part::Platform,
             Scope::Pipeline => Part::Pipeline(self.pipeline.clone()?),
             Scope::Site => Part::Site(self.site.clone()?),
             Scope::Gateway => Part::Gateway(self.gateway.clone()?),
             Scope::Device => device(),
-            Scope::Tag => self.tag.clone().map_or_else(device, Part::Tag),
-            Scope::Session => match (self.session, &self.gateway) {
-                (SessionHolder::Gateway, Some(gateway)) => Part::Gateway(gateway.clone()),
-                _ => device(),
-            },
-        })
+            Scope::Tag => self.named_tag().cloned().map_or_else(device, Part::Tag),
+            Scope::Session => self.carrier().cloned().map_or_else(device, Part::Gateway),
+        };
+        Some(part).filter(|part| !part.is_blank())
     }
 
     /// The name of the part that `scope` asks about, or `None` where the subject does not name it. Of the session: the
     /// gateway where the device travels in its session and one is named, else the device.
     #[must_use]
     pub fn name_of(&self, scope: Scope) -> Option<&str> {
-        match scope {
-            Scope::Device => Some(self.device.as_str()),
-            Scope::Tag => Some(self.tag.as_ref().map_or(self.device.as_str(), TagId::as_str)),
-            Scope::Gateway => self.gateway.as_ref().map(GatewayId::as_str),
-            Scope::Site => self.site.as_ref().map(SiteId::as_str),
-            Scope::Pipeline => self.pipeline.as_ref().map(PipelineId::as_str),
-            Scope::Platform => Some("platform"),
-            Scope::Session => match (self.session, &self.gateway) {
-                (SessionHolder::Gateway, Some(gateway)) => Some(gateway.as_str()),
-                _ => Some(self.device.as_str()),
-            },
-        }
+        let name = match scope {
+            Scope::Device => self.device.as_str(),
+            Scope::Tag => self.named_tag().map_or(self.device.as_str(), TagId::as_str),
+            Scope::Gateway => self.gateway.as_ref()?.as_str(),
+            Scope::Site => self.site.as_ref()?.as_str(),
+            Scope::Pipeline => self.pipeline.as_ref()?.as_str(),
+            Scope::Platform => "platform",
+            Scope::Session => self.carrier().map_or(self.device.as_str(), GatewayId::as_str),
+        };
+        Some(name).filter(|name| !is_blank(name))
     }
+
+    fn named_tag(&self) -> Option<&TagId> {
+        self.tag.as_ref().filter(|tag| !tag.is_blank())
+    }
+
+    /// The gateway in whose session the device travels.
+    fn carrier(&self) -> Option<&GatewayId> {
+        let gateway = self.gateway.as_ref().filter(|gateway| !gateway.is_blank());
+        gateway.filter(|_| self.session == SessionHolder::Gateway)
+    }
+}
+
+fn is_blank(name: &str) -> bool {
+    name.trim().is_empty()
 }
 
 /// One named part of a fleet: what a conclusion blames, and what devices may share. A session is no part of its own:
@@ -391,6 +445,12 @@ impl Part {
             Self::Device(name) => name.as_str(),
             Self::Tag(name) => name.as_str(),
         }
+    }
+
+    /// True if its name is empty, or of blanks alone: it names no part.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        is_blank(self.name())
     }
 }
 
@@ -466,6 +526,35 @@ mod interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_blank_names_are_no_parts() {
+        let names = ["", " ", "\t\n", "\u{2003}", "press-07"];
+        let sessions = [SessionHolder::Own, SessionHolder::Gateway, SessionHolder::NotKnown];
+        for device in names {
+            for part in names {
+                for session in sessions {
+                    // By the public fields, past what `with_gateway` and its like leave out.
+                    let mut subject = Subject::device(device);
+                    subject.session = session;
+                    (subject.tag, subject.gateway) = (Some(part.into()), Some(part.into()));
+                    (subject.site, subject.pipeline) = (Some(part.into()), Some(part.into()));
+                    let bare = subject.clone().without_blank_parts();
+                    for scope in Scope::ALL {
+                        let named = subject.part(scope);
+                        assert!(named.as_ref().is_none_or(|part| !part.is_blank()), "{subject:?} {scope}");
+                        assert_eq!(
+                            named.as_ref().map(Part::name),
+                            subject.name_of(scope),
+                            "{subject:?} {scope}"
+                        );
+                        assert_eq!(bare.part(scope), named, "{subject:?} {scope}");
+                    }
+                    assert_eq!(subject.part(Scope::Gateway).is_some(), !part.trim().is_empty());
+                }
+            }
+        }
+    }
 
     #[test]
     fn session_is_always_named_after_its_holder() {

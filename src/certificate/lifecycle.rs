@@ -22,8 +22,8 @@
 //! - A key that is compromised is the exception: its certificates are retired at once, and the next is issued
 //!   [out of turn](Issue::urgent), for a fresh key.
 //! - Where the issuer ends first, or caps what it issues at its own end, one alert is raised, and before it is
-//!   [replaced](Event::IssuerReplaced) the leaf is not renewed and nobody is sent to the device. Told before the leaf is due,
-//!   that is remembered.
+//!   [replaced](Event::IssuerReplaced) the leaf is not renewed and nobody is sent to the device. That it was replaced
+//!   is remembered where the leaf is not due yet.
 //! - A request to issue may be [put off](Event::Postponed) until its turn comes, which is no failure; one out of turn may not.
 //! - A retry waits twice as long each time, and never longer than a part of the life that remains.
 //! - A certificate that ends, or is cut off, begins the emergency recovery: the provisioning service, then a technician, in

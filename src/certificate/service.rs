@@ -90,10 +90,10 @@ pub trait TestEndpoint: Send + Sync {
 
 const _: Option<&dyn TestEndpoint> = None;
 
-/// Tells the people of operations.
+/// Notifies the people of operations.
 #[async_trait]
 pub trait OpsNotifier: Send + Sync {
-    /// Tells someone, once for each key. The key of an issuer that binds is the same for all devices.
+    /// Notifies someone, once for each key. The key of an issuer that binds is the same for all devices.
     ///
     /// # Errors
     /// [`ServiceError`] where nobody was alerted.

@@ -173,7 +173,7 @@ impl Deduplicator {
         self.tracker.forget(hash, id, now)
     }
 
-    /// Tells the time when no message comes, and gives back the memory of ids whose time is over. Seeing messages
+    /// Moves the clock on when no message comes, and gives back the memory of ids whose time is over. Seeing messages
     /// does that too, bit by bit; this is for quiet hours.
     pub fn tick(&mut self, now: DateTime<Utc>) {
         let at = self.tell(now);

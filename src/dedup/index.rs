@@ -150,7 +150,7 @@ impl Index {
         }
     }
 
-    /// Reads the bucket of a hash, so that it is in the cache when the hash is looked up. Tells whether a slot has
+    /// Reads the bucket of a hash, so that it is in the cache when the hash is looked up. Returns whether a slot has
     /// its tag, and the position of the first that has, whose record will be read then; it need not be remembered.
     /// Without a branch on what is read, so that many are read side by side.
     #[inline]

@@ -5,12 +5,14 @@
 
 mod record;
 mod segment;
+mod span;
 
 use std::collections::VecDeque;
 
 pub(super) use record::{Entry, Record, State};
 use record::{HAS_POSITION, RENEWED};
 use segment::{Beside, SEGMENT, SHIFT, Segment};
+pub(super) use span::Span;
 
 use super::{Message, Position};
 
@@ -454,57 +456,6 @@ impl Log {
 #[inline(always)]
 const fn flag_of(source: Option<Position>) -> u32 {
     if source.is_some() { HAS_POSITION } else { 0 }
-}
-
-/// Which positions are remembered.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    tail: u32,
-    length: u32,
-}
-
-impl Span {
-    /// Whether a position is remembered.
-    #[inline]
-    pub(super) const fn holds(self, position: u32) -> bool {
-        position.wrapping_sub(self.tail) < self.length && position != NOWHERE
-    }
-
-    #[cfg(test)]
-    pub(super) const fn new(tail: u32, length: u32) -> Self {
-        Self { tail, length }
-    }
-
-    /// Whether it reaches over the position that no record has.
-    #[inline]
-    pub(super) const fn holds_nowhere(self) -> bool {
-        NOWHERE.wrapping_sub(self.tail) < self.length
-    }
-
-    /// How many positions there are.
-    pub(super) const fn length(self) -> u32 {
-        self.length
-    }
-
-    /// The position after the youngest.
-    pub(super) const fn head(self) -> u32 {
-        self.tail.wrapping_add(self.length)
-    }
-
-    /// The oldest position.
-    pub(super) const fn tail(self) -> u32 {
-        self.tail
-    }
-
-    /// Of two positions the one nearer to the head; a dead one counts for nothing.
-    pub(super) const fn younger(self, one: u32, two: u32) -> u32 {
-        if !self.holds(one) || (self.holds(two) && two.wrapping_sub(self.tail) > one.wrapping_sub(self.tail))
-        {
-            two
-        } else {
-            one
-        }
-    }
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@
 //! # Memory
 //! A watch has bounds, whatever comes: [`UlidRules::recent`] ids, 64 sampled ones, 65 draws, and
 //! [`UlidRules::devices`] devices: less than 128 KiB as they are unless set. [`UlidWatches`] holds no more watches than it
-//! is told.
+//! is set to.
 
 mod draws;
 mod recent;

@@ -2,6 +2,7 @@
 
 use super::id::RequestId;
 use crate::runbook::{Runbook, RunbookSet};
+use crate::subject::BlankName;
 
 /// The set has no runbook of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,18 @@ impl NoSuchRunbook {
         known.dedup();
         Self { name: name.to_owned(), known: known.join(", ") }
     }
+}
+
+/// A diagnosis that can't begin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// The set has no such runbook.
+    #[error(transparent)]
+    NoSuchRunbook(#[from] NoSuchRunbook),
+    /// The device of the subject has a blank name: acts on such devices would be shared.
+    #[error(transparent)]
+    BlankName(#[from] BlankName),
 }
 
 /// An answer that was not taken: it has changed nothing. (The time that came with it counts: what was due by then,

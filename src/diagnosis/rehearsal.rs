@@ -45,25 +45,26 @@
 //! The keys are the fields of [`Rehearsal`], [`Push`] and [`Expected`]; the answers that a step may have are in the table of
 //! [`Rehearsal`].
 
+mod coverage;
 mod cue;
 mod exhaustive;
 mod sample;
 mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::log::{Event, ExitIndex, Place};
+use super::log::{Event, Place};
 use super::{Bundle, Diagnosis, Ending, Finding, NoSuchRunbook};
-use crate::runbook::step::{OnUnknown, StepIndex, StepKind};
 use crate::runbook::suggest::nearest;
 use crate::runbook::{Runbook, RunbookSet};
 use crate::subject::{SessionHolder, Subject, Trigger};
 use crate::time::saturating_add;
 
+use coverage::ways_taken;
+pub use coverage::{Coverage, Way};
 pub use cue::{Cue, Cues, TimedCue};
 pub use exhaustive::{EveryWay, every_way};
 
@@ -216,27 +217,6 @@ pub struct Rehearsed {
     pub taken: BTreeSet<Way>,
     /// The facts that no step asked for: the walk may not be the one that was meant.
     pub unused: Vec<String>,
-}
-
-/// A way out of a step.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub struct Way {
-    /// The name of the runbook.
-    pub runbook: Box<str>,
-    /// The id of the step; `unless` for what the runbook asks again before an undetermined end.
-    pub step: Box<str>,
-    /// Its position among the ways out of the step, as [`StepKind::exit`] counts them; `None` for an unknown
-    /// answer that is explored, or that a person is asked about.
-    pub exit: Option<u16>,
-    /// It in words.
-    pub name: Box<str>,
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} [{}]", self.runbook, self.step, self.name)
-    }
 }
 
 /// A rehearsal that can't be run, or came to something else.
@@ -477,8 +457,9 @@ fn begin(
     triggered_at: DateTime<Utc>,
 ) -> Result<Diagnosis, NoSuchRunbook> {
     let trigger = Trigger::new("rehearsal", triggered_at);
+    let entry = runbooks.position(runbook).ok_or_else(|| NoSuchRunbook::of(runbook, runbooks))?;
     // The same identity and time in each run, so that a rehearsal's bundle can be compared to the letter.
-    Diagnosis::new(ulid::Ulid(0), runbooks, runbook, subject, trigger, STAGE_TIME)
+    Ok(Diagnosis::begin_at(ulid::Ulid(0).into(), runbooks, entry, subject, trigger, STAGE_TIME))
 }
 
 impl Rehearsed {
@@ -507,95 +488,5 @@ impl Rehearsed {
             taken: ways_taken(diagnosis),
             unused: Vec::new(),
         }
-    }
-}
-
-/// The ways out that a diagnosis has taken.
-fn ways_taken(diagnosis: &Diagnosis) -> BTreeSet<Way> {
-    let set = &diagnosis.context.set;
-    let way = |place: Place, exit| Some(Way::new(set.runbook(place.runbook)?, place.step, exit));
-    let is_check = |place| {
-        let step = diagnosis.context.step(place);
-        step.is_some_and(|step| matches!(step.kind, StepKind::Check(_)))
-    };
-    let mut taken = BTreeSet::new();
-    for entry in diagnosis.log.entries() {
-        let exit = match &entry.event {
-            // Without an exit these explore, or ask a person.
-            Event::Answered { exit, .. } | Event::Reused { exit, .. } => *exit,
-            Event::NotNamed { exit, .. } if is_check(entry.place) => *exit,
-            other => match other.exit() {
-                None => continue,
-                exit => exit,
-            },
-        };
-        taken.extend(way(entry.place, exit));
-    }
-    taken
-}
-
-impl Way {
-    fn new(runbook: &Runbook, step: StepIndex, exit: Option<ExitIndex>) -> Self {
-        let found = runbook.step(step);
-        let name = match (found, exit) {
-            (Some(step), Some(ExitIndex::Step(exit))) => step.kind.exit_name(exit),
-            (_, Some(ExitIndex::Unless(exit))) => {
-                runbook.unless().map_or_else(String::new, |recheck| recheck.exit_name(exit))
-            }
-            _ => "unknown".to_owned(),
-        };
-        let (step, exit) = match exit {
-            Some(ExitIndex::Unless(exit)) => ("unless", Some(exit)),
-            Some(ExitIndex::Step(exit)) => (found.map_or("?", |step| &step.id), Some(exit)),
-            None => (found.map_or("?", |step| &step.id), None),
-        };
-        Self { runbook: runbook.name().into(), step: step.into(), exit, name: name.into() }
-    }
-
-    /// Every way out of every step of a runbook, unknown answers included.
-    #[must_use]
-    pub fn all_of(runbook: &Runbook) -> BTreeSet<Self> {
-        let mut ways = BTreeSet::new();
-        for (at, step) in (0_u32..).map(StepIndex).zip(runbook.steps()) {
-            let exits = step.kind.exits().map(|(exit, _)| Some(ExitIndex::Step(exit)));
-            ways.extend(exits.map(|exit| Self::new(runbook, at, exit)));
-            if let StepKind::Check(check) = &step.kind
-                && matches!(check.unknown, OnUnknown::Explore | OnUnknown::Ask { .. })
-                && !check.source.is_always_known()
-            {
-                ways.insert(Self::new(runbook, at, None));
-            }
-        }
-        let unless = runbook.unless().map_or(0, |recheck| recheck.branches.as_slice().len());
-        let unless = (0..u16::MAX).take(unless).map(|exit| Some(ExitIndex::Unless(exit)));
-        ways.extend(unless.map(|exit| Self::new(runbook, runbook.start(), exit)));
-        ways
-    }
-}
-
-/// How much of the runbooks of a set was rehearsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Coverage {
-    /// The ways that were taken.
-    pub taken: BTreeSet<Way>,
-    /// The ways that no rehearsal took.
-    pub untaken: BTreeSet<Way>,
-}
-
-impl Coverage {
-    /// What these rehearsals took of all the ways in the set.
-    #[must_use]
-    pub fn of<'a>(runbooks: &RunbookSet, rehearsed: impl IntoIterator<Item = &'a Rehearsed>) -> Self {
-        let taken: BTreeSet<Way> = rehearsed.into_iter().flat_map(|one| one.taken.iter().cloned()).collect();
-        let untaken = runbooks.runbooks().flat_map(Way::all_of).filter(|way| !taken.contains(way)).collect();
-        Self { taken, untaken }
-    }
-
-    /// The share of the ways that was taken, from 0 to 1.
-    #[must_use]
-    pub fn share(&self) -> f64 {
-        let all = self.taken.len() + self.untaken.len();
-        if all == 0 { 1.0 } else { self.taken.len() as f64 / all as f64 }
     }
 }

@@ -91,6 +91,8 @@ pub enum Taken {
     Known,
     /// An incident that is open explains it.
     Member(IncidentId),
+    /// The name of its device is blank: nothing is begun, and it is in no count. Correct the rule that raised it.
+    NamesNoDevice,
     /// The device is in maintenance; if it is still silent at the end, it is diagnosed.
     InMaintenance {
         /// When the maintenance ends.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::alert::DeviceAlert;
 use super::change::{Change, Maintenance};
-use crate::subject::DeviceId;
+use crate::subject::{BlankName, DeviceId};
 
 /// What comes in from outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +36,18 @@ pub enum Incoming {
     Change(Change),
     /// A maintenance window.
     Maintenance(Maintenance),
+}
+
+impl Incoming {
+    fn check_name(&self) -> Result<(), BlankName> {
+        let part = match self {
+            Self::Alert(alert) => return alert.device.check(),
+            Self::Seen { device, .. } | Self::Resolved { device, .. } => return device.check(),
+            Self::Change(change) => &change.part,
+            Self::Maintenance(window) => &window.part,
+        };
+        if part.is_blank() { Err(BlankName { kind: part.scope().name() }) } else { Ok(()) }
+    }
 }
 
 /// The way into a fleet that is run. Cheap to clone: give each task that hears something one.
@@ -78,6 +90,14 @@ pub enum IntakeError {
         /// Those that there are.
         known: String,
     },
+    /// What it is about has a blank name.
+    #[error("{blank}")]
+    BlankName {
+        /// What was offered.
+        offered: Box<Incoming>,
+        /// What the name would have named.
+        blank: BlankName,
+    },
     /// The intake was closed.
     #[error("the intake is closed: the fleet is being stopped")]
     Closed {
@@ -102,6 +122,9 @@ impl Intake {
         {
             let (runbook, known) = (Box::from(&*alert.runbook), runbooks.join(", "));
             return Err(IntakeError::NoSuchRunbook { offered: Box::new(incoming), runbook, known });
+        }
+        if let Err(blank) = incoming.check_name() {
+            return Err(IntakeError::BlankName { offered: Box::new(incoming), blank });
         }
         let mut queue = self.lock();
         if queue.is_closed {

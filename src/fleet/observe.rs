@@ -17,9 +17,12 @@ const SHARED: [Scope; 4] = [Scope::Platform, Scope::Pipeline, Scope::Site, Scope
 
 /// Taking in.
 impl Fleet {
-    /// Takes an alert.
+    /// Takes an alert. One whose device has a blank name is [not taken](Taken::NamesNoDevice).
     pub fn observe_alert(&mut self, alert: DeviceAlert, now: DateTime<Utc>) -> Taken {
         self.advance(now);
+        if alert.device.is_blank() {
+            return Taken::NamesNoDevice;
+        }
         self.counts.alerts += 1;
         let key = (Arc::clone(&alert.runbook), alert.device.clone());
         if let Some(known) = self.symptoms.get_mut(&key) {

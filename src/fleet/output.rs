@@ -16,7 +16,7 @@ use crate::subject::{Subject, Trigger};
 pub enum Output {
     /// Run this diagnosis, and bring its finding to [`Fleet::observe_finding`](super::Fleet::observe_finding).
     Diagnose(Job),
-    /// The device of a diagnosis that runs was seen again: tell the diagnosis.
+    /// The device of a diagnosis that runs was seen again: [inform](crate::Diagnosis::inform) it.
     Back {
         /// The diagnosis.
         job: JobId,

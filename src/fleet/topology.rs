@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 
 use crate::subject::{DeviceId, Part, Scope, Subject};
 
@@ -30,8 +30,10 @@ pub struct Topology {
 const SHARED: [Scope; 2] = [Scope::Gateway, Scope::Site];
 
 impl Topology {
-    /// Adds a device, or puts it in the place of what was known of it. A period or tag of the subject is left out.
-    pub fn insert(&mut self, mut subject: Subject) {
+    /// Adds a device, or puts it in the place of what was known of it. A period or tag of the subject is left out, and so is
+    /// a part of a [blank name](crate::subject#blank-names).
+    pub fn insert(&mut self, subject: Subject) {
+        let mut subject = subject.without_blank_parts();
         (subject.tag, subject.period) = (None, None);
         self.remove(&subject.device);
         for part in shared(&subject) {
@@ -92,7 +94,20 @@ impl Serialize for Topology {
 }
 
 impl<'de> Deserialize<'de> for Topology {
+    /// Refuses a device of a blank name: two of them would be one.
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(Vec::<Subject>::deserialize(from)?.into_iter().collect())
+        let subjects = Vec::<Subject>::deserialize(from)?;
+        for (position, subject) in subjects.iter().enumerate() {
+            let named = subject.device.check();
+            named
+                .map_err(|error| de::Error::custom(format!("device {position} of the topology: {error}")))?;
+        }
+        Ok(subjects.into_iter().collect())
     }
+}
+
+/// Reads the topology of a saved fleet. An earlier release may have saved a device of a blank name: it stays, and no alert is
+/// about it.
+pub(super) fn saved<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Topology, D::Error> {
+    Ok(Vec::<Subject>::deserialize(from)?.into_iter().collect())
 }

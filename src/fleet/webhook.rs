@@ -89,10 +89,10 @@ pub enum Notice {
     },
 }
 
-/// An alert that names no device.
+/// An alert that names no device, or one of a blank name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "alert {position} of the webhook has no label `{label}`: add that label to its rule, or name the label that holds the device"
+    "alert {position} of the webhook has no label `{label}`, or a blank one: add that label to its rule, or name the label that holds the device"
 )]
 pub struct NoDevice {
     /// Its position among the alerts, from zero.
@@ -113,9 +113,8 @@ impl Webhook {
     pub fn notices(&self, runbook: &str, label: &str) -> Vec<Result<Notice, NoDevice>> {
         let source = Source::new(if self.receiver.is_empty() { "webhook" } else { &self.receiver });
         let notice = |(position, alert): (usize, &WebhookAlert)| {
-            let device = alert.labels.get(label).filter(|name| !name.is_empty());
+            let device = alert.labels.get(label).and_then(|name| DeviceId::new(name.as_str()).ok());
             let device = device.ok_or_else(|| NoDevice { position, label: label.into() })?;
-            let device = DeviceId::from(device.as_str());
             Ok(match alert.status {
                 WebhookStatus::Resolved => {
                     let at = alert.ends_at.unwrap_or(alert.starts_at).max(alert.starts_at);

@@ -36,15 +36,18 @@
 
 mod deadband_audit;
 mod found;
+mod pipeline;
 
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::*;
-use crate::subject::{DeviceId, GatewayId, PipelineId, SiteId};
+use crate::subject::{DeviceId, GatewayId, SiteId};
 use crate::time::Period;
 use found::Found;
+
+pub use pipeline::{deadband, dedup_log, edge_buffer, kafka, schema, telemetry};
 
 /// What an answer did wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +93,7 @@ pub async fn device(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let device = device.into();
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
+    let mut found = Found::of(|| probe.source(), now);
     if let Ok(answer) = probe.service_state(&ServiceStateRequest::new(device.clone())).await {
         found.at("service_state", "observed_at", answer.observed_at);
     }
@@ -135,8 +137,7 @@ pub async fn broker(
     period: Period,
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
+    let mut found = Found::of(|| probe.source(), now);
     let asked = ConnectionLogRequest::new(client.clone(), period);
     if let Ok(Some(log)) = probe.connection_log(&asked).await {
         let method = "connection_log";
@@ -186,8 +187,7 @@ pub async fn gateway(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let gateway = gateway.into();
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
+    let mut found = Found::of(|| probe.source(), now);
     if let Ok(facts) = probe.health(&HealthRequest::new(gateway.clone())).await {
         let method = "health";
         found.at(method, "observed_at", facts.observed_at);
@@ -262,8 +262,7 @@ pub async fn network(
     device: impl Into<DeviceId>,
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
+    let mut found = Found::of(|| probe.source(), now);
     if let Ok(tried) = probe.site_paths(&SitePathsRequest::new(site.into())).await {
         found.at("site_paths", "observed_at", tried.observed_at);
     }
@@ -302,8 +301,7 @@ pub async fn cert_store(
     period: Period,
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
+    let mut found = Found::of(|| probe.source(), now);
     for which in [WhichCertificate::InUse, WhichCertificate::Presented, WhichCertificate::NewlyIssued] {
         let Ok(answer) = probe.certificate(&CertificateRequest::new(holder.clone(), which)).await else {
             continue;
@@ -341,8 +339,7 @@ pub async fn platform(
     device: impl Into<DeviceId>,
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
+    let mut found = Found::of(|| probe.source(), now);
     let asked = PlatformRequest::new(device.into());
     if let Ok(broker) = probe.broker_health(&asked).await {
         found.at("broker_health", "observed_at", broker.observed_at);
@@ -372,8 +369,7 @@ pub async fn power(
     device: impl Into<DeviceId>,
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
+    let mut found = Found::of(|| probe.source(), now);
     if let Ok(facts) = probe.power(&PowerRequest::new(device.into())).await {
         found.at("power", "observed_at", facts.observed_at);
     }
@@ -386,8 +382,7 @@ pub async fn site_power(
     site: impl Into<SiteId>,
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
+    let mut found = Found::of(|| probe.source(), now);
     if let Ok(answer) = probe.site_power(&SitePowerRequest::new(site.into())).await {
         let method = "site_power";
         found.at(method, "observed_at", answer.observed_at);
@@ -398,211 +393,6 @@ pub async fn site_power(
                 found.add(method, Rule::Contradiction, text);
             }
         }
-    }
-    found.violations
-}
-
-/// Asks `probe` for the lag of a pipeline and the messages of a device over `period`.
-pub async fn kafka(
-    probe: &dyn KafkaProbe,
-    pipeline: impl Into<PipelineId>,
-    device: impl Into<DeviceId>,
-    period: Period,
-    now: DateTime<Utc>,
-) -> Vec<Violation> {
-    let (pipeline, device) = (pipeline.into(), device.into());
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
-    let asked = LagRequest::new(pipeline.clone(), period).with_device(device.clone());
-    if let Ok(facts) = probe.lag(&asked).await {
-        let method = "lag";
-        found.log(method, facts.observed_at, facts.covers);
-        for sample in facts.partitions.iter().flat_map(|partition| &partition.samples) {
-            found.within(method, "sample", Some(sample.at), period);
-            let high = sample.high_watermark;
-            if sample.low_watermark > high || sample.committed.is_some_and(|committed| committed > high) {
-                let text = format!("an offset at {} is beyond the high watermark {high}", sample.at);
-                found.add(method, Rule::Contradiction, text);
-            }
-            if sample.age.is_some_and(|age| age < TimeDelta::zero()) {
-                found.add(method, Rule::Number, format!("the age at {} is negative", sample.at));
-            }
-        }
-    }
-    let asked = BridgedRequest::new(pipeline.clone(), device.clone(), period);
-    if let Ok(answer) = probe.bridged(&asked).await {
-        found.log("bridged", answer.observed_at, answer.covers);
-    }
-    if let Ok(answer) = probe.offsets(&OffsetsRequest::new(pipeline, device, period)).await {
-        let method = "offsets";
-        found.log(method, answer.observed_at, answer.covers);
-        for reset in answer.resets.iter().flatten() {
-            found.at(method, "reset", reset.at);
-            if reset.to < reset.from || reset.skipped > reset.to - reset.from {
-                let text = format!("{} skipped from offset {} to {}", reset.skipped, reset.from, reset.to);
-                found.add(method, Rule::Contradiction, text);
-            }
-        }
-        if let TransactionState::Open(open) = &answer.transaction {
-            found.all_at(method, "unmoved_since", open.unmoved_since);
-            if open.last_stable_offset > open.high_watermark {
-                let text = "the last stable offset is beyond the high watermark".to_owned();
-                found.add(method, Rule::Contradiction, text);
-            }
-        }
-        if let StuckState::Stuck(stuck) = &answer.stuck {
-            found.all_at(method, "since", stuck.since);
-        }
-    }
-    found.violations
-}
-
-/// Asks `probe` how the outbox of a gateway did over `period`.
-pub async fn edge_buffer(
-    probe: &dyn EdgeBufferProbe,
-    gateway: impl Into<GatewayId>,
-    device: impl Into<DeviceId>,
-    period: Period,
-    now: DateTime<Utc>,
-) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
-    if let Ok(outbox) = probe.outbox(&OutboxRequest::new(gateway.into(), device.into(), period)).await {
-        let method = "outbox";
-        found.log(method, outbox.observed_at, outbox.covers);
-        found.within(method, "oldest_unsent", outbox.oldest_unsent, period);
-        for (name, device, all) in [
-            ("dropped", outbox.device_dropped, outbox.dropped_in_all),
-            ("unsent", outbox.unsent, outbox.unsent_in_all),
-        ] {
-            if let (Some(device), Some(all)) = (device, all)
-                && device > all
-            {
-                found.add(
-                    method,
-                    Rule::Contradiction,
-                    format!("{name}: {device} of the device, {all} in all"),
-                );
-            }
-        }
-        found.share(method, "usual_part", outbox.usual_part);
-        if outbox.oldest_unsent.is_some() && outbox.unsent == Some(0) {
-            let text = "oldest_unsent is there, and nothing is unsent".to_owned();
-            found.add(method, Rule::Contradiction, text);
-        }
-        if let (Some(used), Some(capacity)) = (outbox.peak_used, outbox.capacity)
-            && used > capacity
-        {
-            found.add(method, Rule::Number, format!("{used} used of a capacity of {capacity}"));
-        }
-    }
-    found.violations
-}
-
-/// Asks `probe` for the rejections of a device over `period`.
-pub async fn schema(
-    probe: &dyn SchemaProbe,
-    device: impl Into<DeviceId>,
-    period: Period,
-    now: DateTime<Utc>,
-) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
-    if let Ok(answer) = probe.rejections(&RejectionsRequest::new(device.into(), period)).await {
-        found.log("rejections", answer.observed_at, answer.covers);
-    }
-    found.violations
-}
-
-/// Asks `probe` what of a device was dropped over `period`.
-pub async fn dedup_log(
-    probe: &dyn DedupLogProbe,
-    device: impl Into<DeviceId>,
-    period: Period,
-    now: DateTime<Utc>,
-) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
-    if let Ok(answer) = probe.dropped(&DroppedRequest::new(device.into(), period)).await {
-        found.log("dropped", answer.observed_at, answer.covers);
-        for (name, part, whole) in [
-            ("collided", answer.collided, answer.dropped),
-            ("unstored", answer.unstored.unwrap_or_default(), answer.dropped),
-            ("identical", answer.identical.unwrap_or_default(), answer.dropped),
-            ("first_refused", answer.first_refused, answer.unstored.unwrap_or(answer.dropped)),
-        ] {
-            if part > whole {
-                found.add("dropped", Rule::Contradiction, format!("{part} {name} of {whole}"));
-            }
-        }
-    }
-    found.violations
-}
-
-/// Asks `probe` for the deadband of a device over `period`, with the figures of its audit if they are reported.
-pub async fn deadband(
-    probe: &dyn DeadbandProbe,
-    device: impl Into<DeviceId>,
-    period: Period,
-    now: DateTime<Utc>,
-) -> Vec<Violation> {
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
-    if let Ok(facts) = probe.deadband(&DeadbandRequest::new(device.into(), period)).await {
-        found.log("deadband", facts.observed_at, facts.covers);
-        let told = [
-            ("width", facts.width),
-            ("movement", facts.movement),
-            ("matters", facts.matters),
-            ("noise", facts.noise),
-            ("least_noise_before", facts.least_noise_before),
-            ("resolution", facts.resolution),
-        ];
-        for (name, number) in told {
-            if let Some(number) = number.filter(|number| !(number.is_finite() && *number >= 0.0)) {
-                found.add("deadband", Rule::Number, format!("{name} of {number} is no width from 0"));
-            }
-        }
-        found.deadband_audit(&facts);
-    }
-    found.violations
-}
-
-/// Asks `probe` for the rows of a device, here and elsewhere, and the refusals of a pipeline over `period`.
-pub async fn telemetry(
-    probe: &dyn TelemetryProbe,
-    pipeline: impl Into<PipelineId>,
-    device: impl Into<DeviceId>,
-    period: Period,
-    now: DateTime<Utc>,
-) -> Vec<Violation> {
-    let device = device.into();
-    let mut found = Found::new(now);
-    found.source(&probe.source(), &probe.source());
-    if let Ok(rows) = probe.rows(&RowsRequest::new(device.clone(), period)).await {
-        let method = "rows";
-        found.at(method, "observed_at", rows.observed_at);
-        if rows.present > rows.expected {
-            let text = format!("{} rows present of {} expected", rows.present, rows.expected);
-            found.add(method, Rule::Contradiction, text);
-        }
-        if rows.late.is_some_and(|late| late > rows.present) {
-            found.add(method, Rule::Contradiction, "more rows are late than present".to_owned());
-        }
-        if let Some(rows) = rows.rows_per_message.filter(|rows| !(*rows > 0.0 && rows.is_finite())) {
-            found.add(method, Rule::Number, format!("rows_per_message must be above 0, got {rows}"));
-        }
-    }
-    if let Ok(answer) = probe.elsewhere(&ElsewhereRequest::new(device.clone(), period)).await {
-        found.log("elsewhere", answer.observed_at, answer.covers);
-        if answer.backfill > answer.other_times.unwrap_or_default() {
-            let text = format!("backfill of {} is more than other_times", answer.backfill);
-            found.add("elsewhere", Rule::Contradiction, text);
-        }
-    }
-    let asked = StorageRefusalsRequest::new(pipeline.into(), device, period);
-    if let Ok(answer) = probe.storage_refusals(&asked).await {
-        found.log("storage_refusals", answer.observed_at, answer.covers);
     }
     found.violations
 }

@@ -138,8 +138,8 @@ fn lists(digest: &Digest) -> Vec<List<'_>> {
 
 fn issuers(digest: &Digest) -> impl Iterator<Item = String> {
     digest.issuers().iter().map(|issuer| {
-        let (number, leaves, end) = (issuer.issuer, issuer.leaves, moment(issuer.end));
-        format!("Replace the issuer {number}, which ends {end}: {leaves} certificates end with it.")
+        let (label, leaves, end) = (issuer.label(), issuer.leaves, moment(issuer.end));
+        format!("Replace the issuer {label}, which ends {end}: {leaves} certificates end with it.")
     })
 }
 

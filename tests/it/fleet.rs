@@ -7,6 +7,7 @@ mod world;
 
 mod events;
 mod groups;
+mod names;
 mod pages;
 mod report;
 mod runner;

@@ -29,6 +29,7 @@ mod machine;
 mod memory;
 mod misuse;
 mod model;
+mod names;
 mod never_wrongly_certain;
 mod player;
 mod random;

@@ -31,7 +31,7 @@ pub enum Command {
     /// Publish on `{device}/config/desired`, retained. Answered by [`Event::Done`](super::Event::Done) once the broker
     /// has acknowledged it.
     Publish(Desired),
-    /// Tell someone.
+    /// Notify someone.
     Alert(Alert),
     /// Schedule a maintenance window, or a technician.
     Schedule(Visit),

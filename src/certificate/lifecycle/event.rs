@@ -44,8 +44,8 @@ pub enum Event {
     },
     /// The device asks for its next certificate to be for the key of this request.
     KeyOffered(Csr),
-    /// The issuer of the certificate in use, or of the one that was refused for it, has a successor. Told before the
-    /// certificate is due, it is remembered. Tell each device that has a certificate from it.
+    /// The issuer of the certificate in use, or of the one that was refused for it, has a successor. Before the certificate is
+    /// due, it is remembered. Send it to the lifecycle of each device that has a certificate from it.
     IssuerReplaced,
     /// What is known of when the device can be reached.
     Reachability(Reachability),

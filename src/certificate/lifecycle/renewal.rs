@@ -229,7 +229,7 @@ impl Lifecycle {
         Err(EventError::Refused(why))
     }
 
-    /// Tells of a certificate that is not taken. One for a key in other hands must be of no use to them either.
+    /// Reports a certificate that is not taken. One for a key in other hands must be of no use to them either.
     pub(super) fn refuse(&mut self, credential: &Credential, why: Refusal, now: DateTime<Utc>) {
         self.timeline.note(now, Happening::Refused(why));
         self.alert(AlertKind::CertificateRefused { why });

@@ -46,7 +46,7 @@ fn topic(device: &str, suffix: &str) -> Result<String, TopicError> {
 }
 
 fn check(device: &str, suffix: &str) -> Result<(), TopicError> {
-    if device.is_empty() {
+    if device.trim().is_empty() {
         return Err(TopicError::Empty);
     }
     if device.len() + suffix.len() > LONGEST {
@@ -75,7 +75,7 @@ fn is_forbidden(character: char) -> bool {
 #[non_exhaustive]
 pub enum TopicError {
     /// There is no device.
-    #[error("the device's id is empty: name the device")]
+    #[error("the device's id is blank: name the device")]
     Empty,
     /// The topic would be longer than MQTT has it.
     #[error("the device's id has {length} bytes, and a topic may have 65535 in all: shorten it")]

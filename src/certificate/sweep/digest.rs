@@ -1,5 +1,7 @@
 //! What a run reports.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -74,11 +76,15 @@ pub enum Visit {
 }
 
 /// An issuer that binds leaves and is past its awareness bound, or one that is not valid yet: one entry for all leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IssuerDue {
-    /// The issuer.
+    /// The number of the issuer in the index.
     pub issuer: u64,
+    /// Its name, where the index has one: of a [chain](super::ExpiryIndex::insert_chain) that was read, the subject of the
+    /// certificate and the beginning of its fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
     /// Its end.
     pub end: DateTime<Utc>,
     /// The stage of its own certificate.
@@ -203,5 +209,11 @@ impl IssuerDue {
     #[must_use]
     pub fn pages(&self) -> bool {
         matches!(self.stage, Stage::FollowUp | Stage::Expired | Stage::NotYetValid)
+    }
+
+    /// The issuer for people: its name, else its number in the index.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.name.as_deref().map_or_else(|| self.issuer.to_string(), str::to_owned)
     }
 }

@@ -3,12 +3,15 @@
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use crate::subject::DeviceId;
+use crate::subject::{BlankName, DeviceId};
 
 /// Why a certificate or an issuer was not taken. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EntryError {
+    /// Its device has a blank name.
+    #[error(transparent)]
+    BlankName(#[from] BlankName),
     /// It would end before it begins.
     #[error(
         "device {device}: not_after {not_after} is before not_before {not_before}; refuse the certificate, \

@@ -70,8 +70,9 @@ impl ExpiryIndex {
     /// whose generations begin again, is [removed](Self::remove) first.
     ///
     /// # Errors
-    /// It ends before it begins, its issuer is not in the index, or a later certificate of the device is.
+    /// Its device has a blank name, it ends before it begins, its issuer is not in the index, or a later certificate of the device is.
     pub fn insert(&mut self, entry: &Entry) -> Result<Option<Entry>, EntryError> {
+        entry.device.check()?;
         let entry = entry.in_whole_seconds();
         let Entry { not_before, not_after, .. } = entry;
         if not_after < not_before {
@@ -99,7 +100,7 @@ impl ExpiryIndex {
 
     /// Enters the certificate that a device has in use with those above it, as they were read. Of its issuers the one that
     /// ends first is entered too, under a number that is made of its fingerprint: a certificate ends with the first of its
-    /// chain.
+    /// chain. Its name is its subject with the beginning of its fingerprint, such as `CN=Plant CA (3f8a21c0)`.
     ///
     /// # Errors
     /// As for [`insert`](Self::insert), and for [`insert_issuer`](Self::insert_issuer).
@@ -125,6 +126,13 @@ impl ExpiryIndex {
         };
         if let Some(issuer) = first_to_end {
             self.insert_issuer(number(issuer), issuer.not_before, issuer.not_after.written())?;
+            // A renewed issuer has the subject of the old one: the fingerprint says which of the two it is.
+            let fingerprint = issuer.fingerprint.to_string();
+            let name = match issuer.subject.trim() {
+                "" => format!("without a subject ({fingerprint:.8})"),
+                subject => format!("{subject} ({fingerprint:.8})"),
+            };
+            self.name_issuer(number(issuer), name);
         }
         self.insert(&Entry::of(device, chain.leaf()).with_issuer(first_to_end.map(number)))
     }

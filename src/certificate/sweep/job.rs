@@ -156,6 +156,7 @@ impl Sweep {
             .binding(now)
             .map(|binding| IssuerDue {
                 issuer: binding.issuer,
+                name: binding.name,
                 end: binding.not_after,
                 stage: policy.stage(&binding.facts, now, None),
                 leaves: binding.leaves,
@@ -236,7 +237,7 @@ impl Sweep {
             let paged = if is_refused(due.stage) { &mut *refused_issuers } else { &mut *late_issuers };
             due.pages() && paged.insert(due.issuer)
         };
-        let issuers: Vec<_> = issuers.iter().filter(&mut is_new).copied().collect();
+        let issuers: Vec<_> = issuers.iter().filter(&mut is_new).cloned().collect();
         (!due.is_empty() || !issuers.is_empty()).then_some(Page { day, due, issuers })
     }
 }

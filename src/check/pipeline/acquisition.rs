@@ -1,6 +1,6 @@
 use chrono::TimeDelta;
 
-use super::share::{Answers, Gap, Judged, count, percent};
+use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
 use crate::check::CheckRequest;
 use crate::check::judge::{choices, no_adapter, no_subject};
 use crate::check::param::{Given, ParamKind, ParamSpec};
@@ -42,18 +42,13 @@ impl Builtin for Acquisition {
         let Some(probe) = probes.gateway() else { return Ok(no_adapter("gateway probe")) };
         let subject = request.subject();
         let Some(gateway) = &subject.gateway else { return Ok(no_subject("gateway", probe.source())) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
+        let ask = |period| {
+            let mut asked = AcquisitionRequest::new(gateway.clone(), subject.device.clone(), period);
+            asked.tag.clone_from(&subject.tag);
+            async move { probe.acquisition(&asked).await }
         };
-        let answers = gap
-            .each(probe.source(), |period| {
-                let mut asked = AcquisitionRequest::new(gateway.clone(), subject.device.clone(), period);
-                asked.tag.clone_from(&subject.tag);
-                async move { probe.acquisition(&asked).await }
-            })
-            .await?;
-        Ok(judge(&answers, &gap, self.explains).by(probe.source()))
+        judge_missing(request, probes, probe.source(), ask, |answers, gap| judge(answers, gap, self.explains))
+            .await
     }
 }
 

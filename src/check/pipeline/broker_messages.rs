@@ -1,4 +1,4 @@
-use super::share::{Answers, Gap, Judged, count, percent};
+use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
 use crate::check::CheckRequest;
 use crate::check::judge::{choices, no_adapter};
 use crate::check::param::{Given, ParamKind, ParamSpec};
@@ -37,19 +37,16 @@ impl Builtin for BrokerMessages {
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
         let subject = request.subject();
-        let answers = gap
-            .each(broker.source(), |period| {
-                let mut asked = MessagesRequest::new(subject.device.clone(), period);
-                asked.tag.clone_from(&subject.tag);
-                async move { broker.messages(&asked).await }
-            })
-            .await?;
-        Ok(judge(&answers, &gap, self.explains).by(broker.source()))
+        let ask = |period| {
+            let mut asked = MessagesRequest::new(subject.device.clone(), period);
+            asked.tag.clone_from(&subject.tag);
+            async move { broker.messages(&asked).await }
+        };
+        judge_missing(request, probes, broker.source(), ask, |answers, gap| {
+            judge(answers, gap, self.explains)
+        })
+        .await
     }
 }
 

@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta};
 
-use super::share::{Answers, Gap, Judged, count};
+use super::share::{Answers, Gap, Judged, count, judge_missing};
 use crate::check::CheckRequest;
 use crate::check::judge::{choices, no_adapter, no_subject};
 use crate::check::param::{Given, ParamKind, ParamSpec};
@@ -58,18 +58,12 @@ impl Builtin for ConsumerLag {
         let Some(probe) = probes.kafka() else { return Ok(no_adapter("kafka probe")) };
         let subject = request.subject();
         let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", probe.source())) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
+        let ask = |period| {
+            let mut asked = LagRequest::new(pipeline.clone(), period).with_device(subject.device.clone());
+            asked.tag.clone_from(&subject.tag);
+            async move { probe.lag(&asked).await }
         };
-        let answers = gap
-            .each(probe.source(), |period| {
-                let mut asked = LagRequest::new(pipeline.clone(), period).with_device(subject.device.clone());
-                asked.tag.clone_from(&subject.tag);
-                async move { probe.lag(&asked).await }
-            })
-            .await?;
-        Ok(judge(&answers, &gap, self).by(probe.source()))
+        judge_missing(request, probes, probe.source(), ask, |answers, gap| judge(answers, gap, self)).await
     }
 }
 

@@ -1,4 +1,4 @@
-use super::share::{Answers, Gap, Judged, percent};
+use super::share::{Answers, Gap, Judged, judge_missing, percent};
 use crate::check::CheckRequest;
 use crate::check::judge::{choices, moment, no_adapter, no_subject, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
@@ -43,18 +43,13 @@ impl Builtin for ConsumerOffset {
         let Some(probe) = probes.kafka() else { return Ok(no_adapter("kafka probe")) };
         let subject = request.subject();
         let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", probe.source())) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
+        let ask = |period| {
+            let mut asked = OffsetsRequest::new(pipeline.clone(), subject.device.clone(), period);
+            asked.tag.clone_from(&subject.tag);
+            async move { probe.offsets(&asked).await }
         };
-        let answers = gap
-            .each(probe.source(), |period| {
-                let mut asked = OffsetsRequest::new(pipeline.clone(), subject.device.clone(), period);
-                asked.tag.clone_from(&subject.tag);
-                async move { probe.offsets(&asked).await }
-            })
-            .await?;
-        Ok(judge(&answers, &gap, self.explains).by(probe.source()))
+        judge_missing(request, probes, probe.source(), ask, |answers, gap| judge(answers, gap, self.explains))
+            .await
     }
 }
 

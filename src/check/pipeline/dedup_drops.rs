@@ -1,4 +1,4 @@
-use super::share::{Answers, Gap, Judged};
+use super::share::{Answers, Gap, Judged, judge_missing};
 use crate::check::CheckRequest;
 use crate::check::judge::no_adapter;
 use crate::check::param::Given;
@@ -27,19 +27,13 @@ impl Builtin for DedupDrops {
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.dedup_log() else { return Ok(no_adapter("dedup log probe")) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
         let subject = request.subject();
-        let answers = gap
-            .each(probe.source(), |period| {
-                let mut asked = DroppedRequest::new(subject.device.clone(), period);
-                asked.tag.clone_from(&subject.tag);
-                async move { probe.dropped(&asked).await }
-            })
-            .await?;
-        Ok(judge(&answers, &gap).by(probe.source()))
+        let ask = |period| {
+            let mut asked = DroppedRequest::new(subject.device.clone(), period);
+            asked.tag.clone_from(&subject.tag);
+            async move { probe.dropped(&asked).await }
+        };
+        judge_missing(request, probes, probe.source(), ask, judge).await
     }
 }
 

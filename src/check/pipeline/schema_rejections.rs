@@ -1,4 +1,4 @@
-use super::share::{Answers, Gap, Judged};
+use super::share::{Answers, Gap, Judged, judge_missing};
 use crate::check::CheckRequest;
 use crate::check::judge::no_adapter;
 use crate::check::param::Given;
@@ -26,19 +26,13 @@ impl Builtin for SchemaRejections {
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.schema() else { return Ok(no_adapter("schema probe")) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
         let subject = request.subject();
-        let answers = gap
-            .each(probe.source(), |period| {
-                let mut asked = RejectionsRequest::new(subject.device.clone(), period);
-                asked.tag.clone_from(&subject.tag);
-                async move { probe.rejections(&asked).await }
-            })
-            .await?;
-        Ok(judge(&answers, &gap).by(probe.source()))
+        let ask = |period| {
+            let mut asked = RejectionsRequest::new(subject.device.clone(), period);
+            asked.tag.clone_from(&subject.tag);
+            async move { probe.rejections(&asked).await }
+        };
+        judge_missing(request, probes, probe.source(), ask, judge).await
     }
 }
 

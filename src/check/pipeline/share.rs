@@ -233,6 +233,26 @@ impl Gap {
     }
 }
 
+/// Asks about each part of a gap in which rows are missing, and judges the answers. Unknown where nobody can say what is
+/// missing, or nothing is.
+pub(super) async fn judge_missing<A, F>(
+    request: &CheckRequest<'_>,
+    probes: &Probes,
+    source: Source,
+    ask: impl FnMut(Period) -> F,
+    judge: impl FnOnce(&Answers<A>, &Gap) -> Judged,
+) -> Result<Observation, ProbeError>
+where
+    F: Future<Output = Result<A, ProbeError>>,
+{
+    let gap = match Gap::ask_missing(request, probes).await? {
+        Ok(gap) => gap,
+        Err(unknown) => return Ok(unknown),
+    };
+    let answers = gap.each(source.clone(), ask).await?;
+    Ok(judge(&answers, &gap).by(source))
+}
+
 /// The times of the period in which the device was in service, and what the trace says of them. Where nobody can say, the
 /// whole period counts: the step before said so.
 async fn in_service(

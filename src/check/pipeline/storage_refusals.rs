@@ -1,4 +1,4 @@
-use super::share::{Answers, Gap, Judged};
+use super::share::{Answers, Gap, Judged, judge_missing};
 use crate::check::CheckRequest;
 use crate::check::judge::{no_adapter, no_subject};
 use crate::check::param::Given;
@@ -29,19 +29,13 @@ impl Builtin for StorageRefusals {
         let Some(pipeline) = &request.subject().pipeline else {
             return Ok(no_subject("pipeline", probe.source()));
         };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
         let subject = request.subject();
-        let answers = gap
-            .each(probe.source(), |period| {
-                let mut asked = StorageRefusalsRequest::new(pipeline.clone(), subject.device.clone(), period);
-                asked.tag.clone_from(&subject.tag);
-                async move { probe.storage_refusals(&asked).await }
-            })
-            .await?;
-        Ok(judge(&answers, &gap).by(probe.source()))
+        let ask = |period| {
+            let mut asked = StorageRefusalsRequest::new(pipeline.clone(), subject.device.clone(), period);
+            asked.tag.clone_from(&subject.tag);
+            async move { probe.storage_refusals(&asked).await }
+        };
+        judge_missing(request, probes, probe.source(), ask, judge).await
     }
 }
 

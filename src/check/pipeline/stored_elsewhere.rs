@@ -1,4 +1,4 @@
-use super::share::{Answers, Gap, Judged, count, percent};
+use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
 use crate::check::CheckRequest;
 use crate::check::judge::{choices, no_adapter};
 use crate::check::param::{Given, ParamKind, ParamSpec};
@@ -38,19 +38,14 @@ impl Builtin for StoredElsewhere {
 
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
         let Some(probe) = probes.telemetry() else { return Ok(no_adapter("telemetry probe")) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
         let subject = request.subject();
-        let answers = gap
-            .each(probe.source(), |period| {
-                let mut asked = ElsewhereRequest::new(subject.device.clone(), period);
-                asked.tag.clone_from(&subject.tag);
-                async move { probe.elsewhere(&asked).await }
-            })
-            .await?;
-        Ok(judge(&answers, &gap, self.explains).by(probe.source()))
+        let ask = |period| {
+            let mut asked = ElsewhereRequest::new(subject.device.clone(), period);
+            asked.tag.clone_from(&subject.tag);
+            async move { probe.elsewhere(&asked).await }
+        };
+        judge_missing(request, probes, probe.source(), ask, |answers, gap| judge(answers, gap, self.explains))
+            .await
     }
 }
 

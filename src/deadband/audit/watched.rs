@@ -140,7 +140,7 @@ impl<V: Number> Watched<V> {
         (self.filter, self.audit)
     }
 
-    /// Tells the audit of all but what may still leave.
+    /// Feeds the audit all but what may still leave.
     fn settle(&mut self) {
         if self.filter.due().is_none() {
             let is_last_open = self.filter.may_send_previous()
@@ -149,7 +149,7 @@ impl<V: Number> Watched<V> {
         }
     }
 
-    /// Tells the audit of all but the newest so many.
+    /// Feeds the audit all but the newest so many.
     fn tell(&mut self, but: usize) {
         let known = self.waiting.len().saturating_sub(but);
         for (sample, is_reported) in self.waiting.drain(..known) {

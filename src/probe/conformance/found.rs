@@ -16,15 +16,18 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn new(now: DateTime<Utc>) -> Self {
-        Self { latest: saturating_add(now, TOLERANCE), violations: Vec::new() }
+    /// Begins with the source, asked twice: it has a name, and the same one each time.
+    pub(super) fn of(source: impl Fn() -> Source, now: DateTime<Utc>) -> Self {
+        let mut found = Self { latest: saturating_add(now, TOLERANCE), violations: Vec::new() };
+        found.source(&source(), &source());
+        found
     }
 
     pub(super) fn add(&mut self, method: &'static str, rule: Rule, text: String) {
         self.violations.push(Violation { method, rule, text });
     }
 
-    pub(super) fn source(&mut self, one: &Source, again: &Source) {
+    fn source(&mut self, one: &Source, again: &Source) {
         if one.as_str().is_empty() {
             self.add("source", Rule::Source, "the source has no name".to_owned());
         }

@@ -92,6 +92,7 @@ fn device_id_makes_one_topic_and_no_other() {
         assert_eq!(device_of_reported(&format!("{device}/config/reported")), Err(error));
     }
     assert_eq!(desired_topic(""), Err(TopicError::Empty));
+    assert_eq!(desired_topic(" "), Err(TopicError::Empty));
     assert_eq!(device_of_reported("/config/reported"), Err(TopicError::Empty));
     for other in ["", "pump/config/desired", "pump/config/reported/", "config/reported"] {
         assert_eq!(device_of_reported(other), Err(TopicError::Other), "{other}");

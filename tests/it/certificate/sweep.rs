@@ -417,10 +417,11 @@ fn early_issuer_is_one_entry() {
     assert!(digest.due().is_empty());
     let [issuer] = digest.issuers() else { panic!("{digest:?}") };
     assert_eq!((issuer.issuer, issuer.stage, issuer.leaves), (9, Stage::FollowUp, 1_000));
+    assert_eq!((issuer.name.as_deref(), &*issuer.label()), (None, "9"));
     assert_eq!(digest.page().unwrap().issuers.len(), 1);
     assert!(sweep.run(&index, day(0), |_| None).unwrap().page().is_none());
     assert!(index.issuer_replaced(9));
-    assert!(!index.issuer_replaced(8));
+    assert!(!index.issuer_replaced(8) && !index.name_issuer(8, "Plant CA"));
     let digest = sweep.run(&index, day(0), |_| None).unwrap();
     assert_eq!((digest.due().len(), digest.issuers().len()), (1_000, 0));
     assert!(digest.due().iter().all(|due| due.end == day(20)));
@@ -482,7 +483,7 @@ fn revoked_is_paged_until_succeeded() {
     let page = digest.page().unwrap();
     assert_eq!(page.due.iter().map(|due| number(&due.device)).collect::<Vec<_>>(), [1, 2, 3]);
     // The issuer binds nobody, but nobody can use what it issued.
-    let [issuer] = page.issuers[..] else { panic!("{page:?}") };
+    let [issuer] = &page.issuers[..] else { panic!("{page:?}") };
     assert_eq!((issuer.issuer, issuer.stage, issuer.leaves), (9, early, 1));
     // Its first second is within its life.
     assert!(index.set_revoked(&id(1), false) && !index.set_revoked(&id(77), true));
@@ -667,7 +668,8 @@ fn chain_is_entered_with_the_issuer_that_ends_first() {
         Chain::new(ders.iter().map(|der| Certificate::from_der(der).unwrap()).collect()).unwrap()
     };
     let mut index = ExpiryIndex::new(Policy::default());
-    index.insert_chain("bound", &read([at(800), at(19), at(3000)])).unwrap();
+    let bound = read([at(800), at(19), at(3000)]);
+    index.insert_chain("bound", &bound).unwrap();
     index.insert_chain("well", &read([at(800), at(900), at(3000)])).unwrap();
     let alone = read([at(19), at(900), at(3000)]);
     index.insert_chain("alone", &Chain::new(vec![alone.leaf().clone()]).unwrap()).unwrap();
@@ -676,6 +678,11 @@ fn chain_is_entered_with_the_issuer_that_ends_first() {
     assert_eq!(due, ["alone"], "another certificate of `bound` would end with its issuer too");
     assert_eq!(digest.issuers().len(), 1);
     assert_eq!((digest.issuers()[0].end.date_naive(), digest.issuers()[0].leaves), (day(19).date_naive(), 1));
+    let issuer = &digest.issuers()[0];
+    let binding = &bound.issuers()[0];
+    let name = format!("{} ({})", binding.subject, &binding.fingerprint.to_string()[..8]);
+    assert_eq!(issuer.name.as_deref(), Some(&*name));
+    assert_eq!(issuer.label(), name);
     // Read again, it is the same entry.
-    assert!(index.insert_chain("bound", &read([at(800), at(19), at(3000)])).unwrap().is_some());
+    assert!(index.insert_chain("bound", &bound).unwrap().is_some());
 }

@@ -102,6 +102,12 @@ async fn what_is_not_taken_is_handed_back() {
     );
     let IntakeError::NoSuchRunbook { offered, .. } = error else { panic!("{error}") };
     assert_eq!(*offered, Incoming::Alert(odd));
+    for (nameless, kind) in names::blank_news().into_iter().zip(["device", "device", "device", "site"]) {
+        let error = intake.offer(nameless.clone()).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("the name of a {kind} is blank")), "{error}");
+        let IntakeError::BlankName { offered, .. } = error else { panic!("{error}") };
+        assert_eq!(*offered, nameless);
+    }
     for nr in [0, 2] {
         intake.offer(Incoming::Alert(silent(nr, &world))).unwrap();
     }

@@ -1,5 +1,7 @@
 //! The issuers of a fleet. One that binds leaves is one entry of the digest.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::super::entry::Entry;
@@ -19,11 +21,13 @@ pub(super) struct IssuerRecord {
     /// How many of them it binds.
     pub(super) leaves: u64,
     is_replaced: bool,
+    name: Option<Arc<str>>,
 }
 
 /// An issuer to be reported, if it is due or not valid yet.
 pub(in super::super) struct Binding {
     pub(in super::super) issuer: u64,
+    pub(in super::super) name: Option<Arc<str>>,
     pub(in super::super) facts: Facts,
     pub(in super::super) not_after: DateTime<Utc>,
     pub(in super::super) leaves: u64,
@@ -49,9 +53,15 @@ impl ExpiryIndex {
             return if is_same { Ok(()) } else { Err(EntryError::IssuerDiffers { issuer }) };
         }
         let end = Some(not_after.timestamp()).filter(|end| *end < NEVER);
-        let record = IssuerRecord { not_before, not_after, end, issued: 0, leaves: 0, is_replaced: false };
+        let record =
+            IssuerRecord { not_before, not_after, end, issued: 0, leaves: 0, is_replaced: false, name: None };
         self.issuers.insert(issuer, record);
         Ok(())
+    }
+
+    /// Sets the name under which a digest reports the issuer; the later one counts. `false` where it is not in the index.
+    pub fn name_issuer(&mut self, issuer: u64, name: impl Into<Arc<str>>) -> bool {
+        self.issuers.get_mut(&issuer).map(|held| held.name = Some(name.into())).is_some()
     }
 
     /// A successor of this issuer is in use: from now on its leaves are due one by one, each at the end of the issuer
@@ -83,6 +93,7 @@ impl ExpiryIndex {
             let leaves = if now < issuer.not_before { issuer.issued } else { issuer.leaves };
             (leaves > 0).then(|| Binding {
                 issuer: *id,
+                name: issuer.name.clone(),
                 facts: Facts::new(issuer.not_before, issuer.not_after),
                 not_after: issuer.not_after,
                 leaves,
