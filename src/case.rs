@@ -31,6 +31,7 @@
 //! | `saved` | info | `case`, `state` at the end of the run |
 //! | `not saved` | warn | `case`, `error`: what the run did since its last save is forgotten |
 //! | `stuck` | warn | `case`, `why` it can't be resumed |
+//! | `clock set back` | warn | `worker`, and how many cases it has `woken` |
 //! | `store not available` | warn | `worker`, `error` |
 //!
 //! # Example
@@ -102,7 +103,10 @@ use crate::driver::Asked;
 
 pub use memory::MemoryCases;
 pub use message::{Message, Outcome};
-pub use store::{AfterSave, CaseStore, Filter, Happened, HistoryEntry, Lease, Leased, Save, StoreError};
+pub use store::{
+    AfterSave, CaseList, CaseStore, DamagedCase, Filter, Happened, HistoryEntry, Lease, Leased, Save,
+    StoreError,
+};
 pub use worker::{Turn, Worker};
 
 /// A diagnosis as a store keeps it. Its identity is that of the diagnosis.

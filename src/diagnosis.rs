@@ -47,6 +47,7 @@ mod machine;
 mod open;
 mod output;
 mod outputs;
+mod quota;
 mod recorded;
 pub mod rehearsal;
 mod reply;
@@ -82,6 +83,7 @@ pub use hypothesis::Unanswerable;
 pub use id::{DiagnosisId, DiagnosisIdError, NoRandomness, RequestId};
 pub use increment::{Increment, Opening, SavePoint};
 pub use output::{ActKey, ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation};
+pub use quota::ActQuota;
 pub use recorded::RecordedError;
 pub use reply::{ActOutcome, ActReport, Approval, Binding, Reply};
 

@@ -19,6 +19,7 @@ use chrono::TimeDelta;
 use storm::{Hearing, Judged, by_gateway, judge, night, play};
 use world::{BEGIN, Size};
 
+/// How the platform hears: one alert in fifty is lost.
 const HEARING: Hearing = Hearing { lost: 50, late: 20, doubled: 20, vague: 10 };
 
 fn main() {
@@ -50,8 +51,12 @@ fn main() {
     for incident in played.fleet.incidents() {
         println!("  {incident}");
     }
-    let (calls, asked) = (world.calls.lock().unwrap(), world.asked.lock().unwrap().len());
-    println!("\n{} diagnoses, {calls} questions, {asked} of them different", played.diagnoses);
+    let (questions, calls) = (world.questions.lock().unwrap(), world.calls.lock().unwrap());
+    let different = world.asked.lock().unwrap().len();
+    println!(
+        "\n{} diagnoses had {questions} questions; the adapters were asked {calls} times, by {different} different ones",
+        played.diagnoses
+    );
     println!("{:?}", played.fleet.counts());
     println!("{:?}", judge(&world, &played));
 }
@@ -61,10 +66,13 @@ fn table(seeds: u64, devices: usize) {
     let size = Size { sites: 20, gateways: (devices / 200).max(20), devices };
     let mut rows = [("incidents", Judged::default()), ("a page for each gateway", Judged::default())];
     let (mut alerts, mut missed) = (0, std::collections::BTreeMap::<String, usize>::new());
+    let (mut questions, mut calls) = (0, 0);
     for seed in 0..seeds {
         let world = Arc::new(night(seed, size));
         let played = play(&world, seed, HEARING, BEGIN + TimeDelta::hours(6));
         alerts += played.alerts;
+        questions += *world.questions.lock().unwrap();
+        calls += *world.calls.lock().unwrap();
         let judged = [judge(&world, &played), by_gateway(&world, seed, HEARING)];
         for miss in &judged[0].missed {
             *missed.entry(miss.clone()).or_default() += 1;
@@ -77,7 +85,7 @@ fn table(seeds: u64, devices: usize) {
             sum.named += one.named;
         }
     }
-    println!("{seeds} nights, {alerts} alerts");
+    println!("{seeds} nights, {alerts} alerts, {questions} questions, {calls} of them asked of an adapter");
     println!(
         "{:<26}{:>8}{:>18}{:>14}{:>22}",
         "", "pages", "most in 10 min", "wrong pages", "causes named first"

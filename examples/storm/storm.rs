@@ -3,22 +3,24 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use iot_runbook::diagnosis::{
-    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, DiagnosisId, Finding, Reply,
-};
-use iot_runbook::driver::{Actuator, Operator, SimulatedTimer};
+use iot_runbook::diagnosis::{ActReport, ActRequest, DiagnosisId, Finding, Reply};
+use iot_runbook::driver::{Actuator, Asked, Handle, Progress, SimulatedTimer};
 use iot_runbook::fact::Value;
-use iot_runbook::fleet::{Cause, DeviceAlert, Fleet, FleetSettings, Incident, JobId, Output, Page, Topology};
+use iot_runbook::fleet::{
+    Cause, DeviceAlert, Fleet, FleetSettings, Incident, Job, JobId, Output, Page, Topology,
+};
+use iot_runbook::probe::layer::Shared;
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::subject::{DeviceId, Part, Scope, Trigger};
 use iot_runbook::time::ManualClock;
 use iot_runbook::{Checks, Diagnosis, Driver, catalog};
 use ulid::Ulid;
 
-use super::world::{Adapters, BEGIN, Fault, Hidden, Size, World, device_name};
+use super::world::{Adapters, BEGIN, Counts, Fault, Hidden, Size, World, device_name};
 
 /// How badly the platform hears.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,7 @@ pub(super) struct Played {
 enum Event {
     Alert(DeviceAlert),
     Seen(DeviceId),
-    Found(JobId, Box<Finding>),
+    GoOn(JobId),
     Wake,
 }
 
@@ -67,52 +69,78 @@ impl Random {
     }
 }
 
-/// People approve; nobody is on site; a restart of the gateway does not help.
-struct People;
+/// A restart of the gateway does not help.
+struct Supervisor;
 
 #[async_trait]
-impl Operator for People {
-    async fn approve(&self, request: &ApprovalRequest) -> Option<Approval> {
-        Some(request.grant("ann"))
-    }
-
-    async fn answer(&self, request: &AskRequest) -> Option<Reply> {
-        (request.step() == "restarted-by-hand").then(|| Reply::new(Value::Flag(false), "ann"))
-    }
-
-    async fn tell(&self, _: &Alert) {}
-}
-
-#[async_trait]
-impl Actuator for People {
+impl Actuator for Supervisor {
     async fn act(&self, _: &ActRequest) -> ActReport {
         ActReport::failed("memory", "it does not start")
     }
 }
 
-/// One diagnosis, in time of its own.
+/// The diagnoses that are under way, on one clock and one set of adapters.
 struct Clinic {
     set: RunbookSet,
-    world: Arc<World>,
-    checks: Checks,
-    driver: Option<(Driver, Arc<ManualClock>)>,
+    driver: Driver,
+    clock: Arc<ManualClock>,
+    under_way: BTreeMap<u64, Diagnosis>,
 }
 
 impl Clinic {
-    fn diagnose(&mut self, job: &iot_runbook::fleet::Job, now: DateTime<Utc>) -> Finding {
-        let (driver, clock) = self.driver.get_or_insert_with(|| {
-            let clock = Arc::new(ManualClock::new(now));
-            let probes = Adapters { world: Arc::clone(&self.world), clock: Arc::clone(&clock) }.probes();
-            let timer = Arc::new(SimulatedTimer::new(Arc::clone(&clock)));
-            let driver = Driver::new(&self.set, &self.checks, probes, timer).unwrap();
-            let driver = driver.with_clock(Arc::<ManualClock>::clone(&clock));
-            (driver.with_operator(Arc::new(People)).with_actuator(Arc::new(People)), clock)
-        });
-        clock.set(now);
+    /// The adapters answer alike for whoever asks: what one diagnosis was answered serves the next, where `is_shared`.
+    fn new(world: &Arc<World>, is_shared: bool) -> Self {
+        let (set, clock) = (catalog::set().unwrap(), Arc::new(ManualClock::new(BEGIN)));
+        let counts = |are_questions| Arc::new(Counts { world: Arc::clone(world), are_questions });
+        let probes = Adapters { world: Arc::clone(world), clock: Arc::clone(&clock) }.probes();
+        let mut probes = probes.with_layer(counts(false));
+        if is_shared {
+            probes = probes.with_layer(Arc::new(Shared::new(Arc::<ManualClock>::clone(&clock))));
+        }
+        let probes = probes.with_layer(counts(true));
+        let timer = Arc::new(SimulatedTimer::new(Arc::clone(&clock)));
+        let driver = Driver::new(&set, &Checks::builtin(), probes, timer).unwrap();
+        let driver = driver.with_clock(Arc::<ManualClock>::clone(&clock)).with_actuator(Arc::new(Supervisor));
+        Self { set, driver, clock, under_way: BTreeMap::new() }
+    }
+
+    fn begin(&mut self, job: &Job, now: DateTime<Utc>) {
         let id = DiagnosisId::new(Ulid(u128::from(job.id.0)));
         let (subject, trigger) = (job.subject.clone(), job.trigger.clone());
-        let mut diagnosis = Diagnosis::new(id, &self.set, &job.runbook, subject, trigger, now).unwrap();
-        block_on(driver.run(&mut diagnosis)).unwrap()
+        let diagnosis = Diagnosis::new(id, &self.set, &job.runbook, subject, trigger, now).unwrap();
+        self.under_way.insert(job.id.0, diagnosis);
+    }
+
+    /// Drives a diagnosis as far as it comes now: to its end, or to when it must go on. People approve at once; nobody is
+    /// on site who could answer more.
+    fn go_on(&mut self, job: JobId, now: DateTime<Utc>) -> Option<Result<Finding, DateTime<Utc>>> {
+        self.clock.set(now);
+        let (mut diagnosis, news) = (self.under_way.remove(&job.0)?, Handle::new());
+        loop {
+            let run = self.driver.run_until_wait(&mut diagnosis, &news, Duration::ZERO);
+            let (until, asked) = match block_on(run).unwrap() {
+                Progress::Ended(finding) => return Some(Ok(*finding)),
+                Progress::Waits { until, asked } => (until, asked),
+            };
+            let mut is_answered = false;
+            for asked in asked {
+                match asked {
+                    Asked::Approval(request) => {
+                        is_answered |= diagnosis.approve(request.grant("ann"), now).is_ok();
+                    }
+                    Asked::Question(request) if request.step() == "restarted-by-hand" => {
+                        let no = Reply::new(Value::Flag(false), "ann");
+                        is_answered |= diagnosis.reply(request.id, no, now).is_ok();
+                    }
+                    Asked::Question(_) => {}
+                }
+            }
+            if !is_answered {
+                self.under_way.insert(job.0, diagnosis);
+                // Never at the same moment again, so that the night goes on.
+                return Some(Err(until.unwrap_or(now).max(now + TimeDelta::milliseconds(1))));
+            }
+        }
     }
 }
 
@@ -235,17 +263,23 @@ fn stands_alone(world: &World, fault: &Fault) -> bool {
     (0..world.size.devices).any(|device| is_alone(world, fault, device))
 }
 
-/// Plays a storm to its end.
+/// Plays a storm to its end, with the answers of the adapters shared among the diagnoses.
 pub(super) fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateTime<Utc>) -> Played {
+    play_with(world, seed, hearing, until, true)
+}
+
+/// The same, where `is_shared` says whether answers are shared.
+pub(super) fn play_with(
+    world: &Arc<World>,
+    seed: u64,
+    hearing: Hearing,
+    until: DateTime<Utc>,
+    is_shared: bool,
+) -> Played {
     let mut random = Random(seed);
     let topology: Topology = (0..world.size.devices).map(|nr| world.subject(nr)).collect();
     let mut fleet = Fleet::new(topology, FleetSettings::default(), BEGIN);
-    let mut clinic = Clinic {
-        set: catalog::set().unwrap(),
-        world: Arc::clone(world),
-        checks: Checks::builtin(),
-        driver: None,
-    };
+    let mut clinic = Clinic::new(world, is_shared);
     // Ordered by time, then by number.
     let mut queue: BinaryHeap<Reverse<(DateTime<Utc>, usize)>> = BinaryHeap::new();
     let mut events: Vec<Option<Event>> = Vec::new();
@@ -283,7 +317,11 @@ pub(super) fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateT
                 fleet.observe_alert(alert, now);
             }
             Some(Event::Seen(device)) => fleet.observe_seen(&device, now, now),
-            Some(Event::Found(job, finding)) => fleet.observe_finding(job, &finding, now),
+            Some(Event::GoOn(job)) => match clinic.go_on(job, now) {
+                Some(Ok(finding)) => fleet.observe_finding(job, &finding, now),
+                Some(Err(at)) => push(&mut queue, &mut events, at, Event::GoOn(job)),
+                None => {}
+            },
             Some(Event::Wake) => wake_at = None,
             None => {}
         }
@@ -291,8 +329,8 @@ pub(super) fn play(world: &Arc<World>, seed: u64, hearing: Hearing, until: DateT
             match fleet.poll(now) {
                 Output::Diagnose(job) => {
                     played.diagnoses += usize::from(job.incident.is_none());
-                    let finding = clinic.diagnose(&job, now);
-                    push(&mut queue, &mut events, finding.at(), Event::Found(job.id, Box::new(finding)));
+                    clinic.begin(&job, now);
+                    push(&mut queue, &mut events, now, Event::GoOn(job.id));
                 }
                 Output::Page(page) => {
                     let incidents =

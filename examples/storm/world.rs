@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 use iot_runbook::fact::Source;
+use iot_runbook::probe::layer::{Answer, Inner, Layer, Question};
 use iot_runbook::probe::*;
 use iot_runbook::subject::{DeviceId, GatewayId, Part, SiteId, Subject};
 use iot_runbook::time::{Clock, ManualClock, Period};
@@ -57,6 +58,8 @@ pub(super) struct World {
     pub(super) moved: BTreeMap<usize, usize>,
     /// Each question with whom it asks about, once.
     pub(super) asked: Mutex<BTreeSet<(&'static str, Box<str>)>>,
+    /// How many questions the diagnoses had, and how many of them came to an adapter.
+    pub(super) questions: Mutex<u64>,
     pub(super) calls: Mutex<u64>,
 }
 
@@ -80,7 +83,7 @@ fn number(name: &str) -> usize {
 impl World {
     pub(super) fn new(size: Size, faults: Vec<Fault>) -> Self {
         let (moved, asked) = (BTreeMap::new(), Mutex::default());
-        Self { size, faults, moved, asked, calls: Mutex::default() }
+        Self { size, faults, moved, asked, questions: Mutex::default(), calls: Mutex::default() }
     }
 
     fn site_of(&self, gateway: usize) -> usize {
@@ -244,11 +247,26 @@ impl Adapters {
             .with_power(all)
     }
 
-    /// Counts the question; the time of the answer.
+    /// Notes the question; the time of the answer.
     fn ask(&self, question: &'static str, of: &str) -> DateTime<Utc> {
-        *self.world.calls.lock().unwrap() += 1;
         self.world.asked.lock().unwrap().insert((question, of.into()));
         self.clock.now()
+    }
+}
+
+/// Counts what comes by.
+pub(super) struct Counts {
+    pub(super) world: Arc<World>,
+    /// Whether that is the questions of the diagnoses, or what is left for the adapters.
+    pub(super) are_questions: bool,
+}
+
+#[async_trait]
+impl Layer for Counts {
+    async fn around(&self, _: &Question, inner: Inner<'_>) -> Result<Answer, ProbeError> {
+        let count = if self.are_questions { &self.world.questions } else { &self.world.calls };
+        *count.lock().unwrap() += 1;
+        inner.ask().await
     }
 }
 

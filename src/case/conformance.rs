@@ -20,7 +20,7 @@ use std::task::Poll;
 use chrono::{DateTime, TimeDelta, Utc};
 use ulid::Ulid;
 
-use super::store::{AfterSave, CaseStore, Filter, Happened, Lease, Leased, Save, StoreError};
+use super::store::{AfterSave, CaseList, CaseStore, Filter, Happened, Lease, Leased, Save, StoreError};
 use super::{Message, NewCase, Outcome, State, StateKind};
 use crate::diagnosis::{DiagnosisId, Finding, Increment, Opening, Record, Recorded, SavePoint};
 use crate::runbook::Fingerprint;
@@ -59,6 +59,32 @@ pub async fn check(store: &dyn CaseStore, now: DateTime<Utc>) -> Vec<Violation> 
     ];
     for failed in groups.into_iter().filter_map(Result::err) {
         suite.violations.push(Violation { rule: "a call that is right succeeds", found: failed.to_string() });
+    }
+    suite.violations
+}
+
+/// Tries what the store does with a case that can't be read, on an empty store that nobody else uses. `damage` must make
+/// what the store keeps of the case unreadable, as a hand that edits a row does.
+///
+/// ```
+/// # use chrono::{DateTime, Utc};
+/// # use iot_runbook::case::{CaseStore, conformance};
+/// # async fn test(store: &dyn CaseStore, now: DateTime<Utc>) {
+/// let violations = conformance::check_damage(store, now, async |id| {
+///     println!("UPDATE cases SET opening = '?' WHERE id = '{id}'");
+/// });
+/// assert!(violations.await.is_empty());
+/// # }
+/// ```
+pub async fn check_damage(
+    store: &dyn CaseStore,
+    now: DateTime<Utc>,
+    damage: impl AsyncFn(DiagnosisId),
+) -> Vec<Violation> {
+    let mut suite = Suite { store, now, ids: 0, violations: Vec::new() };
+    if let Err(failed) = suite.damage_hides_nothing(damage).await {
+        let rule = "a damaged case keeps no call from the others";
+        suite.violations.push(Violation { rule, found: failed.to_string() });
     }
     suite.violations
 }
@@ -220,6 +246,8 @@ impl Suite<'_> {
         // One more comes while the worker has the case: it is not taken, and wakes the case again.
         let withdrawal = Message::withdrawal("ann", "done by hand");
         let second = store.deliver(id, withdrawal.clone(), self.at(6)).await?;
+        let open = store.outcome(id, first).await?;
+        self.holds("a message has no outcome before it is handled", open.is_none(), &open);
         self.holds("message numbers rise", second > first, (first, second));
         let taken = rest(1).with_messages(first, first, vec![(first, Outcome::Taken)]);
         store.save(&lease, taken, self.at(7)).await?;
@@ -249,7 +277,26 @@ impl Suite<'_> {
             saved(3),
         ];
         self.holds("the history has messages and their outcomes", history == expected, &history);
+        let taken = store.outcome(id, first).await?;
+        self.holds("the outcome of a message that was taken", taken == Some(Outcome::Taken), &taken);
+        let open = store.outcome(id, second).await?;
+        self.holds("an outcome is of its own message", open.is_none(), &open);
+        let Some(Leased { lease, .. }) =
+            store.due("w", self.at(50), self.at(110), 10).await?.into_iter().next()
+        else {
+            self.holds("the due case is leased", false, "no case");
+            return Ok(());
+        };
+        let refused = Outcome::Refused { why: "too late: 'ä' \\ \"1\"".into() };
+        let handled = rest(3).with_messages(second, second, vec![(second, refused.clone())]);
+        store.save(&lease, handled, self.at(51)).await?;
+        let outcome = store.outcome(id, second).await?;
+        self.holds("the outcome of a message that was refused, with why", outcome == Some(refused), &outcome);
+        let never = store.outcome(id, second + 10).await?;
+        self.holds("a message that never came has no outcome", never.is_none(), &never);
         self.end(id, 60).await?;
+        let after = store.outcome(id, first).await?;
+        self.holds("an outcome stays when the case has ended", after == Some(Outcome::Taken), &after);
         let late = store.deliver(id, Message::Wake, self.at(70)).await;
         let refused = matches!(late, Err(StoreError::Ended(refused)) if refused == id);
         self.holds("a case that has ended takes no message", refused, &late);
@@ -262,12 +309,20 @@ impl Suite<'_> {
         for _ in 0..3 {
             ids.push(self.insert(1).await?.opening.diagnosis);
         }
-        let listed = |cases: Vec<super::Case>| cases.iter().map(super::Case::id).collect::<Vec<_>>();
+        let listed = |list: CaseList| list.cases.iter().map(super::Case::id).collect::<Vec<_>>();
         let ready = listed(store.list(&Filter::of(StateKind::Ready), 10).await?);
         self.holds("cases are listed by state, in the order of ids", ready == ids, &ready);
         let Some((first, rest)) = ids.split_first() else { return Ok(()) };
-        let page = listed(store.list(&Filter::of(StateKind::Ready).after(*first), 1).await?);
+        let page = store.list(&Filter::of(StateKind::Ready).after(*first), 1).await?;
+        self.holds(
+            "a page that has another behind it says so",
+            page.next == rest.first().copied(),
+            page.next,
+        );
+        let page = listed(page);
         self.holds("a page begins behind its id", page.as_slice() == &rest[..1], &page);
+        let last = store.list(&Filter::of(StateKind::Ready).after(*first), 2).await?;
+        self.holds("no page is behind the last one", last.next.is_none(), last.next);
         let none = listed(store.list(&Filter::of(StateKind::Stuck), 10).await?);
         self.holds("cases of other states are not listed", none.is_empty(), &none);
         for id in ids {
@@ -275,6 +330,50 @@ impl Suite<'_> {
         }
         let ended = listed(store.list(&Filter::all(), 1_000).await?);
         self.holds("without a state all are listed", ended.len() as u128 >= self.ids, ended.len());
+        Ok(())
+    }
+
+    async fn damage_hides_nothing(&mut self, damage: impl AsyncFn(DiagnosisId)) -> Tried {
+        let store = self.store;
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            ids.push(self.insert(1).await?.opening.diagnosis);
+        }
+        let [first, second, third, fourth, fifth] = ids[..] else { return Ok(()) };
+        // One in the middle, and the last.
+        for id in [second, fifth] {
+            damage(id).await;
+        }
+        let ids_of = |list: &CaseList| {
+            let cases: Vec<DiagnosisId> = list.cases.iter().map(super::Case::id).collect();
+            (cases, list.damaged.iter().map(|damaged| damaged.id).collect::<Vec<_>>())
+        };
+        let all = store.list(&Filter::all(), 10).await?;
+        let expected = (vec![first, third, fourth], vec![second, fifth]);
+        self.holds("a damaged case is listed beside the others", ids_of(&all) == expected, ids_of(&all));
+        self.holds(
+            "a damaged case says why",
+            all.damaged.iter().all(|one| !one.why.is_empty()),
+            &all.damaged,
+        );
+        let (mut paged, mut filter) = ((Vec::new(), Vec::new()), Filter::of(StateKind::Ready));
+        for _ in 0..10 {
+            let page = store.list(&filter, 1).await?;
+            let (cases, damaged) = ids_of(&page);
+            self.holds("a damaged case counts for the limit", cases.len() + damaged.len() <= 1, &page);
+            paged.0.extend(cases);
+            paged.1.extend(damaged);
+            let Some(next) = page.next else { break };
+            filter = filter.after(next);
+        }
+        self.holds("pages lose no case to a damaged one", paged == expected, &paged);
+        let loaded = store.load(second).await;
+        let is_named = matches!(loaded, Err(StoreError::Damaged { .. }));
+        self.holds("to load a damaged case is an error that says so", is_named, &loaded);
+        let message = store.deliver(second, Message::Wake, self.now).await;
+        self.holds("a damaged case takes messages", message.is_ok(), &message);
+        let due = leased_ids(&store.due("w", self.now, self.at(60), 10).await?);
+        self.holds("a damaged case keeps no worker from the others", due == expected.0, &due);
         Ok(())
     }
 
@@ -287,6 +386,9 @@ impl Suite<'_> {
         let history = store.history(id).await;
         let named = matches!(history, Err(StoreError::NoSuchCase(named)) if named == id);
         self.holds("no case has no history", named, &history);
+        let outcome = store.outcome(id, 1).await;
+        let named = matches!(outcome, Err(StoreError::NoSuchCase(named)) if named == id);
+        self.holds("a message of no case has no outcome", named, &outcome);
         self.lost("no case has no lease", &store.renew(&Lease::new(id, 1), self.at(1)).await);
         Ok(())
     }

@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::store::{AfterSave, CaseStore, Filter, Happened, HistoryEntry, Lease, Leased, Save, StoreError};
+use super::store::{
+    AfterSave, CaseList, CaseStore, Filter, Happened, HistoryEntry, Lease, Leased, Save, StoreError,
+};
 use super::{Case, Message, NewCase, State, StateKind};
 use crate::diagnosis::DiagnosisId;
 
@@ -155,12 +157,14 @@ impl CaseStore for MemoryCases {
         Ok(number)
     }
 
-    async fn list(&self, filter: &Filter, limit: usize) -> Result<Vec<Case>, StoreError> {
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<CaseList, StoreError> {
         let cases = self.lock();
         let from = filter.after.map_or(Bound::Unbounded, Bound::Excluded);
         let cases = cases.range((from, Bound::Unbounded)).map(|(_, kept)| &kept.case);
-        let cases = cases.filter(|case| filter.state.is_none_or(|state| case.state.kind() == state));
-        Ok(cases.take(limit).cloned().collect())
+        let mut cases = cases.filter(|case| filter.state.is_none_or(|state| case.state.kind() == state));
+        let page: Vec<Case> = cases.by_ref().take(limit).cloned().collect();
+        let next = page.last().map(Case::id).filter(|_| cases.next().is_some());
+        Ok(CaseList::new(page).with_next(next))
     }
 
     async fn history(&self, id: DiagnosisId) -> Result<Vec<HistoryEntry>, StoreError> {

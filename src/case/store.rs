@@ -70,8 +70,9 @@ pub trait CaseStore: Send + Sync {
     async fn deliver(&self, id: DiagnosisId, message: Message, now: DateTime<Utc>)
     -> Result<u64, StoreError>;
 
-    /// Lists cases by id, at most `limit`, beginning behind `filter.after`.
-    async fn list(&self, filter: &Filter, limit: usize) -> Result<Vec<Case>, StoreError>;
+    /// Lists cases by id, at most `limit`, beginning behind `filter.after`. A case that can't be read is in
+    /// [`CaseList::damaged`], and hides no other.
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<CaseList, StoreError>;
 
     /// Returns everything that happened to the case, the oldest first. Nothing is ever removed from it.
     ///
@@ -222,6 +223,58 @@ impl Filter {
     pub const fn after(mut self, id: DiagnosisId) -> Self {
         self.after = Some(id);
         self
+    }
+}
+
+/// A page of cases.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CaseList {
+    /// The cases, by id.
+    pub cases: Vec<Case>,
+    /// Those that can't be read, by id: show them too, somebody must repair them.
+    pub damaged: Vec<DamagedCase>,
+    /// Where the next page begins, for [`Filter::after`]; `None` where this is the last one.
+    pub next: Option<DiagnosisId>,
+}
+
+impl CaseList {
+    /// A page with these cases, and no page after it.
+    #[must_use]
+    pub const fn new(cases: Vec<Case>) -> Self {
+        Self { cases, damaged: Vec::new(), next: None }
+    }
+
+    /// With cases that can't be read.
+    #[must_use]
+    pub fn with_damaged(mut self, damaged: Vec<DamagedCase>) -> Self {
+        self.damaged = damaged;
+        self
+    }
+
+    /// With where the next page begins.
+    #[must_use]
+    pub const fn with_next(mut self, next: Option<DiagnosisId>) -> Self {
+        self.next = next;
+        self
+    }
+}
+
+/// A case that is in the store and can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DamagedCase {
+    /// The case.
+    pub id: DiagnosisId,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl DamagedCase {
+    /// That case can't be read, for this reason.
+    #[must_use]
+    pub fn new(id: DiagnosisId, why: impl Into<String>) -> Self {
+        Self { id, why: why.into() }
     }
 }
 

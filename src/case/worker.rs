@@ -1,14 +1,14 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::journal::CaseJournal;
-use super::store::{CaseStore, Lease, Leased, StoreError};
-use super::{State, StateKind};
+use super::store::{CaseStore, Filter, Lease, Leased, StoreError};
+use super::{Message, State, StateKind};
 use crate::diagnosis::{Diagnosis, DiagnosisId};
 use crate::driver::{Driver, Handle, Journal, Progress, RunError};
 use crate::time::saturating_add;
@@ -19,6 +19,10 @@ use crate::time::saturating_add;
 /// [`longest_wait`](Self::with_longest_wait), or ends, and saves it; see the [module](super) for what holds wherever it stops.
 /// The driver's operator delivers alerts only: approvals and answers come through the store. The driver's journal is
 /// replaced, and a second look is not taken.
+///
+/// A wait is due by the clock. A worker that sees its clock set back by more than ten seconds wakes the open cases that are due
+/// later ([`Message::Wake`]), which would wait longer by as much: their diagnoses count what is left of each wait from there. It
+/// can't see a clock that was set back before it was started; `docs/cases.md` says what to do then.
 ///
 /// A store that fails ends the run of the case, not the worker: what was not saved is forgotten, and the case is taken
 /// up again from its last save once the lease has expired.
@@ -32,7 +36,23 @@ pub struct Worker {
     longest_wait: Duration,
     idle: Duration,
     stuck_for: Duration,
+    clock: Arc<Mutex<ClockSeen>>,
 }
+
+/// What a worker has seen of its clock.
+#[derive(Default)]
+struct ClockSeen {
+    latest: Option<DateTime<Utc>>,
+    /// The clock was set back, and not every case that this concerns was woken yet.
+    must_wake: bool,
+}
+
+/// How far a clock may be set back before cases are woken: clocks are adjusted by less all the time, and a wait is longer by that.
+const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(10);
+/// How many cases are looked at together where the clock was set back.
+const PAGE: usize = 100;
+/// The states in which a case may wait for a time.
+const OPEN: [StateKind; 4] = [StateKind::Ready, StateKind::Waiting, StateKind::Asking, StateKind::Stuck];
 
 /// What a worker did.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +85,7 @@ impl Worker {
             longest_wait: Duration::from_secs(5),
             idle: Duration::from_secs(1),
             stuck_for: Duration::from_secs(300),
+            clock: Arc::default(),
         }
     }
 
@@ -188,12 +209,55 @@ impl Worker {
 
     async fn fetch(&self, limit: usize) -> Result<Vec<Leased>, StoreError> {
         let now = self.driver.clock().now();
+        self.wake_after_step_back(now).await?;
         let due = self.store.due(&self.name, now, self.lease_end(now), limit).await;
         #[cfg(feature = "tracing")]
         if let Err(error) = &due {
             tracing::warn!(worker = &*self.name, %error, "store not available");
         }
         due
+    }
+
+    /// Makes the cases due that are due later than a clock says that was set back. A case that is woken twice is run once more.
+    async fn wake_after_step_back(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        if !self.sees_step_back(now) {
+            return Ok(());
+        }
+        let mut woken = 0_u64;
+        for state in OPEN {
+            let mut filter = Filter::of(state);
+            loop {
+                let page = self.store.list(&filter, PAGE).await?;
+                for case in page.cases.iter().filter(|case| case.due_at.is_some_and(|due| due > now)) {
+                    match self.store.deliver(case.id(), Message::Wake, now).await {
+                        Ok(_) => woken += 1,
+                        // It has ended, or was removed, since it was listed.
+                        Err(StoreError::Ended(_) | StoreError::NoSuchCase(_)) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                let Some(next) = page.next else { break };
+                filter = filter.after(next);
+            }
+        }
+        #[cfg(feature = "tracing")]
+        tracing::warn!(worker = &*self.name, woken, "clock set back");
+        #[cfg(not(feature = "tracing"))]
+        let _ = woken;
+        self.clock_seen().must_wake = false;
+        Ok(())
+    }
+
+    /// Whether the clock was set back since it was read last, or cases are still to be woken for that.
+    fn sees_step_back(&self, now: DateTime<Utc>) -> bool {
+        let mut seen = self.clock_seen();
+        let latest = seen.latest.replace(now);
+        seen.must_wake |= latest.is_some_and(|latest| saturating_add(now, CLOCK_SLACK) < latest);
+        seen.must_wake
+    }
+
+    fn clock_seen(&self) -> MutexGuard<'_, ClockSeen> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step(&self, leased: Leased) -> Pin<Box<dyn Future<Output = Step> + Send + '_>> {

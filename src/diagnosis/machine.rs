@@ -356,18 +356,22 @@ impl Diagnosis {
         };
         self.since = self.now;
         let due = self.after(within);
-        // Another step may do the same to the same target: that is another visit too.
+        let visit = self.acts_begun_like(self.place);
+        let request = self.open(ExpectedReply::Report);
+        self.push(Event::ActBegan { request, visit });
+        self.phase = Phase::Acting { request, due };
+    }
+
+    /// How often the act of that step was begun: another step may do the same to the same target, and that counts too.
+    pub(super) fn acts_begun_like(&self, place: Place) -> u32 {
         let act = |place| match &self.context.step(place)?.kind {
             StepKind::Act(act) => Some((&act.action, act.scope)),
             _ => None,
         };
-        let same = act(self.place);
+        let same = act(place);
         let began = self.log.entries().iter().filter(|entry| matches!(entry.event, Event::ActBegan { .. }));
         let earlier = began.filter(|entry| act(entry.place) == same);
-        let visit = u32::try_from(earlier.count()).unwrap_or(u32::MAX);
-        let request = self.open(ExpectedReply::Report);
-        self.push(Event::ActBegan { request, visit });
-        self.phase = Phase::Acting { request, due };
+        u32::try_from(earlier.count()).unwrap_or(u32::MAX)
     }
 
     fn ask_person(&mut self, within: TimeDelta) {

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::finding::{Fact, Finding};
 use super::id::{DiagnosisId, RequestId};
 use super::log::Place;
+use super::quota::ActQuota;
 use super::reply::{Approval, Binding};
 use crate::fact::{Domain, Source};
 use crate::runbook::step::{Query, Severity};
@@ -201,6 +202,10 @@ pub struct ApprovalRequest {
     pub(super) target: Option<Box<str>>,
     pub(super) binding: Binding,
     pub(super) expires_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) quota: Option<ActQuota>,
 }
 
 /// An act as diagnoses share it: the action and its target.
@@ -262,6 +267,25 @@ impl ApprovalRequest {
     #[must_use]
     pub const fn binding(&self) -> &Binding {
         &self.binding
+    }
+
+    /// The [idempotency key](ActRequest::idempotency_key) of the act, if it is approved; `None` in a request that was saved
+    /// by a version that did not write it.
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// How much of the limit of such acts was used when it was asked; see
+    /// [`Actuator::quota`](crate::driver::Actuator::quota). `None`: the actuator named no limit. Show it before anybody
+    /// approves: an act beyond the limit is refused all the same.
+    #[must_use]
+    pub const fn quota(&self) -> Option<&ActQuota> {
+        self.quota.as_ref()
+    }
+
+    pub(crate) fn set_quota(&mut self, quota: Option<ActQuota>) {
+        self.quota = quota;
     }
 
     /// Approved, by this person.
@@ -333,11 +357,21 @@ impl ActRequest {
     /// incident. An actuator that has seen it does not act again.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        // `/` parts the names, so it is written otherwise within one.
-        let part = |text: &str| text.replace('%', "%25").replace('/', "%2F");
-        let (action, target) = (part(&self.action), part(self.target().unwrap_or_default()));
-        format!("{action}/{}:{target}/{}/{}", self.scope, part(&self.incident), self.visit)
+        idempotency_key(&self.action, self.scope, self.target(), &self.incident, self.visit)
     }
+}
+
+pub(super) fn idempotency_key(
+    action: &str,
+    scope: Scope,
+    target: Option<&str>,
+    incident: &str,
+    visit: u32,
+) -> String {
+    // `/` parts the names, so it is written otherwise within one.
+    let part = |text: &str| text.replace('%', "%25").replace('/', "%2F");
+    let (action, target) = (part(action), part(target.unwrap_or_default()));
+    format!("{action}/{scope}:{target}/{}/{visit}", part(incident))
 }
 
 /// A question to a person.

@@ -7,7 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::finding;
 use super::log::{Event, Place};
 use super::open::{ExpectedReply, Open};
-use super::output::{ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation};
+use super::output::{
+    ActRequest, Alert, ApprovalRequest, AskRequest, Output, ProbeRequest, Situation, idempotency_key,
+};
 use super::{Diagnosis, Phase};
 use crate::fact::Domain;
 use crate::runbook::step::{OnUnknown, Step, StepKind};
@@ -54,25 +56,32 @@ impl Diagnosis {
         let situation = self.situation(place);
         let expires_at = self.due_at().unwrap_or(DateTime::<Utc>::MAX_UTC);
         let target = |scope| self.context.subject.name_of(scope).map(Into::into);
+        // Alone, a diagnosis is its own incident: two of them for one gateway may each restart it.
+        let incident = || self.context.incident.clone().unwrap_or_else(|| self.context.id.to_string().into());
         Some(match (&entry.event, &self.context.step(place)?.kind) {
-            (Event::ApprovalAsked { .. }, StepKind::Act(act)) => Output::Approve(ApprovalRequest {
-                id,
-                situation,
-                action: act.action.clone(),
-                scope: act.scope,
-                target: target(act.scope),
-                binding: self.binding(id)?,
-                expires_at,
-            }),
+            (Event::ApprovalAsked { .. }, StepKind::Act(act)) => {
+                let target: Option<Box<str>> = target(act.scope);
+                let visit = self.acts_begun_like(place);
+                let key = idempotency_key(&act.action, act.scope, target.as_deref(), &incident(), visit);
+                Output::Approve(ApprovalRequest {
+                    id,
+                    situation,
+                    action: act.action.clone(),
+                    scope: act.scope,
+                    target,
+                    binding: self.binding(id)?,
+                    expires_at,
+                    key: Some(key.into()),
+                    quota: None,
+                })
+            }
             (Event::ActBegan { visit, .. }, StepKind::Act(act)) => Output::Act(ActRequest {
                 id,
                 situation,
                 action: act.action.clone(),
                 scope: act.scope,
                 target: target(act.scope),
-                // Alone, a diagnosis is its own incident: two of them for one gateway may each restart
-                // it.
-                incident: self.context.incident.clone().unwrap_or_else(|| self.context.id.to_string().into()),
+                incident: incident(),
                 visit: *visit,
                 expires_at,
             }),

@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::people::Actuator;
-use crate::diagnosis::{ActOutcome, ActReport, ActRequest};
+use crate::diagnosis::{ActOutcome, ActQuota, ActReport, ActRequest, ApprovalRequest};
 use crate::fact::{Detail, duration_in_words};
 use crate::subject::SiteId;
 use crate::time::{Clock, saturating_add};
@@ -57,6 +57,7 @@ pub struct GrantedAct {
 ///
 /// - An act beyond the limit is [refused](ActReport::refused) with the limit, when the acts were granted that used it up, and when the next is free.
 ///   The refusal is in the trace of the diagnosis, whose runbook goes on from `refused`: give that a step that asks a person.
+/// - Whoever is asked to approve an act sees first how much of the limit is used ([`ApprovalRequest::quota`]).
 /// - An act counts once, by its [idempotency key](ActRequest::idempotency_key): one that comes again after a restart of the service
 ///   is passed on, whatever the limit, since the actuator knows how it went.
 /// - An act that your actuator refuses was not tried, and does not count. One that failed or was dropped does: nobody knows how
@@ -88,13 +89,6 @@ struct Entry {
     act: GrantedAct,
     /// How often it was passed on.
     passed: u32,
-}
-
-/// Why an act is not granted.
-struct UsedUp {
-    limit: ActLimit,
-    /// The acts that count, the oldest first.
-    by: Vec<GrantedAct>,
 }
 
 impl LimitedActuator {
@@ -141,7 +135,21 @@ impl LimitedActuator {
         now
     }
 
-    fn grant(&self, request: &ActRequest) -> Result<(), UsedUp> {
+    /// What counts for such an act at that site now.
+    fn quota_of(
+        &self,
+        granted: &[Entry],
+        action: &str,
+        site: Option<&SiteId>,
+        now: DateTime<Utc>,
+    ) -> ActQuota {
+        let ActLimit { most, within } = self.limit_of(action);
+        let same = granted.iter().map(|entry| &entry.act);
+        let same = same.filter(|act| *act.action == *action && act.site.as_ref() == site);
+        ActQuota::new(action, site.cloned(), most, within, now).with_used(same.map(|act| act.at).collect())
+    }
+
+    fn grant(&self, request: &ActRequest) -> Result<(), ActQuota> {
         let mut granted = self.lock();
         let now = self.forget_old(&mut granted);
         let key = request.idempotency_key();
@@ -150,13 +158,9 @@ impl LimitedActuator {
             return Ok(());
         }
         let (action, site) = (request.action(), request.subject().site.clone());
-        let limit = self.limit_of(action);
-        let same = granted.iter().map(|entry| &entry.act);
-        let same = same.filter(|act| *act.action == *action && act.site == site);
-        let mut by: Vec<GrantedAct> = same.cloned().collect();
-        if by.len() >= limit.most {
-            by.sort_by_key(|act| act.at);
-            return Err(UsedUp { limit, by });
+        let quota = self.quota_of(&granted, action, site.as_ref(), now);
+        if quota.is_reached() {
+            return Err(quota);
         }
         granted.push(Entry { act: GrantedAct { key, action: action.into(), site, at: now }, passed: 1 });
         Ok(())
@@ -177,7 +181,7 @@ impl LimitedActuator {
 impl Actuator for LimitedActuator {
     async fn act(&self, request: &ActRequest) -> ActReport {
         if let Err(used_up) = self.grant(request) {
-            return used_up.report(request);
+            return refusal(&used_up);
         }
         let report = self.inner.act(request).await;
         if report.outcome == ActOutcome::Refused {
@@ -185,29 +189,42 @@ impl Actuator for LimitedActuator {
         }
         report
     }
+
+    /// Its own limit, or that of the actuator within where only that is reached. None for an act that was granted before: it is
+    /// passed on, whatever the limit.
+    async fn quota(&self, request: &ApprovalRequest) -> Option<ActQuota> {
+        let own = {
+            let mut granted = self.lock();
+            let now = self.forget_old(&mut granted);
+            let key = request.idempotency_key();
+            let is_known = granted.iter().any(|entry| Some(&*entry.act.key) == key);
+            let site = request.subject().site.as_ref();
+            (!is_known).then(|| self.quota_of(&granted, request.action(), site, now))
+        };
+        match own {
+            Some(own) if own.is_reached() => Some(own),
+            own => {
+                self.inner.quota(request).await.filter(|inner| own.is_none() || inner.is_reached()).or(own)
+            }
+        }
+    }
 }
 
-impl UsedUp {
-    fn report(&self, request: &ActRequest) -> ActReport {
-        let (action, most) = (request.action(), self.limit.most);
-        let within = duration_in_words(self.limit.within);
-        let place = match &request.subject().site {
-            Some(site) => format!("at site {}", site.as_str()),
-            None => "where the site is not known".to_owned(),
-        };
-        let why = format!(
-            "the limit is reached: at most {most} `{action}` {place} within {within}; \
-             find out why so many are wanted, and do it by hand if it is right"
-        );
-        // The oldest of those beyond which there is room again.
-        let frees = self.by.len().checked_sub(most).and_then(|at| self.by.get(at));
-        let free_at = frees.map(|act| saturating_add(act.at, self.limit.within));
-        // No keys: they name other targets, which nobody could take out of a redacted bundle.
-        let at = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let free = free_at.map(|free| Detail::new("free at", at(free)));
-        let used = self.by.iter().map(|act| Detail::new("granted at", at(act.at)));
-        ActReport::refused("act limit", why).with_details(free.into_iter().chain(used))
-    }
+fn refusal(quota: &ActQuota) -> ActReport {
+    let (action, most, within) = (&quota.action, quota.most, duration_in_words(quota.within));
+    let place = match &quota.site {
+        Some(site) => format!("at site {}", site.as_str()),
+        None => "where the site is not known".to_owned(),
+    };
+    let why = format!(
+        "the limit is reached: at most {most} `{action}` {place} within {within}; \
+         find out why so many are wanted, and do it by hand if it is right"
+    );
+    // No keys: they name other targets, which nobody could take out of a redacted bundle.
+    let at = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let free = quota.free_at().map(|free| Detail::new("free at", at(free)));
+    let used = quota.used.iter().map(|granted| Detail::new("granted at", at(*granted)));
+    ActReport::refused("act limit", why).with_details(free.into_iter().chain(used))
 }
 
 impl fmt::Debug for LimitedActuator {

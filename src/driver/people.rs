@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 
-use crate::diagnosis::{ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Reply};
+use crate::diagnosis::{
+    ActQuota, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Reply,
+};
 
 /// The people behind a diagnosis: they approve actions, answer questions and hear alerts.
 ///
@@ -39,6 +41,13 @@ pub trait Actuator: Send + Sync {
     /// - The future is dropped when [`ActRequest::expires_at`] has passed, or when the run is: what must not stop
     ///   half way belongs in a task of its own.
     async fn act(&self, request: &ActRequest) -> ActReport;
+
+    /// Returns how much of a limit of acts is used that this act would count for, or `None` where it has no limit, as by
+    /// default. The driver asks it before it asks a person, who sees it in [`ApprovalRequest::quota`]; show it anew by
+    /// this where an approval is open for long. It changes nothing: an act is counted when it begins.
+    async fn quota(&self, _request: &ApprovalRequest) -> Option<ActQuota> {
+        None
+    }
 }
 
 const _: Option<&dyn Actuator> = None;

@@ -13,8 +13,8 @@ use super::registry::{Claim, Settled, Stage};
 use super::{Asked, Driver, Progress, RunError};
 use crate::check::CheckRequest;
 use crate::diagnosis::{
-    ActKey, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, DiagnosisId,
-    Finding, Output, ProbeRequest, Reply, RequestId,
+    ActKey, ActQuota, ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis,
+    DiagnosisId, Finding, Output, ProbeRequest, Reply, RequestId,
 };
 use crate::fact::{Detail, Observation, Source, UnknownReason};
 use crate::time::{Sleep, within};
@@ -101,6 +101,7 @@ impl<'a> Run<'a> {
             self.drop_expired();
             if finding.is_none() && self.stops_at(until, now) {
                 self.emit_events();
+                self.look_up_quotas().await;
                 return Ok(Progress::Waits { until, asked: self.asked });
             }
             if let Some(journal) = &driver.journal {
@@ -172,6 +173,16 @@ impl<'a> Run<'a> {
         };
         let left = until.map(|until| until.signed_duration_since(now).to_std().unwrap_or_default());
         !self.asked.is_empty() || left.is_none_or(|left| left > longest)
+    }
+
+    /// How much of a limit is used belongs to what people are asked.
+    async fn look_up_quotas(&mut self) {
+        for asked in &mut self.asked {
+            if let Asked::Approval(request) = asked {
+                let quota = quota(self.driver, request).await;
+                request.set_quota(quota);
+            }
+        }
     }
 
     /// Takes up everything that the diagnosis wants now. Gives the finding where it has ended, or else until
@@ -363,10 +374,22 @@ fn poll_any(tasks: &mut Vec<Task<'_>>, context: &mut Context<'_>) -> Option<Done
     None
 }
 
+/// What the actuator says of a limit. Who panics or does not answer keeps nobody from being asked: the act is refused where
+/// there is a limit.
+async fn quota(driver: &Driver, request: &ApprovalRequest) -> Option<ActQuota> {
+    let mut asking = driver.actuator.quota(request);
+    let asking = poll_fn(|context| {
+        let polled = catch_panic("the actuator", || asking.as_mut().poll(context));
+        polled.unwrap_or(Poll::Ready(None))
+    });
+    within(&*driver.timer, driver.time_limit, asking).await.flatten()
+}
+
 /// The word of a person, or that which another diagnosis got for the same act.
-async fn approve(driver: &Driver, request: ApprovalRequest) -> Done {
+async fn approve(driver: &Driver, mut request: ApprovalRequest) -> Done {
     // What has no name is no target that two diagnoses could share.
     let Some(key) = request.act_key() else {
+        request.set_quota(quota(driver, &request).await);
         return driver.operator.approve(&request).await.map_or(Done::Nothing, Done::Approval);
     };
     match driver.acts.claim(&key, Stage::Approval, request.diagnosis(), driver.clock.now()).await {
@@ -377,6 +400,7 @@ async fn approve(driver: &Driver, request: ApprovalRequest) -> Done {
         },
         Claim::Mine => {
             let claimed = Claimed::new(driver, &key, Stage::Approval, request.diagnosis());
+            request.set_quota(quota(driver, &request).await);
             let approval = driver.operator.approve(&request).await;
             let settled = approval.as_ref().map_or(Settled::Nobody, |approval| match approval.declined() {
                 None => Settled::Approved { by: approval.by().clone() },

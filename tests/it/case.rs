@@ -6,19 +6,19 @@ mod model;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::case::{
-    AfterSave, CaseStore, Filter, HistoryEntry, Lease, Leased, MemoryCases, Message, NewCase, Outcome, Save,
-    State, StateKind, StoreError, Worker, conformance,
+    AfterSave, Case, CaseList, CaseStore, DamagedCase, Filter, HistoryEntry, Lease, Leased, MemoryCases,
+    Message, NewCase, Outcome, Save, State, StateKind, StoreError, Worker, conformance,
 };
 use iot_runbook::catalog;
 use iot_runbook::check::Checks;
-use iot_runbook::diagnosis::{Bundle, Diagnosis, DiagnosisId, Increment, Recorded};
+use iot_runbook::diagnosis::{Anomaly, Bundle, Diagnosis, DiagnosisId, Increment, Record, Recorded};
 use iot_runbook::driver::{Asked, Driver, SimulatedTimer};
 use iot_runbook::probe::Probes;
 use iot_runbook::runbook::RunbookSet;
@@ -97,7 +97,9 @@ struct Broken {
     leases: AtomicU32,
 }
 
-const FAULTS: u32 = 9;
+const FAULTS: u32 = 11;
+/// It breaks no rule: it is away when the cases are listed for the first time.
+const AWAY: u32 = 12;
 
 #[async_trait]
 impl CaseStore for Broken {
@@ -106,7 +108,7 @@ impl CaseStore for Broken {
         if self.fault == 0 { Ok(()) } else { inserted }
     }
 
-    async fn load(&self, id: DiagnosisId) -> Result<Option<iot_runbook::case::Case>, StoreError> {
+    async fn load(&self, id: DiagnosisId) -> Result<Option<Case>, StoreError> {
         let mut case = self.store.load(id).await?;
         if let Some(case) = case.as_mut().filter(|_| self.fault == 1) {
             case.inbox.clear();
@@ -164,12 +166,25 @@ impl CaseStore for Broken {
         self.store.deliver(id, message, now).await
     }
 
-    async fn list(&self, filter: &Filter, limit: usize) -> Result<Vec<iot_runbook::case::Case>, StoreError> {
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<CaseList, StoreError> {
+        if self.fault == AWAY && self.leases.swap(u32::MAX, Ordering::Relaxed) != u32::MAX {
+            return Err(StoreError::Unavailable { what: "list cases".into(), source: None });
+        }
         self.store.list(filter, limit).await
     }
 
     async fn history(&self, id: DiagnosisId) -> Result<Vec<HistoryEntry>, StoreError> {
         self.store.history(id).await
+    }
+
+    async fn outcome(&self, id: DiagnosisId, message: u64) -> Result<Option<Outcome>, StoreError> {
+        let outcome = self.store.outcome(id, message).await?;
+        Ok(match self.fault {
+            // Of any message, and never why.
+            9 => outcome.map(|_| Outcome::Taken),
+            10 => self.store.outcome(id, 1).await?,
+            _ => outcome,
+        })
     }
 }
 
@@ -179,6 +194,108 @@ fn the_suite_finds_broken_stores() {
         let broken = Broken { store: MemoryCases::new(), fault, leases: AtomicU32::new(0) };
         let violations = block_on(conformance::check(&broken, NOW));
         assert_eq!(violations.is_empty(), fault == FAULTS, "fault {fault}: {violations:#?}");
+    }
+}
+
+/// A store in which some cases can't be read, and what it does about them.
+struct Damaged {
+    store: MemoryCases,
+    ids: Mutex<Vec<DiagnosisId>>,
+    fault: u32,
+}
+
+impl Damaged {
+    fn is_damaged(&self, id: DiagnosisId) -> bool {
+        self.ids.lock().unwrap().contains(&id)
+    }
+
+    fn error(id: DiagnosisId) -> StoreError {
+        StoreError::Damaged { case: id.to_string(), why: "no JSON".into() }
+    }
+}
+
+#[async_trait]
+impl CaseStore for Damaged {
+    async fn insert(&self, case: NewCase, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.store.insert(case, now).await
+    }
+
+    async fn load(&self, id: DiagnosisId) -> Result<Option<Case>, StoreError> {
+        match self.is_damaged(id) {
+            true if self.fault == 0 => Ok(None),
+            true => Err(Self::error(id)),
+            false => self.store.load(id).await,
+        }
+    }
+
+    async fn due(
+        &self,
+        worker: &str,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<Leased>, StoreError> {
+        let mut due = self.store.due(worker, now, until, limit).await?;
+        if self.fault == 1 && due.iter().any(|leased| self.is_damaged(leased.case.id())) {
+            return Err(Self::error(due[0].case.id()));
+        }
+        due.retain(|leased| !self.is_damaged(leased.case.id()));
+        Ok(due)
+    }
+
+    async fn renew(&self, lease: &Lease, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.store.renew(lease, until).await
+    }
+
+    async fn save(&self, lease: &Lease, save: Save, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.store.save(lease, save, now).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.store.release(lease).await
+    }
+
+    async fn deliver(
+        &self,
+        id: DiagnosisId,
+        message: Message,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        if self.fault == 2 && self.is_damaged(id) {
+            return Err(Self::error(id));
+        }
+        self.store.deliver(id, message, now).await
+    }
+
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<CaseList, StoreError> {
+        let mut list = self.store.list(filter, limit).await?;
+        let damaged: Vec<_> = list.cases.iter().map(Case::id).filter(|id| self.is_damaged(*id)).collect();
+        match damaged.first() {
+            // One hides the others; it is lost; it ends the list.
+            Some(first) if self.fault == 3 => return Err(Self::error(*first)),
+            Some(_) if self.fault == 4 => list.cases.retain(|case| !self.is_damaged(case.id())),
+            Some(_) if self.fault == 5 => list.next = None,
+            _ => {}
+        }
+        if self.fault != 4 {
+            list.cases.retain(|case| !self.is_damaged(case.id()));
+            list.damaged = damaged.into_iter().map(|id| DamagedCase::new(id, "no JSON")).collect();
+        }
+        Ok(list)
+    }
+
+    async fn history(&self, id: DiagnosisId) -> Result<Vec<HistoryEntry>, StoreError> {
+        self.store.history(id).await
+    }
+}
+
+#[test]
+fn the_suite_finds_stores_that_hide_damage() {
+    for fault in 0..=6 {
+        let store = Damaged { store: MemoryCases::new(), ids: Mutex::default(), fault };
+        let damage = async |id| store.ids.lock().unwrap().push(id);
+        let violations = block_on(conformance::check_damage(&store, NOW, damage));
+        assert_eq!(violations.is_empty(), fault == 6, "fault {fault}: {violations:#?}");
     }
 }
 
@@ -192,16 +309,18 @@ fn waiting(version: u32, length: &str) -> iot_runbook::Runbook {
     Document::from_toml(&text).unwrap().validate().unwrap()
 }
 
-struct Rest {
+struct Rest<S = MemoryCases> {
     clock: Arc<ManualClock>,
-    store: Arc<MemoryCases>,
+    store: Arc<S>,
 }
 
 impl Rest {
     fn new() -> Self {
         Self { clock: Arc::new(ManualClock::new(NOW)), store: Arc::new(MemoryCases::new()) }
     }
+}
 
+impl<S: CaseStore + 'static> Rest<S> {
     fn worker(&self, runbooks: impl IntoIterator<Item = iot_runbook::Runbook>) -> (RunbookSet, Worker) {
         let set = RunbookSet::new(runbooks).unwrap();
         let timer = Arc::new(SimulatedTimer::new(self.clock.clone()));
@@ -259,6 +378,44 @@ fn a_stuck_case_keeps_its_messages_and_is_woken() {
     block_on(rest.store.deliver(id, Message::Wake, rest.clock.now())).unwrap();
     assert_eq!(rest.turn(&old, id).kind(), StateKind::Ended);
     assert!(block_on(rest.store.load(id)).unwrap().unwrap().inbox.is_empty());
+}
+
+#[test]
+fn a_clock_set_back_makes_no_wait_longer() {
+    for (back, wakes) in [(TimeDelta::seconds(10), false), (TimeDelta::hours(3), true)] {
+        let rest = Rest::new();
+        let (set, worker) = rest.worker([waiting(1, "1h")]);
+        let id = rest.begin(&set);
+        assert_eq!(rest.turn(&worker, id).kind(), StateKind::Waiting);
+        rest.clock.advance(TimeDelta::minutes(20));
+        assert!(block_on(worker.turn()).unwrap().saved.is_empty());
+        rest.clock.set(rest.clock.now() - back);
+        assert_eq!(block_on(worker.turn()).unwrap().saved.len(), usize::from(wakes), "{back}");
+        if !wakes {
+            continue;
+        }
+        let case = block_on(rest.store.load(id)).unwrap().unwrap();
+        // What is left is counted from when it was run last: nobody knows how much of it passed since.
+        assert_eq!(case.due_at, Some(rest.clock.now() + TimeDelta::hours(1)));
+        let has_noted = |record: &Record| matches!(record.what, Recorded::Anomaly(Anomaly::ClockBack { .. }));
+        assert!(case.records.iter().any(has_noted), "{:?}", case.records);
+        // Once, and not again by this worker.
+        assert!(block_on(worker.turn()).unwrap().saved.is_empty());
+        rest.clock.advance(TimeDelta::hours(1));
+        assert_eq!(rest.turn(&worker, id).kind(), StateKind::Ended);
+    }
+}
+
+#[test]
+fn cases_are_woken_when_the_store_is_back() {
+    let store = Broken { store: MemoryCases::new(), fault: AWAY, leases: AtomicU32::new(0) };
+    let rest = Rest { clock: Arc::new(ManualClock::new(NOW)), store: Arc::new(store) };
+    let (set, worker) = rest.worker([waiting(1, "1h")]);
+    let id = rest.begin(&set);
+    assert_eq!(rest.turn(&worker, id).kind(), StateKind::Waiting);
+    rest.clock.set(rest.clock.now() - TimeDelta::hours(1));
+    assert!(block_on(worker.turn()).unwrap_err().is_transient());
+    assert_eq!(block_on(worker.turn()).unwrap().saved, [(id, StateKind::Waiting)]);
 }
 
 /// A runbook whose only step is an act that a person must approve.

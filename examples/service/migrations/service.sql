@@ -65,6 +65,29 @@ BEGIN
         SELECT kept.case_id, EXISTS (SELECT FROM runbook_cases WHERE runbook_cases.id = kept.case_id);
 END $$;
 
+-- When each act began that counts for the limit of a kind at a site, and the time now. None where the act of that key would not
+-- count: it was begun before, or the report of the same act for another case serves it.
+CREATE OR REPLACE FUNCTION service_acts_used(
+    the_key text, the_action text, the_target text, the_site text, abandoned_after interval, shared_for interval,
+    within interval
+) RETURNS TABLE (used timestamptz[], at timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT array(
+        SELECT first_begun_at FROM service_acts
+        WHERE action = the_action AND site IS NOT DISTINCT FROM the_site AND counts
+            AND first_begun_at > clock_timestamp() - within
+        ORDER BY first_begun_at
+    ), clock_timestamp()
+    WHERE NOT EXISTS (
+        SELECT FROM service_acts
+        WHERE key = the_key
+            OR action = the_action AND target = the_target
+                -- Of another incident: a key without its last part names the incident.
+                AND regexp_replace(key, '[^/]*$', '') <> regexp_replace(the_key, '[^/]*$', '')
+                AND (report IS NULL AND begun_at > clock_timestamp() - abandoned_after - shared_for
+                    OR is_done AND reported_at > clock_timestamp() - shared_for)
+    );
+$$;
+
 -- What to do about an act:
 --   'begin'     nobody has begun it: it is this replica's now
 --   'again'     it was begun at `since`, for this case or another, and whoever did has stopped: find out how far it went

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, Utc};
-use iot_runbook::diagnosis::{ActOutcome, ActReport, ActRequest};
+use iot_runbook::diagnosis::{ActOutcome, ActQuota, ActReport, ActRequest, ApprovalRequest};
 use iot_runbook::driver::Actuator;
 use iot_runbook::fact::Detail;
 
@@ -43,12 +43,7 @@ pub(crate) struct Actions {
 impl Actuator for Actions {
     async fn act(&self, request: &ActRequest) -> ActReport {
         // The driver drops this once the act has expired.
-        let rules = ActRules {
-            abandoned_after: self.limit * 2,
-            shared_for: SHARED_FOR,
-            most: self.per_hour,
-            within: HOUR,
-        };
+        let rules = self.rules();
         loop {
             let begun = self.database.begin_act(request, &self.replica, &rules).await;
             match begun {
@@ -67,9 +62,24 @@ impl Actuator for Actions {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
+
+    async fn quota(&self, request: &ApprovalRequest) -> Option<ActQuota> {
+        let quota = self.database.quota(request, &self.rules()).await;
+        // It is refused where there is a limit, whatever was shown.
+        quota.inspect_err(|error| tracing::warn!(%error, "the limit of an act can't be looked up")).ok()?
+    }
 }
 
 impl Actions {
+    const fn rules(&self) -> ActRules {
+        ActRules {
+            abandoned_after: self.limit.saturating_mul(2),
+            shared_for: SHARED_FOR,
+            most: self.per_hour,
+            within: HOUR,
+        }
+    }
+
     fn refuse(&self, request: &ActRequest, free_at: Option<DateTime<Utc>>) -> ActReport {
         metrics::counter!("service_acts_total", "outcome" => "limited").increment(1);
         let (most, action) = (self.per_hour, request.action());

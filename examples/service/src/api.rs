@@ -13,6 +13,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::routing::{get, post};
+use iot_runbook::driver::Actuator;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::cases::Cases;
@@ -21,6 +22,8 @@ use error::ApiError;
 /// What the handlers share.
 pub(crate) struct Shared {
     pub(crate) cases: Cases,
+    /// It knows how much of the limit of an act is used.
+    pub(crate) actuator: Arc<dyn Actuator>,
     pub(crate) device_label: String,
     pub(crate) metrics: PrometheusHandle,
     /// False once the service stops.

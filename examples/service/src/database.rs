@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::case::StoreError;
-use iot_runbook::diagnosis::{ActKey, ActOutcome, ActReport, ActRequest, DiagnosisId};
+use iot_runbook::diagnosis::{
+    ActKey, ActOutcome, ActQuota, ActReport, ActRequest, ApprovalRequest, DiagnosisId,
+};
 use tokio::sync::Mutex;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
@@ -156,6 +158,34 @@ impl Database {
             "limited" => Begun::Limited { free_at: row.get(1) },
             _ => Begun::UnderWay,
         })
+    }
+
+    /// Returns how much of the limit is used that an act would count for, by all replicas together; `None` where it would
+    /// not count.
+    pub(crate) async fn quota(
+        &self,
+        act: &ApprovalRequest,
+        rules: &ActRules,
+    ) -> Result<Option<ActQuota>, StoreError> {
+        let lengths = [rules.abandoned_after, rules.shared_for, rules.within];
+        let [abandoned_after, shared_for, within] = lengths.map(|length| length.as_secs_f64());
+        let site = act.subject().site.as_ref();
+        let params: [Param<'_>; 7] = [
+            (&act.idempotency_key(), Type::TEXT),
+            (&act.action(), Type::TEXT),
+            (&act.target().unwrap_or_default(), Type::TEXT),
+            (&site.map(|site| site.as_str()), Type::TEXT),
+            (&abandoned_after, Type::FLOAT8),
+            (&shared_for, Type::FLOAT8),
+            (&within, Type::FLOAT8),
+        ];
+        let sql = "SELECT used, at FROM service_acts_used($1, $2, $3, $4, make_interval(secs => $5), \
+            make_interval(secs => $6), make_interval(secs => $7))";
+        let rows = self.query("look up the limit of an act", sql, &params).await?;
+        Ok(rows.first().map(|row| {
+            let within = TimeDelta::from_std(rules.within).unwrap_or(TimeDelta::MAX);
+            ActQuota::new(act.action(), site.cloned(), rules.most, within, row.get(1)).with_used(row.get(0))
+        }))
     }
 
     /// Keeps the report of an act: it is not done again.

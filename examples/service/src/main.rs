@@ -79,7 +79,7 @@ async fn run() -> Result<(), Failure> {
     };
     let actuator: Arc<dyn Actuator> = if settings.dry_run { Arc::new(DryRun) } else { Arc::new(actions) };
     let driver = Driver::new(&runbooks, &Checks::builtin(), probes(&plant), Arc::new(TokioTimer))?
-        .with_actuator(actuator)
+        .with_actuator(Arc::clone(&actuator))
         .with_operator(Arc::new(notify::Log));
     let worker = Worker::new(settings.replica.as_str(), Arc::<PostgresCases>::clone(&store), driver)
         .with_lease(settings.lease)
@@ -87,8 +87,8 @@ async fn run() -> Result<(), Failure> {
 
     let cases = Cases { store, database, runbooks, plant };
     let label = settings.device_label.clone();
-    let shared =
-        Shared { cases, device_label: label, metrics: metrics.clone(), is_ready: AtomicBool::new(true) };
+    let is_ready = AtomicBool::new(true);
+    let shared = Shared { cases, actuator, device_label: label, metrics: metrics.clone(), is_ready };
     serve(&settings, Arc::new(shared), worker, metrics).await
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct Statements {
     pub(crate) deliver: Statement,
     pub(crate) list: Statement,
     pub(crate) history: Statement,
+    pub(crate) outcome: Statement,
 }
 
 const COLUMNS: &str = "id, opening, saved, state, due_at, version, \
@@ -100,6 +101,8 @@ impl Statements {
         let release = "UPDATE runbook_cases SET leased_until = NULL WHERE id = $1 AND lease_token = $2";
         let history =
             "SELECT at, what, number, message FROM runbook_history WHERE case_id = $1 ORDER BY entry";
+        let outcome = "SELECT EXISTS (SELECT FROM runbook_cases WHERE id = $1), \
+            (SELECT what FROM runbook_history WHERE case_id = $1 AND what LIKE $2 ORDER BY entry LIMIT 1)";
         Ok(Self {
             insert: client.prepare("SELECT runbook_insert($1, $2, $3, $4, $5, $6, $7, $8)").await?,
             load: client.prepare(&load).await?,
@@ -110,6 +113,7 @@ impl Statements {
             deliver: client.prepare("SELECT runbook_deliver($1, $2, $3)").await?,
             list: client.prepare(&list).await?,
             history: client.prepare(history).await?,
+            outcome: client.prepare(outcome).await?,
         })
     }
 }

@@ -18,7 +18,7 @@
 //! - A connection that is lost is made again by the next call; the call that lost it reports
 //!   [`StoreError::Unavailable`], and whether it took effect is open.
 //! - A case whose rows cannot be read is set aside as [`Stuck`](iot_runbook::case::State::Stuck) when it is due, and tried again after
-//!   five minutes. [`CaseStore::load`] and [`CaseStore::list`] name it in their error.
+//!   five minutes. [`CaseStore::load`] names it in its error, and [`CaseStore::list`] among the damaged ones beside the others.
 //! - Connections are made without TLS: reach the server over a Unix socket, or over a network that encrypts.
 
 mod connection;

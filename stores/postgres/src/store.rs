@@ -3,10 +3,10 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::case::{
-    AfterSave, Case, CaseStore, Filter, Happened, HistoryEntry, Lease, Leased, Message, NewCase, Save, State,
-    StoreError,
+    AfterSave, Case, CaseList, CaseStore, DamagedCase, Filter, Happened, HistoryEntry, Lease, Leased,
+    Message, NewCase, Outcome, Save, State, StoreError,
 };
-use iot_runbook::diagnosis::DiagnosisId;
+use iot_runbook::diagnosis::{DiagnosisId, DiagnosisIdError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
@@ -16,6 +16,9 @@ use crate::connection::Connected;
 
 /// After how long a case is tried again that can't be read.
 const STUCK_FOR: TimeDelta = TimeDelta::minutes(5);
+/// With what the entry of a handled message begins in the history, before its number. The entries are text: they are found
+/// without being read, so that a damaged one is in nobody's way.
+const HANDLED: &str = "{\"handled\":{\"number\":";
 
 #[async_trait]
 impl CaseStore for PostgresCases {
@@ -166,13 +169,24 @@ impl CaseStore for PostgresCases {
         }
     }
 
-    async fn list(&self, filter: &Filter, limit: usize) -> Result<Vec<Case>, StoreError> {
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<CaseList, StoreError> {
         let connected = self.connected().await?;
         let (state, after) = (filter.state.map(|state| state.name()), filter.after.map(|id| id.to_string()));
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = connected.client.query(&connected.statements.list, &[&state, &after, &limit]).await;
+        // One more, to know whether there is a next page.
+        let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let rows = connected.client.query(&connected.statements.list, &[&state, &after, &more]).await;
         let rows = rows.map_err(|error| StoreError::unavailable("list cases", error))?;
-        rows.iter().map(read_case).collect()
+        let mut list = CaseList::default();
+        for row in rows.iter().take(limit) {
+            let id = read_id(row.get("id"))?;
+            list.next = Some(id).filter(|_| rows.len() > limit);
+            match read_case(row) {
+                Ok(case) => list.cases.push(case),
+                Err(StoreError::Damaged { why, .. }) => list.damaged.push(DamagedCase::new(id, why)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(list)
     }
 
     async fn history(&self, id: DiagnosisId) -> Result<Vec<HistoryEntry>, StoreError> {
@@ -196,6 +210,22 @@ impl CaseStore for PostgresCases {
         });
         entries.collect()
     }
+
+    async fn outcome(&self, id: DiagnosisId, message: u64) -> Result<Option<Outcome>, StoreError> {
+        let connected = self.connected().await?;
+        let handled = format!("{HANDLED}{message},%");
+        let row =
+            connected.client.query_one(&connected.statements.outcome, &[&id.to_string(), &handled]).await;
+        let row = row.map_err(|error| StoreError::unavailable("look up the outcome of a message", error))?;
+        if !row.get::<_, bool>(0) {
+            return Err(StoreError::NoSuchCase(id));
+        }
+        let Some(what) = row.get::<_, Option<&str>>(1) else { return Ok(None) };
+        match read(&id.to_string(), what)? {
+            Happened::Handled { outcome, .. } => Ok(Some(outcome)),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// Makes a case stuck that can't be read, so that it shows where people look and is not leased for nothing, again and again.
@@ -208,9 +238,7 @@ async fn set_aside(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let id: &str = row.get("id");
-    let unnamed =
-        |error: &dyn std::error::Error| StoreError::Damaged { case: id.to_owned(), why: error.to_string() };
-    let case: DiagnosisId = id.parse().map_err(|error| unnamed(&error))?;
+    let case = read_id(id)?;
     let version: i64 = row.get("version");
     let records = row.get::<_, Vec<&str>>("records").len() as u64;
     let state = State::Stuck { why: damaged.to_string() };
@@ -256,6 +284,13 @@ fn read_case(row: &Row) -> Result<Case, StoreError> {
     let case = Case::new(opening, saved, records, read(id, row.get("state"))?);
     let version = row.get::<_, i64>("version").unsigned_abs();
     Ok(case.with_due_at(row.get("due_at")).with_version(version).with_inbox(inbox))
+}
+
+fn read_id(id: &str) -> Result<DiagnosisId, StoreError> {
+    id.parse().map_err(|error: DiagnosisIdError| StoreError::Damaged {
+        case: id.to_owned(),
+        why: error.to_string(),
+    })
 }
 
 fn write(id: DiagnosisId, value: &impl Serialize) -> Result<String, StoreError> {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::case::{
-    Case, CaseStore, Filter, Happened, HistoryEntry, Lease, Leased, MemoryCases, Message, NewCase, Outcome,
-    Save, State, StoreError, Worker,
+    Case, CaseList, CaseStore, Filter, Happened, HistoryEntry, Lease, Leased, MemoryCases, Message, NewCase,
+    Outcome, Save, State, StoreError, Worker,
 };
 use iot_runbook::catalog;
 use iot_runbook::check::{CheckRequest, Checks, CustomCheck};
@@ -124,7 +124,7 @@ impl CaseStore for Slow {
         self.store.deliver(id, message, now).await
     }
 
-    async fn list(&self, filter: &Filter, limit: usize) -> Result<Vec<Case>, StoreError> {
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<CaseList, StoreError> {
         self.store.list(filter, limit).await
     }
 

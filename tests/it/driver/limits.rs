@@ -2,8 +2,8 @@
 
 use std::task::{Context, Poll, Waker};
 
-use iot_runbook::diagnosis::ActOutcome;
-use iot_runbook::driver::{ActLimit, DryRun, Handle, LimitedActuator, Progress};
+use iot_runbook::diagnosis::{ActOutcome, ActQuota};
+use iot_runbook::driver::{ActLimit, Asked, DryRun, Handle, LimitedActuator, Progress};
 use iot_runbook::fact::Detail;
 use iot_runbook::probe::Probes;
 use proptest::prelude::*;
@@ -230,6 +230,170 @@ fn an_act_beyond_the_limit_is_put_to_a_person() {
     let (is_asked, trace) = end(7, "west", Arc::new(DryRun));
     assert!(is_asked);
     assert!(trace.contains("`restart-gateway` on gateway gw-7 was not done: this is a dry run"), "{trace}");
+}
+
+/// The same runbook, whose act a person must approve.
+fn asking_set() -> RunbookSet {
+    let text = RESTART.replace("approval = \"automatic\"", "approval = \"required\"");
+    RunbookSet::new([Document::from_toml(&text).unwrap().validate().unwrap()]).unwrap()
+}
+
+/// What the person at each approval sees of the limit.
+#[derive(Default)]
+struct Reads(Mutex<Vec<Option<ActQuota>>>);
+
+#[async_trait]
+impl Operator for Reads {
+    async fn approve(&self, request: &ApprovalRequest) -> Option<Approval> {
+        self.0.lock().unwrap().push(request.quota().cloned());
+        Some(request.grant("ann"))
+    }
+
+    async fn answer(&self, _: &AskRequest) -> Option<Reply> {
+        None
+    }
+
+    async fn tell(&self, _: &Alert) {}
+}
+
+#[test]
+fn a_person_sees_the_limit_before_the_act() {
+    let set = asking_set();
+    let clock = Arc::new(ManualClock::new(NOW));
+    let hands = Arc::new(Hands { next: Mutex::new(2), ..Hands::default() });
+    let reads = Arc::new(Reads::default());
+    let limited = Arc::new(LimitedActuator::new(hands.clone(), ActLimit::per_hour(2), clock.clone()));
+    // Within another limit that is never reached.
+    let outer = Arc::new(LimitedActuator::new(limited.clone(), ActLimit::per_hour(100), clock.clone()));
+    let restart = |number: u128, actuator: Arc<dyn Actuator>| {
+        let timer = Arc::new(SimulatedTimer::new(clock.clone()));
+        let driver = Driver::new(&set, &Checks::none(), Probes::new(), timer).unwrap();
+        let driver = driver.with_clock(clock.clone()).with_actuator(actuator).with_operator(reads.clone());
+        let subject = Subject::device("press-07").with_gateway(format!("gw-{number}")).with_site("north");
+        let trigger = Trigger::new("alert", clock.now());
+        let mut diagnosis =
+            Diagnosis::new(Ulid(number), &set, "restart", subject, trigger, clock.now()).unwrap();
+        let done = hands.came.lock().unwrap().len();
+        block_on(driver.run(&mut diagnosis)).unwrap();
+        (hands.came.lock().unwrap().len() > done, reads.0.lock().unwrap().pop().unwrap())
+    };
+    let mut granted = Vec::new();
+    for (number, minute) in [(1, 0), (2, 10), (3, 30)] {
+        let (at, is_free) = (NOW + TimeDelta::minutes(minute), granted.len() < 2);
+        clock.set(at);
+        let (is_done, quota) = restart(number, limited.clone());
+        let quota = quota.unwrap();
+        assert_eq!((quota.most, &quota.used, quota.at), (2, &granted, at));
+        assert_eq!((is_done, quota.is_reached()), (is_free, !is_free), "{quota}");
+        granted.extend(is_free.then_some(at));
+    }
+    // The last of them waited for a person in vain.
+    clock.set(NOW + TimeDelta::minutes(35));
+    // Through another wrapper, whose own limit is not reached: the one that refuses is shown.
+    let (is_done, quota) = restart(4, outer.clone());
+    assert!(!is_done && quota.as_ref().unwrap().is_reached());
+    assert_eq!(
+        quota.unwrap().to_string(),
+        "the limit is reached: 2 of 2 `restart-gateway` at site north within 1 h, the first at 2027-01-15T08:00:00Z; \
+         one that begins before 2027-01-15T09:00:00Z is refused"
+    );
+    clock.set(NOW + TimeDelta::hours(1));
+    let (is_done, quota) = restart(5, outer);
+    assert_eq!((is_done, quota.unwrap().most), (true, 100));
+    // Where nothing is limited, nothing is shown.
+    assert_eq!(restart(6, hands.clone()), (true, None));
+}
+
+#[test]
+fn a_saved_approval_carries_the_limit() {
+    let set = asking_set();
+    let clock = Arc::new(ManualClock::new(NOW));
+    let hands = Arc::new(Hands { next: Mutex::new(2), ..Hands::default() });
+    let limited = Arc::new(LimitedActuator::new(hands, ActLimit::per_hour(1), clock.clone()));
+    let (mut keys, news) = (Vec::new(), Handle::new());
+    for number in 1..=2 {
+        let timer = Arc::new(SimulatedTimer::new(clock.clone()));
+        let driver = Driver::new(&set, &Checks::none(), Probes::new(), timer).unwrap();
+        let driver = driver.with_clock(clock.clone()).with_actuator(limited.clone());
+        let subject = Subject::device("press-07").with_gateway("gw-1").with_site("north");
+        let trigger = Trigger::new("alert", NOW);
+        let diagnosis = Diagnosis::new(Ulid(number), &set, "restart", subject, trigger, NOW).unwrap();
+        // Two devices of one incident want one act.
+        let mut diagnosis = diagnosis.with_incident("incident 7");
+        let run = driver.run_until_wait(&mut diagnosis, &news, Duration::ZERO);
+        let Progress::Waits { asked, .. } = block_on(run).unwrap() else { panic!("it has ended") };
+        let saved: Vec<Asked> = serde_json::from_str(&serde_json::to_string(&asked).unwrap()).unwrap();
+        assert_eq!(saved, asked);
+        let [Asked::Approval(request)] = &saved[..] else { panic!("{saved:?}") };
+        // The second would be the same act: it is passed on, whatever the limit.
+        assert_eq!(request.quota().map(ActQuota::is_reached), (number == 1).then_some(false));
+        keys.push(request.idempotency_key().unwrap().to_owned());
+        diagnosis.approve(request.grant("ann"), NOW).unwrap();
+        let run = driver.run_until_wait(&mut diagnosis, &news, Duration::ZERO);
+        assert!(matches!(block_on(run).unwrap(), Progress::Ended(_)));
+    }
+    let granted: Vec<String> = limited.granted().into_iter().map(|act| act.key).collect();
+    assert_eq!(keys, [granted[0].clone(), granted[0].clone()]);
+    assert_eq!(granted.len(), 1);
+    // A request that was saved by an earlier version has neither.
+    let mut text = serde_json::to_value(asked_once(&set)).unwrap();
+    let fields = text["approval"].as_object_mut().unwrap();
+    assert!(fields.remove("key").is_some() && fields.remove("quota").is_none());
+    let Asked::Approval(request) = serde_json::from_value(text).unwrap() else { panic!("no approval") };
+    assert_eq!((request.idempotency_key(), request.quota()), (None, None));
+}
+
+/// What a diagnosis asks that nobody limits.
+fn asked_once(set: &RunbookSet) -> Asked {
+    let subject = Subject::device("press-07").with_gateway("gw-1");
+    let mut diagnosis =
+        Diagnosis::new(Ulid(9), set, "restart", subject, Trigger::new("alert", NOW), NOW).unwrap();
+    match diagnosis.poll(NOW) {
+        Output::Approve(request) => Asked::Approval(Box::new(request)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Does what it is asked, and can't say what is limited.
+struct Unlimited {
+    panics: bool,
+}
+
+#[async_trait]
+impl Actuator for Unlimited {
+    async fn act(&self, _: &ActRequest) -> ActReport {
+        ActReport::done("hands")
+    }
+
+    async fn quota(&self, _: &ApprovalRequest) -> Option<ActQuota> {
+        if self.panics {
+            panic!("no table of limits");
+        }
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn an_unknown_limit_keeps_nobody_from_being_asked() {
+    let set = asking_set();
+    for panics in [false, true] {
+        let clock = Arc::new(ManualClock::new(NOW));
+        let timer = Arc::new(SimulatedTimer::new(clock.clone()));
+        let reads = Arc::new(Reads::default());
+        let driver = Driver::new(&set, &Checks::none(), Probes::new(), timer).unwrap();
+        let driver = driver.with_clock(clock.clone()).with_actuator(Arc::new(Unlimited { panics }));
+        let begin = |number: u128| {
+            let subject = Subject::device("press-07").with_gateway("gw-1");
+            Diagnosis::new(Ulid(number), &set, "restart", subject, Trigger::new("alert", NOW), NOW).unwrap()
+        };
+        let finding = block_on(driver.clone().with_operator(reads.clone()).run(&mut begin(1))).unwrap();
+        assert_eq!(finding.conclusion(), Some("restarted"));
+        assert_eq!(*reads.0.lock().unwrap(), [None]);
+        let (mut waits, news) = (begin(2), Handle::new());
+        let run = driver.run_until_wait(&mut waits, &news, Duration::ZERO);
+        let Progress::Waits { asked, .. } = block_on(run).unwrap() else { panic!("it has ended") };
+        assert_eq!(asked.len(), 1);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod id_only;
 mod incidents;
+mod kafka;
 mod mosquitto;
 mod program;
 mod redis_store;

@@ -23,6 +23,10 @@ fn program_tells_it_and_says_how_it_is_used() {
     assert!(output.status.success() && text.contains("measurements lost"), "{text}");
     let output = Command::new(program).arg("--help").output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().contains("redis://"));
+    let output =
+        Command::new(program).args(["kafka", "ingest", "telemetry"]).env_remove("KAFKA_BOOTSTRAP").output();
+    let text = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(text.contains("no broker is named: give its address, or set `KAFKA_BOOTSTRAP`"), "{text}");
     let output = Command::new(program).arg("redis://127.0.0.1:1/").output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && text.contains("there is no connection to redis"), "{text}");

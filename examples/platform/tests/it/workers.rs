@@ -87,8 +87,8 @@ impl Plant {
             filter.after = after;
             let asking = self.store.list(&filter, 100).await.unwrap_or_default();
             // Round and round through all ids.
-            after = asking.last().map(|case| case.id());
-            for case in asking {
+            after = asking.next;
+            for case in asking.cases {
                 let State::Asking(asked) = &case.state else { panic!("{:?}", case.state) };
                 let [Asked::Approval(request)] = &asked[..] else { panic!("{asked:?}") };
                 if !approved.contains(&case.id()) {
@@ -105,14 +105,11 @@ impl Plant {
 
     /// Every case has ended once and acted once.
     async fn check(&self) {
-        let (mut after, mut seen) = (None, 0);
+        let (mut filter, mut seen) = (Filter::of(StateKind::Ended), 0);
         loop {
-            let mut filter = Filter::of(StateKind::Ended);
-            filter.after = after;
-            let cases = self.store.list(&filter, 500).await.unwrap();
-            let Some(last) = cases.last() else { break };
-            after = Some(last.id());
-            for case in &cases {
+            let page = self.store.list(&filter, 500).await.unwrap();
+            assert!(page.damaged.is_empty(), "{:?}", page.damaged);
+            for case in &page.cases {
                 seen += 1;
                 let State::Ended(finding) = &case.state else { panic!("{:?}", case.state) };
                 assert_eq!(finding.conclusion(), Some("restarted"), "{}", case.id());
@@ -124,6 +121,8 @@ impl Plant {
                 assert_eq!(case.records.iter().filter(acts).count(), 2, "{}", case.id());
                 assert!(case.inbox.is_empty());
             }
+            let Some(next) = page.next else { break };
+            filter = filter.after(next);
         }
         assert_eq!(seen, self.count);
         // By the history each came to its end once, and took one word.

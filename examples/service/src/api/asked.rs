@@ -8,8 +8,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use iot_runbook::case::{Case, CaseStore as _, Filter, Message, State as CaseState, StateKind, StoreError};
-use iot_runbook::diagnosis::{ActKey, DiagnosisId, Fact, RecordedValue, Situation};
+use iot_runbook::case::{
+    Case, CaseStore as _, DamagedCase, Filter, Message, State as CaseState, StateKind, StoreError,
+};
+use iot_runbook::diagnosis::{ActKey, ActQuota, DiagnosisId, Fact, RecordedValue, Situation};
 use iot_runbook::driver::Asked;
 use iot_runbook::fact::{Details, Domain, Kind};
 use iot_runbook::time::{Clock as _, SystemClock};
@@ -42,6 +44,59 @@ pub(super) struct Shown {
     is_answered: bool,
     /// It came too late: nobody may answer any more.
     is_expired: bool,
+    /// How much of the limit of such acts is used now, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Limit>,
+}
+
+/// How much of the limit of acts is used.
+#[derive(Serialize)]
+struct Limit {
+    /// Such an act is refused now, approved or not.
+    is_reached: bool,
+    used: usize,
+    most: usize,
+    since: Option<DateTime<Utc>>,
+    /// When the next act is free; `null`: one is free now, or none ever is.
+    free_at: Option<DateTime<Utc>>,
+    /// The same for a person.
+    words: String,
+}
+
+impl From<ActQuota> for Limit {
+    fn from(quota: ActQuota) -> Self {
+        Self {
+            is_reached: quota.is_reached(),
+            used: quota.used.len(),
+            most: quota.most,
+            since: quota.used.first().copied(),
+            free_at: quota.free_at(),
+            words: quota.to_string(),
+        }
+    }
+}
+
+/// An entry of a list of what people are asked.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Entry {
+    Asked(Box<Shown>),
+    /// A case that may ask something, and can't be read.
+    Damaged(Damaged),
+}
+
+/// A case that can't be read: somebody must repair its rows.
+#[derive(Serialize)]
+pub(super) struct Damaged {
+    case: DiagnosisId,
+    damaged: String,
+}
+
+impl From<DamagedCase> for Damaged {
+    fn from(DamagedCase { id, why, .. }: DamagedCase) -> Self {
+        tracing::error!(case = %id, why, "what the store has of a case can't be read");
+        Self { case: id, damaged: why }
+    }
 }
 
 #[derive(Serialize)]
@@ -52,34 +107,46 @@ enum What {
 }
 
 /// Lists what is to be approved.
-pub(super) async fn approvals(State(api): State<Api>) -> Result<Json<Vec<Shown>>, ApiError> {
+pub(super) async fn approvals(State(api): State<Api>) -> Result<Json<Vec<Entry>>, ApiError> {
     let now = SystemClock.now();
     let mut by_act: BTreeMap<ActKey, Shown> = BTreeMap::new();
     // What has no name is no target that two cases could share.
     let mut alone = Vec::new();
-    for (case, asked) in all(&api).await? {
+    let (open, damaged) = all(&api).await?;
+    for (case, asked) in open {
         let Asked::Approval(request) = &asked else { continue };
-        let shown = show(&case, &asked, now);
-        match request.act_key() {
+        let act = request.act_key();
+        if let Some(first) = act.as_ref().and_then(|act| by_act.get_mut(act)) {
+            first.is_answered &= is_answered(&case, &asked);
+            first.cases.insert(case.id(), request.subject().device.to_string());
+            continue;
+        }
+        let shown = show(&api, &case, &asked, now).await;
+        match act {
             None => alone.push(shown),
-            Some(act) => match by_act.get_mut(&act) {
-                None => drop(by_act.insert(act, shown)),
-                Some(first) => {
-                    first.is_answered &= shown.is_answered;
-                    first.cases.extend(shown.cases);
-                }
-            },
+            Some(act) => drop(by_act.insert(act, shown)),
         }
     }
-    Ok(Json(by_act.into_values().chain(alone).collect()))
+    Ok(Json(entries(by_act.into_values().chain(alone), damaged)))
+}
+
+/// What is asked first; what can't be read behind it.
+fn entries(asked: impl IntoIterator<Item = Shown>, damaged: Vec<DamagedCase>) -> Vec<Entry> {
+    let asked = asked.into_iter().map(|shown| Entry::Asked(Box::new(shown)));
+    asked.chain(damaged.into_iter().map(|one| Entry::Damaged(one.into()))).collect()
 }
 
 /// Lists the questions.
-pub(super) async fn questions(State(api): State<Api>) -> Result<Json<Vec<Shown>>, ApiError> {
+pub(super) async fn questions(State(api): State<Api>) -> Result<Json<Vec<Entry>>, ApiError> {
     let now = SystemClock.now();
-    let open = all(&api).await?;
-    let questions = open.iter().filter(|(_, asked)| matches!(asked, Asked::Question(_)));
-    Ok(Json(questions.map(|(case, asked)| show(case, asked, now)).collect()))
+    let (open, damaged) = all(&api).await?;
+    let mut questions = Vec::new();
+    for (case, asked) in &open {
+        if matches!(asked, Asked::Question(_)) {
+            questions.push(show(&api, case, asked, now).await);
+        }
+    }
+    Ok(Json(entries(questions, damaged)))
 }
 
 /// A person's word on an act.
@@ -112,8 +179,13 @@ pub(super) async fn approve(
     if let Some(act) = &act {
         for other in api.cases.database.cases_asking(act).await? {
             let same = |asked: &&Asked| matches!(asked, Asked::Approval(request) if request.act_key().as_ref() == Some(act));
+            let other_case = match api.cases.store.load(other).await {
+                // It gets the report of the act when it is repaired and asks again.
+                Err(StoreError::Damaged { .. }) => None,
+                loaded => loaded?,
+            };
             if other != case.id()
-                && let Some(case) = api.cases.store.load(other).await?
+                && let Some(case) = other_case
                 && let CaseState::Asking(open) = &case.state
                 && let Some(asked) = open.iter().find(same)
             {
@@ -168,7 +240,7 @@ pub(super) async fn answer(
 }
 
 /// What a person sees of it.
-pub(super) fn show(case: &Case, asked: &Asked, now: DateTime<Utc>) -> Shown {
+pub(super) async fn show(api: &Api, case: &Case, asked: &Asked, now: DateTime<Utc>) -> Shown {
     let (what, situation, expires_at) = match asked {
         Asked::Approval(request) => {
             let (action, target) = (request.action().to_owned(), request.target().map(str::to_owned));
@@ -191,6 +263,15 @@ pub(super) fn show(case: &Case, asked: &Asked, now: DateTime<Utc>) -> Shown {
         expires_at,
         is_answered: is_answered(case, asked),
         is_expired: expires_at <= now,
+        limit: quota(api, asked).await.map(Limit::from),
+    }
+}
+
+/// How much of the limit of an act is used now: what was saved when it was asked may be hours old.
+pub(super) async fn quota(api: &Api, asked: &Asked) -> Option<ActQuota> {
+    match asked {
+        Asked::Approval(request) => api.actuator.quota(request).await,
+        Asked::Question(_) => None,
     }
 }
 
@@ -200,20 +281,20 @@ pub(super) fn named(by: &str) -> Result<(), ApiError> {
     if is_empty { Err(ApiError::wrong("`by` is empty: say who you are".to_owned())) } else { Ok(()) }
 }
 
-/// Everything that people are asked, the oldest case first.
-async fn all(api: &Api) -> Result<Vec<(Case, Asked)>, ApiError> {
-    let mut found = Vec::new();
+/// Everything that people are asked, the oldest case first, and the cases that can't be read.
+async fn all(api: &Api) -> Result<(Vec<(Case, Asked)>, Vec<DamagedCase>), ApiError> {
+    let (mut found, mut damaged) = (Vec::new(), Vec::new());
     let mut filter = Filter::of(StateKind::Asking);
     loop {
         let page = api.cases.store.list(&filter, PAGE).await?;
-        let (is_last, last) = (page.len() < PAGE, page.last().map(Case::id));
-        for case in page {
+        for case in page.cases {
             let CaseState::Asking(asked) = &case.state else { continue };
             found.extend(asked.clone().into_iter().map(|asked| (case.clone(), asked)));
         }
-        match last {
-            Some(last) if !is_last => filter = filter.after(last),
-            _ => return Ok(found),
+        damaged.extend(page.damaged);
+        match page.next {
+            Some(next) => filter = filter.after(next),
+            None => return Ok((found, damaged)),
         }
     }
 }

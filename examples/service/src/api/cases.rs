@@ -44,16 +44,40 @@ pub(super) struct Line {
     conclusion: Option<String>,
 }
 
+/// An entry of a list of cases.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Entry {
+    Case(Line),
+    /// A case that can't be read: somebody must repair its rows.
+    Damaged {
+        id: DiagnosisId,
+        damaged: String,
+    },
+}
+
+impl Entry {
+    const fn id(&self) -> DiagnosisId {
+        match self {
+            Self::Case(line) => line.id,
+            Self::Damaged { id, .. } => *id,
+        }
+    }
+}
+
 /// Lists cases by id, which is by age. The next page begins `after` the last id of this one.
 pub(super) async fn list(
     State(api): State<Api>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Vec<Line>>, ApiError> {
+) -> Result<Json<Vec<Entry>>, ApiError> {
     let Query(page) = page.map_err(|rejected| ApiError::wrong(rejected.body_text()))?;
     let filter = page.state.map_or_else(Filter::all, Filter::of);
     let filter = page.after.into_iter().fold(filter, Filter::after);
-    let cases = api.cases.store.list(&filter, page.limit.clamp(1, 500)).await?;
-    Ok(Json(cases.iter().map(Line::of).collect()))
+    let page = api.cases.store.list(&filter, page.limit.clamp(1, 500)).await?;
+    let damaged = page.damaged.into_iter().map(|one| Entry::Damaged { id: one.id, damaged: one.why });
+    let mut entries: Vec<Entry> = page.cases.iter().map(Line::of).map(Entry::Case).chain(damaged).collect();
+    entries.sort_by_key(Entry::id);
+    Ok(Json(entries))
 }
 
 /// Shows a case: where it is, what it asks, what was found, and how it came there.
@@ -62,20 +86,23 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Resu
     let case = api.cases.store.load(id).await?.ok_or_else(|| no_such(id))?;
     let history = api.cases.store.history(id).await?;
     let now = SystemClock.now();
-    let (asked, finding, stuck): (Vec<Shown>, _, _) = match &case.state {
-        CaseState::Asking(open) => {
-            (open.iter().map(|asked| asked::show(&case, asked, now)).collect(), None, None)
+    let mut asks: Vec<Shown> = Vec::new();
+    if let CaseState::Asking(open) = &case.state {
+        for asked in open {
+            asks.push(asked::show(&api, &case, asked, now).await);
         }
-        CaseState::Ended(finding) => (Vec::new(), Some(written(finding)), None),
-        CaseState::Stuck { why } => (Vec::new(), None, Some(why.clone())),
-        _ => (Vec::new(), None, None),
+    }
+    let (finding, stuck) = match &case.state {
+        CaseState::Ended(finding) => (Some(written(finding)), None),
+        CaseState::Stuck { why } => (None, Some(why.clone())),
+        _ => (None, None),
     };
     Ok(Json(json!({
         "case": Line::of(&case),
         "subject": case.opening.subject,
         "trigger": case.opening.trigger,
         "version": case.version,
-        "asks": asked,
+        "asks": asks,
         "stuck": stuck,
         "finding": finding,
         // Delivered, and not taken by a worker yet.
@@ -92,7 +119,15 @@ pub(super) async fn report(State(api): State<Api>, Path(id): Path<String>) -> Re
     let diagnosis = case.bundle().and_then(|bundle| Diagnosis::resume(&bundle, &api.cases.runbooks));
     let diagnosis =
         diagnosis.map_err(|error| ApiError::conflict(format!("no report can be written: {error}")))?;
-    Ok(Html(Report::of(&diagnosis).to_html()))
+    let mut report = Report::of(&diagnosis);
+    if let CaseState::Asking(open) = &case.state {
+        for asked in open {
+            // Whoever is to approve reads it before the evidence.
+            let limit = asked::quota(&api, asked).await;
+            report.about.extend(limit.map(|limit| ("Limit", limit.to_string())));
+        }
+    }
+    Ok(Html(report.to_html()))
 }
 
 /// Who withdraws a case, and why.

@@ -79,3 +79,77 @@ fn a_case_keeps_the_trace_of_its_alert() {
         ORDER BY opening::json->'subject'->>'device'";
     assert_eq!(world.sql(sql), [own, header]);
 }
+
+/// Who approves sees that the limit is used up before anybody approves, in the list, with the case and on its page.
+#[test]
+fn an_approval_shows_that_the_limit_is_reached() {
+    let mut world = World::new(2, 1, 0);
+    world.settings.push(("ACTS_PER_HOUR", "1"));
+    let service = Service::start(&world, "one");
+    raise(&service, &["gw-1-dev-1", "gw-2-dev-1"]);
+    let shown = approvals(&service, 2);
+    for approval in &shown {
+        let limit = &approval["limit"];
+        assert_eq!(
+            (&limit["is_reached"], &limit["used"], &limit["most"]),
+            (&json!(false), &json!(0), &json!(1))
+        );
+        assert!(limit["since"].is_null() && limit["free_at"].is_null(), "{limit}");
+    }
+    approve(&service, &shown[0]);
+    let reached = wait_for("the limit to be reached", || {
+        let (_, open) = service.get("/approvals");
+        let open = open.as_array()?.clone();
+        open.into_iter().find(|one| one["limit"]["is_reached"] == true)
+    });
+    assert_eq!(reached["id"], shown[1]["id"]);
+    let (limit, case) =
+        (&reached["limit"], reached["cases"].as_object().unwrap().keys().next().unwrap().clone());
+    assert!(limit["since"].is_string() && limit["free_at"].is_string(), "{limit}");
+    let words = limit["words"].as_str().unwrap();
+    let begin = "the limit is reached: 1 of 1 `restart-gateway` at site north within 1 h, the first at ";
+    assert!(words.starts_with(begin) && words.ends_with(" is refused"), "{words}");
+    let (_, shown) = service.get(&format!("/cases/{case}"));
+    assert_eq!(shown["asks"][0]["limit"]["words"], words);
+    let (status, page) = service.ask_text("GET", &format!("/cases/{case}/report"), None);
+    assert!(status == 200 && page.contains("the limit is reached: 1 of 1"), "{page}");
+    // What was saved with the approval is how it was when it was asked.
+    let saved = world.sql(&format!("SELECT state FROM runbook_cases WHERE id = '{case}'"));
+    assert!(saved[0].contains("\"quota\""), "{}", saved[0]);
+}
+
+/// Somebody has changed a row by hand.
+#[test]
+fn a_damaged_case_hides_no_approval() {
+    let world = World::new(2, 2, 0);
+    let service = Service::start(&world, "one");
+    raise(&service, &["gw-1-dev-1", "gw-1-dev-2", "gw-2-dev-1"]);
+    let shown = wait_for("three cases to ask", || {
+        let open = approvals(&service, 2);
+        let cases: usize = open.iter().map(|one| one["cases"].as_object().unwrap().len()).sum();
+        (cases == 3).then_some(open)
+    });
+    let of_two = shown.iter().find(|one| one["cases"].as_object().unwrap().len() == 2).unwrap();
+    let cases: Vec<String> = of_two["cases"].as_object().unwrap().keys().cloned().collect();
+    let id = of_two["id"].as_str().unwrap();
+    let damaged = cases.iter().find(|case| !id.starts_with(case.as_str())).unwrap();
+    world.sql(&format!("UPDATE runbook_cases SET opening = '(' || opening WHERE id = '{damaged}'"));
+    let (status, open) = service.get("/approvals");
+    let open = open.as_array().unwrap();
+    assert_eq!((status, open.len()), (200, 3));
+    let last = open.last().unwrap();
+    assert_eq!(
+        (last["case"].as_str(), last["damaged"].is_string()),
+        (Some(damaged.as_str()), true),
+        "{last}"
+    );
+    let (status, all) = service.get("/cases");
+    let all = all.as_array().unwrap();
+    assert_eq!((status, all.len()), (200, 3));
+    let ids: Vec<&str> = all.iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    assert!(all.iter().any(|one| one["id"] == damaged.as_str() && one["damaged"].is_string()), "{all:?}");
+    // The word on the act goes to the case that can be read.
+    approve(&service, of_two);
+    wait_for("the gateway to be restarted", || (!world.restarts().is_empty()).then_some(()));
+}

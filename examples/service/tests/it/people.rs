@@ -25,9 +25,15 @@ fn an_approved_act_ends_the_case() {
     );
 
     approve(&service, &shown);
+    let mut restarted = 0;
     for device in ["gw-1-dev-1", "gw-1-dev-2"] {
         let case = ended(&service, device);
         recovered(&case);
+        // Where the restart of the first case is done before the second looks again, its device is back without an act.
+        if case["case"]["conclusion"] == "recovered-meanwhile" {
+            continue;
+        }
+        restarted += 1;
         assert_eq!(case["case"]["conclusion"], case["finding"]["conclusion"]);
         let trace = case["trace"].to_string();
         assert!(trace.contains("ann"), "who approved is in the trace: {trace}");
@@ -38,6 +44,7 @@ fn an_approved_act_ends_the_case() {
             assert!(page.contains(words), "{words}: {page}");
         }
     }
+    assert!(restarted > 0, "nobody restarted it");
     assert_eq!(world.restarts(), ["gw-1"]);
     // The approval is closed.
     let (status, answer) = service.post(

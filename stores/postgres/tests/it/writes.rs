@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use chrono::Utc;
-use iot_runbook::case::{Case, Happened, HistoryEntry, Lease, Leased, NewCase, Outcome, Save, StoreError};
+use iot_runbook::case::{
+    Case, CaseList, Happened, HistoryEntry, Lease, Leased, NewCase, Outcome, Save, StoreError,
+};
 use iot_runbook::diagnosis::{DiagnosisId, Recorded};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
@@ -95,7 +97,7 @@ impl CaseStore for Deaf {
         self.answer(self.store.deliver(id, message, now).await)
     }
 
-    async fn list(&self, filter: &Filter, limit: usize) -> Result<Vec<Case>, StoreError> {
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<CaseList, StoreError> {
         self.store.list(filter, limit).await
     }
 
@@ -144,7 +146,7 @@ async fn run(url: String, name: String, fails: Fails) -> (u64, u64) {
         if let Err(error) = worker.turn().await {
             assert!(error.is_transient(), "{fails:?}: {error}");
         }
-        for case in store.list(&Filter::of(StateKind::Asking), 10).await.unwrap_or_default() {
+        for case in store.list(&Filter::of(StateKind::Asking), 10).await.unwrap_or_default().cases {
             let State::Asking(asked) = &case.state else { continue };
             let Some(Asked::Approval(request)) = asked.first() else { continue };
             // One whose answer was lost is delivered again.
@@ -154,7 +156,7 @@ async fn run(url: String, name: String, fails: Fails) -> (u64, u64) {
                 assert!(error.is_transient(), "{fails:?}: {error}");
             }
         }
-        ended = store.list(&Filter::of(StateKind::Ended), 10).await.unwrap_or_default();
+        ended = store.list(&Filter::of(StateKind::Ended), 10).await.unwrap_or_default().cases;
         if ended.len() == CASES as usize {
             break;
         }
