@@ -1,6 +1,7 @@
 //! Reports: complete, in the words of an operator, and safe whatever the names are.
 
 mod chart;
+mod exits;
 pub(crate) mod page;
 
 use std::collections::BTreeMap;
