@@ -2,6 +2,7 @@
 
 mod chart;
 mod exits;
+mod flowchart;
 pub(crate) mod page;
 
 use std::collections::BTreeMap;
