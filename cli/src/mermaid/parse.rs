@@ -360,14 +360,9 @@ impl<'t> Parser<'t> {
     fn subgraph(&mut self) -> Result<(), Fault> {
         let begin = self.at;
         self.at += "subgraph".len();
-        let has_blank = !matches!(self.peek(), None | Some('\n' | '\r' | ';'));
         self.blanks();
-        if has_blank && matches!(self.peek(), None | Some('\n' | ';')) {
-            return self.fault(
-                1,
-                "the title of the subgraph is expected here",
-                "write it, or remove the blank",
-            );
+        if matches!(self.peek(), None | Some('\n' | ';')) {
+            return self.fault(1, "the title of the subgraph is expected here", "write it");
         }
         if self.peek() == Some('"') {
             self.quoted()?;
@@ -542,6 +537,14 @@ impl<'t> Parser<'t> {
                 && raw.ends_with(['/', '\\'])
             {
                 raw = raw.get(..raw.len() - slash.len_utf8()).unwrap_or_default();
+            }
+            if let Some(at) = raw.find("~~~") {
+                self.at += at;
+                return self.fault(
+                    3,
+                    "Mermaid takes `~~~` for a line, even in a label",
+                    "put the label into quotes",
+                );
             }
             let at = self.at;
             self.at += raw.len();
