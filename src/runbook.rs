@@ -32,6 +32,8 @@ use step::{Query, Recheck, Step, StepIndex, StepKind};
 
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use graph::{Highlight, Transition};
+#[cfg(feature = "report")]
+pub(crate) use mermaid::escape as mermaid_escape;
 pub use set::{RunbookSet, SetError, SetErrors};
 pub(crate) use validate::malformed_id;
 

@@ -251,8 +251,8 @@ fn way(runbook: &Runbook, label: String, exit: &Exit) -> Way {
     Way {
         label,
         to: runbook.step(exit.to).map(|step| step.id.clone()),
-        note: exit.note.clone(),
-        alert: exit.alert.as_ref().map(|alert| (alert.severity, alert.text.clone())),
+        note: exit.note.as_ref().map(|note| note.as_str().into()),
+        alert: exit.alert.as_ref().map(|alert| (alert.severity, alert.text.as_str().into())),
         says: exit.says.as_ref().map(|says| says.as_str().into()),
         besides,
     }

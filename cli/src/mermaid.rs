@@ -16,10 +16,11 @@ pub(crate) use parse::{kind, mapping, parse, runbooks};
 pub(crate) const SUBSET: &str = "\
 Read of a chart: `flowchart` or `graph` with a direction; nodes `id`, `id[label]` and the other brackets, labels quoted \
 or not, with `<br/>` and codes such as `#35;`; arrows `-->`, `-.->` and `==>` of any length, with `|label|` or \
-`-- label -->`; chains, `&`, `;`, subgraphs, comments. Read and left aside, since it draws only: direction, title, style, \
-class, classDef, linkStyle, click, front matter, directives. All else is a fault with its line: lines without a head or \
-with other heads, edges to subgraphs, `@{…}`, HTML other than `<br/>`, Markdown in labels, ids beyond letters, digits, \
-`_`, and `-` or `.` inside.";
+`-- label -->`; chains, `&`, `;`, subgraphs, comments. Read and left aside, since it draws only: direction, title, \
+class, `style`, classDef and linkStyle with `property:value` pairs, click with an address or `call name()`, front matter of \
+lines `key: value`, the directives `init` and `wrap`. All else is a fault with its line: lines without a head or with \
+other heads, edges to subgraphs, `@{…}`, HTML other than `<br/>`, Markdown in labels, ids beyond letters, digits, `_`, and \
+`-` or `.` inside.";
 
 /// A flowchart, with its places in the text that it was read from.
 #[derive(Debug, Default)]

@@ -170,7 +170,7 @@ fn results(runs: &[Run], failed: usize, set: &RunbookSet, with_trace: bool, page
         why(error, set, page);
         if let Some(came) = run.came.as_ref().filter(|_| with_trace) {
             page.item("  ", "trace:");
-            trace::write(&came.bundle, page);
+            trace::write(&came.bundle, None, page);
         }
     }
 }

@@ -119,7 +119,7 @@ fn same(diagnosis: &Diagnosis, bundle: &Bundle, with_trace: bool, terminal: &Ter
     }
     if with_trace {
         page.heading("Trace");
-        trace::write(bundle, &mut page);
+        trace::write(bundle, Some(diagnosis), &mut page);
     }
     page.gap();
     let records = words::counted(bundle.records.len(), "record");
@@ -155,7 +155,7 @@ fn differs(
     about(bundle, &mut page);
     if with_trace {
         page.heading("Trace, as it was saved");
-        trace::write(bundle, &mut page);
+        trace::write(bundle, None, &mut page);
     }
     page.finish()
 }

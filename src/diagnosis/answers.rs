@@ -56,11 +56,13 @@ impl Diagnosis {
     /// Each question and its answer so far, in the order in which they came.
     #[must_use]
     pub fn answers(&self) -> Vec<Answer> {
-        let entries = (0_u32..).zip(self.log.entries());
-        entries.filter_map(|(record, entry)| self.answer_at(record, entry)).collect()
+        (0..self.log.next()).filter_map(|record| self.answer_at(record)).collect()
     }
 
-    fn answer_at(&self, record: u32, entry: &Entry) -> Option<Answer> {
+    /// The answer that the record at a position of the trace has; `None` where it has none.
+    #[must_use]
+    pub fn answer_at(&self, record: u32) -> Option<Answer> {
+        let entry = self.log.get(record)?;
         let given = self.given(entry)?;
         let (context, place) = (&self.context, entry.place);
         let step = context.step(place)?;
@@ -68,7 +70,7 @@ impl Diagnosis {
         let taken = exit.and_then(|exit| context.exit(place, exit));
         let says = taken.and_then(|exit| exit.says.as_ref());
         let answer = match (&given.value, says) {
-            (Ok(value), Some(says)) => self.fill(says, Some(*value)),
+            (Ok(_), Some(says)) => self.fill_exit(says, record),
             (Ok((value, domain)), None) => value.in_words(domain),
             (Err(why), _) => why.clone(),
         };
@@ -93,10 +95,15 @@ impl Diagnosis {
             source: given.source.map(Into::into),
             observed_at: given.observed_at,
             details: given.details,
-            note: taken.and_then(|exit| exit.note.clone()),
+            note: taken.and_then(|exit| exit.note.as_ref()).map(|note| self.fill_exit(note, record).into()),
             leads_to: leads_to.map(|step| step.id.clone()),
             leads_to_title: leads_to.map(|step| step.title.clone()),
         })
+    }
+
+    /// The value that the entry holds, where it is known.
+    pub(super) fn value_in(&self, entry: &Entry) -> Option<(Value, &Domain)> {
+        self.given(entry)?.value.ok()
     }
 
     fn given(&self, entry: &Entry) -> Option<Given<'_>> {

@@ -423,7 +423,7 @@ impl Finding {
         let mut explorations = diagnosis.explored.iter();
         let mut explored = None;
         let mut callees = Vec::new();
-        for entry in diagnosis.log.entries() {
+        for (position, entry) in (0_u32..).zip(diagnosis.log.entries()) {
             match &entry.event {
                 Event::Anomaly(anomaly) | Event::Aborted(anomaly) => {
                     self.anomalies.push((entry.at, *anomaly));
@@ -448,7 +448,7 @@ impl Finding {
                 }
                 _ => {}
             }
-            if let Some(note) = note(diagnosis, entry) {
+            if let Some(note) = note(diagnosis, entry, position) {
                 self.contributing.push(Contribution {
                     runbook: context.runbook_name(entry.place).into(),
                     step: context.step_id(entry.place).into(),
@@ -467,10 +467,10 @@ fn under_way(context: &Context, place: Place) -> Option<UnderWay> {
 }
 
 /// What is kept of an entry: the note of the exit that was taken, or that something could not be asked again.
-fn note(diagnosis: &Diagnosis, entry: &Entry) -> Option<Box<str>> {
+fn note(diagnosis: &Diagnosis, entry: &Entry, position: u32) -> Option<Box<str>> {
     let context = &diagnosis.context;
-    if let Some(exit) = entry.event.exit() {
-        return context.exit(entry.place, exit)?.note.clone();
+    if entry.event.exit().is_some() {
+        return diagnosis.noted_at(position).map(Into::into);
     }
     // A conclusion that could not be looked at again still holds, but its reader must know.
     let Event::Rechecked { observed, .. } = &entry.event else { return None };

@@ -27,7 +27,7 @@ impl Diagnosis {
     pub(super) fn next_alert(&mut self) -> Option<Alert> {
         while let Some(entry) = self.log.entries().get(self.alerts_seen) {
             self.alerts_seen += 1;
-            let Event::Alerted { exit } = entry.event else { continue };
+            let (Event::Alerted { exit }, record) = (entry.event, self.alerts_seen - 1) else { continue };
             // Counted even where it is skipped: an alert's number is its place in the trace, the same
             // after a resume.
             let (place, at, number) = (entry.place, entry.at, self.alerts_handed_out);
@@ -38,7 +38,8 @@ impl Diagnosis {
             if self.is_told(number) {
                 continue;
             }
-            let (severity, text) = (alert.severity, alert.text.clone());
+            let severity = alert.severity;
+            let text = self.fill_alert(&alert.text, u32::try_from(record).unwrap_or(u32::MAX), exit).into();
             return Some(Alert { situation: self.situation(place), number, severity, text, at });
         }
         None

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Diagnosis;
-use super::log::{Entry, Event, Statement};
+use super::log::{Entry, Event, ExitIndex, Statement};
 use crate::fact::{Details, Domain, Value};
 use crate::runbook::step::Step;
 use crate::runbook::text::{Condition, FactRef, Text};
@@ -29,7 +29,7 @@ impl Diagnosis {
             .advice
             .iter()
             .filter(|advice| advice.condition.as_ref().is_none_or(|condition| self.is_met(condition)));
-        fitting.map(|advice| self.fill(&advice.text, None).into()).collect()
+        fitting.map(|advice| self.fill(&advice.text, None, self.log.entries()).into()).collect()
     }
 
     fn is_met(&self, condition: &Condition) -> bool {
@@ -38,20 +38,57 @@ impl Diagnosis {
             condition.guard.takes(found.value, found.at)
                 && detail.is_none_or(|name| found.detail(name).is_some())
         };
-        self.found(&condition.check).is_some_and(takes) == condition.holds
+        self.found(&condition.check, self.log.entries()).is_some_and(takes) == condition.holds
     }
 
-    /// The text with its facts in place; `value` is that of the branch, in words and as a percentage.
-    pub(super) fn fill(&self, text: &Text, value: Option<(Value, &Domain)>) -> String {
-        text.render(|fact| self.in_place(fact, value))
+    /// The note or the text of the alert that the record at a position of the trace has, with the facts that were known
+    /// then. The record itself has it as the runbook has written it.
+    #[must_use]
+    pub fn noted_at(&self, record: u32) -> Option<String> {
+        let entry = self.log.get(record)?;
+        match (&entry.event, entry.event.exit()) {
+            (Event::Alerted { exit }, _) => {
+                let alert = self.context.exit(entry.place, *exit)?.alert.as_ref()?;
+                Some(self.fill_alert(&alert.text, record, *exit))
+            }
+            (_, Some(exit)) => {
+                let note = self.context.exit(entry.place, exit)?.note.as_ref()?;
+                Some(self.fill_exit(note, record))
+            }
+            _ => None,
+        }
     }
 
-    fn in_place(&self, fact: &FactRef, value: Option<(Value, &Domain)>) -> Option<String> {
-        // A check may be called `value` too; in `says` the branch's own comes first.
+    /// The text of an exit that the entry at `position` took, with the facts that were known then: what was found out
+    /// later is not what was noted or alerted.
+    pub(super) fn fill_exit(&self, text: &Text, position: u32) -> String {
+        let value = self.log.get(position).and_then(|entry| self.value_in(entry));
+        let known = self.log.entries().get(..=position as usize).unwrap_or_default();
+        self.fill(text, value, known)
+    }
+
+    /// The text of an alert, whose entry is at `position`, with the facts that were known then.
+    pub(super) fn fill_alert(&self, text: &Text, position: u32, exit: ExitIndex) -> String {
+        let before = self.log.entries().get(..position as usize).unwrap_or_default();
+        let alerted = self.log.get(position);
+        // The entry that took the exit comes right before.
+        let took = before.last().filter(|entry| {
+            alerted.is_some_and(|alerted| alerted.place == entry.place) && entry.event.exit() == Some(exit)
+        });
+        self.fill(text, took.and_then(|entry| self.value_in(entry)), before)
+    }
+
+    /// The text with its facts in place, from the entries in `known`; `value` is that of the branch.
+    fn fill(&self, text: &Text, value: Option<(Value, &Domain)>, known: &[Entry]) -> String {
+        text.render(|fact| self.in_place(fact, value, known))
+    }
+
+    fn in_place(&self, fact: &FactRef, value: Option<(Value, &Domain)>, known: &[Entry]) -> Option<String> {
+        // A check may be called `value` too; at an exit the branch's own comes first.
         if let (FactRef::VALUE, Some((value, domain))) = (&*fact.check, value) {
             return Some(shown(value, domain, fact.percent));
         }
-        let found = self.found(&fact.check)?;
+        let found = self.found(&fact.check, known)?;
         match &fact.detail {
             None => Some(shown(found.value, found.domain, fact.percent)),
             Some(name) => found.detail(name).map(str::to_owned),
@@ -59,9 +96,9 @@ impl Diagnosis {
     }
 
     /// The newest answer to a check, whoever gave it; `None` where that is unknown, or nobody asked.
-    fn found(&self, check: &str) -> Option<Found<'_>> {
+    fn found(&self, check: &str, known: &[Entry]) -> Option<Found<'_>> {
         // The newest counts, even if it is unknown: an older value may not hold any more.
-        self.log.entries().iter().rev().find_map(|entry| self.answer_in(entry, check)).flatten()
+        known.iter().rev().find_map(|entry| self.answer_in(entry, check)).flatten()
     }
 
     /// The answer to the check that the entry holds, if it holds one; the inner `None` is an unknown.

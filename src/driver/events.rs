@@ -10,16 +10,18 @@ pub(crate) fn emit(diagnosis: &Diagnosis, from: usize) -> usize {
     let to = diagnosis.trace_len();
     // A record is copied out of the log, so none is where nobody listens: whoever hears of nothing hears of no error.
     if tracing::enabled!(tracing::Level::ERROR) {
-        for record in (from..to).filter_map(|at| diagnosis.record(at)) {
-            emit_record(diagnosis, &record);
+        for at in from..to {
+            if let Some(record) = diagnosis.record(at) {
+                emit_record(diagnosis, at, &record);
+            }
         }
     }
     to
 }
 
 // The names are an interface: the table in the documentation of `driver` lists them.
-fn emit_record(diagnosis: &Diagnosis, record: &Record) {
-    let (diagnosis, step) = (diagnosis.id(), &*record.step);
+fn emit_record(diagnosed: &Diagnosis, at: usize, record: &Record) {
+    let (diagnosis, step) = (diagnosed.id(), &*record.step);
     match &record.what {
         Recorded::Answered { check, observation, .. }
         | Recorded::Explored { check, observation, .. }
@@ -68,7 +70,9 @@ fn emit_record(diagnosis: &Diagnosis, record: &Record) {
         Recorded::Expired { .. } => warn!(%diagnosis, step, "expired"),
         Recorded::Called { runbook } => info!(%diagnosis, step, runbook = &**runbook, "handover"),
         Recorded::Alerted { severity, text } => {
-            let (name, text) = (severity.name(), &**text);
+            // The record has it as the runbook has written it, without its facts.
+            let filled = u32::try_from(at).ok().and_then(|at| diagnosed.noted_at(at));
+            let (name, text) = (severity.name(), filled.as_deref().unwrap_or(text));
             match severity {
                 Severity::Info => info!(%diagnosis, step, severity = name, text, "alert"),
                 _ => warn!(%diagnosis, step, severity = name, text, "alert"),

@@ -1,3 +1,4 @@
+mod flowchart;
 mod layers;
 mod path;
 mod pen;
@@ -5,6 +6,8 @@ mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+pub(super) use flowchart::{Flowchart, flowchart};
 
 use crate::diagnosis::{Answer, Diagnosis};
 use crate::runbook::step::{Severity, Step, StepKind};
@@ -276,6 +279,11 @@ impl RunbookChart {
     #[must_use]
     pub fn to_path_svg(&self) -> String {
         if self.has_path() { path::svg(self, true) } else { whole::svg(self, true) }
+    }
+
+    /// How many steps the path has.
+    pub(super) const fn steps_of_path(&self) -> usize {
+        self.walked.len()
     }
 
     pub(super) fn path_for_page(&self) -> String {

@@ -3,12 +3,16 @@
 use std::fmt::Write as _;
 
 use super::Report;
+use super::chart::{Flowchart, RunbookChart, flowchart};
 use super::finding::{moment, percent};
 use super::timeline::with_mark;
 
 impl Report {
     /// The report as Markdown (CommonMark and tables, as GitHub and GitLab render them). Every text is escaped: no name
     /// becomes a link, a picture, markup or a mention.
+    ///
+    /// The path is a Mermaid flowchart, where it has at most 40 steps: what was taken is thick, what was not is dashed. Clear
+    /// [`charts`](Self::charts) for a ticket without it.
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let mut page = format!("# {}\n\n", escape(&self.headline));
@@ -46,6 +50,7 @@ impl Report {
             }
             page.push('\n');
         }
+        self.paths_as_flowcharts(&mut page);
         list(&mut page, "Found on the way", self.notes.iter());
         if !self.affected.is_empty() {
             page.push_str("## Devices\n\n| devices | why | names |\n|---:|---|---|\n");
@@ -98,6 +103,31 @@ impl Report {
         page.truncate(page.trim_end().len());
         page.push('\n');
         page
+    }
+
+    fn paths_as_flowcharts(&self, page: &mut String) {
+        if !self.charts.iter().any(RunbookChart::has_path) {
+            return;
+        }
+        page.push_str("## Path\n\n");
+        for chart in self.charts.iter().filter(|chart| chart.has_path()) {
+            if self.charts.len() > 1 {
+                let _ = writeln!(page, "### {}\n", escape(chart.title()));
+            }
+            let Some(Flowchart { text, left_out }) = flowchart(chart) else {
+                let steps = chart.steps_of_path();
+                let _ = writeln!(
+                    page,
+                    "It has {steps} steps, too many for a ticket: the HTML report draws it.\n"
+                );
+                continue;
+            };
+            let _ = writeln!(page, "```mermaid\n{text}```\n");
+            if left_out > 0 {
+                let branches = if left_out == 1 { "branch that was" } else { "branches that were" };
+                let _ = writeln!(page, "{left_out} more {branches} not taken: the HTML report draws all.\n");
+            }
+        }
     }
 
     fn timeline_table(&self, page: &mut String) {

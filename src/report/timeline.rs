@@ -17,18 +17,38 @@ pub struct Moment {
     pub what: String,
 }
 
+impl Moment {
+    /// What the record at a position of the trace says, as the timeline of a report has it; `None` for what is left out,
+    /// such as a question, whose answer follows.
+    #[must_use]
+    pub fn at_record(diagnosis: &Diagnosis, record: u32) -> Option<Self> {
+        Self::with_answer(diagnosis, record, diagnosis.answer_at(record).as_ref())
+    }
+
+    fn with_answer(diagnosis: &Diagnosis, record: u32, answer: Option<&Answer>) -> Option<Self> {
+        let recorded = diagnosis.record(record as usize)?;
+        let what = match (answer, &recorded.what) {
+            (Some(answer), _) => format!("{} {}", with_mark(&answer.question), answer.answer),
+            (None, Recorded::Alerted { severity, text }) => {
+                let text = diagnosis.noted_at(record).unwrap_or_else(|| text.to_string());
+                format!("Alert went out ({severity}): {text}")
+            }
+            (None, what) => in_words(what)?,
+        };
+        Some(Self { at: recorded.at, what })
+    }
+}
+
 /// The moments of a diagnosis, its alert first. What was merely asked is left out: its answer is there.
 pub(super) fn moments(diagnosis: &Diagnosis, answers: &[Answer]) -> Vec<Moment> {
     let trigger = diagnosis.trigger();
     let mut moments = vec![Moment { at: trigger.at, what: format!("Alert: {}", trigger.text) }];
     let mut answers = answers.iter().peekable();
-    for (position, record) in (0_u32..).zip(diagnosis.trace()) {
-        let what = match answers.next_if(|answer| answer.record == position) {
-            Some(answer) => Some(format!("{} {}", with_mark(&answer.question), answer.answer)),
-            None => in_words(&record.what),
-        };
-        moments.extend(what.map(|what| Moment { at: record.at, what }));
-    }
+    let records = 0..u32::try_from(diagnosis.trace_len()).unwrap_or(u32::MAX);
+    moments.extend(records.filter_map(|record| {
+        let answer = answers.next_if(|answer| answer.record == record);
+        Moment::with_answer(diagnosis, record, answer)
+    }));
     moments
 }
 
@@ -76,7 +96,6 @@ fn in_words(what: &Recorded) -> Option<String> {
         Recorded::Left => "The runbook was left".to_owned(),
         Recorded::WentOn => "Went on: what had failed for a moment is asked again".to_owned(),
         Recorded::Withdrawn { by, why, .. } => format!("{by} withdrew the diagnosis: {why}"),
-        Recorded::Alerted { severity, text } => format!("Alert went out ({severity}): {text}"),
         Recorded::Anomaly(anomaly) => format!("Not as it should be: {anomaly}"),
         Recorded::Concluded => "Concluded".to_owned(),
         Recorded::Undetermined => "Ended without certainty".to_owned(),

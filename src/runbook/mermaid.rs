@@ -76,7 +76,7 @@ const fn brackets(shape: Shape) -> (&'static str, &'static str) {
 /// The text for a quoted label. Letters, digits and blanks stay; `-`, `.` and `_` stay inside a word; anything else
 /// becomes a character code, since Mermaid gives a meaning to quotes, `#`, `;`, `%%{`, backticks, lists and tags, and its
 /// preprocessor looks for `style…:` even in labels. Line ends of any kind are blanks here, control characters U+FFFD.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     let mut in_word = false;

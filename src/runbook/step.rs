@@ -107,7 +107,7 @@ pub struct Exit {
     /// The step it leads to.
     pub to: StepIndex,
     /// A finding or an anomaly to be kept: a contributing finding of the end.
-    pub note: Option<Box<str>>,
+    pub note: Option<Text>,
     /// An alert to be handed out once when this way is taken.
     pub alert: Option<AlertText>,
     /// The root causes that taking this exit speaks for, where the document declares them. `None`: they are derived
@@ -128,7 +128,7 @@ pub struct AlertText {
     /// How urgent it is.
     pub severity: Severity,
     /// What it says.
-    pub text: Box<str>,
+    pub text: Text,
 }
 
 /// How urgent an alert or a conclusion is.

@@ -2,15 +2,22 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use super::guard::{Guard, Values};
 use crate::fact::Domain;
 
 /// A text for a person, with places for facts.
 ///
 /// `{power}` is what the check `power` found, `{power.breaker}` the detail `breaker` of its answer; `:%` behind either
-/// shows a number as a percentage. `{value}` is the value that took the branch, in `says` only. `{{` and `}}` are braces.
+/// shows a number as a percentage. `{value}` is the value that took the branch, in its `says`, `note` and `alert` only.
+/// `{{` and `}}` are braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
+pub struct Text(Box<Parts>);
+
+/// In a box of its own: a step has several texts for each of its exits, and few of them are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
     written: Box<str>,
     pieces: Box<[Piece]>,
 }
@@ -104,24 +111,24 @@ impl Text {
         if !words.is_empty() {
             pieces.push(Piece::Words(words.into()));
         }
-        Ok(Self { written: written.into(), pieces: pieces.into() })
+        Ok(Self(Box::new(Parts { written: written.into(), pieces: pieces.into() })))
     }
 
     /// The text as the document has it.
     #[must_use]
     pub const fn as_str(&self) -> &str {
-        &self.written
+        &self.0.written
     }
 
     /// Its pieces, in order.
     #[must_use]
     pub const fn pieces(&self) -> &[Piece] {
-        &self.pieces
+        &self.0.pieces
     }
 
     /// The facts that it names.
     pub fn facts(&self) -> impl Iterator<Item = &FactRef> {
-        self.pieces.iter().filter_map(|piece| match piece {
+        self.0.pieces.iter().filter_map(|piece| match piece {
             Piece::Fact(fact) => Some(fact),
             Piece::Words(_) => None,
         })
@@ -130,8 +137,8 @@ impl Text {
     /// The text with each fact in its place, as `fact` gives it; `not known` where it gives none.
     #[must_use]
     pub fn render(&self, fact: impl Fn(&FactRef) -> Option<String>) -> String {
-        let mut text = String::with_capacity(self.written.len());
-        for piece in &self.pieces {
+        let mut text = String::with_capacity(self.0.written.len());
+        for piece in &self.0.pieces {
             match piece {
                 Piece::Words(words) => text.push_str(words),
                 Piece::Fact(named) => text.push_str(fact(named).as_deref().unwrap_or("not known")),
@@ -144,7 +151,21 @@ impl Text {
 impl fmt::Display for Text {
     /// As the document has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
+        f.write_str(&self.0.written)
+    }
+}
+
+/// As the document has it.
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.written)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = String::deserialize(deserializer)?;
+        Self::parse(&written).map_err(de::Error::custom)
     }
 }
 

@@ -173,6 +173,13 @@ impl<'t> Parser<'t> {
                     let Some(length) = self.rest().find("}%%") else {
                         return self.fault(3, "this directive has no end", "end it with `}%%`");
                     };
+                    if !aside::is_directive(self.rest().get(3..length).unwrap_or_default()) {
+                        return self.fault(
+                            length + 3,
+                            "this directive is not read",
+                            "write `%%{init: {…}}%%`, or remove it",
+                        );
+                    }
                     self.at += length + 3;
                 }
                 Some('%') if self.rest().starts_with("%%") && is_line_start => self.comment()?,
@@ -221,16 +228,15 @@ impl<'t> Parser<'t> {
         if let Some(inner) = rest.trim_start().strip_prefix("---")
             && inner.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
         {
-            let mut at = self.at + begin;
-            for (number, line) in rest.trim_start().split_inclusive('\n').enumerate() {
-                at += line.len();
-                if number > 0 && line.trim() == "---" {
-                    self.at = at;
-                    return self.between(false);
-                }
+            if begin > 0 {
+                self.at += begin;
+                return self.fault(
+                    3,
+                    "Mermaid takes front matter for one only at the very beginning",
+                    "remove what is before it, blanks and line ends too",
+                );
             }
-            self.at += begin;
-            return self.fault(3, "this front matter has no end", "end it with a line `---`");
+            self.front_matter()?;
         }
         self.between(false)
     }
@@ -248,11 +254,22 @@ impl<'t> Parser<'t> {
         let direction = self.word();
         if DIRECTIONS.contains(&direction) {
             self.at += direction.len();
+            if self.take(";") {
+                return Ok(());
+            }
         } else if !direction.is_empty() {
             return self.fault(
                 direction.len(),
                 "this is no direction",
                 "write `TD`, `TB`, `BT`, `LR` or `RL`",
+            );
+        }
+        self.blanks();
+        if self.peek() == Some(';') {
+            return self.fault(
+                1,
+                "Mermaid takes no `;` here",
+                "write it right behind the direction, or a line end",
             );
         }
         self.end_of_statement()
@@ -292,6 +309,9 @@ impl<'t> Parser<'t> {
         let word = self.word();
         let after = self.rest().get(word.len()..).unwrap_or_default();
         let is_alone = after.chars().next().is_none_or(|c| c.is_whitespace() || c == ';');
+        if word != "direction" || !is_alone {
+            self.pitfalls()?;
+        }
         match word {
             "style" | "classDef" | "class" | "linkStyle" | "click" if is_alone => self.skip_drawing(word)?,
             "accTitle" | "accDescr" if after.trim_start().starts_with(':') => self.at += self.line().len(),
@@ -322,12 +342,17 @@ impl<'t> Parser<'t> {
                     );
                 }
                 self.at += direction.len();
+                self.blanks();
+                if self.peek() == Some(';') {
+                    return self.fault(
+                        1,
+                        "Mermaid drops what is behind a direction",
+                        "write a line end here",
+                    );
+                }
                 self.end_of_statement()?;
             }
-            _ => {
-                self.pitfalls()?;
-                self.chain()?;
-            }
+            _ => self.chain()?,
         }
         Ok(())
     }
@@ -335,14 +360,9 @@ impl<'t> Parser<'t> {
     fn subgraph(&mut self) -> Result<(), Fault> {
         let begin = self.at;
         self.at += "subgraph".len();
-        let has_blank = !matches!(self.peek(), None | Some('\n' | '\r' | ';'));
         self.blanks();
-        if has_blank && matches!(self.peek(), None | Some('\n' | ';')) {
-            return self.fault(
-                1,
-                "the title of the subgraph is expected here",
-                "write it, or remove the blank",
-            );
+        if matches!(self.peek(), None | Some('\n' | ';')) {
+            return self.fault(1, "the title of the subgraph is expected here", "write it");
         }
         if self.peek() == Some('"') {
             self.quoted()?;
@@ -370,7 +390,11 @@ impl<'t> Parser<'t> {
     fn chain(&mut self) -> Result<(), Fault> {
         let mut from = self.nodes_with_and()?;
         while let Some((label, at)) = self.link()? {
+            let line = self.at;
             self.between(false)?;
+            if self.text.get(line..self.at).is_some_and(|passed| passed.contains('\n')) {
+                self.pitfalls()?;
+            }
             let to = self.nodes_with_and()?;
             for from in &from {
                 for to in &to {
@@ -513,6 +537,14 @@ impl<'t> Parser<'t> {
                 && raw.ends_with(['/', '\\'])
             {
                 raw = raw.get(..raw.len() - slash.len_utf8()).unwrap_or_default();
+            }
+            if let Some(at) = raw.find("~~~") {
+                self.at += at;
+                return self.fault(
+                    3,
+                    "Mermaid takes `~~~` for a line, even in a label",
+                    "put the label into quotes",
+                );
             }
             let at = self.at;
             self.at += raw.len();

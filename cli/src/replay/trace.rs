@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use iot_runbook::diagnosis::{Bundle, Record, Recorded, RecordedObservation, RecordedValue, RequestId, Took};
+use iot_runbook::diagnosis::{
+    Bundle, Diagnosis, Record, Recorded, RecordedObservation, RecordedValue, RequestId, Took,
+};
 use iot_runbook::time::parse_duration;
 
 use crate::page::Page;
 use crate::words;
 
-pub(crate) fn write(bundle: &Bundle, page: &mut Page) {
+/// Notes and alerts have their facts in place where the bundle could be replayed, as `diagnosis`.
+pub(crate) fn write(bundle: &Bundle, diagnosis: Option<&Diagnosis>, page: &mut Page) {
     let answered: BTreeSet<RequestId> =
         bundle.records.iter().filter_map(|record| answers(&record.what)).collect();
     let mut day: Option<NaiveDate> = None;
-    for record in &bundle.records {
+    for (position, record) in (0_u32..).zip(&bundle.records) {
         if matches!(&record.what, Recorded::Asked { request, .. } if answered.contains(request)) {
             continue;
         }
@@ -21,7 +24,8 @@ pub(crate) fn write(bundle: &Bundle, page: &mut Page) {
         if day.replace(today) != Some(today) {
             page.line(&today.to_string());
         }
-        line(record, &bundle.runbook, page);
+        let noted = diagnosis.and_then(|diagnosis| diagnosis.noted_at(position));
+        line(record, &bundle.runbook, noted.as_deref(), page);
     }
 }
 
@@ -36,25 +40,25 @@ const fn answers(what: &Recorded) -> Option<RequestId> {
     }
 }
 
-fn line(record: &Record, runbook: &str, page: &mut Page) {
+fn line(record: &Record, runbook: &str, noted: Option<&str>, page: &mut Page) {
     let step = if *record.runbook == *runbook {
         record.step.to_string()
     } else {
         format!("{}/{}", record.runbook, record.step)
     };
-    let took = record.what.took().map_or_else(String::new, branch);
+    let took = record.what.took().map_or_else(String::new, |took| branch(took, noted));
     page.item(
         &record.at.format("%H:%M:%S  ").to_string(),
-        &format!("{step}: {}{took}", words_of(&record.what)),
+        &format!("{step}: {}{took}", words_of(&record.what, noted)),
     );
 }
 
-fn branch(took: &Took) -> String {
-    let note = took.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+fn branch(took: &Took, noted: Option<&str>) -> String {
+    let note = noted.or(took.note.as_deref()).map_or_else(String::new, |note| format!(" ({note})"));
     format!(" -> {}{note}", took.to)
 }
 
-fn words_of(what: &Recorded) -> String {
+fn words_of(what: &Recorded, noted: Option<&str>) -> String {
     match what {
         Recorded::Answered { observation, .. } => observed(observation),
         Recorded::Explored { check, observation, .. } => {
@@ -81,6 +85,7 @@ fn words_of(what: &Recorded) -> String {
             format!("asks for approval of {action}, within {}", length(within))
         }
         Recorded::ActBegan { action, .. } => format!("begins {action}"),
+        Recorded::Alerted { severity, text } => format!("alert ({severity}): {}", noted.unwrap_or(text)),
         Recorded::Expired { .. } => "no answer in time".to_owned(),
         Recorded::Returned { conclusion, .. } => {
             format!("it came to {}", conclusion.as_deref().unwrap_or("no conclusion"))

@@ -196,3 +196,13 @@ fn callees_of_the_catalog_are_there() {
     assert_eq!(held.code, 0, "{}", held.err);
     assert_eq!(held.json()["rehearsals"][0]["conclusion"], "expected-offline");
 }
+
+/// The rehearsals of the built-in runbooks hold none of their facts back: a walk that ends early would leave some.
+#[test]
+fn rehearsals_of_the_catalog_hold_strictly() {
+    for name in ["device-offline", "data-gap", "certificate-expiry"] {
+        let tests = format!("{}/../tests/it/rehearsals/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let held = run(&["rehearse", &format!("catalog:{name}"), &tests, "--strict"]);
+        assert_eq!(held.code, 0, "{name}: {}{}", held.out, held.err);
+    }
+}

@@ -99,7 +99,7 @@ mod tests {
 
     fn world() -> (World, DateTime<Utc>) {
         let now = NOW + TimeDelta::days(20_000);
-        (World::new(1, 1, now).unwrap().0, now)
+        (World::new(1, 1, now, |_| {}).unwrap().0, now)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use fleet::endings::broken;
 use fleet::export::{to_csv, to_json};
 use fleet::options::{Asked, Form, Options, USAGE};
 use fleet::report::{View, report};
-use fleet::simulation::{Run, Simulation};
+use fleet::simulation::{Progress, Run, Simulation};
 use iot_runbook::report::Report;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -37,7 +37,7 @@ async fn run() -> Result<ExitCode, Error> {
     match (form, digest) {
         (Form::Csv, Some(digest)) => say(to_csv(digest).trim_end())?,
         (Form::Json, Some(digest)) => say(&to_json(digest)?)?,
-        _ => say(report(&run, View { width: width(), is_whole: form == Form::List }).trim_end())?,
+        _ => say(report(&run, view(form)).trim_end())?,
     }
     if let Some((file, digest)) = file.zip(digest) {
         write(&Report::of_digest(digest), &file)?;
@@ -53,14 +53,15 @@ async fn run() -> Result<ExitCode, Error> {
 /// Runs; on a terminal, shows how far it is.
 async fn simulate(options: Options) -> Result<Run, Error> {
     let shows = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    if shows {
-        hint_in_place(&format!("minting {} certificates", options.devices));
-    }
     let hours = i64::from(options.days) * 24;
-    let run = Simulation::run_with(options, |passed| {
-        if shows {
+    let run = Simulation::run_with(options, |progress| match progress {
+        Progress::Minted(minted) if shows && (minted % 100 == 0 || minted == 1) => {
+            hint_in_place(&format!("minting certificates, {minted} of {}", options.devices));
+        }
+        Progress::Hours(passed) if shows => {
             hint_in_place(&format!("day {} of {}", (passed / 24 + 1).min(hours / 24), hours / 24));
         }
+        _ => {}
     });
     let run = run.await;
     if shows {
@@ -73,6 +74,15 @@ fn write(report: &Report, file: &Path) -> Result<(), Error> {
     let is_markdown = file.extension().is_some_and(|extension| extension == "md");
     let text = if is_markdown { report.to_markdown() } else { report.to_html() };
     std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()).into())
+}
+
+/// As wide as the terminal, in colour where it shows colours.
+fn view(form: Form) -> View {
+    // `NO_COLOR` counts where it is not empty, as <https://no-color.org> has it.
+    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = std::io::stdout().is_terminal() && !is_off && !is_dumb;
+    View { width: width(), is_whole: form == Form::List, color }
 }
 
 /// How wide the terminal is; `None` where there is none, and nobody says it.

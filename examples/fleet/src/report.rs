@@ -11,6 +11,11 @@ use crate::simulation::Run;
 use crate::wording;
 use crate::world::{World, lock};
 
+/// The codes of styles: a heading, a good end, a bad one.
+const BOLD: &str = "1";
+const GOOD: &str = "1;32";
+const BAD: &str = "1;31";
+
 /// No list is longer; the rest is counted.
 const LONGEST: usize = 6;
 
@@ -21,6 +26,8 @@ pub struct View {
     pub width: Option<usize>,
     /// Whether each list has all its items.
     pub is_whole: bool,
+    /// Whether it is in colour, by the escape sequences of terminals. Colour never carries a meaning alone.
+    pub color: bool,
 }
 
 /// The narrowest that is wrapped to.
@@ -34,13 +41,16 @@ const TABLE: usize = 74;
 pub fn report(run: &Run, view: View) -> String {
     let mut text = Text { text: String::new(), view };
     let world = lock(&run.world);
-    text.line(format_args!(
-        "{} devices, {} days from {}, seed {}",
-        run.options.devices,
-        run.options.days,
-        moment(world.start),
-        run.options.seed
-    ));
+    text.styled(
+        BOLD,
+        format_args!(
+            "{} devices, {} days from {}, seed {}",
+            run.options.devices,
+            run.options.days,
+            moment(world.start),
+            run.options.seed
+        ),
+    );
     kinds(&mut text, &world);
     days(&mut text, run);
     if let Some(day) = run.operations.days.first() {
@@ -102,7 +112,19 @@ impl Text {
     }
 
     fn heading(&mut self, heading: &str) {
-        self.line(format_args!("\n== {heading}"));
+        self.text.push('\n');
+        self.styled(BOLD, format_args!("== {heading}"));
+    }
+
+    /// A line in the style of that code.
+    fn styled(&mut self, code: &str, line: std::fmt::Arguments<'_>) {
+        let start = self.text.len();
+        self.line(line);
+        if self.view.color {
+            for line in self.text.split_off(start).lines() {
+                self.text.push_str(&format!("\u{1b}[{code}m{line}\u{1b}[0m\n"));
+            }
+        }
     }
 
     fn list<T>(&mut self, title: &str, items: &[T], line: impl Fn(&T) -> String) {
@@ -364,11 +386,12 @@ fn ends(text: &mut Text, run: &Run) {
     text.list("They have none, and why", &listed, String::clone);
     let broken = broken(run);
     if broken.is_empty() {
-        text.line(format_args!(
-            "No device was lost, none was issued two certificates for one renewal, none lost its only working one,\n\
+        text.styled(GOOD, format_args!(
+            "No device was lost, none was issued two certificates for one renewal, none lost its only working one, \
              and none came to its end without being named before."
         ));
     } else {
-        text.list("BROKEN", &broken, String::clone);
+        text.styled(BAD, format_args!("BROKEN"));
+        text.list("What must hold and does not", &broken, String::clone);
     }
 }

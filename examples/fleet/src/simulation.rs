@@ -67,6 +67,15 @@ pub struct Run {
     pub ignored: u32,
 }
 
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many devices have their first certificate.
+    Minted(u32),
+    /// So many hours have passed.
+    Hours(i64),
+}
+
 impl Simulation {
     /// Runs all of it.
     ///
@@ -76,17 +85,17 @@ impl Simulation {
         Self::run_with(options, |_| {}).await
     }
 
-    /// The same; `progress` hears of each hour of the run how many have passed.
+    /// The same; `progress` hears how far it is.
     ///
     /// # Errors
     /// [`FleetError`] where the run cannot go on.
-    pub async fn run_with(options: Options, mut progress: impl FnMut(i64)) -> Result<Run, FleetError> {
-        let mut simulation = Self::new(options)?;
+    pub async fn run_with(options: Options, mut progress: impl FnMut(Progress)) -> Result<Run, FleetError> {
+        let mut simulation = Self::new(options, |minted| progress(Progress::Minted(minted)))?;
         let start = simulation.until - TimeDelta::days(i64::from(options.days));
         while let Some((at, what)) = simulation.next() {
             simulation.clock.set(at);
             if matches!(what, Happening::Sweep) {
-                progress((at - start).num_hours());
+                progress(Progress::Hours((at - start).num_hours()));
             }
             match what {
                 Happening::Sweep => simulation.sweep(at)?,
@@ -98,10 +107,10 @@ impl Simulation {
         Ok(simulation.end(options))
     }
 
-    fn new(options: Options) -> Result<Self, FleetError> {
+    fn new(options: Options, minted: impl FnMut(u32)) -> Result<Self, FleetError> {
         let start = DateTime::from_timestamp(START, 0).unwrap_or(DateTime::UNIX_EPOCH);
         let until = start + TimeDelta::days(i64::from(options.days));
-        let (mut world, certificates) = World::new(options.devices, options.seed, start)?;
+        let (mut world, certificates) = World::new(options.devices, options.seed, start, minted)?;
         let rules = Rules::default();
         let mut operations = Operations::new(*rules.policy(), &world)?;
         let (mut fleet, saved) = (Vec::new(), Lifecycles::default());

@@ -89,10 +89,16 @@ pub fn lock(world: &Shared) -> MutexGuard<'_, World> {
 
 impl World {
     /// The issuers and a fleet of that many devices, each with its first certificate. Gives the certificates too.
+    /// `minted` hears how many there are, each time.
     ///
     /// # Errors
     /// [`FleetError`] where a certificate is not made.
-    pub fn new(devices: u32, seed: u64, start: DateTime<Utc>) -> Result<(Self, Vec<Issued>), FleetError> {
+    pub fn new(
+        devices: u32,
+        seed: u64,
+        start: DateTime<Utc>,
+        mut minted: impl FnMut(u32),
+    ) -> Result<(Self, Vec<Issued>), FleetError> {
         let mut random = Random::new(seed, u64::MAX);
         let mut mint = Mint::default();
         let years = |count: i64| TimeDelta::days(count * 365);
@@ -127,6 +133,7 @@ impl World {
         let mut certificates = Vec::new();
         for number in 0..devices {
             certificates.push(world.add(number, seed)?);
+            minted(number + 1);
         }
         Ok((world, certificates))
     }

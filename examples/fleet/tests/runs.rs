@@ -38,14 +38,14 @@ async fn lists_are_whole_on_request_and_fit_the_width() {
     let run = run(300, 3, 7).await;
     let short = report(&run, View::default());
     assert!(short.contains("more: --list names them"));
-    let whole = report(&run, View { width: None, is_whole: true });
+    let whole = report(&run, View { width: None, is_whole: true, color: false });
     assert!(!whole.contains("--list"));
     let digest = &run.operations.days.last().unwrap().digest;
     for due in digest.due() {
         assert!(whole.contains(&format!("{}  ends", due.device)), "{}", due.device);
     }
     for width in [40, 80] {
-        let text = report(&run, View { width: Some(width), is_whole: true });
+        let text = report(&run, View { width: Some(width), is_whole: true, color: false });
         // A hash or the name of a metric is longer than a narrow line.
         let long = text.lines().filter(|line| line.chars().count() > width && line.trim().contains(' '));
         assert_eq!(long.collect::<Vec<_>>(), Vec::<&str>::new());

@@ -21,21 +21,41 @@ const NARROWEST: usize = 20;
 /// Prints a line, wrapped to the terminal. Whoever listened may have gone away, as `head` does; that is no fault of the
 /// plant's.
 pub fn say(line: impl Display) {
-    let line = line.to_string();
-    let text = match columns() {
-        Some(width) => line.split('\n').map(|line| wrapped(line, width)).collect::<Vec<_>>().join("\n"),
-        None => line,
+    writeln!(stdout(), "{}", laid_out(&line.to_string())).ok();
+}
+
+/// The same in bold, where the terminal shows colours.
+pub fn say_bold(line: impl Display) {
+    let text = laid_out(&line.to_string());
+    match shows_color() {
+        true => writeln!(stdout(), "\x1b[1m{}\x1b[0m", text.replace('\n', "\x1b[0m\n\x1b[1m")).ok(),
+        false => writeln!(stdout(), "{text}").ok(),
     };
-    writeln!(stdout(), "{text}").ok();
+}
+
+/// The text as wide as the terminal.
+fn laid_out(text: &str) -> String {
+    match columns() {
+        Some(width) => text.split('\n').map(|line| wrapped(line, width)).collect::<Vec<_>>().join("\n"),
+        None => text.to_owned(),
+    }
 }
 
 /// The style of reports: as wide as the terminal, in colour where it shows colours.
 pub fn text_style() -> TextStyle {
+    TextStyle::new(columns().unwrap_or(WIDTH)).with_color(shows_color())
+}
+
+/// Whether the terminal shows colours, and its user wants them.
+fn shows_color() -> bool {
     // `NO_COLOR` counts where it is not empty, as <https://no-color.org> has it.
     let is_off = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let color = stdout().is_terminal() && !is_off && !is_dumb;
-    TextStyle::new(columns().unwrap_or(WIDTH)).with_color(color)
+    stdout().is_terminal() && !is_off && !is_dumb()
+}
+
+/// Whether the terminal obeys no escape sequences.
+fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// How wide the terminal is; `None` where there is none, and nobody says it.
@@ -82,9 +102,10 @@ pub fn write(line: impl Display) -> Result<()> {
     writeln!(stdout(), "{line}").map_err(Error::io("writing a line of JSON"))
 }
 
-/// Shows a line that the next one replaces. Where standard output is no terminal, nothing is shown.
+/// Shows a line that the next one replaces. Where standard output is no terminal, or a dumb one, nothing is
+/// shown.
 pub fn show(line: impl Display) {
-    if stdout().is_terminal() {
+    if stdout().is_terminal() && !is_dumb() {
         let mut stdout = stdout();
         write!(stdout, "{CLEAR}{line}").and_then(|()| stdout.flush()).ok();
     }

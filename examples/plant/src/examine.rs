@@ -18,6 +18,7 @@ use iot_runbook::{
     driver::{Driver, Journal, TokioTimer},
     gap::Gap,
     probe::Probes,
+    report::Report,
     subject::{Subject, Trigger},
     time::{Clock, SystemClock},
 };
@@ -178,7 +179,7 @@ impl Case<'_> {
             finding = driver.run(&mut diagnosis) => finding.map_err(Error::runbook)?,
             never = during => match never {},
         };
-        story.tell_end(&diagnosis)?;
+        story.tell_end(&diagnosis, &Report::of(&diagnosis))?;
         Ok(Diagnosed { finding, bundle: diagnosis.bundle() })
     }
 }

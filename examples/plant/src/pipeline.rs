@@ -20,6 +20,7 @@ pub mod machine;
 pub mod message;
 pub mod monitor;
 pub mod outbox;
+mod picture;
 pub mod stream;
 pub mod survey;
 pub mod table;

@@ -86,14 +86,13 @@ impl Story {
     ///
     /// # Errors
     /// When they can't be written.
-    pub fn tell_end(&self, diagnosis: &Diagnosis) -> Result<()> {
+    pub fn tell_end(&self, diagnosis: &Diagnosis, report: &Report) -> Result<()> {
         if self.loud {
-            let report = Report::of(diagnosis);
             self.told().stop_progress();
             console::show_text(&format!("\n{}", report.to_styled_text(console::text_style().brief())));
         }
         if let Some(file) = &self.report {
-            let evidence = write_report(diagnosis, file)?;
+            let evidence = write_report(diagnosis, report, file)?;
             let (file, evidence) = (file.display(), evidence.display());
             self.tell(format_args!("\n  The report is in {file}, its evidence in {evidence}."));
         }
@@ -115,15 +114,16 @@ impl Told {
 
     fn go_on(&mut self, diagnosis: &Diagnosis) {
         while let Some(record) = diagnosis.record(self.records) {
+            let position = u32::try_from(self.records).unwrap_or(u32::MAX);
             self.records += 1;
             let step = (record.runbook.clone(), record.step.clone());
             if self.step.as_ref() != Some(&step) {
                 if let Some(line) = record::step(diagnosis, &record) {
-                    console::say(line);
+                    console::say_bold(line);
                 }
                 self.step = Some(step);
             }
-            for line in record::lines(diagnosis, &record) {
+            for line in record::lines(diagnosis, position, &record) {
                 console::say(line);
             }
         }
@@ -158,8 +158,7 @@ impl Journal for Story {
 }
 
 /// Writes the report, and the evidence beside it; gives the place of the evidence.
-fn write_report(diagnosis: &Diagnosis, file: &Path) -> Result<PathBuf> {
-    let report = Report::of(diagnosis);
+fn write_report(diagnosis: &Diagnosis, report: &Report, file: &Path) -> Result<PathBuf> {
     let is_markdown = file.extension().is_some_and(|extension| extension == "md");
     let text = if is_markdown { report.to_markdown() } else { report.to_html() };
     fs::write(file, text).map_err(Error::io("writing the report"))?;

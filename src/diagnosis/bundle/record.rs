@@ -121,7 +121,7 @@ fn recorded(context: &Context, log: &Log, entry: &Entry) -> Option<Recorded> {
         }
         Event::Alerted { exit } => {
             let alert = context.exit(place, *exit)?.alert.as_ref()?;
-            Recorded::Alerted { severity: alert.severity, text: alert.text.clone() }
+            Recorded::Alerted { severity: alert.severity, text: alert.text.as_str().into() }
         }
         Event::Anomaly(anomaly) => Recorded::Anomaly(*anomaly),
         Event::Concluded => Recorded::Concluded,
@@ -142,7 +142,7 @@ fn took(context: &Context, place: Place, event: &Event) -> Option<Took> {
     Some(Took {
         to: context.step_id(Place { step: exit.to, ..place }).into(),
         by: context.exit_name(place, index).into(),
-        note: exit.note.clone(),
+        note: exit.note.as_ref().map(|note| note.as_str().into()),
     })
 }
 

@@ -50,7 +50,7 @@ pub(super) fn svg(chart: &RunbookChart, is_alone: bool) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             drawn,
-            "<path class=\"arrow lit\" d=\"M{left:.1} {from:.1}H{x:.1}V{to:.1}H{left:.1}\"><title>{}</title></path>",
+            "<path class=\"arrow lit\" d=\"M{left:.0} {from:.0}H{x:.0}V{to:.0}H{left:.0}\"><title>{}</title></path>",
             crate::report::svg::Escaped(&arrow.label)
         );
         pen::draw_head(&mut drawn, "lit", Point { x: left, y: to }, From::Left);
@@ -116,7 +116,7 @@ fn draw_step_down(svg: &mut String, chart: &RunbookChart, row: &Row<'_>, next: &
         }
         return;
     };
-    let _ = write!(svg, "<path class=\"arrow lit\" d=\"M{x:.1} {foot:.1}V{:.1}\"/>", next.top);
+    let _ = write!(svg, "<path class=\"arrow lit\" d=\"M{x:.0} {foot:.0}V{:.0}\"/>", next.top);
     pen::draw_head(svg, "lit", Point { x, y: next.top }, From::Above);
     let lines = pen::small_lines(&arrow.label, WIDTH - 40.0);
     let lines = lines.get(..lines.len().min(2)).unwrap_or_default();
@@ -134,7 +134,7 @@ fn draw_beside(svg: &mut String, row: &Row<'_>, right: f64) {
         let turn = right + 12.0;
         let _ = write!(
             svg,
-            "<path class=\"arrow {class}\" d=\"M{right:.1} {start:.1}H{turn:.1}V{middle:.1}H{:.1}\"/>",
+            "<path class=\"arrow {class}\" d=\"M{right:.0} {start:.0}H{turn:.0}V{middle:.0}H{:.0}\"/>",
             x - 6.0
         );
         pen::draw_head(svg, class, Point { x: x - 4.0, y: middle }, From::Left);

@@ -89,8 +89,8 @@ pub(super) fn draw_box(svg: &mut String, node: &Node, words: &Words, at: Point, 
     // Writing to a String cannot fail.
     let _ = write!(
         svg,
-        "<g class=\"box {state}{end}\"><title>{}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
-         height=\"{height:.1}\" rx=\"{corner}\"/>",
+        "<g class=\"box {state}{end}\"><title>{}</title><rect x=\"{x:.0}\" y=\"{y:.0}\" width=\"{width:.0}\" \
+         height=\"{height:.0}\" rx=\"{corner}\"/>",
         Escaped(&node.id)
     );
     y += PADDING;
@@ -107,14 +107,14 @@ pub(super) fn draw_box(svg: &mut String, node: &Node, words: &Words, at: Point, 
 
 /// Lines of text below each other, the first with its top at `at`; returns where they end.
 fn draw_lines(svg: &mut String, class: &str, lines: &[String], leading: f64, at: Point) -> f64 {
-    let mut y = at.y;
-    for line in lines {
-        let base = leading.mul_add(0.76, y);
-        let _ =
-            write!(svg, "<text class=\"{class}\" x=\"{:.1}\" y=\"{base:.1}\">{}</text>", at.x, Escaped(line));
-        y += leading;
+    let Some((first, more)) = lines.split_first() else { return at.y };
+    let base = leading.mul_add(0.76, at.y);
+    let _ = write!(svg, "<text class=\"{class}\" x=\"{:.0}\" y=\"{base:.0}\">{}", at.x, Escaped(first));
+    for line in more {
+        let _ = write!(svg, "<tspan x=\"{:.0}\" dy=\"{leading}\">{}</tspan>", at.x, Escaped(line));
     }
-    y
+    svg.push_str("</text>");
+    leading.mul_add(lines.len() as f64, at.y)
 }
 
 /// Small lines with their top left corner at `at`.
@@ -126,9 +126,9 @@ pub(super) fn draw_small(svg: &mut String, class: &str, lines: &[String], at: Po
 pub(super) fn draw_head(svg: &mut String, class: &str, tip: Point, from: From) {
     let Point { x, y } = tip;
     let _ = match from {
-        From::Above => write!(svg, "<path class=\"head {class}\" d=\"M{x:.1} {y:.1}l-4 -8h8z\"/>"),
-        From::Below => write!(svg, "<path class=\"head {class}\" d=\"M{x:.1} {y:.1}l-4 8h8z\"/>"),
-        From::Left => write!(svg, "<path class=\"head {class}\" d=\"M{x:.1} {y:.1}l-8 -4v8z\"/>"),
+        From::Above => write!(svg, "<path class=\"head {class}\" d=\"M{x:.0} {y:.0}l-4 -8h8z\"/>"),
+        From::Below => write!(svg, "<path class=\"head {class}\" d=\"M{x:.0} {y:.0}l-4 8h8z\"/>"),
+        From::Left => write!(svg, "<path class=\"head {class}\" d=\"M{x:.0} {y:.0}l-8 -4v8z\"/>"),
     };
 }
 

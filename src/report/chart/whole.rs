@@ -10,6 +10,8 @@ const WIDTH: f64 = 206.0;
 const MARGIN: f64 = 16.0;
 /// The width that the guards of an arrow are wrapped to.
 const LABEL: f64 = 150.0;
+/// An arrow that moves aside by less than this many pixels between two layers goes there in a line.
+const FLAT: i64 = 6;
 
 pub(super) fn svg(chart: &RunbookChart, is_alone: bool) -> String {
     let words: Vec<Words> = chart.nodes.iter().map(|node| Words::of(node, WIDTH, true)).collect();
@@ -47,7 +49,8 @@ pub(super) fn svg(chart: &RunbookChart, is_alone: bool) -> String {
         let corner =
             Point { x: route.label.x - width / 2.0, y: route.label.y - pen::small_height(lines.len()) / 2.0 };
         let class = format!("guard {}", class(arrow, has_path));
-        draw_label(&mut drawn, &class, lines, corner, width);
+        // Its halo, in the style sheet, keeps lines from crossing its letters.
+        pen::draw_small(&mut drawn, &class, lines, corner);
     }
     for ((node, words), centre) in chart.nodes.iter().zip(&words).zip(&layout.boxes) {
         let corner = Point { x: centre.x - WIDTH / 2.0, y: centre.y - words.height() / 2.0 };
@@ -69,47 +72,41 @@ pub(super) const fn class(arrow: &Arrow, has_path: bool) -> &'static str {
     }
 }
 
-/// A label on its ground, so that no line crosses its letters.
-fn draw_label(svg: &mut String, class: &str, lines: &[String], at: Point, width: f64) {
-    if lines.is_empty() {
-        return;
-    }
-    let height = pen::small_height(lines.len());
+/// Straight through a layer, in a curve between two. In whole pixels from point to point: a large chart has thousands.
+fn draw_route(svg: &mut String, class: &str, route: &Route) {
+    let pixels = |point: &Point| (point.x.round() as i64, point.y.round() as i64);
+    let mut points = route.points.iter().map(pixels);
+    let Some(first) = points.next() else { return };
     // Writing to a String cannot fail.
-    let _ = write!(
-        svg,
-        "<rect class=\"ground\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
-        at.x - 2.0,
-        at.y,
-        width + 4.0
-    );
-    pen::draw_small(svg, class, lines, at);
+    let _ = write!(svg, "<path class=\"arrow {class}\" d=\"M{} {}", first.0, first.1);
+    let (mut last, mut before) = (first, first);
+    // How far it goes straight on.
+    let mut straight = 0;
+    for point in points {
+        let (x, y) = (point.0 - last.0, point.1 - last.1);
+        if x == 0 {
+            straight += y;
+        } else {
+            write_straight(svg, &mut straight);
+            let _ = match x.abs() {
+                // So flat a curve is a line to the eye.
+                ..FLAT => write!(svg, "l{x} {y}"),
+                _ => write!(svg, "c0 {half} {x} {half} {x} {y}", half = y / 2),
+            };
+        }
+        (before, last) = (last, point);
+    }
+    write_straight(svg, &mut straight);
+    svg.push_str("\"/>");
+    let from = if before.1 <= last.1 { From::Above } else { From::Below };
+    pen::draw_head(svg, class, Point { x: last.0 as f64, y: last.1 as f64 }, from);
     svg.push('\n');
 }
 
-/// Straight through a layer, in a curve between two.
-fn draw_route(svg: &mut String, class: &str, route: &Route) {
-    let mut points = route.points.iter();
-    let Some(first) = points.next() else { return };
-    let _ = write!(svg, "<path class=\"arrow {class}\" d=\"M{:.1} {:.1}", first.x, first.y);
-    let mut last = *first;
-    let mut before = *first;
-    for point in points {
-        if (point.x - last.x).abs() < 0.5 {
-            let _ = write!(svg, "V{:.1}", point.y);
-        } else {
-            let middle = f64::midpoint(last.y, point.y);
-            let _ = write!(
-                svg,
-                "C{:.1} {middle:.1} {:.1} {middle:.1} {:.1} {:.1}",
-                last.x, point.x, point.x, point.y
-            );
-        }
-        before = last;
-        last = *point;
+fn write_straight(svg: &mut String, straight: &mut i64) {
+    if *straight != 0 {
+        // Writing to a String cannot fail.
+        let _ = write!(svg, "v{straight}");
+        *straight = 0;
     }
-    svg.push_str("\"/>");
-    let from = if before.y <= last.y { From::Above } else { From::Below };
-    pen::draw_head(svg, class, last, from);
-    svg.push('\n');
 }

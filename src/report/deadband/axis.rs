@@ -67,16 +67,19 @@ impl Times {
 
     pub(super) fn write_axis(&self, f: &mut fmt::Formatter<'_>, foot: f64) -> fmt::Result {
         const MOST: u64 = 8;
-        let form = match self.length {
-            length if length < MOST * SECOND => "%H:%M:%S%.9f",
-            length if length < 24 * 60 * MINUTE => "%H:%M:%S",
-            _ => "%Y-%m-%d %H:%M",
-        };
         // Below a second, powers of ten; above a month, months of thirty days.
         let powers = (0..9).map(|power| 10_u64.pow(power));
         let months = (1..=200).map(|months| months * 30 * 24 * 60 * MINUTE);
         let mut steps = powers.chain(STEPS).chain(months);
         let Some(step) = steps.find(|step| self.length / step <= MOST) else { return Ok(()) };
+        // As many digits as two ticks differ by.
+        let form = match (self.length, step) {
+            (length, _) if length >= 24 * 60 * MINUTE => "%Y-%m-%d %H:%M",
+            (_, step) if step >= SECOND => "%H:%M:%S",
+            (_, step) if step >= SECOND / 1_000 => "%H:%M:%S%.3f",
+            (_, step) if step >= SECOND / 1_000_000 => "%H:%M:%S%.6f",
+            _ => "%H:%M:%S%.9f",
+        };
         let step = step.cast_signed();
         let after = self.first.rem_euclid(step);
         let mut at = if after == 0 { Some(self.first) } else { self.first.checked_add(step - after) };

@@ -132,7 +132,7 @@ impl<'d> Validator<'d> {
             Some(Guard { absent: true, .. }) => EdgeValue::Either,
             _ => EdgeValue::Known,
         };
-        let exit = self.exit_of(&fields, from, carries);
+        let exit = self.exit_of(&fields, from, carries, true);
         Some(Branch { guard: guard?, exit: exit? })
     }
 
@@ -329,7 +329,7 @@ impl<'d> Validator<'d> {
             Tree::Table(_) => {
                 let fields = self.table(spot)?;
                 self.only(&fields, &EXIT);
-                self.exit_of(&fields, from, carries)
+                self.exit_of(&fields, from, carries, false)
             }
             other => {
                 let kind = FaultKind::WrongType {
@@ -343,12 +343,13 @@ impl<'d> Validator<'d> {
         }
     }
 
-    /// A way out in a table that holds other keys too.
+    /// A way out in a table that holds other keys too; of a branch its texts may name the value that takes it.
     pub(super) fn exit_of(
         &mut self,
         fields: &Fields<'d, '_>,
         from: StepIndex,
         carries: EdgeValue,
+        has_value: bool,
     ) -> Option<Exit> {
         let to = self.required(fields, "to").and_then(|spot| self.target(spot));
         match to {
@@ -356,11 +357,11 @@ impl<'d> Validator<'d> {
             None => self.flow.mark_lossy(from),
         }
         let note = match fields.get("note") {
-            Some(spot) => self.text(spot).map(|note| Some(note.into())),
+            Some(spot) => self.text_with_facts(spot, has_value).map(Some),
             None => Some(None),
         };
         let alert = match fields.get("alert") {
-            Some(spot) => self.alert(spot).map(Some),
+            Some(spot) => self.alert(spot, has_value).map(Some),
             None => Some(None),
         };
         let look_again = match fields.get("unless") {
@@ -373,7 +374,7 @@ impl<'d> Validator<'d> {
             None => Some(true),
         };
         let says = match fields.get("says") {
-            Some(spot) => self.text_with_facts(spot, true).map(Some),
+            Some(spot) => self.text_with_facts(spot, has_value).map(Some),
             None => Some(None),
         };
         let [supports, against] = ["supports", "against"].map(|key| match fields.get(key) {
@@ -394,12 +395,13 @@ impl<'d> Validator<'d> {
         })
     }
 
-    fn alert(&mut self, spot: Spot<'d, '_>) -> Option<AlertText> {
+    fn alert(&mut self, spot: Spot<'d, '_>, has_value: bool) -> Option<AlertText> {
         let fields = self.table(spot)?;
         self.only(&fields, &["severity", "text"]);
         let severity = self.required(&fields, "severity").and_then(|spot| self.severity(spot));
-        let text = self.required(&fields, "text").and_then(|spot| self.text(spot));
-        Some(AlertText { severity: severity?, text: text?.into() })
+        let text = self.required(&fields, "text");
+        let text = text.and_then(|spot| self.text_with_facts(spot, has_value));
+        Some(AlertText { severity: severity?, text: text? })
     }
 
     pub(super) fn severity(&mut self, spot: Spot<'d, '_>) -> Option<Severity> {

@@ -391,7 +391,7 @@ impl<'d> Validator<'d> {
                 continue;
             };
             self.only(&fields, &["is", "any", "to", "note", "alert", "supports", "against", "unless"]);
-            let exit = self.exit_of(&fields, at, EdgeValue::Unknown);
+            let exit = self.exit_of(&fields, at, EdgeValue::Unknown, false);
             match (fields.get("is"), fields.get("any")) {
                 (Some(spot), None) => {
                     let mut names: Vec<Box<str>> = Vec::new();

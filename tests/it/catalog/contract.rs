@@ -412,16 +412,17 @@ impl<'r> Seen<'r> {
             };
             self.same(&at, way.to, self.id(exit.to));
             match (way.note, &exit.note) {
-                (Some(words), Some(note)) => self.says(&at, words, note),
+                (Some(words), Some(note)) => self.says(&at, words, note.as_str()),
                 (words, note) => {
-                    let (words, note) = (words.unwrap_or("no note"), note.as_deref().unwrap_or("no note"));
+                    let (words, note) =
+                        (words.unwrap_or("no note"), note.as_ref().map_or("no note", |note| note.as_str()));
                     self.same(&at, words, note);
                 }
             }
             let alert = exit.alert.as_ref().map_or("no alert", |alert| alert.severity.name());
             self.same(&at, way.alert.map_or("no alert", |(severity, _)| severity), alert);
             if let (Some((_, words)), Some(alert)) = (way.alert, &exit.alert) {
-                self.says(&at, words, &alert.text);
+                self.says(&at, words, alert.text.as_str());
             }
             for (what, contract, found) in
                 [("supports", way.supports, &exit.supports), ("against", way.against, &exit.against)]

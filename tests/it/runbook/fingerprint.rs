@@ -135,7 +135,7 @@ fn no_change_of_words_or_form_changes_it() {
             "{ from = \"$hot\", to = \"jammed\" }",
             "{ from = \"$hot\", to = \"jammed\", says = \"{value:%}\" }",
         ),
-        ("note = \"Quiet.\"", "note = \"Rather quiet.\""),
+        ("note = \"Quiet.\"", "note = \"Rather quiet: {value}, {load}.\""),
         ("text = \"Offline.\"", "text = \"It is offline.\""),
         ("window = \"5m\"", "window = \"300s\""),
         ("up_to = 9", "below = \"$many\""),

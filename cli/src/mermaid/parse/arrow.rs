@@ -24,6 +24,9 @@ impl Parser<'_> {
             self.at = before;
             return Ok(None);
         }
+        if self.text.get(before..at).is_some_and(|passed| passed.contains('\n')) {
+            self.pitfalls()?;
+        }
         let kind = if rest.starts_with("-.") { '.' } else { rest.chars().next().unwrap_or_default() };
         let label = match self.arrow(kind)? {
             true => {

@@ -15,7 +15,7 @@ fn nodes_and_arrows_are_read() {
     let (nodes, edges) = read(
         "---\ntitle: x\n---\n%%{init: {}}%%\n%% c\nflowchart TD; a([Start]):::hot -->|\"5 min\"| b{\"Seen<br/>when?\"}\n\
          b -- more than 30 min --> c_1[/x/] & d-2((y))\n subgraph G [group]\n direction LR\n\
-         d-2 ==> e == done ==> f\n end\n style a fill:#fff; e -. store and forward .-> f\n c_1 -.->\n%% c\n  g\n",
+         d-2 ==> e == done ==> f\n end\n style a fill:white; e -. store and forward .-> f\n c_1 -.->\n%% c\n  g\n",
     );
     let nodes: Vec<(&str, &str)> = nodes.iter().map(|(id, label)| (&**id, &**label)).collect();
     assert_eq!(
@@ -131,17 +131,65 @@ fn what_mermaid_reads_otherwise_is_refused() {
         "click A \"https://example.org\" ; A --> B",
         "class  A -. x .-> B",
         "subgraph \nA\nend",
-        "style A fill:#fff --> B",
+        "subgraph\nA\nend",
+        "A\nstyle A fill:#fff --> B",
         "A[style x:#35;] --> B",
         "A[mail@x] --> B",
         "A&B --> C",
+        "A[~~~ x] --> B",
         "x--> B",
         "1a --> B",
         "A -- max--> B",
         "A -. 2.5 min .-> B",
         "A -. store-and-forward .-> B",
+        "A --> B\nlinkStyle 1 stroke:red",
+        "linkStyle 0 stroke:red\nA --> B",
+        "class A hot ",
+        "class A,B,  hot",
+        "classDef hot stroke:#f00--x",
+        "classDef hot stroke",
+        "A\nstyle A fill:rgb(1,2,3)",
+        "A\nstyle A fill:#fff,end:1",
+        "A\nstyle A fill:v",
+        "style B fill:white\nA --> B",
+        "A\nstyle A fill:#fff; B --> A",
+        "%%{ini: {}}%%",
+        "%%{init: x}%%",
+        "click A \"https://example.org\" ",
+        "direction LR; A --> B",
+        "A --> B\n  --> C[a direction LR]",
+        "A[direction\nTB] --> B",
     ] {
         let text = format!("flowchart TD\n{line}\n");
         assert!(parse(&text, 0..text.len()).is_err(), "{line}");
     }
+    for text in [
+        "flowchart TD ; A\n",
+        "flowchart;\nA\n",
+        "\n---\ntitle: x\n---\nflowchart TD\nA\n",
+        " ---\ntitle: x\n---\nflowchart TD\nA\n",
+        "---\n---\nflowchart TD\nA\n",
+        "---\ntitle x\n---\nflowchart TD\nA\n",
+        "---\ntitle: x\ntitle: y\n---\nflowchart TD\nA\n",
+        "---\ntitle: [x\n---\nflowchart TD\nA\n",
+        "---\ntitle: x: y\n---\nflowchart TD\nA\n",
+        "---\nconfig:\n  theme: base\n look: neo\n---\nflowchart TD\nA\n",
+        "---\ntitle: x\n  theme: base\n---\nflowchart TD\nA\n",
+        "---\ntitle: x\n ---\nflowchart TD\nA\n",
+    ] {
+        assert!(parse(text, 0..text.len()).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn statements_that_only_draw_are_left_aside() {
+    let (nodes, edges) = read(
+        "---\ntitle: \"Feed: hall 2\"\nconfig:\n  theme: base\n  flowchart:\n    curve: linear\n  look: neo\n---\n\
+         flowchart LR;A --> B\nclass A,B hot\nclassDef hot,cold fill:#f9f,stroke-width:2.5px,stroke-dasharray:5 5\n\
+         classDef default opacity:50%\nstyle A fill:#fff;\nlinkStyle 0 stroke:red\nlinkStyle default stroke:#f00\n\
+         click A \"https://example.org\" \"a tip\" _blank\nclick B href \"#x\"\nclick A call open()\n\
+         subgraph g\ndirection TB\nC\nend\n",
+    );
+    let nodes: Vec<&str> = nodes.iter().map(|(id, _)| &**id).collect();
+    assert_eq!((nodes, edges.len()), (vec!["A", "B", "C"], 1));
 }

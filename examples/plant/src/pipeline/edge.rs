@@ -17,7 +17,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::{
     deadband::{
-        filter::{Extent, Filter, Rule, Settings},
+        filter::{Extent, Filter, Reason, Rule, Settings},
         sample::Sample,
     },
     time::Period,
@@ -68,6 +68,8 @@ pub struct Raw {
     pub value: f64,
     /// What became of it.
     pub fate: Fate,
+    /// Why the deadband reported it; none where it did not, or where there is no deadband.
+    pub reason: Option<Reason>,
 }
 
 /// What the gateway did with a sample.
@@ -215,14 +217,14 @@ fn filter(reporting: Reporting) -> Result<Option<Filter>> {
 impl State {
     /// Whether a sample is reported.
     fn judge(&mut self, at: DateTime<Utc>, value: f64) -> bool {
+        let mut reason = None;
         let is_reported = match (&mut self.filter, self.reporting) {
             (Some(filter), _) => {
-                let mut is_reported = false;
                 if let Ok(sample) = Sample::at_time(at, value) {
                     // Samples come in order of time, and the filter takes any order.
-                    filter.observe(sample, |_| is_reported = true).ok();
+                    filter.observe(sample, |report| reason = Some(report.reason)).ok();
                 }
-                is_reported
+                reason.is_some()
             }
             // A clock that was set back begins anew.
             (None, Reporting::Every(interval)) => {
@@ -233,16 +235,17 @@ impl State {
         if is_reported {
             self.last_report = Some(at);
         }
-        self.keep(at, value, if is_reported { Fate::Reported } else { Fate::Withheld });
+        let fate = if is_reported { Fate::Reported } else { Fate::Withheld };
+        self.keep(at, Raw { value, fate, reason });
         is_reported
     }
 }
 
 impl State {
-    fn keep(&mut self, at: DateTime<Utc>, value: f64, fate: Fate) {
+    fn keep(&mut self, at: DateTime<Utc>, raw: Raw) {
         let now = Utc::now();
         let at = if (now - at).abs() <= PLAUSIBLE { at } else { now };
-        self.raw.enter(at, Raw { value, fate });
+        self.raw.enter(at, raw);
     }
 }
 
@@ -278,7 +281,7 @@ impl Shared {
             state.error = Some(format!("no mapping for the tag {:?}", reading.tag));
             for (at, value) in &reading.samples {
                 let at = DateTime::from_timestamp_micros(*at).unwrap_or_default();
-                state.keep(at, *value, Fate::NotConverted);
+                state.keep(at, Raw { value: *value, fate: Fate::NotConverted, reason: None });
             }
             state.read_until = until;
             return Ok(());

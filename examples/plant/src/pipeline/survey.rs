@@ -8,12 +8,13 @@ use iot_runbook::{
     check::Checks,
     diagnosis::Diagnosis,
     driver::{Driver, TokioTimer},
+    report::Report,
     runbook::RunbookSet,
     subject::{Subject, Trigger},
 };
 use tokio::sync::Notify;
 
-use super::{DEVICE, GATEWAY, PIPELINE, Pipeline, SITE, loss::Loss, watch};
+use super::{DEVICE, GATEWAY, PIPELINE, Pipeline, SITE, loss::Loss, picture, watch};
 use crate::{
     adapters::pipeline::PipelineAdapters,
     error::{Error, Result},
@@ -126,6 +127,7 @@ pub(crate) struct Asks {
     /// Notified when Kafka is asked about lag.
     asked: Arc<Notify>,
     story: Arc<Story>,
+    pipeline: Arc<Pipeline>,
 }
 
 impl Asks {
@@ -144,14 +146,16 @@ impl Asks {
             .map_err(Error::runbook)?
             .with_journal(journal)
             .with_time_limit(obstacle.time_limit(ATTEMPT));
-        Ok(Self { name, set, driver, asked, story: Arc::clone(story) })
+        let (story, pipeline) = (Arc::clone(story), Arc::clone(pipeline));
+        Ok(Self { name, set, driver, asked, story, pipeline })
     }
 
     pub(crate) async fn diagnose(&self, subject: Subject, trigger: Trigger) -> Result<Diagnosed> {
         let mut diagnosis = Diagnosis::new(new_id(), &self.set, &self.name, subject, trigger, Utc::now())
             .map_err(Error::runbook)?;
         let finding = self.driver.run(&mut diagnosis).await.map_err(Error::runbook)?;
-        self.story.tell_end(&diagnosis)?;
+        let report = picture::with_deadband(Report::of(&diagnosis), &diagnosis, &self.pipeline);
+        self.story.tell_end(&diagnosis, &report)?;
         Ok(Diagnosed { finding, bundle: diagnosis.bundle() })
     }
 }
