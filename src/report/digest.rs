@@ -19,8 +19,8 @@ impl Report {
         let lists = lists(digest);
         let said: Vec<String> = lists
             .iter()
-            .filter(|list| !list.due.is_empty() && list.is_said)
-            .map(|list| format!("{} {}", list.due.len(), list.what))
+            .filter(|list| !list.due.is_empty())
+            .filter_map(|list| Some(format!("{} {}", list.due.len(), list.short?)))
             .collect();
         let headline = match &*said {
             [] => "No certificate is due".to_owned(),
@@ -66,12 +66,12 @@ struct List<'d> {
     what: &'static str,
     /// What to do about them.
     advice: Option<&'static str>,
-    /// Whether the headline counts them.
-    is_said: bool,
+    /// What the headline calls them, one or many; none where it does not count them.
+    short: Option<&'static str>,
 }
 
 fn lists(digest: &Digest) -> Vec<List<'_>> {
-    let list = |due: Vec<_>, what, advice, is_said| List { due, what, advice, is_said };
+    let list = |due: Vec<_>, what, advice, short| List { due, what, advice, short };
     let visit = |wanted: Visit| move |due: &&Due| matches!(due.reach, Reach::Offline { visit, .. } if visit == wanted);
     let overdue = digest.overdue().filter(|due| due.stage != Stage::Expired);
     vec![
@@ -79,44 +79,44 @@ fn lists(digest: &Digest) -> Vec<List<'_>> {
             digest.expired().collect(),
             "have ended",
             Some("Replace what has ended: peers refuse it."),
-            true,
+            Some("ended"),
         ),
         list(
             digest.revoked().collect(),
             "are revoked and in use",
             Some("Say whether a device whose certificate is revoked gets another one."),
-            true,
+            Some("revoked and in use"),
         ),
         list(
             digest.not_yet_valid().collect(),
             "are in use and not valid yet",
             Some("Look at the clock that issued what is not valid yet, and at the device's own."),
-            true,
+            Some("not valid yet and in use"),
         ),
         list(
             digest.follow_up().collect(),
             "must be followed up before they end",
             Some("Follow up what no renewal will replace in time."),
-            true,
+            Some("to follow up"),
         ),
         list(
             overdue.collect(),
             "should have been renewed",
             Some("Find out why these renewals have not happened."),
-            true,
+            Some("overdue"),
         ),
-        list(digest.to_renew().collect(), "are to be renewed", None, true),
+        list(digest.to_renew().collect(), "are to be renewed", None, Some("to renew")),
         list(
             digest.offline().filter(visit(Visit::Technician)).collect(),
             "are of devices that are offline, back too late: send a technician",
             Some("Send a technician to the devices that are back too late for a renewal."),
-            false,
+            None,
         ),
         list(
             digest.offline().filter(visit(Visit::MaintenanceWindow)).collect(),
             "are of devices that are offline, back in time: renew them in a maintenance window",
             None,
-            false,
+            None,
         ),
         list(
             digest
@@ -130,9 +130,9 @@ fn lists(digest: &Digest) -> Vec<List<'_>> {
                 .collect(),
             "are of devices of which nobody knows when they are back",
             Some("Find out when these devices are back."),
-            false,
+            None,
         ),
-        list(digest.awareness().collect(), "end soon enough to be known", None, false),
+        list(digest.awareness().collect(), "end soon enough to be known", None, None),
     ]
 }
 

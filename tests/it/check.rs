@@ -12,15 +12,15 @@ use iot_runbook::deadband::sample::Sample;
 use iot_runbook::fact::{Domain, Kind, Observation, Source, UnknownReason, Value};
 use iot_runbook::mock::{
     MockBrokerProbe, MockCertStoreProbe, MockCustomCheck, MockDeadbandProbe, MockDeviceProbe,
-    MockGatewayProbe, MockNetworkProbe, MockPlatformProbe, MockPowerProbe,
+    MockGatewayProbe, MockKafkaProbe, MockNetworkProbe, MockPlatformProbe, MockPowerProbe,
 };
 use iot_runbook::probe::conformance::{self, Rule};
 use iot_runbook::probe::{
     Acquisition, Authentication, BrokerHealth, Certificate, CertificateAnswer, Client, ClientPublishing,
     ConnectionEvent, ConnectionLog, DeadbandAudit, DeadbandFacts, DevicePath, FeedReading, FieldPolls,
-    GatewayHealth, IngestionHealth, LastSeenAnswer, MessageCounts, PathTried, PathsTried, PortReply,
-    ProbeError, ProbeErrorKind, Probes, RefusalReason, Replier, Revocation, SessionState, SilentPeers,
-    SilentShare, SitePower, Together,
+    GatewayHealth, IngestionHealth, LagFacts, LagSample, LastSeenAnswer, MessageCounts, PartitionLag,
+    PathTried, PathsTried, PortReply, ProbeError, ProbeErrorKind, Probes, RefusalReason, Replier, Revocation,
+    SessionState, SilentPeers, SilentShare, SitePower, Together,
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -459,6 +459,24 @@ async fn conformance_passes_a_good_adapter() {
     let period = Period::new(at(-100), at(0)).unwrap();
     let violations = conformance::broker(&broker, Client::Device("press-07".into()), period, at(0)).await;
     assert_eq!(violations, []);
+}
+
+#[tokio::test]
+async fn lag_sample_of_the_very_end_belongs_to_its_period() {
+    let period = Period::new(at(-100), at(0)).unwrap();
+    for (sampled, rules) in [(at(-101), vec![Rule::Outside]), (at(-100), vec![]), (at(0), vec![])] {
+        let mut kafka = MockKafkaProbe::new();
+        kafka.expect_source().return_const(Source::new("kafka"));
+        kafka.expect_lag().returning(move |request| {
+            let partition = PartitionLag::new(0).with_samples(vec![LagSample::new(sampled, 0, 5)]);
+            Ok(LagFacts::new(at(0), request.period).with_partitions(vec![partition]))
+        });
+        kafka.expect_bridged().returning(|_| Err(ProbeError::unsupported()));
+        kafka.expect_offsets().returning(|_| Err(ProbeError::unsupported()));
+        let found = conformance::kafka(&kafka, "ingest", "press-07", period, at(0)).await;
+        let found: Vec<_> = found.into_iter().map(|violation| violation.rule).collect();
+        assert_eq!(found, rules, "{sampled}");
+    }
 }
 
 /// What an adapter that answers so does wrong.

@@ -6,7 +6,7 @@ use crate::check::broker::sessions::{self, Events, SessionLog, is_flap};
 use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{Given, ParamKind, ParamSpec};
 use crate::check::spec::Builtin;
-use crate::check::window::not_covered;
+use crate::check::window::{not_covered, sum};
 use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
 use crate::probe::{
     ConnectionEventKind, DisconnectReason, ProbeError, Probes, Receipts, ReceiptsRequest, RefusalReason,
@@ -150,12 +150,13 @@ fn judge_facts(
     Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
 }
 
-/// True if it was away for longer than a reporting interval after the wait began, and came back less than `flap_window` ago.
+/// True if it was away for longer than a reporting interval after the wait began, give or take what clocks may differ by, and
+/// came back less than `flap_window` ago.
 fn is_just_back(back: Option<DateTime<Utc>>, flap_window: TimeDelta, request: &CheckRequest<'_>) -> bool {
     let Some(back) = back else { return false };
     let away = back.signed_duration_since(request.since());
     let there = request.now().signed_duration_since(back);
-    away > request.subject().reporting_interval() && there < flap_window
+    away > sum(request.subject().reporting_interval(), request.clock_tolerance()) && there < flap_window
 }
 
 /// True if the silence since its last sign lasts far longer than each one before it since the wait began.
@@ -421,9 +422,9 @@ mod tests {
         };
         let seen = receipts(Some(NOW - 200), Some(NOW - 1));
         assert_eq!(judged(&seen, None, 60), Some(State::JustBack.value()));
-        // It was due no earlier.
-        assert_eq!(judged(&seen, None, 399), Some(State::JustBack.value()));
-        assert_eq!(judged(&seen, None, 400), Some(State::Steady.value()));
+        // It was due no earlier, give or take the tolerance of 30 s.
+        assert_eq!(judged(&seen, None, 369), Some(State::JustBack.value()));
+        assert_eq!(judged(&seen, None, 370), Some(State::Steady.value()));
         // Its session came back first.
         let log = |connected| sessions(true, vec![up(connected)]);
         assert_eq!(judged(&seen, Some(&log(NOW - 300)), 60), Some(State::Steady.value()));
@@ -550,8 +551,8 @@ mod tests {
             let state = match heard {
                 None if !broken => State::Silent,
                 Some(second) if !broken && !gap && 600 - second <= window => {
-                    // Each test asks about a device without a reporting interval.
-                    if returned > 0 && 600 - returned < window { State::JustBack } else { State::Steady }
+                    // The device has no reporting interval; 30 s are the tolerance.
+                    if returned > 30 && 600 - returned < window { State::JustBack } else { State::Steady }
                 }
                 Some(second) if 600 - second.max(last_break) > 3 * longest => State::Silent,
                 _ => State::Flapping,

@@ -23,7 +23,8 @@ pub async fn kafka(
         let method = "lag";
         found.log(method, facts.observed_at, facts.covers);
         for sample in facts.partitions.iter().flat_map(|partition| &partition.samples) {
-            found.within(method, "sample", Some(sample.at), period);
+            // One of the very end shows how the period ended.
+            found.within(method, "sample", Some(sample.at).filter(|at| *at != period.end()), period);
             let high = sample.high_watermark;
             if sample.low_watermark > high || sample.committed.is_some_and(|committed| committed > high) {
                 let text = format!("an offset at {} is beyond the high watermark {high}", sample.at);
