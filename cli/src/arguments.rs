@@ -108,7 +108,7 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The runbook.
+    /// The runbook: a file, or `catalog:NAME` for a built-in one.
     #[arg(value_name = "RUNBOOK")]
     pub(crate) file: PathBuf,
     /// One step or conclusion of it, in full.
@@ -122,7 +122,7 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Draw {
-    /// The runbook.
+    /// The runbook: a file, or `catalog:NAME` for a built-in one.
     #[arg(value_name = "RUNBOOK")]
     pub(crate) file: PathBuf,
     /// The language of the chart.
@@ -150,7 +150,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct Rehearse {
-    /// The runbook.
+    /// The runbook: a file, or `catalog:NAME` for a built-in one.
     #[arg(value_name = "RUNBOOK")]
     pub(crate) file: PathBuf,
     /// Files of rehearsals, in TOML or JSON.
@@ -347,7 +347,7 @@ pub(crate) struct Drift {
     /// A Markdown file with flowcharts in ```mermaid fences, or a flowchart.
     #[arg(value_name = "DOCUMENT")]
     pub(crate) document: PathBuf,
-    /// The runbook.
+    /// The runbook: a file, or `catalog:NAME` for a built-in one.
     #[arg(value_name = "RUNBOOK")]
     pub(crate) file: PathBuf,
     /// Which steps or conclusions a node of the chart describes, or `trigger` for what begins it. In the chart itself

@@ -66,8 +66,10 @@ impl<'t> Rows<'t> {
             if position.is_none() && column.is_needed {
                 let name = column.names.first().copied().unwrap_or_default();
                 let there: Vec<String> = heads.iter().take(20).map(|head| format!("`{head}`")).collect();
-                let reason =
-                    format!("there is no column `{name}`; the columns are {}: name one so", there.join(", "));
+                let reason = format!(
+                    "there is no column `{name}`; the columns are {}: rename the one that is meant",
+                    there.join(", ")
+                );
                 return Err(Failure::Format { name: text.name.clone(), reason });
             }
             found.push(position);

@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     Format { name: String, reason: String },
     #[error("there is no built-in runbook `{name}`{meant}; there are {known}")]
     NotInCatalog { name: String, meant: String, known: String },
+    #[error("{name}: there is no such file; a built-in runbook is `catalog:NAME`, and NAME one of {known}")]
+    NoRunbook { name: String, known: String },
     #[error(
         "{name} is not a valid runbook, faults: {count}; the first: {first}; run `iot-runbook check` to see each in its place"
     )]

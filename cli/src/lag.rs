@@ -134,7 +134,13 @@ fn to_text(reports: &[(&Partition, Report)], now: DateTime<Utc>, terminal: &Term
     if bad == 0 {
         page.styled(Style::Good, "", "  ", &format!("The group keeps up: {count}, {total} behind in all"));
     } else {
-        page.styled(Style::Bad, "", "  ", &format!("{bad} of {count} do not keep up; {total} behind in all"));
+        let does = if bad == 1 { "does" } else { "do" };
+        page.styled(
+            Style::Bad,
+            "",
+            "  ",
+            &format!("{bad} of {count} {does} not keep up; {total} behind in all"),
+        );
     }
     page.line(&format!("Judged at {}.", words::moment(now)));
     page.gap();

@@ -1,5 +1,6 @@
 //! A runbook as it is written: where it comes from, its text, and the document that is read of it.
 
+use std::io::ErrorKind::NotFound;
 use std::path::Path;
 
 use iot_runbook::Document;
@@ -43,7 +44,15 @@ impl Source {
                 }),
             };
         }
-        inputs.text(path, "give a runbook, in TOML or JSON").map(Self::Written)
+        inputs.text(path, "give a runbook, in TOML or JSON").map(Self::Written).map_err(|failure| {
+            match failure {
+                // A bare word is rather the name of a runbook than a path.
+                Failure::Read { name, source } if source.kind() == NotFound && is_a_word(path) => {
+                    Failure::NoRunbook { name, known: catalog::names().join(", ") }
+                }
+                failure => failure,
+            }
+        })
     }
 
     /// The name to show.
@@ -66,6 +75,10 @@ impl Source {
             }),
         }
     }
+}
+
+fn is_a_word(path: &Path) -> bool {
+    path.components().count() == 1 && path.extension().is_none()
 }
 
 /// The document of the built-in runbook of that name.

@@ -126,6 +126,22 @@ fn unknown_names_are_answered_with_what_was_meant() {
 }
 
 #[test]
+fn bare_word_is_no_file_but_perhaps_built_in() {
+    for word in ["catalog", "device-offline"] {
+        let missing = run(&["explain", word]);
+        assert_eq!(missing.code, 2);
+        let expected = format!(
+            "{word}: there is no such file; a built-in runbook is `catalog:NAME`, and NAME one of device-offline, data-gap, "
+        );
+        assert!(missing.err.contains(&expected), "{}", missing.err);
+    }
+    for path in ["nowhere/pump", "pump-of-nobody.toml"] {
+        let missing = run(&["explain", path]);
+        assert!(missing.err.contains("give a file that can be read"), "{}", missing.err);
+    }
+}
+
+#[test]
 fn faulty_runbook_is_not_explained() {
     let files = Files::new();
     let path = files.write("bad.toml", super::pump("from = 3", "from = 4"));

@@ -22,7 +22,7 @@ fn stopped_partition_comes_first() {
     assert_eq!(
         found.out,
         "\
-1 of 2 partitions do not keep up; 725 behind in all
+1 of 2 partitions does not keep up; 725 behind in all
 Judged at 2026-11-23T08:09:30Z.
 
 PARTITION  VERDICT  BEHIND  AGE   WHY
