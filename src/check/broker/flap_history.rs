@@ -181,6 +181,15 @@ mod tests {
     }
 
     #[test]
+    fn flap_before_the_window_is_shared_with_nobody() {
+        let before = ended(at(NOW - 86_400) - NANO, DisconnectReason::ConnectionLost);
+        let verdict = judged(vec![before], Some((9, 10)));
+        assert_eq!(verdict.value(), Some(History::Rare.value()));
+        assert_eq!(verdict.details().find("last flap"), None);
+        assert_eq!(judged(vec![lost(NOW - 86_400)], Some((9, 10))).value(), Some(History::Shared.value()));
+    }
+
+    #[test]
     fn each_break_counts_once_to_recurring() {
         for (events, history) in [
             (vec![], History::Rare),

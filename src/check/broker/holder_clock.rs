@@ -232,6 +232,16 @@ mod tests {
     }
 
     #[test]
+    fn less_than_an_hour_is_no_time_zone() {
+        for (off, state) in
+            [(900, State::Off), (2700, State::Off), (3600, State::TimeZone), (-4500, State::TimeZone)]
+        {
+            let verdict = judged(vec![reading(ClockSource::Message, NOW - 60, off)], Some(300));
+            assert_eq!(verdict.value(), Some(state.value()), "{off}");
+        }
+    }
+
+    #[test]
     fn receipt_of_the_future_is_not_believed() {
         assert_eq!(judged(vec![], None).reason(), Some(UnknownReason::Undetermined));
         let ahead = reading(ClockSource::Token, NOW + 31, 0);

@@ -197,6 +197,22 @@ mod tests {
     }
 
     #[test]
+    fn capacity_is_as_old_as_the_older_answer() {
+        for (log_at, health_at) in [(NOW - 7, NOW), (NOW, NOW - 7)] {
+            for takes in [true, false] {
+                let busy = vec![refused(NOW - 50, RefusalReason::ServerUnavailable)];
+                let mut log = ConnectionLog::new(at(NOW), period(NOW - 9000, NOW)).with_events(busy);
+                log.observed_at = at(log_at);
+                let sessions = SessionLog { log, own: true, source: Source::new("broker") };
+                let mut health = BrokerHealth::new(at(health_at));
+                health.takes_connections = Some(takes);
+                let verdict = judge(&sessions, Some(&health), &Asked::new().request());
+                assert_eq!(verdict.observed_at(), Some(at(NOW - 7)), "{log_at} {health_at} {takes}");
+            }
+        }
+    }
+
+    #[test]
     fn accepting_broker_was_unavailable() {
         let busy = || vec![refused(NOW - 5, RefusalReason::ServerUnavailable)];
         assert_eq!(judged(busy(), Some(true)).value(), Some(Why::UnavailableBefore.value()));

@@ -119,6 +119,17 @@ mod tests {
     }
 
     #[test]
+    fn start_when_the_message_was_due_hides_nothing() {
+        let of = |start| {
+            let mut health = GatewayHealth::new(at(NOW)).with_last_heartbeat(at(DUE - 30));
+            health.started_at = Some(start);
+            judged(&health, 60)
+        };
+        assert_eq!(of(at(DUE)).value(), Some(Value::Flag(true)));
+        assert_eq!(of(at(DUE) + NANO).reason(), Some(UnknownReason::Undetermined));
+    }
+
+    #[test]
     fn the_margin_is_judged_to_the_nanosecond() {
         for (last, first) in [
             (at(NOW - 9000), true),

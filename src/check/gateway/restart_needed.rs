@@ -117,6 +117,20 @@ mod tests {
     }
 
     #[test]
+    fn each_answer_is_as_old_as_what_decides_it() {
+        for (last, start, older) in
+            [(Some(NOW - 5), NOW - 100, NOW - 2), (None, NOW - 100, NOW - 7), (None, NOW - 700, NOW - 7)]
+        {
+            let (mut receipts, mut health) = (receipts(last), started(at(start)));
+            (receipts.observed_at, health.observed_at) = (at(NOW - 2), at(NOW - 7));
+            assert_eq!(judged(&receipts, &health).observed_at(), Some(at(older)), "{last:?} {start}");
+        }
+        let (mut receipts, health) = (receipts(None), started(at(NOW - 700)));
+        receipts.observed_at = at(NOW - 3);
+        assert_eq!(judged(&receipts, &health).observed_at(), Some(at(NOW - 3)));
+    }
+
+    #[test]
     fn what_nobody_can_say_is_unknown() {
         let untold = GatewayHealth::new(at(NOW));
         assert_eq!(judged(&receipts(None), &untold).reason(), Some(UnknownReason::Undetermined));
