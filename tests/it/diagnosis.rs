@@ -7,6 +7,7 @@ use iot_runbook::catalog;
 use iot_runbook::diagnosis::rehearsal::{Rehearsal, every_way};
 use iot_runbook::diagnosis::{Bundle, Diagnosis, Record, Recorded};
 use iot_runbook::runbook::RunbookSet;
+use iot_runbook::runbook::document::Document;
 use proptest::prelude::*;
 
 use crate::deepest::NOW;
@@ -199,4 +200,28 @@ fn undetermined_handover_leaves_its_hypotheses() {
             .iter()
             .any(|left| left.outcomes.iter().any(|outcome| &**outcome == "recovery-failed"))
     );
+}
+
+/// Nothing is measured: the weights of the causes are those of the runbook's `prior`, as the documentation says.
+#[test]
+fn prior_weighs_five_to_one_and_a_half() {
+    let causes = ["a", "b", "c", "d", "e", "f", "g"];
+    let mut text = "name = \"pump\"\nversion = 1\ntitle = \"A pump\"\nstart = \"state\"\n".to_owned();
+    text += "prior = [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]\n\n[checks.state]\nscope = \"device\"\n";
+    text += &format!("domain = {causes:?}\n\n[steps.state]\ntitle = \"Which?\"\ncheck = \"state\"\n");
+    text += "unknown = \"explore\"\nbranches = [\n";
+    causes.iter().for_each(|cause| text += &format!("    {{ is = \"{cause}\", to = \"{cause}\" }},\n"));
+    text += "]\n";
+    for cause in causes {
+        text += &format!("\n[conclusions.{cause}]\ntitle = \"Cause {cause}\"\nroot_cause = \"{cause}\"\n");
+        text += "severity = \"warning\"\nadvice = [\"Look.\"]\n";
+    }
+    let set = RunbookSet::new([Document::from_toml(&text).unwrap().validate().unwrap()]).unwrap();
+    let finding = Rehearsal::new("nothing is known", "pump").run(&set).unwrap().finding;
+    let ranked: Vec<_> = finding.hypotheses().iter().map(|left| (&*left.cause, left.share * 16.5)).collect();
+    let weights = [5.0, 4.0, 3.0, 2.0, 1.0, 1.0, 0.5];
+    for ((cause, share), (expected, weight)) in ranked.iter().zip(causes.iter().zip(weights)) {
+        assert!(cause == expected && (share - weight).abs() < 1e-9, "{ranked:?}");
+    }
+    assert_eq!(ranked.len(), causes.len());
 }
