@@ -1,5 +1,7 @@
 //! The commands that are not answered yet.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -56,10 +58,27 @@ impl OpenCommand {
     }
 }
 
-/// All of them, the oldest first.
+/// All of them, the oldest first; of each key one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<OpenCommand>")]
 pub(super) struct Outbox(Vec<OpenCommand>);
+
+/// What was saved has two commands of one key: the second could not be answered, and would be waited for without end.
+#[derive(Debug, thiserror::Error)]
+#[error("two commands have the key `{0}`: what was saved is damaged; restore an older state")]
+pub(super) struct SameKey(CommandKey);
+
+impl TryFrom<Vec<OpenCommand>> for Outbox {
+    type Error = SameKey;
+
+    fn try_from(commands: Vec<OpenCommand>) -> Result<Self, SameKey> {
+        let mut keys = HashSet::new();
+        match commands.iter().find(|open| !keys.insert(&open.key)) {
+            Some(open) => Err(SameKey(open.key.clone())),
+            None => Ok(Self(commands)),
+        }
+    }
+}
 
 impl Outbox {
     /// Adds a command, unless one of that key is open.
@@ -172,5 +191,23 @@ impl Outbox {
             // A moment by another clock. At the ends of the calendar it would be this one, and nothing would come due.
             open.handed_at = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_commands_of_one_key_are_not_read() {
+        let mut outbox = Outbox::default();
+        for key in ["d/1/a", "d/1/b", "d/1/a"] {
+            outbox.add(CommandKey::new(key), Command::LookUpContact, DateTime::UNIX_EPOCH);
+        }
+        assert_eq!(outbox.0.len(), 2);
+        let saved = serde_json::to_string(&outbox).unwrap();
+        assert_eq!(serde_json::from_str::<Outbox>(&saved).unwrap(), outbox);
+        let error = serde_json::from_str::<Outbox>(&saved.replace("d/1/b", "d/1/a")).unwrap_err();
+        assert!(error.to_string().starts_with("two commands have the key `d/1/a`"), "{error}");
     }
 }
