@@ -23,7 +23,7 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "ec532d2db84d6754a9abcca0210672907c555a1b93290841b637a031ac01d60b"),
+        ("device-offline", "9b3cdc7712671b3ccd0b94b3d6bbcfc477116e7235f7cb6d732483c7ea33c67a"),
         ("data-gap", "a03703302fc2118c60b70a8bf0ed223368bb733943ad9679f221ed599bd9b38c"),
         ("certificate-expiry", "44285a817b342174cc5c84292f2a0b037d0c24b18ca44c326fc8e217d0877e20"),
     ]
