@@ -83,8 +83,9 @@ pub(in crate::check) fn asked_period(
     request.last(unseen.max(recent))
 }
 
-/// In this order: the session is up, or a CONNECT was accepted at most `recent` ago, and it is not half-open; refused
-/// since last seen; half-open; none. Refused and none are as old as the older of the log and the last-seen.
+/// In this order: the session is up, or a CONNECT was accepted at most `recent` ago and none was refused after it, and
+/// it is not half-open; refused since last seen; half-open; none. Refused and none are as old as the older of the log
+/// and the last-seen.
 ///
 /// A session is half-open where it counts as up and the broker has received nothing of it for over one and a half
 /// keep-alives: the broker must have ended it by then (MQTT 5, 3.1.2.10).
@@ -129,7 +130,16 @@ fn judge_events(
         return as_of(log.observed_at, Reach::SessionUp, details);
     }
     let recent = request.last(recent);
-    if !half_open && accepted.is_some_and(|at| at >= recent.start()) {
+    let seen = seen_at.filter(|last| request.has_happened(*last));
+    let refused = events.iter().rev().find_map(|event| match event.kind {
+        ConnectionEventKind::Refused(reason) if seen.is_none_or(|seen| event.at > seen) => {
+            Some((event, reason))
+        }
+        _ => None,
+    });
+    // Who is refused after it was accepted has lost what it was accepted for.
+    let refused_after = |at: DateTime<Utc>| refused.is_some_and(|(event, _)| event.at > at);
+    if !half_open && accepted.is_some_and(|at| at >= recent.start() && !refused_after(at)) {
         return as_of(log.observed_at, Reach::RecentConnect, details);
     }
     // From here on it must be certain that no CONNECT was accepted lately.
@@ -144,13 +154,6 @@ fn judge_events(
         details.push(Detail::new("last disconnect", format!("{reason} at {}", moment(at))));
     }
     let older = last_seen.map_or(log.observed_at, |seen| seen.observed_at.min(log.observed_at));
-    let seen = seen_at.filter(|last| request.has_happened(*last));
-    let refused = events.iter().rev().find_map(|event| match event.kind {
-        ConnectionEventKind::Refused(reason) if seen.is_none_or(|seen| event.at > seen) => {
-            Some((event, reason))
-        }
-        _ => None,
-    });
     // A client whose old session is half-open tries again: what it was refused with says more than the old session.
     if let Some((event, reason)) = refused {
         details.push(Detail::new("refused with", reason.name()));
@@ -251,9 +254,15 @@ mod tests {
     }
 
     #[test]
-    fn recent_connect_comes_before_a_refusal() {
-        let events = vec![refused(at(NOW - 10)), ConnectionEvent::accepted(at(NOW - 100))];
-        assert_eq!(judged(log(events)).value(), Some(Reach::RecentConnect.value()));
+    fn last_of_connect_and_refusal_counts() {
+        let judged = |refused_at, accepted_at| {
+            let events = vec![refused(refused_at), ConnectionEvent::accepted(accepted_at)];
+            judged(log(events)).value()
+        };
+        let recent = at(NOW - 100);
+        assert_eq!(judged(recent - NANO, recent), Some(Reach::RecentConnect.value()));
+        assert_eq!(judged(recent, recent), Some(Reach::RecentConnect.value()));
+        assert_eq!(judged(recent + NANO, recent), Some(Reach::Refused.value()));
     }
 
     #[test]
@@ -334,8 +343,10 @@ mod tests {
                 );
             }
         }
+        let since = vec![ConnectionEvent::accepted(at(NOW - 5)), refused(at(NOW + 60))];
+        assert_eq!(judged(log(since)).reason(), Some(UnknownReason::Future), "it may have been refused since");
         // Where something else decides, it is only named.
-        let events = vec![ConnectionEvent::accepted(at(NOW - 5)), refused(at(NOW + 60))];
+        let events = vec![ConnectionEvent::accepted(at(NOW - 5)), ConnectionEvent::accepted(at(NOW + 60))];
         let verdict = judged(log(events));
         assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
         assert!(verdict.details().find("dated in the future").is_some());

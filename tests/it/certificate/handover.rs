@@ -129,7 +129,8 @@ fn device_that_needs_a_visit_is_handed_over_too() {
     assert!(plant.walk().is_recovered());
 }
 
-/// It stays away: the caller says that it is the certificate, and what was tried; the next time it tries again.
+/// It stays away with a certificate that was loaded: the caller says that there is another cause; the next time it
+/// tries again.
 #[test]
 fn unrecovered_is_handed_over_again() {
     let plant = Plant::new();
@@ -137,7 +138,7 @@ fn unrecovered_is_handed_over_again() {
     let finding = plant.walk();
     assert_eq!(
         (finding.conclusion(), called(&finding)),
-        (Some("certificate-expired"), Some("recovery-failed"))
+        (Some("renewed-and-silent"), Some("loaded-and-silent"))
     );
     assert!(!finding.is_recovered());
     plant.site.pass(day(9));

@@ -23,9 +23,9 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "9b3cdc7712671b3ccd0b94b3d6bbcfc477116e7235f7cb6d732483c7ea33c67a"),
+        ("device-offline", "35307c59c8af86babc6598548e3532f0df2668747f52af908ce2dcb959a40f1f"),
         ("data-gap", "a03703302fc2118c60b70a8bf0ed223368bb733943ad9679f221ed599bd9b38c"),
-        ("certificate-expiry", "44285a817b342174cc5c84292f2a0b037d0c24b18ca44c326fc8e217d0877e20"),
+        ("certificate-expiry", "02b825c84ab78ef1d34091780561df692ce96619a06fd34f45f273775b5cdb47"),
     ]
     .map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));
     assert_eq!(found, expected);
