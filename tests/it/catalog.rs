@@ -71,7 +71,9 @@ fn what_is_unknown_is_explored_or_asked() {
                     | "published-by-now"
                     | "gateway-still-down"
                     | "site-still-there"
-                    | "field-polls",
+                    | "field-polls"
+                    | "clock-by-now"
+                    | "power-beside-clock",
                     OnUnknown::Go(_),
                 ) => {}
                 // Where nobody answers nothing was measured: no conclusion.

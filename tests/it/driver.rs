@@ -213,7 +213,7 @@ fn what_the_facts_say_is_what_it_concludes() {
     type Change = fn(&Memory);
     let cases: [(&str, Change); 6] = [
         ("ot-network-fault", |memory| memory.set(|facts| facts.path = Path::SegmentDown)),
-        ("device-client-fault", |memory| memory.set(|facts| facts.path = Path::Answers)),
+        ("client-or-clock", |memory| memory.set(|facts| facts.path = Path::Answers)),
         ("certificate-expired", |memory| memory.set(|facts| facts.not_after = NOW - TimeDelta::seconds(1))),
         ("power-fault", |memory| memory.set(|facts| facts.drawing = Some(false))),
         ("device-client-fault", |memory| memory.set(|facts| facts.session = SessionState::Up)),

@@ -267,9 +267,13 @@ impl Factory {
     /// # Errors
     /// When none can be issued.
     pub fn prepare_emergency(&self, device: &str) -> Result<()> {
-        let identity = self.authority.issue(device, Validity::current())?;
-        self.prepared().insert(device.to_owned(), identity);
+        self.keep_emergency(device, self.authority.issue(device, Validity::current())?);
         Ok(())
+    }
+
+    /// Keeps this emergency certificate for a device, in place of the one that was prepared.
+    pub fn keep_emergency(&self, device: &str, identity: Identity) {
+        self.prepared().insert(device.to_owned(), identity);
     }
 
     /// Takes the emergency certificate of a device out of the safe; none where none was prepared.

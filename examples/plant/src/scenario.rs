@@ -255,9 +255,13 @@ mod tests {
 
     #[test]
     fn every_certificate_recovery_is_reached() {
-        for outcome in
-            ["re-provisioned", "emergency-certificate-installed", "recovered-meanwhile", "recovery-failed"]
-        {
+        for outcome in [
+            "re-provisioned",
+            "emergency-certificate-installed",
+            "loaded-and-silent",
+            "recovered-meanwhile",
+            "recovery-failed",
+        ] {
             let reached = Scenario::all().any(|scenario| {
                 scenario.through.contains(&"renew-certificate") && scenario.through.contains(&outcome)
             });

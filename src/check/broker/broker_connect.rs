@@ -344,7 +344,11 @@ mod tests {
             }
         }
         let since = vec![ConnectionEvent::accepted(at(NOW - 5)), refused(at(NOW + 60))];
-        assert_eq!(judged(log(since)).reason(), Some(UnknownReason::Future), "it may have been refused since");
+        assert_eq!(
+            judged(log(since)).reason(),
+            Some(UnknownReason::Future),
+            "it may have been refused since"
+        );
         // Where something else decides, it is only named.
         let events = vec![ConnectionEvent::accepted(at(NOW - 5)), ConnectionEvent::accepted(at(NOW + 60))];
         let verdict = judged(log(events));

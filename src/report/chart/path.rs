@@ -53,7 +53,7 @@ pub(super) fn svg(chart: &RunbookChart, is_alone: bool) -> String {
             "<path class=\"arrow lit\" d=\"M{left:.0} {from:.0}H{x:.0}V{to:.0}H{left:.0}\"><title>{}</title></path>",
             crate::report::svg::Escaped(&arrow.label)
         );
-        pen::draw_head(&mut drawn, "lit", Point { x: left, y: to }, From::Left);
+        pen::draw_heads(&mut drawn, "lit", &pen::head(Point { x: left, y: to }, From::Left));
     }
     for row in &rows {
         draw_beside(&mut drawn, row, left + WIDTH);
@@ -117,7 +117,7 @@ fn draw_step_down(svg: &mut String, chart: &RunbookChart, row: &Row<'_>, next: &
         return;
     };
     let _ = write!(svg, "<path class=\"arrow lit\" d=\"M{x:.0} {foot:.0}V{:.0}\"/>", next.top);
-    pen::draw_head(svg, "lit", Point { x, y: next.top }, From::Above);
+    pen::draw_heads(svg, "lit", &pen::head(Point { x, y: next.top }, From::Above));
     let lines = pen::small_lines(&arrow.label, WIDTH - 40.0);
     let lines = lines.get(..lines.len().min(2)).unwrap_or_default();
     let middle = f64::midpoint(foot, next.top) - pen::small_height(lines.len()) / 2.0;
@@ -137,7 +137,7 @@ fn draw_beside(svg: &mut String, row: &Row<'_>, right: f64) {
             "<path class=\"arrow {class}\" d=\"M{right:.0} {start:.0}H{turn:.0}V{middle:.0}H{:.0}\"/>",
             x - 6.0
         );
-        pen::draw_head(svg, class, Point { x: x - 4.0, y: middle }, From::Left);
+        pen::draw_heads(svg, class, &pen::head(Point { x: x - 4.0, y: middle }, From::Left));
         pen::draw_small(svg, &format!("guard {class}"), lines, Point { x, y });
         y += pen::small_height(lines.len()) + 6.0;
     }

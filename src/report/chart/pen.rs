@@ -122,14 +122,20 @@ pub(super) fn draw_small(svg: &mut String, class: &str, lines: &[String], at: Po
     draw_lines(svg, class, lines, SMALL, at);
 }
 
-/// The head of an arrow that ends at `tip`, from above or from below, or from the left.
-pub(super) fn draw_head(svg: &mut String, class: &str, tip: Point, from: From) {
+/// The outline of the head of an arrow that ends at `tip`, from above or from below, or from the left.
+pub(super) fn head(tip: Point, from: From) -> String {
     let Point { x, y } = tip;
-    let _ = match from {
-        From::Above => write!(svg, "<path class=\"head {class}\" d=\"M{x:.0} {y:.0}l-4 -8h8z\"/>"),
-        From::Below => write!(svg, "<path class=\"head {class}\" d=\"M{x:.0} {y:.0}l-4 8h8z\"/>"),
-        From::Left => write!(svg, "<path class=\"head {class}\" d=\"M{x:.0} {y:.0}l-8 -4v8z\"/>"),
-    };
+    match from {
+        From::Above => format!("M{x:.0} {y:.0}l-4 -8h8z"),
+        From::Below => format!("M{x:.0} {y:.0}l-4 8h8z"),
+        From::Left => format!("M{x:.0} {y:.0}l-8 -4v8z"),
+    }
+}
+
+/// The heads of arrows, by their outlines.
+pub(super) fn draw_heads(svg: &mut String, class: &str, outlines: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(svg, "<path class=\"head {class}\" d=\"{outlines}\"/>");
 }
 
 /// Where an arrow comes from.

@@ -41,8 +41,15 @@ pub(super) fn svg(chart: &RunbookChart, is_alone: bool) -> String {
     // What is lit is drawn over what is not.
     arrows.sort_by_key(|(arrow, ..)| (arrow.is_lit, arrow.is_open));
     let mut drawn = format!("<g transform=\"translate({MARGIN} {MARGIN})\">\n");
-    for (arrow, route, _) in &arrows {
-        draw_route(&mut drawn, class(arrow, has_path), route);
+    for alike in arrows.chunk_by(|(one, ..), (next, ..)| class(one, has_path) == class(next, has_path)) {
+        let Some((arrow, ..)) = alike.first() else { continue };
+        let class = class(arrow, has_path);
+        for (_, route, _) in alike {
+            draw_route(&mut drawn, class, route);
+        }
+        // In one path: a large chart has hundreds.
+        let heads: String = alike.iter().filter_map(|(_, route, _)| head(route)).collect();
+        pen::draw_heads(&mut drawn, class, &heads);
     }
     for (arrow, route, lines) in &arrows {
         let width = pen::small_width(lines);
@@ -79,7 +86,7 @@ fn draw_route(svg: &mut String, class: &str, route: &Route) {
     let Some(first) = points.next() else { return };
     // Writing to a String cannot fail.
     let _ = write!(svg, "<path class=\"arrow {class}\" d=\"M{} {}", first.0, first.1);
-    let (mut last, mut before) = (first, first);
+    let mut last = first;
     // How far it goes straight on.
     let mut straight = 0;
     for point in points {
@@ -94,13 +101,17 @@ fn draw_route(svg: &mut String, class: &str, route: &Route) {
                 _ => write!(svg, "c0 {half} {x} {half} {x} {y}", half = y / 2),
             };
         }
-        (before, last) = (last, point);
+        last = point;
     }
     write_straight(svg, &mut straight);
-    svg.push_str("\"/>");
-    let from = if before.1 <= last.1 { From::Above } else { From::Below };
-    pen::draw_head(svg, class, Point { x: last.0 as f64, y: last.1 as f64 }, from);
-    svg.push('\n');
+    svg.push_str("\"/>\n");
+}
+
+/// The head at the end of a route; `None` for one without points.
+fn head(route: &Route) -> Option<String> {
+    let [.., before, tip] = route.points.as_slice() else { return None };
+    let from = if before.y.round() <= tip.y.round() { From::Above } else { From::Below };
+    Some(pen::head(*tip, from))
 }
 
 fn write_straight(svg: &mut String, straight: &mut i64) {

@@ -86,7 +86,7 @@ fn update(set: &RunbookSet, runbook: &str) {
             bundles.insert(place, diagnosis.bundle());
         }
     };
-    for seed in 0..60_000 {
+    for seed in 0..240_000 {
         let world = World { seed, unknowns: seed % 4, news: usize::try_from(seed % 2).unwrap() };
         let ended = play_watched(begin(set, runbook, NOW), world, |same| same, &mut see);
         see(&ended);

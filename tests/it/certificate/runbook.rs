@@ -263,11 +263,7 @@ fn vain_visit_does_not_end_recovery() {
         let site = ended();
         site.with(|state, _| state.visit = act);
         let finding = site.walk("certificate-expiry", Probes::new());
-        assert_eq!(
-            (finding.conclusion(), finding.is_recovered()),
-            (Some(concluded), false),
-            "{act:?}"
-        );
+        assert_eq!((finding.conclusion(), finding.is_recovered()), (Some(concluded), false), "{act:?}");
         site.with(|state, _| {
             assert!(state.machine.in_recovery());
             assert!(state.machine.wake_at(&state.rules).is_some(), "the next round comes");

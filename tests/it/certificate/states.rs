@@ -211,7 +211,8 @@ fn no_value_is_left_out_of_the_table() {
     let set = catalog::set().unwrap();
     let all = set.find("certificate-expiry").unwrap().conclusions().map(|(id, _)| id).collect::<Vec<_>>();
     // The others are what an act, or a device that is back meanwhile, comes to: see `runbook`.
-    let by_acts = ["renewed", "recovered-meanwhile", "re-provisioned", "recovery-failed", "loaded-and-silent"];
+    let by_acts =
+        ["renewed", "recovered-meanwhile", "re-provisioned", "recovery-failed", "loaded-and-silent"];
     for id in all {
         assert!(reached.contains(id) || by_acts.contains(&id), "no row concludes `{id}`");
     }

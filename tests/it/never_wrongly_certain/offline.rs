@@ -86,7 +86,7 @@ fn issue_rows_are_answered_by_the_expert() {
                 world.broker_path.same_way = false;
             },
         ),
-        ("device that uses no certificate", Concludes("device-client-fault"), |world| {
+        ("device that uses no certificate", Concludes("client-or-clock"), |world| {
             world.own_session();
             world.certificate.certificate = None;
             world.certificate.authentication = Authentication::WithoutCertificate;

@@ -71,7 +71,10 @@ fn every_step_is_in_the_whole_chart() {
         for step in runbook.steps() {
             assert!(svg.contains(&format!("<title>{}</title>", step.id)), "{}", step.id);
         }
-        assert_eq!(svg.matches("<path class=\"head").count(), svg.matches("<path class=\"arrow").count());
+        let heads = svg.matches("l-4 -8h8z").count()
+            + svg.matches("l-4 8h8z").count()
+            + svg.matches("l-8 -4v8z").count();
+        assert_eq!(heads, svg.matches("<path class=\"arrow").count());
     }
 }
 

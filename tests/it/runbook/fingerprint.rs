@@ -23,7 +23,7 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "35307c59c8af86babc6598548e3532f0df2668747f52af908ce2dcb959a40f1f"),
+        ("device-offline", "ed43c2736c36aba01bbcdc1eb283f3035391764125fab4d5f585a89dc472c5ca"),
         ("data-gap", "a03703302fc2118c60b70a8bf0ed223368bb733943ad9679f221ed599bd9b38c"),
         ("certificate-expiry", "02b825c84ab78ef1d34091780561df692ce96619a06fd34f45f273775b5cdb47"),
     ]

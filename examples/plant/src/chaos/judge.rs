@@ -73,6 +73,7 @@ const UNCERTAIN: &[(&str, &[&str])] = &[
     ("site-offline", &["site-uplink-fault", "site-power-fault"]),
     // Its power, its cable or switch port; a power cycle, which cures a crashed client.
     ("power-uncertain", &["power-fault", "ot-network-fault", "device-client-fault"]),
+    ("client-or-clock", &["device-client-fault", "clock-wrong"]),
     // The network first, then a technician to the device, who finds whatever is broken in it, that it was reset and has lost
     // its certificate included. A certificate that it has and that is not good does not show there.
     (
@@ -198,6 +199,7 @@ mod tests {
     const PORT: &[&str] = &["ot-network-fault"];
     const TWIN: &[&str] = &["persistent-flapping"];
     const CRASH: &[&str] = &["device-client-fault"];
+    const CLOCK: &[&str] = &["clock-wrong"];
     const RESET: &[&str] = &["certificate-missing"];
     const EXPIRED: &[&str] = &["certificate-expired", "certificate-renewed"];
     const SLOW: &[&str] = &["ot-network-fault", "persistent-flapping", "connectivity-flap"];
@@ -234,6 +236,9 @@ mod tests {
             (&[(UPLINK, 0, 0)], "site-offline", false, Honest),
             (&[(POWER, 0, 0)], "power-uncertain", false, Honest),
             (&[(CRASH, 0, 0)], "power-uncertain", false, Honest),
+            (&[(CRASH, 0, 0)], "client-or-clock", false, Honest),
+            (&[(CLOCK, 0, 0)], "client-or-clock", false, Honest),
+            (&[(PORT, 0, 0)], "client-or-clock", false, WronglyCertain),
             (&[(PORT, 0, 0)], "not-reachable", false, Honest),
             (&[(CRASH, 0, 0)], "not-reachable", false, Honest),
             (&[(RESET, 0, 0)], "not-reachable", false, Honest),

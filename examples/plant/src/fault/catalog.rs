@@ -182,6 +182,13 @@ pub(super) const ALL: &[Fault] = &[
         damage: Damage::Lapsed(Help::Emergency),
     },
     Fault {
+        id: "renewed-and-silent",
+        device: "press-1",
+        story: "press-1's certificate has expired, and the firewall closes the way to the provisioning service; the \
+                emergency certificate in the safe is of an authority that the broker no longer trusts",
+        damage: Damage::Lapsed(Help::Untrusted),
+    },
+    Fault {
         id: "certificate-renewed/by-hand",
         device: "press-1",
         story: "press-1's certificate has expired, and its provisioning client hangs; someone on the site loads a new \

@@ -98,6 +98,8 @@ pub(super) enum Help {
     Restart,
     /// The site's firewall closes the way to the provisioning service; an emergency certificate was prepared.
     Emergency,
+    /// The same, and the emergency certificate is of an authority that the broker no longer trusts.
+    Untrusted,
     /// Its provisioning client hangs, and somebody on the site loads a certificate while an approval is waited for.
     ByHand,
 }
@@ -192,12 +194,16 @@ impl<'a> Scene<'a> {
             Damage::Uplink => self.site.uplink().cut(),
             Damage::Lapsed(help) => {
                 let identity = self.factory.authority().issue(self.id(), Validity::expired())?;
-                if help == Help::Emergency {
+                if matches!(help, Help::Emergency | Help::Untrusted) {
                     self.site.provisioning_rule().cut();
+                }
+                if help == Help::Untrusted {
+                    let stranger = Authority::new("an authority of before")?;
+                    self.factory.keep_emergency(self.id(), stranger.issue(self.id(), Validity::current())?);
                 }
                 self.device()?.change(|device| {
                     device.identity = Some(identity);
-                    device.provisions = matches!(help, Help::Asks | Help::Emergency);
+                    device.provisions = matches!(help, Help::Asks | Help::Emergency | Help::Untrusted);
                 });
             }
             Damage::OutOfTime { expired, dials } => {

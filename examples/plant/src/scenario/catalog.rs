@@ -222,6 +222,19 @@ pub(super) const ALL: &[Scenario] = &[
         ],
     ),
     single(
+        &["renewed-and-silent"],
+        "renewed-and-silent",
+        &[
+            "certificate",
+            "renew-certificate",
+            "provisioning-contact",
+            "restart-holder",
+            "physical-access",
+            "verify-emergency",
+            "loaded-and-silent",
+        ],
+    ),
+    single(
         &["certificate-renewed/by-hand"],
         "certificate-renewed",
         &[
@@ -247,7 +260,7 @@ pub(super) const ALL: &[Scenario] = &[
     ),
     single(
         &["device-client-fault"],
-        "device-client-fault",
+        "client-or-clock",
         &["gateway-health", "ot-network", "certificate", "answered-on-network"],
     ),
     single(
