@@ -53,7 +53,13 @@ impl Timer for TokioTimer {
 ///
 /// let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
 /// let timer = SimulatedTimer::new(Arc::clone(&clock));
-/// # let _ = (timer, clock.now());
+/// # use iot_runbook::time::Timer as _;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let minute = std::time::Duration::from_secs(60);
+/// tokio::join!(timer.sleep(minute), timer.sleep(minute));
+/// assert_eq!((clock.now() - DateTime::UNIX_EPOCH).num_minutes(), 2, "they add up");
+/// # });
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SimulatedTimer(Arc<ManualClock>);
