@@ -7,11 +7,10 @@
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
 use iot_runbook::deadband::audit::{Audit, Limits};
-use iot_runbook::deadband::filter::{Extent, Filter, Report, Rule, Settings};
+use iot_runbook::deadband::filter::{Extent, Filter, Report, Settings};
 use iot_runbook::deadband::sample::{Quality, Sample};
 use iot_runbook::deadband::shadow::WhatIf;
 use iot_runbook::deadband::swinging_door::{self, SwingingDoor};
@@ -30,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let settings = Settings::new(Extent::Absolute(BAND)).with_max_interval(TimeDelta::minutes(30));
     let mut what_if = WhatIf::new(&settings, &[0.5, 1.1, 2.0, BAND, 8.0])?;
-    let mut filter = Filter::new(Arc::new(Rule::new(settings)?));
+    let mut filter = Filter::with_settings(settings)?;
     let mut audit = Audit::new(BAND)?;
     let mut reported: Vec<Report> = Vec::new();
     for sample in &raw {

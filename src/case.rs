@@ -190,6 +190,12 @@ impl NewCase {
         let increment = diagnosis.increment_since(&opening.save_point());
         Self { opening, increment }
     }
+
+    /// Its identity, which is that of the diagnosis.
+    #[must_use]
+    pub const fn id(&self) -> DiagnosisId {
+        self.opening.diagnosis
+    }
 }
 
 /// Where a case is.

@@ -26,6 +26,78 @@
 //! # Ok::<(), iot_runbook::check::RegisterError>(())
 //! ```
 //!
+//! A check of a choice keeps the domain that it is registered with, and finds its values in it. The params of its step,
+//! thresholds resolved, are in the request. A runbook may name the details of the answer:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use async_trait::async_trait;
+//! use iot_runbook::check::{CheckRequest, Checks, CustomCheck};
+//! use iot_runbook::fact::{Choices, Domain, Observation, UnknownReason};
+//! use iot_runbook::probe::ProbeError;
+//! use iot_runbook::subject::Scope;
+//!
+//! /// In the runbook: `params = { low_bar = "$low_bar" }`, and in its advice `{air-pressure.bar}`.
+//! struct AirPressure {
+//!     domain: Domain,
+//! }
+//!
+//! #[async_trait]
+//! impl CustomCheck for AirPressure {
+//!     async fn observe(&self, request: &CheckRequest<'_>) -> Result<Observation, ProbeError> {
+//!         let low = request.number("low_bar")?;
+//!         let bar = 4.1; // In place of a call to the controller.
+//!         let name = if bar < low { "low" } else { "normal" };
+//!         Ok(match self.domain.find_choice(name) {
+//!             Some(value) => Observation::known(value, request.now(), "air inlet").with_detail("bar", bar.to_string()),
+//!             None => Observation::unknown(UnknownReason::NotInDomain, "air inlet", name),
+//!         })
+//!     }
+//! }
+//!
+//! let domain = Domain::choice(Choices::new(["low", "normal"])?);
+//! let check = Arc::new(AirPressure { domain: domain.clone() });
+//! Checks::none().register("air-pressure", domain, Scope::Device, check)?;
+//! # #[cfg(feature = "toml")] {
+//! # use chrono::DateTime;
+//! # use iot_runbook::driver::TokioTimer;
+//! # use iot_runbook::diagnosis::DiagnosisId;
+//! # use iot_runbook::{Diagnosis, Document, Driver, Probes, RunbookSet, Subject, Trigger};
+//! # const TEXT: &str = r#"
+//! # name = "press-slow"
+//! # version = 1
+//! # title = "A press is slow"
+//! # start = "air"
+//! # thresholds.low_bar = 5.5
+//! # checks.air-pressure = { scope = "device", domain = ["low", "normal"] }
+//! # [steps.air]
+//! # check = "air-pressure"
+//! # params = { low_bar = "$low_bar" }
+//! # unknown = "explore"
+//! # branches = [{ is = "low", to = "no-air" }, { is = "normal", to = "valve" }]
+//! # [conclusions]
+//! # no-air = { title = "Too little air", severity = "warning", advice = ["It has {air-pressure.bar} bar."] }
+//! # valve = { title = "A worn valve", severity = "warning" }
+//! # "#;
+//! # let runbooks = RunbookSet::new([Document::from_toml(TEXT)?.validate()?])?;
+//! # let domain = Domain::choice(Choices::new(["low", "normal"])?);
+//! # let mut checks = Checks::none();
+//! # checks.register("air-pressure", domain.clone(), Scope::Device, Arc::new(AirPressure { domain }))?;
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let driver = Driver::new(&runbooks, &checks, Probes::new(), Arc::new(TokioTimer))?;
+//! # let (now, id) = (DateTime::UNIX_EPOCH, DiagnosisId::random(DateTime::UNIX_EPOCH)?);
+//! # let trigger = Trigger::new("slow", now);
+//! # let mut diagnosis = Diagnosis::new(id, &runbooks, "press-slow", Subject::device("press-7"), trigger, now)?;
+//! # let finding = driver.run(&mut diagnosis).await?;
+//! # assert_eq!(finding.conclusion(), Some("no-air"));
+//! # assert_eq!(finding.advice().next(), Some("It has 4.1 bar."));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`Checks::bind`] matches the queries of a set of runbooks with them once; [`BoundChecks::observe`] then asks.
 //! An adapter's error is handed on as it is: whether to ask again is for the driver to decide. A judge is a pure
 //! function of the answers, the params and the request; it reads no clock.

@@ -247,7 +247,9 @@ impl Driver {
         self
     }
 
-    /// Drives a diagnosis to its end.
+    /// Drives a diagnosis to its end. That takes as long as its runbook waits: `device-offline` waits for ten minutes and
+    /// more, and for people. To see where it is, read the trace in a [`Journal`], or the events of the feature `tracing`. To
+    /// stop sooner, use [`Driver::with_deadline`] or [`Driver::run_until_wait`]; in a test, [`SimulatedTimer`].
     ///
     /// Dropping the future loses nothing: run the diagnosis again.
     ///

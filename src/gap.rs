@@ -23,6 +23,8 @@
 //!     "gap of 5m10s from 1970-01-01 00:54:50 UTC to 1970-01-01 01:00:00 UTC: 30 of 30 rows missing",
 //! ]);
 //! assert_eq!((report.expected(), report.present(), report.missing()), (360, 300, 60));
+//! let text = report.to_string(); // the sum, then a line for each gap
+//! assert!(text.starts_with("60 of 360 rows missing from 1970-01-01 00:00:00 UTC to 1970-01-01 01:00:00 UTC\ngap of 5m10s"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -102,7 +102,7 @@ impl Suite<'_> {
     async fn keeps_what_it_is_given(&mut self) -> Tried {
         let (store, now) = (self.store, self.now);
         let case = self.new_case(2);
-        let id = case.opening.diagnosis;
+        let id = case.id();
         self.holds("no case is there before it is inserted", store.load(id).await?.is_none(), "a case");
         store.insert(case.clone(), now).await?;
         let loaded = store.load(id).await?;
@@ -144,7 +144,7 @@ impl Suite<'_> {
     async fn refuses_stale_versions(&mut self) -> Tried {
         let (store, now) = (self.store, self.now);
         let case = self.insert(1).await?;
-        let id = case.opening.diagnosis;
+        let id = case.id();
         let lease = self.lease(id, now, 60).await?;
         let hold = AfterSave::HoldUntil(self.at(60));
         let increment = more(&case.opening, &case.increment.to, 1, now);
@@ -169,7 +169,7 @@ impl Suite<'_> {
     async fn leases_expire_and_fence(&mut self) -> Tried {
         let (store, now) = (self.store, self.now);
         let case = self.insert(1).await?;
-        let id = case.opening.diagnosis;
+        let id = case.id();
         let first = self.lease(id, self.now, 60).await?;
         let early = store.due("other", self.at(59), self.at(120), 10).await?;
         self.holds("a leased case is not leased again", early.is_empty(), &early);
@@ -206,7 +206,7 @@ impl Suite<'_> {
         let mut ids = Vec::new();
         for seconds in [30, 10, 20, 10] {
             let case = self.new_case(0);
-            ids.push(case.opening.diagnosis);
+            ids.push(case.id());
             store.insert(case, self.at(seconds)).await?;
         }
         let [at_30, at_10, at_20, also_at_10] = ids[..] else { return Ok(()) };
@@ -227,7 +227,7 @@ impl Suite<'_> {
     async fn keeps_messages(&mut self) -> Tried {
         let (store, now) = (self.store, self.now);
         let case = self.insert(1).await?;
-        let id = case.opening.diagnosis;
+        let id = case.id();
         let point = case.increment.to.clone();
         let rest = |version| Save::new(version, Increment::none(point.clone()), State::Waiting);
         let lease = self.lease(id, now, 60).await?;
@@ -307,7 +307,7 @@ impl Suite<'_> {
         let store = self.store;
         let mut ids = Vec::new();
         for _ in 0..3 {
-            ids.push(self.insert(1).await?.opening.diagnosis);
+            ids.push(self.insert(1).await?.id());
         }
         let listed = |list: CaseList| list.cases.iter().map(super::Case::id).collect::<Vec<_>>();
         let ready = listed(store.list(&Filter::of(StateKind::Ready), 10).await?);
@@ -337,7 +337,7 @@ impl Suite<'_> {
         let store = self.store;
         let mut ids = Vec::new();
         for _ in 0..5 {
-            ids.push(self.insert(1).await?.opening.diagnosis);
+            ids.push(self.insert(1).await?.id());
         }
         let [first, second, third, fourth, fifth] = ids[..] else { return Ok(()) };
         // One in the middle, and the last.
@@ -379,7 +379,7 @@ impl Suite<'_> {
 
     async fn misuse_is_named(&mut self) -> Tried {
         let (store, now) = (self.store, self.now);
-        let id = self.new_case(0).opening.diagnosis;
+        let id = self.new_case(0).id();
         let delivered = store.deliver(id, Message::Wake, now).await;
         let named = matches!(delivered, Err(StoreError::NoSuchCase(named)) if named == id);
         self.holds("a message for no case is refused", named, &delivered);
@@ -398,7 +398,7 @@ impl Suite<'_> {
         let (store, now, until) = (self.store, self.now, self.at(60));
         let mut ids = BTreeSet::new();
         for _ in 0..12 {
-            ids.insert(self.insert(1).await?.opening.diagnosis);
+            ids.insert(self.insert(1).await?.id());
         }
         let names: Vec<String> = (0..8).map(|at| format!("worker {at}")).collect();
         let mut leased = Vec::new();

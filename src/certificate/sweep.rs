@@ -14,8 +14,10 @@
 //!   that is a year back it pages the whole fleet as not valid yet.
 //!
 //! # How to drive it
-//! 1. Fill an [`ExpiryIndex`]: [`insert_issuer`](ExpiryIndex::insert_issuer), then [`extend`](ExpiryIndex::extend) it by
-//!    each device's certificate. Later they are [inserted](ExpiryIndex::insert) one by one. A renewed certificate is inserted under the same device, and replaces the old one.
+//! 1. Fill an [`ExpiryIndex`]. From files: [`insert_chain`](ExpiryIndex::insert_chain) takes a device and the
+//!    [`Chain`](super::validity::Chain) that was read, with its issuers. From a database of dates:
+//!    [`insert_issuer`](ExpiryIndex::insert_issuer), then [`extend`](ExpiryIndex::extend) it by each device's [`Entry`]. Later
+//!    certificates are [inserted](ExpiryIndex::insert) one by one; a renewed one replaces the old one of its device.
 //! 2. Once a day (more often where certificates live for hours) call [`Sweep::run`] with the time.
 //! 3. Save [`Sweep::state`], then send the page. Where a crash between the two must not lose a page, send it first: it
 //!    may come twice then, and its day and entries say that it is the same.
@@ -40,7 +42,12 @@
 //! assert_eq!(due, [("pump-3", Stage::FollowUp, 20), ("pump-2", Stage::Awareness, 80)]);
 //! let offline: Vec<_> = digest.offline().map(|due| due.reach).collect();
 //! assert_eq!(offline, [Reach::Offline { since: Some(now - TimeDelta::days(7)), visit: Visit::Technician }]);
-//! assert_eq!(digest.page().map(|page| page.due.len()), Some(1));
+//! assert_eq!(
+//!     digest.page().ok_or("pump-3 is paged for")?.to_string(),
+//!     "2026-03-01: 0 issuers and 1 certificates\n\
+//!      pump-3: follow-up, ends 2026-03-21 06:00:00 UTC; the renewal is overdue; offline since 2026-02-22 06:00:00 UTC, \
+//!      send a technician"
+//! );
 //! // Again, the same day: the digest is the same, and nobody is paged.
 //! assert!(sweep.run(&index, now, contact)?.page().is_none());
 //! # Ok::<(), Box<dyn std::error::Error>>(())

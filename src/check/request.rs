@@ -1,7 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::probe::ProbeError;
 use crate::runbook::CLOCK_TOLERANCE;
-use crate::runbook::step::{About, Params};
+use crate::runbook::step::{About, Param, Params};
 use crate::subject::Subject;
 use crate::time::{Period, saturating_add};
 
@@ -49,6 +50,69 @@ impl<'a> CheckRequest<'a> {
     #[must_use]
     pub const fn params(&self) -> &'a Params {
         self.params
+    }
+
+    /// The param of that name, which must be a duration.
+    ///
+    /// # Errors
+    /// [`ProbeError::failed`] if the step does not give it, or gives something else. The same holds for the other kinds.
+    pub fn duration(&self, name: &str) -> Result<TimeDelta, ProbeError> {
+        self.param(
+            name,
+            "duration",
+            |param| if let Param::Duration(length) = param { Some(*length) } else { None },
+        )
+    }
+
+    /// The param of that name, which must be a number. A count is a number too.
+    ///
+    /// # Errors
+    /// As [`CheckRequest::duration`].
+    pub fn number(&self, name: &str) -> Result<f64, ProbeError> {
+        self.param(name, "number", |param| match param {
+            Param::Number(number) => Some(*number),
+            Param::Count(count) => Some(*count as f64),
+            _ => None,
+        })
+    }
+
+    /// The param of that name, which must be a count.
+    ///
+    /// # Errors
+    /// As [`CheckRequest::duration`].
+    pub fn count(&self, name: &str) -> Result<u64, ProbeError> {
+        self.param(name, "count", |param| if let Param::Count(count) = param { Some(*count) } else { None })
+    }
+
+    /// The param of that name, which must be true or false.
+    ///
+    /// # Errors
+    /// As [`CheckRequest::duration`].
+    pub fn flag(&self, name: &str) -> Result<bool, ProbeError> {
+        self.param(name, "flag", |param| if let Param::Flag(flag) = param { Some(*flag) } else { None })
+    }
+
+    /// The param of that name, which must be a text. A text that is a duration, such as `"5m"`, is one.
+    ///
+    /// # Errors
+    /// As [`CheckRequest::duration`].
+    pub fn text(&self, name: &str) -> Result<&'a str, ProbeError> {
+        self.param(name, "text", |param| if let Param::Text(text) = param { Some(&**text) } else { None })
+    }
+
+    fn param<T>(
+        &self,
+        name: &str,
+        kind: &str,
+        read: impl FnOnce(&'a Param) -> Option<T>,
+    ) -> Result<T, ProbeError> {
+        let Some(param) = self.params.get(name) else {
+            return Err(ProbeError::failed(format!(
+                "the param `{name}` is missing; give it in the step's params"
+            )));
+        };
+        read(param)
+            .ok_or_else(|| ProbeError::failed(format!("the param `{name}` must be a {kind}, got {param:?}")))
     }
 
     /// Whether it is asked about now or about the subject's period.

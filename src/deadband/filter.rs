@@ -119,8 +119,17 @@ impl<V: Number> Filter<V> {
         Self::with_band(Extent::PercentOfLast { percent, floor })
     }
 
+    /// A filter of one tag with these settings. For many tags with the same settings make one [`Rule`] and give it to
+    /// [`Filter::new`].
+    ///
+    /// # Errors
+    /// [`SettingsError`] if a setting is invalid.
+    pub fn with_settings(settings: Settings) -> Result<Self, SettingsError> {
+        Ok(Self::new(Arc::new(Rule::new(settings)?)))
+    }
+
     fn with_band(band: Extent) -> Result<Self, SettingsError> {
-        Ok(Self::new(Arc::new(Rule::new(Settings::new(band))?)))
+        Self::with_settings(Settings::new(band))
     }
 
     /// A filter that has seen nothing. Tags with the same settings share the rule.

@@ -134,6 +134,36 @@ impl Deduplicator {
     /// The verdict on a message that is in flight from now on, until its reservation is decided. There is a
     /// reservation for [`Fresh`](Verdict::Fresh) and [`Late`](Verdict::Late); a message of another verdict that
     /// [passes](Verdict::passes) is processed without one, as it is not remembered.
+    ///
+    /// Nothing is lost where a store fails in between: abort, let the broker send the message again, and it is fresh.
+    ///
+    /// ```
+    /// use chrono::{DateTime, TimeDelta, Utc};
+    /// use iot_runbook::dedup::{Deduplicator, Device};
+    ///
+    /// let mut engine = Deduplicator::new(TimeDelta::hours(6))?;
+    /// // An id that is not a ULID: any bytes, hashed under the secret of the engine.
+    /// let id = engine.settings().secret.id(b"press-4/17");
+    /// let message = engine.message(id, Device::new(4)?, b"23.5");
+    ///
+    /// let mut store_works = [false, true, true].into_iter();
+    /// let mut rows = 0;
+    /// let mut handle = |now: DateTime<Utc>| -> Result<bool, Box<dyn std::error::Error>> {
+    ///     let (verdict, reservation) = engine.reserve(&message, now);
+    ///     let is_done = verdict.drops() || verdict.passes() && store_works.next() == Some(true);
+    ///     rows += u32::from(is_done && verdict.passes());
+    ///     if let Some(reservation) = reservation {
+    ///         if is_done { engine.commit(reservation)? } else { engine.abort(reservation)? }
+    ///     }
+    ///     Ok(is_done) // Acknowledge the message to the broker only then.
+    /// };
+    /// let now = DateTime::UNIX_EPOCH;
+    /// assert!(!handle(now)?, "the store fails");
+    /// assert!(handle(now)?, "sent again: stored");
+    /// assert!(handle(now)?, "sent once more: a copy, dropped");
+    /// assert_eq!(rows, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reserve(&mut self, message: &Message, now: DateTime<Utc>) -> (Verdict, Option<Reservation>) {
         let at = self.tell(now);
         let hash = self.tracker.hash(message.id);

@@ -316,7 +316,8 @@ impl Finding {
         &self.refuted
     }
 
-    /// What to find out next, where something stayed unknown.
+    /// What to find out next, where something stayed unknown. `None` too where none of it can be asked, as without an adapter:
+    /// see [`Finding::unanswered`].
     #[must_use]
     pub const fn next_probe(&self) -> Option<&NextProbe> {
         self.next_probe.as_ref()

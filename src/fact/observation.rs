@@ -309,6 +309,12 @@ impl Observation {
         self
     }
 
+    /// The same observation with this text of that name beside it, which a runbook may name as `{check.name}`.
+    #[must_use]
+    pub fn with_detail(self, name: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
+        self.with_details([Detail::new(name, text)])
+    }
+
     /// The same observation with these details beside it.
     #[must_use]
     pub fn with_details(mut self, beside: impl IntoIterator<Item = Detail>) -> Self {

@@ -148,7 +148,8 @@ impl Intake {
         self.lock().waiting.len()
     }
 
-    /// Takes nothing more. The run ends once what waits is taken and the diagnoses that run have ended.
+    /// Takes nothing more. The run ends once what waits here is taken and the diagnoses that run have ended; an alert that the
+    /// fleet still holds back stays in the fleet, see [`FleetRunner::run`](super::FleetRunner::run).
     pub fn close(&self) {
         let mut queue = self.lock();
         queue.is_closed = true;

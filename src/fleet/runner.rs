@@ -79,7 +79,11 @@ impl<P: Pager> FleetRunner<P> {
         look(&self.lock())
     }
 
-    /// Runs until the intake is closed, and what was under way has ended. Incidents may be open then.
+    /// Runs until the intake is closed, and the diagnoses and pages that were under way have ended.
+    ///
+    /// Incidents may be open then, and alerts may wait that no diagnosis was begun for: the first alert behind a part is held
+    /// for [`FleetSettings::hold`](super::FleetSettings::hold), and an incident is paged only
+    /// [`page_after`](super::FleetSettings::page_after) it was opened. Save the fleet: the next run goes on with them.
     ///
     /// The future may be dropped at any point: the next run begins the diagnoses that were under way anew.
     pub async fn run(&self) {

@@ -69,6 +69,20 @@ impl Report {
     }
 }
 
+/// For people: how many rows are missing in which period, then a line for each gap.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.period.start(), self.period.end());
+        write!(f, "{} of {} rows missing from {from} to {to}", self.missing(), self.expected())?;
+        self.gaps.iter().try_for_each(|gap| write!(f, "\n{gap}"))?;
+        if self.unlisted.gaps > 0 {
+            let Unlisted { gaps, expected, missing } = self.unlisted;
+            write!(f, "\n{gaps} more gaps are not listed: {missing} of {expected} rows missing")?;
+        }
+        self.rewinds.iter().try_for_each(|rewind| write!(f, "\n{rewind}"))
+    }
+}
+
 /// A silence that breaks the promise of the cadence.
 ///
 /// `expected = caught_up + missing`, always.

@@ -94,6 +94,14 @@ pub enum FaultKind {
         /// The name.
         fact: Box<str>,
     },
+    /// A title or a question that names a fact: it would be read with its braces.
+    #[error(
+        "a title and a question are fixed texts, and this one names `{{{fact}}}`; name the fact in `advice` or in an alert"
+    )]
+    FactInTitle {
+        /// What is between the braces.
+        fact: Box<str>,
+    },
     /// A table in a list of advice that has no condition.
     #[error("its condition is missing; give `when` or `unless`, or write the text alone")]
     NoCondition,

@@ -38,6 +38,9 @@ impl Timer for TokioTimer {
 /// Everything else that is ready goes first, so that a mocked probe answers before its time limit is over, and
 /// a diagnosis that waits half an hour takes microseconds.
 ///
+/// Each sleep moves the clock by its whole length when it ends, so sleeps side by side add up, and a long one may end before
+/// a short one. A task of a test that shares the clock with a run sleeps in short steps.
+///
 /// It knows its own clock alone. A fake that awaits another one (`tokio::time::sleep`, a socket, a thread) is not ready in
 /// the two turns that others are let go first, and so its time limit is over at once: it times out. Let such a fake sleep by
 /// this timer, or answer at once; or test with `TokioTimer` (feature `tokio`) in a tokio runtime whose time is paused.
@@ -50,7 +53,13 @@ impl Timer for TokioTimer {
 ///
 /// let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
 /// let timer = SimulatedTimer::new(Arc::clone(&clock));
-/// # let _ = (timer, clock.now());
+/// # use iot_runbook::time::Timer as _;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let minute = std::time::Duration::from_secs(60);
+/// tokio::join!(timer.sleep(minute), timer.sleep(minute));
+/// assert_eq!((clock.now() - DateTime::UNIX_EPOCH).num_minutes(), 2, "they add up");
+/// # });
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SimulatedTimer(Arc<ManualClock>);

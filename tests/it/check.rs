@@ -24,7 +24,7 @@ use iot_runbook::probe::{
 };
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
-use iot_runbook::runbook::step::About;
+use iot_runbook::runbook::step::{About, Param};
 use iot_runbook::subject::{Scope, Subject};
 use iot_runbook::time::Period;
 
@@ -549,4 +549,35 @@ async fn conformance_looks_at_each_figure_of_an_audit() {
         wrong_with(DeadbandFacts::from_figures(&audit.figures(&Limits::default()), at(0), period)).await,
         []
     );
+}
+
+#[test]
+fn param_of_another_kind_is_refused_by_name() {
+    let params = [
+        ("within", Param::Duration(TimeDelta::minutes(5))),
+        ("share", Param::Number(0.5)),
+        ("most", Param::Count(3)),
+    ]
+    .into_iter()
+    .chain([("strict", Param::Flag(true)), ("which", Param::Text("in-use".into()))])
+    .map(|(name, param)| (name.into(), param))
+    .collect();
+    let (subject, at) = (Subject::device("press-07"), DateTime::UNIX_EPOCH);
+    let request = CheckRequest::new(&subject, &params, About::Now, at, at, at);
+    assert_eq!(request.duration("within").unwrap(), TimeDelta::minutes(5));
+    assert_eq!((request.number("share").unwrap(), request.number("most").unwrap()), (0.5, 3.0));
+    assert_eq!(request.count("most").unwrap(), 3);
+    assert!(request.flag("strict").unwrap());
+    assert_eq!(request.text("which").unwrap(), "in-use");
+    for (error, says) in [
+        (request.duration("share").unwrap_err(), "the param `share` must be a duration, got Number(0.5)"),
+        (request.number("within").unwrap_err(), "the param `within` must be a number, got Duration"),
+        (request.count("share").unwrap_err(), "the param `share` must be a count, got Number(0.5)"),
+        (request.flag("which").unwrap_err(), "the param `which` must be a flag, got Text(\"in-use\")"),
+        (request.text("most").unwrap_err(), "the param `most` must be a text, got Count(3)"),
+        (request.text("wich").unwrap_err(), "the param `wich` is missing; give it in the step's params"),
+    ] {
+        assert!(error.text().starts_with(says), "{error}");
+        assert_eq!(error.unknown_reason(), UnknownReason::Failed);
+    }
 }

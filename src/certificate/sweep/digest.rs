@@ -1,5 +1,6 @@
 //! What a run reports.
 
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -201,6 +202,53 @@ impl Due {
             _ => false,
         };
         is_refused || self.needs_follow_up() || self.overdue
+    }
+}
+
+/// For people: the device, the stage, the end, and how far its renewal is.
+impl fmt::Display for Due {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}, ends {}", self.device, self.stage, self.end)?;
+        match self.renewal {
+            Renewal::None if !self.auto_renewal => f.write_str("; it cannot renew by itself")?,
+            Renewal::None => {}
+            Renewal::Running => f.write_str("; the renewal runs")?,
+            Renewal::Failed => f.write_str("; the renewal failed")?,
+            Renewal::Confirmed => f.write_str("; the successor is confirmed")?,
+        }
+        if self.overdue {
+            f.write_str("; the renewal is overdue")?;
+        }
+        match self.reach {
+            Reach::NotAsked | Reach::Online => return Ok(()),
+            Reach::Unknown => return f.write_str("; nobody knows when it was last seen"),
+            Reach::Offline { since: None, .. } => f.write_str("; never seen")?,
+            Reach::Offline { since: Some(since), .. } => write!(f, "; offline since {since}")?,
+        }
+        match self.reach {
+            Reach::Offline { visit: Visit::MaintenanceWindow, .. } => {
+                f.write_str(", plan a maintenance window")
+            }
+            Reach::Offline { visit: Visit::Technician, .. } => f.write_str(", send a technician"),
+            _ => f.write_str(", find out when it is back"),
+        }
+    }
+}
+
+/// For people: the issuer, the stage, the end, and how many certificates it binds.
+impl fmt::Display for IssuerDue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { end, stage, leaves, .. } = self;
+        write!(f, "issuer {}: {stage}, ends {end}; {leaves} certificates", self.label())
+    }
+}
+
+/// The text of the page: the day, then a line for each issuer and each certificate.
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} issuers and {} certificates", self.day, self.issuers.len(), self.due.len())?;
+        self.issuers.iter().try_for_each(|issuer| write!(f, "\n{issuer}"))?;
+        self.due.iter().try_for_each(|due| write!(f, "\n{due}"))
     }
 }
 

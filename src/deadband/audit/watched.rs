@@ -11,14 +11,13 @@ use crate::deadband::sample::{Number, Sample};
 /// order is observed at once, as [late](Audit::late).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use chrono::TimeDelta;
 /// use iot_runbook::deadband::audit::{Audit, Watched};
-/// use iot_runbook::deadband::filter::{Extent, Filter, Rule, Settings};
+/// use iot_runbook::deadband::filter::{Extent, Filter, Settings};
 /// use iot_runbook::deadband::sample::Sample;
 ///
 /// let settings = Settings::new(Extent::Absolute(0.5)).with_min_interval(TimeDelta::nanoseconds(10));
-/// let mut tag = Watched::new(Filter::new(Arc::new(Rule::new(settings)?)), Audit::new(0.5)?);
+/// let mut tag = Watched::new(Filter::with_settings(settings)?, Audit::new(0.5)?);
 /// let mut sent = Vec::new();
 /// for (at, value) in [(0, 1.0), (2, 5.0), (3, 4.0), (4, 9.0)] {
 ///     tag.observe(Sample::new(at, value), |report| sent.push(report.sample.at))?;

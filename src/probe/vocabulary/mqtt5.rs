@@ -1,5 +1,17 @@
 //! The reason codes of MQTT 5.
 //!
+//! ```
+//! use chrono::DateTime;
+//! use iot_runbook::probe::{ConnectionEvent, vocabulary::mqtt5};
+//!
+//! let (at, connack) = (DateTime::UNIX_EPOCH, 0x87);
+//! let event = match mqtt5::refusal_reason(connack) {
+//!     None => ConnectionEvent::accepted(at),
+//!     Some(reason) => ConnectionEvent::refused(at, reason),
+//! };
+//! # assert_eq!(event, ConnectionEvent::refused(at, iot_runbook::probe::RefusalReason::Forbidden));
+//! ```
+//!
 //! Source: MQTT Version 5.0, OASIS Standard, 2.4 "Reason Code", 3.2.2.2 "Connect Reason Code" and 3.14.2.1 "Disconnect
 //! Reason Code", <https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html>.
 

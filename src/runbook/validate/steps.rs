@@ -241,7 +241,7 @@ impl<'d> Validator<'d> {
             Tree::Table(table) if table.get("ask").is_some() => {
                 let fields = self.table(spot)?;
                 self.only(&fields, &["ask", "answer_within", "expired"]);
-                let question = self.required(&fields, "ask").and_then(|spot| self.text(spot));
+                let question = self.required(&fields, "ask").and_then(|spot| self.fixed_text(spot));
                 let within = self.required(&fields, "answer_within").and_then(|spot| self.positive(spot));
                 let expired = match fields.get("expired") {
                     Some(spot) => self.exit(spot, at, EdgeValue::Unknown).map(Some),
@@ -347,7 +347,7 @@ impl<'d> Validator<'d> {
     }
 
     fn ask_step(&mut self, fields: &Fields<'d, '_>, at: StepIndex) -> Option<AskStep> {
-        let question = self.required(fields, "ask").and_then(|spot| self.text(spot));
+        let question = self.required(fields, "ask").and_then(|spot| self.fixed_text(spot));
         let values = self.required(fields, "domain").and_then(|spot| self.domain(spot));
         let within = self.required(fields, "answer_within").and_then(|spot| self.positive(spot));
         let branches = self.branches(fields, at, values.as_ref());
@@ -441,8 +441,8 @@ impl<'d> Validator<'d> {
 
     fn words(&mut self, fields: &Fields<'d, '_>, title_required: bool) -> Option<Words> {
         let title = match fields.get("title") {
-            Some(spot) => self.text(spot),
-            None if title_required => self.required(fields, "title").and_then(|spot| self.text(spot)),
+            Some(spot) => self.fixed_text(spot),
+            None if title_required => self.required(fields, "title").and_then(|spot| self.fixed_text(spot)),
             None => Some(""),
         };
         let advice = fields.get("advice").map_or_else(|| Some(Box::default()), |spot| self.advice(spot));

@@ -68,6 +68,21 @@ impl<'d> Validator<'d> {
         })
     }
 
+    /// A text in which no fact is put: one that names a fact of a declared check was meant to have it. Other braces are the
+    /// author's own.
+    pub(super) fn fixed_text(&mut self, spot: Spot<'d, '_>) -> Option<&'d str> {
+        let text = self.text(spot)?;
+        let parsed = Text::parse(text).ok();
+        let mut facts = parsed.iter().flat_map(Text::facts);
+        if let Some(fact) = facts.find(|fact| self.checks.contains_key(&*fact.check)) {
+            let detail = fact.detail.iter().map(|detail| format!(".{detail}"));
+            let name: String = std::iter::once(fact.check.to_string()).chain(detail).collect();
+            self.fault(&spot.place, FaultKind::FactInTitle { fact: shortened(&name).into() });
+            return None;
+        }
+        Some(text)
+    }
+
     /// A text whose facts are all of checks that are declared; of the branch's own `value` only where there is one.
     pub(super) fn text_with_facts(&mut self, spot: Spot<'d, '_>, has_value: bool) -> Option<Text> {
         let text = match Text::parse(self.text(spot)?) {
