@@ -181,10 +181,7 @@ impl fmt::Display for ProbeError {
 
 impl Error for ProbeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
-            Some(cause) => Some(cause.as_ref()),
-            None => None,
-        }
+        Some(self.cause.as_deref()?)
     }
 }
 

@@ -96,9 +96,6 @@ impl fmt::Display for ServiceError {
 
 impl Error for ServiceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
-            Some(cause) => Some(cause.as_ref()),
-            None => None,
-        }
+        Some(self.cause.as_deref()?)
     }
 }

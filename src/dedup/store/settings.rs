@@ -59,39 +59,17 @@ impl StoreSettings {
         }
     }
 
-    /// With that time beyond the TTL.
-    #[must_use]
-    pub const fn with_grace(mut self, grace: TimeDelta) -> Self {
-        self.grace = grace;
-        self
-    }
-
-    /// With that window.
-    #[must_use]
-    pub const fn with_window(mut self, window: Window) -> Self {
-        self.window = window;
-        self
-    }
-
-    /// With that time for a reservation.
-    #[must_use]
-    pub const fn with_reserve_timeout(mut self, timeout: TimeDelta) -> Self {
-        self.reserve_timeout = timeout;
-        self
-    }
-
-    /// With that for messages that the store cannot be asked about.
-    #[must_use]
-    pub const fn with_when_unavailable(mut self, what: WhenUnavailable) -> Self {
-        self.when_unavailable = what;
-        self
-    }
-
-    /// With so many further tries.
-    #[must_use]
-    pub const fn with_retries(mut self, retries: u8) -> Self {
-        self.retries = retries;
-        self
+    setters! {
+        /// With that time beyond the TTL.
+        const with_grace(grace: TimeDelta) => grace = grace;
+        /// With that window.
+        const with_window(window: Window) => window = window;
+        /// With that time for a reservation.
+        const with_reserve_timeout(timeout: TimeDelta) => reserve_timeout = timeout;
+        /// With that for messages that the store cannot be asked about.
+        const with_when_unavailable(what: WhenUnavailable) => when_unavailable = what;
+        /// With so many further tries.
+        const with_retries(retries: u8) => retries = retries;
     }
 
     pub(super) fn check(&self) -> Result<(), StoreSettingsError> {

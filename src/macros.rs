@@ -1,0 +1,55 @@
+//! Macros that the whole library writes its plain types with.
+
+/// Builder methods, each of which sets one field: `with_seed(seed: u64) => seed = Some(seed);`, with `const` before it where
+/// it can be one.
+macro_rules! setters {
+    () => {};
+    ($(#[$meta:meta])* const $with:ident($arg:ident: $type:ty) => $field:ident = $set:expr; $($rest:tt)*) => {
+        $(#[$meta])*
+        #[must_use]
+        pub const fn $with(mut self, $arg: $type) -> Self {
+            self.$field = $set;
+            self
+        }
+
+        setters! { $($rest)* }
+    };
+    ($(#[$meta:meta])* $with:ident($arg:ident: $type:ty) => $field:ident = $set:expr; $($rest:tt)*) => {
+        $(#[$meta])*
+        #[must_use]
+        pub fn $with(mut self, $arg: $type) -> Self {
+            self.$field = $set;
+            self
+        }
+
+        setters! { $($rest)* }
+    };
+}
+
+/// An enum whose variants have names: `name()` and `Display` write them. Whoever saves it derives serde's traits with
+/// `rename_all`, or with a `rename` for each.
+macro_rules! named {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)*
+        }
+
+        impl $name {
+            /// Its name in documents and reports:
+            #[doc = concat!($("`", $text, "` "),*)]
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
