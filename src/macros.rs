@@ -71,3 +71,44 @@ macro_rules! as_text {
         }
     };
 }
+
+/// The error of somebody who was asked: its kind says what to do, a text what happened, and its cause is for
+/// [`source`](std::error::Error::source) alone. The type has the fields, `of(kind, text)` and `Display` itself.
+macro_rules! failure {
+    ($name:ident: $kind:ident { $($(#[$doc:meta])* $make:ident => $as:expr;)* }) => {
+        impl $name {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $make(text: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+                    Self::of($as, text)
+                }
+            )*
+
+            /// The same, with the error that caused it, for [`source`](std::error::Error::source).
+            #[must_use]
+            pub fn with_cause(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+                self.cause = Some(std::sync::Arc::from(cause.into()));
+                self
+            }
+
+            /// What to do about it.
+            #[must_use]
+            pub const fn kind(&self) -> $kind {
+                self.kind
+            }
+
+            /// What happened.
+            #[must_use]
+            pub fn text(&self) -> &str {
+                &self.text
+            }
+        }
+
+        impl std::error::Error for $name {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(self.cause.as_deref()?)
+            }
+        }
+    };
+}

@@ -388,10 +388,4 @@ impl StoreError {
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
-
-    /// True if another worker, or an earlier call of this one, came first.
-    #[must_use]
-    pub const fn is_conflict(&self) -> bool {
-        matches!(self, Self::LeaseLost(_) | Self::Conflict { .. })
-    }
 }

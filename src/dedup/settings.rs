@@ -159,7 +159,11 @@ impl Settings {
         }
         let grace = self.grace.num_milliseconds();
         if ttl.saturating_add(grace) > LONGEST {
-            return Err(SettingsError::TooLong { ttl: self.ttl, grace: self.grace });
+            return Err(SettingsError::TooLong {
+                ttl: self.ttl,
+                grace: self.grace,
+                longest: "2^31 ms (24.8 days)",
+            });
         }
         let reserve_timeout = at_least_a_ms("reserve_timeout", self.reserve_timeout)?;
         if reserve_timeout > ttl {
@@ -200,12 +204,12 @@ pub(super) struct Rules {
     pub(super) positions: bool,
 }
 
-/// Why settings do not hold.
+/// Why settings do not hold, of one process or of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// A length of time is under a millisecond.
-    #[error("`{field}` is {}, and the engine counts in milliseconds: set it to 1ms or more", format_duration(*given))]
+    #[error("`{field}` is {}, and times are counted in milliseconds: set it to 1ms or more", format_duration(*given))]
     TooShort {
         /// The field.
         field: &'static str,
@@ -220,7 +224,7 @@ pub enum SettingsError {
     },
     /// The TTL and the grace together are too long.
     #[error(
-        "`ttl` of {} and `grace` of {} are more than 2^31 ms (24.8 days) together: shorten either",
+        "`ttl` of {} and `grace` of {} are more than {longest} together: shorten either",
         format_duration(*ttl), format_duration(*grace)
     )]
     TooLong {
@@ -228,6 +232,8 @@ pub enum SettingsError {
         ttl: TimeDelta,
         /// The grace.
         grace: TimeDelta,
+        /// How long they may be together.
+        longest: &'static str,
     },
     /// A reservation would outlive the id that it holds.
     #[error(
