@@ -136,25 +136,13 @@ impl Case {
         Self { opening, saved, records, state, due_at: None, version: 0, inbox: Vec::new() }
     }
 
-    /// With when it is due.
-    #[must_use]
-    pub const fn with_due_at(mut self, due_at: Option<DateTime<Utc>>) -> Self {
-        self.due_at = due_at;
-        self
-    }
-
-    /// With how often it was saved.
-    #[must_use]
-    pub const fn with_version(mut self, version: u64) -> Self {
-        self.version = version;
-        self
-    }
-
-    /// With the messages that wait.
-    #[must_use]
-    pub fn with_inbox(mut self, inbox: Vec<(u64, Message)>) -> Self {
-        self.inbox = inbox;
-        self
+    setters! {
+        /// With when it is due.
+        const with_due_at(due_at: Option<DateTime<Utc>>) => due_at = due_at;
+        /// With how often it was saved.
+        const with_version(version: u64) => version = version;
+        /// With the messages that wait.
+        with_inbox(inbox: Vec<(u64, Message)>) => inbox = inbox;
     }
 
     /// Its identity.
@@ -218,21 +206,23 @@ pub enum State {
     Ended(Box<Finding>),
 }
 
-/// The kind of a [`State`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum StateKind {
-    /// [`State::Ready`].
-    Ready,
-    /// [`State::Waiting`].
-    Waiting,
-    /// [`State::Asking`].
-    Asking,
-    /// [`State::Stuck`].
-    Stuck,
-    /// [`State::Ended`].
-    Ended,
+named! {
+    /// The kind of a [`State`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    StateKind {
+        /// [`State::Ready`].
+        Ready = "ready",
+        /// [`State::Waiting`].
+        Waiting = "waiting",
+        /// [`State::Asking`].
+        Asking = "asking",
+        /// [`State::Stuck`].
+        Stuck = "stuck",
+        /// [`State::Ended`].
+        Ended = "ended",
+    }
 }
 
 impl State {
@@ -245,20 +235,6 @@ impl State {
             Self::Asking(_) => StateKind::Asking,
             Self::Stuck { .. } => StateKind::Stuck,
             Self::Ended(_) => StateKind::Ended,
-        }
-    }
-}
-
-impl StateKind {
-    /// Its name, as it is written.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Waiting => "waiting",
-            Self::Asking => "asking",
-            Self::Stuck => "stuck",
-            Self::Ended => "ended",
         }
     }
 }

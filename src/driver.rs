@@ -187,64 +187,27 @@ impl Driver {
         &self.runbooks
     }
 
-    /// Who approves actions, answers questions and hears alerts.
-    #[must_use]
-    pub fn with_operator(mut self, operator: Arc<dyn Operator>) -> Self {
-        self.operator = operator;
-        self
-    }
-
-    /// Who acts.
-    #[must_use]
-    pub fn with_actuator(mut self, actuator: Arc<dyn Actuator>) -> Self {
-        self.actuator = actuator;
-        self
-    }
-
-    /// Who keeps what each diagnosis has come to, while it runs.
-    #[must_use]
-    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
-        self.journal = Some(journal);
-        self
-    }
-
-    /// The clock whose time the diagnosis receives.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// How long one question to an adapter may take; after that it is unknown (`timeout`), and the diagnosis asks again.
-    /// Default 10 s. An alert that is being delivered when the diagnosis ends has as long.
-    #[must_use]
-    pub const fn with_time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
-        self
-    }
-
-    /// Where acts are shared. Drivers of one process that share a [`LocalActs`] act once for all their diagnoses that want
-    /// the same act on the same target; without this each driver has its own.
-    #[must_use]
-    pub fn with_acts(mut self, acts: Arc<dyn ActRegistry>) -> Self {
-        self.acts = acts;
-        self
-    }
-
-    /// Goes on with a diagnosis that ended undetermined since answers failed for a moment, see [`Diagnosis::go_on`];
-    /// without this such a run ends.
-    #[must_use]
-    pub const fn with_second_look(mut self, look: SecondLook) -> Self {
-        self.second_look = Some(look);
-        self
-    }
-
-    /// How long one run may take; without it, as long as the diagnosis does (its waits and approvals are
-    /// bounded by its runbook).
-    #[must_use]
-    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
-        self
+    setters! {
+        /// Who approves actions, answers questions and hears alerts.
+        with_operator(operator: Arc<dyn Operator>) => operator = operator;
+        /// Who acts.
+        with_actuator(actuator: Arc<dyn Actuator>) => actuator = actuator;
+        /// Who keeps what each diagnosis has come to, while it runs.
+        with_journal(journal: Arc<dyn Journal>) => journal = Some(journal);
+        /// The clock whose time the diagnosis receives.
+        with_clock(clock: Arc<dyn Clock>) => clock = clock;
+        /// How long one question to an adapter may take; after that it is unknown (`timeout`), and the diagnosis asks
+        /// again. Default 10 s. An alert that is being delivered when the diagnosis ends has as long.
+        const with_time_limit(limit: Duration) => time_limit = limit;
+        /// Where acts are shared. Drivers of one process that share a [`LocalActs`] act once for all their diagnoses
+        /// that want the same act on the same target; without this each driver has its own.
+        with_acts(acts: Arc<dyn ActRegistry>) => acts = acts;
+        /// Goes on with a diagnosis that ended undetermined since answers failed for a moment, see
+        /// [`Diagnosis::go_on`]; without this such a run ends.
+        const with_second_look(look: SecondLook) => second_look = Some(look);
+        /// How long one run may take; without it, as long as the diagnosis does (its waits and approvals are
+        /// bounded by its runbook).
+        const with_deadline(deadline: Duration) => deadline = Some(deadline);
     }
 
     /// Drives a diagnosis to its end. That takes as long as its runbook waits: `device-offline` waits for ten minutes and

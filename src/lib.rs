@@ -36,6 +36,9 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[macro_use]
+mod macros;
+
 #[cfg(any(
     feature = "certificate",
     feature = "dedup",

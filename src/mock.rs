@@ -62,13 +62,15 @@ use crate::subject::Subject;
 use crate::subject::{DeviceId, PipelineId};
 
 macro_rules! mocks {
-    ($($(#[$doc:meta])* $mock:ident: $probe:ident { $($method:ident($request:ident) -> [$($answer:tt)+],)* })*) => {$(
+    ($($set:ident: $probe:ident {
+        $($method:ident($ask:ident: $request:ident) -> [$($answer:tt)+] = $rest:tt;)*
+    })*) => {$(
         mockall::mock! {
-            $(#[$doc])*
-            pub $mock {}
+            #[doc = concat!("A mock of [`", stringify!($probe), "`].")]
+            pub $probe {}
 
             #[async_trait]
-            impl $probe for $mock {
+            impl $probe for $probe {
                 fn source(&self) -> Source;
                 $(async fn $method(&self, request: &$request) -> Result<$($answer)+, ProbeError>;)*
             }
@@ -76,73 +78,7 @@ macro_rules! mocks {
     )*};
 }
 
-mocks! {
-    /// A mock of [`DeviceProbe`].
-    DeviceProbe: DeviceProbe {
-        service_state(ServiceStateRequest) -> [ServiceStateAnswer],
-        last_seen(LastSeenRequest) -> [LastSeenAnswer],
-        receipts(ReceiptsRequest) -> [Receipts],
-        service_history(ServiceHistoryRequest) -> [ServiceHistory],
-        sightings(SightingsRequest) -> [Sightings],
-    }
-    /// A mock of [`BrokerProbe`].
-    BrokerProbe: BrokerProbe {
-        connection_log(ConnectionLogRequest) -> [Option<ConnectionLog>],
-        messages(MessagesRequest) -> [Messages],
-        publishing(PublishingRequest) -> [ClientPublishing],
-        disconnected_together(TogetherRequest) -> [Together],
-        clock_readings(ClockRequest) -> [ClockReadings],
-    }
-    /// A mock of [`GatewayProbe`].
-    GatewayProbe: GatewayProbe {
-        health(HealthRequest) -> [GatewayHealth],
-        field_polls(FieldPollsRequest) -> [FieldPolls],
-        acquisition(AcquisitionRequest) -> [Acquisition],
-    }
-    /// A mock of [`NetworkProbe`].
-    NetworkProbe: NetworkProbe {
-        site_paths(SitePathsRequest) -> [PathsTried],
-        device_path(DevicePathRequest) -> [DevicePath],
-        broker_path(BrokerPathRequest) -> [BrokerPath],
-    }
-    /// A mock of [`CertStoreProbe`].
-    CertStoreProbe: CertStoreProbe {
-        certificate(CertificateRequest) -> [CertificateAnswer],
-        renewal(RenewalRequest) -> [RenewalAnswer],
-        provisioning_contact(ProvisioningContactRequest) -> [ProvisioningContact],
-    }
-    /// A mock of [`PowerProbe`].
-    PowerProbe: PowerProbe {
-        power(PowerRequest) -> [PowerFacts],
-        site_power(SitePowerRequest) -> [SitePower],
-    }
-    /// A mock of [`PlatformProbe`].
-    PlatformProbe: PlatformProbe {
-        broker_health(PlatformRequest) -> [BrokerHealth],
-        ingestion_health(PlatformRequest) -> [IngestionHealth],
-        silent_peers(PlatformRequest) -> [SilentPeers],
-    }
-    /// A mock of [`KafkaProbe`].
-    KafkaProbe: KafkaProbe {
-        lag(LagRequest) -> [LagFacts],
-        bridged(BridgedRequest) -> [Bridged],
-        offsets(OffsetsRequest) -> [Offsets],
-    }
-    /// A mock of [`EdgeBufferProbe`].
-    EdgeBufferProbe: EdgeBufferProbe { outbox(OutboxRequest) -> [Outbox], }
-    /// A mock of [`SchemaProbe`].
-    SchemaProbe: SchemaProbe { rejections(RejectionsRequest) -> [Rejections], }
-    /// A mock of [`DedupLogProbe`].
-    DedupLogProbe: DedupLogProbe { dropped(DroppedRequest) -> [Dropped], }
-    /// A mock of [`DeadbandProbe`].
-    DeadbandProbe: DeadbandProbe { deadband(DeadbandRequest) -> [DeadbandFacts], }
-    /// A mock of [`TelemetryProbe`].
-    TelemetryProbe: TelemetryProbe {
-        rows(RowsRequest) -> [Rows],
-        storage_refusals(StorageRefusalsRequest) -> [StorageRefusals],
-        elsewhere(ElsewhereRequest) -> [Elsewhere],
-    }
-}
+crate::probe::layer::every_method! { mocks }
 
 mockall::mock! {
     /// A mock of [`CustomCheck`]: `expect_observe` gets the subject, the params and the time of the request.

@@ -136,25 +136,27 @@ pub struct BlankName {
     pub kind: &'static str,
 }
 
-/// Which part of the subject a check asks about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Scope {
-    /// The device itself.
-    Device,
-    /// One tag of the device; the device as a whole where the subject names no tag.
-    Tag,
-    /// The gateway of the device.
-    Gateway,
-    /// The site of the device.
-    Site,
-    /// The ingestion pipeline that its messages pass.
-    Pipeline,
-    /// Whoever holds the MQTT session that carries the device's messages: the gateway, or the device itself.
-    Session,
-    /// The platform itself: broker and ingestion.
-    Platform,
+named! {
+    /// Which part of the subject a check asks about.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    Scope {
+        /// The device itself.
+        Device = "device",
+        /// One tag of the device; the device as a whole where the subject names no tag.
+        Tag = "tag",
+        /// The gateway of the device.
+        Gateway = "gateway",
+        /// The site of the device.
+        Site = "site",
+        /// The ingestion pipeline that its messages pass.
+        Pipeline = "pipeline",
+        /// Whoever holds the MQTT session that carries the device's messages: the gateway, or the device itself.
+        Session = "session",
+        /// The platform itself: broker and ingestion.
+        Platform = "platform",
+    }
 }
 
 /// Who holds the MQTT session that carries the messages of a device.
@@ -185,20 +187,6 @@ impl Scope {
     pub const ALL: [Self; 7] =
         [Self::Device, Self::Tag, Self::Gateway, Self::Site, Self::Pipeline, Self::Session, Self::Platform];
 
-    /// Its name in documents: `device`, `tag`, `gateway`, `site`, `pipeline`, `session`, `platform`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Device => "device",
-            Self::Tag => "tag",
-            Self::Gateway => "gateway",
-            Self::Site => "site",
-            Self::Pipeline => "pipeline",
-            Self::Session => "session",
-            Self::Platform => "platform",
-        }
-    }
-
     /// True if every subject whose device has a name names a part of this scope.
     #[must_use]
     pub const fn is_always_named(self) -> bool {
@@ -209,12 +197,6 @@ impl Scope {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.name() == name)
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -295,46 +277,19 @@ impl Subject {
         self
     }
 
-    /// One tag of the device.
-    #[must_use]
-    pub fn with_tag(mut self, tag: impl Into<TagId>) -> Self {
-        self.tag = TagId::new(tag.into().0).ok();
-        self
-    }
-
-    /// The gateway in front of the device.
-    #[must_use]
-    pub fn with_gateway(mut self, gateway: impl Into<GatewayId>) -> Self {
-        self.gateway = GatewayId::new(gateway.into().0).ok();
-        self
-    }
-
-    /// Its site.
-    #[must_use]
-    pub fn with_site(mut self, site: impl Into<SiteId>) -> Self {
-        self.site = SiteId::new(site.into().0).ok();
-        self
-    }
-
-    /// The pipeline that its messages pass.
-    #[must_use]
-    pub fn with_pipeline(mut self, pipeline: impl Into<PipelineId>) -> Self {
-        self.pipeline = PipelineId::new(pipeline.into().0).ok();
-        self
-    }
-
-    /// The past period in question.
-    #[must_use]
-    pub const fn with_period(mut self, period: Period) -> Self {
-        self.period = Some(period);
-        self
-    }
-
-    /// How often the device means to publish. A negative interval is taken as zero.
-    #[must_use]
-    pub fn with_reporting_interval(mut self, interval: TimeDelta) -> Self {
-        self.reporting_interval = interval.max(TimeDelta::zero());
-        self
+    setters! {
+        /// One tag of the device.
+        with_tag(tag: impl Into<TagId>) => tag = TagId::new(tag.into().0).ok();
+        /// The gateway in front of the device.
+        with_gateway(gateway: impl Into<GatewayId>) => gateway = GatewayId::new(gateway.into().0).ok();
+        /// Its site.
+        with_site(site: impl Into<SiteId>) => site = SiteId::new(site.into().0).ok();
+        /// The pipeline that its messages pass.
+        with_pipeline(pipeline: impl Into<PipelineId>) => pipeline = PipelineId::new(pipeline.into().0).ok();
+        /// The past period in question.
+        const with_period(period: Period) => period = Some(period);
+        /// How often the device means to publish. A negative interval is taken as zero.
+        with_reporting_interval(interval: TimeDelta) => reporting_interval = interval.max(TimeDelta::zero());
     }
 
     /// How often the device means to publish; zero where it is not known.

@@ -202,26 +202,14 @@ impl LagMonitor {
         })
     }
 
-    /// With another clock.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// With who counts the messages of a device.
-    #[must_use]
-    pub fn with_reader(mut self, reader: Arc<dyn TopicReader>) -> Self {
-        self.reader = Some(reader);
-        self
-    }
-
-    /// With the groups' `auto.offset.reset`. Without it, a group that lost its offset and began at the head leaves it
-    /// unknown whether it skipped messages.
-    #[must_use]
-    pub const fn with_reset_policy(mut self, policy: ResetPolicy) -> Self {
-        self.policy = Some(policy);
-        self
+    setters! {
+        /// With another clock.
+        with_clock(clock: Arc<dyn Clock>) => clock = clock;
+        /// With who counts the messages of a device.
+        with_reader(reader: Arc<dyn TopicReader>) => reader = Some(reader);
+        /// With the groups' `auto.offset.reset`. Without it, a group that lost its offset and began at the head
+        /// leaves it unknown whether it skipped messages.
+        const with_reset_policy(policy: ResetPolicy) => policy = Some(policy);
     }
 
     /// Takes a look at a partition.

@@ -169,27 +169,15 @@ impl LifecycleProbe {
         self
     }
 
-    /// The same for a service that has handed every contact with its provisioning service to the lifecycles
-    /// ([`Event::ProvisioningContact`](crate::certificate::lifecycle::Event::ProvisioningContact)) from that time on: only then does
-    /// silence mean that there was no contact.
-    #[must_use]
-    pub const fn with_contacts_since(mut self, since: DateTime<Utc>) -> Self {
-        self.contacts_since = Some(since);
-        self
-    }
-
-    /// The same with another name for what it answers.
-    #[must_use]
-    pub fn with_source(mut self, source: Source) -> Self {
-        self.source = source;
-        self
-    }
-
-    /// The same by another clock.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
+    setters! {
+        /// The same for a service that has handed every contact with its provisioning service to the lifecycles
+        /// ([`Event::ProvisioningContact`](crate::certificate::lifecycle::Event::ProvisioningContact)) from that time
+        /// on: only then does silence mean that there was no contact.
+        const with_contacts_since(since: DateTime<Utc>) => contacts_since = Some(since);
+        /// The same with another name for what it answers.
+        with_source(source: Source) => source = source;
+        /// The same by another clock.
+        with_clock(clock: Arc<dyn Clock>) => clock = clock;
     }
 
     /// The lifecycle that a renewal or a contact is asked of.

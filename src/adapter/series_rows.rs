@@ -95,18 +95,11 @@ impl StoredRows {
         Self { cadence, times, stored_at: None, rows_per_message: None }
     }
 
-    /// With when each was stored: as many as there are rows.
-    #[must_use]
-    pub fn with_stored_at(mut self, stored_at: Vec<DateTime<Utc>>) -> Self {
-        self.stored_at = Some(stored_at);
-        self
-    }
-
-    /// With how many rows one message makes.
-    #[must_use]
-    pub const fn with_rows_per_message(mut self, rows: f64) -> Self {
-        self.rows_per_message = Some(rows);
-        self
+    setters! {
+        /// With when each was stored: as many as there are rows.
+        with_stored_at(stored_at: Vec<DateTime<Utc>>) => stored_at = Some(stored_at);
+        /// With how many rows one message makes.
+        const with_rows_per_message(rows: f64) => rows_per_message = Some(rows);
     }
 }
 

@@ -245,18 +245,11 @@ impl CaseList {
         Self { cases, damaged: Vec::new(), next: None }
     }
 
-    /// With cases that can't be read.
-    #[must_use]
-    pub fn with_damaged(mut self, damaged: Vec<DamagedCase>) -> Self {
-        self.damaged = damaged;
-        self
-    }
-
-    /// With where the next page begins.
-    #[must_use]
-    pub const fn with_next(mut self, next: Option<DiagnosisId>) -> Self {
-        self.next = next;
-        self
+    setters! {
+        /// With cases that can't be read.
+        with_damaged(damaged: Vec<DamagedCase>) => damaged = damaged;
+        /// With where the next page begins.
+        const with_next(next: Option<DiagnosisId>) => next = next;
     }
 }
 
@@ -394,11 +387,5 @@ impl StoreError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
-    }
-
-    /// True if another worker, or an earlier call of this one, came first.
-    #[must_use]
-    pub const fn is_conflict(&self) -> bool {
-        matches!(self, Self::LeaseLost(_) | Self::Conflict { .. })
     }
 }

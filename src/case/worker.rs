@@ -89,40 +89,19 @@ impl Worker {
         }
     }
 
-    /// How many cases it runs side by side. Default 16; at least one.
-    #[must_use]
-    pub const fn with_at_once(mut self, cases: usize) -> Self {
-        self.at_once = if cases == 0 { 1 } else { cases };
-        self
-    }
-
-    /// How long a lease is valid: so long after a crash another worker takes the case up. It is renewed at a third of it.
-    /// Default 60 s.
-    #[must_use]
-    pub const fn with_lease(mut self, length: Duration) -> Self {
-        self.lease_for = length;
-        self
-    }
-
-    /// How long a wait it sleeps with the lease held; at a longer one it saves the case and gives it back. Default 5 s.
-    #[must_use]
-    pub const fn with_longest_wait(mut self, length: Duration) -> Self {
-        self.longest_wait = length;
-        self
-    }
-
-    /// How long it rests where no case is due, or the store does not answer. Default 1 s.
-    #[must_use]
-    pub const fn with_idle(mut self, length: Duration) -> Self {
-        self.idle = length;
-        self
-    }
-
-    /// After how long a case is tried again that could not be resumed. Default 5 min.
-    #[must_use]
-    pub const fn with_stuck_for(mut self, length: Duration) -> Self {
-        self.stuck_for = length;
-        self
+    setters! {
+        /// How many cases it runs side by side. Default 16; at least one.
+        const with_at_once(cases: usize) => at_once = if cases == 0 { 1 } else { cases };
+        /// How long a lease is valid: so long after a crash another worker takes the case up. It is renewed at a
+        /// third of it. Default 60 s.
+        const with_lease(length: Duration) => lease_for = length;
+        /// How long a wait it sleeps with the lease held; at a longer one it saves the case and gives it back.
+        /// Default 5 s.
+        const with_longest_wait(length: Duration) => longest_wait = length;
+        /// How long it rests where no case is due, or the store does not answer. Default 1 s.
+        const with_idle(length: Duration) => idle = length;
+        /// After how long a case is tried again that could not be resumed. Default 5 min.
+        const with_stuck_for(length: Duration) => stuck_for = length;
     }
 
     /// Runs the cases that are due now, side by side, each once. Dropping the future loses nothing that was saved.

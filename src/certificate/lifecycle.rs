@@ -232,25 +232,15 @@ impl Lifecycle {
         })
     }
 
-    /// The same for a device that renews by itself, or does not: people see to that one from the stage of renewal on.
-    #[must_use]
-    pub const fn with_auto_renewal(mut self, auto_renewal: bool) -> Self {
-        self.auto_renewal = auto_renewal;
-        self
-    }
-
-    /// The same of a device whose latest renewal was of that generation: the next one is one more.
-    #[must_use]
-    pub const fn with_generation(mut self, generation: u64) -> Self {
-        self.generation = generation;
-        self
-    }
-
-    /// The same with the name that the certificate in use has for ACME, which a request to issue the next one repeats.
-    #[must_use]
-    pub fn with_cert_id(mut self, cert_id: Option<CertId>) -> Self {
-        self.cert_id = cert_id;
-        self
+    setters! {
+        /// The same for a device that renews by itself, or does not: people see to that one from the stage of renewal
+        /// on.
+        const with_auto_renewal(auto_renewal: bool) => auto_renewal = auto_renewal;
+        /// The same of a device whose latest renewal was of that generation: the next one is one more.
+        const with_generation(generation: u64) => generation = generation;
+        /// The same with the name that the certificate in use has for ACME, which a request to issue the next one
+        /// repeats.
+        with_cert_id(cert_id: Option<CertId>) => cert_id = cert_id;
     }
 
     /// The device.

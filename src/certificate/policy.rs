@@ -3,8 +3,6 @@ mod next_change;
 mod share;
 mod validate;
 
-use std::fmt;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -97,27 +95,29 @@ pub(super) mod text {
     }
 }
 
-/// The stages of a certificate's life, and the states in which it has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Stage {
-    /// Nothing is due.
-    Ok,
-    /// It is in the daily digest; nothing is to be done.
-    Awareness,
-    /// A new one must be issued and brought to the device.
-    Renewal,
-    /// Nobody has seen the new one on a connection: a person must see to it.
-    FollowUp,
-    /// It is past its end.
-    Expired,
-    /// It is not valid yet.
-    NotYetValid,
-    /// It is revoked.
-    Revoked,
-    /// The clock stepped back, or jumped: nothing that depends on the time is known.
-    ClockSuspect,
+named! {
+    /// The stages of a certificate's life, and the states in which it has none.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    Stage {
+        /// Nothing is due.
+        Ok = "ok",
+        /// It is in the daily digest; nothing is to be done.
+        Awareness = "awareness",
+        /// A new one must be issued and brought to the device.
+        Renewal = "renewal",
+        /// Nobody has seen the new one on a connection: a person must see to it.
+        FollowUp = "follow-up",
+        /// It is past its end.
+        Expired = "expired",
+        /// It is not valid yet.
+        NotYetValid = "not-yet-valid",
+        /// It is revoked.
+        Revoked = "revoked",
+        /// The clock stepped back, or jumped: nothing that depends on the time is known.
+        ClockSuspect = "clock-suspect",
+    }
 }
 
 /// What a stage depends on.
@@ -152,32 +152,15 @@ impl Facts {
         }
     }
 
-    /// The same with the earliest end among its issuers.
-    #[must_use]
-    pub const fn with_issuer_not_after(mut self, at: Option<DateTime<Utc>>) -> Self {
-        self.issuer_not_after = at;
-        self
-    }
-
-    /// The same, revoked or not.
-    #[must_use]
-    pub const fn with_revoked(mut self, revoked: bool) -> Self {
-        self.revoked = revoked;
-        self
-    }
-
-    /// The same, with a replaced certificate that is still valid after the overlap, or without.
-    #[must_use]
-    pub const fn with_old_remains(mut self, old_remains: bool) -> Self {
-        self.old_remains = old_remains;
-        self
-    }
-
-    /// The same, with a confirmed successor or not.
-    #[must_use]
-    pub const fn with_confirmed(mut self, confirmed: bool) -> Self {
-        self.confirmed = confirmed;
-        self
+    setters! {
+        /// The same with the earliest end among its issuers.
+        const with_issuer_not_after(at: Option<DateTime<Utc>>) => issuer_not_after = at;
+        /// The same, revoked or not.
+        const with_revoked(revoked: bool) => revoked = revoked;
+        /// The same, with a replaced certificate that is still valid after the overlap, or without.
+        const with_old_remains(old_remains: bool) => old_remains = old_remains;
+        /// The same, with a confirmed successor or not.
+        const with_confirmed(confirmed: bool) => confirmed = confirmed;
     }
 }
 
@@ -279,29 +262,6 @@ pub(super) fn instant(at: DateTime<Utc>) -> i128 {
 /// Exact, and wide enough for the whole calendar.
 pub(super) fn nanoseconds(length: TimeDelta) -> i128 {
     i128::from(length.num_seconds()) * 1_000_000_000 + i128::from(length.subsec_nanos())
-}
-
-impl Stage {
-    /// Its name in documents, such as `follow-up`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Awareness => "awareness",
-            Self::Renewal => "renewal",
-            Self::FollowUp => "follow-up",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not-yet-valid",
-            Self::Revoked => "revoked",
-            Self::ClockSuspect => "clock-suspect",
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 #[cfg(test)]

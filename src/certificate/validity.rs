@@ -13,8 +13,6 @@ mod name;
 mod oid;
 mod pem;
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -169,55 +167,37 @@ fn hex_without_zeros(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(digits)
 }
 
-/// The parts of a certificate, in their order, by the names of RFC 5280 section 4.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Part {
-    /// The sequence around all.
-    Certificate,
-    /// The part that is signed.
-    TbsCertificate,
-    /// The version.
-    Version,
-    /// The serial number.
-    SerialNumber,
-    /// The algorithm of the signature.
-    Signature,
-    /// The issuer's name.
-    Issuer,
-    /// The sequence of the two dates.
-    Validity,
-    /// From when on.
-    NotBefore,
-    /// Until when.
-    NotAfter,
-    /// The name of whom it is for.
-    Subject,
-    /// The public key.
-    SubjectPublicKeyInfo,
-    /// What follows the public key: unique ids and extensions.
-    Extensions,
-    /// The algorithm and value of the signature.
-    SignatureValue,
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Certificate => "certificate",
-            Self::TbsCertificate => "tbsCertificate",
-            Self::Version => "version",
-            Self::SerialNumber => "serialNumber",
-            Self::Signature => "signature",
-            Self::Issuer => "issuer",
-            Self::Validity => "validity",
-            Self::NotBefore => "notBefore",
-            Self::NotAfter => "notAfter",
-            Self::Subject => "subject",
-            Self::SubjectPublicKeyInfo => "subjectPublicKeyInfo",
-            Self::Extensions => "extensions",
-            Self::SignatureValue => "signatureValue",
-        })
+named! {
+    /// The parts of a certificate, in their order, by the names of RFC 5280 section 4.1.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    Part {
+        /// The sequence around all.
+        Certificate = "certificate",
+        /// The part that is signed.
+        TbsCertificate = "tbsCertificate",
+        /// The version.
+        Version = "version",
+        /// The serial number.
+        SerialNumber = "serialNumber",
+        /// The algorithm of the signature.
+        Signature = "signature",
+        /// The issuer's name.
+        Issuer = "issuer",
+        /// The sequence of the two dates.
+        Validity = "validity",
+        /// From when on.
+        NotBefore = "notBefore",
+        /// Until when.
+        NotAfter = "notAfter",
+        /// The name of whom it is for.
+        Subject = "subject",
+        /// The public key.
+        SubjectPublicKeyInfo = "subjectPublicKeyInfo",
+        /// What follows the public key: unique ids and extensions.
+        Extensions = "extensions",
+        /// The algorithm and value of the signature.
+        SignatureValue = "signatureValue",
     }
 }
 

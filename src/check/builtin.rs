@@ -1,59 +1,5 @@
-use super::broker::broker_connect::BrokerConnect;
-use super::broker::flap_history::FlapHistory;
-use super::broker::holder::SessionHolder;
-use super::broker::holder_clock::HolderClock;
-use super::broker::publishing::Publishing;
-use super::broker::refusal::Refusal;
-#[cfg(feature = "certificate")]
-use super::credential::certificate::Certificate;
-#[cfg(feature = "certificate")]
-use super::credential::certificate_replaced::CertificateReplaced;
-#[cfg(feature = "certificate")]
-use super::credential::certificate_stage::CertificateStage;
-#[cfg(feature = "certificate")]
-use super::credential::provisioning_contact::ProvisioningContact;
-#[cfg(feature = "certificate")]
-use super::credential::reconnected_with::ReconnectedWith;
-#[cfg(feature = "certificate")]
-use super::credential::renewal_state::RenewalState;
-#[cfg(feature = "certificate")]
-use super::credential::revocation_known::RevocationKnown;
-use super::device::device_back::DeviceBack;
-use super::device::device_reconnected::DeviceReconnected;
-use super::device::last_seen::LastSeen;
-use super::device::ot_network::OtNetwork;
-use super::device::power::Power;
-use super::device::presence::Presence;
-use super::device::service_state::ServiceState;
-use super::gateway::broker_path::BrokerPath;
-use super::gateway::field_path::FieldPath;
-use super::gateway::field_polls::FieldPolls;
-use super::gateway::gateway_health::GatewayHealth;
-use super::gateway::gateway_went_first::GatewayWentFirst;
-use super::gateway::restart_needed::RestartNeeded;
-use super::gateway::seen_elsewhere::SeenElsewhere;
-use super::gateway::site_power::SitePower;
-use super::gateway::site_uplink::SiteUplink;
 use super::param::Given;
-use super::pipeline::acquisition::Acquisition;
-use super::pipeline::bridge_lost::BridgeLost;
-use super::pipeline::broker_messages::BrokerMessages;
-use super::pipeline::catch_up::CatchUp;
-#[cfg(feature = "lag")]
-use super::pipeline::consumer_lag::ConsumerLag;
-use super::pipeline::consumer_offset::ConsumerOffset;
-#[cfg(feature = "deadband")]
-use super::pipeline::deadband::Deadband;
-use super::pipeline::dedup_drops::DedupDrops;
-use super::pipeline::edge_buffer::EdgeBuffer;
-use super::pipeline::online_during_gap::OnlineDuringGap;
-use super::pipeline::rows_there::RowsThere;
-use super::pipeline::schema_rejections::SchemaRejections;
-use super::pipeline::service_history::ServiceHistory;
-use super::pipeline::storage_refusals::StorageRefusals;
-use super::pipeline::stored_elsewhere::StoredElsewhere;
-use super::platform::platform_health::PlatformHealth;
-use super::spec::Builtin;
+use super::spec::{Builtin, Declared, Stop};
 use super::{CheckRequest, CheckSpec};
 use crate::fact::Observation;
 use crate::probe::{ProbeError, ProbeErrorKind, Probes};
@@ -62,10 +8,10 @@ use crate::probe::{ProbeError, ProbeErrorKind, Probes};
 pub(super) type Binder = fn(&Given<'_>) -> Option<Bound>;
 
 macro_rules! builtins {
-    ($($(#[$when:meta])* $check:ident,)*) => {
+    ($($(#[$when:meta])* $room:ident::$file:ident::$check:ident,)*) => {
         /// Any built-in check, bound.
         pub(super) enum Bound {
-            $($(#[$when])* $check($check),)*
+            $($(#[$when])* $check(super::$room::$file::$check),)*
         }
 
         impl Bound {
@@ -77,18 +23,24 @@ macro_rules! builtins {
                 let observed = match self {
                     $($(#[$when])* Self::$check(check) => check.observe(request, probes).await,)*
                 };
-                // Nobody answers this question: that is an unknown value, and no failure.
-                observed.or_else(|error| match error.kind() {
-                    ProbeErrorKind::Unsupported => Ok(error.into_observation("checks")),
-                    _ => Err(error),
-                })
+                match observed {
+                    Ok(observed) | Err(Stop::Unknown(observed)) => Ok(observed),
+                    // Nobody answers this question: that is an unknown value, and no failure.
+                    Err(Stop::Failed(error)) if error.kind() == ProbeErrorKind::Unsupported => {
+                        Ok(error.into_observation("checks"))
+                    }
+                    Err(Stop::Failed(error)) => Err(error),
+                }
             }
         }
 
         /// Each built-in check. A domain that could not be made would leave its check out; a test proves that none is.
         pub(super) fn all() -> impl Iterator<Item = (CheckSpec, Binder)> {
             let all: [(Option<CheckSpec>, Binder); _] = [$(
-                $(#[$when])* (spec::<$check>(), |given| $check::bind(given).map(Bound::$check)),
+                $(#[$when])* (
+                    spec::<super::$room::$file::$check>(),
+                    |given| Declared::bind(given).map(Bound::$check),
+                ),
             )*];
             all.into_iter().filter_map(|(spec, binder)| spec.map(|spec| (spec, binder)))
         }
@@ -96,60 +48,60 @@ macro_rules! builtins {
 }
 
 builtins! {
-    ServiceState,
-    LastSeen,
-    Presence,
-    FlapHistory,
-    PlatformHealth,
-    SessionHolder,
-    BrokerConnect,
-    Publishing,
-    FieldPath,
-    FieldPolls,
-    Refusal,
-    HolderClock,
+    device::service_state::ServiceState,
+    device::last_seen::LastSeen,
+    device::presence::Presence,
+    broker::flap_history::FlapHistory,
+    platform::platform_health::PlatformHealth,
+    broker::holder::SessionHolder,
+    broker::broker_connect::BrokerConnect,
+    broker::publishing::Publishing,
+    gateway::field_path::FieldPath,
+    gateway::field_polls::FieldPolls,
+    broker::refusal::Refusal,
+    broker::holder_clock::HolderClock,
     #[cfg(feature = "certificate")]
-    Certificate,
-    GatewayHealth,
-    GatewayWentFirst,
-    BrokerPath,
-    SeenElsewhere,
-    SiteUplink,
-    SitePower,
-    OtNetwork,
-    Power,
-    DeviceBack,
-    RestartNeeded,
-    DeviceReconnected,
-    ServiceHistory,
-    OnlineDuringGap,
-    CatchUp,
-    BrokerMessages,
-    EdgeBuffer,
-    Acquisition,
-    BridgeLost,
-    ConsumerOffset,
+    credential::certificate::Certificate,
+    gateway::gateway_health::GatewayHealth,
+    gateway::gateway_went_first::GatewayWentFirst,
+    gateway::broker_path::BrokerPath,
+    gateway::seen_elsewhere::SeenElsewhere,
+    gateway::site_uplink::SiteUplink,
+    gateway::site_power::SitePower,
+    device::ot_network::OtNetwork,
+    device::power::Power,
+    device::device_back::DeviceBack,
+    gateway::restart_needed::RestartNeeded,
+    device::device_reconnected::DeviceReconnected,
+    pipeline::service_history::ServiceHistory,
+    pipeline::online_during_gap::OnlineDuringGap,
+    pipeline::catch_up::CatchUp,
+    pipeline::broker_messages::BrokerMessages,
+    pipeline::edge_buffer::EdgeBuffer,
+    pipeline::acquisition::Acquisition,
+    pipeline::bridge_lost::BridgeLost,
+    pipeline::consumer_offset::ConsumerOffset,
     #[cfg(feature = "lag")]
-    ConsumerLag,
-    SchemaRejections,
-    DedupDrops,
-    StorageRefusals,
-    StoredElsewhere,
+    pipeline::consumer_lag::ConsumerLag,
+    pipeline::schema_rejections::SchemaRejections,
+    pipeline::dedup_drops::DedupDrops,
+    pipeline::storage_refusals::StorageRefusals,
+    pipeline::stored_elsewhere::StoredElsewhere,
     #[cfg(feature = "deadband")]
-    Deadband,
-    RowsThere,
+    pipeline::deadband::Deadband,
+    pipeline::rows_there::RowsThere,
     #[cfg(feature = "certificate")]
-    CertificateStage,
+    credential::certificate_stage::CertificateStage,
     #[cfg(feature = "certificate")]
-    RevocationKnown,
+    credential::revocation_known::RevocationKnown,
     #[cfg(feature = "certificate")]
-    RenewalState,
+    credential::renewal_state::RenewalState,
     #[cfg(feature = "certificate")]
-    ProvisioningContact,
+    credential::provisioning_contact::ProvisioningContact,
     #[cfg(feature = "certificate")]
-    ReconnectedWith,
+    credential::reconnected_with::ReconnectedWith,
     #[cfg(feature = "certificate")]
-    CertificateReplaced,
+    credential::certificate_replaced::CertificateReplaced,
 }
 
 /// The checks that need an engine: the feature, their ids, and whether it is built in.
@@ -177,8 +129,8 @@ pub(super) fn missing_feature(check: &str) -> Option<&'static str> {
     missing.map(|(feature, ..)| *feature)
 }
 
-fn spec<C: Builtin>() -> Option<CheckSpec> {
-    let domain = C::domain().ok()?;
+fn spec<C: Declared>() -> Option<CheckSpec> {
+    let domain = C::VALUES.domain().ok()?;
     Some(CheckSpec {
         id: C::ID.into(),
         scope: C::SCOPE,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::fact::{Detail, Details, Evidence, Observation, Source, Unknown, UnknownReason, Value};
-use crate::probe::ProbeError;
+use crate::probe::{ProbeError, ProbeErrorKind};
 
 /// The adapter that a check asks; without one the check is unknown (`no-adapter`).
 pub(super) fn adapter<'a, P: ?Sized>(
@@ -13,6 +13,18 @@ pub(super) fn adapter<'a, P: ?Sized>(
     name: &'static str,
 ) -> Result<&'a P, ProbeError> {
     probe.map(AsRef::as_ref).ok_or_else(|| ProbeError::missing(Source::from_static(name)))
+}
+
+/// An adapter's answer; `None` where it does not answer this question at all.
+pub(super) fn if_supported<A>(
+    answer: Result<A, ProbeError>,
+    source: impl FnOnce() -> Source,
+) -> Result<Option<A>, ProbeError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.kind() == ProbeErrorKind::Unsupported => Ok(None),
+        Err(error) => Err(error.by(source())),
+    }
 }
 
 /// What a judge comes to; an observation but for who was asked.
@@ -130,19 +142,9 @@ impl Verdict {
     }
 }
 
-/// Nobody supplied an adapter of that kind.
-pub(super) fn no_adapter(probe: &'static str) -> Observation {
-    Observation::unknown(UnknownReason::NoAdapter, probe, "no adapter is supplied")
-}
-
 /// The subject does not name what would have to be asked about.
 pub(super) fn no_subject(what: &'static str, source: Source) -> Observation {
     Observation::unknown(UnknownReason::NoSubject, source, format!("the subject names no {what}"))
-}
-
-/// The subject names no period, and the check asks about one.
-pub(super) fn no_period(source: Source) -> Observation {
-    no_subject("period", source)
 }
 
 /// A share from 0 to 1; the detail that refuses any other number.
@@ -177,10 +179,8 @@ macro_rules! choices {
                 $crate::fact::Value::Choice($crate::fact::Choice::new(self as u16))
             }
 
-            pub(in crate::check) fn domain() -> Result<$crate::fact::Domain, $crate::fact::ChoicesError> {
-                let names = Self::NAMES.iter().copied();
-                $crate::fact::Choices::new(names).map($crate::fact::Domain::choice)
-            }
+            pub(in crate::check) const VALUES: $crate::check::spec::Values =
+                $crate::check::spec::Values::OneOf(Self::NAMES);
         }
     };
 }

@@ -34,19 +34,13 @@ pub enum ParamKind {
     OneOf(&'static [&'static str]),
 }
 
-impl ParamSpec {
-    pub(super) const fn required(name: &'static str, kind: ParamKind) -> Self {
-        Self { name, kind, required: true }
-    }
-}
-
 impl ParamKind {
     /// Whether `param` is one.
     #[must_use]
     pub fn takes(self, param: &Param) -> bool {
         match (self, param) {
             (Self::Duration, Param::Duration(length)) => *length >= TimeDelta::zero(),
-            (Self::Share, _) => share(param).is_some(),
+            (Self::Share, _) => f64::read(param).is_some(),
             (Self::Count, Param::Count(_)) => true,
             (Self::OneOf(words), Param::Text(text)) => words.contains(&&**text),
             _ => false,
@@ -54,13 +48,40 @@ impl ParamKind {
     }
 }
 
+/// A field of a check that a param of the same name gives.
+pub(in crate::check) trait FromParam: Sized {
+    const KIND: ParamKind;
+
+    fn read(param: &Param) -> Option<Self>;
+}
+
+impl FromParam for TimeDelta {
+    const KIND: ParamKind = ParamKind::Duration;
+
+    fn read(param: &Param) -> Option<Self> {
+        if let Param::Duration(length) = param { Some(*length) } else { None }
+    }
+}
+
+impl FromParam for u64 {
+    const KIND: ParamKind = ParamKind::Count;
+
+    fn read(param: &Param) -> Option<Self> {
+        if let Param::Count(count) = param { Some(*count) } else { None }
+    }
+}
+
 /// A share may be written as a whole number: 0 or 1.
-fn share(param: &Param) -> Option<f64> {
-    match param {
-        Param::Number(number) if (0.0..=1.0).contains(number) => Some(*number),
-        Param::Count(0) => Some(0.0),
-        Param::Count(1) => Some(1.0),
-        _ => None,
+impl FromParam for f64 {
+    const KIND: ParamKind = ParamKind::Share;
+
+    fn read(param: &Param) -> Option<Self> {
+        match param {
+            Param::Number(number) if (0.0..=1.0).contains(number) => Some(*number),
+            Param::Count(0) => Some(0.0),
+            Param::Count(1) => Some(1.0),
+            _ => None,
+        }
     }
 }
 
@@ -88,29 +109,7 @@ pub(super) struct Given<'a> {
 }
 
 impl Given<'_> {
-    pub(super) fn duration(&self, name: &str) -> Option<TimeDelta> {
-        match self.params.get(name)? {
-            Param::Duration(length) => Some(*length),
-            _ => None,
-        }
-    }
-
-    pub(super) fn share(&self, name: &str) -> Option<f64> {
-        share(self.params.get(name)?)
-    }
-
-    pub(super) fn count(&self, name: &str) -> Option<u64> {
-        match self.params.get(name)? {
-            Param::Count(count) => Some(*count),
-            _ => None,
-        }
-    }
-
-    #[cfg(feature = "certificate")]
-    pub(super) fn word(&self, name: &str) -> Option<&str> {
-        match self.params.get(name)? {
-            Param::Text(text) => Some(text),
-            _ => None,
-        }
+    pub(super) fn read<T: FromParam>(&self, name: &str) -> Option<T> {
+        T::read(self.params.get(name)?)
     }
 }

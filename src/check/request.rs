@@ -1,9 +1,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::judge::no_subject;
+use super::spec::Stop;
+use crate::fact::Source;
 use crate::probe::ProbeError;
 use crate::runbook::CLOCK_TOLERANCE;
 use crate::runbook::step::{About, Param, Params};
-use crate::subject::Subject;
+use crate::subject::{GatewayId, PipelineId, SiteId, Subject};
 use crate::time::{Period, saturating_add};
 
 /// What a check is asked: of whom, with which params, and at what time. Small and `Copy`.
@@ -149,6 +152,26 @@ impl<'a> CheckRequest<'a> {
     /// True if a fact of that time is not of the future.
     pub(super) fn has_happened(&self, at: DateTime<Utc>) -> bool {
         at <= saturating_add(self.now, self.clock_tolerance)
+    }
+
+    /// The subject's gateway; the unknown observation `by` that source where it names none.
+    pub(super) fn gateway(&self, by: Source) -> Result<&'a GatewayId, Stop> {
+        self.subject.gateway.as_ref().ok_or_else(|| no_subject("gateway", by).into())
+    }
+
+    /// The subject's site, likewise.
+    pub(super) fn site(&self, by: Source) -> Result<&'a SiteId, Stop> {
+        self.subject.site.as_ref().ok_or_else(|| no_subject("site", by).into())
+    }
+
+    /// The subject's pipeline, likewise.
+    pub(super) fn pipeline(&self, by: Source) -> Result<&'a PipelineId, Stop> {
+        self.subject.pipeline.as_ref().ok_or_else(|| no_subject("pipeline", by).into())
+    }
+
+    /// The subject's period, likewise.
+    pub(super) fn period(&self, by: Source) -> Result<Period, Stop> {
+        self.subject.period.ok_or_else(|| no_subject("period", by).into())
     }
 
     /// The last `length` before now.

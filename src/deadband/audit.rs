@@ -23,7 +23,6 @@ use crate::deadband::sample::{Number, Sample, Severity};
 use constant::Constant;
 use errors::Errors;
 use noise::Noise;
-use saved::Unchecked;
 use silence::{Silences, Span};
 
 pub use assessment::Assessment;
@@ -39,7 +38,7 @@ pub use watched::Watched;
 /// It takes 7 KiB, whatever the length of the record. Audits of successive pieces are [joined](Self::join), and an audit
 /// is saved and restored with serde, exactly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Unchecked")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Audit {
     version: u32,
     /// The width that is in force.

@@ -113,60 +113,23 @@ impl Settings {
         }
     }
 
-    /// With that history beyond the TTL.
-    #[must_use]
-    pub const fn with_grace(mut self, grace: TimeDelta) -> Self {
-        self.grace = grace;
-        self
-    }
-
-    /// With that window.
-    #[must_use]
-    pub const fn with_window(mut self, window: Window) -> Self {
-        self.window = window;
-        self
-    }
-
-    /// With that time for a reservation.
-    #[must_use]
-    pub const fn with_reserve_timeout(mut self, timeout: TimeDelta) -> Self {
-        self.reserve_timeout = timeout;
-        self
-    }
-
-    /// With that limit.
-    #[must_use]
-    pub const fn with_limit(mut self, limit: Limit) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// With that at the limit.
-    #[must_use]
-    pub const fn with_at_limit(mut self, at_limit: AtLimit) -> Self {
-        self.at_limit = at_limit;
-        self
-    }
-
-    /// With that bound on steps of the clock.
-    #[must_use]
-    pub const fn with_max_forward_jump(mut self, bound: TimeDelta) -> Self {
-        self.max_forward_jump = bound;
-        self
-    }
-
-    /// With positions remembered, or without.
-    #[must_use]
-    pub const fn with_positions(mut self, positions: bool) -> Self {
-        self.positions = positions;
-        self
-    }
-
-    /// With that secret.
-    #[must_use]
-    pub const fn with_secret(mut self, secret: Secret) -> Self {
-        self.secret = secret;
-        self
+    setters! {
+        /// With that history beyond the TTL.
+        const with_grace(grace: TimeDelta) => grace = grace;
+        /// With that window.
+        const with_window(window: Window) => window = window;
+        /// With that time for a reservation.
+        const with_reserve_timeout(timeout: TimeDelta) => reserve_timeout = timeout;
+        /// With that limit.
+        const with_limit(limit: Limit) => limit = limit;
+        /// With that at the limit.
+        const with_at_limit(at_limit: AtLimit) => at_limit = at_limit;
+        /// With that bound on steps of the clock.
+        const with_max_forward_jump(bound: TimeDelta) => max_forward_jump = bound;
+        /// With positions remembered, or without.
+        const with_positions(positions: bool) => positions = positions;
+        /// With that secret.
+        const with_secret(secret: Secret) => secret = secret;
     }
 
     /// What an id takes at most, in bytes: its record, its share of an index that has just grown, and what is kept
@@ -196,7 +159,11 @@ impl Settings {
         }
         let grace = self.grace.num_milliseconds();
         if ttl.saturating_add(grace) > LONGEST {
-            return Err(SettingsError::TooLong { ttl: self.ttl, grace: self.grace });
+            return Err(SettingsError::TooLong {
+                ttl: self.ttl,
+                grace: self.grace,
+                longest: "2^31 ms (24.8 days)",
+            });
         }
         let reserve_timeout = at_least_a_ms("reserve_timeout", self.reserve_timeout)?;
         if reserve_timeout > ttl {
@@ -237,12 +204,12 @@ pub(super) struct Rules {
     pub(super) positions: bool,
 }
 
-/// Why settings do not hold.
+/// Why settings do not hold, of one process or of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// A length of time is under a millisecond.
-    #[error("`{field}` is {}, and the engine counts in milliseconds: set it to 1ms or more", format_duration(*given))]
+    #[error("`{field}` is {}, and times are counted in milliseconds: set it to 1ms or more", format_duration(*given))]
     TooShort {
         /// The field.
         field: &'static str,
@@ -257,7 +224,7 @@ pub enum SettingsError {
     },
     /// The TTL and the grace together are too long.
     #[error(
-        "`ttl` of {} and `grace` of {} are more than 2^31 ms (24.8 days) together: shorten either",
+        "`ttl` of {} and `grace` of {} are more than {longest} together: shorten either",
         format_duration(*ttl), format_duration(*grace)
     )]
     TooLong {
@@ -265,6 +232,8 @@ pub enum SettingsError {
         ttl: TimeDelta,
         /// The grace.
         grace: TimeDelta,
+        /// How long they may be together.
+        longest: &'static str,
     },
     /// A reservation would outlive the id that it holds.
     #[error(

@@ -49,7 +49,7 @@ pub use error::{StoreError, StoreErrorKind};
 #[cfg(feature = "mock")]
 pub use memory::MemoryStore;
 pub use record::{RecordError, StoredRecord};
-pub use settings::{StoreSettings, StoreSettingsError, WhenUnavailable};
+pub use settings::{StoreSettings, WhenUnavailable};
 
 use super::MessageId;
 

@@ -469,43 +469,36 @@ impl Record {
     }
 }
 
+/// What `$of` makes of the branch that was taken on a record, if one was.
+macro_rules! taken {
+    ($recorded:expr, $of:ident) => {
+        match $recorded {
+            Recorded::Answered { took, .. }
+            | Recorded::Known { took, .. }
+            | Recorded::NotNamed { took, .. }
+            | Recorded::Elapsed { took, .. }
+            | Recorded::Accounted { took, .. }
+            | Recorded::PersonAnswered { took, .. }
+            | Recorded::WaitEnded { took, .. }
+            | Recorded::Declined { took, .. }
+            | Recorded::Rechecked { took, .. }
+            | Recorded::Acted { took, .. }
+            | Recorded::Expired { took, .. }
+            | Recorded::Returned { took, .. } => took.$of(),
+            _ => None,
+        }
+    };
+}
+
 impl Recorded {
     /// The branch that was taken on it, if one was.
     #[must_use]
     pub const fn took(&self) -> Option<&Took> {
-        match self {
-            Self::Answered { took, .. }
-            | Self::Known { took, .. }
-            | Self::NotNamed { took, .. }
-            | Self::Elapsed { took, .. }
-            | Self::Accounted { took, .. }
-            | Self::PersonAnswered { took, .. }
-            | Self::WaitEnded { took, .. }
-            | Self::Declined { took, .. }
-            | Self::Rechecked { took, .. }
-            | Self::Acted { took, .. }
-            | Self::Expired { took, .. }
-            | Self::Returned { took, .. } => took.as_ref(),
-            _ => None,
-        }
+        taken!(self, as_ref)
     }
 
     const fn took_mut(&mut self) -> Option<&mut Took> {
-        match self {
-            Self::Answered { took, .. }
-            | Self::Known { took, .. }
-            | Self::NotNamed { took, .. }
-            | Self::Elapsed { took, .. }
-            | Self::Accounted { took, .. }
-            | Self::PersonAnswered { took, .. }
-            | Self::WaitEnded { took, .. }
-            | Self::Declined { took, .. }
-            | Self::Rechecked { took, .. }
-            | Self::Acted { took, .. }
-            | Self::Expired { took, .. }
-            | Self::Returned { took, .. } => took.as_mut(),
-            _ => None,
-        }
+        taken!(self, as_mut)
     }
 }
 

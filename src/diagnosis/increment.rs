@@ -150,12 +150,6 @@ impl Diagnosis {
         increment.to.alerts_told = self.alerts_told;
         increment
     }
-
-    /// How many alerts came due and are not [delivered](Self::alert_delivered) yet.
-    #[must_use]
-    pub const fn undelivered_alerts(&self) -> u32 {
-        self.alerts_due.saturating_sub(self.alerts_told)
-    }
 }
 
 impl Bundle {

@@ -232,37 +232,47 @@ impl ActKey {
     }
 }
 
+/// What every request of an act says of it.
+macro_rules! of_an_act {
+    ($request:ident) => {
+        impl $request {
+            /// The id of the action.
+            #[must_use]
+            pub fn action(&self) -> &str {
+                &self.action
+            }
+
+            /// The name of what it acts on, such as the gateway's; `None` where the subject does not name it.
+            #[must_use]
+            pub fn target(&self) -> Option<&str> {
+                self.target.as_deref()
+            }
+
+            /// The act as other diagnoses may want it too; `None` where the target has no name.
+            #[must_use]
+            pub fn act_key(&self) -> Option<ActKey> {
+                ActKey::of(&self.action, self.scope, self.target())
+            }
+
+            /// Which part of the subject it acts on.
+            #[must_use]
+            pub const fn scope(&self) -> Scope {
+                self.scope
+            }
+
+            /// After this an answer or a report comes too late.
+            #[must_use]
+            pub const fn expires_at(&self) -> DateTime<Utc> {
+                self.expires_at
+            }
+        }
+    };
+}
+
+of_an_act! { ApprovalRequest }
+of_an_act! { ActRequest }
+
 impl ApprovalRequest {
-    /// The id of the action.
-    #[must_use]
-    pub fn action(&self) -> &str {
-        &self.action
-    }
-
-    /// The name of what it acts on, such as the gateway's; `None` where the subject does not name it.
-    #[must_use]
-    pub fn target(&self) -> Option<&str> {
-        self.target.as_deref()
-    }
-
-    /// The act as other diagnoses may want it too; `None` where the target has no name.
-    #[must_use]
-    pub fn act_key(&self) -> Option<ActKey> {
-        ActKey::of(&self.action, self.scope, self.target())
-    }
-
-    /// Which part of the subject it acts on.
-    #[must_use]
-    pub const fn scope(&self) -> Scope {
-        self.scope
-    }
-
-    /// After this an answer comes too late.
-    #[must_use]
-    pub const fn expires_at(&self) -> DateTime<Utc> {
-        self.expires_at
-    }
-
     /// What the approval is bound to.
     #[must_use]
     pub const fn binding(&self) -> &Binding {
@@ -316,40 +326,10 @@ pub struct ActRequest {
 }
 
 impl ActRequest {
-    /// The id of the action.
-    #[must_use]
-    pub fn action(&self) -> &str {
-        &self.action
-    }
-
-    /// Which part of the subject it acts on.
-    #[must_use]
-    pub const fn scope(&self) -> Scope {
-        self.scope
-    }
-
-    /// The name of what it acts on, such as the gateway's; `None` where the subject does not name it.
-    #[must_use]
-    pub fn target(&self) -> Option<&str> {
-        self.target.as_deref()
-    }
-
-    /// The act as other diagnoses may want it too; `None` where the target has no name.
-    #[must_use]
-    pub fn act_key(&self) -> Option<ActKey> {
-        ActKey::of(&self.action, self.scope, self.target())
-    }
-
     /// The incident that it belongs to; see [`Diagnosis::with_incident`](super::Diagnosis::with_incident).
     #[must_use]
     pub fn incident(&self) -> &str {
         &self.incident
-    }
-
-    /// After this a report comes too late.
-    #[must_use]
-    pub const fn expires_at(&self) -> DateTime<Utc> {
-        self.expires_at
     }
 
     /// Names the act: action, target, incident, and how often the diagnosis has begun it before. It is the same for every

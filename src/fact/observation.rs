@@ -48,52 +48,34 @@ pub struct Unknown {
     pub retry_after: Option<TimeDelta>,
 }
 
-/// The kinds of reason why a value is unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum UnknownReason {
-    /// Nobody supplied an adapter that could be asked.
-    NoAdapter,
-    /// The subject does not name the part that the check asks about (a gateway, a site, a period).
-    NoSubject,
-    /// The answer did not come in time.
-    Timeout,
-    /// The asked system refused to answer (not authorised, forbidden).
-    Refused,
-    /// The asked system failed to answer for the moment; it may well answer when it is asked again.
-    Unavailable,
-    /// The asked system failed to answer.
-    Failed,
-    /// The answer is older than the check allows, or its log does not cover the period in question.
-    Stale,
-    /// The facts came, and do not decide the question.
-    Undetermined,
-    /// The answer, or what it is judged from, is dated in the future by more than clocks may differ.
-    Future,
-    /// The answer is no value of the check's domain (another kind, a number that is not finite, a choice that is not listed).
-    NotInDomain,
-    /// The person who was asked did not know, or did not answer.
-    NoAnswer,
-}
-
-impl UnknownReason {
-    /// Its name in documents and reports, such as `no-adapter`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoAdapter => "no-adapter",
-            Self::NoSubject => "no-subject",
-            Self::Timeout => "timeout",
-            Self::Refused => "refused",
-            Self::Unavailable => "unavailable",
-            Self::Failed => "failed",
-            Self::Stale => "stale",
-            Self::Future => "future",
-            Self::Undetermined => "undetermined",
-            Self::NotInDomain => "not-in-domain",
-            Self::NoAnswer => "no-answer",
-        }
+named! {
+    /// The kinds of reason why a value is unknown.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    UnknownReason {
+        /// Nobody supplied an adapter that could be asked.
+        NoAdapter = "no-adapter",
+        /// The subject does not name the part that the check asks about (a gateway, a site, a period).
+        NoSubject = "no-subject",
+        /// The answer did not come in time.
+        Timeout = "timeout",
+        /// The asked system refused to answer (not authorised, forbidden).
+        Refused = "refused",
+        /// The asked system failed to answer for the moment; it may well answer when it is asked again.
+        Unavailable = "unavailable",
+        /// The asked system failed to answer.
+        Failed = "failed",
+        /// The answer is older than the check allows, or its log does not cover the period in question.
+        Stale = "stale",
+        /// The facts came, and do not decide the question.
+        Undetermined = "undetermined",
+        /// The answer, or what it is judged from, is dated in the future by more than clocks may differ.
+        Future = "future",
+        /// The answer is no value of the check's domain (another kind, a number that is not finite, a choice that is not listed).
+        NotInDomain = "not-in-domain",
+        /// The person who was asked did not know, or did not answer.
+        NoAnswer = "no-answer",
     }
 }
 
@@ -102,12 +84,6 @@ impl UnknownReason {
     #[must_use]
     pub const fn is_transient(self) -> bool {
         matches!(self, Self::Timeout | Self::Unavailable)
-    }
-}
-
-impl fmt::Display for UnknownReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -50,18 +50,11 @@ impl DeviceAlert {
         }
     }
 
-    /// The same with the time at which the device was last seen.
-    #[must_use]
-    pub const fn with_last_seen(mut self, at: DateTime<Utc>) -> Self {
-        self.last_seen = Some(at);
-        self
-    }
-
-    /// The same with the past period that it is about.
-    #[must_use]
-    pub const fn with_period(mut self, period: Period) -> Self {
-        self.period = Some(period);
-        self
+    setters! {
+        /// The same with the time at which the device was last seen.
+        const with_last_seen(at: DateTime<Utc>) => last_seen = Some(at);
+        /// The same with the past period that it is about.
+        const with_period(period: Period) => period = Some(period);
     }
 
     /// The silence that it is about: since last seen, else since the beginning of the period, else since the alert itself.

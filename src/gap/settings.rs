@@ -62,34 +62,17 @@ impl Settings {
         Self { end: Some(period.end()), ..Self::live(cadence, period.start()) }
     }
 
-    /// The same with another bound on reordering in time.
-    #[must_use]
-    pub fn with_reorder_within(self, bound: TimeDelta) -> Self {
-        Self { reorder_within: bound, ..self }
-    }
-
-    /// The same with another bound on reordering in rows.
-    #[must_use]
-    pub fn with_reorder_rows(self, rows: usize) -> Self {
-        Self { reorder_rows: rows, ..self }
-    }
-
-    /// The same, with rows that arrive longer than this after their event being late.
-    #[must_use]
-    pub fn with_late_after(self, bound: TimeDelta) -> Self {
-        Self { late_after: Some(bound), ..self }
-    }
-
-    /// The same with another bound on how far ahead of its arrival an event may be.
-    #[must_use]
-    pub fn with_ahead(self, bound: TimeDelta) -> Self {
-        Self { ahead: bound, ..self }
-    }
-
-    /// The same with another number of gaps listed.
-    #[must_use]
-    pub fn with_max_gaps(self, gaps: usize) -> Self {
-        Self { max_gaps: gaps, ..self }
+    setters! {
+        /// The same with another bound on reordering in time.
+        with_reorder_within(bound: TimeDelta) => reorder_within = bound;
+        /// The same with another bound on reordering in rows.
+        with_reorder_rows(rows: usize) => reorder_rows = rows;
+        /// The same, with rows that arrive longer than this after their event being late.
+        with_late_after(bound: TimeDelta) => late_after = Some(bound);
+        /// The same with another bound on how far ahead of its arrival an event may be.
+        with_ahead(bound: TimeDelta) => ahead = bound;
+        /// The same with another number of gaps listed.
+        with_max_gaps(gaps: usize) => max_gaps = gaps;
     }
 }
 

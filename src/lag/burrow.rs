@@ -15,43 +15,23 @@
 //! assert_eq!(status(7), Status::Stop);
 //! ```
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 
-/// What Burrow says of a partition; a later one is worse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Status {
-    /// Nothing is wrong, or there is too little to judge by.
-    Ok,
-    /// The offset moves, and the lag never falls.
-    Warning,
-    /// The group has stopped to commit.
-    Stop,
-    /// The group commits one offset again and again.
-    Stall,
-    /// The group went back, and has not been where it was since.
-    Rewind,
-}
-
-impl Status {
-    /// Its name as Burrow writes it in lower case: `ok`, `warning`, `stop`, `stall`, `rewind`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Stop => "stop",
-            Self::Stall => "stall",
-            Self::Rewind => "rewind",
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named! {
+    /// What Burrow says of a partition; a later one is worse.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    Status {
+        /// Nothing is wrong, or there is too little to judge by.
+        Ok = "ok",
+        /// The offset moves, and the lag never falls.
+        Warning = "warning",
+        /// The group has stopped to commit.
+        Stop = "stop",
+        /// The group commits one offset again and again.
+        Stall = "stall",
+        /// The group went back, and has not been where it was since.
+        Rewind = "rewind",
     }
 }
 

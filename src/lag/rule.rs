@@ -4,64 +4,38 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::time::format_duration;
 
-/// How a partition is, or a group; a later one is worse. Those that Burrow has are in Burrow's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Nothing was ever written to it, so there is nothing to commit. Never OK by itself, and no fault either.
-    Empty,
-    /// The group keeps up.
-    Ok,
-    /// The samples do not show how it is; the rule says why.
-    Unknown,
-    /// The group has never committed an offset, as far as the window reaches.
-    NeverCommitted,
-    /// The group had committed an offset, and it is gone: it expired, or the group was deleted. When the group starts
-    /// again, `auto.offset.reset` decides whether it skips messages or reads them again.
-    OffsetGone,
-    /// The group reads, and gets no nearer to the head.
-    Warn,
-    /// The group reads less than what comes: its lag grows without bound.
-    Growing,
-    /// It is further behind than it may be.
-    OverThreshold,
-    /// A transaction is open for too long: what is behind it cannot be read.
-    TransactionOpen,
-    /// The group has stopped to commit.
-    Stop,
-    /// The group commits, and its offset does not move.
-    Stall,
-    /// The group went back, and has not been where it was since.
-    Rewind,
-    /// Messages were deleted before the group read them.
-    DataLoss,
-}
-
-impl Verdict {
-    /// Its name, such as `never-committed`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Ok => "ok",
-            Self::Unknown => "unknown",
-            Self::NeverCommitted => "never-committed",
-            Self::OffsetGone => "offset-gone",
-            Self::Warn => "warn",
-            Self::Growing => "growing",
-            Self::OverThreshold => "over-threshold",
-            Self::TransactionOpen => "transaction-open",
-            Self::Stop => "stop",
-            Self::Stall => "stall",
-            Self::Rewind => "rewind",
-            Self::DataLoss => "data-loss",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named! {
+    /// How a partition is, or a group; a later one is worse. Those that Burrow has are in Burrow's order.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    Verdict {
+        /// Nothing was ever written to it, so there is nothing to commit. Never OK by itself, and no fault either.
+        Empty = "empty",
+        /// The group keeps up.
+        Ok = "ok",
+        /// The samples do not show how it is; the rule says why.
+        Unknown = "unknown",
+        /// The group has never committed an offset, as far as the window reaches.
+        NeverCommitted = "never-committed",
+        /// The group had committed an offset, and it is gone: it expired, or the group was deleted. When the group starts
+        /// again, `auto.offset.reset` decides whether it skips messages or reads them again.
+        OffsetGone = "offset-gone",
+        /// The group reads, and gets no nearer to the head.
+        Warn = "warn",
+        /// The group reads less than what comes: its lag grows without bound.
+        Growing = "growing",
+        /// It is further behind than it may be.
+        OverThreshold = "over-threshold",
+        /// A transaction is open for too long: what is behind it cannot be read.
+        TransactionOpen = "transaction-open",
+        /// The group has stopped to commit.
+        Stop = "stop",
+        /// The group commits, and its offset does not move.
+        Stall = "stall",
+        /// The group went back, and has not been where it was since.
+        Rewind = "rewind",
+        /// Messages were deleted before the group read them.
+        DataLoss = "data-loss",
     }
 }
 

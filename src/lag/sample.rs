@@ -64,32 +64,15 @@ impl Sample {
         }
     }
 
-    /// With the offset that the group committed.
-    #[must_use]
-    pub const fn with_committed(mut self, offset: Option<u64>) -> Self {
-        self.committed = offset;
-        self
-    }
-
-    /// With the time of the commit. The same offset with the same time is the same commit.
-    #[must_use]
-    pub const fn with_committed_at(mut self, at: DateTime<Utc>) -> Self {
-        self.committed_at = Some(at);
-        self
-    }
-
-    /// With the timestamp of the oldest message that is not read.
-    #[must_use]
-    pub const fn with_oldest_at(mut self, at: DateTime<Utc>) -> Self {
-        self.oldest_at = Some(at);
-        self
-    }
-
-    /// With the last stable offset, for a group that reads committed messages alone.
-    #[must_use]
-    pub const fn with_last_stable_offset(mut self, offset: u64) -> Self {
-        self.last_stable_offset = Some(offset);
-        self
+    setters! {
+        /// With the offset that the group committed.
+        const with_committed(offset: Option<u64>) => committed = offset;
+        /// With the time of the commit. The same offset with the same time is the same commit.
+        const with_committed_at(at: DateTime<Utc>) => committed_at = Some(at);
+        /// With the timestamp of the oldest message that is not read.
+        const with_oldest_at(at: DateTime<Utc>) => oldest_at = Some(at);
+        /// With the last stable offset, for a group that reads committed messages alone.
+        const with_last_stable_offset(offset: u64) => last_stable_offset = Some(offset);
     }
 
     /// With the finding that no message is unread, whatever the offsets say.

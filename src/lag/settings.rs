@@ -82,67 +82,25 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// With that lag allowed.
-    #[must_use]
-    pub const fn with_allowed_lag(mut self, messages: u64) -> Self {
-        self.allowed_lag = messages;
-        self
-    }
-
-    /// With that many samples for a whole window.
-    #[must_use]
-    pub const fn with_min_samples(mut self, samples: usize) -> Self {
-        self.min_samples = samples;
-        self
-    }
-
-    /// With that pause allowed.
-    #[must_use]
-    pub const fn with_stop_after(mut self, time: TimeDelta) -> Self {
-        self.stop_after = time;
-        self
-    }
-
-    /// With that interval between commits until the group's own is known.
-    #[must_use]
-    pub const fn with_slowest_commit(mut self, time: TimeDelta) -> Self {
-        self.slowest_commit = time;
-        self
-    }
-
-    /// With that age from which on an open transaction is reported.
-    #[must_use]
-    pub const fn with_transaction_after(mut self, time: TimeDelta) -> Self {
-        self.transaction_after = time;
-        self
-    }
-
-    /// With that age at which samples are stale.
-    #[must_use]
-    pub const fn with_stale_after(mut self, age: TimeDelta) -> Self {
-        self.stale_after = age;
-        self
-    }
-
-    /// With a bound in messages.
-    #[must_use]
-    pub const fn with_max_lag(mut self, messages: u64) -> Self {
-        self.max_lag = Some(messages);
-        self
-    }
-
-    /// With a bound in time.
-    #[must_use]
-    pub const fn with_max_age(mut self, age: TimeDelta) -> Self {
-        self.max_age = Some(age);
-        self
-    }
-
-    /// With the topic's retention.
-    #[must_use]
-    pub const fn with_retention(mut self, time: TimeDelta) -> Self {
-        self.retention = Some(time);
-        self
+    setters! {
+        /// With that lag allowed.
+        const with_allowed_lag(messages: u64) => allowed_lag = messages;
+        /// With that many samples for a whole window.
+        const with_min_samples(samples: usize) => min_samples = samples;
+        /// With that pause allowed.
+        const with_stop_after(time: TimeDelta) => stop_after = time;
+        /// With that interval between commits until the group's own is known.
+        const with_slowest_commit(time: TimeDelta) => slowest_commit = time;
+        /// With that age from which on an open transaction is reported.
+        const with_transaction_after(time: TimeDelta) => transaction_after = time;
+        /// With that age at which samples are stale.
+        const with_stale_after(age: TimeDelta) => stale_after = age;
+        /// With a bound in messages.
+        const with_max_lag(messages: u64) => max_lag = Some(messages);
+        /// With a bound in time.
+        const with_max_age(age: TimeDelta) => max_age = Some(age);
+        /// With the topic's retention.
+        const with_retention(time: TimeDelta) => retention = Some(time);
     }
 
     pub(super) fn check(&self) -> Result<(), SettingsError> {

@@ -1,6 +1,5 @@
 //! What the MQTT broker knows of a client: its sessions, and the messages that reached the broker.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -187,35 +186,11 @@ pub enum ConnectionEventKind {
     Disconnected(DisconnectReason),
 }
 
-macro_rules! reasons {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
-        }
-
-        impl $name {
-            /// Its name in documents.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
-}
-
-reasons! {
+named! {
     /// Why a broker, or the TLS door in front of it, refused a connection. Names are kebab-case in documents.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
     RefusalReason {
         /// Wrong or missing credentials.
         AuthError = "auth-error",
@@ -258,8 +233,11 @@ reasons! {
     }
 }
 
-reasons! {
+named! {
     /// Why a session ended. Names are kebab-case in documents.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
     DisconnectReason {
         /// The client sent a DISCONNECT of its own.
         ClientInitiated = "client-initiated",
@@ -292,6 +270,7 @@ reasons! {
         /// The broker sent the client to another server (rebalancing).
         ServerMoved = "server-moved",
         /// An operator or an API call ended it.
+        #[serde(rename = "administrative-action")]
         Administrative = "administrative-action",
         /// The client sent what is not proper MQTT.
         ProtocolError = "protocol-error",
@@ -368,8 +347,11 @@ record! {
     }
 }
 
-reasons! {
+named! {
     /// Why a broker dropped or refused a message that came to it. Names are kebab-case in documents.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
     BrokerDropReason {
         /// A queue was full: of a session, a subscriber or the broker.
         QueueFull = "queue-full",

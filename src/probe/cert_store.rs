@@ -1,6 +1,5 @@
 //! What the certificate inventory and the provisioning service know of a session holder: a device, or a gateway.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -59,34 +58,18 @@ record! {
     }
 }
 
-/// Which of a device's certificates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum WhichCertificate {
-    /// The one that it is known to use: of its last accepted connection, else what the inventory has as active.
-    InUse,
-    /// The one that it presented at its last attempt to connect, refused or not.
-    Presented,
-    /// The one that was last issued or loaded for it, whether it already uses it or not.
-    NewlyIssued,
-}
-
-impl WhichCertificate {
-    /// Its name in documents: `in-use`, `presented`, `newly-issued`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InUse => "in-use",
-            Self::Presented => "presented",
-            Self::NewlyIssued => "newly-issued",
-        }
-    }
-}
-
-impl fmt::Display for WhichCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named! {
+    /// Which of a device's certificates.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    WhichCertificate {
+        /// The one that it is known to use: of its last accepted connection, else what the inventory has as active.
+        InUse = "in-use",
+        /// The one that it presented at its last attempt to connect, refused or not.
+        Presented = "presented",
+        /// The one that was last issued or loaded for it, whether it already uses it or not.
+        NewlyIssued = "newly-issued",
     }
 }
 

@@ -161,10 +161,7 @@ pub async fn broker(
     if let Ok(together) = probe.disconnected_together(&asked).await {
         let method = "disconnected_together";
         found.at(method, "observed_at", together.observed_at);
-        if together.lost > together.connected {
-            let text = format!("{} lost of {} connected", together.lost, together.connected);
-            found.add(method, Rule::Contradiction, text);
-        }
+        found.part(method, "lost", together.lost, together.connected);
     }
     if let Client::Device(device) = &client {
         if let Ok(answer) = probe.messages(&MessagesRequest::new(device.clone(), period)).await {
@@ -211,18 +208,10 @@ pub async fn gateway(
         let method = "acquisition";
         found.log(method, got.observed_at, got.covers);
         let given = got.withheld.unwrap_or_default().saturating_add(got.passed_on.unwrap_or_default());
-        for (name, part, whole) in [
-            ("failed", got.failed, got.made),
-            // What is not polled has notifications, and no polls.
-            ("answered", got.answered, got.made),
-            ("withheld and passed on", Some(given), got.answered),
-        ] {
-            if let (Some(part), Some(whole)) = (part, whole)
-                && part > whole
-            {
-                found.add(method, Rule::Contradiction, format!("{part} {name} of {whole}"));
-            }
-        }
+        found.part(method, "failed", got.failed, got.made);
+        // What is not polled has notifications, and no polls.
+        found.part(method, "answered", got.answered, got.made);
+        found.part(method, "withheld and passed on", given, got.answered);
         if got.subscription_down.is_some_and(|down| down < TimeDelta::zero() || down > period.length()) {
             let text = "subscription_down must be a length of time within the period".to_owned();
             found.add(method, Rule::Number, text);
@@ -231,25 +220,12 @@ pub async fn gateway(
     if let Ok(polls) = probe.field_polls(&FieldPollsRequest::new(gateway, device, period)).await {
         let method = "field_polls";
         found.log(method, polls.observed_at, polls.covers);
-        for (name, part, of, whole) in [
-            ("answered", polls.answered, "made", polls.made),
-            ("withheld", polls.withheld, "answered", polls.answered),
-            ("passed_on", polls.passed_on, "answered", polls.answered),
-        ] {
-            // Notifications of a subscription are not polled for.
-            if polls.subscription.is_some() && of == "made" {
-                continue;
-            }
-            if let (Some(part), Some(whole)) = (part, whole)
-                && part > whole
-            {
-                found.add(
-                    method,
-                    Rule::Contradiction,
-                    format!("{name} of {part} is more than {of}, {whole}"),
-                );
-            }
+        // Notifications of a subscription are not polled for.
+        if polls.subscription.is_none() {
+            found.part(method, "answered", polls.answered, polls.made);
         }
+        found.part(method, "withheld", polls.withheld, polls.answered);
+        found.part(method, "passed_on", polls.passed_on, polls.answered);
     }
     found.violations
 }
@@ -354,10 +330,7 @@ pub async fn platform(
     if let Ok(peers) = probe.silent_peers(&asked).await {
         found.at("silent_peers", "observed_at", peers.observed_at);
         for share in peers.gateway.into_iter().chain(peers.site) {
-            if share.silent > share.of {
-                let text = format!("{} silent of {}", share.silent, share.of);
-                found.add("silent_peers", Rule::Contradiction, text);
-            }
+            found.part("silent_peers", "silent", share.silent, share.of);
         }
     }
     found.violations

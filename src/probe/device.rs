@@ -1,7 +1,5 @@
 //! What the platform's registry and ingestion know of a device.
 
-use std::fmt;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -91,37 +89,20 @@ record! {
     }
 }
 
-/// The states of a device in the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ServiceState {
-    /// It is meant to be online.
-    InService,
-    /// It is being worked on and expected to be offline.
-    Maintenance,
-    /// It was taken out of service.
-    Decommissioned,
-    /// It is registered, and never got its credentials.
-    NeverProvisioned,
-}
-
-impl ServiceState {
-    /// Its name in documents, such as `in-service`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InService => "in-service",
-            Self::Maintenance => "maintenance",
-            Self::Decommissioned => "decommissioned",
-            Self::NeverProvisioned => "never-provisioned",
-        }
-    }
-}
-
-impl fmt::Display for ServiceState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named! {
+    /// The states of a device in the registry.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    ServiceState {
+        /// It is meant to be online.
+        InService = "in-service",
+        /// It is being worked on and expected to be offline.
+        Maintenance = "maintenance",
+        /// It was taken out of service.
+        Decommissioned = "decommissioned",
+        /// It is registered, and never got its credentials.
+        NeverProvisioned = "never-provisioned",
     }
 }
 
@@ -302,45 +283,25 @@ record! {
     }
 }
 
-/// What a message shows of the device. Only a live one shows that the device is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum MessageKind {
-    /// The device made it now: none of the kinds below. A Sparkplug B birth (NBIRTH, DBIRTH) is live.
-    Live,
-    /// A buffer kept it and sent it later: it carries a historical flag.
-    Replayed,
-    /// The broker kept it and delivered it again (MQTT retain flag on delivery).
-    Retained,
-    /// The broker sent it in the client's place: its will.
-    Will,
-    /// A gateway or a broker says that the device is gone: Sparkplug B NDEATH or DDEATH.
-    Death,
-    /// The gateway made it about itself: a heartbeat, its own status.
-    GatewayHeartbeat,
-    /// It repeats a value with bad or stale quality: the gateway made it because the device did not answer.
-    BadQuality,
-}
-
-impl MessageKind {
-    /// Its name in documents, such as `live`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Replayed => "replayed",
-            Self::Retained => "retained",
-            Self::Will => "will",
-            Self::Death => "death",
-            Self::GatewayHeartbeat => "gateway-heartbeat",
-            Self::BadQuality => "bad-quality",
-        }
-    }
-}
-
-impl fmt::Display for MessageKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named! {
+    /// What a message shows of the device. Only a live one shows that the device is there.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    MessageKind {
+        /// The device made it now: none of the kinds below. A Sparkplug B birth (NBIRTH, DBIRTH) is live.
+        Live = "live",
+        /// A buffer kept it and sent it later: it carries a historical flag.
+        Replayed = "replayed",
+        /// The broker kept it and delivered it again (MQTT retain flag on delivery).
+        Retained = "retained",
+        /// The broker sent it in the client's place: its will.
+        Will = "will",
+        /// A gateway or a broker says that the device is gone: Sparkplug B NDEATH or DDEATH.
+        Death = "death",
+        /// The gateway made it about itself: a heartbeat, its own status.
+        GatewayHeartbeat = "gateway-heartbeat",
+        /// It repeats a value with bad or stale quality: the gateway made it because the device did not answer.
+        BadQuality = "bad-quality",
     }
 }

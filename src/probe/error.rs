@@ -50,30 +50,6 @@ pub enum ProbeErrorKind {
 }
 
 impl ProbeError {
-    /// It may well answer when it is asked again. `text` says what happened, for the person who reads the trace.
-    #[must_use]
-    pub fn transient(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(ProbeErrorKind::Transient { retry_after: None }, text)
-    }
-
-    /// The asked system did not answer within the adapter's own time limit.
-    #[must_use]
-    pub fn timeout(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(ProbeErrorKind::Timeout, text)
-    }
-
-    /// The asked system does not let this adapter ask.
-    #[must_use]
-    pub fn refused(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(ProbeErrorKind::Refused, text)
-    }
-
-    /// The asked system failed, or answered what nobody can read.
-    #[must_use]
-    pub fn failed(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(ProbeErrorKind::Failed, text)
-    }
-
     /// This adapter does not answer this question at all.
     #[must_use]
     pub const fn unsupported() -> Self {
@@ -107,25 +83,6 @@ impl ProbeError {
             *retry_after = Some(after.max(TimeDelta::zero()));
         }
         self
-    }
-
-    /// The same, with the error that caused it, for [`Error::source`].
-    #[must_use]
-    pub fn with_cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.cause = Some(Arc::from(cause.into()));
-        self
-    }
-
-    /// What the driver should do about it.
-    #[must_use]
-    pub const fn kind(&self) -> ProbeErrorKind {
-        self.kind
-    }
-
-    /// What happened.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
     }
 
     /// Whether it is worth asking again.
@@ -179,12 +136,16 @@ impl fmt::Display for ProbeError {
     }
 }
 
-impl Error for ProbeError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
-            Some(cause) => Some(cause.as_ref()),
-            None => None,
-        }
+failure! {
+    ProbeError: ProbeErrorKind {
+        /// It may well answer when it is asked again. `text` says what happened, for the person who reads the trace.
+        transient => ProbeErrorKind::Transient { retry_after: None };
+        /// The asked system did not answer within the adapter's own time limit.
+        timeout => ProbeErrorKind::Timeout;
+        /// The asked system does not let this adapter ask.
+        refused => ProbeErrorKind::Refused;
+        /// The asked system failed, or answered what nobody can read.
+        failed => ProbeErrorKind::Failed;
     }
 }
 

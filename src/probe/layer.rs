@@ -115,6 +115,8 @@ pub use timeout::Timeout;
 pub use traced::Traced;
 
 pub(super) use table::Wrap;
+#[cfg(feature = "mock")]
+pub(crate) use table::every_method;
 
 /// A wrapper of any method of any probe.
 ///

@@ -73,28 +73,15 @@ impl<'a> DeadbandChart<'a> {
         }
     }
 
-    /// The same with the unit of the values.
-    #[must_use]
-    pub fn with_unit(self, unit: impl Into<String>) -> Self {
-        Self { unit: unit.into(), ..self }
-    }
-
-    /// The same with a band of this width to both sides of what is held.
-    #[must_use]
-    pub fn with_band(self, width: f64) -> Self {
-        Self { band: Some(width).filter(|width| width.is_finite() && *width > 0.0), ..self }
-    }
-
-    /// The same with a line through these samples: what a swinging door kept.
-    #[must_use]
-    pub fn with_line(self, kept: &'a [Sample]) -> Self {
-        Self { line: kept, ..self }
-    }
-
-    /// The same with words beneath, such as an [`Assessment`](crate::deadband::audit::Assessment).
-    #[must_use]
-    pub fn with_words(self, words: impl fmt::Display) -> Self {
-        Self { words: words.to_string(), ..self }
+    setters! {
+        /// The same with the unit of the values.
+        with_unit(unit: impl Into<String>) => unit = unit.into();
+        /// The same with a band of this width to both sides of what is held.
+        with_band(width: f64) => band = Some(width).filter(|width| width.is_finite() && *width > 0.0);
+        /// The same with a line through these samples: what a swinging door kept.
+        with_line(kept: &'a [Sample]) => line = kept;
+        /// The same with words beneath, such as an [`Assessment`](crate::deadband::audit::Assessment).
+        with_words(words: impl fmt::Display) => words = words.to_string();
     }
 
     fn held(&self) -> impl Iterator<Item = Sample> + Clone {

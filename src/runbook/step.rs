@@ -1,7 +1,6 @@
 //! The steps of a validated runbook.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -131,40 +130,26 @@ pub struct AlertText {
     pub text: Text,
 }
 
-/// How urgent an alert or a conclusion is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Severity {
-    /// To be known; nothing to do now.
-    Info,
-    /// To be looked at in working hours.
-    Warning,
-    /// To be acted on now.
-    Critical,
+named! {
+    /// How urgent an alert or a conclusion is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    Severity {
+        /// To be known; nothing to do now.
+        Info = "info",
+        /// To be looked at in working hours.
+        Warning = "warning",
+        /// To be acted on now.
+        Critical = "critical",
+    }
 }
 
 impl Severity {
-    /// Its name in documents: `info`, `warning`, `critical`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-
     /// The severity of that name in documents.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Info, Self::Warning, Self::Critical].into_iter().find(|severity| severity.name() == name)
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -214,25 +199,16 @@ pub struct Recheck {
     pub branches: Branches,
 }
 
-/// Whether a question is about now or about the past period that the subject names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum About {
-    /// About the present.
-    Now,
-    /// About the subject's period; without one the value is unknown.
-    Period,
-}
-
-impl About {
-    /// Its name in documents: `now`, `period`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Now => "now",
-            Self::Period => "period",
-        }
+named! {
+    /// Whether a question is about now or about the past period that the subject names.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    About {
+        /// About the present.
+        Now = "now",
+        /// About the subject's period; without one the value is unknown.
+        Period = "period",
     }
 }
 
@@ -354,30 +330,22 @@ pub struct Until {
     pub plus: TimeDelta,
 }
 
-/// Who must approve an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ApprovalPolicy {
-    /// Nobody.
-    Automatic,
-    /// A person, each time.
-    Required,
-    /// It is never done; the step leaves by `refused`.
-    Never,
+named! {
+    /// Who must approve an action.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[non_exhaustive]
+    ApprovalPolicy {
+        /// Nobody.
+        Automatic = "automatic",
+        /// A person, each time.
+        Required = "required",
+        /// It is never done; the step leaves by `refused`.
+        Never = "never",
+    }
 }
 
 impl ApprovalPolicy {
-    /// Its name in documents: `automatic`, `required`, `never`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Automatic => "automatic",
-            Self::Required => "required",
-            Self::Never => "never",
-        }
-    }
-
     /// The policy of that name in documents.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

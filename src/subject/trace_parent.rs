@@ -1,8 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
 /// The trace that an alert belongs to, and the span in it that raised it: the header `traceparent` of the W3C.
 ///
 /// A diagnosis keeps it with its [`Trigger`](super::Trigger), so that a case that is resumed after hours, by another process, still
@@ -98,17 +96,7 @@ impl fmt::Debug for TraceParent {
     }
 }
 
-impl Serialize for TraceParent {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for TraceParent {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(de::Error::custom)
-    }
-}
+as_text!(TraceParent);
 
 #[cfg(test)]
 mod tests {

@@ -34,32 +34,15 @@ impl CertificateProfile {
         }
     }
 
-    /// With that time for a renewal.
-    #[must_use]
-    pub const fn with_renewal_takes(mut self, takes: TimeDelta) -> Self {
-        self.renewal_takes = takes;
-        self
-    }
-
-    /// With that end of the operational certificate.
-    #[must_use]
-    pub const fn with_operational_not_after(mut self, at: DateTime<Utc>) -> Self {
-        self.operational_not_after = Some(at);
-        self
-    }
-
-    /// With that end of the manufacturing certificate.
-    #[must_use]
-    pub const fn with_manufacturing_not_after(mut self, at: DateTime<Utc>) -> Self {
-        self.manufacturing_not_after = Some(at);
-        self
-    }
-
-    /// With that end of the emergency certificate.
-    #[must_use]
-    pub const fn with_emergency_not_after(mut self, at: DateTime<Utc>) -> Self {
-        self.emergency_not_after = Some(at);
-        self
+    setters! {
+        /// With that time for a renewal.
+        const with_renewal_takes(takes: TimeDelta) => renewal_takes = takes;
+        /// With that end of the operational certificate.
+        const with_operational_not_after(at: DateTime<Utc>) => operational_not_after = Some(at);
+        /// With that end of the manufacturing certificate.
+        const with_manufacturing_not_after(at: DateTime<Utc>) => manufacturing_not_after = Some(at);
+        /// With that end of the emergency certificate.
+        const with_emergency_not_after(at: DateTime<Utc>) => emergency_not_after = Some(at);
     }
 }
 

@@ -29,17 +29,10 @@ impl Pending {
         Self { device: device.into(), generation, due, end, window: None, compromised: false }
     }
 
-    /// The same with a window that the CA suggests.
-    #[must_use]
-    pub const fn with_window(mut self, window: Option<Window>) -> Self {
-        self.window = window;
-        self
-    }
-
-    /// The same with a key that is compromised, or is not.
-    #[must_use]
-    pub const fn with_compromised(mut self, compromised: bool) -> Self {
-        self.compromised = compromised;
-        self
+    setters! {
+        /// The same with a window that the CA suggests.
+        const with_window(window: Option<Window>) => window = window;
+        /// The same with a key that is compromised, or is not.
+        const with_compromised(compromised: bool) => compromised = compromised;
     }
 }

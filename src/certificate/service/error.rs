@@ -41,18 +41,6 @@ pub enum ServiceErrorKind {
 }
 
 impl ServiceError {
-    /// It is away, busy, or did not answer.
-    #[must_use]
-    pub fn transient(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: ServiceErrorKind::Transient, text: text.into(), cause: None }
-    }
-
-    /// It refuses.
-    #[must_use]
-    pub fn refused(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: ServiceErrorKind::Refused, text: text.into(), cause: None }
-    }
-
     /// The request waits for its turn until then.
     ///
     /// ```
@@ -65,20 +53,11 @@ impl ServiceError {
     /// ```
     #[must_use]
     pub fn postponed(until: DateTime<Utc>, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: ServiceErrorKind::Postponed { until }, text: text.into(), cause: None }
+        Self::of(ServiceErrorKind::Postponed { until }, text)
     }
 
-    /// The same with its cause.
-    #[must_use]
-    pub fn with_cause(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
-        self.cause = Some(Arc::new(cause));
-        self
-    }
-
-    /// What to make of it.
-    #[must_use]
-    pub const fn kind(&self) -> ServiceErrorKind {
-        self.kind
+    fn of(kind: ServiceErrorKind, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, text: text.into(), cause: None }
     }
 }
 
@@ -94,11 +73,11 @@ impl fmt::Display for ServiceError {
     }
 }
 
-impl Error for ServiceError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
-            Some(cause) => Some(cause.as_ref()),
-            None => None,
-        }
+failure! {
+    ServiceError: ServiceErrorKind {
+        /// It is away, busy, or did not answer.
+        transient => ServiceErrorKind::Transient;
+        /// It refuses.
+        refused => ServiceErrorKind::Refused;
     }
 }

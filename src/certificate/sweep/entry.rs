@@ -71,32 +71,15 @@ impl Entry {
         Self::new(device, certificate.not_before, certificate.not_after.written())
     }
 
-    /// The same with an issuer.
-    #[must_use]
-    pub const fn with_issuer(mut self, issuer: Option<u64>) -> Self {
-        self.issuer = issuer;
-        self
-    }
-
-    /// The same of another generation.
-    #[must_use]
-    pub const fn with_generation(mut self, generation: u32) -> Self {
-        self.generation = generation;
-        self
-    }
-
-    /// The same of a device that renews by itself, or does not.
-    #[must_use]
-    pub const fn with_auto_renewal(mut self, auto_renewal: bool) -> Self {
-        self.auto_renewal = auto_renewal;
-        self
-    }
-
-    /// The same with its renewal so far.
-    #[must_use]
-    pub const fn with_renewal(mut self, renewal: Renewal) -> Self {
-        self.renewal = renewal;
-        self
+    setters! {
+        /// The same with an issuer.
+        const with_issuer(issuer: Option<u64>) => issuer = issuer;
+        /// The same of another generation.
+        const with_generation(generation: u32) => generation = generation;
+        /// The same of a device that renews by itself, or does not.
+        const with_auto_renewal(auto_renewal: bool) => auto_renewal = auto_renewal;
+        /// The same with its renewal so far.
+        const with_renewal(renewal: Renewal) => renewal = renewal;
     }
 
     /// The same without fractions of a second.

@@ -3,15 +3,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::sessions::{self, Events, SessionLog};
 use crate::check::CheckRequest;
 use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::{ONE_DAY, not_covered, sum};
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::fact::{Detail, Details};
 use crate::probe::{
     ConnectionEventKind, ConnectionLog, LastSeenAnswer, LastSeenRequest, ProbeError, Probes, SessionState,
 };
-use crate::runbook::step::About;
-use crate::subject::Scope;
 use crate::time::{Period, format_duration};
 
 choices! {
@@ -24,26 +21,14 @@ choices! {
     }
 }
 
-/// Does the session holder still reach the broker?
-pub(in crate::check) struct BrokerConnect {
+check! {
+    /// Does the session holder still reach the broker?
+    BrokerConnect = "broker-connect", Session, Now, Reach::VALUES;
     recent: TimeDelta,
 }
 
 impl Builtin for BrokerConnect {
-    const ID: &'static str = "broker-connect";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("recent", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Reach::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { recent: params.duration("recent")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
         let last_seen = last_seen(request, probes).await?;
         let asked = asked_period(last_receipt(last_seen.as_ref()), self.recent, request);

@@ -2,16 +2,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::CheckRequest;
 use crate::check::broker::sessions::{self, Events, SessionLog, is_flap};
-use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, if_supported, when};
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::not_covered;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{
-    BrokerProbe, Client, ConnectionEventKind, ProbeError, ProbeErrorKind, Probes, Together, TogetherRequest,
-};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::{Detail, Details};
+use crate::probe::{BrokerProbe, Client, ConnectionEventKind, ProbeError, Probes, Together, TogetherRequest};
 
 /// From this part of the other clients on, 1 in so many, a disconnect counts as one that others shared. In any minute
 /// some client of a large fleet disconnects; a tenth of them do so only where the broker, or the way to it, fails.
@@ -25,36 +20,16 @@ choices! {
     }
 }
 
-/// How often did the holder's session break lately, and did others break with it?
-pub(in crate::check) struct FlapHistory {
+check! {
+    /// How often did the holder's session break lately, and did others break with it?
+    FlapHistory = "flap-history", Session, Now, History::VALUES;
     within: TimeDelta,
     recurring_at: u64,
     together_within: TimeDelta,
 }
 
 impl Builtin for FlapHistory {
-    const ID: &'static str = "flap-history";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[
-        ParamSpec::required("within", ParamKind::Duration),
-        ParamSpec::required("recurring_at", ParamKind::Count),
-        ParamSpec::required("together_within", ParamKind::Duration),
-    ];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        History::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self {
-            within: params.duration("within")?,
-            recurring_at: params.count("recurring_at")?,
-            together_within: params.duration("together_within")?,
-        })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
         let Some(sessions) = sessions::read(broker, request, request.last(self.within)).await? else {
             return Ok(sessions::nobody(request, broker.source()));
@@ -84,11 +59,7 @@ impl FlapHistory {
         let mut asked = TogetherRequest::new(at, self.together_within, client);
         asked.except_gateway.clone_from(&subject.gateway);
         asked.except_site.clone_from(&subject.site);
-        match broker.disconnected_together(&asked).await {
-            Ok(together) => Ok(Some(together)),
-            Err(error) if error.kind() == ProbeErrorKind::Unsupported => Ok(None),
-            Err(error) => Err(error.by(broker.source())),
-        }
+        if_supported(broker.disconnected_together(&asked).await, || broker.source())
     }
 }
 

@@ -5,12 +5,10 @@ use chrono::TimeDelta;
 use crate::check::CheckRequest;
 use crate::check::broker::sessions;
 use crate::check::judge::{Verdict, choices, no_subject};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation, Source, UnknownReason};
-use crate::probe::{Client, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::{Scope, SessionHolder as Named};
+use crate::check::spec::{Builtin, Observed, Stop, check};
+use crate::fact::{Detail, Details, Observation, Source, UnknownReason};
+use crate::probe::{Client, Probes};
+use crate::subject::SessionHolder as Named;
 
 /// The session holder that a question is asked about.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,35 +41,31 @@ impl Holder {
     }
 }
 
-/// The session holder: as the subject says; where it does not say, as the broker's log shows. The unknown observation
-/// where it is not known.
-pub(in crate::check) async fn holder(
-    request: &CheckRequest<'_>,
-    probes: &Probes,
-) -> Result<Result<Holder, Observation>, ProbeError> {
+/// The session holder: as the subject says; where it does not say, as the broker's log shows.
+pub(in crate::check) async fn holder(request: &CheckRequest<'_>, probes: &Probes) -> Result<Holder, Stop> {
     const TOPOLOGY: Source = Source::from_static("topology");
     let subject = request.subject();
     let gateways = |said_by: Source| match &subject.gateway {
         Some(gateway) => Ok(Holder { client: Client::Gateway(gateway.clone()), own: false, said_by }),
-        None => Err(no_subject("gateway, and its gateway holds the session", said_by)),
+        None => Err(no_subject("gateway, and its gateway holds the session", said_by).into()),
     };
     match (subject.session, probes.broker()) {
-        (Named::Own, _) => Ok(Ok(Holder::device(request, TOPOLOGY))),
-        (Named::Gateway, _) => Ok(gateways(TOPOLOGY)),
+        (Named::Own, _) => Ok(Holder::device(request, TOPOLOGY)),
+        (Named::Gateway, _) => gateways(TOPOLOGY),
         // Without a gateway there is nobody else whose session it could be.
-        (Named::NotKnown, None) if subject.gateway.is_none() => Ok(Ok(Holder::device(request, TOPOLOGY))),
-        (Named::NotKnown, None) => Ok(Err(Observation::unknown(
+        (Named::NotKnown, None) if subject.gateway.is_none() => Ok(Holder::device(request, TOPOLOGY)),
+        (Named::NotKnown, None) => Err(Stop::Unknown(Observation::unknown(
             UnknownReason::NoAdapter,
             "broker probe",
             "whose session carries the device is not known: the subject does not say, and no broker can be asked",
         ))),
         (Named::NotKnown, Some(broker)) => {
             let found = sessions::read(broker.as_ref(), request, request.last(TimeDelta::minutes(1))).await?;
-            Ok(match found {
+            match found {
                 Some(log) if log.own => Ok(Holder::device(request, log.source)),
                 Some(log) => gateways(log.source),
-                None => Err(sessions::nobody(request, broker.source())),
-            })
+                None => Err(sessions::nobody(request, broker.source()).into()),
+            }
         }
     }
 }
@@ -83,30 +77,16 @@ choices! {
     }
 }
 
-/// Whose session carries the device's messages?
-pub(in crate::check) struct SessionHolder;
+check! {
+    /// Whose session carries the device's messages?
+    SessionHolder = "session-holder", Session, Now, Whose::VALUES;
+}
 
 impl Builtin for SessionHolder {
-    const ID: &'static str = "session-holder";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Whose::domain()
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        Ok(match holder(request, probes).await? {
-            Ok(holder) => {
-                let whose = if holder.own { Whose::Device } else { Whose::Gateway };
-                let details = Details::from_iter([holder.detail()]);
-                Verdict::known(whose.value(), request.now(), details).by(holder.said_by)
-            }
-            Err(unknown) => unknown,
-        })
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let holder = holder(request, probes).await?;
+        let whose = if holder.own { Whose::Device } else { Whose::Gateway };
+        let details = Details::from_iter([holder.detail()]);
+        Ok(Verdict::known(whose.value(), request.now(), details).by(holder.said_by))
     }
 }

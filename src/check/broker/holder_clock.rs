@@ -4,13 +4,10 @@ use crate::check::CheckRequest;
 use crate::check::broker::broker_connect::{last_receipt, last_seen};
 use crate::check::broker::holder::{Holder, holder};
 use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::ONE_DAY;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{ClockReading, ClockReadings, ClockRequest, ClockSource, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::{Detail, Details};
+use crate::probe::{ClockReading, ClockReadings, ClockRequest, ClockSource, Probes};
 use crate::time::format_duration;
 
 /// The widest that local time is away from UTC.
@@ -26,31 +23,16 @@ choices! {
     }
 }
 
-/// Is the session holder's own clock right?
-pub(in crate::check) struct HolderClock {
+check! {
+    /// Is the session holder's own clock right?
+    HolderClock = "holder-clock", Session, Now, State::VALUES;
     off_from: TimeDelta,
 }
 
 impl Builtin for HolderClock {
-    const ID: &'static str = "holder-clock";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("off_from", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { off_from: params.duration("off_from")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
+        let holder = holder(request, probes).await?;
         let asked = ClockRequest::new(holder.client.clone(), request.last(ONE_DAY));
         let readings = broker.clock_readings(&asked).await.map_err(|error| error.by(broker.source()))?;
         let seen = last_receipt(last_seen(request, probes).await?.as_ref());

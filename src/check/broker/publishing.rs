@@ -5,16 +5,13 @@ use crate::check::broker::broker_connect::last_seen;
 use crate::check::broker::holder::{Holder, holder};
 use crate::check::broker::sessions::Events;
 use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::not_covered;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::fact::{Detail, Details};
 use crate::probe::{
     ClientPublishing, ConnectionLog, ConnectionLogRequest, MessageCounts, ProbeError, Probes,
     PublishingRequest,
 };
-use crate::runbook::step::About;
-use crate::subject::Scope;
 use crate::time::format_duration;
 
 choices! {
@@ -30,31 +27,16 @@ choices! {
     }
 }
 
-/// What does the session holder publish, as the broker counts it?
-pub(in crate::check) struct Publishing {
+check! {
+    /// What does the session holder publish, as the broker counts it?
+    Publishing = "publishing", Session, Now, State::VALUES;
     within: TimeDelta,
 }
 
 impl Builtin for Publishing {
-    const ID: &'static str = "publishing";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { within: params.duration("within")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
+        let holder = holder(request, probes).await?;
         let device = request.subject().device.clone();
         let asked = PublishingRequest::new(holder.client.clone(), device, request.last(self.within));
         let counts = broker.publishing(&asked).await.map_err(|error| error.by(broker.source()))?;
@@ -66,7 +48,7 @@ impl Builtin for Publishing {
             if let Some(received) =
                 received.and_then(|at| is_received(&counts, &holder, at, self.within, request))
             {
-                return Err(received.by(broker.source()));
+                return Err(received.by(broker.source()).into());
             }
         }
         if shows_that_nothing_came(&verdict) {
@@ -74,7 +56,7 @@ impl Builtin for Publishing {
             // Where nobody can say when the session began, the counts alone decide, as they do without a log.
             let log = broker.connection_log(&asked).await.ok().flatten();
             if let Some(young) = log.and_then(|log| too_young(&log, self.within, request)) {
-                return Err(young.by(broker.source()));
+                return Err(young.by(broker.source()).into());
             }
         }
         Ok(verdict.by(broker.source()))

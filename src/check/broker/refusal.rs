@@ -4,14 +4,11 @@ use super::broker_connect::{asked_period, last_receipt, last_seen};
 use super::sessions::{self, Events, SessionLog};
 use crate::check::CheckRequest;
 use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::{Detail, Details};
 use crate::probe::{
-    BrokerHealth, ConnectionEvent, ConnectionEventKind, PlatformRequest, ProbeError, Probes, RefusalReason,
+    BrokerHealth, ConnectionEvent, ConnectionEventKind, PlatformRequest, Probes, RefusalReason,
 };
-use crate::runbook::step::About;
-use crate::subject::Scope;
 
 choices! {
     Why {
@@ -25,26 +22,14 @@ choices! {
     }
 }
 
-/// Why did the broker refuse the session holder?
-pub(in crate::check) struct Refusal {
+check! {
+    /// Why did the broker refuse the session holder?
+    Refusal = "refusal", Session, Now, Why::VALUES;
     recent: TimeDelta,
 }
 
 impl Builtin for Refusal {
-    const ID: &'static str = "refusal";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("recent", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Why::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { recent: params.duration("recent")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
         let last_seen = last_seen(request, probes).await?;
         // The period of `broker-connect`, which found the refusal.

@@ -4,15 +4,14 @@ use crate::certificate;
 use crate::check::CheckRequest;
 use crate::check::broker::holder::{Holder, holder};
 use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::check::param::{FromParam, ParamKind};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::{Detail, Details};
 use crate::probe::{
     Authentication, CertStoreProbe, Certificate as Facts, CertificateAnswer, CertificateRequest, ProbeError,
     Probes, Revocation, WhichCertificate,
 };
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::runbook::step::Param;
 use crate::time::TimeMark;
 
 choices! {
@@ -27,40 +26,30 @@ choices! {
     }
 }
 
-/// How is the certificate that the session holder uses, or presented?
-pub(in crate::check) struct Certificate {
+check! {
+    /// How is the certificate that the session holder uses, or presented?
+    Certificate = "certificate", Session, Now, State::VALUES, mark: Option<TimeMark>;
     which: WhichCertificate,
-    mark: Option<TimeMark>,
 }
 
 impl Builtin for Certificate {
-    const ID: &'static str = "certificate";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] =
-        &[ParamSpec::required("which", ParamKind::OneOf(&["in-use", "presented"]))];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(given: &Given<'_>) -> Option<Self> {
-        let which = match given.word("which")? {
-            "in-use" => WhichCertificate::InUse,
-            "presented" => WhichCertificate::Presented,
-            _ => return None,
-        };
-        Some(Self { which, mark: given.mark.clone() })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
+        let holder = holder(request, probes).await?;
         let answer = certificate_of(probe, &holder, self.which).await?;
         Ok(judge(&answer, &holder, self.mark.as_ref().map(TimeMark::at), request).by(probe.source()))
+    }
+}
+
+impl FromParam for WhichCertificate {
+    const KIND: ParamKind = ParamKind::OneOf(&["in-use", "presented"]);
+
+    fn read(param: &Param) -> Option<Self> {
+        match param {
+            Param::Text(text) if **text == *"in-use" => Some(Self::InUse),
+            Param::Text(text) if **text == *"presented" => Some(Self::Presented),
+            _ => None,
+        }
     }
 }
 

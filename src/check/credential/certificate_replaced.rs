@@ -1,53 +1,25 @@
 use chrono::{DateTime, Utc};
 
-use super::certificate::certificate_of;
-use super::certificate_stage::{State, by_dates, name};
+use super::certificate_stage::{State, by_dates, in_use_and_renewal, name};
 use crate::certificate::Policy;
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
 use crate::check::judge::{Verdict, adapter, when};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{
-    CertificateAnswer, ProbeError, ProbeErrorKind, Probes, RenewalAnswer, RenewalRequest, Revocation,
-    WhichCertificate,
-};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, FLAG, Observed, check};
+use crate::fact::{Detail, Details, Value};
+use crate::probe::{CertificateAnswer, Probes, RenewalAnswer, Revocation};
 use crate::time::TimeMark;
 
-/// Is the session holder on an accepted connection with a valid certificate of which nothing is due?
-pub(in crate::check) struct CertificateReplaced {
-    policy: Policy,
-    mark: Option<TimeMark>,
+check! {
+    /// Is the session holder on an accepted connection with a valid certificate of which nothing is due?
+    CertificateReplaced = "certificate-replaced", Session, Now, FLAG, policy: Policy, mark: Option<TimeMark>;
 }
 
 impl Builtin for CertificateReplaced {
-    const ID: &'static str = "certificate-replaced";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(given: &Given<'_>) -> Option<Self> {
-        Some(Self { policy: given.policy, mark: given.mark.clone() })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
-        let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
-        let renewal = match probe.renewal(&RenewalRequest::new(holder.client.clone())).await {
-            Ok(renewal) => Some(renewal),
-            Err(error) if error.kind() == ProbeErrorKind::Unsupported => None,
-            Err(error) => return Err(error.by(probe.source())),
-        };
+        let holder = holder(request, probes).await?;
+        let (in_use, renewal) = in_use_and_renewal(probe, &holder).await?;
         let mark = self.mark.as_ref().map(TimeMark::at);
         let verdict = judge(&in_use, renewal.as_ref(), &self.policy, mark, request);
         Ok(verdict.with([holder.detail()]).by(probe.source()))

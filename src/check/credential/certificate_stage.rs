@@ -3,17 +3,14 @@ use chrono::{DateTime, Utc};
 use super::certificate::{certificate_of, named_by};
 use crate::certificate::{Facts, FollowUpReason, Policy, Stage, effective_end};
 use crate::check::CheckRequest;
-use crate::check::broker::holder::holder;
-use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::check::broker::holder::{Holder, holder};
+use crate::check::judge::{Verdict, adapter, choices, if_supported, moment, when};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::{Detail, Details};
 use crate::probe::{
-    Certificate, CertificateAnswer, ProbeError, ProbeErrorKind, Probes, RenewalAnswer, RenewalRequest,
+    CertStoreProbe, Certificate, CertificateAnswer, ProbeError, Probes, RenewalAnswer, RenewalRequest,
     Revocation, WhichCertificate,
 };
-use crate::runbook::step::About;
-use crate::subject::Scope;
 use crate::time::TimeMark;
 
 choices! {
@@ -32,42 +29,30 @@ choices! {
     }
 }
 
-/// In which stage of its life is the certificate in use?
-pub(in crate::check) struct CertificateStage {
-    policy: Policy,
-    mark: Option<TimeMark>,
+check! {
+    /// In which stage of its life is the certificate in use?
+    CertificateStage = "certificate-stage", Session, Now, State::VALUES, policy: Policy, mark: Option<TimeMark>;
 }
 
 impl Builtin for CertificateStage {
-    const ID: &'static str = "certificate-stage";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(given: &Given<'_>) -> Option<Self> {
-        Some(Self { policy: given.policy, mark: given.mark.clone() })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
-        let answer = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
-        // Where nobody renews, no successor is confirmed and no old one is left.
-        let renewal = match probe.renewal(&RenewalRequest::new(holder.client.clone())).await {
-            Ok(renewal) => Some(renewal),
-            Err(error) if error.kind() == ProbeErrorKind::Unsupported => None,
-            Err(error) => return Err(error.by(probe.source())),
-        };
+        let holder = holder(request, probes).await?;
+        let (answer, renewal) = in_use_and_renewal(probe, &holder).await?;
         let mark = self.mark.as_ref().map(TimeMark::at);
         let verdict = judge(&answer, renewal.as_ref(), &self.policy, mark, request);
         Ok(verdict.with([holder.detail()]).by(probe.source()))
     }
+}
+
+/// Asks for the certificate in use and its renewal. Where nobody renews, no successor is confirmed and no old one is left.
+pub(in crate::check) async fn in_use_and_renewal(
+    probe: &dyn CertStoreProbe,
+    holder: &Holder,
+) -> Result<(CertificateAnswer, Option<RenewalAnswer>), ProbeError> {
+    let in_use = certificate_of(probe, holder, WhichCertificate::InUse).await?;
+    let renewal = probe.renewal(&RenewalRequest::new(holder.client.clone())).await;
+    Ok((in_use, if_supported(renewal, || probe.source())?))
 }
 
 /// Expired is known by the dates alone, whether or not anybody looked for its revocation; nothing else is.

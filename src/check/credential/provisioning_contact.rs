@@ -3,39 +3,21 @@ use chrono::TimeDelta;
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
 use crate::check::judge::{Verdict, adapter, moment, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::spec::{Builtin, FLAG, Observed, check};
 use crate::check::window::not_covered;
-use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
-use crate::probe::{ProbeError, Probes, ProvisioningContact as Answer, ProvisioningContactRequest};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::{Details, Value};
+use crate::probe::{Probes, ProvisioningContact as Answer, ProvisioningContactRequest};
 
-/// Did the session holder reach the provisioning service with its manufacturing certificate lately?
-pub(in crate::check) struct ProvisioningContact {
+check! {
+    /// Did the session holder reach the provisioning service with its manufacturing certificate lately?
+    ProvisioningContact = "provisioning-contact", Session, Now, FLAG;
     within: TimeDelta,
 }
 
 impl Builtin for ProvisioningContact {
-    const ID: &'static str = "provisioning-contact";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { within: params.duration("within")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
+        let holder = holder(request, probes).await?;
         let asked = ProvisioningContactRequest::new(holder.client.clone(), request.last(self.within));
         let answer = probe.provisioning_contact(&asked).await.map_err(|error| error.by(probe.source()))?;
         Ok(judge(&answer, self.within, request).with([holder.detail()]).by(probe.source()))

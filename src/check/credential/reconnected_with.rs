@@ -2,35 +2,19 @@ use super::certificate::certificate_of;
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
 use crate::check::judge::{Verdict, adapter, when};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{CertificateAnswer, ProbeError, Probes, WhichCertificate};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, FLAG, Observed, check};
+use crate::fact::{Detail, Details, Value};
+use crate::probe::{CertificateAnswer, Probes, WhichCertificate};
 
-/// Has the session holder reconnected with the newly issued certificate since the act?
-pub(in crate::check) struct ReconnectedWith;
+check! {
+    /// Has the session holder reconnected with the newly issued certificate since the act?
+    ReconnectedWith = "reconnected-with", Session, Now, FLAG;
+}
 
 impl Builtin for ReconnectedWith {
-    const ID: &'static str = "reconnected-with";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
+        let holder = holder(request, probes).await?;
         let issued = certificate_of(probe, &holder, WhichCertificate::NewlyIssued).await?;
         let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
         Ok(judge(&issued, &in_use, request).with([holder.detail()]).by(probe.source()))

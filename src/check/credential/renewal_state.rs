@@ -6,14 +6,9 @@ use crate::certificate::{Policy, Stage};
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
 use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{
-    Certificate, ProbeError, Probes, Renewal, RenewalAnswer, RenewalRequest, WhichCertificate,
-};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::{Detail, Details};
+use crate::probe::{Certificate, Probes, Renewal, RenewalAnswer, RenewalRequest, WhichCertificate};
 use crate::time::{TimeMark, saturating_add};
 
 choices! {
@@ -29,34 +24,16 @@ choices! {
     }
 }
 
-/// How far is the renewal of the certificate in use?
-pub(in crate::check) struct RenewalState {
-    policy: Policy,
-    mark: Option<TimeMark>,
+check! {
+    /// How far is the renewal of the certificate in use?
+    RenewalState = "renewal-state", Session, Now, State::VALUES, policy: Policy, mark: Option<TimeMark>;
     progress_within: TimeDelta,
 }
 
 impl Builtin for RenewalState {
-    const ID: &'static str = "renewal-state";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("progress_within", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(given: &Given<'_>) -> Option<Self> {
-        let progress_within = given.duration("progress_within")?;
-        Some(Self { policy: given.policy, mark: given.mark.clone(), progress_within })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
+        let holder = holder(request, probes).await?;
         let asked = RenewalRequest::new(holder.client.clone());
         let renewal = probe.renewal(&asked).await.map_err(|error| error.by(probe.source()))?;
         let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?;

@@ -2,35 +2,19 @@ use super::certificate::certificate_of;
 use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
 use crate::check::judge::{Verdict, adapter};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Details, Domain, Kind, Observation, Value};
-use crate::probe::{CertificateAnswer, ProbeError, Probes, Revocation, WhichCertificate};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, FLAG, Observed, check};
+use crate::fact::{Details, Value};
+use crate::probe::{CertificateAnswer, Probes, Revocation, WhichCertificate};
 
-/// Does anybody know whether the certificate in use is revoked?
-pub(in crate::check) struct RevocationKnown;
+check! {
+    /// Does anybody know whether the certificate in use is revoked?
+    RevocationKnown = "revocation-known", Session, Now, FLAG;
+}
 
 impl Builtin for RevocationKnown {
-    const ID: &'static str = "revocation-known";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
+        let holder = holder(request, probes).await?;
         let answer = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
         Ok(judge(&answer).with([holder.detail()]).by(probe.source()))
     }

@@ -3,16 +3,13 @@ use chrono::TimeDelta;
 use super::messages::{LiveMessages, bound};
 use crate::check::CheckRequest;
 use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::not_covered;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
+use crate::fact::{Detail, Details};
 use crate::probe::{
     DeviceProbe, ProbeError, Probes, Receipts, ReceiptsRequest, ServiceState, ServiceStateAnswer,
     ServiceStateRequest,
 };
-use crate::runbook::step::About;
-use crate::subject::Scope;
 
 choices! {
     State {
@@ -22,8 +19,12 @@ choices! {
     }
 }
 
-/// Is the device back, or taken out of service, so that nothing is left to do?
-pub(in crate::check) struct DeviceBack(BackWithin);
+check! {
+    /// Is the device back, or taken out of service, so that nothing is left to do?
+    DeviceBack = "device-back", Device, Now, State::VALUES;
+    seen_within: TimeDelta,
+    silent_after: TimeDelta,
+}
 
 /// How late the next message of a device that is back may be.
 #[derive(Clone, Copy)]
@@ -35,19 +36,6 @@ pub(in crate::check) struct BackWithin {
 }
 
 impl BackWithin {
-    pub(in crate::check) const PARAMS: &'static [ParamSpec] = &[
-        ParamSpec::required("seen_within", ParamKind::Duration),
-        ParamSpec::required("silent_after", ParamKind::Duration),
-    ];
-
-    pub(in crate::check) fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self {
-            seen_within: params.duration("seen_within")?,
-            silent_after: params.duration("silent_after")?,
-        })
-    }
-
-    #[cfg(test)]
     pub(in crate::check) const fn new(seen_within: TimeDelta, silent_after: TimeDelta) -> Self {
         Self { seen_within, silent_after }
     }
@@ -62,30 +50,18 @@ impl BackWithin {
 }
 
 impl Builtin for DeviceBack {
-    const ID: &'static str = "device-back";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = BackWithin::PARAMS;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        BackWithin::bind(params).map(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
+        let within = BackWithin::new(self.seen_within, self.silent_after);
         let receipts = since_alert(probe, request).await?;
         // Messages that show its return need no registry, which may be slow.
-        if messages_are_back(&receipts, self.0, request).believed {
-            return Ok(judge(&receipts, None, self.0, request).by(probe.source()));
+        if messages_are_back(&receipts, within, request).believed {
+            return Ok(judge(&receipts, None, within, request).by(probe.source()));
         }
         let asked = ServiceStateRequest::new(request.subject().device.clone());
         // A registry that does not answer takes nothing from what the messages show.
         let service = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()));
-        Ok(judge(&receipts, Some(service.as_ref()), self.0, request).by(probe.source()))
+        Ok(judge(&receipts, Some(service.as_ref()), within, request).by(probe.source()))
     }
 }
 

@@ -3,34 +3,19 @@ use chrono::TimeDelta;
 use super::messages::{LiveMessages, bound};
 use crate::check::CheckRequest;
 use crate::check::judge::{Verdict, adapter, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::spec::{Builtin, FLAG, Observed, check};
 use crate::check::window::not_covered;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{ProbeError, Probes, Receipts, ReceiptsRequest};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::{Detail, Details, Value};
+use crate::probe::{Probes, Receipts, ReceiptsRequest};
 
-/// Has the device reconnected since the act, with messages that it makes now?
-pub(in crate::check) struct DeviceReconnected {
+check! {
+    /// Has the device reconnected since the act, with messages that it makes now?
+    DeviceReconnected = "device-reconnected", Device, Now, FLAG;
     silent_after: TimeDelta,
 }
 
 impl Builtin for DeviceReconnected {
-    const ID: &'static str = "device-reconnected";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("silent_after", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { silent_after: params.duration("silent_after")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
         let asked =
             ReceiptsRequest::new(request.subject().device.clone(), request.period_from(request.since()));

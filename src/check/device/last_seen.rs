@@ -1,31 +1,18 @@
 use crate::check::CheckRequest;
 use crate::check::judge::{Verdict, adapter, moment, when};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{LastSeenAnswer, LastSeenRequest, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, Observed, Values, check};
+use crate::fact::{Detail, Details, Kind, Value};
+use crate::probe::{LastSeenAnswer, LastSeenRequest, Probes};
 use crate::time::{format_duration, saturating_add};
 
-/// When was the device last seen: the receipt of its last live message and its reporting interval, so that its age is
-/// counted from when the next message was due.
-pub(in crate::check) struct LastSeen;
+check! {
+    /// When was the device last seen: the receipt of its last live message and its reporting interval, so that its
+    /// age is counted from when the next message was due.
+    LastSeen = "last-seen", Device, Now, Values::Optional(Kind::Instant);
+}
 
 impl Builtin for LastSeen {
-    const ID: &'static str = "last-seen";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Instant).optional())
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
         let asked = LastSeenRequest::new(request.subject().device.clone());
         let answer = probe.last_seen(&asked).await.map_err(|error| error.by(probe.source()))?;

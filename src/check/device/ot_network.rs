@@ -1,12 +1,9 @@
 use super::path::{self, Reach};
 use crate::check::CheckRequest;
 use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Details, Domain, Observation};
-use crate::probe::{DevicePath, PortReply, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Details;
+use crate::probe::{DevicePath, PortReply, Probes};
 
 choices! {
     State {
@@ -23,23 +20,13 @@ choices! {
     }
 }
 
-/// Does the device answer on its network, from its gateway, its site's router, or whoever can reach it?
-pub(in crate::check) struct OtNetwork;
+check! {
+    /// Does the device answer on its network, from its gateway, its site's router, or whoever can reach it?
+    OtNetwork = "ot-network", Device, Now, State::VALUES;
+}
 
 impl Builtin for OtNetwork {
-    const ID: &'static str = "ot-network";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.network(), "network probe")?;
         let path = path::device_path(probe, path::vantage(request), request).await?;
         Ok(judge(&path).by(probe.source()))

@@ -1,12 +1,9 @@
 use super::path;
 use crate::check::CheckRequest;
 use crate::check::judge::Verdict;
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{Choice, Choices, ChoicesError, Detail, Details, Domain, Observation, Source, Value};
+use crate::check::spec::{Builtin, Observed, Values, check};
+use crate::fact::{Choice, Detail, Details, Source, Value};
 use crate::probe::{DevicePath, PowerFacts, PowerRequest, ProbeError, ProbeErrorKind, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
 
 /// A measurement confirms power or says that it is lost. `uncertain` is a person's answer only: measurements that do not
 /// decide are an unknown value instead.
@@ -14,23 +11,13 @@ const STATES: [&str; 3] = ["confirmed", "lost", "uncertain"];
 const CONFIRMED: Value = Value::Choice(Choice::new(0));
 const LOST: Value = Value::Choice(Choice::new(1));
 
-/// Does the device have power?
-pub(in crate::check) struct Power;
+check! {
+    /// Does the device have power?
+    Power = "power", Device, Now, Values::OneOf(&STATES);
+}
 
 impl Builtin for Power {
-    const ID: &'static str = "power";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Choices::new(STATES).map(Domain::choice)
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let measured = match probes.power() {
             Some(probe) => {
                 let asked = PowerRequest::new(request.subject().device.clone());
@@ -49,8 +36,8 @@ impl Builtin for Power {
         };
         match (measured, path) {
             (_, Some((path, source))) if path::proves_power(&path) => Ok(by_reply(&path).by(source)),
-            (Some((answer, source)), _) => answer.map(|facts| judge(&facts).by(source)),
-            (None, _) => Err(ProbeError::missing(Source::from_static("power probe"))),
+            (Some((answer, source)), _) => Ok(judge(&answer?).by(source)),
+            (None, _) => Err(ProbeError::missing(Source::from_static("power probe")).into()),
         }
     }
 }

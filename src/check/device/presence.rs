@@ -4,15 +4,10 @@ use super::messages::{LiveMessages, bound};
 use crate::check::CheckRequest;
 use crate::check::broker::sessions::{self, Events, SessionLog, is_flap};
 use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::{not_covered, sum};
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{
-    ConnectionEventKind, DisconnectReason, ProbeError, Probes, Receipts, ReceiptsRequest, RefusalReason,
-};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::{Detail, Details};
+use crate::probe::{ConnectionEventKind, DisconnectReason, Probes, Receipts, ReceiptsRequest, RefusalReason};
 use crate::time::format_duration;
 
 /// A silence that lasts so many times as long as the longest before it is no flap of the same kind.
@@ -27,26 +22,14 @@ choices! {
     }
 }
 
-/// How was the device since the wait began: silent, back for good, or coming and going?
-pub(in crate::check) struct Presence {
+check! {
+    /// How was the device since the wait began: silent, back for good, or coming and going?
+    Presence = "presence", Device, Now, State::VALUES;
     flap_window: TimeDelta,
 }
 
 impl Builtin for Presence {
-    const ID: &'static str = "presence";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("flap_window", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { flap_window: params.duration("flap_window")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let device = adapter(probes.device(), "device probe")?;
         let broker = adapter(probes.broker(), "broker probe")?;
         let period = request.period_from(request.since());

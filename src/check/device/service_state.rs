@@ -1,11 +1,8 @@
 use crate::check::CheckRequest;
 use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Details, Domain, Observation};
-use crate::probe::{self, ProbeError, Probes, ServiceStateAnswer, ServiceStateRequest};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Details;
+use crate::probe::{self, Probes, ServiceStateAnswer, ServiceStateRequest};
 
 choices! {
     State {
@@ -16,23 +13,13 @@ choices! {
     }
 }
 
-/// Is the device meant to be online?
-pub(in crate::check) struct ServiceState;
+check! {
+    /// Is the device meant to be online?
+    ServiceState = "service-state", Device, Now, State::VALUES;
+}
 
 impl Builtin for ServiceState {
-    const ID: &'static str = "service-state";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
         let asked = ServiceStateRequest::new(request.subject().device.clone());
         let answer = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()))?;

@@ -1,12 +1,9 @@
 use crate::check::CheckRequest;
 use crate::check::broker::holder::{Holder, holder};
 use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{BrokerPath as Facts, BrokerPathRequest, PortReply, ProbeError, Probes, TlsOutcome};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::{Detail, Details};
+use crate::probe::{BrokerPath as Facts, BrokerPathRequest, PortReply, Probes, TlsOutcome};
 
 choices! {
     State {
@@ -17,28 +14,15 @@ choices! {
     }
 }
 
-/// Can the session holder reach the broker: name, port, TLS?
-pub(in crate::check) struct BrokerPath;
+check! {
+    /// Can the session holder reach the broker: name, port, TLS?
+    BrokerPath = "broker-path", Session, Now, State::VALUES;
+}
 
 impl Builtin for BrokerPath {
-    const ID: &'static str = "broker-path";
-    const SCOPE: Scope = Scope::Session;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.network(), "network probe")?;
-        let holder = match holder(request, probes).await? {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(unknown),
-        };
+        let holder = holder(request, probes).await?;
         let asked = BrokerPathRequest::new(holder.client.clone());
         let facts = probe.broker_path(&asked).await.map_err(|error| error.by(probe.source()))?;
         Ok(judge(&facts, &holder).by(probe.source()))

@@ -1,14 +1,11 @@
 use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices, no_subject};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::judge::{Verdict, adapter, choices};
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::not_covered;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{FieldPolls as Facts, FieldPollsRequest, ProbeError, Probes, Subscription};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::{Detail, Details};
+use crate::probe::{FieldPolls as Facts, FieldPollsRequest, Probes, Subscription};
 
 /// An answer may be on its way through the gateway while the others are counted.
 const IN_FLIGHT: u64 = 1;
@@ -24,31 +21,17 @@ choices! {
     }
 }
 
-/// What do the gateway's polls or its subscription of the device return? Asked where the broker has no message of the
-/// device.
-pub(in crate::check) struct FieldPolls {
+check! {
+    /// What do the gateway's polls or its subscription of the device return? Asked where the broker has no message of
+    /// the device.
+    FieldPolls = "field-polls", Gateway, Now, State::VALUES;
     within: TimeDelta,
 }
 
 impl Builtin for FieldPolls {
-    const ID: &'static str = "field-polls";
-    const SCOPE: Scope = Scope::Gateway;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { within: params.duration("within")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.gateway(), "gateway probe")?;
-        let Some(gateway) = &request.subject().gateway else {
-            return Ok(no_subject("gateway", probe.source()));
-        };
+        let gateway = request.gateway(probe.source())?;
         let device = request.subject().device.clone();
         let asked = FieldPollsRequest::new(gateway.clone(), device, request.last(self.within));
         let facts = probe.field_polls(&asked).await.map_err(|error| error.by(probe.source()))?;

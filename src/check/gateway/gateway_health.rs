@@ -2,16 +2,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::CheckRequest;
 use crate::check::device::path::paths;
-use crate::check::judge::{Verdict, adapter, choices, no_subject, share, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::judge::{Verdict, adapter, choices, share, when};
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::{ONE_DAY, sum};
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{
-    Endpoint, GatewayHealth as Facts, HealthRequest, HeartbeatPath, ProbeError, Probes, ProcessState,
-};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::{Detail, Details};
+use crate::probe::{Endpoint, GatewayHealth as Facts, HealthRequest, HeartbeatPath, Probes, ProcessState};
 
 choices! {
     Health {
@@ -24,8 +19,9 @@ choices! {
     }
 }
 
-/// How is the device's gateway?
-pub(in crate::check) struct GatewayHealth {
+check! {
+    /// How is the device's gateway?
+    GatewayHealth = "gateway-health", Gateway, Now, Health::VALUES;
     heartbeat_within: TimeDelta,
     memory_at: f64,
     cpu_at: f64,
@@ -33,34 +29,9 @@ pub(in crate::check) struct GatewayHealth {
 }
 
 impl Builtin for GatewayHealth {
-    const ID: &'static str = "gateway-health";
-    const SCOPE: Scope = Scope::Gateway;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[
-        ParamSpec::required("heartbeat_within", ParamKind::Duration),
-        ParamSpec::required("memory_at", ParamKind::Share),
-        ParamSpec::required("cpu_at", ParamKind::Share),
-        ParamSpec::required("disk_at", ParamKind::Share),
-    ];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Health::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self {
-            heartbeat_within: params.duration("heartbeat_within")?,
-            memory_at: params.share("memory_at")?,
-            cpu_at: params.share("cpu_at")?,
-            disk_at: params.share("disk_at")?,
-        })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.gateway(), "gateway probe")?;
-        let Some(gateway) = &request.subject().gateway else {
-            return Ok(no_subject("gateway", probe.source()));
-        };
+        let gateway = request.gateway(probe.source())?;
         let asked = HealthRequest::new(gateway.clone());
         let facts = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
         Ok(judge(&facts, self, request).by(probe.source()))

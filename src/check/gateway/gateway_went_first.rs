@@ -2,40 +2,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::check::CheckRequest;
 use crate::check::broker::broker_connect::last_seen;
-use crate::check::judge::{Verdict, adapter, moment, no_subject, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{Endpoint, GatewayHealth, HealthRequest, LastSeenAnswer, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::{Verdict, adapter, moment, when};
+use crate::check::spec::{Builtin, FLAG, Observed, check};
+use crate::fact::{Detail, Details, Value};
+use crate::probe::{Endpoint, GatewayHealth, HealthRequest, LastSeenAnswer, Probes};
 use crate::time::saturating_add;
 
-/// Did the gateway go away before the device fell silent? A gateway that was alive after the device's next message was due
-/// did not cause the silence by going away.
-pub(in crate::check) struct GatewayWentFirst {
+check! {
+    /// Did the gateway go away before the device fell silent? A gateway that was alive after the device's next
+    /// message was due did not cause the silence by going away.
+    GatewayWentFirst = "gateway-went-first", Gateway, Now, FLAG;
     margin: TimeDelta,
 }
 
 impl Builtin for GatewayWentFirst {
-    const ID: &'static str = "gateway-went-first";
-    const SCOPE: Scope = Scope::Gateway;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("margin", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { margin: params.duration("margin")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.gateway(), "gateway probe")?;
-        let Some(gateway) = &request.subject().gateway else {
-            return Ok(no_subject("gateway", probe.source()));
-        };
+        let gateway = request.gateway(probe.source())?;
         adapter(probes.device(), "device probe")?;
         let seen = last_seen(request, probes).await?;
         let asked = HealthRequest::new(gateway.clone());

@@ -1,12 +1,10 @@
 use crate::check::CheckRequest;
 use crate::check::device::device_back::{BackWithin, messages_are_back, since_alert};
-use crate::check::judge::{Verdict, adapter, choices, no_subject, when};
-use crate::check::param::{Given, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{GatewayHealth, HealthRequest, ProbeError, Probes, Receipts};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::{Verdict, adapter, choices, when};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::{Detail, Details};
+use crate::probe::{GatewayHealth, HealthRequest, Probes, Receipts};
+use chrono::TimeDelta;
 
 choices! {
     State {
@@ -16,33 +14,23 @@ choices! {
     }
 }
 
-/// Is the restart of the gateway still needed?
-pub(in crate::check) struct RestartNeeded(BackWithin);
+check! {
+    /// Is the restart of the gateway still needed?
+    RestartNeeded = "restart-needed", Gateway, Now, State::VALUES;
+    seen_within: TimeDelta,
+    silent_after: TimeDelta,
+}
 
 impl Builtin for RestartNeeded {
-    const ID: &'static str = "restart-needed";
-    const SCOPE: Scope = Scope::Gateway;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = BackWithin::PARAMS;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        BackWithin::bind(params).map(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.gateway(), "gateway probe")?;
-        let Some(gateway) = &request.subject().gateway else {
-            return Ok(no_subject("gateway", probe.source()));
-        };
+        let gateway = request.gateway(probe.source())?;
         let device = adapter(probes.device(), "device probe")?;
         let receipts = since_alert(device, request).await?;
         let asked = HealthRequest::new(gateway.clone());
         let health = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
-        Ok(judge(&receipts, &health, self.0, request).by(probe.source()))
+        let within = BackWithin::new(self.seen_within, self.silent_after);
+        Ok(judge(&receipts, &health, within, request).by(probe.source()))
     }
 }
 

@@ -1,38 +1,22 @@
 use chrono::TimeDelta;
 
 use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, moment, no_subject};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Kind, Observation, Value};
-use crate::probe::{ProbeError, Probes, Sighting, Sightings, SightingsRequest};
-use crate::runbook::step::About;
-use crate::subject::{GatewayId, Scope};
+use crate::check::judge::{Verdict, adapter, moment};
+use crate::check::spec::{Builtin, FLAG, Observed, check};
+use crate::fact::{Detail, Details, Value};
+use crate::probe::{Probes, Sighting, Sightings, SightingsRequest};
+use crate::subject::GatewayId;
 
-/// Does another gateway than its own see the device?
-pub(in crate::check) struct SeenElsewhere {
+check! {
+    /// Does another gateway than its own see the device?
+    SeenElsewhere = "seen-elsewhere", Gateway, Now, FLAG;
     within: TimeDelta,
 }
 
 impl Builtin for SeenElsewhere {
-    const ID: &'static str = "seen-elsewhere";
-    const SCOPE: Scope = Scope::Gateway;
-    const ABOUT: About = About::Now;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("within", ParamKind::Duration)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { within: params.duration("within")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
-        let Some(gateway) = &request.subject().gateway else {
-            return Ok(no_subject("gateway", probe.source()));
-        };
+        let gateway = request.gateway(probe.source())?;
         let asked = SightingsRequest::new(request.subject().device.clone(), request.last(self.within));
         let answer = probe.sightings(&asked).await.map_err(|error| error.by(probe.source()))?;
         Ok(judge(&answer, gateway, self.within, request).by(probe.source()))

@@ -1,11 +1,8 @@
 use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices, no_subject};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{ProbeError, Probes, SitePower as Facts, SitePowerRequest};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::{Verdict, adapter, choices};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::{Detail, Details};
+use crate::probe::{Probes, SitePower as Facts, SitePowerRequest};
 
 choices! {
     State {
@@ -14,25 +11,15 @@ choices! {
     }
 }
 
-/// Does the site have power, as measured by something that does not depend on its network?
-pub(in crate::check) struct SitePower;
+check! {
+    /// Does the site have power, as measured by something that does not depend on its network?
+    SitePower = "site-power", Site, Now, State::VALUES;
+}
 
 impl Builtin for SitePower {
-    const ID: &'static str = "site-power";
-    const SCOPE: Scope = Scope::Site;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.power(), "power probe")?;
-        let Some(site) = &request.subject().site else { return Ok(no_subject("site", probe.source())) };
+        let site = request.site(probe.source())?;
         let asked = SitePowerRequest::new(site.clone());
         let facts = probe.site_power(&asked).await.map_err(|error| error.by(probe.source()))?;
         Ok(judge(&facts).by(probe.source()))

@@ -1,32 +1,19 @@
 use crate::check::CheckRequest;
 use crate::check::device::path::paths;
-use crate::check::judge::{Verdict, adapter, no_subject};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Domain, Kind, Observation, Value};
-use crate::probe::{PathsTried, ProbeError, Probes, SitePathsRequest};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::{Verdict, adapter};
+use crate::check::spec::{Builtin, FLAG, Observed, check};
+use crate::fact::Value;
+use crate::probe::{PathsTried, Probes, SitePathsRequest};
 
-/// Does the site answer by another way than the gateway?
-pub(in crate::check) struct SiteUplink;
+check! {
+    /// Does the site answer by another way than the gateway?
+    SiteUplink = "site-uplink", Site, Now, FLAG;
+}
 
 impl Builtin for SiteUplink {
-    const ID: &'static str = "site-uplink";
-    const SCOPE: Scope = Scope::Site;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.network(), "network probe")?;
-        let Some(site) = &request.subject().site else { return Ok(no_subject("site", probe.source())) };
+        let site = request.site(probe.source())?;
         let mut asked = SitePathsRequest::new(site.clone());
         asked.except.clone_from(&request.subject().gateway);
         let tried = probe.site_paths(&asked).await.map_err(|error| error.by(probe.source()))?;

@@ -2,13 +2,10 @@ use chrono::TimeDelta;
 
 use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, no_adapter, no_subject};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
-use crate::probe::{Acquisition as Answer, AcquisitionRequest, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::{adapter, choices};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Detail;
+use crate::probe::{Acquisition as Answer, AcquisitionRequest, Probes};
 use crate::time::format_duration;
 
 choices! {
@@ -19,29 +16,17 @@ choices! {
     }
 }
 
-/// Did the gateway get samples of the device, and pass them on?
-pub(in crate::check) struct Acquisition {
+check! {
+    /// Did the gateway get samples of the device, and pass them on?
+    Acquisition = "acquisition", Gateway, Period, State::VALUES;
     explains: f64,
 }
 
 impl Builtin for Acquisition {
-    const ID: &'static str = "acquisition";
-    const SCOPE: Scope = Scope::Gateway;
-    const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { explains: params.share("explains")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.gateway() else { return Ok(no_adapter("gateway probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.gateway(), "gateway probe")?;
         let subject = request.subject();
-        let Some(gateway) = &subject.gateway else { return Ok(no_subject("gateway", probe.source())) };
+        let gateway = request.gateway(probe.source())?;
         let ask = |period| {
             let mut asked = AcquisitionRequest::new(gateway.clone(), subject.device.clone(), period);
             asked.tag.clone_from(&subject.tag);

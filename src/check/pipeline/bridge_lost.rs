@@ -1,39 +1,23 @@
 use super::broker_messages::dropped_there;
 use super::share::{Answers, Gap, Judged, count};
 use crate::check::CheckRequest;
-use crate::check::judge::{no_adapter, no_subject};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
-use crate::probe::{Bridged, BridgedRequest, Messages, MessagesRequest, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::adapter;
+use crate::check::spec::{Builtin, NUMBER, Observed, check};
+use crate::fact::Detail;
+use crate::probe::{Bridged, BridgedRequest, Messages, MessagesRequest, Probes};
 
-/// Which share of the missing rows reached the broker and is not in Kafka?
-pub(in crate::check) struct BridgeLost;
+check! {
+    /// Which share of the missing rows reached the broker and is not in Kafka?
+    BridgeLost = "bridge-lost", Pipeline, Period, NUMBER;
+}
 
 impl Builtin for BridgeLost {
-    const ID: &'static str = "bridge-lost";
-    const SCOPE: Scope = Scope::Pipeline;
-    const ABOUT: About = About::Period;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Number))
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
-        let Some(kafka) = probes.kafka() else { return Ok(no_adapter("kafka probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let broker = adapter(probes.broker(), "broker probe")?;
+        let kafka = adapter(probes.kafka(), "kafka probe")?;
         let subject = request.subject();
-        let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", kafka.source())) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
+        let pipeline = request.pipeline(kafka.source())?;
+        let gap = Gap::ask_missing(request, probes).await?;
         let messages = gap
             .each(broker.source(), |period| {
                 let mut asked = MessagesRequest::new(subject.device.clone(), period);

@@ -1,12 +1,9 @@
 use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, no_adapter};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
-use crate::probe::{BrokerDrop, BrokerDropReason, Messages, MessagesRequest, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::{adapter, choices};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Detail;
+use crate::probe::{BrokerDrop, BrokerDropReason, Messages, MessagesRequest, Probes};
 
 choices! {
     State {
@@ -16,27 +13,15 @@ choices! {
     }
 }
 
-/// What share of the missing rows reached the broker, and what did it drop of them?
-pub(in crate::check) struct BrokerMessages {
+check! {
+    /// What share of the missing rows reached the broker, and what did it drop of them?
+    BrokerMessages = "broker-messages", Device, Period, State::VALUES;
     explains: f64,
 }
 
 impl Builtin for BrokerMessages {
-    const ID: &'static str = "broker-messages";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { explains: params.share("explains")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let broker = adapter(probes.broker(), "broker probe")?;
         let subject = request.subject();
         let ask = |period| {
             let mut asked = MessagesRequest::new(subject.device.clone(), period);

@@ -3,13 +3,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::edge_buffer;
 use super::share::{Answers, Gap, Judged, count, percent};
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, no_adapter, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::check::judge::{choices, when};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Detail;
 use crate::probe::{Outbox, ProbeError, Probes, RowsRequest};
-use crate::runbook::step::About;
-use crate::subject::Scope;
 use crate::time::Period;
 
 choices! {
@@ -20,8 +17,9 @@ choices! {
     }
 }
 
-/// The device was offline: where are the rows of that time?
-pub(in crate::check) struct CatchUp {
+check! {
+    /// The device was offline: where are the rows of that time?
+    CatchUp = "catch-up", Device, Period, State::VALUES;
     explains: f64,
     replay_still: TimeDelta,
 }
@@ -38,35 +36,13 @@ enum Replay {
 }
 
 impl Builtin for CatchUp {
-    const ID: &'static str = "catch-up";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[
-        ParamSpec::required("explains", ParamKind::Share),
-        ParamSpec::required("replay_still", ParamKind::Duration),
-    ];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { explains: params.share("explains")?, replay_still: params.duration("replay_still")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let (gap, source) = Gap::ask(request, probes).await?;
-        let gap = match gap {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
         let Some(gateway) = &request.subject().gateway else {
             let replay = self.replay_of_device(&gap, request, probes).await?;
             return Ok(judge(None, &gap, replay, self.explains).by(source));
         };
-        let Some(outboxes) = edge_buffer::ask(&gap, gateway, request, probes).await? else {
-            return Ok(no_adapter("edge buffer probe"));
-        };
+        let outboxes = edge_buffer::ask(&gap, gateway, request, probes).await?;
         let source = probes.edge_buffer().map_or(source, |probe| probe.source());
         // What is still to come is counted in the outbox.
         let replay = self.moving(&gap, request).unwrap_or(Replay::Over);

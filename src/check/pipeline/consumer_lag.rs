@@ -2,14 +2,11 @@ use chrono::{DateTime, TimeDelta};
 
 use super::share::{Answers, Gap, Judged, count, judge_missing};
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, no_adapter, no_subject};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::check::judge::{adapter, choices};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Detail;
 use crate::lag::{self, GroupState, Judge, Report, Rule, Sample, Settings, Window};
-use crate::probe::{LagFacts, LagRequest, LagSample, PartitionLag, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::probe::{LagFacts, LagRequest, LagSample, PartitionLag, Probes};
 use crate::time::{Period, format_duration, saturating_add};
 
 choices! {
@@ -25,39 +22,19 @@ choices! {
     }
 }
 
-/// Has the ingestion group read the messages of the period?
-pub(in crate::check) struct ConsumerLag {
-    age: TimeDelta,
-    messages: u64,
+check! {
+    /// Has the ingestion group read the messages of the period?
+    ConsumerLag = "consumer-lag", Pipeline, Period, Lag::VALUES;
+    lag_age: TimeDelta,
+    lag_messages: u64,
     explains: f64,
 }
 
 impl Builtin for ConsumerLag {
-    const ID: &'static str = "consumer-lag";
-    const SCOPE: Scope = Scope::Pipeline;
-    const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[
-        ParamSpec::required("lag_age", ParamKind::Duration),
-        ParamSpec::required("lag_messages", ParamKind::Count),
-        ParamSpec::required("explains", ParamKind::Share),
-    ];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Lag::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self {
-            age: params.duration("lag_age")?,
-            messages: params.count("lag_messages")?,
-            explains: params.share("explains")?,
-        })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.kafka() else { return Ok(no_adapter("kafka probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.kafka(), "kafka probe")?;
         let subject = request.subject();
-        let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", probe.source())) };
+        let pipeline = request.pipeline(probe.source())?;
         let ask = |period| {
             let mut asked = LagRequest::new(pipeline.clone(), period).with_device(subject.device.clone());
             asked.tag.clone_from(&subject.tag);
@@ -199,7 +176,7 @@ fn group_state(facts: &LagFacts) -> Result<GroupState, String> {
 fn silent_at_end(samples: &[LagSample], bounds: &ConsumerLag, asked: Period) -> Option<String> {
     let last = samples.iter().map(|sample| sample.at).max()?;
     let silent = asked.end().signed_duration_since(last);
-    (silent > bounds.age.max(TimeDelta::zero()))
+    (silent > bounds.lag_age.max(TimeDelta::zero()))
         .then(|| format!("its last sample is {} before the end of the period", format_duration(silent)))
 }
 
@@ -257,9 +234,11 @@ fn of_partition(
 /// stale. Its bound in time is the runbook's; that in messages is for samples whose age is not known.
 fn by_engine(samples: &[LagSample], group: GroupState, bounds: &ConsumerLag) -> Result<Report, String> {
     let mut settings = Settings::default().with_min_samples(Window::FEWEST).with_stale_after(TimeDelta::MAX);
-    if bounds.age > TimeDelta::zero() {
-        settings =
-            settings.with_stop_after(bounds.age).with_slowest_commit(bounds.age).with_max_age(bounds.age);
+    if bounds.lag_age > TimeDelta::zero() {
+        settings = settings
+            .with_stop_after(bounds.lag_age)
+            .with_slowest_commit(bounds.lag_age)
+            .with_max_age(bounds.lag_age);
     }
     let judge = Judge::new(settings).map_err(|error| error.to_string())?;
     let capacity = samples.len().clamp(Window::FEWEST, Window::MOST);
@@ -300,8 +279,10 @@ fn has_moved(samples: &[LagSample]) -> bool {
 fn over_threshold(sample: &LagSample, bounds: &ConsumerLag) -> Option<String> {
     let behind = sampled(sample).lag()?;
     match sample.age {
-        Some(age) if age > bounds.age => Some(format!("{} behind ({behind} messages)", format_duration(age))),
-        None if behind > bounds.messages => Some(format!("{behind} messages behind")),
+        Some(age) if age > bounds.lag_age => {
+            Some(format!("{} behind ({behind} messages)", format_duration(age)))
+        }
+        None if behind > bounds.lag_messages => Some(format!("{behind} messages behind")),
         _ => None,
     }
 }
@@ -322,7 +303,8 @@ mod tests {
         LagFacts::new(at(NOW), period(0, 100)).with_partitions(vec![partition])
     }
 
-    const BOUNDS: ConsumerLag = ConsumerLag { age: TimeDelta::seconds(300), messages: 10_000, explains: 0.5 };
+    const BOUNDS: ConsumerLag =
+        ConsumerLag { lag_age: TimeDelta::seconds(300), lag_messages: 10_000, explains: 0.5 };
 
     /// With so many messages of the device unread and gone; 10 rows are missing.
     fn with(facts: &LagFacts, unread: u64, gone: u64) -> Judged {
@@ -444,7 +426,7 @@ mod tests {
     #[test]
     fn samples_must_reach_the_end() {
         let by = |age| {
-            let bounds = ConsumerLag { age, ..BOUNDS };
+            let bounds = ConsumerLag { lag_age: age, ..BOUNDS };
             judge(&whole(facts(vec![sample(40, 10, 10)])), &gap(20, 10), &bounds)
         };
         assert_eq!(by(secs(60)).value(), Some(Lag::Normal.value()));

@@ -1,15 +1,11 @@
 use super::share::{Answers, Gap, Judged, judge_missing, percent};
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, moment, no_adapter, no_subject, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::check::judge::{adapter, choices, moment, when};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Detail;
 use crate::probe::{
-    Offsets, OffsetsRequest, OpenTransaction, ProbeError, Probes, ResetCause, StuckRecord, StuckState,
-    TransactionState,
+    Offsets, OffsetsRequest, OpenTransaction, Probes, ResetCause, StuckRecord, StuckState, TransactionState,
 };
-use crate::runbook::step::About;
-use crate::subject::Scope;
 
 choices! {
     State {
@@ -20,29 +16,17 @@ choices! {
     }
 }
 
-/// Where did the ingestion group stop or skip, and why?
-pub(in crate::check) struct ConsumerOffset {
+check! {
+    /// Where did the ingestion group stop or skip, and why?
+    ConsumerOffset = "consumer-offset", Pipeline, Period, State::VALUES;
     explains: f64,
 }
 
 impl Builtin for ConsumerOffset {
-    const ID: &'static str = "consumer-offset";
-    const SCOPE: Scope = Scope::Pipeline;
-    const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { explains: params.share("explains")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.kafka() else { return Ok(no_adapter("kafka probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.kafka(), "kafka probe")?;
         let subject = request.subject();
-        let Some(pipeline) = &subject.pipeline else { return Ok(no_subject("pipeline", probe.source())) };
+        let pipeline = request.pipeline(probe.source())?;
         let ask = |period| {
             let mut asked = OffsetsRequest::new(pipeline.clone(), subject.device.clone(), period);
             asked.tag.clone_from(&subject.tag);

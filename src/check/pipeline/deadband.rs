@@ -2,15 +2,12 @@ use chrono::TimeDelta;
 
 use super::share::{Gap, Judged, percent};
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, moment, no_adapter, no_period};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
+use crate::check::judge::{adapter, choices, moment};
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::not_covered;
 use crate::deadband::audit::{self, Figures, Limits, Rounded};
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
-use crate::probe::{DeadbandAudit, DeadbandFacts, DeadbandRequest, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::Detail;
+use crate::probe::{DeadbandAudit, DeadbandFacts, DeadbandRequest, Probes};
 use crate::time::{Period, format_duration};
 
 choices! {
@@ -25,33 +22,18 @@ choices! {
     }
 }
 
-/// Did a deadband withhold the missing rows, and should it have?
-pub(in crate::check) struct Deadband {
+check! {
+    /// Did a deadband withhold the missing rows, and should it have?
+    Deadband = "deadband", Device, Period, State::VALUES;
     explains: f64,
 }
 
 impl Builtin for Deadband {
-    const ID: &'static str = "deadband";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { explains: params.share("explains")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.deadband() else { return Ok(no_adapter("deadband probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.deadband(), "deadband probe")?;
         let subject = request.subject();
-        let Some(period) = subject.period else { return Ok(no_period(probe.source())) };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
+        let period = request.period(probe.source())?;
+        let gap = Gap::ask_missing(request, probes).await?;
         let mut asked = DeadbandRequest::new(subject.device.clone(), period);
         asked.tag.clone_from(&subject.tag);
         let facts = probe.deadband(&asked).await.map_err(|error| error.by(probe.source()))?;

@@ -1,32 +1,19 @@
 use super::share::{Answers, Gap, Judged, judge_missing};
 use crate::check::CheckRequest;
-use crate::check::judge::no_adapter;
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
-use crate::probe::{Dropped, DroppedRequest, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::adapter;
+use crate::check::spec::{Builtin, NUMBER, Observed, check};
+use crate::fact::Detail;
+use crate::probe::{Dropped, DroppedRequest, Probes};
 use crate::time::format_duration;
 
-/// Which share of the missing rows did the deduplication drop though they were no duplicates?
-pub(in crate::check) struct DedupDrops;
+check! {
+    /// Which share of the missing rows did the deduplication drop though they were no duplicates?
+    DedupDrops = "dedup-drops", Device, Period, NUMBER;
+}
 
 impl Builtin for DedupDrops {
-    const ID: &'static str = "dedup-drops";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Number))
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.dedup_log() else { return Ok(no_adapter("dedup log probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.dedup_log(), "dedup log probe")?;
         let subject = request.subject();
         let ask = |period| {
             let mut asked = DroppedRequest::new(subject.device.clone(), period);

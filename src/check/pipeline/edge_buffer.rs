@@ -1,12 +1,10 @@
 use super::share::{Answers, Gap, Judged, believed, count, percent};
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, no_adapter, no_subject, when};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
+use crate::check::judge::{adapter, choices, when};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Detail;
 use crate::probe::{Messages, MessagesRequest, Outbox, OutboxRequest, ProbeError, Probes, Rows, RowsRequest};
-use crate::runbook::step::About;
-use crate::subject::{GatewayId, Scope};
+use crate::subject::GatewayId;
 use crate::time::Period;
 
 choices! {
@@ -17,40 +15,19 @@ choices! {
     }
 }
 
-/// What did the gateway's outbox drop and keep of the missing rows?
-pub(in crate::check) struct EdgeBuffer {
+check! {
+    /// What did the gateway's outbox drop and keep of the missing rows?
+    EdgeBuffer = "edge-buffer", Gateway, Period, State::VALUES;
     full_at: f64,
     explains: f64,
 }
 
 impl Builtin for EdgeBuffer {
-    const ID: &'static str = "edge-buffer";
-    const SCOPE: Scope = Scope::Gateway;
-    const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[
-        ParamSpec::required("full_at", ParamKind::Share),
-        ParamSpec::required("explains", ParamKind::Share),
-    ];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { full_at: params.share("full_at")?, explains: params.share("explains")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.edge_buffer() else { return Ok(no_adapter("edge buffer probe")) };
-        let Some(gateway) = &request.subject().gateway else {
-            return Ok(no_subject("gateway", probe.source()));
-        };
-        let gap = match Gap::ask_missing(request, probes).await? {
-            Ok(gap) => gap,
-            Err(unknown) => return Ok(unknown),
-        };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.edge_buffer(), "edge buffer probe")?;
+        let gateway = request.gateway(probe.source())?;
+        let gap = Gap::ask_missing(request, probes).await?;
         let outboxes = ask(&gap, gateway, request, probes).await?;
-        let Some(outboxes) = outboxes else { return Ok(no_adapter("edge buffer probe")) };
         let overrun = match overrun_period(&outboxes, self.full_at) {
             Some(period) => lost_in(period, request, probes).await?,
             None => None,
@@ -59,21 +36,21 @@ impl Builtin for EdgeBuffer {
     }
 }
 
-/// Asks how the outbox did over each part of the gap; `None` without an adapter.
+/// Asks how the outbox did over each part of the gap.
 pub(super) async fn ask(
     gap: &Gap,
     gateway: &GatewayId,
     request: &CheckRequest<'_>,
     probes: &Probes,
-) -> Result<Option<Answers<Outbox>>, ProbeError> {
-    let Some(probe) = probes.edge_buffer() else { return Ok(None) };
+) -> Result<Answers<Outbox>, ProbeError> {
+    let probe = adapter(probes.edge_buffer(), "edge buffer probe")?;
     let subject = request.subject();
-    let answers = gap.each(probe.source(), |period| {
+    gap.each(probe.source(), |period| {
         let mut asked = OutboxRequest::new(gateway.clone(), subject.device.clone(), period);
         asked.tag.clone_from(&subject.tag);
         async move { probe.outbox(&asked).await }
-    });
-    Ok(Some(answers.await?))
+    })
+    .await
 }
 
 /// Where drops are not counted and the outbox was full: the times of the gap of which it holds nothing any more, as its

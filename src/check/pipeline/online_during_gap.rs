@@ -3,14 +3,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::share::{Gap, Judged, MOST_PARTS};
 use crate::check::CheckRequest;
 use crate::check::broker::sessions::{self, Events, SessionLog};
-use crate::check::judge::{choices, moment, no_adapter, no_period};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
+use crate::check::judge::{adapter, choices, moment};
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::not_covered;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
-use crate::probe::{MessagesRequest, ProbeError, Probes, RowsRequest, SessionState};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::Detail;
+use crate::probe::{MessagesRequest, Probes, RowsRequest, SessionState};
 use crate::time::Period;
 
 choices! {
@@ -21,26 +18,16 @@ choices! {
     }
 }
 
-/// Was the device online during the gap?
-pub(in crate::check) struct OnlineDuringGap;
+check! {
+    /// Was the device online during the gap?
+    OnlineDuringGap = "online-during-gap", Device, Period, Presence::VALUES;
+}
 
 impl Builtin for OnlineDuringGap {
-    const ID: &'static str = "online-during-gap";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Presence::domain()
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(broker) = probes.broker() else { return Ok(no_adapter("broker probe")) };
-        let Some(period) = request.subject().period else { return Ok(no_period(broker.source())) };
-        let sessions = sessions::read(broker.as_ref(), request, period).await?;
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let broker = adapter(probes.broker(), "broker probe")?;
+        let period = request.period(broker.source())?;
+        let sessions = sessions::read(broker, request, period).await?;
         let mut parts = timeline(sessions.as_ref(), period);
         let doubted = parts.iter().filter(|part| part.state != State::Up).count();
         if doubted <= MOST_PARTS {
@@ -49,7 +36,7 @@ impl Builtin for OnlineDuringGap {
             }
         }
         // Only for the share of the missing rows: without it, time decides.
-        let missing = Gap::ask_missing(request, probes).await.ok().and_then(Result::ok);
+        let missing = Gap::ask_missing(request, probes).await.ok();
         Ok(judge(&parts, sessions.as_ref(), missing.as_ref(), period).by(broker.source()))
     }
 }

@@ -1,34 +1,18 @@
 use super::share::{Gap, Judged};
 use crate::check::CheckRequest;
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Domain, Kind, Observation, Value};
-use crate::probe::{ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::spec::{Builtin, FLAG, Observed, check};
+use crate::fact::Value;
+use crate::probe::Probes;
 
-/// Are the rows of the period there now?
-pub(in crate::check) struct RowsThere;
+check! {
+    /// Are the rows of the period there now?
+    RowsThere = "rows-there", Device, Period, FLAG;
+}
 
 impl Builtin for RowsThere {
-    const ID: &'static str = "rows-there";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Flag))
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let (gap, source) = Gap::ask(request, probes).await?;
-        Ok(match gap {
-            Ok(gap) => judge(&gap).by(source),
-            Err(unknown) => unknown,
-        })
+        Ok(judge(&gap).by(source))
     }
 }
 

@@ -1,31 +1,18 @@
 use super::share::{Answers, Gap, Judged, judge_missing};
 use crate::check::CheckRequest;
-use crate::check::judge::no_adapter;
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
-use crate::probe::{ProbeError, Probes, Rejections, RejectionsRequest};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::adapter;
+use crate::check::spec::{Builtin, NUMBER, Observed, check};
+use crate::fact::Detail;
+use crate::probe::{Probes, Rejections, RejectionsRequest};
 
-/// Which share of the missing rows did the schema validation reject?
-pub(in crate::check) struct SchemaRejections;
+check! {
+    /// Which share of the missing rows did the schema validation reject?
+    SchemaRejections = "schema-rejections", Device, Period, NUMBER;
+}
 
 impl Builtin for SchemaRejections {
-    const ID: &'static str = "schema-rejections";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Number))
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.schema() else { return Ok(no_adapter("schema probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.schema(), "schema probe")?;
         let subject = request.subject();
         let ask = |period| {
             let mut asked = RejectionsRequest::new(subject.device.clone(), period);

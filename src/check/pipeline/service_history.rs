@@ -2,14 +2,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::share::Judged;
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, moment, no_adapter, no_period};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
+use crate::check::judge::{adapter, choices, moment};
+use crate::check::spec::{Builtin, Observed, check};
 use crate::check::window::not_covered;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
-use crate::probe::{ProbeError, Probes, ServiceHistory as Answer, ServiceHistoryRequest, ServiceState};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::fact::Detail;
+use crate::probe::{Probes, ServiceHistory as Answer, ServiceHistoryRequest, ServiceState};
 use crate::time::{Period, format_duration, saturating_add};
 
 choices! {
@@ -20,25 +17,15 @@ choices! {
     }
 }
 
-/// Was the device in service over the period?
-pub(in crate::check) struct ServiceHistory;
+check! {
+    /// Was the device in service over the period?
+    ServiceHistory = "service-history", Device, Period, State::VALUES;
+}
 
 impl Builtin for ServiceHistory {
-    const ID: &'static str = "service-history";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.device() else { return Ok(no_adapter("device probe")) };
-        let Some(period) = request.subject().period else { return Ok(no_period(probe.source())) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.device(), "device probe")?;
+        let period = request.period(probe.source())?;
         let asked = ServiceHistoryRequest::new(request.subject().device.clone(), period);
         let answer = probe.service_history(&asked).await.map_err(|error| error.by(probe.source()))?;
         Ok(judge(&answer, request, period).by(probe.source()))

@@ -23,7 +23,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::service_history::{self, Service};
 use crate::check::CheckRequest;
-use crate::check::judge::{self, Verdict, no_adapter, no_period};
+use crate::check::judge::{self, Verdict, adapter};
+use crate::check::spec::{Observed, Stop};
 use crate::check::window::not_covered;
 use crate::fact::{Detail, Details, Observation, Source, Value};
 use crate::probe::{
@@ -47,39 +48,27 @@ pub(super) struct Gap {
 
 impl Gap {
     /// Asks for the rows of the subject's period. Unknown where nobody can say what is missing, or nothing is.
-    pub(super) async fn ask_missing(
-        request: &CheckRequest<'_>,
-        probes: &Probes,
-    ) -> Result<Result<Self, Observation>, ProbeError> {
-        Ok(match Self::ask(request, probes).await? {
-            (Ok(gap), source) if gap.missing() == 0 => {
-                Err(Verdict::undetermined("no row is missing in the period now").with(gap.notes()).by(source))
-            }
-            (Ok(gap), _) => Ok(gap),
-            (Err(unknown), _) => Err(unknown),
-        })
+    pub(super) async fn ask_missing(request: &CheckRequest<'_>, probes: &Probes) -> Result<Self, Stop> {
+        let (gap, source) = Self::ask(request, probes).await?;
+        if gap.missing() == 0 {
+            let none = Verdict::undetermined("no row is missing in the period now");
+            return Err(none.with(gap.notes()).by(source).into());
+        }
+        Ok(gap)
     }
 
     /// The same where no row may be missing any more; beside it, who counted the rows.
-    pub(super) async fn ask(
-        request: &CheckRequest<'_>,
-        probes: &Probes,
-    ) -> Result<(Result<Self, Observation>, Source), ProbeError> {
-        let Some(telemetry) = probes.telemetry() else {
-            let unknown = no_adapter("telemetry probe");
-            let source = unknown.source().clone();
-            return Ok((Err(unknown), source));
-        };
+    pub(super) async fn ask(request: &CheckRequest<'_>, probes: &Probes) -> Result<(Self, Source), Stop> {
+        let telemetry = adapter(probes.telemetry(), "telemetry probe")?;
         let source = telemetry.source();
         let subject = request.subject();
-        let Some(period) = subject.period else { return Ok((Err(no_period(source.clone())), source)) };
-        let (parts, note) = in_service(request, probes, period).await;
+        let (parts, note) = in_service(request, probes, request.period(source.clone())?).await;
         if parts.is_empty() || parts.len() > MOST_PARTS {
             let why = format!(
                 "the device was in service in {} parts of the period; ask about a shorter one",
                 parts.len()
             );
-            return Ok((Err(Verdict::undetermined(why).with(note).by(source.clone())), source));
+            return Err(Verdict::undetermined(why).with(note).by(source).into());
         }
         let mut rows = Vec::with_capacity(parts.len());
         for part in &parts {
@@ -88,7 +77,10 @@ impl Gap {
             asked.tag.clone_from(&subject.tag);
             rows.push(telemetry.rows(&asked).await.map_err(|error| error.by(telemetry.source()))?);
         }
-        Ok((Self::of(parts, &rows, note).map_err(|verdict| verdict.by(source.clone())), source))
+        match Self::of(parts, &rows, note) {
+            Ok(gap) => Ok((gap, source)),
+            Err(verdict) => Err(verdict.by(source).into()),
+        }
     }
 
     /// The sum of the rows of each part; an error where they cannot be.
@@ -241,14 +233,11 @@ pub(super) async fn judge_missing<A, F>(
     source: Source,
     ask: impl FnMut(Period) -> F,
     judge: impl FnOnce(&Answers<A>, &Gap) -> Judged,
-) -> Result<Observation, ProbeError>
+) -> Observed
 where
     F: Future<Output = Result<A, ProbeError>>,
 {
-    let gap = match Gap::ask_missing(request, probes).await? {
-        Ok(gap) => gap,
-        Err(unknown) => return Ok(unknown),
-    };
+    let gap = Gap::ask_missing(request, probes).await?;
     let answers = gap.each(source.clone(), ask).await?;
     Ok(judge(&answers, &gap).by(source))
 }

@@ -1,34 +1,19 @@
 use super::share::{Answers, Gap, Judged, judge_missing};
 use crate::check::CheckRequest;
-use crate::check::judge::{no_adapter, no_subject};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Kind, Observation};
-use crate::probe::{ProbeError, Probes, StorageRefusals as Answer, StorageRefusalsRequest};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::adapter;
+use crate::check::spec::{Builtin, NUMBER, Observed, check};
+use crate::fact::Detail;
+use crate::probe::{Probes, StorageRefusals as Answer, StorageRefusalsRequest};
 
-/// Which share of the missing rows did the database refuse or fail to write?
-pub(in crate::check) struct StorageRefusals;
+check! {
+    /// Which share of the missing rows did the database refuse or fail to write?
+    StorageRefusals = "storage-refusals", Pipeline, Period, NUMBER;
+}
 
 impl Builtin for StorageRefusals {
-    const ID: &'static str = "storage-refusals";
-    const SCOPE: Scope = Scope::Pipeline;
-    const ABOUT: About = About::Period;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        Ok(Domain::new(Kind::Number))
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.telemetry() else { return Ok(no_adapter("telemetry probe")) };
-        let Some(pipeline) = &request.subject().pipeline else {
-            return Ok(no_subject("pipeline", probe.source()));
-        };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.telemetry(), "telemetry probe")?;
+        let pipeline = request.pipeline(probe.source())?;
         let subject = request.subject();
         let ask = |period| {
             let mut asked = StorageRefusalsRequest::new(pipeline.clone(), subject.device.clone(), period);

@@ -1,12 +1,9 @@
 use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
 use crate::check::CheckRequest;
-use crate::check::judge::{choices, no_adapter};
-use crate::check::param::{Given, ParamKind, ParamSpec};
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Domain, Observation};
-use crate::probe::{Elsewhere, ElsewhereRequest, ProbeError, Probes};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::{adapter, choices};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::Detail;
+use crate::probe::{Elsewhere, ElsewhereRequest, Probes};
 use crate::time::format_duration;
 
 choices! {
@@ -17,27 +14,15 @@ choices! {
     }
 }
 
-/// Did the database take the missing rows under another time, or in another place?
-pub(in crate::check) struct StoredElsewhere {
+check! {
+    /// Did the database take the missing rows under another time, or in another place?
+    StoredElsewhere = "stored-elsewhere", Device, Period, State::VALUES;
     explains: f64,
 }
 
 impl Builtin for StoredElsewhere {
-    const ID: &'static str = "stored-elsewhere";
-    const SCOPE: Scope = Scope::Device;
-    const ABOUT: About = About::Period;
-    const PARAMS: &'static [ParamSpec] = &[ParamSpec::required("explains", ParamKind::Share)];
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(params: &Given<'_>) -> Option<Self> {
-        Some(Self { explains: params.share("explains")? })
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
-        let Some(probe) = probes.telemetry() else { return Ok(no_adapter("telemetry probe")) };
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
+        let probe = adapter(probes.telemetry(), "telemetry probe")?;
         let subject = request.subject();
         let ask = |period| {
             let mut asked = ElsewhereRequest::new(subject.device.clone(), period);

@@ -1,14 +1,8 @@
 use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::param::Given;
-use crate::check::spec::Builtin;
-use crate::fact::{ChoicesError, Detail, Details, Domain, Observation};
-use crate::probe::{
-    BrokerHealth, IngestionHealth, PlatformRequest, ProbeError, ProbeErrorKind, Probes, SilentPeers,
-    SilentShare,
-};
-use crate::runbook::step::About;
-use crate::subject::Scope;
+use crate::check::judge::{Verdict, adapter, choices, if_supported};
+use crate::check::spec::{Builtin, Observed, check};
+use crate::fact::{Detail, Details};
+use crate::probe::{BrokerHealth, IngestionHealth, PlatformRequest, Probes, SilentPeers, SilentShare};
 
 choices! {
     State {
@@ -18,28 +12,18 @@ choices! {
     }
 }
 
-/// Do the broker and the ingestion take and store messages now, on the parts that serve this device?
-pub(in crate::check) struct PlatformHealth;
+check! {
+    /// Do the broker and the ingestion take and store messages now, on the parts that serve this device?
+    PlatformHealth = "platform-health", Platform, Now, State::VALUES;
+}
 
 impl Builtin for PlatformHealth {
-    const ID: &'static str = "platform-health";
-    const SCOPE: Scope = Scope::Platform;
-    const ABOUT: About = About::Now;
-
-    fn domain() -> Result<Domain, ChoicesError> {
-        State::domain()
-    }
-
-    fn bind(_: &Given<'_>) -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Result<Observation, ProbeError> {
+    async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.platform(), "platform probe")?;
         let asked = asked(request);
-        let by = |error: ProbeError| error.by(probe.source());
-        let broker = or_not_told(probe.broker_health(&asked).await).map_err(by)?;
-        let ingestion = or_not_told(probe.ingestion_health(&asked).await).map_err(by)?;
+        // A question that is not answered takes nothing from what another part shows.
+        let broker = if_supported(probe.broker_health(&asked).await, || probe.source())?;
+        let ingestion = if_supported(probe.ingestion_health(&asked).await, || probe.source())?;
         // Who else is silent is noted; it decides nothing here.
         let peers = probe.silent_peers(&asked).await.ok();
         Ok(judge(broker.as_ref(), ingestion.as_ref(), peers.as_ref()).by(probe.source()))
@@ -52,15 +36,6 @@ fn asked(request: &CheckRequest<'_>) -> PlatformRequest {
     asked.gateway.clone_from(&subject.gateway);
     asked.site.clone_from(&subject.site);
     asked
-}
-
-/// One that does not answer this question takes nothing from what another part shows.
-fn or_not_told<T>(answer: Result<T, ProbeError>) -> Result<Option<T>, ProbeError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.kind() == ProbeErrorKind::Unsupported => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// In this order: the broker takes no connections or no messages; the ingestion takes or stores none; well, where a

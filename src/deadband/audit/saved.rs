@@ -1,78 +1,50 @@
-use serde::Deserialize;
+//! An [`Audit`] is read as it was written, and its parts are checked.
 
-use super::bits::{self, Bits};
-use super::constant::Constant;
-use super::errors::Errors;
-use super::noise::Noise;
-use super::silence::{Silences, Span};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::bits::Bits;
+use super::silence::Span;
 use super::{Audit, AuditError, LARGEST, VERSION};
 
-/// An [`Audit`] as it was read, before its parts are checked.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Unchecked {
-    version: u32,
-    #[serde(with = "bits")]
-    band: f64,
-    longest_gap: u64,
-    first: Option<i64>,
-    last: Option<i64>,
-    unusable: u64,
-    late: u64,
-    samples: u64,
-    reported: u64,
-    range: Option<Span>,
-    #[serde(with = "bits")]
-    quantum: f64,
-    neighbour: Option<Bits>,
-    noise: Noise,
-    silences: Silences,
-    errors: Errors,
-    constant: Constant,
+// `remote = "Self"` gives the type functions of these names, which check nothing.
+impl Serialize for Audit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
 }
 
-impl TryFrom<Unchecked> for Audit {
-    type Error = AuditError;
+impl<'de> Deserialize<'de> for Audit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let audit = Self::deserialize(deserializer)?;
+        audit.check().map_err(de::Error::custom)?;
+        Ok(audit)
+    }
+}
 
-    fn try_from(saved: Unchecked) -> Result<Self, AuditError> {
-        if saved.version != VERSION {
-            return Err(AuditError::Version { found: saved.version });
+impl Audit {
+    fn check(&self) -> Result<(), AuditError> {
+        if self.version != VERSION {
+            return Err(AuditError::Version { found: self.version });
         }
-        let fresh = Self::new(saved.band)?;
-        let has_begun = saved.samples > 0;
+        Self::new(self.band)?;
+        let has_begun = self.samples > 0;
         for (field, is_possible) in [
-            ("longest_gap", saved.longest_gap > 0),
-            ("first", saved.first.is_some() == saved.last.is_some() && saved.first <= saved.last),
-            ("samples", !has_begun || saved.first.is_some()),
-            ("reported", saved.reported <= saved.samples),
-            ("range", saved.range.is_some() == has_begun && saved.range.is_none_or(Span::is_possible)),
-            ("quantum", saved.quantum > 0.0),
-            ("neighbour", saved.neighbour.is_none_or(|Bits(value)| value.abs() <= LARGEST)),
-            ("noise", saved.noise.is_possible()),
-            ("silences", saved.silences.is_possible()),
-            ("errors", saved.errors.is_possible()),
-            ("constant", saved.constant.is_possible()),
+            ("longest_gap", self.longest_gap > 0),
+            ("first", self.first.is_some() == self.last.is_some() && self.first <= self.last),
+            ("samples", !has_begun || self.first.is_some()),
+            ("reported", self.reported <= self.samples),
+            ("range", self.range.is_some() == has_begun && self.range.is_none_or(Span::is_possible)),
+            ("quantum", self.quantum > 0.0),
+            ("neighbour", self.neighbour.is_none_or(|Bits(value)| value.abs() <= LARGEST)),
+            ("noise", self.noise.is_possible()),
+            ("silences", self.silences.is_possible()),
+            ("errors", self.errors.is_possible()),
+            ("constant", self.constant.is_possible()),
         ] {
             if !is_possible {
                 return Err(AuditError::Saved { field });
             }
         }
-        Ok(Self {
-            longest_gap: saved.longest_gap,
-            first: saved.first,
-            last: saved.last,
-            unusable: saved.unusable,
-            late: saved.late,
-            samples: saved.samples,
-            reported: saved.reported,
-            range: saved.range,
-            quantum: saved.quantum,
-            neighbour: saved.neighbour,
-            noise: saved.noise,
-            silences: saved.silences,
-            errors: saved.errors,
-            constant: saved.constant,
-            ..fresh
-        })
+        Ok(())
     }
 }

@@ -99,28 +99,15 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Sets [`matters`](Self::matters).
-    #[must_use]
-    pub const fn with_matters(self, change: f64) -> Self {
-        Self { matters: Some(change), ..self }
-    }
-
-    /// Sets [`error_budget`](Self::error_budget).
-    #[must_use]
-    pub const fn with_error_budget(self, budget: f64) -> Self {
-        Self { error_budget: Some(budget), ..self }
-    }
-
-    /// Sets [`noise_reports`](Self::noise_reports).
-    #[must_use]
-    pub const fn with_noise_reports(self, share: f64) -> Self {
-        Self { noise_reports: share, ..self }
-    }
-
-    /// Sets [`damping`](Self::damping).
-    #[must_use]
-    pub const fn with_damping(self, damping: TimeDelta) -> Self {
-        Self { damping, ..self }
+    setters! {
+        /// Sets [`matters`](Self::matters).
+        const with_matters(change: f64) => matters = Some(change);
+        /// Sets [`error_budget`](Self::error_budget).
+        const with_error_budget(budget: f64) => error_budget = Some(budget);
+        /// Sets [`noise_reports`](Self::noise_reports).
+        const with_noise_reports(share: f64) => noise_reports = share;
+        /// Sets [`damping`](Self::damping).
+        const with_damping(damping: TimeDelta) => damping = damping;
     }
 
     fn are_believable(&self) -> bool {

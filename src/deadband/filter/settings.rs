@@ -44,22 +44,13 @@ impl Settings {
         }
     }
 
-    /// The same with the semantics of another.
-    #[must_use]
-    pub fn with_profile(self, profile: Profile) -> Self {
-        Self { profile, ..self }
-    }
-
-    /// The same with a heartbeat.
-    #[must_use]
-    pub fn with_max_interval(self, interval: TimeDelta) -> Self {
-        Self { max_interval: Some(interval), ..self }
-    }
-
-    /// The same with a shortest time between reports.
-    #[must_use]
-    pub fn with_min_interval(self, interval: TimeDelta) -> Self {
-        Self { min_interval: Some(interval), ..self }
+    setters! {
+        /// The same with the semantics of another.
+        with_profile(profile: Profile) => profile = profile;
+        /// The same with a heartbeat.
+        with_max_interval(interval: TimeDelta) => max_interval = Some(interval);
+        /// The same with a shortest time between reports.
+        with_min_interval(interval: TimeDelta) => min_interval = Some(interval);
     }
 
     /// The same, with the suppressed sample before a reported one.
@@ -68,16 +59,11 @@ impl Settings {
         Self { previous: true, ..self }
     }
 
-    /// The same with another policy for what is out of time order.
-    #[must_use]
-    pub fn with_order(self, order: Order) -> Self {
-        Self { order, ..self }
-    }
-
-    /// The same with a limit on how far ahead of its reception a sample may be.
-    #[must_use]
-    pub fn with_ahead(self, ahead: TimeDelta) -> Self {
-        Self { ahead: Some(ahead), ..self }
+    setters! {
+        /// The same with another policy for what is out of time order.
+        with_order(order: Order) => order = order;
+        /// The same with a limit on how far ahead of its reception a sample may be.
+        with_ahead(ahead: TimeDelta) => ahead = Some(ahead);
     }
 }
 

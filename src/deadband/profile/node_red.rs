@@ -22,16 +22,11 @@ impl NodeRed {
         Self { mode, compare: Compare::LastOutput, start: None }
     }
 
-    /// The same, compared with something else.
-    #[must_use]
-    pub const fn with_compare(self, compare: Compare) -> Self {
-        Self { compare, ..self }
-    }
-
-    /// The same with a start value.
-    #[must_use]
-    pub const fn with_start(self, start: f64) -> Self {
-        Self { start: Some(start), ..self }
+    setters! {
+        /// The same, compared with something else.
+        const with_compare(compare: Compare) => compare = compare;
+        /// The same with a start value.
+        const with_start(start: f64) => start = Some(start);
     }
 }
 

@@ -47,40 +47,19 @@ impl Settings {
         }
     }
 
-    /// The same with [`max_interval`](Self::max_interval) set.
-    #[must_use]
-    pub const fn with_max_interval(self, longest: TimeDelta) -> Self {
-        Self { max_interval: Some(longest), ..self }
-    }
-
-    /// The same with [`min_interval`](Self::min_interval) set.
-    #[must_use]
-    pub const fn with_min_interval(self, shortest: TimeDelta) -> Self {
-        Self { min_interval: shortest, ..self }
-    }
-
-    /// The same with [`mode`](Self::mode) set.
-    #[must_use]
-    pub const fn with_mode(self, mode: Mode) -> Self {
-        Self { mode, ..self }
-    }
-
-    /// The same with [`look_ahead`](Self::look_ahead) set.
-    #[must_use]
-    pub const fn with_look_ahead(self, samples: u16) -> Self {
-        Self { look_ahead: samples, ..self }
-    }
-
-    /// The same with [`order`](Self::order) set.
-    #[must_use]
-    pub const fn with_order(self, order: Order) -> Self {
-        Self { order, ..self }
-    }
-
-    /// The same with [`ahead`](Self::ahead) set.
-    #[must_use]
-    pub const fn with_ahead(self, ahead: TimeDelta) -> Self {
-        Self { ahead: Some(ahead), ..self }
+    setters! {
+        /// The same with [`max_interval`](Self::max_interval) set.
+        const with_max_interval(longest: TimeDelta) => max_interval = Some(longest);
+        /// The same with [`min_interval`](Self::min_interval) set.
+        const with_min_interval(shortest: TimeDelta) => min_interval = shortest;
+        /// The same with [`mode`](Self::mode) set.
+        const with_mode(mode: Mode) => mode = mode;
+        /// The same with [`look_ahead`](Self::look_ahead) set.
+        const with_look_ahead(samples: u16) => look_ahead = samples;
+        /// The same with [`order`](Self::order) set.
+        const with_order(order: Order) => order = order;
+        /// The same with [`ahead`](Self::ahead) set.
+        const with_ahead(ahead: TimeDelta) => ahead = Some(ahead);
     }
 
     /// The intervals in nanoseconds, where all is well.

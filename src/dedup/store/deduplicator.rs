@@ -8,10 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::instant;
-use super::{
-    DedupStore, StoreError, StoreErrorKind, StoreSettings, StoreSettingsError, StoredRecord, WhenUnavailable,
-};
-use crate::dedup::{FirstSeen, Message, MessageId, Verdict, Window};
+use super::{DedupStore, StoreError, StoreErrorKind, StoreSettings, StoredRecord, WhenUnavailable};
+use crate::dedup::{FirstSeen, Message, MessageId, SettingsError, Verdict, Window};
 
 /// So many times others may change a record before this caller gives up. Each time somebody else got on.
 const ROUNDS: u32 = 16;
@@ -95,8 +93,8 @@ impl<S: DedupStore> StoreDeduplicator<S> {
     /// Deduplication over `store`.
     ///
     /// # Errors
-    /// [`StoreSettingsError`] where a setting does not hold.
-    pub fn new(store: S, settings: StoreSettings) -> Result<Self, StoreSettingsError> {
+    /// [`SettingsError`] where a setting does not hold.
+    pub fn new(store: S, settings: StoreSettings) -> Result<Self, SettingsError> {
         settings.check()?;
         Ok(Self {
             store,

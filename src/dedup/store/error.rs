@@ -41,57 +41,8 @@ pub enum StoreErrorKind {
 }
 
 impl StoreError {
-    /// The store could not be asked, and nothing was done.
-    #[must_use]
-    pub fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(StoreErrorKind::Unavailable, text)
-    }
-
-    /// The store was asked and did not answer: what was asked may have been done.
-    #[must_use]
-    pub fn no_answer(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(StoreErrorKind::NoAnswer, text)
-    }
-
-    /// The store has no room.
-    #[must_use]
-    pub fn full(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(StoreErrorKind::Full, text)
-    }
-
-    /// The store does not let this adapter ask.
-    #[must_use]
-    pub fn refused(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(StoreErrorKind::Refused, text)
-    }
-
-    /// What is stored, or was answered, cannot be read.
-    #[must_use]
-    pub fn unreadable(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(StoreErrorKind::Unreadable, text)
-    }
-
     pub(super) fn of(kind: StoreErrorKind, text: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, text: text.into(), cause: None }
-    }
-
-    /// The same, with the error that caused it, for [`Error::source`].
-    #[must_use]
-    pub fn with_cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.cause = Some(Arc::from(cause.into()));
-        self
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub const fn kind(&self) -> StoreErrorKind {
-        self.kind
-    }
-
-    /// What happened.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
     }
 
     /// Whether it is worth asking again.
@@ -118,11 +69,17 @@ impl fmt::Display for StoreError {
     }
 }
 
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
-            Some(cause) => Some(cause.as_ref()),
-            None => None,
-        }
+failure! {
+    StoreError: StoreErrorKind {
+        /// The store could not be asked, and nothing was done.
+        unavailable => StoreErrorKind::Unavailable;
+        /// The store was asked and did not answer: what was asked may have been done.
+        no_answer => StoreErrorKind::NoAnswer;
+        /// The store has no room.
+        full => StoreErrorKind::Full;
+        /// The store does not let this adapter ask.
+        refused => StoreErrorKind::Refused;
+        /// What is stored, or was answered, cannot be read.
+        unreadable => StoreErrorKind::Unreadable;
     }
 }

@@ -72,12 +72,6 @@ impl StoredRecord {
         self.position
     }
 
-    /// Whether it is reserved and not yet committed.
-    #[must_use]
-    pub const fn is_in_flight(&self) -> bool {
-        self.in_flight
-    }
-
     /// When it was first seen, or reserved.
     #[must_use]
     pub fn first_seen(&self) -> DateTime<Utc> {

@@ -2,10 +2,8 @@
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::dedup::Window;
-use crate::time::format_duration;
+use crate::dedup::{SettingsError, Window};
 
 /// How long a TTL and its grace may be together: ten years, which every store can count in milliseconds.
 const LONGEST: TimeDelta = TimeDelta::days(3653);
@@ -59,100 +57,36 @@ impl StoreSettings {
         }
     }
 
-    /// With that time beyond the TTL.
-    #[must_use]
-    pub const fn with_grace(mut self, grace: TimeDelta) -> Self {
-        self.grace = grace;
-        self
+    setters! {
+        /// With that time beyond the TTL.
+        const with_grace(grace: TimeDelta) => grace = grace;
+        /// With that window.
+        const with_window(window: Window) => window = window;
+        /// With that time for a reservation.
+        const with_reserve_timeout(timeout: TimeDelta) => reserve_timeout = timeout;
+        /// With that for messages that the store cannot be asked about.
+        const with_when_unavailable(what: WhenUnavailable) => when_unavailable = what;
+        /// With so many further tries.
+        const with_retries(retries: u8) => retries = retries;
     }
 
-    /// With that window.
-    #[must_use]
-    pub const fn with_window(mut self, window: Window) -> Self {
-        self.window = window;
-        self
-    }
-
-    /// With that time for a reservation.
-    #[must_use]
-    pub const fn with_reserve_timeout(mut self, timeout: TimeDelta) -> Self {
-        self.reserve_timeout = timeout;
-        self
-    }
-
-    /// With that for messages that the store cannot be asked about.
-    #[must_use]
-    pub const fn with_when_unavailable(mut self, what: WhenUnavailable) -> Self {
-        self.when_unavailable = what;
-        self
-    }
-
-    /// With so many further tries.
-    #[must_use]
-    pub const fn with_retries(mut self, retries: u8) -> Self {
-        self.retries = retries;
-        self
-    }
-
-    pub(super) fn check(&self) -> Result<(), StoreSettingsError> {
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
         for (field, given) in [("ttl", self.ttl), ("reserve_timeout", self.reserve_timeout)] {
             if given.num_milliseconds() < 1 {
-                return Err(StoreSettingsError::TooShort { field, given });
+                return Err(SettingsError::TooShort { field, given });
             }
         }
         if self.grace < TimeDelta::zero() {
-            return Err(StoreSettingsError::Negative { given: self.grace });
+            return Err(SettingsError::Negative { given: self.grace });
         }
         if self.ttl.checked_add(&self.grace).is_none_or(|together| together > LONGEST) {
-            return Err(StoreSettingsError::TooLong { ttl: self.ttl, grace: self.grace });
+            return Err(SettingsError::TooLong { ttl: self.ttl, grace: self.grace, longest: "ten years" });
         }
         if self.reserve_timeout > self.ttl {
-            return Err(StoreSettingsError::ReserveTimeout { given: self.reserve_timeout, ttl: self.ttl });
+            return Err(SettingsError::ReserveTimeout { given: self.reserve_timeout, ttl: self.ttl });
         }
         Ok(())
     }
-}
-
-/// Why settings do not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum StoreSettingsError {
-    /// A length of time is under a millisecond.
-    #[error("`{field}` is {}, and windows are counted in milliseconds: set it to 1ms or more", format_duration(*given))]
-    TooShort {
-        /// The field.
-        field: &'static str,
-        /// What it is set to.
-        given: TimeDelta,
-    },
-    /// The grace is negative.
-    #[error("`grace` is {}: set it to zero (late copies are fresh) or more", format_duration(*given))]
-    Negative {
-        /// What it is set to.
-        given: TimeDelta,
-    },
-    /// The TTL and the grace together are too long.
-    #[error(
-        "`ttl` of {} and `grace` of {} are more than ten years together: shorten either",
-        format_duration(*ttl), format_duration(*grace)
-    )]
-    TooLong {
-        /// The TTL.
-        ttl: TimeDelta,
-        /// The grace.
-        grace: TimeDelta,
-    },
-    /// A reservation would outlive the id that it holds.
-    #[error(
-        "`reserve_timeout` of {} is longer than the `ttl` of {}: shorten it, or lengthen the TTL",
-        format_duration(*given), format_duration(*ttl)
-    )]
-    ReserveTimeout {
-        /// What it is set to.
-        given: TimeDelta,
-        /// The TTL.
-        ttl: TimeDelta,
-    },
 }
 
 #[cfg(test)]

@@ -50,53 +50,21 @@ const EARLIEST: DateTime<Utc> = match DateTime::from_timestamp(1_451_606_400, 0)
 };
 
 impl UlidRules {
-    /// With that tolerance for timestamps ahead of their receipt.
-    #[must_use]
-    pub const fn with_ahead_tolerance(mut self, tolerance: TimeDelta) -> Self {
-        self.ahead_tolerance = tolerance;
-        self
-    }
-
-    /// With that earliest date of an id.
-    #[must_use]
-    pub const fn with_earliest(mut self, earliest: DateTime<Utc>) -> Self {
-        self.earliest = earliest;
-        self
-    }
-
-    /// With that time for a timestamp to stand still.
-    #[must_use]
-    pub const fn with_still_for(mut self, still_for: TimeDelta) -> Self {
-        self.still_for = still_for;
-        self
-    }
-
-    /// With that time for a monotonic generator to hold its timestamp.
-    #[must_use]
-    pub const fn with_held_for(mut self, held_for: TimeDelta) -> Self {
-        self.held_for = held_for;
-        self
-    }
-
-    /// The generator claims to be monotonic, or does not.
-    #[must_use]
-    pub const fn with_monotonic(mut self, monotonic: bool) -> Self {
-        self.monotonic = monotonic;
-        self
-    }
-
-    /// With that many ids remembered.
-    #[must_use]
-    pub const fn with_recent(mut self, ids: u32) -> Self {
-        self.recent = ids;
-        self
-    }
-
-    /// With that many devices followed.
-    #[must_use]
-    pub const fn with_devices(mut self, devices: u32) -> Self {
-        self.devices = devices;
-        self
+    setters! {
+        /// With that tolerance for timestamps ahead of their receipt.
+        const with_ahead_tolerance(tolerance: TimeDelta) => ahead_tolerance = tolerance;
+        /// With that earliest date of an id.
+        const with_earliest(earliest: DateTime<Utc>) => earliest = earliest;
+        /// With that time for a timestamp to stand still.
+        const with_still_for(still_for: TimeDelta) => still_for = still_for;
+        /// With that time for a monotonic generator to hold its timestamp.
+        const with_held_for(held_for: TimeDelta) => held_for = held_for;
+        /// The generator claims to be monotonic, or does not.
+        const with_monotonic(monotonic: bool) => monotonic = monotonic;
+        /// With that many ids remembered.
+        const with_recent(ids: u32) => recent = ids;
+        /// With that many devices followed.
+        const with_devices(devices: u32) => devices = devices;
     }
 
     pub(super) fn most_recent(&self) -> usize {

@@ -71,6 +71,21 @@ impl Found {
         }
     }
 
+    /// No part is more than the whole, where both are known.
+    pub(super) fn part(
+        &mut self,
+        method: &'static str,
+        name: &'static str,
+        part: impl Into<Option<u64>>,
+        whole: impl Into<Option<u64>>,
+    ) {
+        if let (Some(part), Some(whole)) = (part.into(), whole.into())
+            && part > whole
+        {
+            self.add(method, Rule::Contradiction, format!("{part} {name} of {whole}"));
+        }
+    }
+
     pub(super) fn log(&mut self, method: &'static str, observed_at: DateTime<Utc>, covers: Period) {
         self.at(method, "observed_at", observed_at);
         if covers.end() > self.latest {
@@ -83,12 +98,8 @@ impl Found {
         let method = "messages";
         self.log(method, answer.observed_at, answer.covers);
         let dropped = answer.dropped.iter().flatten().map(|drop| drop.messages).fold(0, u64::saturating_add);
-        for (name, part) in [("live", answer.live.unwrap_or_default()), ("dropped", dropped)] {
-            if part > answer.arrived {
-                let text = format!("{part} {name} of {} arrived", answer.arrived);
-                self.add(method, Rule::Contradiction, text);
-            }
-        }
+        self.part(method, "live", answer.live, answer.arrived);
+        self.part(method, "dropped", dropped, answer.arrived);
     }
 
     /// The counts of a client's messages: inside the period, and not more in the parts than in all.

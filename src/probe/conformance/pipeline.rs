@@ -76,20 +76,8 @@ pub async fn edge_buffer(
         let method = "outbox";
         found.log(method, outbox.observed_at, outbox.covers);
         found.within(method, "oldest_unsent", outbox.oldest_unsent, period);
-        for (name, device, all) in [
-            ("dropped", outbox.device_dropped, outbox.dropped_in_all),
-            ("unsent", outbox.unsent, outbox.unsent_in_all),
-        ] {
-            if let (Some(device), Some(all)) = (device, all)
-                && device > all
-            {
-                found.add(
-                    method,
-                    Rule::Contradiction,
-                    format!("{name}: {device} of the device, {all} in all"),
-                );
-            }
-        }
+        found.part(method, "dropped of the device", outbox.device_dropped, outbox.dropped_in_all);
+        found.part(method, "unsent of the device", outbox.unsent, outbox.unsent_in_all);
         found.share(method, "usual_part", outbox.usual_part);
         if outbox.oldest_unsent.is_some() && outbox.unsent == Some(0) {
             let text = "oldest_unsent is there, and nothing is unsent".to_owned();
@@ -134,9 +122,7 @@ pub async fn dedup_log(
             ("identical", answer.identical.unwrap_or_default(), answer.dropped),
             ("first_refused", answer.first_refused, answer.unstored.unwrap_or(answer.dropped)),
         ] {
-            if part > whole {
-                found.add("dropped", Rule::Contradiction, format!("{part} {name} of {whole}"));
-            }
+            found.part("dropped", name, part, whole);
         }
     }
     found.violations
@@ -183,23 +169,15 @@ pub async fn telemetry(
     if let Ok(rows) = probe.rows(&RowsRequest::new(device.clone(), period)).await {
         let method = "rows";
         found.at(method, "observed_at", rows.observed_at);
-        if rows.present > rows.expected {
-            let text = format!("{} rows present of {} expected", rows.present, rows.expected);
-            found.add(method, Rule::Contradiction, text);
-        }
-        if rows.late.is_some_and(|late| late > rows.present) {
-            found.add(method, Rule::Contradiction, "more rows are late than present".to_owned());
-        }
+        found.part(method, "rows present", rows.present, rows.expected);
+        found.part(method, "rows late", rows.late, rows.present);
         if let Some(rows) = rows.rows_per_message.filter(|rows| !(*rows > 0.0 && rows.is_finite())) {
             found.add(method, Rule::Number, format!("rows_per_message must be above 0, got {rows}"));
         }
     }
     if let Ok(answer) = probe.elsewhere(&ElsewhereRequest::new(device.clone(), period)).await {
         found.log("elsewhere", answer.observed_at, answer.covers);
-        if answer.backfill > answer.other_times.unwrap_or_default() {
-            let text = format!("backfill of {} is more than other_times", answer.backfill);
-            found.add("elsewhere", Rule::Contradiction, text);
-        }
+        found.part("elsewhere", "backfill", answer.backfill, answer.other_times.unwrap_or_default());
     }
     let asked = StorageRefusalsRequest::new(pipeline.into(), device, period);
     if let Ok(answer) = probe.storage_refusals(&asked).await {

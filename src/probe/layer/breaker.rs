@@ -62,18 +62,11 @@ impl Breaker {
         }
     }
 
-    /// It opens after so many failures in a row; zero is taken as one.
-    #[must_use]
-    pub fn with_failures(mut self, failures: u32) -> Self {
-        self.failures = failures.max(1);
-        self
-    }
-
-    /// For how long it stays open before a trial; a negative length is taken as zero.
-    #[must_use]
-    pub fn with_pause(mut self, pause: TimeDelta) -> Self {
-        self.pause = pause.max(TimeDelta::zero());
-        self
+    setters! {
+        /// It opens after so many failures in a row; zero is taken as one.
+        with_failures(failures: u32) => failures = failures.max(1);
+        /// For how long it stays open before a trial; a negative length is taken as zero.
+        with_pause(pause: TimeDelta) => pause = pause.max(TimeDelta::zero());
     }
 
     /// A circuit for each part at each source: one gateway that does not answer opens no circuit for the others.

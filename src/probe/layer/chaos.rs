@@ -60,25 +60,14 @@ impl Chaos {
         self
     }
 
-    /// This share of the calls fails: half of them for a moment, half for good.
-    #[must_use]
-    pub const fn with_errors(mut self, share: f64) -> Self {
-        self.errors = share;
-        self
-    }
-
-    /// This share of the calls never returns.
-    #[must_use]
-    pub const fn with_hangs(mut self, share: f64) -> Self {
-        self.hangs = share;
-        self
-    }
-
-    /// This share of the calls returns the first answer that the same question got, as a cache does that never expires.
-    #[must_use]
-    pub const fn with_stale(mut self, share: f64) -> Self {
-        self.stale = share;
-        self
+    setters! {
+        /// This share of the calls fails: half of them for a moment, half for good.
+        const with_errors(share: f64) => errors = share;
+        /// This share of the calls never returns.
+        const with_hangs(share: f64) => hangs = share;
+        /// This share of the calls returns the first answer that the same question got, as a cache does that never
+        /// expires.
+        const with_stale(share: f64) => stale = share;
     }
 
     /// A number from 0 up to 1 for the nth call.

@@ -46,32 +46,15 @@ impl Retry {
         }
     }
 
-    /// At most so many calls, the first one included; zero is taken as one.
-    #[must_use]
-    pub fn with_attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts.max(1);
-        self
-    }
-
-    /// The first pause; each further one is twice as long, and all are spread by up to a half of it.
-    #[must_use]
-    pub const fn with_pause(mut self, pause: Duration) -> Self {
-        self.pause = pause;
-        self
-    }
-
-    /// The longest pause.
-    #[must_use]
-    pub const fn with_longest_pause(mut self, longest: Duration) -> Self {
-        self.longest = longest;
-        self
-    }
-
-    /// Other pauses, such as for each process of a service.
-    #[must_use]
-    pub const fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
+    setters! {
+        /// At most so many calls, the first one included; zero is taken as one.
+        with_attempts(attempts: u32) => attempts = attempts.max(1);
+        /// The first pause; each further one is twice as long, and all are spread by up to a half of it.
+        const with_pause(pause: Duration) => pause = pause;
+        /// The longest pause.
+        const with_longest_pause(longest: Duration) => longest = longest;
+        /// Other pauses, such as for each process of a service.
+        const with_seed(seed: u64) => seed = seed;
     }
 
     /// The pause after the failed call of that number, from one; `None` where no further call is made.

@@ -131,81 +131,92 @@ macro_rules! table {
     };
 }
 
-table! {
-    device: DeviceProbe {
-        service_state(ask: ServiceStateRequest) -> [ServiceStateAnswer] = (Part::from(&ask.device), MINUTE, None);
-        last_seen(ask: LastSeenRequest) -> [LastSeenAnswer] = (Part::from(&ask.device), NEVER, None);
-        receipts(ask: ReceiptsRequest) -> [Receipts] = (Part::from(&ask.device), PAST, Some(ask.period.end()));
-        service_history(ask: ServiceHistoryRequest) -> [ServiceHistory]
-            = (Part::from(&ask.device), PAST, Some(ask.period.end()));
-        sightings(ask: SightingsRequest) -> [Sightings] = (Part::from(&ask.device), MINUTE, Some(ask.period.end()));
-    }
-    broker: BrokerProbe {
-        connection_log(ask: ConnectionLogRequest) -> [Option<ConnectionLog>]
-            = (Part::from(&ask.client), PAST, Some(ask.period.end()));
-        messages(ask: MessagesRequest) -> [Messages] = (Part::from(&ask.device), NEVER, Some(ask.period.end()));
-        publishing(ask: PublishingRequest) -> [ClientPublishing]
-            = (Part::from(&ask.client), PAST, Some(ask.period.end()));
-        disconnected_together(ask: TogetherRequest) -> [Together]
-            = (Part::from(&ask.client), PAST, Some(saturating_add(ask.at, ask.within)));
-        clock_readings(ask: ClockRequest) -> [ClockReadings]
-            = (Part::from(&ask.client), MINUTE, Some(ask.period.end()));
-    }
-    gateway: GatewayProbe {
-        health(ask: HealthRequest) -> [GatewayHealth] = (Part::from(&ask.gateway), HEARTBEAT, None);
-        field_polls(ask: FieldPollsRequest) -> [FieldPolls]
-            = (Part::from(&ask.gateway), PAST, Some(ask.period.end()));
-        acquisition(ask: AcquisitionRequest) -> [Acquisition]
-            = (Part::from(&ask.gateway), PAST, Some(ask.period.end()));
-    }
-    network: NetworkProbe {
-        site_paths(ask: SitePathsRequest) -> [PathsTried] = (Part::from(&ask.site), SECONDS, None);
-        device_path(ask: DevicePathRequest) -> [DevicePath] = (Part::from(&ask.device), NEVER, None);
-        broker_path(ask: BrokerPathRequest) -> [BrokerPath] = (Part::from(&ask.holder), NEVER, None);
-    }
-    platform: PlatformProbe {
-        broker_health(ask: PlatformRequest) -> [BrokerHealth] = (Part::platform(), SECONDS, None);
-        ingestion_health(ask: PlatformRequest) -> [IngestionHealth] = (Part::platform(), SECONDS, None);
-        silent_peers(ask: PlatformRequest) -> [SilentPeers] = (peers(ask), SECONDS, None);
-    }
-    // For how long its revocation list is fresh, and when it is renewed, only a service knows.
-    cert_store: CertStoreProbe {
-        certificate(ask: CertificateRequest) -> [CertificateAnswer] = (Part::from(&ask.holder), NEVER, None);
-        renewal(ask: RenewalRequest) -> [RenewalAnswer] = (Part::from(&ask.holder), NEVER, None);
-        provisioning_contact(ask: ProvisioningContactRequest) -> [ProvisioningContact]
-            = (Part::from(&ask.holder), PAST, Some(ask.period.end()));
-    }
-    power: PowerProbe {
-        power(ask: PowerRequest) -> [PowerFacts] = (Part::from(&ask.device), NEVER, None);
-        site_power(ask: SitePowerRequest) -> [SitePower] = (Part::from(&ask.site), MINUTE, None);
-    }
-    kafka: KafkaProbe {
-        lag(ask: LagRequest) -> [LagFacts] = (Part::from(&ask.pipeline), PAST, Some(ask.period.end()));
-        bridged(ask: BridgedRequest) -> [Bridged] = (Part::from(&ask.pipeline), NEVER, Some(ask.period.end()));
-        offsets(ask: OffsetsRequest) -> [Offsets] = (Part::from(&ask.pipeline), NEVER, Some(ask.period.end()));
-    }
-    edge_buffer: EdgeBufferProbe {
-        outbox(ask: OutboxRequest) -> [Outbox] = (Part::from(&ask.gateway), NEVER, Some(ask.period.end()));
-    }
-    schema: SchemaProbe {
-        rejections(ask: RejectionsRequest) -> [Rejections]
-            = (Part::from(&ask.device), PAST, Some(ask.period.end()));
-    }
-    dedup_log: DedupLogProbe {
-        dropped(ask: DroppedRequest) -> [Dropped] = (Part::from(&ask.device), PAST, Some(ask.period.end()));
-    }
-    deadband: DeadbandProbe {
-        deadband(ask: DeadbandRequest) -> [DeadbandFacts]
-            = (Part::from(&ask.device), PAST, Some(ask.period.end()));
-    }
-    telemetry: TelemetryProbe {
-        rows(ask: RowsRequest) -> [Rows] = (Part::from(&ask.device), MINUTE, Some(ask.period.end()));
-        storage_refusals(ask: StorageRefusalsRequest) -> [StorageRefusals]
-            = (Part::from(&ask.pipeline), PAST, Some(ask.period.end()));
-        elsewhere(ask: ElsewhereRequest) -> [Elsewhere]
-            = (Part::from(&ask.device), NEVER, Some(ask.period.end()));
-    }
+/// Every method of every probe trait, handed to the macro `$then`: its question, its answer, the part that it asks about, for
+/// how long an answer may be shared, and when the period in question is over.
+macro_rules! every_method {
+    ($then:ident) => {
+        $then! {
+            device: DeviceProbe {
+                service_state(ask: ServiceStateRequest) -> [ServiceStateAnswer] = (Part::from(&ask.device), MINUTE, None);
+                last_seen(ask: LastSeenRequest) -> [LastSeenAnswer] = (Part::from(&ask.device), NEVER, None);
+                receipts(ask: ReceiptsRequest) -> [Receipts] = (Part::from(&ask.device), PAST, Some(ask.period.end()));
+                service_history(ask: ServiceHistoryRequest) -> [ServiceHistory]
+                    = (Part::from(&ask.device), PAST, Some(ask.period.end()));
+                sightings(ask: SightingsRequest) -> [Sightings] = (Part::from(&ask.device), MINUTE, Some(ask.period.end()));
+            }
+            broker: BrokerProbe {
+                connection_log(ask: ConnectionLogRequest) -> [Option<ConnectionLog>]
+                    = (Part::from(&ask.client), PAST, Some(ask.period.end()));
+                messages(ask: MessagesRequest) -> [Messages] = (Part::from(&ask.device), NEVER, Some(ask.period.end()));
+                publishing(ask: PublishingRequest) -> [ClientPublishing]
+                    = (Part::from(&ask.client), PAST, Some(ask.period.end()));
+                disconnected_together(ask: TogetherRequest) -> [Together]
+                    = (Part::from(&ask.client), PAST, Some(saturating_add(ask.at, ask.within)));
+                clock_readings(ask: ClockRequest) -> [ClockReadings]
+                    = (Part::from(&ask.client), MINUTE, Some(ask.period.end()));
+            }
+            gateway: GatewayProbe {
+                health(ask: HealthRequest) -> [GatewayHealth] = (Part::from(&ask.gateway), HEARTBEAT, None);
+                field_polls(ask: FieldPollsRequest) -> [FieldPolls]
+                    = (Part::from(&ask.gateway), PAST, Some(ask.period.end()));
+                acquisition(ask: AcquisitionRequest) -> [Acquisition]
+                    = (Part::from(&ask.gateway), PAST, Some(ask.period.end()));
+            }
+            network: NetworkProbe {
+                site_paths(ask: SitePathsRequest) -> [PathsTried] = (Part::from(&ask.site), SECONDS, None);
+                device_path(ask: DevicePathRequest) -> [DevicePath] = (Part::from(&ask.device), NEVER, None);
+                broker_path(ask: BrokerPathRequest) -> [BrokerPath] = (Part::from(&ask.holder), NEVER, None);
+            }
+            platform: PlatformProbe {
+                broker_health(ask: PlatformRequest) -> [BrokerHealth] = (Part::platform(), SECONDS, None);
+                ingestion_health(ask: PlatformRequest) -> [IngestionHealth] = (Part::platform(), SECONDS, None);
+                silent_peers(ask: PlatformRequest) -> [SilentPeers] = (peers(ask), SECONDS, None);
+            }
+            // For how long its revocation list is fresh, and when it is renewed, only a service knows.
+            cert_store: CertStoreProbe {
+                certificate(ask: CertificateRequest) -> [CertificateAnswer] = (Part::from(&ask.holder), NEVER, None);
+                renewal(ask: RenewalRequest) -> [RenewalAnswer] = (Part::from(&ask.holder), NEVER, None);
+                provisioning_contact(ask: ProvisioningContactRequest) -> [ProvisioningContact]
+                    = (Part::from(&ask.holder), PAST, Some(ask.period.end()));
+            }
+            power: PowerProbe {
+                power(ask: PowerRequest) -> [PowerFacts] = (Part::from(&ask.device), NEVER, None);
+                site_power(ask: SitePowerRequest) -> [SitePower] = (Part::from(&ask.site), MINUTE, None);
+            }
+            kafka: KafkaProbe {
+                lag(ask: LagRequest) -> [LagFacts] = (Part::from(&ask.pipeline), PAST, Some(ask.period.end()));
+                bridged(ask: BridgedRequest) -> [Bridged] = (Part::from(&ask.pipeline), NEVER, Some(ask.period.end()));
+                offsets(ask: OffsetsRequest) -> [Offsets] = (Part::from(&ask.pipeline), NEVER, Some(ask.period.end()));
+            }
+            edge_buffer: EdgeBufferProbe {
+                outbox(ask: OutboxRequest) -> [Outbox] = (Part::from(&ask.gateway), NEVER, Some(ask.period.end()));
+            }
+            schema: SchemaProbe {
+                rejections(ask: RejectionsRequest) -> [Rejections]
+                    = (Part::from(&ask.device), PAST, Some(ask.period.end()));
+            }
+            dedup_log: DedupLogProbe {
+                dropped(ask: DroppedRequest) -> [Dropped] = (Part::from(&ask.device), PAST, Some(ask.period.end()));
+            }
+            deadband: DeadbandProbe {
+                deadband(ask: DeadbandRequest) -> [DeadbandFacts]
+                    = (Part::from(&ask.device), PAST, Some(ask.period.end()));
+            }
+            telemetry: TelemetryProbe {
+                rows(ask: RowsRequest) -> [Rows] = (Part::from(&ask.device), MINUTE, Some(ask.period.end()));
+                storage_refusals(ask: StorageRefusalsRequest) -> [StorageRefusals]
+                    = (Part::from(&ask.pipeline), PAST, Some(ask.period.end()));
+                elsewhere(ask: ElsewhereRequest) -> [Elsewhere]
+                    = (Part::from(&ask.device), NEVER, Some(ask.period.end()));
+            }
+        }
+    };
 }
+
+#[cfg(feature = "mock")]
+pub(crate) use every_method;
+
+every_method! { table }
 
 /// Whose peers: the devices behind the gateway, where one is named.
 fn peers(ask: &PlatformRequest) -> Part {

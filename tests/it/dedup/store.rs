@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::dedup::store::{
     DedupStore, MemoryStore, Settled, StoreDeduplicator, StoreError, StoreErrorKind, StoreReservation,
-    StoreSettings, StoreSettingsError, StoredRecord, WhenUnavailable, conformance,
+    StoreSettings, StoredRecord, WhenUnavailable, conformance,
 };
 use iot_runbook::dedup::{
     Deduplicator, Device, Fingerprint, FirstSeen, Message, MessageId, Position, Reservation, Settings,
-    Verdict, Window,
+    SettingsError, Verdict, Window,
 };
 use iot_runbook::mock::MockDedupStore;
 use proptest::prelude::*;
@@ -452,7 +452,7 @@ fn contended_record_ends_in_an_error() {
 fn settings_that_do_not_hold_are_refused() {
     let wrong = StoreSettings::new(ms(0));
     let error = StoreDeduplicator::new(MemoryStore::default(), wrong).map(|_| ()).unwrap_err();
-    assert_eq!(error, StoreSettingsError::TooShort { field: "ttl", given: ms(0) });
+    assert_eq!(error, SettingsError::TooShort { field: "ttl", given: ms(0) });
 }
 
 /// A store with a fault.
