@@ -106,10 +106,11 @@ pub enum NewsError {
     },
 }
 
-/// A diagnosis that cannot go on: it has not ended undetermined for want of answers that may come by now.
+/// A diagnosis that cannot go on: it has not ended undetermined for want of answers that may come by now, or has taken as
+/// long as its runbook allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "nothing can be asked again: the diagnosis did not end undetermined by answers that failed for a moment"
+    "nothing can be asked again: the diagnosis did not end undetermined by answers that failed for a moment, or its runbook's `longest` is over; begin a new one"
 )]
 #[non_exhaustive]
 pub struct CannotGoOn;

@@ -335,7 +335,6 @@ impl Diagnosis {
 
     /// The approval is in, or none is needed: the recheck, and then the act.
     fn begin_act(&mut self) {
-        self.begin_epoch();
         let (recheck, within) = match self.context.step(self.place).map(|step| &step.kind) {
             Some(StepKind::Act(act)) => {
                 (act.recheck.as_ref().map(|recheck| recheck.query), act.answer_within)
@@ -356,19 +355,19 @@ impl Diagnosis {
         };
         self.since = self.now;
         let due = self.after(within);
-        let visit = self.acts_begun_like(self.place);
+        let visit = self.acts_begun();
         let request = self.open(ExpectedReply::Report);
         self.push(Event::ActBegan { request, visit });
         self.phase = Phase::Acting { request, due };
     }
 
-    /// How often the act of that step was begun: another step may do the same to the same target, and that counts too.
-    pub(super) fn acts_begun_like(&self, place: Place) -> u32 {
+    /// How often the act of the present step was begun: another step may do the same to the same target, and that counts too.
+    pub(super) fn acts_begun(&self) -> u32 {
         let act = |place| match &self.context.step(place)?.kind {
             StepKind::Act(act) => Some((&act.action, act.scope)),
             _ => None,
         };
-        let same = act(place);
+        let same = act(self.place);
         let began = self.log.entries().iter().filter(|entry| matches!(entry.event, Event::ActBegan { .. }));
         let earlier = began.filter(|entry| act(entry.place) == same);
         u32::try_from(earlier.count()).unwrap_or(u32::MAX)

@@ -31,7 +31,8 @@ pub enum Output {
     /// waited for.
     Alert(Alert),
     /// Nothing new. Sleep until then (or until an answer comes), or save it and resume later; without an
-    /// instant only an answer moves it on.
+    /// instant only an answer moves it on. Bound each probe by a timeout of your own: one that hangs is given up after the
+    /// runbook's `longest`, and only when it is polled then.
     Pending {
         /// When to poll again at the latest, by the clock that the caller gives.
         until: Option<DateTime<Utc>>,

@@ -62,7 +62,7 @@ impl Diagnosis {
         Some(match (&entry.event, &self.context.step(place)?.kind) {
             (Event::ApprovalAsked { .. }, StepKind::Act(act)) => {
                 let target: Option<Box<str>> = target(act.scope);
-                let visit = self.acts_begun_like(place);
+                let visit = self.acts_begun();
                 let key = idempotency_key(&act.action, act.scope, target.as_deref(), &incident(), visit);
                 Output::Approve(ApprovalRequest {
                     id,

@@ -9,7 +9,7 @@ use super::alert::Silence;
 use super::incident::{Blamed, Cause, Closed, Incident, IncidentId, Measured, Member, Proof};
 use super::output::JobId;
 use super::settings::LONGEST_PAUSE;
-use super::state::{Due, GroupKey, Key, State};
+use super::state::{Due, GroupKey, Key, Running, State};
 use super::{Fleet, Queued};
 use crate::diagnosis::{Ending, Finding};
 use crate::subject::{DeviceId, Part, Subject};
@@ -30,14 +30,20 @@ impl Fleet {
         self.forget_group(&running.group);
     }
 
-    /// That diagnosis could not be run: its device waits again.
+    /// That diagnosis could not be run: its device waits again, and its group is held for as long as at first.
     pub(super) fn give_up(&mut self, job: JobId, now: DateTime<Utc>) {
         self.advance(now);
         self.release_scout(job);
-        if let Some(running) = self.job_is_over(job)
-            && running.recheck.is_none()
-        {
-            self.wait(&running.key);
+        let Some(Running { key, group, recheck: None, .. }) = self.job_is_over(job) else { return };
+        // Or it would be tried again at once, for ever.
+        if let Some(held) = self.groups.get_mut(&group) {
+            held.is_ready = false;
+            self.after(self.settings.hold, Due::Ready(group));
+        }
+        let back_at = self.symptoms.get(&key).and_then(|symptom| symptom.back_at);
+        self.wait(&key);
+        if let Some(at) = back_at {
+            self.is_back(&key, at);
         }
     }
 
@@ -241,7 +247,12 @@ impl Fleet {
                         _ => drop(incident.parts.insert(part.clone(), blamed.clone())),
                     }
                 }
-                incident.members.extend(absorbed.members.clone());
+                for (device, member) in &absorbed.members {
+                    // One that came back there may be silent here: for this part it is a member.
+                    if !incident.out.contains(device) {
+                        incident.members.insert(device.clone(), member.clone());
+                    }
+                }
                 incident.out.append(&mut absorbed.out.clone());
                 incident.began = incident.began.min(absorbed.began);
                 incident.paged_at = incident.paged_at.or(absorbed.paged_at);

@@ -17,7 +17,8 @@ const SHARED: [Scope; 4] = [Scope::Platform, Scope::Pipeline, Scope::Site, Scope
 
 /// Taking in.
 impl Fleet {
-    /// Takes an alert. One whose device has a blank name is [not taken](Taken::NamesNoDevice).
+    /// Takes an alert. One whose device has a blank name is [not taken](Taken::NamesNoDevice). One that is dated in the
+    /// future, by more than clocks may differ, counts as of now.
     pub fn observe_alert(&mut self, alert: DeviceAlert, now: DateTime<Utc>) -> Taken {
         self.advance(now);
         if alert.device.is_blank() {
@@ -35,7 +36,9 @@ impl Fleet {
         let mut subject = self.topology.subject(&alert.device);
         subject.period = alert.period;
         let sources = vec![alert.source.clone()];
-        let symptom = Symptom { subject, alert, sources, state: State::Waiting, back_at: None };
+        let latest = saturating_add(now, self.settings.clock_tolerance);
+        let heard_at = (alert.silence(subject.reporting_interval()).since > latest).then_some(now);
+        let symptom = Symptom { subject, alert, sources, state: State::Waiting, back_at: None, heard_at };
         if let Some(until) = self.maintenance_until(&symptom.subject) {
             let left = until.signed_duration_since(self.now).to_std().unwrap_or_default();
             self.after(left, Due::MaintenanceOver(Arc::clone(&key.0), key.1.clone()));

@@ -25,11 +25,18 @@ pub(super) struct Symptom {
     pub(super) state: State,
     /// Set while its diagnosis runs: it was seen again.
     pub(super) back_at: Option<DateTime<Utc>>,
+    /// When the alert came in, where it dates the silence in the future: its clock is wrong.
+    #[serde(default)]
+    pub(super) heard_at: Option<DateTime<Utc>>,
 }
 
 impl Symptom {
     pub(super) fn silence(&self) -> Silence {
-        self.alert.silence(self.subject.reporting_interval())
+        let interval = self.subject.reporting_interval();
+        match self.heard_at {
+            Some(since) => Silence { since, is_measured: false, interval },
+            None => self.alert.silence(interval),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod storm;
 #[path = "../../examples/storm/world.rs"]
 mod world;
 
+mod causes;
 mod events;
 mod groups;
 mod names;

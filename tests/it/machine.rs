@@ -1,6 +1,8 @@
 //! The machine over a runbook that has everything a document can say, held against the model.
 
+mod hostile;
 mod news;
+mod pauses;
 mod rehearsals;
 mod versions;
 
@@ -22,8 +24,12 @@ static SET: LazyLock<RunbookSet> = LazyLock::new(|| {
         Ok(runbook) => runbook,
         Err(faults) => panic!("{faults}"),
     };
-    RunbookSet::new([include_str!("machine/press.toml"), include_str!("machine/feed.toml")].map(runbook))
-        .unwrap()
+    let texts = [
+        include_str!("machine/press.toml"),
+        include_str!("machine/feed.toml"),
+        include_str!("machine/valve.toml"),
+    ];
+    RunbookSet::new(texts.map(runbook)).unwrap()
 });
 
 /// Saved as text, read, and resumed.
@@ -38,7 +44,7 @@ proptest! {
 
     #[test]
     fn machine_walks_as_the_model_does(
-        runbook in prop::sample::select(&["press", "feed"][..]),
+        runbook in prop::sample::select(&["press", "feed", "valve"][..]),
         parts in 0..16_u8,
         seed: u64,
         unknowns in 0..10_u64,
@@ -59,13 +65,14 @@ proptest! {
 
     #[test]
     fn saved_at_each_step_it_walks_the_same_way(
+        runbook in prop::sample::select(&["press", "valve"][..]),
         parts in 0..16_u8,
         seed: u64,
         unknowns in 0..8_u64,
         news in 0..4_usize,
     ) {
         let world = World { seed, unknowns, news };
-        let begin = || player::begin_of(&SET, "press", player::subject_with(parts), NOW);
+        let begin = || player::begin_of(&SET, runbook, player::subject_with(parts), NOW);
         let straight = player::play(begin(), world, |same| same);
         let stopped = player::play(begin(), world, |diagnosis| saved(&diagnosis));
         prop_assert_eq!(straight.bundle(), stopped.bundle());

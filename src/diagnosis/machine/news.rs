@@ -107,9 +107,6 @@ impl Diagnosis {
         why: impl Into<Box<str>>,
         now: DateTime<Utc>,
     ) -> Result<(), NewsError> {
-        if self.is_ended() {
-            return Err(NewsError::Ended);
-        }
         self.advance(now);
         if self.is_ended() {
             return Err(NewsError::Ended);
@@ -127,7 +124,7 @@ impl Diagnosis {
     /// way that may have passed by now. Empty otherwise.
     #[must_use]
     pub fn can_go_on(&self) -> Vec<&str> {
-        if !self.is_ended() || !matches!(self.last_event(), Some(Event::Undetermined)) {
+        if !matches!(self.last_event(), Some(Event::Undetermined)) {
             return Vec::new();
         }
         let mut checks: Vec<&str> = Vec::new();
@@ -150,14 +147,17 @@ impl Diagnosis {
     /// Goes on where it ended undetermined: what was known is asked afresh, from the step that could not be decided.
     ///
     /// # Errors
-    /// [`CannotGoOn`] where [`Diagnosis::can_go_on`] names no check; nothing has changed then.
+    /// [`CannotGoOn`] where [`Diagnosis::can_go_on`] names no check, or the runbook's `longest` is over; nothing has
+    /// changed then.
     pub fn go_on(&mut self, now: DateTime<Utc>) -> Result<(), CannotGoOn> {
-        if self.can_go_on().is_empty() {
-            return Err(CannotGoOn);
-        }
         // The time in between was nobody's wait: it counts, and is no anomaly.
         let gained = crate::time::since(now, self.now).max(chrono::TimeDelta::zero());
-        (self.elapsed, self.now) = (self.after(gained), now);
+        let elapsed = self.after(gained);
+        // Beyond the longest it would only be aborted, and its hypotheses lost.
+        if self.can_go_on().is_empty() || elapsed >= self.longest() {
+            return Err(CannotGoOn);
+        }
+        (self.elapsed, self.now) = (elapsed, now);
         self.push(Event::WentOn);
         // Or the next tick would take the pause for a jump of the clock.
         (self.logged, self.logged_elapsed) = (self.log.next(), self.elapsed);
@@ -234,7 +234,8 @@ impl Diagnosis {
     }
 
     fn turn_from_act(&mut self, news: &News) -> bool {
-        if !matches!(self.phase, Phase::Approving { .. } | Phase::Rechecking { .. }) {
+        // The question of a recheck is open, and was answered before.
+        if !matches!(self.phase, Phase::Approving { .. }) {
             return false;
         }
         let recheck = self.context.recheck(self.place);

@@ -42,7 +42,7 @@ impl Diagnosis {
     }
 
     /// When the diagnosis has taken as long as the runbook allows that it began with, on its own account of time.
-    fn longest(&self) -> TimeDelta {
+    pub(in crate::diagnosis) fn longest(&self) -> TimeDelta {
         let longest = self.context.set.runbook(self.context.entry).map_or(TimeDelta::MAX, Runbook::longest);
         longest.checked_add(&self.jumped).unwrap_or(TimeDelta::MAX)
     }
@@ -75,7 +75,7 @@ impl Diagnosis {
         self.elapsed = self.after(gained);
         self.now = now;
         // A service that slept to the due moment is not late, however long that took.
-        let awaited = self.next_due().map_or(self.logged_elapsed, |due| due.max(self.logged_elapsed));
+        let awaited = self.next_due().unwrap_or(self.logged_elapsed);
         let late = self.elapsed.checked_sub(&awaited).unwrap_or(TimeDelta::MAX);
         if late > CLOCK_JUMP {
             self.note_anomaly(Anomaly::ClockForward);
@@ -112,7 +112,6 @@ impl Diagnosis {
             Phase::Approving { request, .. }
             | Phase::Rechecking { request, .. }
             | Phase::Acting { request, .. } => {
-                self.ask_no_more();
                 self.push(Event::Expired { request, exit: Some(EXPIRED) });
                 self.begin_epoch();
                 self.leave(EXPIRED);

@@ -38,14 +38,14 @@ fn who_fell_silent_at_another_time_is_diagnosed() {
         let job = poll(&mut fleet, NOW + secs(30)).jobs.remove(0);
         fleet.observe_finding(job.id, &finding(&job, "gateway-fault", &gateway(0), NOW), NOW + secs(31));
         // Two minutes, and the reporting intervals of both.
-        let taken = fleet.observe_alert(alert(6, last_seen), NOW + secs(40));
+        let taken = fleet.observe_alert(alert(6, last_seen), NOW + secs(250));
         assert_eq!(matches!(taken, Taken::Member(_)), explained, "{last_seen}");
-        let jobs = poll(&mut fleet, NOW + secs(90)).jobs;
+        let jobs = poll(&mut fleet, NOW + secs(300)).jobs;
         assert_eq!(jobs.is_empty(), explained, "{last_seen}");
         // It finds the same: from then on its time counts too.
         for job in jobs {
-            fleet.observe_finding(job.id, &finding(&job, "gateway-fault", &gateway(0), NOW), NOW + secs(91));
-            let taken = fleet.observe_alert(alert(12, last_seen - secs(30)), NOW + secs(92));
+            fleet.observe_finding(job.id, &finding(&job, "gateway-fault", &gateway(0), NOW), NOW + secs(301));
+            let taken = fleet.observe_alert(alert(12, last_seen - secs(30)), NOW + secs(302));
             assert!(matches!(taken, Taken::Member(_)), "{taken:?}");
         }
         assert_eq!(fleet.incidents().count(), 1);
@@ -322,4 +322,65 @@ fn silent_devices_beside_one_are_counted() {
     let share = |share: Option<iot_runbook::probe::SilentShare>| share.map(|share| (share.silent, share.of));
     assert_eq!((share(peers.gateway), share(peers.site)), (Some((3, 10)), Some((4, 30))));
     assert_eq!(fleet.silent_beside(&Subject::device("stranger")).gateway, None);
+}
+
+/// It came back in one incident and is silent in the other; a third site makes one of both.
+#[test]
+fn merged_member_stays_silent_for_its_part() {
+    let subject = |device: &str, place: &str| {
+        Subject::device(device.to_owned())
+            .with_gateway(format!("gw-{place}"))
+            .with_site(format!("site-{place}"))
+            .with_reporting_interval(secs(60))
+    };
+    let places = [("d-0", "a"), ("d-1", "a"), ("d-2", "a"), ("d-3", "b")];
+    let places = places.map(|(device, place)| subject(device, place));
+    let mut fleet = Fleet::new(places.into_iter().collect(), FleetSettings::default(), NOW);
+    let mut now = NOW;
+    let mut silent = |fleet: &mut Fleet, nr: usize, last_seen: i64, part: Part| {
+        fleet.observe_alert(alert(nr, NOW + secs(last_seen)), now);
+        now += secs(60);
+        for job in poll(fleet, now).jobs {
+            fleet.observe_finding(job.id, &finding(&job, "trust-chain-fault", &part, now), now);
+        }
+        check(fleet);
+        now
+    };
+    let device = |nr: usize| Part::Device(format!("d-{nr}").into());
+    let behind = Part::Gateway("gw-a".into());
+    silent(&mut fleet, 0, 0, behind.clone());
+    silent(&mut fleet, 1, -400, device(1));
+    let seen = silent(&mut fleet, 2, -400, device(2));
+    assert_eq!(fleet.incidents().count(), 2, "they fell silent at another time");
+    fleet.observe_seen(&"d-1".into(), seen, seen);
+    silent(&mut fleet, 1, 60, behind.clone());
+    assert_eq!(fleet.incidents().map(Incident::silent).collect::<Vec<_>>(), [2, 1]);
+
+    let mut later = silent(&mut fleet, 3, -200, device(3));
+    let incident = fleet.incidents().next().unwrap();
+    assert_eq!((fleet.incidents().count(), incident.silent()), (1, 4));
+    let member = &incident.members["d-1"];
+    assert_eq!((&member.part, member.back_at), (&behind, None));
+    for nr in 0..4 {
+        later += secs(1);
+        fleet.observe_seen(&format!("d-{nr}").into(), later, later);
+        check(&fleet);
+    }
+    assert_eq!(fleet.incidents().count(), 0, "all are back");
+}
+
+/// A clock that is ahead raised the alert: the device is back as soon as it is seen after that.
+#[test]
+fn alert_of_the_future_ends_by_a_sighting() {
+    for (ahead, is_over) in [(3_600, true), (31, true), (30, false)] {
+        let mut fleet = fleet();
+        let trigger = Trigger::new("no message for 30 min", NOW + secs(ahead));
+        fleet.observe_alert(DeviceAlert::new("device-offline", "d-0", trigger, "alertmanager"), NOW);
+        let device = subject(0).device;
+        fleet.observe_seen(&device, NOW, NOW + secs(1));
+        assert_eq!(fleet.counts().over, 0, "seen before it");
+        fleet.observe_seen(&device, NOW + secs(20), NOW + secs(20));
+        assert_eq!(fleet.counts().over == 1, is_over, "{ahead}");
+        check(&fleet);
+    }
 }

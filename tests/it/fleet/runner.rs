@@ -27,8 +27,8 @@ impl Pager for Told {
     }
 }
 
-/// A runner over a world in which the site's uplink is down, half an hour later.
-fn runner(capacity: usize) -> (Arc<World>, Arc<ManualClock>, Told, FleetRunner<Told>) {
+/// A driver over a world in which the site's uplink is down, half an hour later.
+fn driver() -> (Arc<World>, Arc<ManualClock>, Driver) {
     let fault = Fault { hidden: Hidden::SiteUplink(0), from: BEGIN, until: Some(BEGIN + secs(7_200)) };
     let world = Arc::new(World::new(Size { sites: 2, gateways: 4, devices: 40 }, vec![fault]));
     let clock = Arc::new(ManualClock::new(BEGIN + secs(1_900)));
@@ -38,10 +38,15 @@ fn runner(capacity: usize) -> (Arc<World>, Arc<ManualClock>, Told, FleetRunner<T
         .unwrap()
         .with_clock(Arc::<ManualClock>::clone(&clock))
         .with_acts(Arc::new(LocalActs::default()));
+    (world, clock, driver)
+}
+
+fn runner(capacity: usize) -> (Arc<World>, Arc<ManualClock>, Told, FleetRunner<Told>) {
+    let (world, clock, driver) = driver();
     let topology: Topology = (0..40).map(|nr| world.subject(nr)).collect();
     let fleet = Fleet::new(topology, FleetSettings::default(), clock.now());
     let told = Told::default();
-    (Arc::clone(&world), Arc::clone(&clock), told.clone(), FleetRunner::new(driver, fleet, told, capacity))
+    (world, clock, told.clone(), FleetRunner::new(driver, fleet, told, capacity))
 }
 
 fn silent(nr: usize, world: &World) -> DeviceAlert {
@@ -161,4 +166,50 @@ async fn a_night_is_seen_from_alert_to_end() {
     );
     assert_eq!(of("incident closed").len(), 1);
     assert!(of("incident closed")[0].ends_with("members=20"), "{:?}", of("incident closed"));
+}
+
+/// The saved fleet has an alert of a runbook that this driver has not.
+#[test]
+fn alert_of_an_unknown_runbook_waits() {
+    let (_, clock, driver) = driver();
+    let mut settings = FleetSettings::default();
+    settings.hold = std::time::Duration::from_secs(20);
+    let mut fleet = Fleet::new(Topology::default(), settings, clock.now());
+    let mut gone = alert(0, clock.now());
+    gone.runbook = "gone".into();
+    fleet.observe_alert(gone, clock.now());
+    clock.advance(secs(20));
+    let runner = Arc::new(FleetRunner::new(driver, fleet, Told::default(), 10));
+    runner.intake().close();
+    let (done, ended) = std::sync::mpsc::channel();
+    let beside = Arc::clone(&runner);
+    // In a thread of its own: a run that tries again without a pause never returns.
+    std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(beside.run());
+        done.send(()).unwrap();
+    });
+    assert!(ended.recv_timeout(std::time::Duration::from_secs(20)).is_ok(), "it tries without a pause");
+    assert_eq!(runner.with_fleet(Fleet::counts).waiting, 1);
+    let next = runner.with_fleet(|fleet| poll(&mut fleet.clone(), clock.now())).until;
+    assert_eq!(next, Some(clock.now() + secs(20)), "it is tried again later");
+}
+
+/// It came back while nobody could diagnose it.
+#[tokio::test]
+async fn seen_before_an_unknown_runbook_is_over() {
+    let (_, clock, driver) = driver();
+    let mut settings = FleetSettings::default();
+    settings.ended_by_a_sighting.insert("gone".into());
+    let mut fleet = Fleet::new(Topology::default(), settings, clock.now());
+    let mut gone = alert(0, clock.now());
+    gone.runbook = "gone".into();
+    fleet.observe_alert(gone, clock.now());
+    clock.advance(secs(30));
+    assert_eq!(poll(&mut fleet, clock.now()).jobs.len(), 1);
+    clock.advance(secs(1));
+    fleet.observe_seen(&"d-0".into(), clock.now(), clock.now());
+    let runner = FleetRunner::new(driver, fleet, Told::default(), 10);
+    runner.intake().close();
+    runner.run().await;
+    assert_eq!(runner.with_fleet(Fleet::counts).over, 1);
 }

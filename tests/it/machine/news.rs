@@ -294,6 +294,31 @@ fn only_failures_of_the_moment_let_it_go_on() {
     replays(&diagnosis);
 }
 
+/// It may take two days. What was found is kept where that is over.
+#[test]
+fn nobody_goes_on_after_the_longest_time() {
+    let mut diagnosis = player::begin_of(&SET, "press", player::subject_with(15), NOW);
+    let mut now = NOW;
+    let finding = loop {
+        match diagnosis.poll(now) {
+            Output::Probe(request) => {
+                let timeout = Observation::unknown(UnknownReason::Timeout, "test", "");
+                diagnosis.answer(request.id, timeout, now).unwrap();
+            }
+            Output::Pending { until: Some(until) } => now = until,
+            Output::Concluded(finding) => break finding,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(!finding.hypotheses().is_empty());
+    let over = NOW + TimeDelta::days(2);
+    assert!(diagnosis.clone().go_on(over - TimeDelta::nanoseconds(1)).is_ok());
+    assert!(diagnosis.go_on(over).is_err());
+    let _ = diagnosis.poll(over);
+    assert_eq!(diagnosis.finding(), Some(*finding));
+    replays(&diagnosis);
+}
+
 #[test]
 fn late_and_long_waits_are_anomalies() {
     let waiting = || {
