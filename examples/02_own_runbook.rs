@@ -1,7 +1,8 @@
 //! A runbook of your own in TOML, with checks of your own, drawn as a Mermaid chart with the path that was taken.
 //!
 //! `cargo run --example 02_own_runbook`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[path = "page/page.rs"]
+mod page;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use iot_runbook::probe::ProbeError;
 use iot_runbook::subject::Scope;
 use iot_runbook::time::{Clock as _, ManualClock};
 use iot_runbook::{Checks, Diagnosis, Document, Driver, Probes, RunbookSet, Subject, Trigger};
+use page::say;
 
 /// A check that reads a register of the chiller's controller. A real one holds its Modbus client.
 struct Register {
@@ -37,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let text = include_str!("02_own_runbook.toml");
     let holed = text.replace("below = \"$clogged_at\"", "below = 0.5");
     if let Err(faults) = Document::from_toml(&holed)?.validate() {
-        println!("a document with a hole:\n{faults}\n");
+        say(format_args!("a document with a hole:\n{faults}\n"));
     }
     let runbooks = RunbookSet::new([Document::from_toml(text)?.threshold("clogged_at", 0.7).validate()?])?;
 
@@ -56,8 +58,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         rehearsed.push(rehearsal.check(&runbooks)?);
     }
     let coverage = Coverage::of(&runbooks, &rehearsed);
-    println!("rehearsed {:.0} % of all transitions; never taken:", coverage.share() * 100.0);
-    coverage.untaken.iter().for_each(|way| println!("  {way}"));
+    say(format_args!("rehearsed {:.0} % of all transitions; never taken:", coverage.share() * 100.0));
+    coverage.untaken.iter().for_each(|way| say(format_args!("  {way}")));
 
     // Its checks are registered beside the built-in ones.
     let mut checks = Checks::builtin();
@@ -81,16 +83,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     )?;
     driver.run(&mut diagnosis).await?;
 
-    println!("\nthe trace:");
-    diagnosis.trace().for_each(|record| println!("  {record}"));
     let finding = diagnosis.finding().ok_or("the driver ends what it runs")?;
-    println!("\n{}", finding.title().unwrap_or_default());
-    finding.advice().for_each(|advice| println!("- {advice}"));
+    say(format_args!("\n{}", finding.title().unwrap_or_default()));
+    finding.advice().for_each(|advice| say(format_args!("- {advice}")));
+    say(format_args!("\nthe trace:"));
+    diagnosis.trace().for_each(|record| say(format_args!("  {record}")));
     if let Some(runbook) = runbooks.find("chiller-warm") {
-        println!(
-            "\nthe chart, for any Mermaid viewer:\n{}",
-            runbook.to_mermaid(Some(&diagnosis.highlight(runbook)))
-        );
+        std::fs::create_dir_all("target")?;
+        std::fs::write("target/chiller-warm.mmd", runbook.to_mermaid(Some(&diagnosis.highlight(runbook))))?;
+        say("\nThe chart is in target/chiller-warm.mmd, for any Mermaid viewer.");
     }
     Ok(())
 }

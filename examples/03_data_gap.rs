@@ -1,8 +1,8 @@
 //! Finds the gaps in a CSV of `event,arrival`, and hands the worst one to the runbook `data-gap`.
 //!
 //! `cargo run --example 03_data_gap [FILE]`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
+#[path = "page/page.rs"]
+mod page;
 use std::error::Error;
 use std::sync::Arc;
 use std::{env, fs};
@@ -13,6 +13,7 @@ use iot_runbook::driver::SimulatedTimer;
 use iot_runbook::gap::{CadenceEstimator, Gap, GapDetector, Presence, Sessions, Settings};
 use iot_runbook::time::{ManualClock, Period, format_duration};
 use iot_runbook::{Checks, Diagnosis, Driver, Probes, Subject, catalog};
+use page::say;
 
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/03_data_gap.csv");
 
@@ -28,9 +29,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(file.as_deref().unwrap_or(OWN))?;
     let (rows, bad) = read(&text);
     for (line, why) in &bad {
-        println!("line {line}: {why}");
+        say(format_args!("line {line}: {why}"));
     }
-    println!("{} rows read, {} lines refused", rows.len(), bad.len());
+    say(format_args!("{} rows read, {} lines refused", rows.len(), bad.len()));
 
     // How often do rows come? The estimate looks at events in order, and refuses where it is not sure.
     let mut events: Vec<_> = rows.iter().map(|row| row.event).collect();
@@ -39,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     events.iter().for_each(|event| estimator.observe_event(*event));
     let estimate = estimator.estimate()?;
     let seconds = estimate.every.num_milliseconds() as f64 / 1e3;
-    println!("a row each {seconds:.1} s, as {:.0} % of the distances say", estimate.share * 100.0);
+    say(format_args!("a row each {seconds:.1} s, as {:.0} % of the distances say", estimate.share * 100.0));
 
     // The hours about the rows are what we ask about. Rows may overtake each other by two minutes; one that takes
     // longer than five was caught up.
@@ -57,19 +58,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The broker's log says when the device was online: here, all the time but for a quarter of an hour.
     let (down, up) = (asked.start() + TimeDelta::minutes(20), asked.start() + TimeDelta::minutes(35));
     let sessions = Sessions::new(asked, [Period::new(asked.start(), down)?, Period::new(up, asked.end())?]);
+    say(format_args!("{} of {} rows are there", report.present(), report.expected()));
     for gap in &report.gaps {
-        println!("{gap}");
+        say(format_args!("{gap}"));
         for part in gap.split(&sessions) {
             let place = if part.presence == Presence::Online { "online" } else { "offline" };
             let length = format_duration(part.period.length());
-            println!("    {place} for {length}: {} of {} rows missing", part.missing, part.expected);
+            say(format_args!("    {place} for {length}: {} of {} rows missing", part.missing, part.expected));
         }
     }
     for rewind in &report.rewinds {
-        let rows = rewind.rows;
-        println!("the times went back from {} to {}, and {rows} rows ran from there", rewind.from, rewind.to);
+        say(format_args!("times went back from {} to {}, for {} rows", rewind.from, rewind.to, rewind.rows));
     }
-    println!("{} of {} rows are there", report.present(), report.expected());
     let Some(worst) = report.gaps.iter().max_by_key(|gap| gap.missing) else { return Ok(()) };
     why(worst, asked.end()).await
 }
@@ -85,11 +85,11 @@ async fn why(gap: &Gap, now: DateTime<Utc>) -> Result<(), Box<dyn Error>> {
     let mut diagnosis =
         Diagnosis::new(DiagnosisId::random(now)?, &runbooks, "data-gap", subject, trigger, now)?;
     let finding = driver.run(&mut diagnosis).await?;
-    println!("\nwhy? {}", finding.title().unwrap_or("undetermined; the likeliest causes are"));
+    say(format_args!("\nwhy? {}", finding.title().unwrap_or("undetermined; the likeliest causes are")));
     for hypothesis in finding.hypotheses().iter().take(3) {
-        println!("  {:>3.0} %  {}", hypothesis.share * 100.0, hypothesis.cause);
+        say(format_args!("  {:>3.0} %  {}", hypothesis.share * 100.0, hypothesis.cause));
     }
-    println!("{} questions have no adapter yet", finding.unanswered().len());
+    say(format_args!("{} questions have no adapter yet", finding.unanswered().len()));
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! A pump has tripped: a person approves the restart, the service restarts in the middle, and the act happens once.
 //!
 //! `cargo run --example 04_approve_act_resume`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[path = "page/page.rs"]
+mod page;
 
 use std::error::Error;
 
@@ -9,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::diagnosis::{ActReport, Bundle, DiagnosisId, Output};
 use iot_runbook::fact::{Observation, Value};
 use iot_runbook::{Diagnosis, Document, RunbookSet, Subject, Trigger};
+use page::say;
 
 const RUNBOOK: &str = r#"
 name = "pump-tripped"
@@ -80,12 +82,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Output::Approve(request) => {
                 let situation = request.situation();
-                println!("approve {} of {}?", situation.title, situation.subject.device);
-                situation
-                    .facts
-                    .iter()
-                    .for_each(|fact| println!("  {} is {}: {}", fact.check, fact.value, fact.source));
-                situation.advice.iter().for_each(|advice| println!("  {advice}"));
+                say(format_args!("approve {} of {}?", situation.title, situation.subject.device));
+                situation.facts.iter().for_each(|fact| {
+                    say(format_args!("  {} is {}: {}", fact.check, fact.value, fact.source))
+                });
+                situation.advice.iter().for_each(|advice| say(format_args!("  {advice}")));
                 now += TimeDelta::minutes(4);
                 diagnosis.approve(request.grant("shift lead"), now)?;
             }
@@ -93,23 +94,23 @@ fn main() -> Result<(), Box<dyn Error>> {
                 // The act is done under its key; the service stops before it could report.
                 let key = request.idempotency_key();
                 if done_before.contains(&key) {
-                    println!("{key} was done before: only reported");
+                    say(format_args!("{key} was done before: only reported"));
                     diagnosis.report_act(request.id, ActReport::done("pump controller"), now)?;
                     continue;
                 }
-                println!("{} {}", request.action(), request.target().unwrap_or("?"));
+                say(format_args!("{} {}", request.action(), request.target().unwrap_or("?")));
                 (runs, _) = (true, done_before.push(key));
                 let saved = serde_json::to_string(&diagnosis.bundle())?;
-                println!("-- the service restarts: {} bytes were saved --", saved.len());
+                say(format_args!("-- the service restarts: {} bytes were saved --", saved.len()));
                 diagnosis = Diagnosis::resume(&serde_json::from_str::<Bundle>(&saved)?, &runbooks)?;
             }
             Output::Pending { until } => now = until.ok_or("nothing is open")?,
             Output::Concluded(finding) => {
-                println!("{}\n\nthe evidence:", finding.title().unwrap_or("undetermined"));
-                diagnosis.trace().for_each(|record| println!("  {record}"));
+                say(format_args!("{}\n\nthe evidence:", finding.title().unwrap_or("undetermined")));
+                diagnosis.trace().for_each(|record| say(format_args!("  {record}")));
                 return Ok(());
             }
-            other => println!("{other:?}"),
+            other => say(format_args!("{other:?}")),
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The renewal of one device's certificate: issued, published, tested, seen on a connection; then the old one is retired.
 //!
 //! `cargo run --example 05_certificate_lifecycle`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+#[path = "page/page.rs"]
+mod page;
 
 use std::error::Error;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::lifecycle::{Command, Event, Issued, Lifecycle, Rules};
 use iot_runbook::certificate::message::{Desired, Outcome, Reported};
+use page::say;
 
 /// Two certificates for the same key: one for 2026, one from November 2026 on. Your CA issues the second.
 const OLD: &str = include_str!("05_certificate_lifecycle_old.pem");
@@ -23,28 +26,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     // plays the CA, the device and the broker too.
     for _ in 0..30 {
         while let Some(order) = pump.poll(&rules, now) {
-            print!("{}  {}: ", now.format("%d %b"), order.key.as_str());
+            say(format_args!("{}  {}", now.format("%d %b"), order.key.as_str()));
             match order.command {
                 Command::Issue(issue) => {
-                    println!("ask the CA for generation {}", issue.generation);
+                    say(format_args!("        ask the CA for generation {}", issue.generation));
                     let issued = Event::Issued { generation: issue.generation, certificate: new.clone() };
                     pump.handle(&rules, issued, now)?;
                 }
                 Command::Publish(_) => {
-                    println!("publish it to the device");
+                    say("        publish it to the device");
                     pump.handle(&rules, Event::Done { key: order.key }, now)?;
                     // The device tests it, says so, and connects with it.
                     let passed = Reported::new(&Desired::new(1, new.pem()), Outcome::TestPassed);
                     pump.handle(&rules, Event::Reported(passed), now)?;
                     let fingerprint = new.credential().fingerprint;
                     pump.handle(&rules, Event::Connected { fingerprint, at: now }, now)?;
-                    println!("           the device is connected with the new certificate");
+                    say("        the device is connected with the new certificate");
                 }
                 Command::Retire(_) => {
-                    println!("the overlap is over: retire the old one");
+                    say("        the overlap is over: retire the old one");
                     pump.handle(&rules, Event::Done { key: order.key }, now)?;
                 }
-                other => println!("{other:?}"),
+                other => say(format_args!("        {other:?}")),
             }
             // After each step it is saved: a crash loses nothing, and asks for nothing twice.
             pump = serde_json::from_str(&serde_json::to_string(&pump)?)?;
@@ -52,6 +55,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         now += TimeDelta::days(1);
     }
 
-    println!("\n{} is {:?} on {}", pump.device(), pump.stage(&rules, now), now.format("%d %b %Y"));
+    say(format_args!("\n{} is {} on {}", pump.device(), pump.stage(&rules, now), now.format("%d %b %Y")));
     Ok(())
 }

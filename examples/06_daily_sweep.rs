@@ -1,7 +1,8 @@
 //! The daily job over the certificates of a fleet: what is due, what is overdue, whom to send, and one page a day.
 //!
 //! `cargo run --example 06_daily_sweep`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[path = "page/page.rs"]
+mod page;
 
 use std::error::Error;
 
@@ -9,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::DeviceId;
 use iot_runbook::certificate::Policy;
 use iot_runbook::certificate::sweep::{Contact, Entry, ExpiryIndex, Reach, Settings, Sweep};
+use page::say;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut now: DateTime<Utc> = "2026-03-01T06:00:00Z".parse()?;
@@ -35,22 +37,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut sweep = Sweep::new(Settings::default());
     for _ in 0..2 {
         let digest = sweep.run(&index, now, contact)?;
-        println!(
+        say(format_args!(
             "{}: {} due, {} to renew, {} expired",
             now.format("%d %B %Y, %H:%M"),
             digest.due().len(),
             digest.to_renew().count(),
             digest.expired().count(),
-        );
+        ));
         for due in digest.due().iter().filter(|due| due.device.as_str().starts_with("pump")) {
-            println!("  {}: {:?}, {} days left", due.device, due.stage, due.days_left(now));
+            say(format_args!("  {}: {}, {} days left", due.device, due.stage, due.days_left(now)));
             if let Reach::Offline { visit, .. } = due.reach {
-                println!("      it is offline: {visit:?}");
+                say(format_args!("      it is offline: {visit:?}"));
             }
         }
         match digest.page() {
-            Some(page) => println!("  page: {} certificates", page.due.len()),
-            None => println!("  no page: everything was paged today"),
+            Some(page) => say(format_args!("  page: {} certificates", page.due.len())),
+            None => say(format_args!("  no page: everything was paged today")),
         }
         // A restart within the day pages nobody twice: the state is saved.
         let saved = serde_json::to_string(sweep.state())?;

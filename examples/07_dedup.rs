@@ -1,14 +1,15 @@
 //! A small ingest loop: messages in, verdicts, the audit, and the health of the ids that devices generate.
 //!
 //! `cargo run --example 07_dedup`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
+#[path = "page/page.rs"]
+mod page;
 use std::error::Error;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::dedup::ulid_health::{UlidRules, UlidWatches};
 use iot_runbook::dedup::verdict::Kind;
 use iot_runbook::dedup::{Deduplicator, Devices, MessageId, Position, Secret, Settings};
+use page::say;
 
 /// A message as it comes from the broker.
 #[derive(Clone)]
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             // Not a ULID: any bytes will do, and the text says why.
             Err(error) => {
-                println!("{}: {error}", incoming.device);
+                say(format_args!("{}: {error}", incoming.device));
                 secret.id(incoming.id.as_bytes())
             }
         };
@@ -55,16 +56,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         if !matches!(verdict.kind(), Kind::Fresh | Kind::Duplicate | Kind::Replay) && shown < 3 {
             shown += 1;
-            println!("{} {}: {verdict:?}", incoming.received_at, incoming.device);
+            say(format_args!("{} {}: {verdict:?}", incoming.received_at, incoming.device));
         }
     }
 
-    println!("\n{stored} rows stored\n\n{}\n", engine.audit());
+    say(format_args!("\n{stored} rows stored\n\n{}\n", engine.audit()));
     for colliding in engine.audit().colliding {
-        println!("most collisions: {}", devices.name(colliding.device).unwrap_or("?"));
+        say(format_args!("most collisions: {}", devices.name(colliding.device).unwrap_or("?")));
     }
     for (device, health) in ids.reports() {
-        println!("\n{device}: {health}");
+        say(format_args!("\n{device}: {health}"));
     }
     Ok(())
 }
@@ -111,8 +112,7 @@ fn night_shift() -> Result<Vec<Incoming>, Box<dyn Error>> {
         last.id = "scale-9/000001".to_owned();
     }
     // The consumer was restarted and reads its last hundred messages again.
-    let again = messages.len().saturating_sub(100);
-    let mut restarted = messages.get(again..).unwrap_or_default().to_vec();
+    let mut restarted = messages.get(messages.len().saturating_sub(100)..).unwrap_or_default().to_vec();
     restarted.iter_mut().for_each(|message| message.received_at = start + TimeDelta::minutes(148));
     messages.extend(restarted);
     Ok(messages)

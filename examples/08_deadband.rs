@@ -2,7 +2,8 @@
 //! other bands would save and cost, and a picture of it all.
 //!
 //! `cargo run --example 08_deadband --features report [FILE.svg]`; without a path, the picture is in `target/`.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[path = "page/page.rs"]
+mod page;
 
 use std::error::Error;
 use std::fs;
@@ -15,6 +16,7 @@ use iot_runbook::deadband::sample::{Quality, Sample};
 use iot_runbook::deadband::shadow::WhatIf;
 use iot_runbook::deadband::swinging_door::{self, SwingingDoor};
 use iot_runbook::report::DeadbandChart;
+use page::say;
 
 /// Somebody set it generously, years ago.
 const BAND: f64 = 4.0;
@@ -51,12 +53,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     door.flush(|report| kept.push(report.sample));
 
     let assessment = audit.assess(&Limits::default().with_error_budget(BUDGET));
-    println!("{assessment}\n");
+    say(format_args!("{assessment}\n"));
     let suppressed = filter.counts().suppressed_in_band();
-    println!("The band reported {} of {} samples and suppressed {suppressed}.", reported.len(), raw.len());
-    println!("The audit passed over {}, while the wire was broken.", audit.unusable());
-    println!("\nWhat other bands would save and cost:\n{what_if}");
-    println!("A swinging door with a deviation of {BUDGET} kept {}, and misses none by more.", kept.len());
+    say(format_args!(
+        "The band reported {} of {} samples and suppressed {suppressed}.",
+        reported.len(),
+        raw.len()
+    ));
+    say(format_args!("The audit passed over {}, while the wire was broken.", audit.unusable()));
+    say(format_args!("\nWhat other bands would save and cost:\n{what_if}"));
+    say(format_args!(
+        "A swinging door with a deviation of {BUDGET} kept {}, and misses none by more.",
+        kept.len()
+    ));
 
     let chart = DeadbandChart::new("Boiler 3, flow temperature", &raw, &reported)
         .with_unit("°C")
@@ -68,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(folder)?;
     }
     fs::write(&path, chart.to_string())?;
-    println!("The picture is in {}.", path.display());
+    say(format_args!("The picture is in {}.", path.display()));
     Ok(())
 }
 

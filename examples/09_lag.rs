@@ -2,13 +2,16 @@
 //!
 //! `cargo run --example 09_lag`, or with a file of your own: `partition,second,log_start,committed,head` a
 //! line, the committed offset `-` where there is none.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[path = "page/page.rs"]
+mod page;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 
 use chrono::{DateTime, TimeDelta};
 use iot_runbook::lag::{Course, Judge, Sample, Settings, Verdict, Window};
+use iot_runbook::time::format_duration;
+use page::say;
 
 /// Half a minute apart: 0 keeps up, 1 is slow, 2 has just stopped, 3 lost messages, 4 was never read, 5 is silent.
 fn inline() -> String {
@@ -55,24 +58,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_max_age(TimeDelta::minutes(15))
         .with_retention(TimeDelta::hours(2));
     let judge = Judge::new(settings)?;
+    let group = judge.group(now, None, &windows);
+    say(format_args!("the group, {} behind in all: {group}\n", group.total_lag));
     for (partition, window) in &windows {
         let report = judge.partition(now, None, window);
-        println!("partition {partition}: {report}");
+        say(format_args!("partition {partition}: {report}"));
         if let Some(trend) = report.trend.filter(|_| report.verdict() > Verdict::Ok) {
             let (produced, consumed) = (trend.produced, trend.consumed);
-            print!("  {produced:.1} come and {consumed:.1} are read a second");
+            let mut line = format!("  {produced:.1} come and {consumed:.1} are read a second");
             match trend.course {
-                Course::Drains { within } => print!("; drained in {} s", within.num_seconds()),
-                Course::Grows => print!("; the lag grows"),
+                Course::Drains { within } => line += &format!("; drained in {}", format_duration(within)),
+                Course::Grows => line += "; the lag grows",
                 _ => {}
             }
-            match trend.overrun_in {
-                Some(left) => println!("; unread messages are deleted in {} s", left.num_seconds()),
-                None => println!(),
-            }
+            say(line);
         }
     }
-    let group = judge.group(now, None, &windows);
-    println!("\nthe group, {} behind in all: {group}", group.total_lag);
     Ok(())
 }

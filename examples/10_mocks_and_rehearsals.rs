@@ -1,8 +1,8 @@
 //! How a service tests what it builds on the library: rehearsals of a runbook, mocked adapters, and simulated time.
 //!
 //! `cargo test --example 10_mocks_and_rehearsals --features mock`, or `cargo run`.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
+#[path = "page/page.rs"]
+mod page;
 use std::{error::Error, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -86,7 +86,7 @@ fn rehearse() -> Result<(), Box<dyn Error>> {
         .expect_conclusion("expected-offline");
     let rehearsed = [maintenance.check(&runbooks)?];
     let share = 100.0 * Coverage::of(&runbooks, &rehearsed).share();
-    println!("rehearsed: {}, {share:.1} % of all transitions\n", maintenance.name);
+    page::say(format_args!("rehearsed: {}, {share:.1} % of all transitions\n", maintenance.name));
     Ok(())
 }
 
@@ -98,9 +98,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let diagnosis = diagnose(probes, Arc::clone(&clock)).await?;
         let finding = diagnosis.finding().ok_or("the driver ends what it runs")?;
         let title = finding.title().unwrap_or("undetermined; it may be");
-        println!("after {} records: {title}", diagnosis.trace_len());
+        page::say(format_args!("after {} records: {title}", diagnosis.trace_len()));
         for hypothesis in finding.hypotheses().iter().take(5) {
-            println!("  {:>3.0} %  {}", hypothesis.share * 100.0, hypothesis.cause);
+            page::say(format_args!("  {:>3.0} %  {}", hypothesis.share * 100.0, hypothesis.cause));
         }
     }
     Ok(())

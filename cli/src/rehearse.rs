@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use iot_runbook::diagnosis::rehearsal::{Rehearsal, RehearsalError, Rehearsed, Way};
-use iot_runbook::{Runbook, RunbookSet};
+use iot_runbook::{Diagnosis, Runbook, RunbookSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -170,7 +170,9 @@ fn results(runs: &[Run], failed: usize, set: &RunbookSet, with_trace: bool, page
         why(error, set, page);
         if let Some(came) = run.came.as_ref().filter(|_| with_trace) {
             page.item("  ", "trace:");
-            trace::write(&came.bundle, None, page);
+            // Only a diagnosis puts facts into notes. Its bundle follows from the same runbooks, so it resumes.
+            let diagnosis = Diagnosis::resume(&came.bundle, set).ok();
+            trace::write(&came.bundle, diagnosis.as_ref(), page);
         }
     }
 }

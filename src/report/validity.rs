@@ -32,9 +32,11 @@ struct Row {
     end: DateTime<Utc>,
 }
 
-const LEFT: f64 = 150.0;
+/// The words are beside the names and before the plot: on a phone the left of a picture is seen first.
+const WORDS: f64 = 150.0;
+const LEFT: f64 = 290.0;
 const PLOT: f64 = 400.0;
-const RIGHT: f64 = 150.0;
+const RIGHT: f64 = 10.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 30.0;
 /// The width of a character, of the wider fonts that a system may have.
@@ -135,7 +137,7 @@ impl CertificateTimeline {
     ) -> fmt::Result {
         let (begin, end) = (row.issued.map_or(LEFT, &x), x(row.end));
         let class = if row.end <= self.now { "ended" } else { "valid" };
-        let most = (LEFT - 10.0) / CHAR;
+        let most = (WORDS - 10.0) / CHAR;
         let name = if columns(&row.name) as f64 > most {
             let mut cut: String = row.name.chars().take(most as usize - 1).collect();
             cut.push('…');
@@ -162,7 +164,7 @@ impl CertificateTimeline {
             write!(f, "<path class=\"due\" d=\"M{:.1} {:.1}l-5 9h10z\"/>", x(due), y + 12.0)?;
         }
         f.write_str("<text class=\"words\" ")?;
-        writeln!(f, "x=\"{:.1}\" y=\"{:.1}\">{}</text></g>", LEFT + PLOT + 10.0, y + 15.0, self.words(row))
+        writeln!(f, "x=\"{WORDS:.1}\" y=\"{:.1}\">{}</text></g>", y + 15.0, self.words(row))
     }
 }
 
@@ -177,6 +179,18 @@ const STYLE: &str = "\
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A phone shows the left of a picture: the name, and how long is left.
+    #[test]
+    fn words_are_left_of_the_plot() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut timeline = CertificateTimeline::new(now);
+        timeline.add("press-7", None, None, now + TimeDelta::days(2));
+        let svg = timeline.to_string();
+        let words = svg.split("class=\"words\" x=\"").nth(1).unwrap();
+        let x: f64 = words.split('"').next().unwrap().parse().unwrap();
+        assert!(x + CHAR * "ends in 2 d".len() as f64 <= LEFT && x < 360.0, "{svg}");
+    }
 
     #[test]
     fn times_of_any_age_are_drawn() {

@@ -1,6 +1,6 @@
 //! `rehearse`.
 
-use super::{Files, PUMP, run, run_with};
+use super::{Files, PUMP, pump, run, run_with};
 
 const TESTS: &str = r#"
 [[rehearsal]]
@@ -96,6 +96,25 @@ fn trace_of_a_failed_rehearsal_is_shown_on_request() {
     let trace =
         "  trace:\n2027-01-15\n08:00:00  state: jammed (rehearsal) -> jammed\n08:00:00  jammed: concluded\n";
     assert!(failed.out.ends_with(trace), "{}", failed.out);
+}
+
+#[test]
+fn trace_has_the_facts_of_notes_and_alerts_in_place() {
+    let files = Files::new();
+    let text = pump("It starts again and again.", "It started {value} times, and is {pump-state}.")
+        .replace("A pump has no power.", "The pump is {pump-state}.");
+    let runbook = files.write("pump.toml", text);
+    let rehearsal = |facts: &str| {
+        let tests = format!(
+            "[[rehearsal]]\nname = \"m\"\nrunbook = \"pump-stopped\"\nfacts = {{ {facts} }}\n\
+             expect = {{ conclusion = \"runs\" }}\n"
+        );
+        run_with(&["rehearse", &runbook, "-", "--trace"], tests.as_bytes(), 80)
+    };
+    let noted = rehearsal("state = \"running\", starts = 7");
+    assert!(noted.out.contains("jammed (It started 7 times, and is running.)"), "{}", noted.out);
+    let alerted = rehearsal("state = \"dark\"");
+    assert!(alerted.out.contains("alert (critical): The pump is dark."), "{}", alerted.out);
 }
 
 #[test]

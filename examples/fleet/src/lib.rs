@@ -13,7 +13,7 @@
 //! | [`operations`], [`turns`] | the index, the sweep, the checklist; the plan, and whose turn it is |
 //! | [`simulation`] | the run |
 //! | [`renewals`], [`endings`] | what became of each renewal, and of each device |
-//! | [`report`], [`wording`] | what an operator reads |
+//! | [`report`], [`wording`], [`page`] | what an operator reads, as wide as the terminal |
 //! | [`export`] | the digest for programs: CSV, JSON |
 
 pub mod agenda;
@@ -26,6 +26,8 @@ pub mod ledger;
 pub mod mint;
 pub mod operations;
 pub mod options;
+#[path = "../../page/page.rs"]
+pub mod page;
 pub mod random;
 pub mod renewals;
 pub mod report;

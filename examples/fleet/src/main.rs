@@ -7,9 +7,13 @@ use std::process::ExitCode;
 use fleet::endings::broken;
 use fleet::export::{to_csv, to_json};
 use fleet::options::{Asked, Form, Options, USAGE};
+use fleet::page::{columns, wrapped};
 use fleet::report::{View, report};
 use fleet::simulation::{Progress, Run, Simulation};
 use iot_runbook::report::Report;
+
+/// The width of the help where nobody says how wide the terminal is.
+const WIDTH: usize = 100;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -28,7 +32,7 @@ async fn run() -> Result<ExitCode, Error> {
     let (options, form, file) = match Options::read(std::env::args().skip(1))? {
         Asked::Run { options, form, report } => (options, form, report),
         Asked::Help => {
-            say(USAGE)?;
+            say(&wrapped(USAGE, columns().unwrap_or(WIDTH)))?;
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -82,15 +86,7 @@ fn view(form: Form) -> View {
     let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let color = std::io::stdout().is_terminal() && !is_off && !is_dumb;
-    View { width: width(), is_whole: form == Form::List, color }
-}
-
-/// How wide the terminal is; `None` where there is none, and nobody says it.
-fn width() -> Option<usize> {
-    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let measured =
-        || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-    given.filter(|width| *width > 0).or_else(measured)
+    View { width: columns(), is_whole: form == Form::List, color }
 }
 
 /// A line beside what programs read. Nobody may listen there; then nobody needs it.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// What the program answers to `--help`.
+/// What the program answers to `--help`, wrapped to the terminal.
 pub const USAGE: &str = "\
 The daily certificate job over a simulated fleet, with real certificates that it mints.
 
@@ -18,8 +18,7 @@ The daily certificate job over a simulated fleet, with real certificates that it
   --json          the last digest as JSON, with the days left
   --report FILE   the last digest as a report: HTML, or Markdown where the file is named .md
 
-It ends with 1 where a device was lost, was issued two certificates for one renewal, lost its only working
-certificate, or came to its end without anybody having been told.";
+It ends with 1 where a device was lost, was issued two certificates for one renewal, lost its only working certificate, or came to its end without anybody having been told.";
 
 /// The most devices: a run of more takes minutes.
 const MOST_DEVICES: u32 = 20_000;

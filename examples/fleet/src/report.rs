@@ -7,6 +7,7 @@ use iot_runbook::certificate::sweep::{Digest, Due, Reach, Visit};
 use iot_runbook::time::format_duration;
 
 use crate::endings::{Ending, broken, endings};
+use crate::page::wrapped;
 use crate::simulation::Run;
 use crate::wording;
 use crate::world::{World, lock};
@@ -30,8 +31,6 @@ pub struct View {
     pub color: bool,
 }
 
-/// The narrowest that is wrapped to.
-const NARROWEST: usize = 20;
 /// The columns of the table of days, and the width that it needs.
 const COLUMNS: [&str; 9] = ["aware", "renew", "follow", "late", "ended", "away", "paged", "begun", "seen"];
 const TABLE: usize = 74;
@@ -40,17 +39,17 @@ const TABLE: usize = 74;
 #[must_use]
 pub fn report(run: &Run, view: View) -> String {
     let mut text = Text { text: String::new(), view };
-    let world = lock(&run.world);
+    let begins = moment(lock(&run.world).start);
     text.styled(
         BOLD,
         format_args!(
-            "{} devices, {} days from {}, seed {}",
-            run.options.devices,
-            run.options.days,
-            moment(world.start),
-            run.options.seed
+            "{} devices, {} days from {begins}, seed {}",
+            run.options.devices, run.options.days, run.options.seed
         ),
     );
+    // It looks at the world too, so before it is locked for the rest.
+    verdict(&mut text, run);
+    let world = lock(&run.world);
     kinds(&mut text, &world);
     days(&mut text, run);
     if let Some(day) = run.operations.days.first() {
@@ -77,38 +76,9 @@ struct Text {
 
 impl Text {
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        for line in line.to_string().split('\n') {
-            match self.view.width {
-                Some(width) => self.wrapped(line, width.max(NARROWEST)),
-                None => self.text.push_str(line),
-            }
-            self.text.push('\n');
-        }
-    }
-
-    /// A line in lines of at most `width` characters, the further ones indented a little more than the first.
-    fn wrapped(&mut self, line: &str, width: usize) {
-        let indent = line.chars().take_while(|c| *c == ' ').count().min(width / 2);
-        let mut used = indent;
-        self.text.push_str(&" ".repeat(indent));
-        // Blanks between words are kept where nothing is wrapped: they are columns.
-        if line.chars().count() <= width {
-            self.text.push_str(line.get(indent..).unwrap_or_default());
-        } else {
-            for (nth, word) in line.split_whitespace().enumerate() {
-                let length = word.chars().count();
-                if nth > 0 && used + 1 + length > width {
-                    self.text.push('\n');
-                    self.text.push_str(&" ".repeat(indent + 2));
-                    used = indent + 2;
-                } else if nth > 0 {
-                    self.text.push(' ');
-                    used += 1;
-                }
-                self.text.push_str(word);
-                used += length;
-            }
-        }
+        let line = line.to_string();
+        self.text.push_str(&self.view.width.map_or_else(|| line.clone(), |width| wrapped(&line, width)));
+        self.text.push('\n');
     }
 
     fn heading(&mut self, heading: &str) {
@@ -213,18 +183,19 @@ fn overdue(digest: &Digest) -> Vec<&Due> {
 /// The end, and the days left until then.
 fn end(due: &Due, digest: &Digest) -> String {
     let left = match due.days_left(digest.at) {
+        0 => "less than a day left".to_owned(),
         1 => "1 day left".to_owned(),
-        left @ 0.. => format!("{left} days left"),
-        _ => "over".to_owned(),
+        left @ 2.. => format!("{left} days left"),
+        _ => return format!("ended {}", moment(due.end)),
     };
-    format!("ends {}  {left}", moment(due.end))
+    format!("ends {}, {left}", moment(due.end))
 }
 
 fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
     text.heading(&format!("{which}, {}", moment(digest.at)));
     let due = |due: &Due| {
         let by_hand = if due.auto_renewal { "" } else { ", renewed by hand" };
-        format!("{}  {}  {}{by_hand}", due.device, end(due, digest), due.stage)
+        format!("{}: {}, {}{by_hand}", due.device, end(due, digest), due.stage)
     };
     let all = |list: Vec<&Due>| list.into_iter().cloned().collect::<Vec<_>>();
     text.list("To know (awareness)", &all(digest.awareness().collect()), due);
@@ -239,20 +210,24 @@ fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
         let known = world.mint.issuers().get(&issuer.issuer);
         let name = known.map_or("?", |known| known.name.as_str());
         format!(
-            "{name}  ends {}  {}: renew it, and {} certificates with it",
+            "{name}: ends {}, {}: renew it, and {} with it",
             moment(issuer.end),
             issuer.stage,
-            issuer.leaves
+            counted(issuer.leaves, "certificate")
         )
     });
     match digest.page() {
         Some(page) => text.line(format_args!(
-            "Operations is paged for {} certificates and {} issuers",
-            page.due.len(),
-            page.issuers.len()
+            "Operations is paged for {} and {}",
+            counted(page.due.len() as u64, "certificate"),
+            counted(page.issuers.len() as u64, "issuer")
         )),
         None => text.line(format_args!("Operations is not paged")),
     }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn offline(due: &Due, digest: &Digest) -> String {
@@ -265,11 +240,11 @@ fn offline(due: &Due, digest: &Digest) -> String {
                 Visit::Technician => "back too late, or ended: technician",
                 _ => "nobody knows when it is back: find out",
             };
-            format!("{since}  {visit}")
+            format!("{since}; {visit}")
         }
         _ => "nobody can tell".to_owned(),
     };
-    format!("{}  {}  {}  {why}", due.device, end(due, digest), due.stage)
+    format!("{}: {}, {}; {why}", due.device, end(due, digest), due.stage)
 }
 
 fn plan(text: &mut Text, run: &Run) {
@@ -306,7 +281,7 @@ fn emergencies(text: &mut Text, world: &World) {
             |by| format!("alert {} before the end", length(by)),
         );
         format!(
-            "{}  cut off {}  back after {}: {}; why: {}; {earlier}; {} entries",
+            "{}: cut off {}, back after {}: {}; why: {}; {earlier}; {} entries",
             record.device,
             moment(record.lost_at),
             length(record.closed_at - record.lost_at),
@@ -334,7 +309,7 @@ fn alerts(text: &mut Text, world: &World, run: &Run) {
     }
     let did = world.mishaps;
     text.line(format_args!(
-        "{} answers were lost, {} messages; {} came twice, {} hours late; {} events told nothing new",
+        "{} answers were lost, {} messages; {} came twice, {} came hours late; {} events brought nothing new",
         did.lost_answers, did.lost_messages, did.twice, did.late, run.ignored
     ));
     text.line(format_args!(
@@ -353,8 +328,11 @@ fn checklist(text: &mut Text, world: &World, run: &Run) {
             Verdict::Fail => "fail",
             Verdict::Unknown => "unknown",
         };
-        let age =
-            item.age.map_or_else(|| "no evidence".to_owned(), |age| format!("evidence {} old", length(age)));
+        let age = match item.age {
+            None => "no evidence".to_owned(),
+            Some(age) if age < TimeDelta::minutes(1) => "evidence of this minute".to_owned(),
+            Some(age) => format!("evidence {} old", length(age)),
+        };
         text.line(format_args!("  {verdict:<8}{}: {}; {age}", item.check, item.because));
     }
 }
@@ -369,6 +347,18 @@ fn metrics(text: &mut Text, world: &World, run: &Run) {
     }
 }
 
+/// How it ends, in a line or two: whoever reads no further knows it.
+fn verdict(text: &mut Text, run: &Run) {
+    let endings = endings(run);
+    let works = endings.iter().filter(|ending| **ending == Ending::Works).count();
+    text.line(format_args!("{works} of {} devices have a certificate that works", endings.len()));
+    match broken(run).len() {
+        0 => text.styled(GOOD, format_args!("All that must hold does")),
+        broken => text.styled(BAD, format_args!("BROKEN: {broken} of what must hold does not, see the end")),
+    }
+    text.line(format_args!(""));
+}
+
 fn ends(text: &mut Text, run: &Run) {
     text.heading("How it ends");
     let endings = endings(run);
@@ -379,7 +369,7 @@ fn ends(text: &mut Text, run: &Run) {
         .iter()
         .zip(&endings)
         .filter_map(|(lifecycle, ending)| match ending {
-            Ending::Listed(reason) => Some(format!("{}  {reason}", lifecycle.device())),
+            Ending::Listed(reason) => Some(format!("{}: {reason}", lifecycle.device())),
             _ => None,
         })
         .collect();

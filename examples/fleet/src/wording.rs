@@ -46,6 +46,11 @@ pub const fn alert(what: &AlertKind) -> &'static str {
         AlertKind::NotConfirmed => "a device took its certificate, and was not seen with it",
         AlertKind::FollowUp => "a person must see to a certificate",
         AlertKind::RolledBack => "a device went back to an older certificate",
+        AlertKind::FailedAfterConfirmation { .. } => {
+            "a device's test failed after its new certificate was confirmed"
+        }
+        AlertKind::RetiredInUse { .. } => "a retired certificate was used on a connection",
+        AlertKind::NotRetired { .. } => "a replaced certificate is still valid long after its overlap",
         AlertKind::KeyCompromised => "a key is in other hands",
         AlertKind::Expired => "a certificate has ended, or was retired, and the device is offline",
         AlertKind::RecoveryFailed { .. } => "a round of a recovery failed",
@@ -76,6 +81,9 @@ pub fn happening(what: &Happening) -> String {
         Happening::Confirmed(print) => format!("the device is seen with {}", short(*print)),
         Happening::RolledBack(print) => format!("the device went back to {}", short(*print)),
         Happening::Retired(print) => format!("{} is to be retired", short(*print)),
+        Happening::RetiredInUse(print) => {
+            format!("{} was used on a connection, and is retired", short(*print))
+        }
         Happening::KeyCompromised(print) => format!("the key of {} is in other hands", short(*print)),
         Happening::Expired => "the certificate is of no use any more".to_owned(),
         Happening::ReachedProvisioning => "the device reaches the provisioning service".to_owned(),
@@ -85,6 +93,8 @@ pub fn happening(what: &Happening) -> String {
         Happening::Installed(print) => format!("{} is brought to the device", short(*print)),
         Happening::NotBack => "the device is not back in time".to_owned(),
         Happening::RecoveryFailed(reason) => format!("this round failed: {}", reason.as_str()),
+        Happening::ClockSuspect => "the clock cannot be trusted".to_owned(),
+        Happening::ClockAccepted => "the clock is accepted as right".to_owned(),
         other => format!("{other:?}"),
     }
 }

@@ -42,14 +42,24 @@ async fn lists_are_whole_on_request_and_fit_the_width() {
     assert!(!whole.contains("--list"));
     let digest = &run.operations.days.last().unwrap().digest;
     for due in digest.due() {
-        assert!(whole.contains(&format!("{}  ends", due.device)), "{}", due.device);
+        assert!(whole.contains(&format!("{}: end", due.device)), "{}", due.device);
     }
     for width in [40, 80] {
         let text = report(&run, View { width: Some(width), is_whole: true, color: false });
-        // A hash or the name of a metric is longer than a narrow line.
-        let long = text.lines().filter(|line| line.chars().count() > width && line.trim().contains(' '));
+        let long = text.lines().filter(|line| line.chars().count() > width);
         assert_eq!(long.collect::<Vec<_>>(), Vec::<&str>::new());
     }
+}
+
+#[tokio::test]
+async fn conclusion_comes_first_and_in_words() {
+    let run = run(300, 14, 1).await;
+    let text = report(&run, View::default());
+    let first: Vec<&str> = text.lines().take(3).collect();
+    assert!(first[1].ends_with("of 300 devices have a certificate that works"), "{first:?}");
+    assert_eq!(first[2], "All that must hold does");
+    // Alerts and entries that have no words yet.
+    assert!(!text.contains("something else") && !text.contains("Fingerprint("), "{text}");
 }
 
 /// The table counts what the lists name, and the exports have each certificate once.

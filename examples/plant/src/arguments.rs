@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
-/// What `--help` says.
+/// What `--help` says, wrapped to the terminal.
 pub const USAGE: &str = "\
 A small factory and a data pipeline of real parts, whose faults the library's runbooks diagnose.
 
@@ -12,21 +12,18 @@ usage: plant [OPTIONS]
 
 Without options: starts, breaks something, diagnoses it, mends it; and again for a handful of faults.
 
-  --list           the faults, and combinations of them
-  --fault ID       this one alone
-  --all            each of them in a factory or a pipeline of its own: a table of what was expected and what was
-                   diagnosed
-  --scenario FILE  a fault of your own (TOML): timed operations on named parts, and what is expected
-  --vocabulary     the parts and operations that such a file can name
-  --chaos SEED     random scenarios, each diagnosed and judged by what was broken; the same seed draws the same
-  --runs N         so many of them (20 where it is not given)
-  --json           evidence bundles and findings as lines of JSON on standard output, and nothing else
-  --report FILE    with --fault or --scenario: the report as HTML, or as Markdown where the file is named .md; the
-                   evidence is written beside it, as .json
-  --runbook FILE   diagnose by this runbook (TOML); those it hands over to are taken from the catalog
-  --own-thresholds leave that runbook's thresholds as they are; without it those that it has in common with
-                   device-offline and data-gap are set to the seconds that the plant lives in
-  --help           this
+  --list            the faults, and combinations of them
+  --fault ID        this one alone
+  --all             each of them in a factory or a pipeline of its own: a table of what was expected and what was diagnosed
+  --scenario FILE   a fault of your own (TOML): timed operations on named parts, and what is expected
+  --vocabulary      the parts and operations that such a file can name
+  --chaos SEED      random scenarios, each diagnosed and judged by what was broken; the same seed draws the same
+  --runs N          so many of them (20 where it is not given)
+  --json            evidence bundles and findings as lines of JSON on standard output, and nothing else
+  --report FILE     with --fault or --scenario: the report as HTML, or as Markdown where the file is named .md; the evidence is written beside it, as .json
+  --runbook FILE    diagnose by this runbook (TOML); those it hands over to are taken from the catalog
+  --own-thresholds  leave that runbook's thresholds as they are; without it those that it has in common with device-offline and data-gap are set to the seconds that the plant lives in
+  --help            this
 
 It ends with 1 where a diagnosis came to something else than expected, or, with --chaos, was wrongly certain.";
 

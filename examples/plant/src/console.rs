@@ -9,22 +9,19 @@ use std::{
 
 use iot_runbook::report::TextStyle;
 
-use crate::error::{Error, Result};
+pub use crate::page::say;
+use crate::{
+    error::{Error, Result},
+    page::{columns, wrapped},
+};
 
 /// Goes to the beginning of the line and clears it.
 const CLEAR: &str = "\r\x1b[2K";
 
-/// The width where nobody says how wide it is, and the narrowest that is wrapped to.
+/// The width where nobody says how wide it is.
 const WIDTH: usize = 80;
-const NARROWEST: usize = 20;
 
-/// Prints a line, wrapped to the terminal. Whoever listened may have gone away, as `head` does; that is no fault of the
-/// plant's.
-pub fn say(line: impl Display) {
-    writeln!(stdout(), "{}", laid_out(&line.to_string())).ok();
-}
-
-/// The same in bold, where the terminal shows colours.
+/// Prints a line in bold, wrapped to the terminal, where the terminal shows colours.
 pub fn say_bold(line: impl Display) {
     let text = laid_out(&line.to_string());
     match shows_color() {
@@ -36,7 +33,7 @@ pub fn say_bold(line: impl Display) {
 /// The text as wide as the terminal.
 fn laid_out(text: &str) -> String {
     match columns() {
-        Some(width) => text.split('\n').map(|line| wrapped(line, width)).collect::<Vec<_>>().join("\n"),
+        Some(width) => wrapped(text, width),
         None => text.to_owned(),
     }
 }
@@ -58,37 +55,6 @@ fn is_dumb() -> bool {
     env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// How wide the terminal is; `None` where there is none, and nobody says it.
-fn columns() -> Option<usize> {
-    let given = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let measured = || terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0));
-    given.filter(|width| *width > 0).or_else(measured).map(|width| width.max(NARROWEST))
-}
-
-/// A line in lines of at most `width` characters, the further ones indented a little more than the first.
-fn wrapped(line: &str, width: usize) -> String {
-    if line.chars().count() <= width {
-        return line.to_owned();
-    }
-    let indent = line.chars().take_while(|c| *c == ' ').count().min(width / 2);
-    let mut text = " ".repeat(indent);
-    let mut used = indent;
-    for word in line.split_whitespace() {
-        let length = word.chars().count();
-        if used > indent && used + 1 + length > width {
-            text.push('\n');
-            text.push_str(&" ".repeat(indent + 2));
-            used = indent + 2;
-        } else if used > indent {
-            text.push(' ');
-            used += 1;
-        }
-        text.push_str(word);
-        used += length;
-    }
-    text
-}
-
 /// Prints a text that is laid out already.
 pub fn show_text(text: &str) {
     write!(stdout(), "{text}").ok();
@@ -107,6 +73,9 @@ pub fn write(line: impl Display) -> Result<()> {
 pub fn show(line: impl Display) {
     if stdout().is_terminal() && !is_dumb() {
         let mut stdout = stdout();
+        // A line that goes on in the next row of the terminal could not be cleared.
+        let line: String =
+            line.to_string().chars().take(columns().unwrap_or(WIDTH).saturating_sub(1)).collect();
         write!(stdout, "{CLEAR}{line}").and_then(|()| stdout.flush()).ok();
     }
 }
@@ -123,17 +92,5 @@ pub fn complain(error: &dyn std::error::Error) {
     while let Some(error) = cause {
         eprintln!("  because: {error}");
         cause = error.source();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wrapped;
-
-    #[test]
-    fn long_lines_break_at_blanks() {
-        assert_eq!(wrapped("    short", 9), "    short");
-        assert_eq!(wrapped("  > one two three four", 13), "  > one two\n    three\n    four");
-        assert_eq!(wrapped("a-word-that-is-long", 5), "a-word-that-is-long");
     }
 }

@@ -48,6 +48,8 @@ pub mod monitor;
 pub mod mqtt;
 pub mod network;
 pub mod operation;
+#[path = "../../page/page.rs"]
+pub mod page;
 pub mod pipeline;
 pub mod pki;
 pub mod platform;

@@ -6,12 +6,13 @@ use chrono::Utc;
 use plant::{
     arguments::{Arguments, USAGE, What},
     chaos,
-    console::{complain, say, write},
+    console::{complain, say, show_text, write},
     error::{Error, Result},
     examine::examine,
     factory::{Factory, Plan},
     gateway::{self, EXIT_OUT_OF_MEMORY, Ended},
     operation::words,
+    page::{columns, wrapped},
     pipeline::{caretaker, survey::survey},
     play::play_alone,
     runbooks::Runbooks,
@@ -27,6 +28,8 @@ use tokio::runtime::Runtime;
 const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
 const HUNG_UP: u8 = 129;
+/// The width of the help where nobody says how wide the terminal is.
+const WIDTH: usize = 100;
 /// How many files and sockets one factory or pipeline has open, and four of them at a time, each twice over.
 const FILES_OF_ONE: usize = 400;
 const FILES_OF_MANY: usize = 1000;
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
 fn follow(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.what {
         What::Help => {
-            say(USAGE);
+            help();
             return Ok(ExitCode::SUCCESS);
         }
         What::List => return list(),
@@ -161,9 +164,19 @@ fn enough_open_files(job: &Job, program: &Path) -> Result<()> {
     opened.map(drop).map_err(|source| Error::OpenFiles { needed, source })
 }
 
+fn help() {
+    show_text(&format!("{}\n", wrapped(USAGE, columns().unwrap_or(WIDTH))));
+}
+
 fn list() -> Result<ExitCode> {
+    // Where the second column would be narrow, it is below the first.
+    let is_narrow = columns().is_some_and(|width| width < 100);
     for scenario in Scenario::all() {
-        say(format_args!("{:<42}  {}", scenario.id, scenario.story()?));
+        let story = scenario.story()?;
+        match is_narrow {
+            true => say(format_args!("{}\n    {story}", scenario.id)),
+            false => say(format_args!("{:<42}  {story}", scenario.id)),
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,10 @@ use std::{
     fmt::Display,
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,12 +26,15 @@ use crate::{
     console,
     error::{Error, Result},
     factory::Factory,
+    page::columns,
     reading::overview,
     task::Task,
 };
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// The widest bar, and how many columns are beside it.
 const PROGRESS_WIDTH: usize = 30;
+const BESIDE: usize = 26;
 
 /// Who tells the story, or keeps silent.
 #[derive(Debug)]
@@ -36,6 +42,8 @@ pub struct Story {
     loud: bool,
     /// Where the report and the evidence are written.
     report: Option<PathBuf>,
+    /// How many reports were written: a gap that is split has one for each part too.
+    reports: AtomicUsize,
     told: Mutex<Told>,
 }
 
@@ -51,12 +59,12 @@ struct Told {
 impl Story {
     /// Tells.
     pub fn aloud() -> Self {
-        Self { loud: true, report: None, told: Mutex::default() }
+        Self { loud: true, report: None, reports: AtomicUsize::new(0), told: Mutex::default() }
     }
 
     /// Keeps silent.
     pub fn silent() -> Self {
-        Self { loud: false, report: None, told: Mutex::default() }
+        Self { loud: false, report: None, reports: AtomicUsize::new(0), told: Mutex::default() }
     }
 
     /// Tells a line.
@@ -76,7 +84,8 @@ impl Story {
         }
     }
 
-    /// The same with a file for the report: HTML, or Markdown where it is named `.md`. The evidence is written beside it.
+    /// The same with a file for the report: HTML, or Markdown where it is named `.md`. The evidence is written beside it. The
+    /// parts of a gap that is split have files of their own: `x.html`, `x-part-1.html`.
     #[must_use]
     pub fn with_report(self, report: Option<PathBuf>) -> Self {
         Self { report, ..self }
@@ -92,7 +101,8 @@ impl Story {
             console::show_text(&format!("\n{}", report.to_styled_text(console::text_style().brief())));
         }
         if let Some(file) = &self.report {
-            let evidence = write_report(diagnosis, report, file)?;
+            let file = in_place(file, self.reports.fetch_add(1, Ordering::Relaxed));
+            let evidence = write_report(diagnosis, report, &file)?;
             let (file, evidence) = (file.display(), evidence.display());
             self.tell(format_args!("\n  The report is in {file}, its evidence in {evidence}."));
         }
@@ -157,6 +167,17 @@ impl Journal for Story {
     }
 }
 
+/// The file of the report with that number. The first is that of the whole, and the others are of its parts: none takes the
+/// place of another.
+fn in_place(file: &Path, number: usize) -> PathBuf {
+    if number == 0 {
+        return file.to_owned();
+    }
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let end = file.extension().map_or_else(String::new, |end| format!(".{}", end.to_string_lossy()));
+    file.with_file_name(format!("{name}-part-{number}{end}"))
+}
+
 /// Writes the report, and the evidence beside it; gives the place of the evidence.
 fn write_report(diagnosis: &Diagnosis, report: &Report, file: &Path) -> Result<PathBuf> {
     let is_markdown = file.extension().is_some_and(|extension| extension == "md");
@@ -171,11 +192,27 @@ fn write_report(diagnosis: &Diagnosis, report: &Report, file: &Path) -> Result<P
 async fn show_progress(from: DateTime<Utc>, until: DateTime<Utc>) {
     let mut tick = interval(PROGRESS_EVERY);
     let whole = (until - from).as_seconds_f64().max(f64::EPSILON);
+    let room = columns().map_or(PROGRESS_WIDTH, |width| width.saturating_sub(BESIDE).min(PROGRESS_WIDTH));
     loop {
         tick.tick().await;
         let gone = (Utc::now() - from).as_seconds_f64().min(whole);
-        let filled = (gone / whole * PROGRESS_WIDTH as f64) as usize;
-        let empty = PROGRESS_WIDTH.saturating_sub(filled);
+        let filled = (gone / whole * room as f64) as usize;
+        let empty = room.saturating_sub(filled);
         console::show(format_args!("      [{:=<filled$}{:empty$}] {gone:.1} of {whole:.1} s", "", ""));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::in_place;
+
+    #[test]
+    fn parts_have_files_of_their_own() {
+        let named = |file: &str, number| in_place(Path::new(file), number).display().to_string();
+        assert_eq!(named("out/gap.html", 0), "out/gap.html");
+        assert_eq!(named("out/gap.html", 2), "out/gap-part-2.html");
+        assert_eq!(named("gap", 1), "gap-part-1");
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     examine::{Examined, examine},
     factory::{Factory, Plan},
+    page::columns,
     pipeline::survey::survey,
     runbooks::Runbooks,
     scenario::Scenario,
@@ -30,7 +31,9 @@ const AT_A_TIME: usize = 4;
 pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bool> {
     let started = Utc::now();
     if !json {
-        say(row("fault", "expected", "diagnosed", "steps", "seconds"));
+        if !is_narrow() {
+            say(row("fault", "expected", "diagnosed", "steps", "seconds"));
+        }
     }
     // Dropping the set ends what is under way, and with it its factories.
     let mut under_way = JoinSet::new();
@@ -101,7 +104,7 @@ fn tell(scenario: &Scenario, result: Result<Examined>, json: bool) -> Result<boo
             return Ok(false);
         }
         Err(error) => {
-            say(row(scenario.id, &scenario.expected.to_string(), &format!("error: {error}"), "", ""));
+            say(format_args!("{}: error: {error}", scenario.id));
             return Ok(false);
         }
     };
@@ -111,7 +114,11 @@ fn tell(scenario: &Scenario, result: Result<Examined>, json: bool) -> Result<boo
     }
     let steps = examined.steps().to_string();
     let seconds = format!("{:.1}", examined.took.as_seconds_f64());
-    say(row(scenario.id, &scenario.expected.to_string(), &examined.diagnosed(), &steps, &seconds));
+    let diagnosed = examined.diagnosed();
+    match is_narrow() {
+        true => say(format_args!("{}\n    {diagnosed}, {steps} steps, {seconds} s", scenario.id)),
+        false => say(row(scenario.id, &scenario.expected.to_string(), &diagnosed, &steps, &seconds)),
+    }
     let differs = examined.differs();
     if let Some(differs) = &differs {
         say(format_args!("  DIFFERS: {differs}"));
@@ -125,6 +132,12 @@ struct Failed<'a> {
     fault: &'a str,
     as_expected: bool,
     error: String,
+}
+
+/// Whether the table is wider than the terminal.
+fn is_narrow() -> bool {
+    let table = row("", "", "", "", "").len();
+    columns().is_some_and(|width| width < table)
 }
 
 fn row(fault: &str, expected: &str, diagnosed: &str, steps: &str, seconds: &str) -> String {

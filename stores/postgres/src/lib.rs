@@ -92,3 +92,7 @@ impl PostgresCases {
         self.connection().connected().await
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -57,6 +57,27 @@ fn json_is_one_line_with_the_evidence() {
 }
 
 #[test]
+fn each_part_of_a_split_gap_has_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = Command::new(plant_program())
+        .args(["--fault", "split-by-presence", "--report"])
+        .arg(folder.path().join("gap.html"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{told}");
+    for (name, conclusion) in [
+        ("gap", "split-by-presence"),
+        ("gap-part-1", "disconnected-data-lost"),
+        ("gap-part-2", "schema-mismatch"),
+    ] {
+        let page = fs::read_to_string(folder.path().join(format!("{name}.html"))).unwrap();
+        assert!(page.contains(conclusion) && told.contains(&format!("{name}.html")), "{name}: {told}");
+        assert!(folder.path().join(format!("{name}.json")).exists(), "{name}");
+    }
+}
+
+#[test]
 fn json_has_the_gap_and_its_outcome() {
     let ran = Command::new(plant_program()).args(["--json", "--fault", "schema-mismatch"]).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
