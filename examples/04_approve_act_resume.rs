@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let situation = request.situation();
                 say(format_args!("approve {} of {}?", situation.title, situation.subject.device));
                 situation.facts.iter().for_each(|fact| {
-                    say(format_args!("  {} is {}: {}", fact.check, fact.value, fact.source))
+                    say(format_args!("  {} is {}: {}", fact.check, fact.value, fact.source));
                 });
                 situation.advice.iter().for_each(|advice| say(format_args!("  {advice}")));
                 now += TimeDelta::minutes(4);

@@ -30,10 +30,8 @@ const AT_A_TIME: usize = 4;
 /// When a line of JSON can't be written. A scenario that can't be run ends no other.
 pub async fn sweep(program: &Path, runbooks: &Runbooks, json: bool) -> Result<bool> {
     let started = Utc::now();
-    if !json {
-        if !is_narrow() {
-            say(row("fault", "expected", "diagnosed", "steps", "seconds"));
-        }
+    if !json && !is_narrow() {
+        say(row("fault", "expected", "diagnosed", "steps", "seconds"));
     }
     // Dropping the set ends what is under way, and with it its factories.
     let mut under_way = JoinSet::new();
