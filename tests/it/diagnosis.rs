@@ -14,6 +14,8 @@ use crate::deepest::NOW;
 use crate::model::{Model, World};
 use crate::player;
 
+mod left;
+
 mod every_way_of {
     use super::*;
 
