@@ -161,6 +161,7 @@ mod tests {
             "certificate-not-yet-valid",
             "certificate-renewed",
             "certificate-revoked",
+            "client-or-clock",
             "clock-suspect",
             "connection-refused",
             "connectivity-flap",

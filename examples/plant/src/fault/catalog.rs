@@ -214,7 +214,7 @@ pub(super) const ALL: &[Fault] = &[
         damage: Damage::OutOfTime { expired: false, dials: true },
     },
     Fault {
-        id: "device-client-fault",
+        id: "client-or-clock",
         device: "press-1",
         story: "press-1's application crashes for good, under power",
         damage: Damage::Crashed,

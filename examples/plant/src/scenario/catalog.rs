@@ -259,7 +259,7 @@ pub(super) const ALL: &[Scenario] = &[
         &["broker-connect", "refused-certificate"],
     ),
     single(
-        &["device-client-fault"],
+        &["client-or-clock"],
         "client-or-clock",
         &["gateway-health", "ot-network", "certificate", "answered-on-network"],
     ),
