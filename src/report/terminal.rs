@@ -79,7 +79,8 @@ impl Report {
         }
         page.list("Found on the way", self.notes.iter());
         for group in &self.affected {
-            page.heading(&format!("{} devices", group.devices.len()));
+            let count = group.devices.len();
+            page.heading(&format!("{count} {}", if count == 1 { "device" } else { "devices" }));
             page.paragraph("  ", &group.why);
             page.paragraph("  - ", &group.devices.join(", "));
         }

@@ -36,6 +36,7 @@ fn report_names_every_device_and_why() {
     // Changed before the first fell silent.
     assert!(report.timeline[0].what.contains("firmware 7"), "{:?}", report.timeline);
     let (html, markdown, text) = (report.to_html(), report.to_markdown(), report.to_text(80));
+    assert!(text.contains("\n1 device\n") && text.contains("\n2 devices\n"), "{text}");
     page::is_well_formed(&html).unwrap();
     page::has_whole_tables(&markdown).unwrap();
     for (page, words) in [
