@@ -543,3 +543,34 @@ fn every_stage_that_lost_all_is_the_conclusion() {
         assert_eq!(finding.conclusion(), Some(conclusion), "{finding:?}");
     }
 }
+
+/// What an expert accepts was written before it was run.
+#[test]
+fn odd_gaps_are_answered_by_the_expert() {
+    let at_edge = |facts: DeadbandFacts| {
+        let mut world = World::nothing_came();
+        let acquired = Acquisition::new(at(NOW), period()).with_due(100).with_answered(100);
+        world.acquisition = acquired.with_withheld(60).with_passed_on(40);
+        world.deadband = facts.with_width(5.0).with_withheld(60);
+        world
+    };
+    let facts = || DeadbandFacts::new(at(NOW), period());
+    // The new firmware polls less often, and the registry still has the old cadence.
+    let mut slower = World::nothing_came();
+    slower.bridged.in_kafka = 40;
+    slower.acquisition =
+        Acquisition::new(at(NOW), period()).with_due(40).with_made(40).with_answered(40).with_passed_on(40);
+    for (name, conclusion, world) in [
+        // The band was one of millibar, and is one of bar now.
+        ("unit changed", "deadband-too-wide", at_edge(facts().with_movement(2.0).with_matters(0.05))),
+        (
+            "closed valve",
+            "process-stable",
+            at_edge(facts().with_movement(0.0).with_least_noise_before(0.0).with_resolution(0.1)),
+        ),
+        ("cadence changed", "unexplained-gap", slower),
+    ] {
+        let finding = world.diagnose();
+        assert_eq!(finding.conclusion(), Some(conclusion), "{name}: {finding:?}");
+    }
+}

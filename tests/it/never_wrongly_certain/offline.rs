@@ -1,6 +1,7 @@
 //! Of `device-offline` and its certificates: one thing or two are broken in a plant that is well, and the diagnosis must
 //! find them or say that it cannot know. Each expected answer was written before it was run.
 
+mod odd_plants;
 mod world;
 
 use std::sync::Arc;

@@ -47,15 +47,28 @@ pub(super) struct World {
     returned_at: Option<DateTime<Utc>>,
     /// Until then.
     pub(super) silent_again: Option<DateTime<Utc>>,
+    /// Further receipts, as the platform labels them.
+    pub(super) extra: Vec<Receipt>,
+    /// The last receipts that are no live messages.
+    pub(super) others: Vec<Receipt>,
     /// `None`: the platform does not know who saw it.
     pub(super) sightings: Option<Vec<Sighting>>,
+    /// How often it reports; zero: nobody knows.
+    pub(super) interval: TimeDelta,
+    /// Whether the subject names its gateway and its site.
+    pub(super) names_gateway: bool,
+    pub(super) names_site: bool,
     /// Whether the device has a session of its own.
     is_own: bool,
     pub(super) session: SessionState,
     pub(super) last_packet: Option<DateTime<Utc>>,
+    /// `None`: the broker does not tell it.
+    pub(super) keep_alive: Option<TimeDelta>,
     pub(super) events: Vec<ConnectionEvent>,
     /// Messages of this device, of others, of the gateway about itself, within any period.
     pub(super) published: [u64; 3],
+    /// What the broker counts, where it is not as [`published`](Self::published) says.
+    pub(super) counts: Option<fn(DateTime<Utc>, Period) -> ClientPublishing>,
     pub(super) readings: Vec<ClockReading>,
     pub(super) broker_takes: bool,
     process: ProcessState,
@@ -64,6 +77,8 @@ pub(super) struct World {
     /// `None`: it comes each moment.
     pub(super) heartbeat: Option<DateTime<Utc>>,
     is_reachable: bool,
+    /// What is known of the gateway, where it is not all of the above.
+    pub(super) health: Option<fn(DateTime<Utc>) -> GatewayHealth>,
     pub(super) path: DevicePath,
     pub(super) polls: FieldPolls,
     pub(super) broker_path: BrokerPath,
@@ -99,12 +114,19 @@ impl World {
             last_receipt: Some(NOW - minutes(120)),
             returned_at: None,
             silent_again: None,
+            extra: Vec::new(),
+            others: Vec::new(),
             sightings: None,
+            interval: minutes(1),
+            names_gateway: true,
+            names_site: true,
             is_own: false,
             session: SessionState::Up,
             last_packet: Some(NOW),
+            keep_alive: Some(minutes(1)),
             events: Vec::new(),
             published: [0, 400, 10],
+            counts: None,
             readings: Vec::new(),
             broker_takes: true,
             process: ProcessState::Running,
@@ -112,6 +134,7 @@ impl World {
             endpoint: Endpoint::Answers,
             heartbeat: None,
             is_reachable: true,
+            health: None,
             path: DevicePath::new(NOW).with_port(PortReply::Answered).with_replier(Replier::Device),
             polls: FieldPolls::new(NOW, period).with_withheld(0),
             broker_path: BrokerPath::new(NOW, true).with_name(true).with_port(PortReply::Answered),
@@ -289,8 +312,14 @@ impl Plant {
     }
 
     pub(super) fn diagnosis_of(&self, device: &str, id: u128) -> Diagnosis {
-        let subject = Subject::device(device).with_gateway(GATEWAY).with_site("north");
-        let subject = subject.with_reporting_interval(minutes(1));
+        let world = self.0.world.lock().unwrap();
+        let mut subject = Subject::device(device).with_reporting_interval(world.interval);
+        if world.names_gateway {
+            subject = subject.with_gateway(GATEWAY);
+        }
+        if world.names_site {
+            subject = subject.with_site("north");
+        }
         let trigger = Trigger::new("offline alert", NOW);
         Diagnosis::new(Ulid(id), &SET, "device-offline", subject, trigger, NOW).unwrap()
     }
@@ -418,6 +447,7 @@ impl DeviceProbe for Plant {
         self.ask("last-seen", |world, now| {
             let mut answer = LastSeenAnswer::new(now);
             answer.last_receipt = world.last_seen(now);
+            answer.others = world.others.clone();
             Ok(answer)
         })
         .await
@@ -426,7 +456,9 @@ impl DeviceProbe for Plant {
     async fn receipts(&self, request: &ReceiptsRequest) -> Result<Receipts, ProbeError> {
         let period = request.period;
         self.ask("receipts", move |world, now| {
-            let messages = world.receipts(now).into_iter().filter(|one| period.contains(one.at)).collect();
+            let extra = world.extra.iter().filter(|one| one.at <= now).cloned();
+            let messages =
+                world.receipts(now).into_iter().chain(extra).filter(|one| period.contains(one.at)).collect();
             Ok(Receipts::new(now, period).with_messages(messages))
         })
         .await
@@ -460,7 +492,7 @@ impl BrokerProbe for Plant {
             let is_shown = |event: &&ConnectionEvent| period.contains(event.at) || event.at > now;
             let events = world.events.iter().filter(is_shown).cloned().collect();
             let mut log = ConnectionLog::new(now, period).with_events(events).with_now(world.session);
-            (log.keep_alive, log.last_packet) = (Some(minutes(1)), world.last_packet);
+            (log.keep_alive, log.last_packet) = (world.keep_alive, world.last_packet);
             if world.session == SessionState::Up && world.last_packet == Some(NOW) {
                 log.last_packet = Some(now);
             }
@@ -476,6 +508,9 @@ impl BrokerProbe for Plant {
     async fn publishing(&self, request: &PublishingRequest) -> Result<ClientPublishing, ProbeError> {
         let period = request.period;
         self.ask("publishing", move |world, now| {
+            if let Some(counts) = world.counts {
+                return Ok(counts(now, period));
+            }
             let [device, others, itself] = world.published.map(MessageCounts::new);
             Ok(ClientPublishing::new(now, period)
                 .with_device(device)
@@ -502,6 +537,9 @@ impl GatewayProbe for Plant {
 
     async fn health(&self, _: &HealthRequest) -> Result<GatewayHealth, ProbeError> {
         self.ask("health", |world, now| {
+            if let Some(health) = world.health {
+                return Ok(health(now));
+            }
             let mut health = GatewayHealth::new(now)
                 .with_process(world.process)
                 .with_memory(0.4)
