@@ -131,7 +131,7 @@ pub enum SessionState {
     Down,
     /// Not known; the events alone are judged.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 record! {

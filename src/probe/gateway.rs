@@ -100,7 +100,7 @@ pub enum ProcessState {
     NotRunning,
     /// Not known.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 /// The health endpoint of a gateway.

@@ -243,7 +243,7 @@ pub enum ResetCause {
     Newest,
     /// Not known.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 /// Whether a transaction of a producer is open on the partition.
@@ -256,7 +256,7 @@ pub enum TransactionState {
     Open(OpenTransaction),
     /// Not known.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 record! {
@@ -291,7 +291,7 @@ pub enum StuckState {
     Stuck(StuckRecord),
     /// Not known.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
 record! {

@@ -107,7 +107,7 @@ fn judge_events(
 
     // An end that the log does not reach may hold a disconnect: then the events do not say that it is up now.
     let up = match log.now {
-        SessionState::NotTold if log.covers.end() >= now => events.state_at_end(log.at_start),
+        SessionState::NotKnown if log.covers.end() >= now => events.state_at_end(log.at_start),
         told => told,
     };
     let half_open = up == SessionState::Up && is_half_open(log, &mut details);
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn events_show_up_where_broker_is_silent() {
         let up = ConnectionEvent::accepted(at(NOW - 4000));
-        let told = |log: ConnectionLog| judged(log.with_now(SessionState::NotTold)).value();
+        let told = |log: ConnectionLog| judged(log.with_now(SessionState::NotKnown)).value();
         assert_eq!(told(log(vec![up.clone()])), Some(Reach::SessionUp.value()));
         let down = ConnectionEvent::disconnected(at(NOW - 3000), DisconnectReason::KeepAliveTimeout);
         assert_eq!(told(log(vec![down, up.clone()])), Some(Reach::None.value()));

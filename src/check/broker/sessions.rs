@@ -348,7 +348,7 @@ mod tests {
             |seconds, session: &'static str| ConnectionEvent::accepted(at(seconds)).with_session(session);
         let thrown = ConnectionEvent::disconnected(at(12), DisconnectReason::DuplicateClientId);
         let state =
-            |events| Events::of(&log(events), &Asked::new().request()).state_at_end(SessionState::NotTold);
+            |events| Events::of(&log(events), &Asked::new().request()).state_at_end(SessionState::NotKnown);
         use SessionState::{Down, Up};
         for (events, expected) in [
             // Its beginning is in the log, whatever ended it.
@@ -385,7 +385,7 @@ mod tests {
             ConnectionEvent::accepted(at(10)).with_session("short"),
         ]);
         assert_eq!(
-            Events::of(&log, &Asked::new().request()).state_at_end(SessionState::NotTold),
+            Events::of(&log, &Asked::new().request()).state_at_end(SessionState::NotKnown),
             SessionState::Down
         );
     }

@@ -51,7 +51,7 @@ fn skipped(answers: &Answers<Offsets>) -> Found {
         let cause = match reset.cause {
             ResetCause::Position => "set to a position",
             ResetCause::Newest => "reset to the newest message",
-            ResetCause::NotTold => "moved by an unknown cause",
+            ResetCause::NotKnown => "moved by an unknown cause",
         };
         let text = format!(
             "{cause} at {}: from offset {} to {}, {} messages of the device skipped",
@@ -73,7 +73,7 @@ fn held_back(answers: &Answers<Offsets>) -> Result<Found, String> {
     for answer in answers.iter() {
         let open = match &answer.transaction {
             TransactionState::NotOpen => continue,
-            TransactionState::NotTold => return Ok(None),
+            TransactionState::NotKnown => return Ok(None),
             TransactionState::Open(open) => open,
         };
         let OpenTransaction { last_stable_offset, high_watermark, held_back, .. } = open;
@@ -104,7 +104,7 @@ fn behind_record(answers: &Answers<Offsets>) -> Found {
     for answer in answers.iter() {
         match &answer.stuck {
             StuckState::NotStuck => {}
-            StuckState::NotTold => return None,
+            StuckState::NotKnown => return None,
             StuckState::Stuck(StuckRecord { offset, failures, behind, since, example }) => {
                 if *failures > 1 {
                     count = count.saturating_add(*behind);
@@ -250,8 +250,8 @@ mod tests {
         };
         for answer in [
             no_resets(),
-            well().with_transaction(TransactionState::NotTold),
-            well().with_stuck(StuckState::NotTold),
+            well().with_transaction(TransactionState::NotKnown),
+            well().with_stuck(StuckState::NotKnown),
         ] {
             assert_eq!(judged(answer.clone()).reason(), Some(UnknownReason::Undetermined), "{answer:?}");
         }

@@ -153,7 +153,7 @@ fn parts(sessions: &SessionLog, asked: Period) -> Vec<Part> {
         (Some(up), _) => Some(up),
         (None, SessionState::Up) => Some(true),
         (None, SessionState::Down) => Some(false),
-        (None, SessionState::NotTold) => {
+        (None, SessionState::NotKnown) => {
             let made_room = events.iter().any(|event| within(event.at) && events.is_replaced(event));
             let first = changes.iter().find(|(at, _)| within(*at)).map(|(_, up)| !*up);
             if made_room { Some(true) } else { first }
@@ -310,15 +310,15 @@ mod tests {
 
     #[test]
     fn session_over_the_period_is_the_answer() {
-        use SessionState::{Down, NotTold, Up};
+        use SessionState::{Down, NotKnown, Up};
         expect(&log(Up, vec![]), Presence::Online);
         expect(&log(Down, vec![]), Presence::Offline);
-        expect(&log(NotTold, vec![up(1500)]), Presence::Part);
-        expect(&log(NotTold, vec![down(1500)]), Presence::Part);
+        expect(&log(NotKnown, vec![up(1500)]), Presence::Part);
+        expect(&log(NotKnown, vec![down(1500)]), Presence::Part);
         expect(&log(Up, vec![down(1400), up(1450)]), Presence::Online);
         expect(&log(Up, vec![up(1500)]), Presence::Online);
         expect(&log(Down, vec![down(1500)]), Presence::Offline);
-        assert_eq!(judged(&log(NotTold, vec![])).reason(), Some(UnknownReason::Undetermined));
+        assert_eq!(judged(&log(NotKnown, vec![])).reason(), Some(UnknownReason::Undetermined));
     }
 
     #[test]
@@ -384,13 +384,13 @@ mod tests {
 
     #[test]
     fn takeover_is_online_before_and_after() {
-        use SessionState::{NotTold, Up};
+        use SessionState::{NotKnown, Up};
         let thrown = |when: DateTime<Utc>| {
             ConnectionEvent::disconnected(when, DisconnectReason::DuplicateClientId).with_session("old")
         };
         let late = at(1500) + NANO;
         for end in [at(1500) - NANO, at(1500), late] {
-            for start in [Up, NotTold] {
+            for start in [Up, NotKnown] {
                 let log = log(start, vec![up(1500).with_session("new"), thrown(end)]);
                 expect(&log, Presence::Online);
                 assert_eq!(parts(&log, asked()).len(), 1);
@@ -405,7 +405,7 @@ mod tests {
     fn later_events_do_not_show_the_start() {
         for event in [up(ASKED.1), down(ASKED.1), up(ASKED.1 + 30)] {
             assert_eq!(
-                judged(&log(SessionState::NotTold, vec![event])).reason(),
+                judged(&log(SessionState::NotKnown, vec![event])).reason(),
                 Some(UnknownReason::Undetermined)
             );
         }
@@ -451,8 +451,8 @@ mod tests {
 
     #[test]
     fn change_at_the_start_says_how_it_began() {
-        expect(&log(SessionState::NotTold, vec![up(ASKED.0)]), Presence::Online);
-        expect(&log(SessionState::NotTold, vec![down(ASKED.0)]), Presence::Offline);
+        expect(&log(SessionState::NotKnown, vec![up(ASKED.0)]), Presence::Online);
+        expect(&log(SessionState::NotKnown, vec![down(ASKED.0)]), Presence::Offline);
     }
 
     #[test]
