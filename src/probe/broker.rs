@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, SiteId, TagId};
 use crate::time::Period;
@@ -81,7 +81,7 @@ pub enum Client {
     Gateway(GatewayId),
 }
 
-record! {
+records! {
     /// What did the broker log of the client's connections in the period?
     #[derive(Eq, Hash)]
     ConnectionLogRequest {
@@ -90,9 +90,7 @@ record! {
         /// The period in question, by the broker's clock.
         period: Period,
     }
-}
 
-record! {
     /// What the broker logged of a client's connections.
     ConnectionLog {
         /// When this was looked up; [`now`](Self::now) held then.
@@ -128,7 +126,7 @@ pub enum SessionState {
     NotKnown,
 }
 
-record! {
+records! {
     /// One event in the log of a client's connections.
     ConnectionEvent {
         /// When, by the broker's clock.
@@ -283,7 +281,7 @@ named! {
     }
 }
 
-record! {
+records! {
     /// How many messages of the device reached the broker in the period?
     #[derive(Eq, Hash)]
     MessagesRequest {
@@ -296,9 +294,7 @@ record! {
         /// Count the messages of this tag alone; `None`: of all.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// The messages that reached the broker.
     Messages {
         /// When this was looked up.
@@ -317,9 +313,7 @@ record! {
         /// `None` where that is not known.
         dropped: Option<Vec<BrokerDrop>> = with_dropped(drops: Vec<BrokerDrop>) => Some(drops),
     }
-}
 
-record! {
     /// Messages that the broker dropped or refused for one reason.
     BrokerDrop {
         /// Why.
@@ -348,7 +342,7 @@ named! {
     }
 }
 
-record! {
+records! {
     /// What did the client publish in the period?
     #[derive(Eq, Hash)]
     PublishingRequest {
@@ -359,9 +353,7 @@ record! {
         /// The period in question, by the broker's clock.
         period: Period,
     }
-}
 
-record! {
     /// What a client published, as the broker counted it. Each that is `None` is not counted apart.
     ClientPublishing {
         /// When this was looked up.
@@ -380,9 +372,7 @@ record! {
         /// Whether a gateway of this kind sends heartbeats over this session when it is well.
         sends_heartbeats: Option<bool> = with_sends_heartbeats(sends: bool) => Some(sends),
     }
-}
 
-record! {
     /// What became of a client's messages at the broker.
     MessageCounts {
         /// How many were accepted.
@@ -395,9 +385,7 @@ record! {
         /// When the last one was accepted.
         last_accepted: Option<DateTime<Utc>> = with_last_accepted(at: DateTime<Utc>) => Some(at),
     }
-}
 
-record! {
     /// Which other clients lost their session at about this time?
     #[derive(Eq, Hash)]
     TogetherRequest {
@@ -413,9 +401,7 @@ record! {
         /// Leave out the clients of this site.
         except_site: Option<SiteId> = with_except_site(id: SiteId) => Some(id),
     }
-}
 
-record! {
     /// How many other clients lost their session at about the same time.
     Together {
         /// When this was looked up.
@@ -425,9 +411,7 @@ record! {
         /// How many there were in all before, on the same broker node where that is known: those that were lost included.
         connected: u64,
     }
-}
 
-record! {
     /// What did the client's own clock show in the period?
     #[derive(Eq, Hash)]
     ClockRequest {
@@ -436,9 +420,7 @@ record! {
         /// The period in question, by the broker's clock.
         period: Period,
     }
-}
 
-record! {
     /// What a client's own clock showed.
     ClockReadings {
         /// When this was looked up.
@@ -449,9 +431,7 @@ record! {
         /// How far the clock may be off for what was refused, such as the lifetime of a token, where that is known.
         allowed: Option<TimeDelta> = with_allowed(allowed: TimeDelta) => Some(allowed),
     }
-}
 
-record! {
     /// One reading of a client's clock.
     ClockReading {
         /// When it was received, by the platform's clock.

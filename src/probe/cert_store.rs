@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::record::record;
+use super::record::records;
 use super::{Client, ProbeError};
 use crate::fact::Source;
 use crate::time::Period;
@@ -44,7 +44,7 @@ pub trait CertStoreProbe: Send + Sync {
 
 const _: Option<&dyn CertStoreProbe> = None;
 
-record! {
+records! {
     /// Which certificate does the device have?
     #[derive(Eq, Hash)]
     CertificateRequest {
@@ -70,7 +70,7 @@ named! {
     }
 }
 
-record! {
+records! {
     /// A certificate of a device.
     CertificateAnswer {
         /// When this was looked up.
@@ -101,7 +101,7 @@ pub enum Authentication {
     NotKnown,
 }
 
-record! {
+records! {
     /// What is known of one certificate.
     Certificate {
         /// Its fingerprint, as the inventory writes it: the same text for the same certificate.
@@ -138,16 +138,14 @@ pub enum Revocation {
     NoRevocation,
 }
 
-record! {
+records! {
     /// How does the renewal of the device's certificate stand?
     #[derive(Eq, Hash)]
     RenewalRequest {
         /// The session holder: the device, or the gateway that carries its messages.
         holder: Client,
     }
-}
 
-record! {
     /// The state of a renewal.
     RenewalAnswer {
         /// When this was looked up.
@@ -166,9 +164,7 @@ record! {
         /// overlap, the earliest of several. `None`: looked, and there is no such certificate.
         unretired_since: Option<DateTime<Utc>> = with_unretired_since(at: DateTime<Utc>) => Some(at),
     }
-}
 
-record! {
     /// The facts of one renewal.
     Renewal {
         /// Which renewal of the device, counted from one.
@@ -192,9 +188,7 @@ record! {
         /// What it failed with.
         failure: Option<Box<str>> = with_failure(failure: impl Into<Box<str>>) => Some(failure.into()),
     }
-}
 
-record! {
     /// Did the device reach the provisioning service with its manufacturing certificate in the period?
     #[derive(Eq, Hash)]
     ProvisioningContactRequest {
@@ -203,9 +197,7 @@ record! {
         /// The period in question.
         period: Period,
     }
-}
 
-record! {
     /// The last contact of a device with the provisioning service.
     ProvisioningContact {
         /// When this was looked up.

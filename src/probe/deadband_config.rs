@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, TagId};
 use crate::time::Period;
@@ -25,7 +25,7 @@ pub trait DeadbandProbe: Send + Sync {
 
 const _: Option<&dyn DeadbandProbe> = None;
 
-record! {
+records! {
     /// How is the deadband set, and how did the signal move?
     #[derive(Eq, Hash)]
     DeadbandRequest {
@@ -37,9 +37,7 @@ record! {
         /// The tag; `None` where the device has one signal, or one setting for all.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// A tag's deadband and its signal's movement, each in the unit of the tag (turn a deadband in percent
     /// into that unit). Each that is `None` is not known.
     DeadbandFacts {
@@ -71,9 +69,7 @@ record! {
         /// noise above.
         audit: Option<DeadbandAudit> = with_audit(audit: DeadbandAudit) => Some(audit),
     }
-}
 
-record! {
     /// What an audit of a deadband measured, each length in the unit of the tag. The figures are those of
     /// [`deadband::audit::Figures`](crate::deadband::audit::Figures), where each is explained. If the check needs one
     /// that is `None`, its answer is unknown.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, TagId};
 use crate::time::Period;
@@ -25,7 +25,7 @@ pub trait DedupLogProbe: Send + Sync {
 
 const _: Option<&dyn DedupLogProbe> = None;
 
-record! {
+records! {
     /// What was dropped as a duplicate?
     #[derive(Eq, Hash)]
     DroppedRequest {
@@ -37,9 +37,7 @@ record! {
         /// Count the messages of this tag alone; `None`: of all.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// The messages that were dropped as duplicates.
     Dropped {
         /// When this was looked up.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId};
 use crate::time::Period;
@@ -63,16 +63,14 @@ pub trait DeviceProbe: Send + Sync {
 
 const _: Option<&dyn DeviceProbe> = None;
 
-record! {
+records! {
     /// In which state is the device?
     #[derive(Eq, Hash)]
     ServiceStateRequest {
         /// The device.
         device: DeviceId,
     }
-}
 
-record! {
     /// The state in which the registry has a device.
     ServiceStateAnswer {
         /// When the registry said so.
@@ -100,7 +98,7 @@ named! {
     }
 }
 
-record! {
+records! {
     /// In which states was the device over the period?
     #[derive(Eq, Hash)]
     ServiceHistoryRequest {
@@ -109,9 +107,7 @@ record! {
         /// The period in question.
         period: Period,
     }
-}
 
-record! {
     /// The states that the registry had for a device over a period.
     ServiceHistory {
         /// When this was looked up.
@@ -124,9 +120,7 @@ record! {
         /// Each change of the state within [`covers`](Self::covers), in any order.
         changes: Vec<ServiceChange> = with_changes(changes: Vec<ServiceChange>) => changes,
     }
-}
 
-record! {
     /// A change of a device's state in the registry.
     ServiceChange {
         /// When the state began to hold.
@@ -134,18 +128,14 @@ record! {
         /// The state from then on; `None`: the device was removed from the registry.
         state: Option<ServiceState>,
     }
-}
 
-record! {
     /// When was the device last seen?
     #[derive(Eq, Hash)]
     LastSeenRequest {
         /// The device.
         device: DeviceId,
     }
-}
 
-record! {
     /// When the platform last received a message of a device.
     LastSeenAnswer {
         /// When this was looked up.
@@ -158,9 +148,7 @@ record! {
         /// counted.
         others: Vec<Receipt> = with_others(others: Vec<Receipt>) => others,
     }
-}
 
-record! {
     /// Which gateways saw the device in the period?
     #[derive(Eq, Hash)]
     SightingsRequest {
@@ -169,9 +157,7 @@ record! {
         /// The period in question, by the platform's clock.
         period: Period,
     }
-}
 
-record! {
     /// The gateways that saw a device within a period.
     Sightings {
         /// When this was looked up.
@@ -180,9 +166,7 @@ record! {
         /// Each, in any order; of a gateway that saw it several times the last is enough.
         sightings: Vec<Sighting> = with_sightings(sightings: Vec<Sighting>) => sightings,
     }
-}
 
-record! {
     /// A gateway saw a device.
     Sighting {
         /// Which gateway.
@@ -193,9 +177,7 @@ record! {
         /// How, for the person who reads the trace, such as `address table of switch 4, port 12`.
         by: Option<Box<str>> = with_by(by: impl Into<Box<str>>) => Some(by.into()),
     }
-}
 
-record! {
     /// Which messages of the device were received in the period?
     #[derive(Eq, Hash)]
     ReceiptsRequest {
@@ -204,9 +186,7 @@ record! {
         /// The period in question, by receipt time.
         period: Period,
     }
-}
 
-record! {
     /// The messages of a device that were received within a period.
     Receipts {
         /// When this was looked up.
@@ -230,7 +210,7 @@ impl Receipts {
     }
 }
 
-record! {
+records! {
     /// One message that the platform received, under the name of a device.
     Receipt {
         /// When it was received, by the platform's clock.

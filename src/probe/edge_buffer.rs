@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, TagId};
 use crate::time::Period;
@@ -25,7 +25,7 @@ pub trait EdgeBufferProbe: Send + Sync {
 
 const _: Option<&dyn EdgeBufferProbe> = None;
 
-record! {
+records! {
     /// How did the outbox do over the period?
     #[derive(Eq, Hash)]
     OutboxRequest {
@@ -39,9 +39,7 @@ record! {
         /// Count the messages that carry this tag; `None`: all of the device.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// How an outbox did over a period. Counts are of messages made in that period; one that is `None` is not known, and
     /// is never taken for zero.
     ///

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ProbeError;
 use super::network::PathTried;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, TagId};
 use crate::time::Period;
@@ -46,16 +46,14 @@ pub trait GatewayProbe: Send + Sync {
 
 const _: Option<&dyn GatewayProbe> = None;
 
-record! {
+records! {
     /// How is the gateway?
     #[derive(Eq, Hash)]
     HealthRequest {
         /// The gateway.
         gateway: GatewayId,
     }
-}
 
-record! {
     /// Facts about a gateway's health. Each one that is `None` is not known; it is never taken for good.
     GatewayHealth {
         /// When these facts held.
@@ -125,7 +123,7 @@ pub enum HeartbeatPath {
     NotKnown,
 }
 
-record! {
+records! {
     /// What do the gateway's polls or its subscription of a device return?
     #[derive(Eq, Hash)]
     FieldPollsRequest {
@@ -136,9 +134,7 @@ record! {
         /// The period in question.
         period: Period,
     }
-}
 
-record! {
     /// What the gateway's polls or its subscription of a device returned in a period. Each that is `None` is not known.
     FieldPolls {
         /// When this was looked up.
@@ -161,9 +157,7 @@ record! {
         /// The last error, for the person who reads the trace.
         error: Option<Box<str>> = with_error(error: impl Into<Box<str>>) => Some(error.into()),
     }
-}
 
-record! {
     /// What did the gateway get of the device in the period?
     #[derive(Eq, Hash)]
     AcquisitionRequest {
@@ -177,9 +171,7 @@ record! {
         /// Count the polls of this tag alone; `None`: of all.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// What a gateway got of a device over a period. A count that is `None` is not known.
     Acquisition {
         /// When this was looked up.

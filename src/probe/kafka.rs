@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, PipelineId, TagId};
 use crate::time::Period;
@@ -43,7 +43,7 @@ pub trait KafkaProbe: Send + Sync {
 
 const _: Option<&dyn KafkaProbe> = None;
 
-record! {
+records! {
     /// How far was the consumer group over the period?
     #[derive(Eq, Hash)]
     LagRequest {
@@ -57,9 +57,7 @@ record! {
         /// Count the messages that carry this tag; `None`: all of the device.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// How far a consumer group was over a period.
     LagFacts {
         /// When this was looked up.
@@ -84,9 +82,7 @@ record! {
         /// them. `None` where nobody counted them.
         messages_gone: Option<u64> = with_messages_gone(count: u64) => Some(count),
     }
-}
 
-record! {
     /// The lag of one partition.
     PartitionLag {
         /// Its number.
@@ -97,9 +93,7 @@ record! {
         /// Why its lag could not be read, where the others' could: the answer is partial, and not an error.
         unread: Option<String> = with_unread(why: impl Into<String>) => Some(why.into()),
     }
-}
 
-record! {
     /// One partition at one time.
     LagSample {
         /// When.
@@ -124,9 +118,7 @@ record! {
         /// offsets that compaction emptied.
         nothing_unread: bool = with_nothing_unread(is_so: bool) => is_so,
     }
-}
 
-record! {
     /// How many of the device's messages are in Kafka?
     #[derive(Eq, Hash)]
     BridgedRequest {
@@ -141,9 +133,7 @@ record! {
         /// Count the messages of this tag alone; `None`: of all.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// The messages that the bridge brought into Kafka.
     Bridged {
         /// When this was looked up.
@@ -153,9 +143,7 @@ record! {
         /// How many different messages.
         in_kafka: u64,
     }
-}
 
-record! {
     /// Where did the consumer group stop or skip on the device's partition?
     #[derive(Eq, Hash)]
     OffsetsRequest {
@@ -169,9 +157,7 @@ record! {
         /// Count the messages that carry this tag; `None`: all of the device.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// Where a consumer group stopped or skipped. Counts are of different messages of the device in the period.
     Offsets {
         /// When this was looked up.
@@ -187,9 +173,7 @@ record! {
         /// Whether the group stops at one record now.
         stuck: StuckState = with_stuck(state: StuckState) => state,
     }
-}
 
-record! {
     /// A move of a group's offset past messages that it had not read.
     OffsetReset {
         /// When.
@@ -232,7 +216,7 @@ pub enum TransactionState {
     NotKnown,
 }
 
-record! {
+records! {
     /// A transaction that is open on the partition.
     OpenTransaction {
         /// The last stable offset: readers of committed records get no record from here on.
@@ -264,7 +248,7 @@ pub enum StuckState {
     NotKnown,
 }
 
-record! {
+records! {
     /// A record at which the group's position does not move.
     StuckRecord {
         /// Its offset.

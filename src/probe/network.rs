@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::record::record;
+use super::record::records;
 use super::{Client, ProbeError};
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, SiteId};
@@ -45,7 +45,7 @@ pub trait NetworkProbe: Send + Sync {
 
 const _: Option<&dyn NetworkProbe> = None;
 
-record! {
+records! {
     /// Does the site answer by another way than the gateway?
     #[derive(Eq, Hash)]
     SitePathsRequest {
@@ -55,9 +55,7 @@ record! {
         /// The gateway that is in question: leave it out.
         except: Option<GatewayId> = with_except(gateway: GatewayId) => Some(gateway),
     }
-}
 
-record! {
     /// Does the device answer on its network?
     #[derive(Eq, Hash)]
     DevicePathRequest {
@@ -80,7 +78,7 @@ pub enum Vantage {
     Anywhere,
 }
 
-record! {
+records! {
     /// Whether a device answers on its network.
     DevicePath {
         /// When it was tried.
@@ -105,9 +103,7 @@ record! {
         /// What was tried, for the person who reads the trace.
         tried: Vec<PathTried> = with_tried(tried: Vec<PathTried>) => tried,
     }
-}
 
-record! {
     /// The identity that replied under a device's address, and the one that is registered for it: both of one kind, such
     /// as hardware addresses or serial numbers.
     Identity {
@@ -149,16 +145,14 @@ pub enum Replier {
     NotKnown,
 }
 
-record! {
+records! {
     /// Can the session holder reach the broker?
     #[derive(Eq, Hash)]
     BrokerPathRequest {
         /// Who tries.
         holder: Client,
     }
-}
 
-record! {
     /// The way from a session holder to the broker.
     BrokerPath {
         /// When it was tried.
@@ -195,7 +189,7 @@ pub enum TlsOutcome {
     NotTried,
 }
 
-record! {
+records! {
     /// The ways that were tried.
     PathsTried {
         /// When they were tried.
@@ -204,9 +198,7 @@ record! {
         /// Each that was tried; empty: there is none to try.
         paths: Vec<PathTried> = with_paths(paths: Vec<PathTried>) => paths,
     }
-}
 
-record! {
     /// One way that was tried.
     PathTried {
         /// Its name for a person, such as `router plant-north`.

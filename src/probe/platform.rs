@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, SiteId};
 
@@ -39,7 +39,7 @@ pub trait PlatformProbe: Send + Sync {
 
 const _: Option<&dyn PlatformProbe> = None;
 
-record! {
+records! {
     /// How are the parts of the platform that serve the device?
     #[derive(Eq, Hash)]
     PlatformRequest {
@@ -51,9 +51,7 @@ record! {
         /// Its site.
         site: Option<SiteId> = with_site(site: SiteId) => Some(site),
     }
-}
 
-record! {
     /// Whether a broker node works. Each fact that is `None` is not known; it is never taken for good.
     BrokerHealth {
         /// When these facts held.
@@ -66,9 +64,7 @@ record! {
         /// The node, for the person who reads the trace.
         node: Option<Box<str>> = with_node(node: impl Into<Box<str>>) => Some(node.into()),
     }
-}
 
-record! {
     /// Whether an ingestion partition works. Each fact that is `None` is not known; it is never taken for good.
     IngestionHealth {
         /// When these facts held.
@@ -81,9 +77,7 @@ record! {
         /// The partition, for the person who reads the trace.
         partition: Option<Box<str>> = with_partition(partition: impl Into<Box<str>>) => Some(partition.into()),
     }
-}
 
-record! {
     /// Which other devices are silent.
     SilentPeers {
         /// When these were counted.
@@ -96,9 +90,7 @@ record! {
         /// How many sites have more silent devices than usual.
         sites: Option<u64> = with_sites(count: u64) => Some(count),
     }
-}
 
-record! {
     /// How many of some devices are silent.
     SilentShare {
         /// How many are silent.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, SiteId};
 
@@ -32,16 +32,14 @@ pub trait PowerProbe: Send + Sync {
 
 const _: Option<&dyn PowerProbe> = None;
 
-record! {
+records! {
     /// Does the device have power?
     #[derive(Eq, Hash)]
     PowerRequest {
         /// The device.
         device: DeviceId,
     }
-}
 
-record! {
     /// Facts about a device's power. Each that is `None` is not known; it is never taken for good.
     PowerFacts {
         /// When these facts held.
@@ -56,18 +54,14 @@ record! {
         /// Whether its UPS runs on its battery; that is still power.
         on_battery: Option<bool> = with_on_battery(on_battery: bool) => Some(on_battery),
     }
-}
 
-record! {
     /// Does the site have power?
     #[derive(Eq, Hash)]
     SitePowerRequest {
         /// The site.
         site: SiteId,
     }
-}
 
-record! {
     /// What is known of a site's feeds.
     SitePower {
         /// When these facts held.
@@ -76,9 +70,7 @@ record! {
         /// Each feed that somebody measures; empty: nobody does.
         feeds: Vec<FeedReading> = with_feeds(feeds: Vec<FeedReading>) => feeds,
     }
-}
 
-record! {
     /// One feed of a site.
     FeedReading {
         /// Its name for a person, such as `utility meter`.

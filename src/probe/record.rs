@@ -1,7 +1,7 @@
-/// A request or an answer: public fields, and a `new` that takes them; those after `..` begin at their default instead, and
+/// Requests and answers: public fields, and a `new` that takes them; those after `..` begin at their default instead, and
 /// have a `with_*`. A request derives `Eq` and `Hash` as well: layers share answers by it.
-macro_rules! record {
-    (
+macro_rules! records {
+    ($(
         $(#[$doc:meta])*
         $name:ident {
             $($(#[$required_doc:meta])* $required:ident: $required_type:ty,)*
@@ -10,7 +10,7 @@ macro_rules! record {
                 $optional:ident: $optional_type:ty = $with:ident($arg:ident: $arg_type:ty) => $set:expr,
             )*)?
         }
-    ) => {
+    )*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
@@ -35,7 +35,7 @@ macro_rules! record {
                 }
             )*)?
         }
-    };
+    )*};
 }
 
-pub(super) use record;
+pub(super) use records;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, TagId};
 use crate::time::Period;
@@ -24,7 +24,7 @@ pub trait SchemaProbe: Send + Sync {
 
 const _: Option<&dyn SchemaProbe> = None;
 
-record! {
+records! {
     /// Which messages were rejected?
     #[derive(Eq, Hash)]
     RejectionsRequest {
@@ -36,9 +36,7 @@ record! {
         /// Count the messages of this tag alone; `None`: of all.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// The messages that were rejected.
     Rejections {
         /// When this was looked up.

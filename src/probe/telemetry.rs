@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, PipelineId, TagId};
 use crate::time::Period;
@@ -44,7 +44,7 @@ pub trait TelemetryProbe: Send + Sync {
 
 const _: Option<&dyn TelemetryProbe> = None;
 
-record! {
+records! {
     /// Which rows does the period have?
     #[derive(Eq, Hash)]
     RowsRequest {
@@ -58,9 +58,7 @@ record! {
         /// Count the rows that were stored from this time on apart, as [`Rows::late`].
         since: Option<DateTime<Utc>> = with_since(since: DateTime<Utc>) => Some(since),
     }
-}
 
-record! {
     /// The rows of a period, by sample time.
     Rows {
         /// When this was looked up.
@@ -89,7 +87,7 @@ impl Rows {
     }
 }
 
-record! {
+records! {
     /// Which rows did the database not take?
     #[derive(Eq, Hash)]
     StorageRefusalsRequest {
@@ -103,9 +101,7 @@ record! {
         /// Count the rows of this tag alone; `None`: of all.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// The rows that the database did not take.
     StorageRefusals {
         /// When this was looked up.
@@ -118,9 +114,7 @@ record! {
         /// What the database said to one of them.
         example: Option<Box<str>> = with_example(text: impl Into<Box<str>>) => Some(text.into()),
     }
-}
 
-record! {
     /// Which rows did the database take and does not show where one looks?
     #[derive(Eq, Hash)]
     ElsewhereRequest {
@@ -132,9 +126,7 @@ record! {
         /// Count the rows of this tag alone; `None`: of all.
         tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// Rows that the database took and that are not where one looks, each row counted once. A count that is `None` is
     /// not known.
     Elsewhere {
