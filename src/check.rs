@@ -109,6 +109,7 @@ mod bind;
 mod builtin;
 mod judge;
 mod param;
+mod prelude;
 mod request;
 mod spec;
 

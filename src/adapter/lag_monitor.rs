@@ -317,7 +317,7 @@ impl LagMonitor {
         position: &Position,
     ) -> Result<TransactionState, ProbeError> {
         let (stable, head) = (position.last_stable_offset, position.high_watermark);
-        let Some(stable) = stable else { return Ok(TransactionState::NotTold) };
+        let Some(stable) = stable else { return Ok(TransactionState::NotKnown) };
         if stable >= head {
             return Ok(TransactionState::NotOpen);
         }
@@ -333,12 +333,12 @@ impl LagMonitor {
         asked: &MessagesAt,
         position: &Position,
     ) -> Result<StuckState, ProbeError> {
-        let Some(offset) = position.committed else { return Ok(StuckState::NotTold) };
+        let Some(offset) = position.committed else { return Ok(StuckState::NotKnown) };
         if offset >= position.last_stable_offset.unwrap_or(position.high_watermark) {
             return Ok(StuckState::NotStuck);
         }
         let Some(failures) = reader.failures(&asked.pipeline, asked.partition, offset).await? else {
-            return Ok(StuckState::NotTold);
+            return Ok(StuckState::NotKnown);
         };
         if failures.count == 0 {
             return Ok(StuckState::NotStuck);

@@ -1,12 +1,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::judge::no_subject;
+use super::param::FromParam as _;
 use super::spec::Stop;
 use crate::fact::Source;
-use crate::probe::ProbeError;
+use crate::probe::{PlatformRequest, ProbeError};
 use crate::runbook::CLOCK_TOLERANCE;
 use crate::runbook::step::{About, Param, Params};
-use crate::subject::{GatewayId, PipelineId, SiteId, Subject};
+use crate::subject::{DeviceId, GatewayId, PipelineId, SiteId, Subject};
 use crate::time::{Period, saturating_add};
 
 /// What a check is asked: of whom, with which params, and at what time. Small and `Copy`.
@@ -60,11 +61,7 @@ impl<'a> CheckRequest<'a> {
     /// # Errors
     /// [`ProbeError::failed`] if the step does not give it, or gives something else. The same holds for the other kinds.
     pub fn duration(&self, name: &str) -> Result<TimeDelta, ProbeError> {
-        self.param(
-            name,
-            "duration",
-            |param| if let Param::Duration(length) = param { Some(*length) } else { None },
-        )
+        self.param(name, "duration", TimeDelta::read)
     }
 
     /// The param of that name, which must be a number. A count is a number too.
@@ -84,7 +81,7 @@ impl<'a> CheckRequest<'a> {
     /// # Errors
     /// As [`CheckRequest::duration`].
     pub fn count(&self, name: &str) -> Result<u64, ProbeError> {
-        self.param(name, "count", |param| if let Param::Count(count) = param { Some(*count) } else { None })
+        self.param(name, "count", u64::read)
     }
 
     /// The param of that name, which must be true or false.
@@ -152,6 +149,19 @@ impl<'a> CheckRequest<'a> {
     /// True if a fact of that time is not of the future.
     pub(super) fn has_happened(&self, at: DateTime<Utc>) -> bool {
         at <= saturating_add(self.now, self.clock_tolerance)
+    }
+
+    /// The question about the parts of the platform that serve the device.
+    pub(super) fn of_platform(&self) -> PlatformRequest {
+        let mut asked = PlatformRequest::new(self.device());
+        asked.gateway.clone_from(&self.subject.gateway);
+        asked.site.clone_from(&self.subject.site);
+        asked
+    }
+
+    /// The subject's device.
+    pub(super) fn device(&self) -> DeviceId {
+        self.subject.device.clone()
     }
 
     /// The subject's gateway; the unknown observation `by` that source where it names none.

@@ -1,11 +1,17 @@
 //! What the tests of the judges share.
 
+use std::fmt::Debug;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::CheckRequest;
+use super::judge::Verdict;
+use crate::fact::{UnknownReason, Value};
 use crate::runbook::step::{About, Params};
 use crate::subject::Subject;
 use crate::time::Period;
+
+pub(super) use crate::fact::UnknownReason::{Future, Stale, Undetermined};
 
 pub(super) const NANO: TimeDelta = TimeDelta::nanoseconds(1);
 /// The `now` of [`Asked`], in seconds.
@@ -49,7 +55,89 @@ impl Asked {
         }
     }
 
+    /// The same of a device that reports each so many seconds.
+    pub(super) fn reporting_each(interval: i64) -> Self {
+        let asked = Self::new();
+        Self { subject: asked.subject.with_reporting_interval(secs(interval)), ..asked }
+    }
+
     pub(super) fn request(&self) -> CheckRequest<'_> {
         CheckRequest::new(&self.subject, &self.params, About::Now, self.since, self.triggered_at, self.now)
+    }
+}
+
+/// What a judge comes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Outcome {
+    Value(Value),
+    Unknown(UnknownReason),
+    /// No value, for whatever reason.
+    NoValue,
+}
+
+impl From<Value> for Outcome {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl From<bool> for Outcome {
+    fn from(flag: bool) -> Self {
+        Self::Value(Value::Flag(flag))
+    }
+}
+
+impl From<f64> for Outcome {
+    fn from(number: f64) -> Self {
+        Self::Value(Value::Number(number))
+    }
+}
+
+impl From<UnknownReason> for Outcome {
+    fn from(reason: UnknownReason) -> Self {
+        Self::Unknown(reason)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Outcome {
+    fn from(outcome: Option<T>) -> Self {
+        outcome.map_or(Self::NoValue, Into::into)
+    }
+}
+
+impl Outcome {
+    fn is_of(self, verdict: &Verdict) -> bool {
+        match self {
+            Self::Value(value) => verdict.value() == Some(value),
+            Self::Unknown(reason) => verdict.reason() == Some(reason),
+            Self::NoValue => verdict.value().is_none(),
+        }
+    }
+}
+
+impl Verdict {
+    /// Fails the test where the verdict is another one.
+    #[track_caller]
+    pub(super) fn expect(&self, outcome: impl Into<Outcome>) {
+        self.expect_of(&"this case", outcome);
+    }
+
+    /// The same of one case of a table.
+    #[track_caller]
+    pub(super) fn expect_of(&self, case: &dyn Debug, outcome: impl Into<Outcome>) {
+        let outcome = outcome.into();
+        assert!(outcome.is_of(self), "expected {outcome:?} of {case:?}: {self:?}");
+    }
+
+    /// The same with the share of the missing rows that it accounts for.
+    #[track_caller]
+    pub(super) fn expect_share(&self, outcome: impl Into<Outcome>, share: f64) {
+        self.expect_share_of(&"this case", outcome, share);
+    }
+
+    #[track_caller]
+    pub(super) fn expect_share_of(&self, case: &dyn Debug, outcome: impl Into<Outcome>, share: f64) {
+        self.expect_of(case, outcome);
+        assert_eq!(self.accounts_for(), Some(share), "{case:?}: {self:?}");
     }
 }

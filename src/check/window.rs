@@ -31,11 +31,7 @@ pub(super) fn sum(one: TimeDelta, other: TimeDelta) -> TimeDelta {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::at;
-
-    fn period(from: i64, to: i64) -> Period {
-        Period::new(at(from), at(to)).unwrap()
-    }
+    use crate::check::testing::period;
 
     #[test]
     fn what_is_missing_is_named() {

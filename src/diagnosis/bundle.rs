@@ -19,6 +19,7 @@ use crate::fact::{Details, Source, UnknownReason};
 use crate::runbook::{Fingerprint, RunbookSet};
 use crate::subject::{Subject, Trigger};
 
+pub(super) use display::OneLine;
 pub(super) use record::record;
 pub use redact::Redaction;
 

@@ -1,5 +1,7 @@
 //! The result of a diagnosis.
 
+mod display;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

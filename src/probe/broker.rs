@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, SiteId, TagId};
 use crate::time::Period;
@@ -81,43 +81,35 @@ pub enum Client {
     Gateway(GatewayId),
 }
 
-record! {
+records! {
     /// What did the broker log of the client's connections in the period?
     #[derive(Eq, Hash)]
     ConnectionLogRequest {
-        required {
-            /// Whose.
-            client: Client,
-            /// The period in question, by the broker's clock.
-            period: Period,
-        }
-        optional {}
+        /// Whose.
+        client: Client,
+        /// The period in question, by the broker's clock.
+        period: Period,
     }
-}
 
-record! {
     /// What the broker logged of a client's connections.
     ConnectionLog {
-        required {
-            /// When this was looked up; [`now`](Self::now) held then.
-            observed_at: DateTime<Utc>,
-            /// The period that [`events`](Self::events) is complete for: the one asked for, or what of it the log
-            /// still holds. A log that lags behind covers up to its last entry, not up to now.
-            covers: Period,
-        }
-        optional {
-            /// Each event in the period, in any order; one that is delivered twice may stand twice.
-            events: Vec<ConnectionEvent> = with_events(events: Vec<ConnectionEvent>) => events,
-            /// Whether the session is up at `observed_at`.
-            now: SessionState = with_now(now: SessionState) => now,
-            /// Whether it was up when [`covers`](Self::covers) begins.
-            at_start: SessionState = with_at_start(state: SessionState) => state,
-            /// The keep-alive that the client asked for; `None` if not known. Zero: it asked for none.
-            keep_alive: Option<TimeDelta> = with_keep_alive(keep_alive: TimeDelta) => Some(keep_alive),
-            /// When the broker last received any packet of the session that is up, a PINGREQ included; `None` where it is
-            /// not known.
-            last_packet: Option<DateTime<Utc>> = with_last_packet(at: DateTime<Utc>) => Some(at),
-        }
+        /// When this was looked up; [`now`](Self::now) held then.
+        observed_at: DateTime<Utc>,
+        /// The period that [`events`](Self::events) is complete for: the one asked for, or what of it the log
+        /// still holds. A log that lags behind covers up to its last entry, not up to now.
+        covers: Period,
+        ..
+        /// Each event in the period, in any order; one that is delivered twice may stand twice.
+        events: Vec<ConnectionEvent> = with_events(events: Vec<ConnectionEvent>) => events,
+        /// Whether the session is up at `observed_at`.
+        now: SessionState = with_now(now: SessionState) => now,
+        /// Whether it was up when [`covers`](Self::covers) begins.
+        at_start: SessionState = with_at_start(state: SessionState) => state,
+        /// The keep-alive that the client asked for; `None` if not known. Zero: it asked for none.
+        keep_alive: Option<TimeDelta> = with_keep_alive(keep_alive: TimeDelta) => Some(keep_alive),
+        /// When the broker last received any packet of the session that is up, a PINGREQ included; `None` where it is
+        /// not known.
+        last_packet: Option<DateTime<Utc>> = with_last_packet(at: DateTime<Utc>) => Some(at),
     }
 }
 
@@ -131,25 +123,22 @@ pub enum SessionState {
     Down,
     /// Not known; the events alone are judged.
     #[default]
-    NotTold,
+    NotKnown,
 }
 
-record! {
+records! {
     /// One event in the log of a client's connections.
     ConnectionEvent {
-        required {
-            /// When, by the broker's clock.
-            at: DateTime<Utc>,
-            /// What.
-            kind: ConnectionEventKind,
-        }
-        optional {
-            /// The broker's id of the session that it is about, where it gives one: so a session that ends because
-            /// a new one took its place can be distinguished from the new one.
-            session: Option<Arc<str>> = with_session(session: impl Into<Arc<str>>) => Some(session.into()),
-            /// The broker's own words for the reason, where they say more than the kind.
-            text: Option<Arc<str>> = with_text(text: impl Into<Arc<str>>) => Some(text.into()),
-        }
+        /// When, by the broker's clock.
+        at: DateTime<Utc>,
+        /// What.
+        kind: ConnectionEventKind,
+        ..
+        /// The broker's id of the session that it is about, where it gives one: so a session that ends because
+        /// a new one took its place can be distinguished from the new one.
+        session: Option<Arc<str>> = with_session(session: impl Into<Arc<str>>) => Some(session.into()),
+        /// The broker's own words for the reason, where they say more than the kind.
+        text: Option<Arc<str>> = with_text(text: impl Into<Arc<str>>) => Some(text.into()),
     }
 }
 
@@ -292,58 +281,45 @@ named! {
     }
 }
 
-record! {
+records! {
     /// How many messages of the device reached the broker in the period?
     #[derive(Eq, Hash)]
     MessagesRequest {
-        required {
-            /// The device whose messages are counted, whichever session they travelled in.
-            device: DeviceId,
-            /// The period in question: when the samples of the messages were taken. A broker that cannot read them counts
-            /// by its own receipt time.
-            period: Period,
-        }
-        optional {
-            /// Count the messages of this tag alone; `None`: of all.
-            tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
-        }
+        /// The device whose messages are counted, whichever session they travelled in.
+        device: DeviceId,
+        /// The period in question: when the samples of the messages were taken. A broker that cannot read them counts
+        /// by its own receipt time.
+        period: Period,
+        ..
+        /// Count the messages of this tag alone; `None`: of all.
+        tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// The messages that reached the broker.
     Messages {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// The period that the count is complete for.
-            covers: Period,
-            /// How many different messages came to the broker, those included that it then dropped or refused. One that
-            /// was delivered again counts once if the broker recognises it.
-            arrived: u64,
-        }
-        optional {
-            /// How many of them the device made and the broker received within the period: live ones. No replay from a
-            /// buffer, no retained message delivered again, no will or death certificate, no repetition with bad quality.
-            /// `None` where they are not counted apart.
-            live: Option<u64> = with_live(count: u64) => Some(count),
-            /// What the broker dropped or refused of them, each message under one reason; empty: looked, and nothing.
-            /// `None` where that is not known.
-            dropped: Option<Vec<BrokerDrop>> = with_dropped(drops: Vec<BrokerDrop>) => Some(drops),
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// The period that the count is complete for.
+        covers: Period,
+        /// How many different messages came to the broker, those included that it then dropped or refused. One that
+        /// was delivered again counts once if the broker recognises it.
+        arrived: u64,
+        ..
+        /// How many of them the device made and the broker received within the period: live ones. No replay from a
+        /// buffer, no retained message delivered again, no will or death certificate, no repetition with bad quality.
+        /// `None` where they are not counted apart.
+        live: Option<u64> = with_live(count: u64) => Some(count),
+        /// What the broker dropped or refused of them, each message under one reason; empty: looked, and nothing.
+        /// `None` where that is not known.
+        dropped: Option<Vec<BrokerDrop>> = with_dropped(drops: Vec<BrokerDrop>) => Some(drops),
     }
-}
 
-record! {
     /// Messages that the broker dropped or refused for one reason.
     BrokerDrop {
-        required {
-            /// Why.
-            reason: BrokerDropReason,
-            /// How many different messages.
-            messages: u64,
-        }
-        optional {}
+        /// Why.
+        reason: BrokerDropReason,
+        /// How many different messages.
+        messages: u64,
     }
 }
 
@@ -366,142 +342,104 @@ named! {
     }
 }
 
-record! {
+records! {
     /// What did the client publish in the period?
     #[derive(Eq, Hash)]
     PublishingRequest {
-        required {
-            /// Whose session.
-            client: Client,
-            /// The device whose messages are counted apart.
-            device: DeviceId,
-            /// The period in question, by the broker's clock.
-            period: Period,
-        }
-        optional {}
+        /// Whose session.
+        client: Client,
+        /// The device whose messages are counted apart.
+        device: DeviceId,
+        /// The period in question, by the broker's clock.
+        period: Period,
     }
-}
 
-record! {
     /// What a client published, as the broker counted it. Each that is `None` is not counted apart.
     ClientPublishing {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// The period that the counts are complete for.
-            covers: Period,
-        }
-        optional {
-            /// All its messages.
-            all: Option<MessageCounts> = with_all(counts: MessageCounts) => Some(counts),
-            /// Live messages of the device in question.
-            device: Option<MessageCounts> = with_device(counts: MessageCounts) => Some(counts),
-            /// Live messages of other devices.
-            others: Option<MessageCounts> = with_others(counts: MessageCounts) => Some(counts),
-            /// What a gateway publishes about itself: heartbeats, its own status.
-            itself: Option<MessageCounts> = with_itself(counts: MessageCounts) => Some(counts),
-            /// Whether a gateway of this kind sends heartbeats over this session when it is well.
-            sends_heartbeats: Option<bool> = with_sends_heartbeats(sends: bool) => Some(sends),
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// The period that the counts are complete for.
+        covers: Period,
+        ..
+        /// All its messages.
+        all: Option<MessageCounts> = with_all(counts: MessageCounts) => Some(counts),
+        /// Live messages of the device in question.
+        device: Option<MessageCounts> = with_device(counts: MessageCounts) => Some(counts),
+        /// Live messages of other devices.
+        others: Option<MessageCounts> = with_others(counts: MessageCounts) => Some(counts),
+        /// What a gateway publishes about itself: heartbeats, its own status.
+        itself: Option<MessageCounts> = with_itself(counts: MessageCounts) => Some(counts),
+        /// Whether a gateway of this kind sends heartbeats over this session when it is well.
+        sends_heartbeats: Option<bool> = with_sends_heartbeats(sends: bool) => Some(sends),
     }
-}
 
-record! {
     /// What became of a client's messages at the broker.
     MessageCounts {
-        required {
-            /// How many were accepted.
-            accepted: u64,
-        }
-        optional {
-            /// How many were refused because the client may not publish there.
-            refused_by_acl: u64 = with_refused_by_acl(count: u64) => count,
-            /// How many were dropped because a queue or a quota was full.
-            dropped_by_quota: u64 = with_dropped_by_quota(count: u64) => count,
-            /// When the last one was accepted.
-            last_accepted: Option<DateTime<Utc>> = with_last_accepted(at: DateTime<Utc>) => Some(at),
-        }
+        /// How many were accepted.
+        accepted: u64,
+        ..
+        /// How many were refused because the client may not publish there.
+        refused_by_acl: u64 = with_refused_by_acl(count: u64) => count,
+        /// How many were dropped because a queue or a quota was full.
+        dropped_by_quota: u64 = with_dropped_by_quota(count: u64) => count,
+        /// When the last one was accepted.
+        last_accepted: Option<DateTime<Utc>> = with_last_accepted(at: DateTime<Utc>) => Some(at),
     }
-}
 
-record! {
     /// Which other clients lost their session at about this time?
     #[derive(Eq, Hash)]
     TogetherRequest {
-        required {
-            /// The time in question, by the broker's clock.
-            at: DateTime<Utc>,
-            /// How far from it another end still counts as at the same time.
-            within: TimeDelta,
-            /// Whose session it is.
-            client: Client,
-        }
-        optional {
-            /// Leave out the clients behind this gateway.
-            except_gateway: Option<GatewayId> = with_except_gateway(id: GatewayId) => Some(id),
-            /// Leave out the clients of this site.
-            except_site: Option<SiteId> = with_except_site(id: SiteId) => Some(id),
-        }
+        /// The time in question, by the broker's clock.
+        at: DateTime<Utc>,
+        /// How far from it another end still counts as at the same time.
+        within: TimeDelta,
+        /// Whose session it is.
+        client: Client,
+        ..
+        /// Leave out the clients behind this gateway.
+        except_gateway: Option<GatewayId> = with_except_gateway(id: GatewayId) => Some(id),
+        /// Leave out the clients of this site.
+        except_site: Option<SiteId> = with_except_site(id: SiteId) => Some(id),
     }
-}
 
-record! {
     /// How many other clients lost their session at about the same time.
     Together {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// How many, each client counted once. Those that said goodbye themselves are left out.
-            lost: u64,
-            /// How many there were in all before, on the same broker node where that is known: those that were lost included.
-            connected: u64,
-        }
-        optional {}
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// How many, each client counted once. Those that said goodbye themselves are left out.
+        lost: u64,
+        /// How many there were in all before, on the same broker node where that is known: those that were lost included.
+        connected: u64,
     }
-}
 
-record! {
     /// What did the client's own clock show in the period?
     #[derive(Eq, Hash)]
     ClockRequest {
-        required {
-            /// Whose clock.
-            client: Client,
-            /// The period in question, by the broker's clock.
-            period: Period,
-        }
-        optional {}
+        /// Whose clock.
+        client: Client,
+        /// The period in question, by the broker's clock.
+        period: Period,
     }
-}
 
-record! {
     /// What a client's own clock showed.
     ClockReadings {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// Each reading in the period, in any order.
-            readings: Vec<ClockReading> = with_readings(readings: Vec<ClockReading>) => readings,
-            /// How far the clock may be off for what was refused, such as the lifetime of a token, where that is known.
-            allowed: Option<TimeDelta> = with_allowed(allowed: TimeDelta) => Some(allowed),
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        ..
+        /// Each reading in the period, in any order.
+        readings: Vec<ClockReading> = with_readings(readings: Vec<ClockReading>) => readings,
+        /// How far the clock may be off for what was refused, such as the lifetime of a token, where that is known.
+        allowed: Option<TimeDelta> = with_allowed(allowed: TimeDelta) => Some(allowed),
     }
-}
 
-record! {
     /// One reading of a client's clock.
     ClockReading {
-        required {
-            /// When it was received, by the platform's clock.
-            at: DateTime<Utc>,
-            /// What the client's clock showed.
-            shown: DateTime<Utc>,
-            /// Where it was read.
-            from: ClockSource,
-        }
-        optional {}
+        /// When it was received, by the platform's clock.
+        at: DateTime<Utc>,
+        /// What the client's clock showed.
+        shown: DateTime<Utc>,
+        /// Where it was read.
+        from: ClockSource,
     }
 }
 

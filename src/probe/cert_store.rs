@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::record::record;
+use super::record::records;
 use super::{Client, ProbeError};
 use crate::fact::Source;
 use crate::time::Period;
@@ -44,17 +44,14 @@ pub trait CertStoreProbe: Send + Sync {
 
 const _: Option<&dyn CertStoreProbe> = None;
 
-record! {
+records! {
     /// Which certificate does the device have?
     #[derive(Eq, Hash)]
     CertificateRequest {
-        required {
-            /// The session holder: the device, or the gateway that carries its messages.
-            holder: Client,
-            /// Which of its certificates.
-            which: WhichCertificate,
-        }
-        optional {}
+        /// The session holder: the device, or the gateway that carries its messages.
+        holder: Client,
+        /// Which of its certificates.
+        which: WhichCertificate,
     }
 }
 
@@ -73,24 +70,21 @@ named! {
     }
 }
 
-record! {
+records! {
     /// A certificate of a device.
     CertificateAnswer {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// The certificate; `None`: looked, and there is none.
-            certificate: Option<Certificate> = with_certificate(certificate: Certificate) => Some(certificate),
-            /// How it authenticates to the broker.
-            authentication: Authentication = with_authentication(by: Authentication) => by,
-            /// Whether it has ever connected to the broker.
-            has_connected: Option<bool> = with_has_connected(has: bool) => Some(has),
-            /// The latest time that the certificate service ever knew, kept over restarts: what a wrong clock is
-            /// found by. `None` where it keeps none.
-            high_water: Option<DateTime<Utc>> = with_high_water(mark: DateTime<Utc>) => Some(mark),
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        ..
+        /// The certificate; `None`: looked, and there is none.
+        certificate: Option<Certificate> = with_certificate(certificate: Certificate) => Some(certificate),
+        /// How it authenticates to the broker.
+        authentication: Authentication = with_authentication(by: Authentication) => by,
+        /// Whether it has ever connected to the broker.
+        has_connected: Option<bool> = with_has_connected(has: bool) => Some(has),
+        /// The latest time that the certificate service ever knew, kept over restarts: what a wrong clock is
+        /// found by. `None` where it keeps none.
+        high_water: Option<DateTime<Utc>> = with_high_water(mark: DateTime<Utc>) => Some(mark),
     }
 }
 
@@ -107,29 +101,26 @@ pub enum Authentication {
     NotKnown,
 }
 
-record! {
+records! {
     /// What is known of one certificate.
     Certificate {
-        required {
-            /// Its fingerprint, as the inventory writes it: the same text for the same certificate.
-            fingerprint: Arc<str>,
-            /// From when on it is valid, this instant included.
-            not_before: DateTime<Utc>,
-            /// Until when it is valid, this instant included; 9999-12-31 in a certificate that never expires.
-            not_after: DateTime<Utc>,
-            /// Whether it is revoked.
-            revocation: Revocation,
-        }
-        optional {
-            /// The earliest end among its issuers; `None` if not known.
-            issuer_not_after: Option<DateTime<Utc>> = with_issuer_not_after(at: DateTime<Utc>) => Some(at),
-            /// Its subject, for the person who reads the trace.
-            subject: Option<Box<str>> = with_subject(subject: impl Into<Box<str>>) => Some(subject.into()),
-            /// Its serial number, for the person who reads the trace.
-            serial: Option<Box<str>> = with_serial(serial: impl Into<Box<str>>) => Some(serial.into()),
-            /// When it was last seen on an accepted connection; `None`: looked, and it never was.
-            last_used: Option<DateTime<Utc>> = with_last_used(at: DateTime<Utc>) => Some(at),
-        }
+        /// Its fingerprint, as the inventory writes it: the same text for the same certificate.
+        fingerprint: Arc<str>,
+        /// From when on it is valid, this instant included.
+        not_before: DateTime<Utc>,
+        /// Until when it is valid, this instant included; 9999-12-31 in a certificate that never expires.
+        not_after: DateTime<Utc>,
+        /// Whether it is revoked.
+        revocation: Revocation,
+        ..
+        /// The earliest end among its issuers; `None` if not known.
+        issuer_not_after: Option<DateTime<Utc>> = with_issuer_not_after(at: DateTime<Utc>) => Some(at),
+        /// Its subject, for the person who reads the trace.
+        subject: Option<Box<str>> = with_subject(subject: impl Into<Box<str>>) => Some(subject.into()),
+        /// Its serial number, for the person who reads the trace.
+        serial: Option<Box<str>> = with_serial(serial: impl Into<Box<str>>) => Some(serial.into()),
+        /// When it was last seen on an accepted connection; `None`: looked, and it never was.
+        last_used: Option<DateTime<Utc>> = with_last_used(at: DateTime<Utc>) => Some(at),
     }
 }
 
@@ -147,98 +138,75 @@ pub enum Revocation {
     NoRevocation,
 }
 
-record! {
+records! {
     /// How does the renewal of the device's certificate stand?
     #[derive(Eq, Hash)]
     RenewalRequest {
-        required {
-            /// The session holder: the device, or the gateway that carries its messages.
-            holder: Client,
-        }
-        optional {}
+        /// The session holder: the device, or the gateway that carries its messages.
+        holder: Client,
     }
-}
 
-record! {
     /// The state of a renewal.
     RenewalAnswer {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// Whether devices of this type renew their certificates by themselves.
-            supported: bool,
-        }
-        optional {
-            /// The latest renewal; `None`: looked, and none was begun.
-            latest: Option<Renewal> = with_latest(renewal: Renewal) => Some(renewal),
-            /// When the renewal service means to begin the next renewal; renewals of a fleet are spread. `None`: as soon as
-            /// the policy says that it is due.
-            begins_at: Option<DateTime<Utc>> = with_begins_at(at: DateTime<Utc>) => Some(at),
-            /// Whether the session holder is connected now: a renewal makes no progress while it is not.
-            connected: Option<bool> = with_connected(connected: bool) => Some(connected),
-            /// Since when a certificate that was replaced should have been retired and is still accepted: the end of its
-            /// overlap, the earliest of several. `None`: looked, and there is no such certificate.
-            unretired_since: Option<DateTime<Utc>> = with_unretired_since(at: DateTime<Utc>) => Some(at),
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// Whether devices of this type renew their certificates by themselves.
+        supported: bool,
+        ..
+        /// The latest renewal; `None`: looked, and none was begun.
+        latest: Option<Renewal> = with_latest(renewal: Renewal) => Some(renewal),
+        /// When the renewal service means to begin the next renewal; renewals of a fleet are spread. `None`: as soon as
+        /// the policy says that it is due.
+        begins_at: Option<DateTime<Utc>> = with_begins_at(at: DateTime<Utc>) => Some(at),
+        /// Whether the session holder is connected now: a renewal makes no progress while it is not.
+        connected: Option<bool> = with_connected(connected: bool) => Some(connected),
+        /// Since when a certificate that was replaced should have been retired and is still accepted: the end of its
+        /// overlap, the earliest of several. `None`: looked, and there is no such certificate.
+        unretired_since: Option<DateTime<Utc>> = with_unretired_since(at: DateTime<Utc>) => Some(at),
     }
-}
 
-record! {
     /// The facts of one renewal.
     Renewal {
-        required {
-            /// Which renewal of the device, counted from one.
-            generation: u64,
-            /// When its latest attempt began.
-            started_at: DateTime<Utc>,
-        }
-        optional {
-            /// The fingerprint of the certificate that it issued, as the inventory writes it: by it a renewal that is
-            /// over can be distinguished from one of the certificate in use. `None` where none is issued yet.
-            fingerprint: Option<Arc<str>> = with_fingerprint(print: impl Into<Arc<str>>) => Some(print.into()),
-            /// When the device said that it switched; its word alone confirms nothing.
-            reported_at: Option<DateTime<Utc>> = with_reported_at(at: DateTime<Utc>) => Some(at),
-            /// When the new certificate was first seen on an accepted connection, even if the holder has gone back since.
-            confirmed_at: Option<DateTime<Utc>> = with_confirmed_at(at: DateTime<Utc>) => Some(at),
-            /// When an attempt last failed; before `started_at` where it is tried again.
-            failed_at: Option<DateTime<Utc>> = with_failed_at(at: DateTime<Utc>) => Some(at),
-            /// When it last came a step further: issued, published, reported. Its start, at the least.
-            progress_at: Option<DateTime<Utc>> = with_progress_at(at: DateTime<Utc>) => Some(at),
-            /// When the next try begins, after one that failed; `None`: no further try is due.
-            next_try_at: Option<DateTime<Utc>> = with_next_try_at(at: DateTime<Utc>) => Some(at),
-            /// What it failed with.
-            failure: Option<Box<str>> = with_failure(failure: impl Into<Box<str>>) => Some(failure.into()),
-        }
+        /// Which renewal of the device, counted from one.
+        generation: u64,
+        /// When its latest attempt began.
+        started_at: DateTime<Utc>,
+        ..
+        /// The fingerprint of the certificate that it issued, as the inventory writes it: by it a renewal that is
+        /// over can be distinguished from one of the certificate in use. `None` where none is issued yet.
+        fingerprint: Option<Arc<str>> = with_fingerprint(print: impl Into<Arc<str>>) => Some(print.into()),
+        /// When the device said that it switched; its word alone confirms nothing.
+        reported_at: Option<DateTime<Utc>> = with_reported_at(at: DateTime<Utc>) => Some(at),
+        /// When the new certificate was first seen on an accepted connection, even if the holder has gone back since.
+        confirmed_at: Option<DateTime<Utc>> = with_confirmed_at(at: DateTime<Utc>) => Some(at),
+        /// When an attempt last failed; before `started_at` where it is tried again.
+        failed_at: Option<DateTime<Utc>> = with_failed_at(at: DateTime<Utc>) => Some(at),
+        /// When it last came a step further: issued, published, reported. Its start, at the least.
+        progress_at: Option<DateTime<Utc>> = with_progress_at(at: DateTime<Utc>) => Some(at),
+        /// When the next try begins, after one that failed; `None`: no further try is due.
+        next_try_at: Option<DateTime<Utc>> = with_next_try_at(at: DateTime<Utc>) => Some(at),
+        /// What it failed with.
+        failure: Option<Box<str>> = with_failure(failure: impl Into<Box<str>>) => Some(failure.into()),
     }
-}
 
-record! {
     /// Did the device reach the provisioning service with its manufacturing certificate in the period?
     #[derive(Eq, Hash)]
     ProvisioningContactRequest {
-        required {
-            /// The session holder: the device, or the gateway that carries its messages.
-            holder: Client,
-            /// The period in question.
-            period: Period,
-        }
-        optional {}
+        /// The session holder: the device, or the gateway that carries its messages.
+        holder: Client,
+        /// The period in question.
+        period: Period,
     }
-}
 
-record! {
     /// The last contact of a device with the provisioning service.
     ProvisioningContact {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// The period that the answer is complete for.
-            covers: Period,
-        }
-        optional {
-            /// The last time in the period that the service accepted its manufacturing certificate; `None`:
-            /// looked, and there was no contact.
-            last: Option<DateTime<Utc>> = with_last(at: DateTime<Utc>) => Some(at),
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// The period that the answer is complete for.
+        covers: Period,
+        ..
+        /// The last time in the period that the service accepted its manufacturing certificate; `None`:
+        /// looked, and there was no contact.
+        last: Option<DateTime<Utc>> = with_last(at: DateTime<Utc>) => Some(at),
     }
 }

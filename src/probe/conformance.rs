@@ -94,37 +94,36 @@ pub async fn device(
 ) -> Vec<Violation> {
     let device = device.into();
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(answer) = probe.service_state(&ServiceStateRequest::new(device.clone())).await {
-        found.at("service_state", "observed_at", answer.observed_at);
-    }
-    if let Ok(answer) = probe.last_seen(&LastSeenRequest::new(device.clone())).await {
-        found.at("last_seen", "observed_at", answer.observed_at);
-        found.all_at("last_seen", "last_receipt", answer.last_receipt);
+    let asked = ServiceStateRequest::new(device.clone());
+    found.answer("service_state", probe.service_state(&asked).await);
+    let asked = LastSeenRequest::new(device.clone());
+    if let Some(answer) = found.answer("last_seen", probe.last_seen(&asked).await) {
+        found.all_at("last_receipt", answer.last_receipt);
         for other in answer.others {
-            found.at("last_seen", "others", other.at);
+            found.at("others", other.at);
             if other.kind == MessageKind::Live {
-                found.add("last_seen", Rule::Contradiction, "a live message is among the others".to_owned());
+                found.add(Rule::Contradiction, "a live message is among the others");
             }
         }
     }
-    if let Ok(answer) = probe.service_history(&ServiceHistoryRequest::new(device.clone(), period)).await {
-        let method = "service_history";
-        found.log(method, answer.observed_at, answer.covers);
+    let asked = ServiceHistoryRequest::new(device.clone(), period);
+    if let Some(answer) = found.answer("service_history", probe.service_history(&asked).await) {
+        found.covers(answer.covers);
         for change in &answer.changes {
-            found.within(method, "change", Some(change.at), answer.covers);
+            found.within("change", Some(change.at), answer.covers);
         }
     }
-    if let Ok(answer) = probe.sightings(&SightingsRequest::new(device.clone(), period)).await {
-        found.at("sightings", "observed_at", answer.observed_at);
+    let asked = SightingsRequest::new(device.clone(), period);
+    if let Some(answer) = found.answer("sightings", probe.sightings(&asked).await) {
         for sighting in &answer.sightings {
-            found.within("sightings", "sighting", Some(sighting.at), period);
+            found.within("sighting", Some(sighting.at), period);
         }
     }
-    if let Ok(answer) = probe.receipts(&ReceiptsRequest::new(device, period)).await {
-        let method = "receipts";
-        found.log(method, answer.observed_at, answer.covers);
+    let asked = ReceiptsRequest::new(device, period);
+    if let Some(answer) = found.answer("receipts", probe.receipts(&asked).await) {
+        found.covers(answer.covers);
         for message in answer.messages {
-            found.within(method, "message", Some(message.at), period);
+            found.within("message", Some(message.at), period);
         }
     }
     found.violations
@@ -139,36 +138,34 @@ pub async fn broker(
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
     let asked = ConnectionLogRequest::new(client.clone(), period);
-    if let Ok(Some(log)) = probe.connection_log(&asked).await {
-        let method = "connection_log";
-        found.log(method, log.observed_at, log.covers);
+    if let Some(Some(log)) = found.answer("connection_log", probe.connection_log(&asked).await) {
+        found.covers(log.covers);
         for event in &log.events {
-            found.within(method, "event", Some(event.at), period);
-            found.within(method, "event", Some(event.at), log.covers);
+            found.within("event", Some(event.at), period);
+            found.within("event", Some(event.at), log.covers);
         }
-        found.all_at(method, "last_packet", log.last_packet);
+        found.all_at("last_packet", log.last_packet);
         if log.keep_alive.is_some_and(|length| length < TimeDelta::zero()) {
-            found.add(method, Rule::Number, "the keep-alive is negative".to_owned());
+            found.add(Rule::Number, "the keep-alive is negative");
         }
     }
-    if let Ok(readings) = probe.clock_readings(&ClockRequest::new(client.clone(), period)).await {
-        found.at("clock_readings", "observed_at", readings.observed_at);
+    let asked = ClockRequest::new(client.clone(), period);
+    if let Some(readings) = found.answer("clock_readings", probe.clock_readings(&asked).await) {
         for reading in readings.readings {
-            found.within("clock_readings", "reading", Some(reading.at), period);
+            found.within("reading", Some(reading.at), period);
         }
     }
     let asked = TogetherRequest::new(now, TimeDelta::minutes(1), client.clone());
-    if let Ok(together) = probe.disconnected_together(&asked).await {
-        let method = "disconnected_together";
-        found.at(method, "observed_at", together.observed_at);
-        found.part(method, "lost", together.lost, together.connected);
+    if let Some(together) = found.answer("disconnected_together", probe.disconnected_together(&asked).await) {
+        found.part("lost", together.lost, together.connected);
     }
     if let Client::Device(device) = &client {
-        if let Ok(answer) = probe.messages(&MessagesRequest::new(device.clone(), period)).await {
+        let asked = MessagesRequest::new(device.clone(), period);
+        if let Some(answer) = found.answer("messages", probe.messages(&asked).await) {
             found.messages(&answer);
         }
         let asked = PublishingRequest::new(client.clone(), device.clone(), period);
-        if let Ok(answer) = probe.publishing(&asked).await {
+        if let Some(answer) = found.answer("publishing", probe.publishing(&asked).await) {
             found.publishing(&answer, period);
         }
     }
@@ -185,47 +182,44 @@ pub async fn gateway(
 ) -> Vec<Violation> {
     let gateway = gateway.into();
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(facts) = probe.health(&HealthRequest::new(gateway.clone())).await {
-        let method = "health";
-        found.at(method, "observed_at", facts.observed_at);
+    let asked = HealthRequest::new(gateway.clone());
+    if let Some(facts) = found.answer("health", probe.health(&asked).await) {
         for (name, at) in [
             ("started_at", facts.started_at),
             ("last_oom_kill", facts.last_oom_kill),
             ("last_heartbeat", facts.last_heartbeat),
         ] {
-            found.all_at(method, name, at);
+            found.all_at(name, at);
         }
         for (name, share) in [("memory", facts.memory), ("cpu", facts.cpu), ("disk", facts.disk)] {
             if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
-                found.add(method, Rule::Number, format!("{name} of {share} is no share from 0 to 1"));
+                found.add(Rule::Number, format!("{name} of {share} is no share from 0 to 1"));
             }
         }
     }
     let device = device.into();
-    if let Ok(got) =
-        probe.acquisition(&AcquisitionRequest::new(gateway.clone(), device.clone(), period)).await
-    {
-        let method = "acquisition";
-        found.log(method, got.observed_at, got.covers);
+    let asked = AcquisitionRequest::new(gateway.clone(), device.clone(), period);
+    if let Some(got) = found.answer("acquisition", probe.acquisition(&asked).await) {
+        found.covers(got.covers);
         let given = got.withheld.unwrap_or_default().saturating_add(got.passed_on.unwrap_or_default());
-        found.part(method, "failed", got.failed, got.made);
+        found.part("failed", got.failed, got.made);
         // What is not polled has notifications, and no polls.
-        found.part(method, "answered", got.answered, got.made);
-        found.part(method, "withheld and passed on", given, got.answered);
+        found.part("answered", got.answered, got.made);
+        found.part("withheld and passed on", given, got.answered);
         if got.subscription_down.is_some_and(|down| down < TimeDelta::zero() || down > period.length()) {
-            let text = "subscription_down must be a length of time within the period".to_owned();
-            found.add(method, Rule::Number, text);
+            let text = "subscription_down must be a length of time within the period";
+            found.add(Rule::Number, text);
         }
     }
-    if let Ok(polls) = probe.field_polls(&FieldPollsRequest::new(gateway, device, period)).await {
-        let method = "field_polls";
-        found.log(method, polls.observed_at, polls.covers);
+    let asked = FieldPollsRequest::new(gateway, device, period);
+    if let Some(polls) = found.answer("field_polls", probe.field_polls(&asked).await) {
+        found.covers(polls.covers);
         // Notifications of a subscription are not polled for.
         if polls.subscription.is_none() {
-            found.part(method, "answered", polls.answered, polls.made);
+            found.part("answered", polls.answered, polls.made);
         }
-        found.part(method, "withheld", polls.withheld, polls.answered);
-        found.part(method, "passed_on", polls.passed_on, polls.answered);
+        found.part("withheld", polls.withheld, polls.answered);
+        found.part("passed_on", polls.passed_on, polls.answered);
     }
     found.violations
 }
@@ -239,32 +233,24 @@ pub async fn network(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(tried) = probe.site_paths(&SitePathsRequest::new(site.into())).await {
-        found.at("site_paths", "observed_at", tried.observed_at);
-    }
+    let asked = SitePathsRequest::new(site.into());
+    found.answer("site_paths", probe.site_paths(&asked).await);
     let gateway = gateway.into();
     let asked = DevicePathRequest::new(Vantage::Gateway(gateway.clone()), device.into());
-    if let Ok(path) = probe.device_path(&asked).await {
-        let method = "device_path";
-        found.at(method, "observed_at", path.observed_at);
+    if let Some(path) = found.answer("device_path", probe.device_path(&asked).await) {
         let replied =
             matches!(path.port, PortReply::Answered | PortReply::Refused) || path.otherwise == Some(true);
         if !replied && path.replier != Replier::NotKnown {
-            found.add(method, Rule::Contradiction, "a replier is named, and nobody replied".to_owned());
+            found.add(Rule::Contradiction, "a replier is named, and nobody replied");
         }
         if !replied && path.identity.is_some() {
-            found.add(method, Rule::Contradiction, "an identity is named, and nobody replied".to_owned());
+            found.add(Rule::Contradiction, "an identity is named, and nobody replied");
         }
     }
-    if let Ok(path) = probe.broker_path(&BrokerPathRequest::new(Client::Gateway(gateway))).await {
-        let method = "broker_path";
-        found.at(method, "observed_at", path.observed_at);
+    let asked = BrokerPathRequest::new(Client::Gateway(gateway));
+    if let Some(path) = found.answer("broker_path", probe.broker_path(&asked).await) {
         if path.tls == TlsOutcome::Completed && path.name == Some(false) {
-            found.add(
-                method,
-                Rule::Contradiction,
-                "TLS was completed, and the name did not resolve".to_owned(),
-            );
+            found.add(Rule::Contradiction, "TLS was completed, and the name did not resolve");
         }
     }
     found.violations
@@ -279,32 +265,30 @@ pub async fn cert_store(
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
     for which in [WhichCertificate::InUse, WhichCertificate::Presented, WhichCertificate::NewlyIssued] {
-        let Ok(answer) = probe.certificate(&CertificateRequest::new(holder.clone(), which)).await else {
-            continue;
-        };
-        let method = "certificate";
-        found.at(method, "observed_at", answer.observed_at);
+        let asked = CertificateRequest::new(holder.clone(), which);
+        let Some(answer) = found.answer("certificate", probe.certificate(&asked).await) else { continue };
         let Some(certificate) = answer.certificate else { continue };
-        found.all_at(method, "last_used", certificate.last_used);
+        found.all_at("last_used", certificate.last_used);
         if certificate.not_after < certificate.not_before {
-            found.add(method, Rule::Contradiction, format!("{which}: not_after is before not_before"));
+            found.add(Rule::Contradiction, format!("{which}: not_after is before not_before"));
         }
         if certificate.fingerprint.is_empty() {
-            found.add(method, Rule::Contradiction, format!("{which}: the fingerprint is empty"));
+            found.add(Rule::Contradiction, format!("{which}: the fingerprint is empty"));
         }
     }
-    if let Ok(answer) = probe.renewal(&RenewalRequest::new(holder.clone())).await {
-        found.at("renewal", "observed_at", answer.observed_at);
+    let asked = RenewalRequest::new(holder.clone());
+    if let Some(answer) = found.answer("renewal", probe.renewal(&asked).await) {
         let latest = answer.latest.iter();
         for at in latest.flat_map(|one| {
             [Some(one.started_at), one.reported_at, one.confirmed_at, one.failed_at, one.progress_at]
         }) {
-            found.all_at("renewal", "latest", at);
+            found.all_at("latest", at);
         }
     }
-    if let Ok(answer) = probe.provisioning_contact(&ProvisioningContactRequest::new(holder, period)).await {
-        found.log("provisioning_contact", answer.observed_at, answer.covers);
-        found.within("provisioning_contact", "last", answer.last, period);
+    let asked = ProvisioningContactRequest::new(holder, period);
+    if let Some(answer) = found.answer("provisioning_contact", probe.provisioning_contact(&asked).await) {
+        found.covers(answer.covers);
+        found.within("last", answer.last, period);
     }
     found.violations
 }
@@ -317,20 +301,16 @@ pub async fn platform(
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
     let asked = PlatformRequest::new(device.into());
-    if let Ok(broker) = probe.broker_health(&asked).await {
-        found.at("broker_health", "observed_at", broker.observed_at);
-    }
-    if let Ok(ingestion) = probe.ingestion_health(&asked).await {
-        found.at("ingestion_health", "observed_at", ingestion.observed_at);
+    found.answer("broker_health", probe.broker_health(&asked).await);
+    if let Some(ingestion) = found.answer("ingestion_health", probe.ingestion_health(&asked).await) {
         if ingestion.takes_messages == Some(false) && ingestion.stores_rows == Some(true) {
-            let text = "rows are stored, and no message is taken".to_owned();
-            found.add("ingestion_health", Rule::Contradiction, text);
+            let text = "rows are stored, and no message is taken";
+            found.add(Rule::Contradiction, text);
         }
     }
-    if let Ok(peers) = probe.silent_peers(&asked).await {
-        found.at("silent_peers", "observed_at", peers.observed_at);
+    if let Some(peers) = found.answer("silent_peers", probe.silent_peers(&asked).await) {
         for share in peers.gateway.into_iter().chain(peers.site) {
-            found.part("silent_peers", "silent", share.silent, share.of);
+            found.part("silent", share.silent, share.of);
         }
     }
     found.violations
@@ -343,9 +323,8 @@ pub async fn power(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(facts) = probe.power(&PowerRequest::new(device.into())).await {
-        found.at("power", "observed_at", facts.observed_at);
-    }
+    let asked = PowerRequest::new(device.into());
+    found.answer("power", probe.power(&asked).await);
     found.violations
 }
 
@@ -356,14 +335,13 @@ pub async fn site_power(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(answer) = probe.site_power(&SitePowerRequest::new(site.into())).await {
-        let method = "site_power";
-        found.at(method, "observed_at", answer.observed_at);
+    let asked = SitePowerRequest::new(site.into());
+    if let Some(answer) = found.answer("site_power", probe.site_power(&asked).await) {
         for (at, feed) in answer.feeds.iter().enumerate() {
             let same = answer.feeds.iter().take(at).find(|other| other.name == feed.name);
             if same.is_some_and(|other| other.live != feed.live) {
                 let text = format!("feed {} is live and is not", feed.name);
-                found.add(method, Rule::Contradiction, text);
+                found.add(Rule::Contradiction, text);
             }
         }
     }

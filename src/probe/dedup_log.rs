@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, TagId};
 use crate::time::Period;
@@ -25,51 +25,43 @@ pub trait DedupLogProbe: Send + Sync {
 
 const _: Option<&dyn DedupLogProbe> = None;
 
-record! {
+records! {
     /// What was dropped as a duplicate?
     #[derive(Eq, Hash)]
     DroppedRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-            /// The period in question.
-            period: Period,
-        }
-        optional {
-            /// Count the messages of this tag alone; `None`: of all.
-            tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
-        }
+        /// The device.
+        device: DeviceId,
+        /// The period in question.
+        period: Period,
+        ..
+        /// Count the messages of this tag alone; `None`: of all.
+        tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// The messages that were dropped as duplicates.
     Dropped {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// The period that the counts are complete for.
-            covers: Period,
-            /// How many were dropped in all.
-            dropped: u64,
-            /// How many of those had the id of another message and a content of their own: false positives.
-            collided: u64,
-        }
-        optional {
-            /// How many different dropped messages have no row in the database now: their ids, or their device and sample
-            /// times, looked up there. `None` where nobody looked.
-            unstored: Option<u64> = with_unstored(count: u64) => Some(count),
-            /// How many of [`unstored`](Self::unstored) are copies of a message whose row the database refused: they count
-            /// for the database, and not for the deduplication.
-            first_refused: u64 = with_first_refused(count: u64) => count,
-            /// How many of [`dropped`](Self::dropped) had the id and the whole content of a message that was passed on
-            /// before: real duplicates. `None` where the log does not compare contents.
-            identical: Option<u64> = with_identical(count: u64) => Some(count),
-            /// For how long an id is remembered, where it is known.
-            ttl: Option<TimeDelta> = with_ttl(ttl: TimeDelta) => Some(ttl),
-            /// How long after its first delivery a message may be replayed, where it is known: a shorter `ttl`
-            /// lets duplicates in.
-            replay: Option<TimeDelta> = with_replay(replay: TimeDelta) => Some(replay),
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// The period that the counts are complete for.
+        covers: Period,
+        /// How many were dropped in all.
+        dropped: u64,
+        /// How many of those had the id of another message and a content of their own: false positives.
+        collided: u64,
+        ..
+        /// How many different dropped messages have no row in the database now: their ids, or their device and sample
+        /// times, looked up there. `None` where nobody looked.
+        unstored: Option<u64> = with_unstored(count: u64) => Some(count),
+        /// How many of [`unstored`](Self::unstored) are copies of a message whose row the database refused: they count
+        /// for the database, and not for the deduplication.
+        first_refused: u64 = with_first_refused(count: u64) => count,
+        /// How many of [`dropped`](Self::dropped) had the id and the whole content of a message that was passed on
+        /// before: real duplicates. `None` where the log does not compare contents.
+        identical: Option<u64> = with_identical(count: u64) => Some(count),
+        /// For how long an id is remembered, where it is known.
+        ttl: Option<TimeDelta> = with_ttl(ttl: TimeDelta) => Some(ttl),
+        /// How long after its first delivery a message may be replayed, where it is known: a shorter `ttl`
+        /// lets duplicates in.
+        replay: Option<TimeDelta> = with_replay(replay: TimeDelta) => Some(replay),
     }
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId};
 use crate::time::Period;
@@ -63,29 +63,21 @@ pub trait DeviceProbe: Send + Sync {
 
 const _: Option<&dyn DeviceProbe> = None;
 
-record! {
+records! {
     /// In which state is the device?
     #[derive(Eq, Hash)]
     ServiceStateRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-        }
-        optional {}
+        /// The device.
+        device: DeviceId,
     }
-}
 
-record! {
     /// The state in which the registry has a device.
     ServiceStateAnswer {
-        required {
-            /// When the registry said so.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// The state; `None`: looked, and the registry has no such device.
-            state: Option<ServiceState> = with_state(state: ServiceState) => Some(state),
-        }
+        /// When the registry said so.
+        observed_at: DateTime<Utc>,
+        ..
+        /// The state; `None`: looked, and the registry has no such device.
+        state: Option<ServiceState> = with_state(state: ServiceState) => Some(state),
     }
 }
 
@@ -106,154 +98,106 @@ named! {
     }
 }
 
-record! {
+records! {
     /// In which states was the device over the period?
     #[derive(Eq, Hash)]
     ServiceHistoryRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-            /// The period in question.
-            period: Period,
-        }
-        optional {}
+        /// The device.
+        device: DeviceId,
+        /// The period in question.
+        period: Period,
     }
-}
 
-record! {
     /// The states that the registry had for a device over a period.
     ServiceHistory {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// The period that [`changes`](Self::changes) is complete for.
-            covers: Period,
-            /// The state when [`covers`](Self::covers) began; `None`: looked, and the registry had no such device.
-            at_start: Option<ServiceState>,
-        }
-        optional {
-            /// Each change of the state within [`covers`](Self::covers), in any order.
-            changes: Vec<ServiceChange> = with_changes(changes: Vec<ServiceChange>) => changes,
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// The period that [`changes`](Self::changes) is complete for.
+        covers: Period,
+        /// The state when [`covers`](Self::covers) began; `None`: looked, and the registry had no such device.
+        at_start: Option<ServiceState>,
+        ..
+        /// Each change of the state within [`covers`](Self::covers), in any order.
+        changes: Vec<ServiceChange> = with_changes(changes: Vec<ServiceChange>) => changes,
     }
-}
 
-record! {
     /// A change of a device's state in the registry.
     ServiceChange {
-        required {
-            /// When the state began to hold.
-            at: DateTime<Utc>,
-            /// The state from then on; `None`: the device was removed from the registry.
-            state: Option<ServiceState>,
-        }
-        optional {}
+        /// When the state began to hold.
+        at: DateTime<Utc>,
+        /// The state from then on; `None`: the device was removed from the registry.
+        state: Option<ServiceState>,
     }
-}
 
-record! {
     /// When was the device last seen?
     #[derive(Eq, Hash)]
     LastSeenRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-        }
-        optional {}
+        /// The device.
+        device: DeviceId,
     }
-}
 
-record! {
     /// When the platform last received a message of a device.
     LastSeenAnswer {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// The receipt time of the last [live](MessageKind::Live) message; `None`: looked, and none was ever
-            /// received.
-            last_receipt: Option<DateTime<Utc>> = with_last_receipt(at: DateTime<Utc>) => Some(at),
-            /// The last message of each other kind, where the platform keeps them apart: shown to the reader, and never
-            /// counted.
-            others: Vec<Receipt> = with_others(others: Vec<Receipt>) => others,
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        ..
+        /// The receipt time of the last [live](MessageKind::Live) message; `None`: looked, and none was ever
+        /// received.
+        last_receipt: Option<DateTime<Utc>> = with_last_receipt(at: DateTime<Utc>) => Some(at),
+        /// The last message of each other kind, where the platform keeps them apart: shown to the reader, and never
+        /// counted.
+        others: Vec<Receipt> = with_others(others: Vec<Receipt>) => others,
     }
-}
 
-record! {
     /// Which gateways saw the device in the period?
     #[derive(Eq, Hash)]
     SightingsRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-            /// The period in question, by the platform's clock.
-            period: Period,
-        }
-        optional {}
+        /// The device.
+        device: DeviceId,
+        /// The period in question, by the platform's clock.
+        period: Period,
     }
-}
 
-record! {
     /// The gateways that saw a device within a period.
     Sightings {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// Each, in any order; of a gateway that saw it several times the last is enough.
-            sightings: Vec<Sighting> = with_sightings(sightings: Vec<Sighting>) => sightings,
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        ..
+        /// Each, in any order; of a gateway that saw it several times the last is enough.
+        sightings: Vec<Sighting> = with_sightings(sightings: Vec<Sighting>) => sightings,
     }
-}
 
-record! {
     /// A gateway saw a device.
     Sighting {
-        required {
-            /// Which gateway.
-            gateway: GatewayId,
-            /// When, by the platform's clock.
-            at: DateTime<Utc>,
-        }
-        optional {
-            /// How, for the person who reads the trace, such as `address table of switch 4, port 12`.
-            by: Option<Box<str>> = with_by(by: impl Into<Box<str>>) => Some(by.into()),
-        }
+        /// Which gateway.
+        gateway: GatewayId,
+        /// When, by the platform's clock.
+        at: DateTime<Utc>,
+        ..
+        /// How, for the person who reads the trace, such as `address table of switch 4, port 12`.
+        by: Option<Box<str>> = with_by(by: impl Into<Box<str>>) => Some(by.into()),
     }
-}
 
-record! {
     /// Which messages of the device were received in the period?
     #[derive(Eq, Hash)]
     ReceiptsRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-            /// The period in question, by receipt time.
-            period: Period,
-        }
-        optional {}
+        /// The device.
+        device: DeviceId,
+        /// The period in question, by receipt time.
+        period: Period,
     }
-}
 
-record! {
     /// The messages of a device that were received within a period.
     Receipts {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// The period that the answer is complete for: the one asked for, or what of it is still kept.
-            covers: Period,
-        }
-        optional {
-            /// The messages in the period, in any order; one that is delivered twice may be listed twice. An adapter
-            /// of a fast device may thin them out: of the live messages the first and the last of each minute are
-            /// enough.
-            messages: Vec<Receipt> = with_messages(messages: Vec<Receipt>) => messages,
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// The period that the answer is complete for: the one asked for, or what of it is still kept.
+        covers: Period,
+        ..
+        /// The messages in the period, in any order; one that is delivered twice may be listed twice. An adapter
+        /// of a fast device may thin them out: of the live messages the first and the last of each minute are
+        /// enough.
+        messages: Vec<Receipt> = with_messages(messages: Vec<Receipt>) => messages,
     }
 }
 
@@ -266,20 +210,17 @@ impl Receipts {
     }
 }
 
-record! {
+records! {
     /// One message that the platform received, under the name of a device.
     Receipt {
-        required {
-            /// When it was received, by the platform's clock.
-            at: DateTime<Utc>,
-            /// What kind of message it is.
-            kind: MessageKind,
-        }
-        optional {
-            /// The time of its newest sample, by the device's clock, where it carries one. It never makes a message live;
-            /// it may show that a message which looks live was kept in a buffer.
-            made_at: Option<DateTime<Utc>> = with_made_at(at: DateTime<Utc>) => Some(at),
-        }
+        /// When it was received, by the platform's clock.
+        at: DateTime<Utc>,
+        /// What kind of message it is.
+        kind: MessageKind,
+        ..
+        /// The time of its newest sample, by the device's clock, where it carries one. It never makes a message live;
+        /// it may show that a message which looks live was kept in a buffer.
+        made_at: Option<DateTime<Utc>> = with_made_at(at: DateTime<Utc>) => Some(at),
     }
 }
 

@@ -114,6 +114,7 @@ pub use timeout::Timeout;
 #[cfg(feature = "tracing")]
 pub use traced::Traced;
 
+pub(super) use question::Observed;
 pub(super) use table::Wrap;
 #[cfg(feature = "mock")]
 pub(crate) use table::every_method;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::record::record;
+use super::record::records;
 use super::{Client, ProbeError};
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, SiteId};
@@ -45,32 +45,24 @@ pub trait NetworkProbe: Send + Sync {
 
 const _: Option<&dyn NetworkProbe> = None;
 
-record! {
+records! {
     /// Does the site answer by another way than the gateway?
     #[derive(Eq, Hash)]
     SitePathsRequest {
-        required {
-            /// The site.
-            site: SiteId,
-        }
-        optional {
-            /// The gateway that is in question: leave it out.
-            except: Option<GatewayId> = with_except(gateway: GatewayId) => Some(gateway),
-        }
+        /// The site.
+        site: SiteId,
+        ..
+        /// The gateway that is in question: leave it out.
+        except: Option<GatewayId> = with_except(gateway: GatewayId) => Some(gateway),
     }
-}
 
-record! {
     /// Does the device answer on its network?
     #[derive(Eq, Hash)]
     DevicePathRequest {
-        required {
-            /// From where to try.
-            from: Vantage,
-            /// The device to reach.
-            device: DeviceId,
-        }
-        optional {}
+        /// From where to try.
+        from: Vantage,
+        /// The device to reach.
+        device: DeviceId,
     }
 }
 
@@ -86,47 +78,39 @@ pub enum Vantage {
     Anywhere,
 }
 
-record! {
+records! {
     /// Whether a device answers on its network.
     DevicePath {
-        required {
-            /// When it was tried.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// The port of its field protocol.
-            port: PortReply = with_port(reply: PortReply) => reply,
-            /// Whether it answers by anything else, such as a ping. On radio: whether it is heard.
-            otherwise: Option<bool> = with_otherwise(answered: bool) => Some(answered),
-            /// Whether its segment works: a neighbour answers. `None`: not tried.
-            segment: Option<bool> = with_segment(works: bool) => Some(works),
-            /// Whether the switch port that is meant for the device has a link. `None`: not known.
-            link: Option<bool> = with_link(up: bool) => Some(up),
-            /// Who replied, where anybody did.
-            replier: Replier = with_replier(replier: Replier) => replier,
-            /// The hardware identity of whoever replied, beside the registered one. Leave it out where a router or a
-            /// converter replies in between.
-            identity: Option<Identity> = with_identity(identity: Identity) => Some(identity),
-            /// True: the carrier says that it holds the device back (SIM, plan, access point). False: it says that it does
-            /// not.
-            held_by_carrier: Option<bool> = with_held_by_carrier(held: bool) => Some(held),
-            /// What was tried, for the person who reads the trace.
-            tried: Vec<PathTried> = with_tried(tried: Vec<PathTried>) => tried,
-        }
+        /// When it was tried.
+        observed_at: DateTime<Utc>,
+        ..
+        /// The port of its field protocol.
+        port: PortReply = with_port(reply: PortReply) => reply,
+        /// Whether it answers by anything else, such as a ping. On radio: whether it is heard.
+        otherwise: Option<bool> = with_otherwise(answered: bool) => Some(answered),
+        /// Whether its segment works: a neighbour answers. `None`: not tried.
+        segment: Option<bool> = with_segment(works: bool) => Some(works),
+        /// Whether the switch port that is meant for the device has a link. `None`: not known.
+        link: Option<bool> = with_link(up: bool) => Some(up),
+        /// Who replied, where anybody did.
+        replier: Replier = with_replier(replier: Replier) => replier,
+        /// The hardware identity of whoever replied, beside the registered one. Leave it out where a router or a
+        /// converter replies in between.
+        identity: Option<Identity> = with_identity(identity: Identity) => Some(identity),
+        /// True: the carrier says that it holds the device back (SIM, plan, access point). False: it says that it does
+        /// not.
+        held_by_carrier: Option<bool> = with_held_by_carrier(held: bool) => Some(held),
+        /// What was tried, for the person who reads the trace.
+        tried: Vec<PathTried> = with_tried(tried: Vec<PathTried>) => tried,
     }
-}
 
-record! {
     /// The identity that replied under a device's address, and the one that is registered for it: both of one kind, such
     /// as hardware addresses or serial numbers.
     Identity {
-        required {
-            /// As the registry has it.
-            registered: Box<str>,
-            /// As it replied.
-            replied: Box<str>,
-        }
-        optional {}
+        /// As the registry has it.
+        registered: Box<str>,
+        /// As it replied.
+        replied: Box<str>,
     }
 }
 
@@ -161,38 +145,30 @@ pub enum Replier {
     NotKnown,
 }
 
-record! {
+records! {
     /// Can the session holder reach the broker?
     #[derive(Eq, Hash)]
     BrokerPathRequest {
-        required {
-            /// Who tries.
-            holder: Client,
-        }
-        optional {}
+        /// Who tries.
+        holder: Client,
     }
-}
 
-record! {
     /// The way from a session holder to the broker.
     BrokerPath {
-        required {
-            /// When it was tried.
-            observed_at: DateTime<Utc>,
-            /// True if it was tried over the way that the holder's messages take (interface, SIM, proxy). One that was tried
-            /// otherwise shows nothing.
-            same_way: bool,
-        }
-        optional {
-            /// Whether the broker's name resolved.
-            name: Option<bool> = with_name(resolved: bool) => Some(resolved),
-            /// The broker's port.
-            port: PortReply = with_port(reply: PortReply) => reply,
-            /// The TLS handshake.
-            tls: TlsOutcome = with_tls(outcome: TlsOutcome) => outcome,
-            /// The text of a TLS alert or of an error, for the person who reads the trace.
-            error: Option<Box<str>> = with_error(error: impl Into<Box<str>>) => Some(error.into()),
-        }
+        /// When it was tried.
+        observed_at: DateTime<Utc>,
+        /// True if it was tried over the way that the holder's messages take (interface, SIM, proxy). One that was tried
+        /// otherwise shows nothing.
+        same_way: bool,
+        ..
+        /// Whether the broker's name resolved.
+        name: Option<bool> = with_name(resolved: bool) => Some(resolved),
+        /// The broker's port.
+        port: PortReply = with_port(reply: PortReply) => reply,
+        /// The TLS handshake.
+        tls: TlsOutcome = with_tls(outcome: TlsOutcome) => outcome,
+        /// The text of a TLS alert or of an error, for the person who reads the trace.
+        error: Option<Box<str>> = with_error(error: impl Into<Box<str>>) => Some(error.into()),
     }
 }
 
@@ -213,29 +189,21 @@ pub enum TlsOutcome {
     NotTried,
 }
 
-record! {
+records! {
     /// The ways that were tried.
     PathsTried {
-        required {
-            /// When they were tried.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// Each that was tried; empty: there is none to try.
-            paths: Vec<PathTried> = with_paths(paths: Vec<PathTried>) => paths,
-        }
+        /// When they were tried.
+        observed_at: DateTime<Utc>,
+        ..
+        /// Each that was tried; empty: there is none to try.
+        paths: Vec<PathTried> = with_paths(paths: Vec<PathTried>) => paths,
     }
-}
 
-record! {
     /// One way that was tried.
     PathTried {
-        required {
-            /// Its name for a person, such as `router plant-north`.
-            name: Box<str>,
-            /// Whether it answered.
-            answered: bool,
-        }
-        optional {}
+        /// Its name for a person, such as `router plant-north`.
+        name: Box<str>,
+        /// Whether it answered.
+        answered: bool,
     }
 }

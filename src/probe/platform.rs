@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, SiteId};
 
@@ -39,86 +39,63 @@ pub trait PlatformProbe: Send + Sync {
 
 const _: Option<&dyn PlatformProbe> = None;
 
-record! {
+records! {
     /// How are the parts of the platform that serve the device?
     #[derive(Eq, Hash)]
     PlatformRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-        }
-        optional {
-            /// Its gateway.
-            gateway: Option<GatewayId> = with_gateway(gateway: GatewayId) => Some(gateway),
-            /// Its site.
-            site: Option<SiteId> = with_site(site: SiteId) => Some(site),
-        }
+        /// The device.
+        device: DeviceId,
+        ..
+        /// Its gateway.
+        gateway: Option<GatewayId> = with_gateway(gateway: GatewayId) => Some(gateway),
+        /// Its site.
+        site: Option<SiteId> = with_site(site: SiteId) => Some(site),
     }
-}
 
-record! {
     /// Whether a broker node works. Each fact that is `None` is not known; it is never taken for good.
     BrokerHealth {
-        required {
-            /// When these facts held.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// Whether a new connection was accepted, such as a test client's.
-            takes_connections: Option<bool> = with_takes_connections(takes: bool) => Some(takes),
-            /// Whether a message went through, such as a test client's.
-            takes_messages: Option<bool> = with_takes_messages(takes: bool) => Some(takes),
-            /// The node, for the person who reads the trace.
-            node: Option<Box<str>> = with_node(node: impl Into<Box<str>>) => Some(node.into()),
-        }
+        /// When these facts held.
+        observed_at: DateTime<Utc>,
+        ..
+        /// Whether a new connection was accepted, such as a test client's.
+        takes_connections: Option<bool> = with_takes_connections(takes: bool) => Some(takes),
+        /// Whether a message went through, such as a test client's.
+        takes_messages: Option<bool> = with_takes_messages(takes: bool) => Some(takes),
+        /// The node, for the person who reads the trace.
+        node: Option<Box<str>> = with_node(node: impl Into<Box<str>>) => Some(node.into()),
     }
-}
 
-record! {
     /// Whether an ingestion partition works. Each fact that is `None` is not known; it is never taken for good.
     IngestionHealth {
-        required {
-            /// When these facts held.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// Whether it consumes messages.
-            takes_messages: Option<bool> = with_takes_messages(takes: bool) => Some(takes),
-            /// Whether the rows of new messages are stored.
-            stores_rows: Option<bool> = with_stores_rows(stores: bool) => Some(stores),
-            /// The partition, for the person who reads the trace.
-            partition: Option<Box<str>> = with_partition(partition: impl Into<Box<str>>) => Some(partition.into()),
-        }
+        /// When these facts held.
+        observed_at: DateTime<Utc>,
+        ..
+        /// Whether it consumes messages.
+        takes_messages: Option<bool> = with_takes_messages(takes: bool) => Some(takes),
+        /// Whether the rows of new messages are stored.
+        stores_rows: Option<bool> = with_stores_rows(stores: bool) => Some(stores),
+        /// The partition, for the person who reads the trace.
+        partition: Option<Box<str>> = with_partition(partition: impl Into<Box<str>>) => Some(partition.into()),
     }
-}
 
-record! {
     /// Which other devices are silent.
     SilentPeers {
-        required {
-            /// When these were counted.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// Those behind its gateway, this device included.
-            gateway: Option<SilentShare> = with_gateway(share: SilentShare) => Some(share),
-            /// Those of its site, this device included.
-            site: Option<SilentShare> = with_site(share: SilentShare) => Some(share),
-            /// How many sites have more silent devices than usual.
-            sites: Option<u64> = with_sites(count: u64) => Some(count),
-        }
+        /// When these were counted.
+        observed_at: DateTime<Utc>,
+        ..
+        /// Those behind its gateway, this device included.
+        gateway: Option<SilentShare> = with_gateway(share: SilentShare) => Some(share),
+        /// Those of its site, this device included.
+        site: Option<SilentShare> = with_site(share: SilentShare) => Some(share),
+        /// How many sites have more silent devices than usual.
+        sites: Option<u64> = with_sites(count: u64) => Some(count),
     }
-}
 
-record! {
     /// How many of some devices are silent.
     SilentShare {
-        required {
-            /// How many are silent.
-            silent: u64,
-            /// Of how many.
-            of: u64,
-        }
-        optional {}
+        /// How many are silent.
+        silent: u64,
+        /// Of how many.
+        of: u64,
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, SiteId};
 
@@ -32,75 +32,52 @@ pub trait PowerProbe: Send + Sync {
 
 const _: Option<&dyn PowerProbe> = None;
 
-record! {
+records! {
     /// Does the device have power?
     #[derive(Eq, Hash)]
     PowerRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-        }
-        optional {}
+        /// The device.
+        device: DeviceId,
     }
-}
 
-record! {
     /// Facts about a device's power. Each that is `None` is not known; it is never taken for good.
     PowerFacts {
-        required {
-            /// When these facts held.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// Whether the feed of the device is live.
-            feed_live: Option<bool> = with_feed_live(live: bool) => Some(live),
-            /// Whether its breaker is closed and its fuse whole.
-            breaker_closed: Option<bool> = with_breaker_closed(closed: bool) => Some(closed),
-            /// Whether the device itself is seen to draw power.
-            drawing: Option<bool> = with_drawing(drawing: bool) => Some(drawing),
-            /// Whether its UPS runs on its battery; that is still power.
-            on_battery: Option<bool> = with_on_battery(on_battery: bool) => Some(on_battery),
-        }
+        /// When these facts held.
+        observed_at: DateTime<Utc>,
+        ..
+        /// Whether the feed of the device is live.
+        feed_live: Option<bool> = with_feed_live(live: bool) => Some(live),
+        /// Whether its breaker is closed and its fuse whole.
+        breaker_closed: Option<bool> = with_breaker_closed(closed: bool) => Some(closed),
+        /// Whether the device itself is seen to draw power.
+        drawing: Option<bool> = with_drawing(drawing: bool) => Some(drawing),
+        /// Whether its UPS runs on its battery; that is still power.
+        on_battery: Option<bool> = with_on_battery(on_battery: bool) => Some(on_battery),
     }
-}
 
-record! {
     /// Does the site have power?
     #[derive(Eq, Hash)]
     SitePowerRequest {
-        required {
-            /// The site.
-            site: SiteId,
-        }
-        optional {}
+        /// The site.
+        site: SiteId,
     }
-}
 
-record! {
     /// What is known of a site's feeds.
     SitePower {
-        required {
-            /// When these facts held.
-            observed_at: DateTime<Utc>,
-        }
-        optional {
-            /// Each feed that somebody measures; empty: nobody does.
-            feeds: Vec<FeedReading> = with_feeds(feeds: Vec<FeedReading>) => feeds,
-        }
+        /// When these facts held.
+        observed_at: DateTime<Utc>,
+        ..
+        /// Each feed that somebody measures; empty: nobody does.
+        feeds: Vec<FeedReading> = with_feeds(feeds: Vec<FeedReading>) => feeds,
     }
-}
 
-record! {
     /// One feed of a site.
     FeedReading {
-        required {
-            /// Its name for a person, such as `utility meter`.
-            name: Box<str>,
-            /// Whether it is live.
-            live: bool,
-            /// True if the reading needs the site's own network: where the site is silent, it shows nothing.
-            needs_site_network: bool,
-        }
-        optional {}
+        /// Its name for a person, such as `utility meter`.
+        name: Box<str>,
+        /// Whether it is live.
+        live: bool,
+        /// True if the reading needs the site's own network: where the site is silent, it shows nothing.
+        needs_site_network: bool,
     }
 }

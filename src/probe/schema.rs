@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::ProbeError;
-use super::record::record;
+use super::record::records;
 use crate::fact::Source;
 use crate::subject::{DeviceId, TagId};
 use crate::time::Period;
@@ -24,41 +24,33 @@ pub trait SchemaProbe: Send + Sync {
 
 const _: Option<&dyn SchemaProbe> = None;
 
-record! {
+records! {
     /// Which messages were rejected?
     #[derive(Eq, Hash)]
     RejectionsRequest {
-        required {
-            /// The device.
-            device: DeviceId,
-            /// The period in question.
-            period: Period,
-        }
-        optional {
-            /// Count the messages of this tag alone; `None`: of all.
-            tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
-        }
+        /// The device.
+        device: DeviceId,
+        /// The period in question.
+        period: Period,
+        ..
+        /// Count the messages of this tag alone; `None`: of all.
+        tag: Option<TagId> = with_tag(tag: TagId) => Some(tag),
     }
-}
 
-record! {
     /// The messages that were rejected.
     Rejections {
-        required {
-            /// When this was looked up.
-            observed_at: DateTime<Utc>,
-            /// The period that the count is complete for.
-            covers: Period,
-            /// How many different messages, less those that were accepted later.
-            rejected: u64,
-        }
-        optional {
-            /// The firmware version of the device, where it is known.
-            firmware: Option<Box<str>> = with_firmware(version: impl Into<Box<str>>) => Some(version.into()),
-            /// The schema version that is registered for it, where it is known.
-            schema: Option<Box<str>> = with_schema(version: impl Into<Box<str>>) => Some(version.into()),
-            /// What one of the rejections said.
-            example: Option<Box<str>> = with_example(text: impl Into<Box<str>>) => Some(text.into()),
-        }
+        /// When this was looked up.
+        observed_at: DateTime<Utc>,
+        /// The period that the count is complete for.
+        covers: Period,
+        /// How many different messages, less those that were accepted later.
+        rejected: u64,
+        ..
+        /// The firmware version of the device, where it is known.
+        firmware: Option<Box<str>> = with_firmware(version: impl Into<Box<str>>) => Some(version.into()),
+        /// The schema version that is registered for it, where it is known.
+        schema: Option<Box<str>> = with_schema(version: impl Into<Box<str>>) => Some(version.into()),
+        /// What one of the rejections said.
+        example: Option<Box<str>> = with_example(text: impl Into<Box<str>>) => Some(text.into()),
     }
 }

@@ -346,7 +346,7 @@ impl Log {
             None if unchanged() => SessionState::Up,
             None if self.saw_start => SessionState::Down,
             // One that was connected before the log began may be so still.
-            None => SessionState::NotTold,
+            None => SessionState::NotKnown,
         }
     }
 }

@@ -1,13 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::sessions::{self, Events, SessionLog};
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::{ONE_DAY, not_covered, sum};
-use crate::fact::{Detail, Details};
+use crate::check::prelude::*;
+use crate::check::window::{ONE_DAY, sum};
 use crate::probe::{
-    ConnectionEventKind, ConnectionLog, LastSeenAnswer, LastSeenRequest, ProbeError, Probes, SessionState,
+    ConnectionEventKind, ConnectionLog, LastSeenAnswer, LastSeenRequest, ProbeError, SessionState,
 };
 use crate::time::{Period, format_duration};
 
@@ -31,10 +28,8 @@ impl Builtin for BrokerConnect {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
         let last_seen = last_seen(request, probes).await?;
-        let asked = asked_period(last_receipt(last_seen.as_ref()), self.recent, request);
-        let Some(sessions) = sessions::read(broker, request, asked).await? else {
-            return Ok(sessions::nobody(request, broker.source()));
-        };
+        let asked = asked_period(last_seen.as_ref(), self.recent, request);
+        let sessions = sessions::require(broker, request, asked).await?;
         Ok(judge(&sessions, last_seen.as_ref(), self.recent, request).by(sessions.source.clone()))
     }
 }
@@ -45,8 +40,8 @@ pub(in crate::check) async fn last_seen(
     probes: &Probes,
 ) -> Result<Option<LastSeenAnswer>, ProbeError> {
     let Some(device) = probes.device() else { return Ok(None) };
-    let asked = LastSeenRequest::new(request.subject().device.clone());
-    device.last_seen(&asked).await.map(Some).map_err(|error| error.by(device.source()))
+    let asked = LastSeenRequest::new(request.device());
+    device.last_seen(&asked).await.map(Some).by(device.source())
 }
 
 /// `None`: never, or nobody can say.
@@ -57,11 +52,11 @@ pub(in crate::check) fn last_receipt(last_seen: Option<&LastSeenAnswer>) -> Opti
 /// Since the device was last seen, and at least `recent`; a day where nobody can say when it was seen, or says that
 /// it was in the future.
 pub(in crate::check) fn asked_period(
-    last_seen: Option<DateTime<Utc>>,
+    last_seen: Option<&LastSeenAnswer>,
     recent: TimeDelta,
     request: &CheckRequest<'_>,
 ) -> Period {
-    let unseen = match last_seen.filter(|last| request.has_happened(*last)) {
+    let unseen = match last_receipt(last_seen).filter(|last| request.has_happened(*last)) {
         Some(last) => request.now().signed_duration_since(last),
         None => ONE_DAY,
     };
@@ -80,10 +75,7 @@ fn judge(
     recent: TimeDelta,
     request: &CheckRequest<'_>,
 ) -> Verdict {
-    let of = |events: &Events<'_>| judge_events(events, sessions, last_seen, recent, request);
-    let believed = of(&Events::of(&sessions.log, request));
-    let counted = of(&Events::with_future_as_now(&sessions.log, request));
-    Verdict::despite_future(believed, &counted, sessions::ahead(&sessions.log, request))
+    sessions.judge(request, |events| judge_events(events, sessions, last_seen, recent, request))
 }
 
 fn judge_events(
@@ -95,19 +87,18 @@ fn judge_events(
 ) -> Verdict {
     let log = &sessions.log;
     let now = request.now();
-    let seen_at = last_receipt(last_seen);
-    let asked = asked_period(seen_at, recent, request);
+    let asked = asked_period(last_seen, recent, request);
     let mut details = vec![sessions.holder()];
     let accepted =
         events.iter().rev().find(|event| event.kind == ConnectionEventKind::Accepted).map(|event| event.at);
     details.extend(accepted.map(|at| when("last connect", at)));
     let as_of = |observed_at: DateTime<Utc>, reach: Reach, details: Vec<Detail>| {
-        Verdict::known(reach.value(), observed_at, Details::from_iter(details))
+        Verdict::known(reach, observed_at).with(details)
     };
 
     // An end that the log does not reach may hold a disconnect: then the events do not say that it is up now.
     let up = match log.now {
-        SessionState::NotTold if log.covers.end() >= now => events.state_at_end(log.at_start),
+        SessionState::NotKnown if log.covers.end() >= now => events.state_at_end(log.at_start),
         told => told,
     };
     let half_open = up == SessionState::Up && is_half_open(log, &mut details);
@@ -115,7 +106,7 @@ fn judge_events(
         return as_of(log.observed_at, Reach::SessionUp, details);
     }
     let recent = request.last(recent);
-    let seen = seen_at.filter(|last| request.has_happened(*last));
+    let seen = last_receipt(last_seen).filter(|last| request.has_happened(*last));
     let refused = events.iter().rev().find_map(|event| match event.kind {
         ConnectionEventKind::Refused(reason) if seen.is_none_or(|seen| event.at > seen) => {
             Some((event, reason))
@@ -168,8 +159,8 @@ fn is_half_open(log: &ConnectionLog, details: &mut Vec<Detail>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
-    use crate::fact::{Source, UnknownReason};
+    use crate::check::testing::*;
+    use crate::fact::Source;
     use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason, RefusalReason};
 
     const SEEN: i64 = NOW - 5000;
@@ -183,7 +174,7 @@ mod tests {
     }
 
     fn judged(log: ConnectionLog) -> Verdict {
-        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
+        let sessions = SessionLog::of_test(true, log);
         judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request())
     }
 
@@ -194,23 +185,20 @@ mod tests {
     #[test]
     fn a_session_that_is_up_comes_before_all() {
         let verdict = judged(log(vec![refused(at(NOW - 5))]).with_now(SessionState::Up));
-        assert_eq!(verdict.value(), Some(Reach::SessionUp.value()));
+        verdict.expect(Reach::SessionUp);
         // Even where the log covers nothing.
-        let mut short = log(vec![]).with_now(SessionState::Up);
-        short.covers = period(NOW, NOW);
-        assert_eq!(judged(short).value(), Some(Reach::SessionUp.value()));
+        let short = ConnectionLog { covers: period(NOW, NOW), ..log(vec![]).with_now(SessionState::Up) };
+        judged(short).expect(Reach::SessionUp);
     }
 
     #[test]
     fn events_show_up_where_broker_is_silent() {
         let up = ConnectionEvent::accepted(at(NOW - 4000));
-        let told = |log: ConnectionLog| judged(log.with_now(SessionState::NotTold)).value();
-        assert_eq!(told(log(vec![up.clone()])), Some(Reach::SessionUp.value()));
+        let told = |log: ConnectionLog| judged(log.with_now(SessionState::NotKnown));
+        told(log(vec![up.clone()])).expect(Reach::SessionUp);
         let down = ConnectionEvent::disconnected(at(NOW - 3000), DisconnectReason::KeepAliveTimeout);
-        assert_eq!(told(log(vec![down, up.clone()])), Some(Reach::None.value()));
-        let mut behind = log(vec![up]);
-        behind.covers = period(SEEN, NOW - 1);
-        assert_eq!(told(behind), None);
+        told(log(vec![down, up.clone()])).expect(Reach::None);
+        told(ConnectionLog { covers: period(SEEN, NOW - 1), ..log(vec![up]) }).expect(Outcome::NoValue);
     }
 
     #[test]
@@ -220,41 +208,39 @@ mod tests {
             (at(NOW - 1800), Reach::RecentConnect),
             (at(NOW - 1800) + NANO, Reach::RecentConnect),
         ] {
-            let verdict = judged(log(vec![ConnectionEvent::accepted(connected)]));
-            assert_eq!(verdict.value(), Some(connect.value()), "{connected}");
+            judged(log(vec![ConnectionEvent::accepted(connected)])).expect_of(&connected, connect);
         }
     }
 
     #[test]
     fn only_refusals_since_last_seen_count() {
         let verdict = judged(log(vec![refused(at(NOW - 10)), refused(at(NOW - 10)), refused(at(NOW - 900))]));
-        assert_eq!(verdict.value(), Some(Reach::Refused.value()));
-        assert_eq!(verdict.details().find("refused with"), Some("certificate-expired"));
-        assert_eq!(verdict.details().find("last refused"), Some(moment(at(NOW - 10)).as_str()));
+        verdict.expect(Reach::Refused);
+        assert_eq!(verdict.detail("refused with"), Some("certificate-expired"));
+        assert_eq!(verdict.detail("last refused"), Some(moment(at(NOW - 10)).as_str()));
         for (when, connect) in
             [(at(SEEN) - NANO, Reach::None), (at(SEEN), Reach::None), (at(SEEN) + NANO, Reach::Refused)]
         {
-            assert_eq!(judged(log(vec![refused(when)])).value(), Some(connect.value()), "{when}");
+            judged(log(vec![refused(when)])).expect_of(&when, connect);
         }
     }
 
     #[test]
     fn last_of_connect_and_refusal_counts() {
         let judged = |refused_at, accepted_at| {
-            let events = vec![refused(refused_at), ConnectionEvent::accepted(accepted_at)];
-            judged(log(events)).value()
+            judged(log(vec![refused(refused_at), ConnectionEvent::accepted(accepted_at)]))
         };
         let recent = at(NOW - 100);
-        assert_eq!(judged(recent - NANO, recent), Some(Reach::RecentConnect.value()));
-        assert_eq!(judged(recent, recent), Some(Reach::RecentConnect.value()));
-        assert_eq!(judged(recent + NANO, recent), Some(Reach::Refused.value()));
+        judged(recent - NANO, recent).expect(Reach::RecentConnect);
+        judged(recent, recent).expect(Reach::RecentConnect);
+        judged(recent + NANO, recent).expect(Reach::Refused);
     }
 
     #[test]
     fn asked_period_holds_a_recent_connect() {
         let asked = Asked::new();
         for (last, begin) in [(NOW - 5000, NOW - 5000), (NOW - 1799, NOW - 1800), (NOW + 31, NOW - 86_400)] {
-            let period = asked_period(Some(at(last)), secs(1800), &asked.request());
+            let period = asked_period(Some(&seen(last)), secs(1800), &asked.request());
             assert_eq!((period.start(), period.end()), (at(begin), at(NOW)));
         }
         assert_eq!(asked_period(None, secs(1800), &asked.request()).start(), at(NOW - 86_400));
@@ -263,25 +249,23 @@ mod tests {
     #[test]
     fn gateway_connect_counts_without_session() {
         let log = log(vec![ConnectionEvent::accepted(at(NOW - 5))]);
-        let sessions = SessionLog { log, own: false, source: Source::new("broker") };
-        let verdict = judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request());
-        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+        let sessions = SessionLog::of_test(false, log);
+        judge(&sessions, Some(&seen(SEEN)), secs(1800), &Asked::new().request()).expect(Reach::RecentConnect);
     }
 
     #[test]
     fn empty_log_is_none_uncovered_is_stale() {
-        assert_eq!(judged(log(vec![])).value(), Some(Reach::None.value()));
+        judged(log(vec![])).expect(Reach::None);
         for covers in [period(SEEN + 1, NOW), period(SEEN, NOW - 1)] {
-            let mut short = log(vec![]);
-            short.covers = covers;
-            assert_eq!(judged(short).reason(), Some(UnknownReason::Stale));
+            let short = ConnectionLog { covers, ..log(vec![]) };
+            judged(short).expect(Stale);
         }
         // A refusal is enough where only the older part is gone, and not where a connect may have come after it.
-        let mut short = log(vec![refused(at(NOW - 2000))]);
-        short.covers = period(NOW - 2500, NOW);
-        assert_eq!(judged(short.clone()).value(), Some(Reach::Refused.value()));
+        let mut short =
+            ConnectionLog { covers: period(NOW - 2500, NOW), ..log(vec![refused(at(NOW - 2000))]) };
+        judged(short.clone()).expect(Reach::Refused);
         short.covers = period(SEEN, NOW - 1);
-        assert_eq!(judged(short).reason(), Some(UnknownReason::Stale));
+        judged(short).expect(Stale);
     }
 
     #[test]
@@ -304,24 +288,23 @@ mod tests {
 
     #[test]
     fn last_seen_of_the_future_is_not_believed() {
-        let asked = Asked::new();
         let log = ConnectionLog::new(at(NOW), period(NOW - 86_400, NOW))
             .with_events(vec![refused(at(NOW - 10))])
             .with_now(SessionState::Down);
-        let sessions = SessionLog { log, own: false, source: Source::new("broker") };
-        let verdict = judge(&sessions, Some(&seen(NOW + 31)), secs(1800), &asked.request());
-        assert_eq!(verdict.value(), Some(Reach::Refused.value()));
-        assert_eq!(verdict.details().find("session of"), Some("its gateway"));
+        let sessions = SessionLog::of_test(false, log);
+        let verdict = judge(&sessions, Some(&seen(NOW + 31)), secs(1800), &Asked::new().request());
+        verdict.expect(Reach::Refused);
+        assert_eq!(verdict.detail("session of"), Some("its gateway"));
     }
 
     #[test]
     fn a_connect_dated_ahead_is_never_dropped() {
         for (ahead, reach) in [(30, Some(Reach::RecentConnect)), (31, None), (60, None), (86_400, None)] {
             let verdict = judged(log(vec![ConnectionEvent::accepted(at(NOW + ahead))]));
-            assert_eq!(verdict.value(), reach.map(Reach::value), "{ahead}");
+            verdict.expect_of(&ahead, reach);
             if reach.is_none() {
-                assert_eq!(verdict.reason(), Some(UnknownReason::Future));
-                let told = verdict.details().find("dated in the future").unwrap();
+                verdict.expect(Future);
+                let told = verdict.detail("dated in the future").unwrap();
                 assert!(
                     told.contains("accepted CONNECT") && told.contains(&moment(at(NOW + ahead))),
                     "{told}"
@@ -329,16 +312,13 @@ mod tests {
             }
         }
         let since = vec![ConnectionEvent::accepted(at(NOW - 5)), refused(at(NOW + 60))];
-        assert_eq!(
-            judged(log(since)).reason(),
-            Some(UnknownReason::Future),
-            "it may have been refused since"
-        );
+        // It may have been refused since.
+        judged(log(since)).expect(Future);
         // Where something else decides, it is only named.
         let events = vec![ConnectionEvent::accepted(at(NOW - 5)), ConnectionEvent::accepted(at(NOW + 60))];
         let verdict = judged(log(events));
-        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
-        assert!(verdict.details().find("dated in the future").is_some());
+        verdict.expect(Reach::RecentConnect);
+        assert!(verdict.detail("dated in the future").is_some());
     }
 
     #[test]
@@ -346,9 +326,8 @@ mod tests {
         let asked = Asked::new();
         let request = asked.request().with_clock_tolerance(secs(60));
         let log = log(vec![ConnectionEvent::accepted(at(NOW + 60))]);
-        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
-        let verdict = judge(&sessions, Some(&seen(SEEN)), secs(1800), &request);
-        assert_eq!(verdict.value(), Some(Reach::RecentConnect.value()));
+        let sessions = SessionLog::of_test(true, log);
+        judge(&sessions, Some(&seen(SEEN)), secs(1800), &request).expect(Reach::RecentConnect);
     }
 
     /// The keep-alive is 60 s: the broker must end the session after 90 s.
@@ -368,15 +347,12 @@ mod tests {
             // No keep-alive: it may be silent for ever.
             (up(at(NOW - 9000), vec![]).with_keep_alive(secs(0)), Reach::SessionUp),
         ] {
-            assert_eq!(judged(log.clone()).value(), Some(reach.value()), "{log:?}");
+            judged(log.clone()).expect_of(&log, reach);
         }
         let mut untold = up(at(NOW - 91), vec![]);
         untold.last_packet = None;
-        assert_eq!(judged(untold).value(), Some(Reach::SessionUp.value()));
+        judged(untold).expect(Reach::SessionUp);
         let old = up(at(NOW - 91), vec![]);
-        assert_eq!(
-            judged(ConnectionLog { observed_at: at(NOW - 5), ..old }).value(),
-            Some(Reach::SessionUp.value())
-        );
+        judged(ConnectionLog { observed_at: at(NOW - 5), ..old }).expect(Reach::SessionUp);
     }
 }

@@ -1,12 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::CheckRequest;
 use crate::check::broker::sessions::{self, Events, SessionLog, is_flap};
-use crate::check::judge::{Verdict, adapter, choices, if_supported, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::not_covered;
-use crate::fact::{Detail, Details};
-use crate::probe::{BrokerProbe, Client, ConnectionEventKind, ProbeError, Probes, Together, TogetherRequest};
+use crate::check::prelude::*;
+use crate::probe::{BrokerProbe, Client, ConnectionEventKind, ProbeError, Together, TogetherRequest};
 
 /// From this part of the other clients on, 1 in so many, a disconnect counts as one that others shared. In any minute
 /// some client of a large fleet disconnects; a tenth of them do so only where the broker, or the way to it, fails.
@@ -31,9 +27,7 @@ check! {
 impl Builtin for FlapHistory {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
-        let Some(sessions) = sessions::read(broker, request, request.last(self.within)).await? else {
-            return Ok(sessions::nobody(request, broker.source()));
-        };
+        let sessions = sessions::require(broker, request, request.last(self.within)).await?;
         let together = match last_flap(&Events::of(&sessions.log, request)) {
             Some(at) => self.together(broker, at, sessions.own, request).await?,
             None => None,
@@ -59,7 +53,7 @@ impl FlapHistory {
         let mut asked = TogetherRequest::new(at, self.together_within, client);
         asked.except_gateway.clone_from(&subject.gateway);
         asked.except_site.clone_from(&subject.site);
-        if_supported(broker.disconnected_together(&asked).await, || broker.source())
+        broker.disconnected_together(&asked).await.by(broker.source()).if_supported()
     }
 }
 
@@ -76,10 +70,7 @@ fn judge(
     bounds: &FlapHistory,
     request: &CheckRequest<'_>,
 ) -> Verdict {
-    let of = |events: &Events<'_>| judge_events(events, sessions, together, bounds, request);
-    let believed = of(&Events::of(&sessions.log, request));
-    let counted = of(&Events::with_future_as_now(&sessions.log, request));
-    Verdict::despite_future(believed, &counted, sessions::ahead(&sessions.log, request))
+    sessions.judge(request, |events| judge_events(events, sessions, together, bounds, request))
 }
 
 fn judge_events(
@@ -96,26 +87,23 @@ fn judge_events(
     let mut details = vec![sessions.holder(), Detail::new("flaps", flaps.to_string())];
     details.extend(sessions::reasons(&by_reason));
     details.extend(last.map(|at| when("last flap", at)));
-    let known = |history: History, observed_at, details| {
-        Verdict::known(history.value(), observed_at, Details::from_iter::<Vec<Detail>>(details))
-    };
+    let known = |history: History, at, details: Vec<Detail>| Verdict::known(history, at).with(details);
     let log_at = sessions.log.observed_at;
-    match together {
-        _ if last.is_none() => {}
-        None => details.push(Detail::new("others at the same time", "not known")),
-        Some(together) if together.lost > together.connected => {
-            let text = format!("{} lost of {} connected: not believed", together.lost, together.connected);
-            details.push(Detail::new("others at the same time", text));
-        }
-        Some(together) => {
-            let text = format!("{} of {}", together.lost, together.connected);
-            details.push(Detail::new("others at the same time", text));
-            let is_shared =
-                together.lost >= 2 && together.lost.saturating_mul(SHARED_BY_ONE_IN) >= together.connected;
-            if is_shared {
-                return known(History::Shared, log_at.min(together.observed_at), details);
+    if last.is_some() {
+        let text = match together {
+            None => "not known".to_owned(),
+            Some(Together { lost, connected, .. }) if lost > connected => {
+                format!("{lost} lost of {connected} connected: not believed")
             }
-        }
+            Some(Together { lost, connected, .. }) => format!("{lost} of {connected}"),
+        };
+        details.push(Detail::new("others at the same time", text));
+    }
+    let is_shared = |Together { lost, connected, .. }: &&Together| {
+        (2..=*connected).contains(lost) && lost.saturating_mul(SHARED_BY_ONE_IN) >= *connected
+    };
+    if let Some(together) = together.filter(is_shared).filter(|_| last.is_some()) {
+        return known(History::Shared, log_at.min(together.observed_at), details);
     }
     if flaps > 0 && flaps >= bounds.recurring_at {
         return known(History::Recurring, log_at, details);
@@ -129,8 +117,7 @@ fn judge_events(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
-    use crate::fact::{Source, UnknownReason};
+    use crate::check::testing::*;
     use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason};
 
     const BOUNDS: FlapHistory =
@@ -146,7 +133,7 @@ mod tests {
 
     fn judged(events: Vec<ConnectionEvent>, together: Option<(u64, u64)>) -> Verdict {
         let log = ConnectionLog::new(at(NOW), period(NOW - 86_400, NOW)).with_events(events);
-        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
+        let sessions = SessionLog::of_test(true, log);
         let together = together.map(|(lost, of)| Together::new(at(NOW), lost, of));
         judge(&sessions, together.as_ref(), &BOUNDS, &Asked::new().request())
     }
@@ -155,9 +142,9 @@ mod tests {
     fn flap_before_the_window_is_shared_with_nobody() {
         let before = ended(at(NOW - 86_400) - NANO, DisconnectReason::ConnectionLost);
         let verdict = judged(vec![before], Some((9, 10)));
-        assert_eq!(verdict.value(), Some(History::Rare.value()));
-        assert_eq!(verdict.details().find("last flap"), None);
-        assert_eq!(judged(vec![lost(NOW - 86_400)], Some((9, 10))).value(), Some(History::Shared.value()));
+        verdict.expect(History::Rare);
+        assert_eq!(verdict.detail("last flap"), None);
+        judged(vec![lost(NOW - 86_400)], Some((9, 10))).expect(History::Shared);
     }
 
     #[test]
@@ -177,7 +164,7 @@ mod tests {
                 History::Rare,
             ),
         ] {
-            assert_eq!(judged(events.clone(), None).value(), Some(history.value()), "{events:?}");
+            judged(events.clone(), None).expect_of(&events, history);
         }
     }
 
@@ -195,7 +182,7 @@ mod tests {
             (KeepAliveTimeout, History::Recurring),
         ] {
             let events = (1..9).map(|hour| ended(at(NOW - hour * 3600), reason)).collect();
-            assert_eq!(judged(events, Some((0, 100))).value(), Some(history.value()), "{reason}");
+            judged(events, Some((0, 100))).expect_of(&reason, history);
         }
     }
 
@@ -206,19 +193,19 @@ mod tests {
                 let expired = ended(at(NOW - hour * 3600), DisconnectReason::Expired);
                 [vec![expired], and_then(NOW - hour * 3600)].concat()
             };
-            judged((1..9).flat_map(of_one).collect(), None).value()
+            judged((1..9).flat_map(of_one).collect(), None)
         };
         let accepted = |seconds| ConnectionEvent::accepted(at(seconds));
-        assert_eq!(hours(|end| vec![lost(end)]), Some(History::Rare.value()));
-        assert_eq!(hours(|end| vec![lost(end + 60)]), Some(History::Rare.value()));
+        hours(|end| vec![lost(end)]).expect(History::Rare);
+        hours(|end| vec![lost(end + 60)]).expect(History::Rare);
         // One that comes later, once more, or after a CONNECT is another break.
-        assert_eq!(hours(|end| vec![lost(end + 61)]), Some(History::Recurring.value()));
-        assert_eq!(hours(|end| vec![lost(end + 1), lost(end + 2)]), Some(History::Recurring.value()));
+        hours(|end| vec![lost(end + 61)]).expect(History::Recurring);
+        hours(|end| vec![lost(end + 1), lost(end + 2)]).expect(History::Recurring);
         let back = (1..9).flat_map(|hour| {
             let end = NOW - hour * 3600;
             [ended(at(end), DisconnectReason::Expired), accepted(end + 1), lost(end + 2)]
         });
-        assert_eq!(judged(back.collect(), None).value(), Some(History::Recurring.value()));
+        judged(back.collect(), None).expect(History::Recurring);
     }
 
     #[test]
@@ -238,8 +225,7 @@ mod tests {
             // Counts that contradict each other decide nothing.
             (one(), (50, 10), History::Rare),
         ] {
-            let verdict = judged(events.clone(), Some(together));
-            assert_eq!(verdict.value(), Some(history.value()), "{events:?} {together:?}");
+            judged(events.clone(), Some(together)).expect_of(&(events, together), history);
         }
     }
 
@@ -247,22 +233,22 @@ mod tests {
     fn a_short_log_proves_only_what_is_in_it() {
         let short = |events| {
             let log = ConnectionLog::new(at(NOW), period(NOW - 3600, NOW)).with_events(events);
-            let sessions = SessionLog { log, own: false, source: Source::new("broker") };
+            let sessions = SessionLog::of_test(false, log);
             judge(&sessions, None, &BOUNDS, &Asked::new().request())
         };
-        assert_eq!(short(vec![]).reason(), Some(UnknownReason::Stale));
+        short(vec![]).expect(Stale);
         let verdict = short(vec![lost(NOW - 1), lost(NOW - 2), lost(NOW - 3)]);
-        assert_eq!(verdict.value(), Some(History::Recurring.value()));
-        assert_eq!(verdict.details().find("session of"), Some("its gateway"));
+        verdict.expect(History::Recurring);
+        assert_eq!(verdict.detail("session of"), Some("its gateway"));
     }
 
     #[test]
     fn future_break_is_unknown_if_it_decides() {
         let ahead = || lost(NOW + 31);
         let verdict = judged(vec![lost(NOW - 1), lost(NOW - 2), ahead()], None);
-        assert_eq!(verdict.reason(), Some(UnknownReason::Future));
+        verdict.expect(Future);
         let verdict = judged(vec![lost(NOW - 1), ahead()], None);
-        assert_eq!(verdict.value(), Some(History::Rare.value()));
-        assert!(verdict.details().find("dated in the future").is_some());
+        verdict.expect(History::Rare);
+        assert!(verdict.detail("dated in the future").is_some());
     }
 }

@@ -2,12 +2,12 @@
 
 use chrono::TimeDelta;
 
-use crate::check::CheckRequest;
 use crate::check::broker::sessions;
-use crate::check::judge::{Verdict, choices, no_subject};
-use crate::check::spec::{Builtin, Observed, Stop, check};
-use crate::fact::{Detail, Details, Observation, Source, UnknownReason};
-use crate::probe::{Client, Probes};
+use crate::check::judge::no_subject;
+use crate::check::prelude::*;
+use crate::check::spec::Stop;
+use crate::fact::{Observation, Source, UnknownReason};
+use crate::probe::Client;
 use crate::subject::SessionHolder as Named;
 
 /// The session holder that a question is asked about.
@@ -22,7 +22,7 @@ pub(in crate::check) struct Holder {
 
 impl Holder {
     fn device(request: &CheckRequest<'_>, said_by: Source) -> Self {
-        Self { client: Client::Device(request.subject().device.clone()), own: true, said_by }
+        Self { client: Client::Device(request.device()), own: true, said_by }
     }
 
     #[cfg(test)]
@@ -86,7 +86,6 @@ impl Builtin for SessionHolder {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let holder = holder(request, probes).await?;
         let whose = if holder.own { Whose::Device } else { Whose::Gateway };
-        let details = Details::from_iter([holder.detail()]);
-        Ok(Verdict::known(whose.value(), request.now(), details).by(holder.said_by))
+        Ok(Verdict::known(whose, request.now()).with([holder.detail()]).by(holder.said_by))
     }
 }

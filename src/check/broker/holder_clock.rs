@@ -1,13 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::CheckRequest;
 use crate::check::broker::broker_connect::{last_receipt, last_seen};
 use crate::check::broker::holder::{Holder, holder};
-use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::spec::{Builtin, Observed, check};
+use crate::check::prelude::*;
 use crate::check::window::ONE_DAY;
-use crate::fact::{Detail, Details};
-use crate::probe::{ClockReading, ClockReadings, ClockRequest, ClockSource, Probes};
+use crate::probe::{ClockReading, ClockReadings, ClockRequest, ClockSource};
 use crate::time::format_duration;
 
 /// The widest that local time is away from UTC.
@@ -34,7 +31,7 @@ impl Builtin for HolderClock {
         let broker = adapter(probes.broker(), "broker probe")?;
         let holder = holder(request, probes).await?;
         let asked = ClockRequest::new(holder.client.clone(), request.last(ONE_DAY));
-        let readings = broker.clock_readings(&asked).await.map_err(|error| error.by(broker.source()))?;
+        let readings = broker.clock_readings(&asked).await.by(broker.source())?;
         let seen = last_receipt(last_seen(request, probes).await?.as_ref());
         Ok(judge(&readings, &holder, self.off_from, seen, request).by(broker.source()))
     }
@@ -99,7 +96,7 @@ fn judge(
     if state != State::Off && seen.is_some_and(|seen| reading.at <= seen) {
         return Verdict::undetermined("nobody has read its clock since the device fell silent").with(details);
     }
-    Verdict::known(state.value(), readings.observed_at, Details::from_iter(details))
+    Verdict::known(state, readings.observed_at).with(details)
 }
 
 fn offset(reading: &ClockReading) -> TimeDelta {
@@ -117,8 +114,7 @@ fn is_time_zone(off: TimeDelta, tolerance: TimeDelta) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     const HOUR: i64 = 3600;
 
@@ -131,8 +127,10 @@ mod tests {
     }
 
     fn judged_since(seen: Option<i64>, readings: Vec<ClockReading>, allowed: Option<i64>) -> Verdict {
-        let mut answer = ClockReadings::new(at(NOW)).with_readings(readings);
-        answer.allowed = allowed.map(secs);
+        let answer = ClockReadings {
+            allowed: allowed.map(secs),
+            ..ClockReadings::new(at(NOW)).with_readings(readings)
+        };
         judge(&answer, &Holder::of_test(true), secs(HOUR), seen.map(at), &Asked::new().request())
     }
 
@@ -147,12 +145,12 @@ mod tests {
             // It was off already.
             (HOUR + 1000, NOW - 600, Some(NOW - 600), Some(State::Off)),
         ] {
-            let verdict = judged_since(seen, vec![reading(Token, at_reading, off)], None);
-            assert_eq!(verdict.value(), state.map(|state| state.value()), "{off} {at_reading} {seen:?}");
+            judged_since(seen, vec![reading(Token, at_reading, off)], None)
+                .expect_of(&(off, at_reading, seen), state);
         }
         let zone = judged_since(Some(NOW - 60), vec![reading(Message, NOW - 60, 2 * HOUR)], None);
-        assert_eq!(zone.reason(), Some(UnknownReason::Undetermined));
-        assert_eq!(zone.details().find("read in"), Some("a message"));
+        zone.expect(Undetermined);
+        assert_eq!(zone.detail("read in"), Some("a message"));
     }
 
     #[test]
@@ -167,12 +165,11 @@ mod tests {
             (TimeRequest, 9000, State::Off),
             (TimeRequest, -86_400 * 365, State::Off),
         ] {
-            let verdict = judged(vec![reading(from, NOW - 60, off)], None);
-            assert_eq!(verdict.value(), Some(state.value()), "{from:?} {off}");
+            judged(vec![reading(from, NOW - 60, off)], None).expect_of(&(from, off), state);
         }
         let mut short = reading(Token, NOW - 60, HOUR);
         short.shown -= NANO;
-        assert_eq!(judged(vec![short], None).value(), Some(State::Right.value()));
+        judged(vec![short], None).expect(State::Right);
     }
 
     #[test]
@@ -184,8 +181,8 @@ mod tests {
             (HOUR, Some(2 * HOUR), State::Off),
             (301, Some(-5), State::Right),
         ] {
-            let verdict = judged(vec![reading(ClockSource::Token, NOW - 60, off)], allowed);
-            assert_eq!(verdict.value(), Some(state.value()), "{off} {allowed:?}");
+            judged(vec![reading(ClockSource::Token, NOW - 60, off)], allowed)
+                .expect_of(&(off, allowed), state);
         }
     }
 
@@ -209,7 +206,7 @@ mod tests {
             (vec![reading(Message, NOW - 5, 0), reading(Token, NOW - 60, 2 * HOUR)], State::Off),
             (vec![reading(TimeRequest, NOW - 5, 0), reading(Token, NOW - 60, 2 * HOUR)], State::Right),
         ] {
-            assert_eq!(judged(readings.clone(), None).value(), Some(state.value()), "{readings:?}");
+            judged(readings.clone(), None).expect_of(&readings, state);
         }
     }
 
@@ -218,18 +215,17 @@ mod tests {
         for (off, state) in
             [(900, State::Off), (2700, State::Off), (3600, State::TimeZone), (-4500, State::TimeZone)]
         {
-            let verdict = judged(vec![reading(ClockSource::Message, NOW - 60, off)], Some(300));
-            assert_eq!(verdict.value(), Some(state.value()), "{off}");
+            judged(vec![reading(ClockSource::Message, NOW - 60, off)], Some(300)).expect_of(&off, state);
         }
     }
 
     #[test]
     fn receipt_of_the_future_is_not_believed() {
-        assert_eq!(judged(vec![], None).reason(), Some(UnknownReason::Undetermined));
+        judged(vec![], None).expect(Undetermined);
         let ahead = reading(ClockSource::Token, NOW + 31, 0);
-        assert_eq!(judged(vec![ahead], None).reason(), Some(UnknownReason::Future));
+        judged(vec![ahead], None).expect(Future);
         // What the clock showed may lie in the future: that is the evidence.
         let shown = reading(ClockSource::Token, NOW + 30, 86_400);
-        assert_eq!(judged(vec![shown], None).value(), Some(State::Off.value()));
+        judged(vec![shown], None).expect(State::Off);
     }
 }

@@ -1,16 +1,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::CheckRequest;
 use crate::check::broker::broker_connect::last_seen;
 use crate::check::broker::holder::{Holder, holder};
 use crate::check::broker::sessions::Events;
-use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::not_covered;
-use crate::fact::{Detail, Details};
+use crate::check::prelude::*;
 use crate::probe::{
-    ClientPublishing, ConnectionLog, ConnectionLogRequest, MessageCounts, ProbeError, Probes,
-    PublishingRequest,
+    ClientPublishing, ConnectionLog, ConnectionLogRequest, MessageCounts, ProbeError, PublishingRequest,
 };
 use crate::time::format_duration;
 
@@ -37,9 +32,9 @@ impl Builtin for Publishing {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
         let holder = holder(request, probes).await?;
-        let device = request.subject().device.clone();
+        let device = request.device();
         let asked = PublishingRequest::new(holder.client.clone(), device, request.last(self.within));
-        let counts = broker.publishing(&asked).await.map_err(|error| error.by(broker.source()))?;
+        let counts = broker.publishing(&asked).await.by(broker.source())?;
         let verdict = judge(&counts, &holder, self.within, request);
         if is_state(&verdict, State::ThisDevice) {
             // Where the platform cannot say what it received last, the counts alone decide.
@@ -64,7 +59,7 @@ impl Builtin for Publishing {
 }
 
 fn is_state(verdict: &Verdict, state: State) -> bool {
-    matches!(verdict, Verdict::Known { value, .. } if *value == state.value())
+    verdict.value() == Some(state.into())
 }
 
 fn shows_that_nothing_came(verdict: &Verdict) -> bool {
@@ -141,9 +136,7 @@ fn judge(
     }
     let of_device = of_device(counts, holder);
     details.extend(of_device.and_then(|device| device.last_accepted).map(|at| when("last accepted", at)));
-    let known = |state: State, details: Vec<Detail>| {
-        Verdict::known(state.value(), counts.observed_at, Details::from_iter(details))
-    };
+    let known = |state: State, details: Vec<Detail>| Verdict::known(state, counts.observed_at).with(details);
     let Some(device) = of_device else {
         return Verdict::undetermined("the broker does not count the messages of this device apart")
             .with(details);
@@ -201,8 +194,7 @@ fn written(counts: &MessageCounts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NOW, at, period, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::{ConnectionEvent, ConnectionEventKind, DisconnectReason, ProbeErrorKind};
 
     fn answer() -> ClientPublishing {
@@ -240,7 +232,7 @@ mod tests {
             // What is refused of others says nothing of this device.
             (answer().with_device(some(0)).with_others(some(5).with_refused_by_acl(3)), State::OtherDevices),
         ] {
-            assert_eq!(judged(&counts, false).value(), Some(state.value()), "{counts:?}");
+            judged(&counts, false).expect_of(&counts, state);
         }
     }
 
@@ -253,7 +245,7 @@ mod tests {
             (answer().with_all(some(1).with_refused_by_acl(1)), State::RefusedByAcl),
             (answer().with_all(some(7)).with_device(some(0)), State::NothingOfItsOwn),
         ] {
-            assert_eq!(judged(&counts, true).value(), Some(state.value()), "{counts:?}");
+            judged(&counts, true).expect_of(&counts, state);
         }
     }
 
@@ -269,19 +261,17 @@ mod tests {
             answer().with_device(some(0)).with_others(some(0)),
             answer().with_device(some(0)).with_all(some(3)).with_itself(some(4)),
         ] {
-            assert_eq!(judged(&counts, false).reason(), Some(UnknownReason::Undetermined), "{counts:?}");
+            judged(&counts, false).expect_of(&counts, Undetermined);
         }
-        assert_eq!(judged(&answer(), true).reason(), Some(UnknownReason::Undetermined));
+        judged(&answer(), true).expect(Undetermined);
     }
 
     #[test]
     fn nothing_needs_counts_that_cover() {
-        let mut counts = answer().with_all(some(0));
-        counts.covers = period(NOW - 299, NOW);
-        assert_eq!(judged(&counts, true).reason(), Some(UnknownReason::Stale));
-        let mut counts = answer().with_all(some(1));
-        counts.covers = period(NOW - 299, NOW);
-        assert_eq!(judged(&counts, true).value(), Some(State::ThisDevice.value()));
+        let counts = ClientPublishing { covers: period(NOW - 299, NOW), ..answer().with_all(some(0)) };
+        judged(&counts, true).expect(Stale);
+        let counts = ClientPublishing { covers: period(NOW - 299, NOW), ..answer().with_all(some(1)) };
+        judged(&counts, true).expect(State::ThisDevice);
     }
 
     #[test]
@@ -352,7 +342,7 @@ mod tests {
         for (last, known) in [(NOW + 30, true), (NOW + 31, false)] {
             let verdict = judged(&answer().with_device(some(1).with_last_accepted(at(last))), false);
             assert_eq!(verdict.value().is_some(), known);
-            assert_eq!(verdict.reason(), (!known).then_some(UnknownReason::Future));
+            assert_eq!(verdict.reason(), (!known).then_some(Future));
         }
     }
 }

@@ -1,14 +1,9 @@
 use chrono::TimeDelta;
 
-use super::broker_connect::{asked_period, last_receipt, last_seen};
+use super::broker_connect::{asked_period, last_seen};
 use super::sessions::{self, Events, SessionLog};
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::{Detail, Details};
-use crate::probe::{
-    BrokerHealth, ConnectionEvent, ConnectionEventKind, PlatformRequest, Probes, RefusalReason,
-};
+use crate::check::prelude::*;
+use crate::probe::{BrokerHealth, ConnectionEvent, ConnectionEventKind, RefusalReason};
 
 choices! {
     Why {
@@ -33,17 +28,11 @@ impl Builtin for Refusal {
         let broker = adapter(probes.broker(), "broker probe")?;
         let last_seen = last_seen(request, probes).await?;
         // The period of `broker-connect`, which found the refusal.
-        let asked = asked_period(last_receipt(last_seen.as_ref()), self.recent, request);
-        let Some(sessions) = sessions::read(broker, request, asked).await? else {
-            return Ok(sessions::nobody(request, broker.source()));
-        };
+        let asked = asked_period(last_seen.as_ref(), self.recent, request);
+        let sessions = sessions::require(broker, request, asked).await?;
         let health = match probes.platform() {
             Some(platform) if is_for_want_of_capacity(&sessions, request) => {
-                let subject = request.subject();
-                let mut asked = PlatformRequest::new(subject.device.clone());
-                asked.gateway.clone_from(&subject.gateway);
-                asked.site.clone_from(&subject.site);
-                Some(platform.broker_health(&asked).await.map_err(|error| error.by(platform.source()))?)
+                Some(platform.broker_health(&request.of_platform()).await.by(platform.source())?)
             }
             _ => None,
         };
@@ -89,10 +78,7 @@ fn is_for_want_of_capacity(sessions: &SessionLog, request: &CheckRequest<'_>) ->
 /// The newest refusal that gives a reason decides: the TLS endpoint in front of a broker often knows it, and the broker
 /// itself does not. Where the broker had no capacity, it is asked whether it takes connections now.
 fn judge(sessions: &SessionLog, health: Option<&BrokerHealth>, request: &CheckRequest<'_>) -> Verdict {
-    let of = |events: &Events<'_>| judge_events(events, sessions, health);
-    let believed = of(&Events::of(&sessions.log, request));
-    let counted = of(&Events::with_future_as_now(&sessions.log, request));
-    Verdict::despite_future(believed, &counted, sessions::ahead(&sessions.log, request))
+    sessions.judge(request, |events| judge_events(events, sessions, health))
 }
 
 fn judge_events(events: &Events<'_>, sessions: &SessionLog, health: Option<&BrokerHealth>) -> Verdict {
@@ -103,21 +89,11 @@ fn judge_events(events: &Events<'_>, sessions: &SessionLog, health: Option<&Brok
     };
     details.push(when("last refused", newest.at));
     let told = refusals(events).find_map(|(event, reason)| Some((event, reason, about(reason)?)));
-    let (reason, why) = match told {
-        Some((event, reason, why)) => {
-            details.extend(event.text.as_deref().map(|text| Detail::new("broker's words", text)));
-            (reason, why)
-        }
-        None => {
-            details.extend(newest.text.as_deref().map(|text| Detail::new("broker's words", text)));
-            (RefusalReason::Unspecified, Why::NoReason)
-        }
-    };
+    let (event, reason, why) = told.unwrap_or((newest, RefusalReason::Unspecified, Why::NoReason));
+    details.extend(event.text.as_deref().map(|text| Detail::new("broker's words", text)));
     details.push(Detail::new("refused with", reason.name()));
     let log_at = sessions.log.observed_at;
-    let known = |why: Why, observed_at, details: Vec<Detail>| {
-        Verdict::known(why.value(), observed_at, Details::from_iter(details))
-    };
+    let known = |why: Why, observed_at, details: Vec<Detail>| Verdict::known(why, observed_at).with(details);
     if why != Why::Unavailable {
         return known(why, log_at, details);
     }
@@ -136,8 +112,7 @@ fn judge_events(events: &Events<'_>, sessions: &SessionLog, health: Option<&Brok
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NOW, at, period};
-    use crate::fact::{Source, UnknownReason};
+    use crate::check::testing::*;
     use crate::probe::ConnectionLog;
 
     fn refused(seconds: i64, reason: RefusalReason) -> ConnectionEvent {
@@ -146,9 +121,8 @@ mod tests {
 
     fn judged(events: Vec<ConnectionEvent>, takes: Option<bool>) -> Verdict {
         let log = ConnectionLog::new(at(NOW), period(NOW - 9000, NOW)).with_events(events);
-        let sessions = SessionLog { log, own: true, source: Source::new("broker") };
-        let mut health = BrokerHealth::new(at(NOW));
-        health.takes_connections = takes;
+        let sessions = SessionLog::of_test(true, log);
+        let health = BrokerHealth { takes_connections: takes, ..BrokerHealth::new(at(NOW)) };
         judge(&sessions, Some(&health), &Asked::new().request())
     }
 
@@ -176,8 +150,7 @@ mod tests {
             (R::TlsError, Why::NoReason),
             (R::Unspecified, Why::NoReason),
         ] {
-            let verdict = judged(vec![refused(NOW - 5, reason)], Some(false));
-            assert_eq!(verdict.value(), Some(why.value()), "{reason}");
+            judged(vec![refused(NOW - 5, reason)], Some(false)).expect_of(&reason, why);
         }
     }
 
@@ -186,11 +159,9 @@ mod tests {
         for (log_at, health_at) in [(NOW - 7, NOW), (NOW, NOW - 7)] {
             for takes in [true, false] {
                 let busy = vec![refused(NOW - 50, RefusalReason::ServerUnavailable)];
-                let mut log = ConnectionLog::new(at(NOW), period(NOW - 9000, NOW)).with_events(busy);
-                log.observed_at = at(log_at);
-                let sessions = SessionLog { log, own: true, source: Source::new("broker") };
-                let mut health = BrokerHealth::new(at(health_at));
-                health.takes_connections = Some(takes);
+                let log = ConnectionLog::new(at(log_at), period(NOW - 9000, NOW)).with_events(busy);
+                let sessions = SessionLog::of_test(true, log);
+                let health = BrokerHealth::new(at(health_at)).with_takes_connections(takes);
                 let verdict = judge(&sessions, Some(&health), &Asked::new().request());
                 assert_eq!(verdict.observed_at(), Some(at(NOW - 7)), "{log_at} {health_at} {takes}");
             }
@@ -200,9 +171,9 @@ mod tests {
     #[test]
     fn accepting_broker_was_unavailable() {
         let busy = || vec![refused(NOW - 5, RefusalReason::ServerUnavailable)];
-        assert_eq!(judged(busy(), Some(true)).value(), Some(Why::UnavailableBefore.value()));
-        assert_eq!(judged(busy(), Some(false)).value(), Some(Why::Unavailable.value()));
-        assert_eq!(judged(busy(), None).reason(), Some(UnknownReason::Undetermined));
+        judged(busy(), Some(true)).expect(Why::UnavailableBefore);
+        judged(busy(), Some(false)).expect(Why::Unavailable);
+        judged(busy(), None).expect(Undetermined);
     }
 
     #[test]
@@ -226,8 +197,7 @@ mod tests {
             (vec![refused(NOW - 9, AuthError), ConnectionEvent::accepted(at(NOW - 7))], None),
             (vec![], None),
         ] {
-            let verdict = judged(events.clone(), None);
-            assert_eq!(verdict.value(), why.map(Why::value), "{events:?}");
+            judged(events.clone(), None).expect_of(&events, why);
         }
     }
 
@@ -235,12 +205,11 @@ mod tests {
     fn the_brokers_own_words_are_kept() {
         let event = refused(NOW - 5, RefusalReason::AuthError).with_text("bad_username_or_password");
         let verdict = judged(vec![event], None);
-        assert_eq!(verdict.details().find("broker's words"), Some("bad_username_or_password"));
+        assert_eq!(verdict.detail("broker's words"), Some("bad_username_or_password"));
     }
 
     #[test]
     fn a_refusal_of_the_future_is_not_dropped() {
-        let verdict = judged(vec![refused(NOW + 31, RefusalReason::AuthError)], None);
-        assert_eq!(verdict.reason(), Some(UnknownReason::Future));
+        judged(vec![refused(NOW + 31, RefusalReason::AuthError)], None).expect(Future);
     }
 }

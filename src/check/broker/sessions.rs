@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::CheckRequest;
 use crate::check::judge::no_subject;
-use crate::fact::{Detail, Observation, Source, UnknownReason};
+use crate::check::prelude::*;
+use crate::check::spec::Stop;
+use crate::fact::{Observation, Source};
 use crate::probe::{
     BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
     DisconnectReason, ProbeError, SessionState,
@@ -33,6 +34,22 @@ impl SessionLog {
         (!self.own).then(|| Detail::new("session of", "its gateway"))
     }
 
+    /// Judges its events, without those of the future and with them, see [`Verdict::despite_future`].
+    pub(in crate::check) fn judge(
+        &self,
+        request: &CheckRequest<'_>,
+        judge: impl Fn(&Events<'_>) -> Verdict,
+    ) -> Verdict {
+        let believed = judge(&Events::of(&self.log, request));
+        let counted = judge(&Events::with_future_as_now(&self.log, request));
+        Verdict::despite_future(believed, &counted, ahead(&self.log, request))
+    }
+
+    #[cfg(test)]
+    pub(in crate::check) fn of_test(own: bool, log: ConnectionLog) -> Self {
+        Self { log, own, source: Source::from_static("broker") }
+    }
+
     /// Whose session it is.
     pub(in crate::check) fn holder(&self) -> Detail {
         Detail::new("session of", if self.own { "the device itself" } else { "its gateway" })
@@ -49,7 +66,7 @@ pub(in crate::check) async fn read(
     let subject = request.subject();
     let log_of = async |client: Client, own: bool| {
         let asked = ConnectionLogRequest::new(client, period);
-        let log = broker.connection_log(&asked).await.map_err(|error| error.by(broker.source()))?;
+        let log = broker.connection_log(&asked).await.by(broker.source())?;
         Ok::<_, ProbeError>(log.map(|log| SessionLog { log, own, source: broker.source() }))
     };
     if subject.session != SessionHolder::Gateway {
@@ -64,27 +81,29 @@ pub(in crate::check) async fn read(
     }
 }
 
+/// The same where the check needs a session: without one its value is unknown.
+pub(in crate::check) async fn require(
+    broker: &dyn BrokerProbe,
+    request: &CheckRequest<'_>,
+    period: Period,
+) -> Result<SessionLog, Stop> {
+    read(broker, request, period).await?.ok_or_else(|| nobody(request, broker.source()).into())
+}
+
 /// Why [`read`] found no session.
 pub(in crate::check) fn nobody(request: &CheckRequest<'_>, source: Source) -> Observation {
     let subject = request.subject();
-    match (subject.session, &subject.gateway) {
-        (SessionHolder::Own, _) => Observation::unknown(
-            UnknownReason::Undetermined,
-            source,
-            "the topology says that the device has a session of its own, and the broker says that it has none",
-        ),
-        (SessionHolder::Gateway, Some(_)) => Observation::unknown(
-            UnknownReason::Undetermined,
-            source,
-            "the topology says that the gateway holds the session, and the broker says that it has none",
-        ),
-        (_, None) => no_subject("gateway, and the device has no session of its own", source),
-        (_, Some(_)) => Observation::unknown(
-            UnknownReason::Undetermined,
-            source,
-            "neither the device nor its gateway has a session at the broker",
-        ),
-    }
+    let why = match (subject.session, &subject.gateway) {
+        (SessionHolder::Own, _) => {
+            "the topology says that the device has a session of its own, and the broker says that it has none"
+        }
+        (SessionHolder::Gateway, Some(_)) => {
+            "the topology says that the gateway holds the session, and the broker says that it has none"
+        }
+        (_, None) => return no_subject("gateway, and the device has no session of its own", source),
+        (_, Some(_)) => "neither the device nor its gateway has a session at the broker",
+    };
+    Verdict::undetermined(why).by(source)
 }
 
 /// The events of a log in order, each once.
@@ -193,9 +212,7 @@ impl<'a> Events<'a> {
     pub(in crate::check) fn is_replaced(&self, event: &ConnectionEvent) -> bool {
         event.kind == ConnectionEventKind::Disconnected(DisconnectReason::DuplicateClientId)
             && event.session.is_some()
-            && !self
-                .iter()
-                .any(|other| other.kind == ConnectionEventKind::Accepted && other.session == event.session)
+            && !self.began_and_ended(event)
     }
 }
 
@@ -303,7 +320,7 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     use super::*;
-    use crate::check::testing::{Asked, NOW, at, period};
+    use crate::check::testing::*;
     use crate::probe::RefusalReason;
 
     fn log(events: Vec<ConnectionEvent>) -> ConnectionLog {
@@ -348,7 +365,7 @@ mod tests {
             |seconds, session: &'static str| ConnectionEvent::accepted(at(seconds)).with_session(session);
         let thrown = ConnectionEvent::disconnected(at(12), DisconnectReason::DuplicateClientId);
         let state =
-            |events| Events::of(&log(events), &Asked::new().request()).state_at_end(SessionState::NotTold);
+            |events| Events::of(&log(events), &Asked::new().request()).state_at_end(SessionState::NotKnown);
         use SessionState::{Down, Up};
         for (events, expected) in [
             // Its beginning is in the log, whatever ended it.
@@ -385,7 +402,7 @@ mod tests {
             ConnectionEvent::accepted(at(10)).with_session("short"),
         ]);
         assert_eq!(
-            Events::of(&log, &Asked::new().request()).state_at_end(SessionState::NotTold),
+            Events::of(&log, &Asked::new().request()).state_at_end(SessionState::NotKnown),
             SessionState::Down
         );
     }

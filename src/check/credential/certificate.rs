@@ -1,15 +1,12 @@
 use chrono::{DateTime, Utc};
 
 use crate::certificate;
-use crate::check::CheckRequest;
 use crate::check::broker::holder::{Holder, holder};
-use crate::check::judge::{Verdict, adapter, choices, moment, when};
 use crate::check::param::{FromParam, ParamKind};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::{Detail, Details};
+use crate::check::prelude::*;
 use crate::probe::{
     Authentication, CertStoreProbe, Certificate as Facts, CertificateAnswer, CertificateRequest, ProbeError,
-    Probes, Revocation, WhichCertificate,
+    Revocation, WhichCertificate,
 };
 use crate::runbook::step::Param;
 use crate::time::TimeMark;
@@ -45,11 +42,8 @@ impl FromParam for WhichCertificate {
     const KIND: ParamKind = ParamKind::OneOf(&["in-use", "presented"]);
 
     fn read(param: &Param) -> Option<Self> {
-        match param {
-            Param::Text(text) if **text == *"in-use" => Some(Self::InUse),
-            Param::Text(text) if **text == *"presented" => Some(Self::Presented),
-            _ => None,
-        }
+        let Param::Text(text) = param else { return None };
+        [Self::InUse, Self::Presented].into_iter().find(|which| which.name() == &**text)
     }
 }
 
@@ -60,7 +54,7 @@ pub(in crate::check) async fn certificate_of(
     which: WhichCertificate,
 ) -> Result<CertificateAnswer, ProbeError> {
     let asked = CertificateRequest::new(holder.client.clone(), which);
-    probe.certificate(&asked).await.map_err(|error| error.by(probe.source()))
+    probe.certificate(&asked).await.by(probe.source())
 }
 
 /// The time that certificates are judged by: now, or the latest time that is known where the clock is behind that by more
@@ -91,41 +85,35 @@ fn judge(
     if now != request.now() {
         details.push(when("the clock is behind: judged by the latest known time", now));
     }
-    let known = |state: State, detail: Detail| {
-        let details = [detail].into_iter().chain(details.iter().cloned());
-        Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
-    };
     if let Revocation::Revoked(at) = facts.revocation {
-        return known(
-            State::Revoked,
-            Detail::new("revoked", at.map_or_else(|| "time not known".to_owned(), moment)),
-        );
+        let at = at.map_or_else(|| "time not known".to_owned(), moment);
+        let revoked = [Detail::new("revoked", at)];
+        return Verdict::known(State::Revoked, answer.observed_at).with(revoked).with(details);
     }
     let not_checked = facts.revocation == Revocation::NotChecked;
-    let end = certificate::effective_end(facts.not_after, facts.issuer_not_after);
-    let (state, detail) = if now < facts.not_before {
-        (State::NotYetValid, when("not before", facts.not_before))
-    } else {
-        match end {
-            None => (State::Valid, Detail::new("not after", "never")),
-            Some(end) => {
-                let issuer = if end < facts.not_after { " (of its issuer)" } else { "" };
-                let state = if now > end { State::Expired } else { State::Valid };
-                (state, Detail::new("not after", moment(end) + issuer))
-            }
+    let (state, detail) = match certificate::effective_end(facts.not_after, facts.issuer_not_after) {
+        _ if now < facts.not_before => (State::NotYetValid, when("not before", facts.not_before)),
+        None => (State::Valid, Detail::new("not after", "never")),
+        Some(end) => {
+            let issuer = if end < facts.not_after { " (of its issuer)" } else { "" };
+            let state = if now > end { State::Expired } else { State::Valid };
+            (state, Detail::new("not after", moment(end) + issuer))
         }
     };
-    let unchecked = not_checked.then(|| Detail::new("revocation", "not checked: judged by its dates alone"));
-    match state {
+    let verdict = match state {
         State::Valid | State::NotYetValid if not_checked => {
-            Verdict::undetermined("whether it is revoked was not checked").with([detail]).with(details)
+            Verdict::undetermined("whether it is revoked was not checked").with([detail])
         }
-        _ => known(state, detail).with(unchecked),
-    }
+        _ => Verdict::known(state, answer.observed_at).with([detail]),
+    };
+    let by_dates = not_checked && state == State::Expired;
+    verdict
+        .with(details)
+        .with(by_dates.then(|| Detail::new("revocation", "not checked: judged by its dates alone")))
 }
 
 fn without_certificate(answer: &CertificateAnswer) -> Verdict {
-    let known = |state: State| Verdict::known(state.value(), answer.observed_at, Details::none());
+    let known = |state: State| Verdict::known(state, answer.observed_at);
     match (answer.authentication, answer.has_connected) {
         (Authentication::WithoutCertificate, _) => known(State::UsesNone),
         (Authentication::Certificate, Some(false)) => known(State::NeverConnected),
@@ -151,8 +139,7 @@ pub(in crate::check) fn named_by(facts: &Facts) -> Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     fn facts(from: i64, to: i64, revocation: Revocation) -> Facts {
         Facts::new("ab:cd".into(), at(from), at(to), revocation)
@@ -182,11 +169,11 @@ mod tests {
             (NotKnown, Some(false), None),
             (NotKnown, Some(true), None),
         ] {
-            let mut answer = CertificateAnswer::new(at(NOW)).with_authentication(authentication);
-            answer.has_connected = connected;
+            let answer = CertificateAnswer { has_connected: connected, ..CertificateAnswer::new(at(NOW)) };
+            let answer = answer.with_authentication(authentication);
             let verdict = judged_by(&answer, None);
-            assert_eq!(verdict.value(), state.map(State::value), "{answer:?}");
-            assert!(verdict.details().find("session of").is_some());
+            verdict.expect_of(&answer, state);
+            assert!(verdict.detail("session of").is_some());
         }
     }
 
@@ -204,7 +191,7 @@ mod tests {
             (facts(0, NOW + 9, NotRevoked).with_issuer_not_after(at(NOW - 1)), State::Expired),
             (facts(0, NOW + 9, NotRevoked).with_issuer_not_after(at(NOW)), State::Valid),
         ] {
-            assert_eq!(judged(facts.clone()).value(), Some(state.value()), "{facts:?}");
+            judged(facts.clone()).expect_of(&facts, state);
         }
     }
 
@@ -213,9 +200,7 @@ mod tests {
         for (end, state) in
             [(at(NOW) - NANO, State::Expired), (at(NOW), State::Valid), (at(NOW) + NANO, State::Valid)]
         {
-            let mut facts = facts(0, 0, Revocation::NotRevoked);
-            facts.not_after = end;
-            assert_eq!(judged(facts).value(), Some(state.value()), "{end}");
+            judged(Facts { not_after: end, ..facts(0, 0, Revocation::NotRevoked) }).expect_of(&end, state);
         }
     }
 
@@ -223,10 +208,10 @@ mod tests {
     fn unchecked_revocation_shows_only_expiry() {
         let unchecked = |from, to| judged(facts(from, to, Revocation::NotChecked));
         let expired = unchecked(0, NOW - 1);
-        assert_eq!(expired.value(), Some(State::Expired.value()));
-        assert!(expired.details().find("revocation").is_some_and(|text| text.contains("not checked")));
+        expired.expect(State::Expired);
+        assert!(expired.detail("revocation").is_some_and(|text| text.contains("not checked")));
         for (from, to) in [(0, NOW), (NOW + 1, NOW + 9)] {
-            assert_eq!(unchecked(from, to).reason(), Some(UnknownReason::Undetermined));
+            unchecked(from, to).expect(Undetermined);
         }
     }
 
@@ -234,13 +219,13 @@ mod tests {
     fn clock_set_back_revives_no_certificate() {
         const MONTH: i64 = 30 * 86_400;
         let ended = || facts(0, NOW + MONTH - 5, Revocation::NotRevoked);
-        assert_eq!(judged(ended()).value(), Some(State::Valid.value()));
+        judged(ended()).expect(State::Valid);
         for verdict in [
             judged_by(&answer(ended()), Some(NOW + MONTH)),
             judged_by(&answer(ended()).with_high_water(at(NOW + MONTH)), None),
             judged_by(&answer(ended()).with_high_water(at(NOW - 5)), Some(NOW + MONTH)),
         ] {
-            assert_eq!(verdict.value(), Some(State::Expired.value()));
+            verdict.expect(State::Expired);
             assert!(verdict.details().iter().any(|detail| detail.name.starts_with("the clock is behind")));
         }
         // A mark that two clocks may differ by, or one that is past, changes nothing.
@@ -248,11 +233,11 @@ mod tests {
         for (mark, state) in
             [(NOW + 30, State::Valid), (NOW + 31, State::Expired), (NOW - MONTH, State::Valid)]
         {
-            assert_eq!(judged_by(&answer(near()), Some(mark)).value(), Some(state.value()), "{mark}");
+            judged_by(&answer(near()), Some(mark)).expect_of(&mark, state);
         }
         // Nor is one that began since then called not yet valid.
         let began = facts(NOW + 60, NOW + 2 * MONTH, Revocation::NotRevoked);
-        assert_eq!(judged_by(&answer(began), Some(NOW + MONTH)).value(), Some(State::Valid.value()));
+        judged_by(&answer(began), Some(NOW + MONTH)).expect(State::Valid);
     }
 
     #[test]
@@ -260,7 +245,7 @@ mod tests {
         let mut facts = facts(0, 0, Revocation::NoRevocation);
         facts.not_after = "9999-12-31T23:59:59Z".parse().unwrap();
         let verdict = judged(facts);
-        assert_eq!(verdict.value(), Some(State::Valid.value()));
-        assert_eq!(verdict.details().find("not after"), Some("never"));
+        verdict.expect(State::Valid);
+        assert_eq!(verdict.detail("not after"), Some("never"));
     }
 }

@@ -2,12 +2,9 @@ use chrono::{DateTime, Utc};
 
 use super::certificate_stage::{State, by_dates, in_use_and_renewal, name};
 use crate::certificate::Policy;
-use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::judge::{Verdict, adapter, when};
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::fact::{Detail, Details, Value};
-use crate::probe::{CertificateAnswer, Probes, RenewalAnswer, Revocation};
+use crate::check::prelude::*;
+use crate::probe::{CertificateAnswer, RenewalAnswer, Revocation};
 use crate::time::TimeMark;
 
 check! {
@@ -36,51 +33,45 @@ fn judge(
     mark: Option<DateTime<Utc>>,
     request: &CheckRequest<'_>,
 ) -> Verdict {
-    let no = |details: Details| Verdict::known(Value::Flag(false), in_use.observed_at, details);
+    let no = || Verdict::known(Value::Flag(false), in_use.observed_at);
     let Some(certificate) = &in_use.certificate else {
-        return no(Details::one("certificate", "none is in use"));
+        return no().with([Detail::new("certificate", "none is in use")]);
     };
     let Some(used) = certificate.last_used else {
-        return no(Details::one("last connection", "none with this certificate"));
+        return no().with([Detail::new("last connection", "none with this certificate")]);
     };
     let not_checked = certificate.revocation == Revocation::NotChecked;
     let (state, mut details) = by_dates(certificate, renewal, policy, in_use.high_water.max(mark), request);
     details.push(Detail::new("in use", &*certificate.fingerprint));
     details.push(when("last connection", used));
     details.push(Detail::new("stage", name(state)));
-    match state {
-        State::ClockSuspect => {
-            Verdict::undetermined("the clock that judges it cannot be trusted").with(details)
-        }
+    let verdict = match state {
+        State::ClockSuspect => Verdict::undetermined("the clock that judges it cannot be trusted"),
         // Whether it is revoked matters only where all else is well.
         State::Ok | State::Awareness if not_checked => {
-            Verdict::undetermined("whether it is revoked was not checked").with(details)
+            Verdict::undetermined("whether it is revoked was not checked")
         }
         State::Ok | State::Awareness if !request.has_happened(used) => {
-            Verdict::future("its last connection is dated in the future").with(details)
+            Verdict::future("its last connection is dated in the future")
         }
-        State::Ok | State::Awareness => {
-            Verdict::known(Value::Flag(true), in_use.observed_at, Details::from_iter(details))
-        }
-        _ => no(Details::from_iter(details)),
-    }
+        State::Ok | State::Awareness => Verdict::known(Value::Flag(true), in_use.observed_at),
+        _ => no(),
+    };
+    verdict.with(details)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::Certificate;
 
     const DAY: i64 = 86_400;
 
     fn certificate(used: Option<i64>) -> Certificate {
         let ends = at(NOW + 350 * DAY);
-        let mut certificate =
-            Certificate::new("one".into(), at(NOW - 10 * DAY), ends, Revocation::NotRevoked);
-        certificate.last_used = used.map(at);
-        certificate
+        let certificate = Certificate::new("one".into(), at(NOW - 10 * DAY), ends, Revocation::NotRevoked);
+        Certificate { last_used: used.map(at), ..certificate }
     }
 
     fn answer(certificate: Certificate) -> CertificateAnswer {
@@ -96,31 +87,27 @@ mod tests {
         for (used, replaced) in
             [(Some(NOW - 5), true), (Some(NOW - 9 * DAY), true), (Some(NOW + 30), true), (None, false)]
         {
-            let verdict = judged(&answer(certificate(used)));
-            assert_eq!(verdict.value(), Some(Value::Flag(replaced)), "{used:?}");
+            judged(&answer(certificate(used))).expect_of(&used, replaced);
         }
-        assert_eq!(judged(&CertificateAnswer::new(at(NOW))).value(), Some(Value::Flag(false)));
+        judged(&CertificateAnswer::new(at(NOW))).expect(false);
     }
 
     #[test]
     fn future_connection_is_unknown() {
         let mut ahead = answer(certificate(Some(NOW + 31)));
-        assert_eq!(judged(&ahead).reason(), Some(UnknownReason::Future));
+        judged(&ahead).expect(Future);
         ahead.certificate.as_mut().unwrap().not_after = at(NOW + DAY);
-        assert_eq!(judged(&ahead).value(), Some(Value::Flag(false)), "it is due whenever it was used");
+        // It is due whenever it was used.
+        judged(&ahead).expect(false);
     }
 
     #[test]
     fn replacement_must_have_nothing_due() {
         let of = |from: i64, left: i64| {
-            let mut one = certificate(Some(NOW - 5));
-            (one.not_before, one.not_after) = (at(NOW + from * DAY), at(NOW + left * DAY));
-            one
+            let (not_before, not_after) = (at(NOW + from * DAY), at(NOW + left * DAY));
+            Certificate { not_before, not_after, ..certificate(Some(NOW - 5)) }
         };
-        let revoked = |mut one: Certificate| {
-            one.revocation = Revocation::Revoked(None);
-            one
-        };
+        let revoked = |one| Certificate { revocation: Revocation::Revoked(None), ..one };
         for (one, replaced) in [
             (of(-270, 90), true),
             (of(-300, 60), true),
@@ -136,35 +123,34 @@ mod tests {
             (revoked(of(-10, 350)), false),
         ] {
             let answer = answer(one);
-            assert_eq!(judged(&answer).value(), Some(Value::Flag(replaced)), "{answer:?}");
+            judged(&answer).expect_of(&answer, replaced);
         }
         let mut end = answer(of(-360, 0));
         end.certificate.as_mut().unwrap().not_after = at(NOW) - NANO;
-        assert_eq!(judged(&end).value(), Some(Value::Flag(false)));
+        judged(&end).expect(false);
     }
 
     /// What is left to do is the old certificate, not the one in use.
     #[test]
     fn past_overlap_is_still_to_be_retired() {
         for (since, replaced) in [(Some(NOW - 5), false), (None, true)] {
-            let mut renewal = RenewalAnswer::new(at(NOW), true);
-            renewal.unretired_since = since.map(at);
+            let renewal =
+                RenewalAnswer { unretired_since: since.map(at), ..RenewalAnswer::new(at(NOW), true) };
             let in_use = answer(certificate(Some(NOW - 5)));
-            let verdict = judge(&in_use, Some(&renewal), &Policy::default(), None, &Asked::new().request());
-            assert_eq!(verdict.value(), Some(Value::Flag(replaced)));
+            judge(&in_use, Some(&renewal), &Policy::default(), None, &Asked::new().request())
+                .expect(replaced);
         }
     }
 
     #[test]
     fn unchecked_or_wrong_clock_is_unknown() {
-        let mut unchecked = certificate(Some(NOW - 5));
-        unchecked.revocation = Revocation::NotChecked;
-        assert_eq!(judged(&answer(unchecked)).reason(), Some(UnknownReason::Undetermined));
+        let unchecked = Certificate { revocation: Revocation::NotChecked, ..certificate(Some(NOW - 5)) };
+        judged(&answer(unchecked)).expect(Undetermined);
         let good = || answer(certificate(Some(NOW - 5)));
-        assert_eq!(judged(&good().with_high_water(at(NOW + 30))).value(), Some(Value::Flag(true)));
+        judged(&good().with_high_water(at(NOW + 30))).expect(true);
         let behind = judged(&good().with_high_water(at(NOW + 31)));
-        assert_eq!(behind.reason(), Some(UnknownReason::Undetermined));
+        behind.expect(Undetermined);
         let marked = judge(&good(), None, &Policy::default(), Some(at(NOW + 31)), &Asked::new().request());
-        assert_eq!(marked.reason(), Some(UnknownReason::Undetermined));
+        marked.expect(Undetermined);
     }
 }

@@ -2,14 +2,11 @@ use chrono::{DateTime, Utc};
 
 use super::certificate::{certificate_of, named_by};
 use crate::certificate::{Facts, FollowUpReason, Policy, Stage, effective_end};
-use crate::check::CheckRequest;
 use crate::check::broker::holder::{Holder, holder};
-use crate::check::judge::{Verdict, adapter, choices, if_supported, moment, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::{Detail, Details};
+use crate::check::prelude::*;
 use crate::probe::{
-    CertStoreProbe, Certificate, CertificateAnswer, ProbeError, Probes, RenewalAnswer, RenewalRequest,
-    Revocation, WhichCertificate,
+    CertStoreProbe, Certificate, CertificateAnswer, ProbeError, RenewalAnswer, RenewalRequest, Revocation,
+    WhichCertificate,
 };
 use crate::time::TimeMark;
 
@@ -52,7 +49,7 @@ pub(in crate::check) async fn in_use_and_renewal(
 ) -> Result<(CertificateAnswer, Option<RenewalAnswer>), ProbeError> {
     let in_use = certificate_of(probe, holder, WhichCertificate::InUse).await?;
     let renewal = probe.renewal(&RenewalRequest::new(holder.client.clone())).await;
-    Ok((in_use, if_supported(renewal, || probe.source())?))
+    Ok((in_use, renewal.by(probe.source()).if_supported()?))
 }
 
 /// Expired is known by the dates alone, whether or not anybody looked for its revocation; nothing else is.
@@ -76,7 +73,7 @@ fn judge(
             return Verdict::undetermined(text).with(details);
         }
     }
-    Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
+    Verdict::known(state, answer.observed_at).with(details)
 }
 
 /// The policy's stage, with its reason to follow up: the issuer binds and is due, or an old certificate is still accepted
@@ -152,8 +149,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::check::testing::{Asked, NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::Renewal;
 
     const DAY: i64 = 86_400;
@@ -162,10 +158,6 @@ mod tests {
         let end = at(NOW) + TimeDelta::days(left);
         let certificate = Certificate::new("ab".into(), end - TimeDelta::days(360), end, revocation);
         CertificateAnswer::new(at(NOW)).with_certificate(certificate)
-    }
-
-    fn is(verdict: &Verdict, state: State) -> bool {
-        verdict.value() == Some(state.value())
     }
 
     fn judged(answer: &CertificateAnswer) -> Verdict {
@@ -182,13 +174,13 @@ mod tests {
             (29, State::FollowUp),
             (-1, State::Expired),
         ] {
-            assert!(is(&judged(&answer(left, Revocation::NotRevoked)), stage), "{left}");
+            judged(&answer(left, Revocation::NotRevoked)).expect_of(&left, stage);
             let revoked = answer(left, Revocation::Revoked(None));
-            assert!(is(&judged(&revoked), State::Revoked), "{left}");
+            judged(&revoked).expect_of(&left, State::Revoked);
             // Under a suspect clock the revocation is in the details.
             let suspect = judged(&revoked.with_high_water(at(NOW + 31)));
-            assert!(is(&suspect, State::ClockSuspect), "{left}");
-            assert!(suspect.details().find("revoked").is_some());
+            suspect.expect_of(&left, State::ClockSuspect);
+            assert!(suspect.detail("revoked").is_some());
         }
         for (mark, stage) in [
             (NOW - 1, State::Ok),
@@ -197,25 +189,26 @@ mod tests {
             (NOW + 31, State::ClockSuspect),
         ] {
             let told = answer(90, Revocation::NoRevocation).with_high_water(at(mark));
-            assert!(is(&judged(&told), stage), "{mark}");
+            judged(&told).expect_of(&mark, stage);
         }
         let ahead = answer(90, Revocation::NotRevoked).with_high_water(at(NOW - 31 * DAY));
-        assert!(is(&judged(&ahead), State::ClockSuspect), "by more than it may jump");
+        // By more than it may jump.
+        judged(&ahead).expect(State::ClockSuspect);
     }
 
     #[test]
     fn a_policy_of_ones_own_is_gone_by() {
         let policy = Policy { renewal: TimeDelta::days(45), ..Policy::default() };
         let told = answer(50, Revocation::NotRevoked);
-        assert!(is(&judged(&told), State::Renewal));
-        assert!(is(&judge(&told, None, &policy, None, &Asked::new().request()), State::Awareness));
+        judged(&told).expect(State::Renewal);
+        judge(&told, None, &policy, None, &Asked::new().request()).expect(State::Awareness);
     }
 
     #[test]
     fn unchecked_stage_is_in_the_details_alone() {
         let verdict = judged(&answer(29, Revocation::NotChecked));
-        assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
-        assert!(verdict.details().find("why").is_some_and(|why| why.contains("follow-up")));
+        verdict.expect(Undetermined);
+        assert!(verdict.detail("why").is_some_and(|why| why.contains("follow-up")));
     }
 
     #[test]
@@ -226,18 +219,17 @@ mod tests {
                 Renewal::new(2, at(NOW - DAY)).with_fingerprint(print).with_confirmed_at(at(NOW - 9));
             RenewalAnswer::new(at(NOW), true).with_latest(renewal)
         };
-        let asked = Asked::new();
         for (print, stage) in [("cd", State::Renewal), ("ab", State::FollowUp)] {
-            let verdict = judge(&answer, Some(&renewal(print)), &Policy::default(), None, &asked.request());
-            assert!(is(&verdict, stage), "{print}");
+            judge(&answer, Some(&renewal(print)), &Policy::default(), None, &Asked::new().request())
+                .expect_of(&print, stage);
         }
     }
 
     #[test]
     fn expired_is_known_by_the_dates_alone() {
         let verdict = judged(&answer(-1, Revocation::NotChecked));
-        assert!(is(&verdict, State::Expired));
-        assert_eq!(verdict.details().find("revocation"), Some("not checked"));
+        verdict.expect(State::Expired);
+        assert_eq!(verdict.detail("revocation"), Some("not checked"));
     }
 
     /// The certificate itself ends in 200 days.
@@ -260,13 +252,12 @@ mod tests {
             (200, -1, State::Expired),
             (59, 300, State::Renewal),
         ] {
-            assert!(is(&judged(&bound(own, issuer)), state), "{own} {issuer}");
+            judged(&bound(own, issuer)).expect_of(&(own, issuer), state);
         }
     }
 
     #[test]
     fn old_certificate_past_its_overlap_is_overdue() {
-        let asked = Asked::new();
         for (since, left, state) in [
             (Some(NOW - 1), 300, State::OverlapOverdue),
             (Some(NOW), 300, State::Ok),
@@ -276,11 +267,11 @@ mod tests {
             (Some(NOW - 1), 20, State::FollowUp),
             (Some(NOW - 1), -1, State::Expired),
         ] {
-            let mut renewal = RenewalAnswer::new(at(NOW), true);
-            renewal.unretired_since = since.map(at);
+            let renewal =
+                RenewalAnswer { unretired_since: since.map(at), ..RenewalAnswer::new(at(NOW), true) };
             let answer = answer(left, Revocation::NotRevoked);
-            let verdict = judge(&answer, Some(&renewal), &Policy::default(), None, &asked.request());
-            assert!(is(&verdict, state), "{since:?} {left}: {verdict:?}");
+            let verdict = judge(&answer, Some(&renewal), &Policy::default(), None, &Asked::new().request());
+            verdict.expect_of(&(since, left), state);
             let shown = verdict.details().iter().any(|detail| detail.name.starts_with("old certificate"));
             assert_eq!(shown, since.is_some_and(|since| since < NOW), "{since:?} {left}");
         }

@@ -1,12 +1,8 @@
 use chrono::TimeDelta;
 
-use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::judge::{Verdict, adapter, moment, when};
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::check::window::not_covered;
-use crate::fact::{Details, Value};
-use crate::probe::{Probes, ProvisioningContact as Answer, ProvisioningContactRequest};
+use crate::check::prelude::*;
+use crate::probe::{ProvisioningContact as Answer, ProvisioningContactRequest};
 
 check! {
     /// Did the session holder reach the provisioning service with its manufacturing certificate lately?
@@ -19,7 +15,7 @@ impl Builtin for ProvisioningContact {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
         let holder = holder(request, probes).await?;
         let asked = ProvisioningContactRequest::new(holder.client.clone(), request.last(self.within));
-        let answer = probe.provisioning_contact(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let answer = probe.provisioning_contact(&asked).await.by(probe.source())?;
         Ok(judge(&answer, self.within, request).with([holder.detail()]).by(probe.source()))
     }
 }
@@ -30,8 +26,7 @@ fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verd
     let asked = request.last(within);
     let contact = answer.last.filter(|at| *at >= asked.start() && request.has_happened(*at));
     if let Some(at) = contact {
-        let details = Details::from_iter([when("last contact", at)]);
-        return Verdict::known(Value::Flag(true), answer.observed_at, details);
+        return Verdict::known(Value::Flag(true), answer.observed_at).with([when("last contact", at)]);
     }
     if let Some(missing) = not_covered(asked, answer.covers) {
         return Verdict::stale(missing);
@@ -39,34 +34,30 @@ fn judge(answer: &Answer, within: TimeDelta, request: &CheckRequest<'_>) -> Verd
     if let Some(last) = answer.last.filter(|at| !request.has_happened(*at)) {
         return Verdict::future(format!("the last contact is dated in the future: {}", moment(last)));
     }
-    let details = Details::one("last contact", "none in the period");
-    Verdict::known(Value::Flag(false), answer.observed_at, details)
+    let none = Detail::new("last contact", "none in the period");
+    Verdict::known(Value::Flag(false), answer.observed_at).with([none])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     #[test]
     fn the_bound_is_judged_to_the_nanosecond() {
         for (last, contact) in [(at(NOW - 900) - NANO, false), (at(NOW - 900), true), (at(NOW + 30), true)] {
             let answer = Answer::new(at(NOW), period(NOW - 900, NOW)).with_last(last);
-            let verdict = judge(&answer, secs(900), &Asked::new().request());
-            assert_eq!(verdict.value(), Some(Value::Flag(contact)), "{last}");
+            judge(&answer, secs(900), &Asked::new().request()).expect_of(&last, contact);
         }
         let ahead = Answer::new(at(NOW), period(NOW - 900, NOW)).with_last(at(NOW + 31));
-        let verdict = judge(&ahead, secs(900), &Asked::new().request());
-        assert_eq!(verdict.reason(), Some(UnknownReason::Future));
+        judge(&ahead, secs(900), &Asked::new().request()).expect(Future);
     }
 
     #[test]
     fn silence_needs_a_log_that_covers() {
         let short = Answer::new(at(NOW), period(NOW - 899, NOW));
         let verdict = judge(&short, secs(900), &Asked::new().request());
-        assert_eq!(verdict.reason(), Some(UnknownReason::Stale));
-        let verdict = judge(&short.with_last(at(NOW - 5)), secs(900), &Asked::new().request());
-        assert_eq!(verdict.value(), Some(Value::Flag(true)));
+        verdict.expect(Stale);
+        judge(&short.with_last(at(NOW - 5)), secs(900), &Asked::new().request()).expect(true);
     }
 }

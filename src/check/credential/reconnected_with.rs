@@ -1,10 +1,7 @@
 use super::certificate::certificate_of;
-use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::judge::{Verdict, adapter, when};
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::fact::{Detail, Details, Value};
-use crate::probe::{CertificateAnswer, Probes, WhichCertificate};
+use crate::check::prelude::*;
+use crate::probe::{CertificateAnswer, WhichCertificate};
 
 check! {
     /// Has the session holder reconnected with the newly issued certificate since the act?
@@ -25,8 +22,9 @@ impl Builtin for ReconnectedWith {
 /// that is of the future it is unknown.
 fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &CheckRequest<'_>) -> Verdict {
     let observed_at = issued.observed_at.min(in_use.observed_at);
-    let no =
-        |why: &'static str| Verdict::known(Value::Flag(false), observed_at, Details::one("certificate", why));
+    let no = |why: &'static str| {
+        Verdict::known(Value::Flag(false), observed_at).with([Detail::new("certificate", why)])
+    };
     let Some(issued) = &issued.certificate else { return no("none was issued") };
     let Some(in_use) = &in_use.certificate else { return no("none is in use") };
     let details = [Detail::new("issued", &*issued.fingerprint), Detail::new("in use", &*in_use.fingerprint)];
@@ -37,14 +35,13 @@ fn judge(issued: &CertificateAnswer, in_use: &CertificateAnswer, request: &Check
     if reconnected && used.is_some_and(|at| !request.has_happened(at)) {
         return Verdict::future("its last connection is dated in the future").with(details);
     }
-    Verdict::known(Value::Flag(reconnected), observed_at, details.collect())
+    Verdict::known(Value::Flag(reconnected), observed_at).with(details)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::{Certificate, Revocation};
 
     #[test]
@@ -66,10 +63,9 @@ mod tests {
             (none.clone(), answer("old", Some(at(NOW - 5))), false),
             (answer("new", None), none, false),
         ] {
-            let verdict = judge(&issued, &in_use, &Asked::new().request());
-            assert_eq!(verdict.value(), Some(Value::Flag(reconnected)), "{issued:?} {in_use:?}");
+            judge(&issued, &in_use, &Asked::new().request()).expect_of(&(issued, in_use), reconnected);
         }
         let ahead = judge(&answer("new", None), &answer("new", Some(at(NOW + 31))), &Asked::new().request());
-        assert_eq!(ahead.reason(), Some(UnknownReason::Future));
+        ahead.expect(Future);
     }
 }

@@ -3,12 +3,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::certificate::certificate_of;
 use super::certificate_stage::{facts, known_time};
 use crate::certificate::{Policy, Stage};
-use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::{Detail, Details};
-use crate::probe::{Certificate, Probes, Renewal, RenewalAnswer, RenewalRequest, WhichCertificate};
+use crate::check::prelude::*;
+use crate::probe::{Certificate, Renewal, RenewalAnswer, RenewalRequest, WhichCertificate};
 use crate::time::{TimeMark, saturating_add};
 
 choices! {
@@ -34,8 +31,7 @@ impl Builtin for RenewalState {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
         let holder = holder(request, probes).await?;
-        let asked = RenewalRequest::new(holder.client.clone());
-        let renewal = probe.renewal(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let renewal = probe.renewal(&RenewalRequest::new(holder.client.clone())).await.by(probe.source())?;
         let in_use = certificate_of(probe, &holder, WhichCertificate::InUse).await?;
         let mark = in_use.high_water.max(self.mark.as_ref().map(TimeMark::at));
         let verdict = self.judge(&renewal, in_use.certificate.as_ref(), mark, request);
@@ -88,9 +84,8 @@ impl RenewalState {
         ];
         details.extend(latest.reported_at.map(|at| when("reported", at)));
         details.extend(in_use.map(|in_use| Detail::new("in use", &*in_use.fingerprint)));
-        let known = |state: State, details: Vec<Detail>| {
-            Verdict::known(state.value(), answer.observed_at, Details::from_iter(details))
-        };
+        let known =
+            |state: State, details: Vec<Detail>| Verdict::known(state, answer.observed_at).with(details);
         if let Some(confirmed) = latest.confirmed_at {
             details.push(when("confirmed", confirmed));
             let (Some(in_use), Some(issued)) = (in_use, &latest.fingerprint) else {
@@ -151,8 +146,8 @@ impl RenewalState {
         request: &CheckRequest<'_>,
     ) -> Verdict {
         if !answer.supported {
-            let details = Details::one("renewal", "this type of device does not renew by itself");
-            return Verdict::known(State::Unsupported.value(), answer.observed_at, details);
+            let by_hand = Detail::new("renewal", "this type of device does not renew by itself");
+            return Verdict::known(State::Unsupported, answer.observed_at).with([by_hand]);
         }
         let Some(in_use) = in_use else {
             return Verdict::undetermined("no renewal was begun, and nobody knows the certificate in use");
@@ -169,7 +164,7 @@ impl RenewalState {
             None => self.is_due(in_use, long_ago),
         };
         let state = if due_long_ago { State::Stalled } else { State::Due };
-        Verdict::known(state.value(), answer.observed_at, begins.into_iter().collect())
+        Verdict::known(state, answer.observed_at).with(begins)
     }
 
     fn is_due(&self, certificate: &Certificate, at: DateTime<Utc>) -> bool {
@@ -187,8 +182,7 @@ impl RenewalState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::Revocation;
 
     const DAY: i64 = 86_400;
@@ -208,9 +202,7 @@ mod tests {
     }
 
     fn answer(latest: Option<Renewal>) -> RenewalAnswer {
-        let mut answer = RenewalAnswer::new(at(NOW), true).with_connected(true);
-        answer.latest = latest;
-        answer
+        RenewalAnswer { latest, ..RenewalAnswer::new(at(NOW), true).with_connected(true) }
     }
 
     fn judged(answer: &RenewalAnswer, in_use: Option<&Certificate>) -> Verdict {
@@ -232,19 +224,18 @@ mod tests {
             (NOW + 30, false),
             (NOW + 31, true),
         ] {
-            let verdict = judged_by(Some(mark), &running, Some(&in_use(45)));
-            let expected = (!suspect).then(|| State::Running.value());
-            assert_eq!(verdict.value(), expected, "{mark}");
+            judged_by(Some(mark), &running, Some(&in_use(45)))
+                .expect_of(&mark, (!suspect).then_some(State::Running));
         }
     }
 
     #[test]
     fn unused_hand_delivery_needs_a_person() {
-        let mut brought = answer(Some(Renewal::new(2, at(NOW - DAY - 1))));
-        brought.supported = false;
-        assert_eq!(judged(&brought, Some(&in_use(45))).value(), Some(State::Unsupported.value()));
+        let brought = answer(Some(Renewal::new(2, at(NOW - DAY - 1))));
+        let mut brought = RenewalAnswer { supported: false, ..brought };
+        judged(&brought, Some(&in_use(45))).expect(State::Unsupported);
         brought.connected = Some(false);
-        assert_eq!(judged(&brought, Some(&in_use(45))).value(), Some(State::Running.value()));
+        judged(&brought, Some(&in_use(45))).expect(State::Running);
     }
 
     #[test]
@@ -263,8 +254,7 @@ mod tests {
             (failed(at(NOW - 400)).with_next_try_at(at(NOW - DAY) - NANO), State::Stalled),
             (failed(at(NOW)).with_confirmed_at(at(NOW)), State::RolledBack),
         ] {
-            let verdict = judged(&answer(Some(latest.clone())), Some(&in_use(45)));
-            assert_eq!(verdict.value(), Some(state.value()), "{latest:?}");
+            judged(&answer(Some(latest.clone())), Some(&in_use(45))).expect_of(&latest, state);
         }
     }
 
@@ -273,10 +263,10 @@ mod tests {
         let confirmed = answer(Some(renewal().with_confirmed_at(at(NOW - 9))));
         let mut new = in_use(350);
         new.fingerprint = "new".into();
-        assert_eq!(judged(&confirmed, Some(&new)).value(), Some(State::Confirmed.value()));
+        judged(&confirmed, Some(&new)).expect(State::Confirmed);
         let back = judged(&confirmed, Some(&in_use(45)));
-        assert_eq!(back.value(), Some(State::RolledBack.value()));
-        assert_eq!(judged(&confirmed, None).reason(), Some(UnknownReason::Undetermined));
+        back.expect(State::RolledBack);
+        judged(&confirmed, None).expect(Undetermined);
     }
 
     #[test]
@@ -290,13 +280,11 @@ mod tests {
         ] {
             old.started_at = at(NOW - 20 * DAY);
             old.progress_at = Some(progress);
-            let mut answer = answer(Some(old.clone()));
-            answer.connected = connected;
-            let verdict = judged(&answer, Some(&in_use(45)));
-            assert_eq!(verdict.value(), state.map(State::value), "{progress} {connected:?}");
+            let answer = RenewalAnswer { connected, ..answer(Some(old.clone())) };
+            judged(&answer, Some(&in_use(45))).expect_of(&(progress, connected), state);
         }
         let ahead = renewal().with_progress_at(at(NOW + 31));
-        assert_eq!(judged(&answer(Some(ahead)), None).reason(), Some(UnknownReason::Future));
+        judged(&answer(Some(ahead)), None).expect(Future);
     }
 
     #[test]
@@ -313,15 +301,12 @@ mod tests {
             (in_use(45), Some(NOW - DAY - 1), Some(State::Stalled)),
             (in_use(90), None, None),
         ] {
-            let mut answer = answer(None);
-            answer.begins_at = begins.map(at);
-            let verdict = judged(&answer, Some(&certificate));
-            assert_eq!(verdict.value(), state.map(State::value), "{certificate:?} {begins:?}");
+            let answer = RenewalAnswer { begins_at: begins.map(at), ..answer(None) };
+            judged(&answer, Some(&certificate)).expect_of(&(certificate, begins), state);
         }
-        let mut unsupported = answer(None);
-        unsupported.supported = false;
-        assert_eq!(judged(&unsupported, None).value(), Some(State::Unsupported.value()));
-        assert_eq!(judged(&answer(None), None).reason(), Some(UnknownReason::Undetermined));
+        let unsupported = RenewalAnswer { supported: false, ..answer(None) };
+        judged(&unsupported, None).expect(State::Unsupported);
+        judged(&answer(None), None).expect(Undetermined);
     }
 
     #[test]
@@ -329,7 +314,6 @@ mod tests {
         let last = Renewal::new(2, at(NOW - 300 * DAY))
             .with_fingerprint("old")
             .with_confirmed_at(at(NOW - 299 * DAY));
-        let verdict = judged(&answer(Some(last)), Some(&in_use(59)));
-        assert_eq!(verdict.value(), Some(State::Due.value()));
+        judged(&answer(Some(last)), Some(&in_use(59))).expect(State::Due);
     }
 }

@@ -1,10 +1,7 @@
 use super::certificate::certificate_of;
-use crate::check::CheckRequest;
 use crate::check::broker::holder::holder;
-use crate::check::judge::{Verdict, adapter};
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::fact::{Details, Value};
-use crate::probe::{CertificateAnswer, Probes, Revocation, WhichCertificate};
+use crate::check::prelude::*;
+use crate::probe::{CertificateAnswer, Revocation, WhichCertificate};
 
 check! {
     /// Does anybody know whether the certificate in use is revoked?
@@ -30,13 +27,13 @@ fn judge(answer: &CertificateAnswer) -> Verdict {
         Revocation::NoRevocation => (true, "this PKI revokes no certificates"),
         Revocation::NotChecked => (false, "not checked"),
     };
-    Verdict::known(Value::Flag(known), answer.observed_at, Details::one("revocation", text))
+    Verdict::known(Value::Flag(known), answer.observed_at).with([Detail::new("revocation", text)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
+    use crate::check::testing::*;
     use crate::probe::Certificate;
 
     #[test]
@@ -47,8 +44,8 @@ mod tests {
         {
             let certificate = Certificate::new("ab".into(), at(0), at(NOW), revocation);
             let answer = CertificateAnswer::new(at(NOW)).with_certificate(certificate);
-            assert_eq!(judge(&answer).value(), Some(Value::Flag(known)), "{revocation:?}");
+            judge(&answer).expect_of(&revocation, known);
         }
-        assert_eq!(judge(&CertificateAnswer::new(at(NOW))).value(), None);
+        judge(&CertificateAnswer::new(at(NOW))).expect(Outcome::NoValue);
     }
 }

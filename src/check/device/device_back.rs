@@ -1,14 +1,9 @@
 use chrono::TimeDelta;
 
 use super::messages::{LiveMessages, bound};
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::not_covered;
-use crate::fact::{Detail, Details};
+use crate::check::prelude::*;
 use crate::probe::{
-    DeviceProbe, ProbeError, Probes, Receipts, ReceiptsRequest, ServiceState, ServiceStateAnswer,
-    ServiceStateRequest,
+    DeviceProbe, ProbeError, Receipts, ReceiptsRequest, ServiceState, ServiceStateAnswer, ServiceStateRequest,
 };
 
 choices! {
@@ -58,9 +53,9 @@ impl Builtin for DeviceBack {
         if messages_are_back(&receipts, within, request).believed {
             return Ok(judge(&receipts, None, within, request).by(probe.source()));
         }
-        let asked = ServiceStateRequest::new(request.subject().device.clone());
+        let asked = ServiceStateRequest::new(request.device());
         // A registry that does not answer takes nothing from what the messages show.
-        let service = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()));
+        let service = probe.service_state(&asked).await.by(probe.source());
         Ok(judge(&receipts, Some(service.as_ref()), within, request).by(probe.source()))
     }
 }
@@ -71,8 +66,8 @@ pub(in crate::check) async fn since_alert(
     request: &CheckRequest<'_>,
 ) -> Result<Receipts, ProbeError> {
     let period = request.period_from(request.triggered_at());
-    let asked = ReceiptsRequest::new(request.subject().device.clone(), period);
-    probe.receipts(&asked).await.map_err(|error| error.by(probe.source()))
+    let asked = ReceiptsRequest::new(request.device(), period);
+    probe.receipts(&asked).await.by(probe.source())
 }
 
 /// Back: a live message came after the alert, and no silence since: the next one is at most that late. The verdict without
@@ -126,29 +121,29 @@ fn judge(
 ) -> Verdict {
     let messages = messages_are_back(receipts, within, request);
     let of = |is_back: bool| {
-        let mut details = messages.details.clone();
-        let known = |state: State, observed_at, details: Vec<Detail>| {
-            Verdict::known(state.value(), observed_at, Details::from_iter(details))
-        };
+        let details = messages.details.iter().cloned();
         if is_back {
-            return known(State::Back, receipts.observed_at, details);
+            return Verdict::known(State::Back, receipts.observed_at).with(details);
         }
-        match service {
-            None => {}
-            Some(Ok(answer)) => {
-                details.extend(answer.state.map(|state| Detail::new("registry", state.name())));
-                if matches!(answer.state, Some(ServiceState::Maintenance | ServiceState::Decommissioned)) {
-                    return known(State::OutOfService, answer.observed_at, details);
-                }
+        let registry = match service {
+            None => None,
+            Some(Ok(answer)) => answer.state.map(|state| Detail::new("registry", state.name())),
+            Some(Err(error)) => Some(Detail::new("registry", error.to_string())),
+        };
+        let verdict = match (service, &messages.missing) {
+            (Some(Ok(answer)), _) if answer.state.is_some_and(is_out_of_service) => {
+                Verdict::known(State::OutOfService, answer.observed_at)
             }
-            Some(Err(error)) => details.push(Detail::new("registry", error.to_string())),
-        }
-        match &messages.missing {
-            Some(missing) => Verdict::stale(missing.clone()).with(details),
-            None => known(State::Silent, receipts.observed_at, details),
-        }
+            (_, Some(missing)) => Verdict::stale(missing.clone()),
+            (_, None) => Verdict::known(State::Silent, receipts.observed_at),
+        };
+        verdict.with(details).with(registry)
     };
     Verdict::despite_future(of(messages.believed), &of(messages.counted), messages.ahead.iter().copied())
+}
+
+const fn is_out_of_service(state: ServiceState) -> bool {
+    matches!(state, ServiceState::Maintenance | ServiceState::Decommissioned)
 }
 
 #[cfg(test)]
@@ -156,8 +151,7 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::{MessageKind, Receipt};
 
     const WITHIN: BackWithin = BackWithin::new(secs(300), secs(60));
@@ -172,9 +166,7 @@ mod tests {
     }
 
     fn judged(receipts: &Receipts, state: ServiceState, interval: i64) -> Verdict {
-        let mut asked = Asked::new();
-        asked.subject = asked.subject.with_reporting_interval(secs(interval));
-        judge(receipts, Some(Ok(&service(state))), WITHIN, &asked.request())
+        judge(receipts, Some(Ok(&service(state))), WITHIN, &Asked::reporting_each(interval).request())
     }
 
     /// The alert is 900 s old.
@@ -190,8 +182,7 @@ mod tests {
             (at(NOW - 900), 3600, State::Silent),
             (at(NOW + 30), 0, State::Back),
         ] {
-            let verdict = judged(&receipts(&[last]), ServiceState::InService, interval);
-            assert_eq!(verdict.value(), Some(state.value()), "{last} {interval}");
+            judged(&receipts(&[last]), ServiceState::InService, interval).expect_of(&(last, interval), state);
         }
     }
 
@@ -204,15 +195,14 @@ mod tests {
             (Maintenance, State::OutOfService),
             (Decommissioned, State::OutOfService),
         ] {
-            assert_eq!(judged(&receipts(&[]), service, 0).value(), Some(state.value()), "{service}");
+            judged(&receipts(&[]), service, 0).expect_of(&service, state);
             let back = judged(&receipts(&[at(NOW - 5)]), service, 0);
-            assert_eq!(back.value(), Some(State::Back.value()));
+            back.expect(State::Back);
         }
         let error = ProbeError::failed("no registry");
-        let asked = Asked::new();
-        let verdict = judge(&receipts(&[]), Some(Err(&error)), WITHIN, &asked.request());
-        assert_eq!(verdict.value(), Some(State::Silent.value()));
-        assert!(verdict.details().find("registry").is_some());
+        let verdict = judge(&receipts(&[]), Some(Err(&error)), WITHIN, &Asked::new().request());
+        verdict.expect(State::Silent);
+        assert!(verdict.detail("registry").is_some());
     }
 
     #[test]
@@ -221,22 +211,21 @@ mod tests {
         for message in [Receipt::new(at(NOW - 5), MessageKind::Will), kept] {
             let receipts = receipts(&[]).with_messages(vec![message]);
             let verdict = judged(&receipts, ServiceState::InService, 0);
-            assert_eq!(verdict.value(), Some(State::Silent.value()));
-            assert!(verdict.details().find("not counted").is_some());
+            verdict.expect(State::Silent);
+            assert!(verdict.detail("not counted").is_some());
         }
     }
 
     #[test]
     fn uncovered_or_future_is_unknown() {
-        let mut short = receipts(&[]);
-        short.covers = period(NOW - 899, NOW);
-        assert_eq!(judged(&short, ServiceState::InService, 0).reason(), Some(UnknownReason::Stale));
+        let short = Receipts { covers: period(NOW - 899, NOW), ..receipts(&[]) };
+        judged(&short, ServiceState::InService, 0).expect(Stale);
         let verdict = judged(&short, ServiceState::Maintenance, 0);
-        assert_eq!(verdict.value(), Some(State::OutOfService.value()));
+        verdict.expect(State::OutOfService);
         let ahead = judged(&receipts(&[at(NOW + 31)]), ServiceState::InService, 0);
-        assert_eq!(ahead.reason(), Some(UnknownReason::Future));
+        ahead.expect(Future);
         let back = judged(&receipts(&[at(NOW - 5), at(NOW + 31)]), ServiceState::InService, 0);
-        assert_eq!(back.value(), Some(State::Back.value()));
-        assert!(back.details().find("dated in the future").is_some());
+        back.expect(State::Back);
+        assert!(back.detail("dated in the future").is_some());
     }
 }

@@ -1,12 +1,8 @@
 use chrono::TimeDelta;
 
 use super::messages::{LiveMessages, bound};
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, when};
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::check::window::not_covered;
-use crate::fact::{Detail, Details, Value};
-use crate::probe::{Probes, Receipts, ReceiptsRequest};
+use crate::check::prelude::*;
+use crate::probe::{Receipts, ReceiptsRequest};
 
 check! {
     /// Has the device reconnected since the act, with messages that it makes now?
@@ -17,9 +13,8 @@ check! {
 impl Builtin for DeviceReconnected {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
-        let asked =
-            ReceiptsRequest::new(request.subject().device.clone(), request.period_from(request.since()));
-        let receipts = probe.receipts(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let asked = ReceiptsRequest::new(request.device(), request.period_from(request.since()));
+        let receipts = probe.receipts(&asked).await.by(probe.source())?;
         Ok(judge(&receipts, self.silent_after, request).by(probe.source()))
     }
 }
@@ -36,8 +31,8 @@ fn judge(receipts: &Receipts, silent_after: TimeDelta, request: &CheckRequest<'_
             let is_there =
                 request.subject().reporting_interval().is_zero() || silence <= bound(silent_after, request);
             let gone = (!is_there).then(|| Detail::new("since then", "it came back, and is silent again"));
-            let details = [when("last message", last)].into_iter().chain(gone).chain(beside).collect();
-            return Verdict::known(Value::Flag(is_there), receipts.observed_at, details);
+            let there = Verdict::known(Value::Flag(is_there), receipts.observed_at);
+            return there.with([when("last message", last)]).with(gone).with(beside);
         }
         let asked = request.period_from(request.since());
         if let Some(missing) = not_covered(asked, receipts.covers) {
@@ -48,8 +43,7 @@ fn judge(receipts: &Receipts, silent_after: TimeDelta, request: &CheckRequest<'_
             return Verdict::undetermined(why).with(beside);
         }
         let none = Detail::new("last message", "none since then");
-        let details = Details::from_iter([none].into_iter().chain(beside));
-        Verdict::known(Value::Flag(false), receipts.observed_at, details)
+        Verdict::known(Value::Flag(false), receipts.observed_at).with([none]).with(beside)
     };
     Verdict::despite_future(of(&live), &of(&live.with_future_as_now(request.now())), live.ahead())
 }
@@ -57,8 +51,7 @@ fn judge(receipts: &Receipts, silent_after: TimeDelta, request: &CheckRequest<'_
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::{MessageKind, Receipt};
 
     /// The act was at NOW - 600, the alert at NOW - 900.
@@ -75,7 +68,7 @@ mod tests {
         for (last, back) in
             [(at(NOW - 600) - NANO, false), (at(NOW - 600), true), (at(NOW - 600) + NANO, true)]
         {
-            assert_eq!(judged(&receipts().with_live(last)).value(), Some(Value::Flag(back)));
+            judged(&receipts().with_live(last)).expect(back);
         }
     }
 
@@ -88,11 +81,10 @@ mod tests {
             // Nobody knows when its next message is due.
             (0, at(NOW - 600), true),
         ] {
-            let mut asked = Asked::new();
-            asked.subject = asked.subject.with_reporting_interval(secs(interval));
-            let verdict = judge(&receipts().with_live(last), secs(60), &asked.request());
-            assert_eq!(verdict.value(), Some(Value::Flag(back)), "{interval} {last}");
-            assert_eq!(verdict.details().find("since then").is_some(), !back);
+            let verdict =
+                judge(&receipts().with_live(last), secs(60), &Asked::reporting_each(interval).request());
+            verdict.expect_of(&(interval, last), back);
+            assert_eq!(verdict.detail("since then").is_some(), !back);
         }
     }
 
@@ -101,29 +93,30 @@ mod tests {
         use MessageKind::{BadQuality, Death, GatewayHeartbeat, Live, Replayed, Retained, Will};
         for kind in [BadQuality, Death, GatewayHeartbeat, Replayed, Retained, Will] {
             let seen = receipts().with_messages(vec![Receipt::new(at(NOW - 5), kind)]);
-            assert_eq!(judged(&seen).value(), Some(Value::Flag(false)), "{kind}");
+            judged(&seen).expect_of(&kind, false);
         }
         let kept = Receipt::new(at(NOW - 5), Live).with_made_at(at(NOW - 1000));
-        assert_eq!(judged(&receipts().with_messages(vec![kept])).value(), Some(Value::Flag(false)));
+        judged(&receipts().with_messages(vec![kept])).expect(false);
     }
 
     #[test]
     fn future_message_alone_is_unknown() {
-        assert_eq!(judged(&receipts().with_live(at(NOW + 30))).value(), Some(Value::Flag(true)));
-        assert_eq!(judged(&receipts().with_live(at(NOW + 31))).reason(), Some(UnknownReason::Future));
+        judged(&receipts().with_live(at(NOW + 30))).expect(true);
+        judged(&receipts().with_live(at(NOW + 31))).expect(Future);
         let both = receipts().with_live(at(NOW - 5)).with_live(at(NOW + 31));
-        assert_eq!(judged(&both).value(), Some(Value::Flag(true)));
+        judged(&both).expect(true);
     }
 
     #[test]
     fn what_nobody_can_say_yet_is_unknown() {
-        let mut short = receipts();
-        short.covers = period(NOW - 600, NOW - 1);
-        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
-        for (interval, reason) in [(601, Some(UnknownReason::Undetermined)), (600, None)] {
-            let mut asked = Asked::new();
-            asked.subject = asked.subject.with_reporting_interval(secs(interval));
-            assert_eq!(judge(&receipts(), secs(60), &asked.request()).reason(), reason, "{interval}");
+        let short = Receipts { covers: period(NOW - 600, NOW - 1), ..receipts() };
+        judged(&short).expect(Stale);
+        for (interval, reason) in [(601, Some(Undetermined)), (600, None)] {
+            assert_eq!(
+                judge(&receipts(), secs(60), &Asked::reporting_each(interval).request()).reason(),
+                reason,
+                "{interval}"
+            );
         }
     }
 }

@@ -1,8 +1,7 @@
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, moment, when};
-use crate::check::spec::{Builtin, Observed, Values, check};
-use crate::fact::{Detail, Details, Kind, Value};
-use crate::probe::{LastSeenAnswer, LastSeenRequest, Probes};
+use crate::check::prelude::*;
+use crate::check::spec::Values;
+use crate::fact::Kind;
+use crate::probe::{LastSeenAnswer, LastSeenRequest};
 use crate::time::{format_duration, saturating_add};
 
 check! {
@@ -14,8 +13,7 @@ check! {
 impl Builtin for LastSeen {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
-        let asked = LastSeenRequest::new(request.subject().device.clone());
-        let answer = probe.last_seen(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let answer = probe.last_seen(&LastSeenRequest::new(request.device())).await.by(probe.source())?;
         Ok(judge(&answer, request).by(probe.source()))
     }
 }
@@ -26,7 +24,7 @@ fn judge(answer: &LastSeenAnswer, request: &CheckRequest<'_>) -> Verdict {
         others.map(|other| Detail::new("not counted", format!("{} at {}", other.kind, moment(other.at))));
     let Some(last) = answer.last_receipt else {
         let never = Detail::new("last message", "never");
-        return Verdict::known(Value::Absent, answer.observed_at, [never].into_iter().chain(other).collect());
+        return Verdict::known(Value::Absent, answer.observed_at).with([never].into_iter().chain(other));
     };
     let interval = request.subject().reporting_interval();
     // A receipt in the future is kept as it is: an anomaly. Of one that is not, the interval must not make one, as
@@ -37,13 +35,13 @@ fn judge(answer: &LastSeenAnswer, request: &CheckRequest<'_>) -> Verdict {
         details.push(Detail::new("reports every", format_duration(interval)));
     }
     details.extend(other);
-    Verdict::known(Value::Instant(due), answer.observed_at, Details::from_iter(details))
+    Verdict::known(Value::Instant(due), answer.observed_at).with(details)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, secs};
+    use crate::check::testing::*;
     use crate::probe::{MessageKind, Receipt};
 
     #[test]
@@ -60,18 +58,18 @@ mod tests {
             (at(NOW) + NANO, 60, at(NOW) + NANO),
             (at(NOW + 3600), 60, at(NOW + 3600)),
         ] {
-            let mut asked = Asked::new();
-            asked.subject = asked.subject.with_reporting_interval(secs(interval));
-            let verdict = judge(&LastSeenAnswer::new(at(NOW)).with_last_receipt(last), &asked.request());
-            assert_eq!(verdict.value(), Some(Value::Instant(seen)), "{last} {interval}");
-            assert_eq!(verdict.details().find("last message"), Some(moment(last).as_str()));
+            let verdict = judge(
+                &LastSeenAnswer::new(at(NOW)).with_last_receipt(last),
+                &Asked::reporting_each(interval).request(),
+            );
+            verdict.expect_of(&(last, interval), Value::Instant(seen));
+            assert_eq!(verdict.detail("last message"), Some(moment(last).as_str()));
         }
     }
 
     #[test]
     fn a_device_that_was_never_seen_is_absent() {
-        let verdict = judge(&LastSeenAnswer::new(at(NOW)), &Asked::new().request());
-        assert_eq!(verdict.value(), Some(Value::Absent));
+        judge(&LastSeenAnswer::new(at(NOW)), &Asked::new().request()).expect(Value::Absent);
     }
 
     #[test]
@@ -82,8 +80,8 @@ mod tests {
         ];
         let answer = LastSeenAnswer::new(at(NOW)).with_others(others);
         let verdict = judge(&answer.clone().with_last_receipt(at(NOW - 300)), &Asked::new().request());
-        assert_eq!(verdict.value(), Some(Value::Instant(at(NOW - 300))));
-        assert!(verdict.details().find("not counted").unwrap().starts_with("gateway-heartbeat at "));
-        assert_eq!(judge(&answer, &Asked::new().request()).value(), Some(Value::Absent));
+        verdict.expect(Value::Instant(at(NOW - 300)));
+        assert!(verdict.detail("not counted").unwrap().starts_with("gateway-heartbeat at "));
+        judge(&answer, &Asked::new().request()).expect(Value::Absent);
     }
 }

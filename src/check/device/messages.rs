@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::CheckRequest;
+use crate::check::prelude::*;
 use crate::check::window::sum;
-use crate::fact::Detail;
 use crate::probe::{MessageKind, Receipt, Receipts};
 
 /// The live messages of a device since a moment, each once and in order.
@@ -141,7 +140,7 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     use super::*;
-    use crate::check::testing::{Asked, NOW, at, period, secs};
+    use crate::check::testing::*;
 
     fn receipts(messages: Vec<Receipt>) -> Receipts {
         Receipts::new(at(NOW), period(0, NOW)).with_messages(messages)
@@ -152,8 +151,7 @@ mod tests {
     }
 
     fn last(messages: Vec<Receipt>) -> Option<DateTime<Utc>> {
-        let asked = Asked::new();
-        LiveMessages::of(&receipts(messages), at(0), &asked.request()).last()
+        LiveMessages::of(&receipts(messages), at(0), &Asked::new().request()).last()
     }
 
     #[test]
@@ -161,9 +159,8 @@ mod tests {
         use MessageKind::{BadQuality, Death, GatewayHeartbeat, Live, Replayed, Retained, Will};
         for kind in [BadQuality, Death, GatewayHeartbeat, Replayed, Retained, Will] {
             assert_eq!(last(vec![Receipt::new(at(NOW - 5), kind)]), None, "{kind}");
-            let asked = Asked::new();
             let messages = receipts(vec![Receipt::new(at(NOW - 5), kind)]);
-            let messages = LiveMessages::of(&messages, at(0), &asked.request());
+            let messages = LiveMessages::of(&messages, at(0), &Asked::new().request());
             assert_eq!(messages.not_counted().unwrap().text, format!("{kind}: 1"));
         }
         assert_eq!(last(vec![Receipt::new(at(NOW - 5), Live)]), Some(at(NOW - 5)));
@@ -192,9 +189,8 @@ mod tests {
     #[test]
     fn late_message_counts_as_of_when_it_was_made() {
         let of = |since: i64, messages: &[(i64, i64)]| {
-            let asked = Asked::new();
             let messages = messages.iter().map(|(received, made)| live(*received).with_made_at(at(*made)));
-            LiveMessages::of(&receipts(messages.collect()), at(since), &asked.request())
+            LiveMessages::of(&receipts(messages.collect()), at(since), &Asked::new().request())
         };
         // Made after the alert, and before its device lost its power.
         let kept = of(NOW - 900, &[(NOW - 5, NOW - 850), (NOW - 4, NOW - 600), (NOW - 3, NOW - 700)]);
@@ -219,10 +215,9 @@ mod tests {
 
     #[test]
     fn future_message_is_heard_now() {
-        let asked = Asked::new();
         for (heard, first) in [(vec![NOW + 31], at(NOW)), (vec![NOW - 5, NOW + 31], at(NOW - 5))] {
             let messages = receipts(heard.into_iter().map(live).collect());
-            let messages = LiveMessages::of(&messages, at(0), &asked.request());
+            let messages = LiveMessages::of(&messages, at(0), &Asked::new().request());
             assert_eq!(messages.with_future_as_now(at(NOW)).first(), Some(first));
         }
     }
@@ -240,10 +235,9 @@ mod tests {
 
     #[test]
     fn the_longest_silence_runs_to_now() {
-        let asked = Asked::new();
         let of = |messages: &[i64]| {
             let messages = receipts(messages.iter().map(|seconds| live(*seconds)).collect());
-            LiveMessages::of(&messages, at(0), &asked.request()).longest_silence(at(NOW))
+            LiveMessages::of(&messages, at(0), &Asked::new().request()).longest_silence(at(NOW))
         };
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[NOW - 7]), Some(secs(7)));

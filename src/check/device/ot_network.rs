@@ -1,9 +1,6 @@
 use super::path::{self, Reach};
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Details;
-use crate::probe::{DevicePath, PortReply, Probes};
+use crate::check::prelude::*;
+use crate::probe::{DevicePath, PortReply};
 
 choices! {
     State {
@@ -36,9 +33,7 @@ impl Builtin for OtNetwork {
 /// The carrier's word comes first: it holds back a device that would answer otherwise. Any reply of the device shows that
 /// its network works, whether or not the port of its protocol was tried.
 fn judge(path: &DevicePath) -> Verdict {
-    let known = |state: State| {
-        Verdict::known(state.value(), path.observed_at, Details::from_iter(path::details(path)))
-    };
+    let known = |state: State| Verdict::known(state, path.observed_at).with(path::details(path));
     if path.held_by_carrier == Some(true) {
         return known(State::CarrierHolds);
     }
@@ -60,8 +55,7 @@ fn judge(path: &DevicePath) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::Identity;
 
     #[test]
@@ -83,10 +77,10 @@ mod tests {
             (path().with_otherwise(false), State::SegmentUnknown),
             (path().with_otherwise(false).with_segment(false), State::Nobody),
         ] {
-            assert_eq!(judge(&path).value(), Some(state.value()), "{path:?}");
+            judge(&path).expect_of(&path, state);
         }
         for path in [path(), path().with_port(PortReply::Silent), path().with_held_by_carrier(false)] {
-            assert_eq!(judge(&path).reason(), Some(UnknownReason::Undetermined), "{path:?}");
+            judge(&path).expect_of(&path, Undetermined);
         }
     }
 }

@@ -1,8 +1,6 @@
 //! What a try of the way to a device shows.
 
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, choices};
-use crate::fact::{Detail, Details};
+use crate::check::prelude::*;
 use crate::probe::{
     DevicePath, DevicePathRequest, NetworkProbe, PathTried, PortReply, ProbeError, Replier, Vantage,
 };
@@ -28,8 +26,8 @@ pub(in crate::check) async fn device_path(
     from: Vantage,
     request: &CheckRequest<'_>,
 ) -> Result<DevicePath, ProbeError> {
-    let asked = DevicePathRequest::new(from, request.subject().device.clone());
-    probe.device_path(&asked).await.map_err(|error| error.by(probe.source()))
+    let asked = DevicePathRequest::new(from, request.device());
+    probe.device_path(&asked).await.by(probe.source())
 }
 
 /// From where the way to the device is tried: its gateway, else its site, else from anywhere.
@@ -103,17 +101,14 @@ pub(in crate::check) fn details(path: &DevicePath) -> Vec<Detail> {
             PortReply::NotTried => "not tried",
         },
     )];
-    let yes_no = |name: &'static str, fact: Option<bool>, yes: &'static str, no: &'static str| {
-        fact.map(|fact| Detail::new(name, if fact { yes } else { no }))
-    };
-    details.extend(yes_no("otherwise", path.otherwise, "answered", "no answer"));
-    details.extend(yes_no("segment", path.segment, "works", "silent"));
-    details.extend(yes_no("switch port", path.link, "has a link", "has no link"));
+    details.extend(either("otherwise", path.otherwise, ["answered", "no answer"]));
+    details.extend(either("segment", path.segment, ["works", "silent"]));
+    details.extend(either("switch port", path.link, ["has a link", "has no link"]));
     if let Some(identity) = path.identity.as_ref().filter(|_| is_other_host(path)) {
         let text = format!("{}, registered is {}", identity.replied, identity.registered);
         details.push(Detail::new("another host answers under its address", text));
     }
-    details.extend(yes_no("carrier", path.held_by_carrier, "holds it back", "does not hold it back"));
+    details.extend(either("carrier", path.held_by_carrier, ["holds it back", "does not hold it back"]));
     details.extend(match path.replier {
         Replier::Device => Some(Detail::new("replied", "the device itself")),
         Replier::FedOtherwise => Some(Detail::new("replied", "a module that is fed otherwise")),
@@ -126,35 +121,29 @@ pub(in crate::check) fn details(path: &DevicePath) -> Vec<Detail> {
 /// The verdict of a reach.
 pub(in crate::check) fn verdict(path: &DevicePath) -> Verdict {
     match reach(path) {
-        Ok(reach) => Verdict::known(reach.value(), path.observed_at, Details::from_iter(details(path))),
+        Ok(reach) => Verdict::known(reach, path.observed_at).with(details(path)),
         Err(why) => Verdict::undetermined(why).with(details(path)),
     }
 }
 
 /// The ways that answered and those that did not, by name.
 pub(in crate::check) fn paths(tried: &[PathTried]) -> Vec<Detail> {
-    let names = |answered: bool| {
-        let names: Vec<_> =
-            tried.iter().filter(|path| path.answered == answered).map(|path| &*path.name).collect();
-        names.join(", ")
+    let named = |(name, answered): (&'static str, bool)| {
+        let of_it = tried.iter().filter(|path| path.answered == answered);
+        let names: Vec<_> = of_it.map(|path| &*path.name).collect();
+        (!names.is_empty()).then(|| Detail::new(name, names.join(", ")))
     };
-    [("answered", names(true)), ("no answer", names(false))]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(name, names)| Detail::new(name, names))
-        .collect()
+    [("answered", true), ("no answer", false)].into_iter().filter_map(named).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
+    use crate::check::testing::*;
     use crate::probe::Identity;
 
     fn path(port: PortReply, otherwise: Option<bool>, segment: Option<bool>) -> DevicePath {
-        let mut path = DevicePath::new(at(NOW)).with_port(port);
-        (path.otherwise, path.segment) = (otherwise, segment);
-        path
+        DevicePath { port, otherwise, segment, ..DevicePath::new(at(NOW)) }
     }
 
     #[test]
@@ -222,8 +211,8 @@ mod tests {
         ] {
             assert_eq!(reach(&path), Ok(Reach::OtherHost), "{path:?}");
             assert!(!proves_power(&path), "its power is not the device's");
-            let named = Details::from_iter(details(&path));
-            let text = named.find("another host answers under its address");
+            let named = verdict(&path);
+            let text = named.detail("another host answers under its address");
             assert_eq!(text, Some("00:1b:1b:0a:42:08, registered is 00:1B:1B:0A:42:07"));
         }
         for path in [

@@ -1,9 +1,8 @@
 use super::path;
-use crate::check::CheckRequest;
-use crate::check::judge::Verdict;
-use crate::check::spec::{Builtin, Observed, Values, check};
-use crate::fact::{Choice, Detail, Details, Source, Value};
-use crate::probe::{DevicePath, PowerFacts, PowerRequest, ProbeError, ProbeErrorKind, Probes};
+use crate::check::prelude::*;
+use crate::check::spec::Values;
+use crate::fact::{Choice, Source};
+use crate::probe::{DevicePath, PowerFacts, PowerRequest, ProbeError, ProbeErrorKind};
 
 /// A measurement confirms power or says that it is lost. `uncertain` is a person's answer only: measurements that do not
 /// decide are an unknown value instead.
@@ -20,8 +19,7 @@ impl Builtin for Power {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let measured = match probes.power() {
             Some(probe) => {
-                let asked = PowerRequest::new(request.subject().device.clone());
-                let answer = probe.power(&asked).await.map_err(|error| error.by(probe.source()));
+                let answer = probe.power(&PowerRequest::new(request.device())).await.by(probe.source());
                 Some((answer, probe.source()))
             }
             None => None,
@@ -45,33 +43,25 @@ impl Builtin for Power {
 /// True if the measurement needs nothing beside it. One that failed for a moment is asked again instead.
 fn decides(answer: &Result<PowerFacts, ProbeError>) -> bool {
     match answer {
-        Ok(facts) => judge(facts).is_known(),
+        Ok(facts) => judge(facts).value().is_some(),
         Err(error) => matches!(error.kind(), ProbeErrorKind::Transient { .. } | ProbeErrorKind::Timeout),
     }
 }
 
 fn by_reply(path: &DevicePath) -> Verdict {
-    let details = Details::from_iter(path::details(path));
-    Verdict::known(CONFIRMED, path.observed_at, details)
+    Verdict::known(CONFIRMED, path.observed_at).with(path::details(path))
 }
 
 /// Lost where a measurement says that power does not arrive; confirmed where one says that it does and none that it does
 /// not. Measurements that contradict each other do not decide, and a person may.
 fn judge(facts: &PowerFacts) -> Verdict {
     let told = [
-        ("feed", facts.feed_live, "live", "dead"),
-        ("breaker", facts.breaker_closed, "closed", "open"),
-        ("device", facts.drawing, "draws power", "draws no power"),
+        either("feed", facts.feed_live, ["live", "dead"]),
+        either("breaker", facts.breaker_closed, ["closed", "open"]),
+        either("device", facts.drawing, ["draws power", "draws no power"]),
+        either("UPS", facts.on_battery, ["on battery", "on mains"]),
     ];
-    let mut details: Vec<_> = told
-        .iter()
-        .filter_map(|(name, fact, yes, no)| {
-            fact.map(|fact| Detail::new(*name, if fact { *yes } else { *no }))
-        })
-        .collect();
-    if let Some(on_battery) = facts.on_battery {
-        details.push(Detail::new("UPS", if on_battery { "on battery" } else { "on mains" }));
-    }
+    let details: Vec<_> = told.into_iter().flatten().collect();
     if details.is_empty() {
         return Verdict::undetermined("the power unit reports nothing of this device");
     }
@@ -93,14 +83,13 @@ fn judge(facts: &PowerFacts) -> Verdict {
             return Verdict::undetermined("nothing shows whether power arrives at the device").with(details);
         }
     };
-    Verdict::known(state, facts.observed_at, Details::from_iter(details))
+    Verdict::known(state, facts.observed_at).with(details)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     #[test]
     fn only_facts_that_say_so_confirm_or_deny_power() {
@@ -119,7 +108,7 @@ mod tests {
             // The feed is live, and the fuse behind it is not measured.
             (facts().with_feed_live(true).with_drawing(false), LOST),
         ] {
-            assert_eq!(judge(&facts).value(), Some(state), "{facts:?}");
+            judge(&facts).expect_of(&facts, state);
         }
     }
 
@@ -137,8 +126,8 @@ mod tests {
             facts().with_drawing(true).with_feed_live(false).with_on_battery(false),
             facts().with_drawing(true).with_breaker_closed(false),
         ] {
-            assert_eq!(judge(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            judge(&facts).expect_of(&facts, Undetermined);
         }
-        assert_eq!(judge(&facts().with_breaker_closed(true)).details().find("breaker"), Some("closed"));
+        assert_eq!(judge(&facts().with_breaker_closed(true)).detail("breaker"), Some("closed"));
     }
 }

@@ -1,13 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::messages::{LiveMessages, bound};
-use crate::check::CheckRequest;
 use crate::check::broker::sessions::{self, Events, SessionLog, is_flap};
-use crate::check::judge::{Verdict, adapter, choices, moment, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::{not_covered, sum};
-use crate::fact::{Detail, Details};
-use crate::probe::{ConnectionEventKind, DisconnectReason, Probes, Receipts, ReceiptsRequest, RefusalReason};
+use crate::check::prelude::*;
+use crate::check::window::sum;
+use crate::probe::{ConnectionEventKind, DisconnectReason, Receipts, ReceiptsRequest, RefusalReason};
 use crate::time::format_duration;
 
 /// A silence that lasts so many times as long as the longest before it is no flap of the same kind.
@@ -33,8 +30,8 @@ impl Builtin for Presence {
         let device = adapter(probes.device(), "device probe")?;
         let broker = adapter(probes.broker(), "broker probe")?;
         let period = request.period_from(request.since());
-        let asked = ReceiptsRequest::new(request.subject().device.clone(), period);
-        let receipts = device.receipts(&asked).await.map_err(|error| error.by(device.source()))?;
+        let asked = ReceiptsRequest::new(request.device(), period);
+        let receipts = device.receipts(&asked).await.by(device.source())?;
         let sessions = sessions::read(broker, request, period).await?;
         Ok(judge(&receipts, sessions.as_ref(), self.flap_window, request).by(device.source()))
     }
@@ -130,7 +127,7 @@ fn judge_facts(
     }
     // Both decide together: the verdict is as old as the older of them.
     let log = sessions.map_or(receipts.observed_at, |sessions| sessions.log.observed_at);
-    Verdict::known(state.value(), receipts.observed_at.min(log), Details::from_iter(details))
+    Verdict::known(state, receipts.observed_at.min(log)).with(details)
 }
 
 /// True if it was away for longer than a reporting interval after the wait began, give or take what clocks may differ by, and
@@ -184,8 +181,7 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
-    use crate::fact::{Source, UnknownReason};
+    use crate::check::testing::*;
     use crate::probe::{ConnectionEvent, ConnectionLog, MessageKind, Receipt};
 
     fn of(messages: impl IntoIterator<Item = DateTime<Utc>>) -> Receipts {
@@ -203,7 +199,7 @@ mod tests {
 
     fn sessions(own: bool, events: Vec<ConnectionEvent>) -> SessionLog {
         let log = ConnectionLog::new(at(NOW), period(NOW - 600, NOW)).with_events(events);
-        SessionLog { log, own, source: Source::new("broker") }
+        SessionLog::of_test(own, log)
     }
 
     fn up(seconds: i64) -> ConnectionEvent {
@@ -216,9 +212,7 @@ mod tests {
 
     #[track_caller]
     fn expect(state: State, receipts: &Receipts, sessions: Option<&SessionLog>) {
-        let asked = Asked::new();
-        let verdict = judge(receipts, sessions, secs(300), &asked.request());
-        assert_eq!(verdict.value(), Some(state.value()), "{verdict:?}");
+        judge(receipts, sessions, secs(300), &Asked::new().request()).expect(state);
     }
 
     #[test]
@@ -260,7 +254,7 @@ mod tests {
         expect(State::Silent, &receipts(None, None), Some(&log));
         let log = sessions(true, vec![up(NOW - 400), refused(NOW - 300)]);
         let verdict = judge(&seen, Some(&log), secs(300), &Asked::new().request());
-        let told = verdict.details().find("refused since its return").unwrap();
+        let told = verdict.detail("refused since its return").unwrap();
         assert!(told.starts_with("unknown-ca at "), "{told}");
     }
 
@@ -301,11 +295,10 @@ mod tests {
     fn message_gap_is_flapping_however_fresh() {
         expect(State::Flapping, &of([at(NOW - 500), at(NOW - 199), at(NOW - 5)]), None);
         expect(State::Steady, &of([at(NOW - 500), at(NOW - 200), at(NOW - 5)]), None);
-        let mut asked = Asked::new();
-        asked.subject = asked.subject.with_reporting_interval(secs(1));
-        let verdict = judge(&of([at(NOW - 500), at(NOW - 199)]), None, secs(300), &asked.request());
-        assert_eq!(verdict.value(), Some(State::Steady.value()));
-        assert_eq!(verdict.details().find("longest silence"), Some("5m1s"));
+        let verdict =
+            judge(&of([at(NOW - 500), at(NOW - 199)]), None, secs(300), &Asked::reporting_each(1).request());
+        verdict.expect(State::Steady);
+        assert_eq!(verdict.detail("longest silence"), Some("5m1s"));
     }
 
     #[test]
@@ -377,12 +370,14 @@ mod tests {
             &of([at(NOW - 301)]),
             Some(&sessions(true, vec![up(NOW - 600), down(NOW - 300)])),
         );
-        let mut asked = Asked::new();
-        asked.subject = asked.subject.with_reporting_interval(secs(200));
         let log = sessions(true, breaks(NOW - 181));
-        let verdict =
-            judge(&receipts(Some(NOW - 601), Some(NOW - 181)), Some(&log), secs(1), &asked.request());
-        assert_eq!(verdict.value(), Some(State::Flapping.value()));
+        let verdict = judge(
+            &receipts(Some(NOW - 601), Some(NOW - 181)),
+            Some(&log),
+            secs(1),
+            &Asked::reporting_each(200).request(),
+        );
+        verdict.expect(State::Flapping);
     }
 
     #[test]
@@ -399,24 +394,22 @@ mod tests {
     #[test]
     fn back_a_moment_ago_is_not_steady_yet() {
         let judged = |seen: &Receipts, log: Option<&SessionLog>, interval| {
-            let mut asked = Asked::new();
-            asked.subject = asked.subject.with_reporting_interval(secs(interval));
-            judge(seen, log, secs(300), &asked.request()).value()
+            judge(seen, log, secs(300), &Asked::reporting_each(interval).request())
         };
         let seen = receipts(Some(NOW - 200), Some(NOW - 1));
-        assert_eq!(judged(&seen, None, 60), Some(State::JustBack.value()));
+        judged(&seen, None, 60).expect(State::JustBack);
         // It was due no earlier, give or take the tolerance of 30 s.
-        assert_eq!(judged(&seen, None, 369), Some(State::JustBack.value()));
-        assert_eq!(judged(&seen, None, 370), Some(State::Steady.value()));
+        judged(&seen, None, 369).expect(State::JustBack);
+        judged(&seen, None, 370).expect(State::Steady);
         // Its session came back first.
         let log = |connected| sessions(true, vec![up(connected)]);
-        assert_eq!(judged(&seen, Some(&log(NOW - 300)), 60), Some(State::Steady.value()));
-        assert_eq!(judged(&seen, Some(&log(NOW - 299)), 60), Some(State::JustBack.value()));
+        judged(&seen, Some(&log(NOW - 300)), 60).expect(State::Steady);
+        judged(&seen, Some(&log(NOW - 299)), 60).expect(State::JustBack);
         // It came and went within that moment.
         let broken = sessions(true, vec![up(NOW - 250), down(NOW - 240), up(NOW - 230)]);
-        assert_eq!(judged(&seen, Some(&broken), 60), Some(State::Flapping.value()));
+        judged(&seen, Some(&broken), 60).expect(State::Flapping);
         let verdict = judge(&seen, None, secs(300), &Asked::new().request());
-        assert_eq!(verdict.details().find("back at"), Some(moment(at(NOW - 200)).as_str()));
+        assert_eq!(verdict.detail("back at"), Some(moment(at(NOW - 200)).as_str()));
     }
 
     #[test]
@@ -431,19 +424,16 @@ mod tests {
 
     #[test]
     fn window_begins_when_the_next_message_was_due() {
-        let mut asked = Asked::new();
-        asked.subject = asked.subject.with_reporting_interval(secs(60));
         for (last, state) in [(NOW - 361, State::Flapping), (NOW - 360, State::Steady)] {
-            let verdict = judge(&of([at(last)]), None, secs(300), &asked.request());
-            assert_eq!(verdict.value(), Some(state.value()), "{last}");
+            judge(&of([at(last)]), None, secs(300), &Asked::reporting_each(60).request())
+                .expect_of(&last, state);
         }
     }
 
     #[test]
     fn message_in_the_instant_the_wait_began_counts() {
         for (heard, state) in [(at(NOW - 600), State::Steady), (at(NOW - 600) - NANO, State::Silent)] {
-            let verdict = judge(&of([heard]), None, secs(601), &Asked::new().request());
-            assert_eq!(verdict.value(), Some(state.value()), "{heard}");
+            judge(&of([heard]), None, secs(601), &Asked::new().request()).expect_of(&heard, state);
         }
     }
 
@@ -457,27 +447,25 @@ mod tests {
             let log = sessions(own, events.clone());
             let seen = receipts(Some(NOW - 450), Some(NOW - 1));
             let verdict = judge(&seen, Some(&log), secs(300), &Asked::new().request());
-            assert_eq!(verdict.value(), Some(State::Flapping.value()));
-            let told = verdict.details().find("disconnects");
+            verdict.expect(State::Flapping);
+            let told = verdict.detail("disconnects");
             assert_eq!(told, Some("connection-lost: 1, duplicate-client-id: 2"));
-            let last = verdict.details().find("last disconnect");
+            let last = verdict.detail("last disconnect");
             assert!(last.is_some_and(|last| last.starts_with("connection-lost at ")), "{last:?}");
-            assert_eq!(verdict.details().find("session of"), Some(whose));
+            assert_eq!(verdict.detail("session of"), Some(whose));
         }
     }
 
     #[test]
     fn log_that_does_not_cover_the_wait_is_stale() {
         let asked = Asked::new();
-        let mut seen = receipts(None, None);
-        seen.covers = period(NOW - 599, NOW);
+        let seen = Receipts { covers: period(NOW - 599, NOW), ..receipts(None, None) };
         let verdict = judge(&seen, None, secs(300), &asked.request());
-        assert_eq!(verdict.reason(), Some(UnknownReason::Stale));
-        assert!(verdict.details().find("why").is_some_and(|why| why.contains("does not cover")));
+        verdict.expect(Stale);
+        assert!(verdict.detail("why").is_some_and(|why| why.contains("does not cover")));
         let mut log = sessions(true, vec![]);
         log.log.covers = period(NOW - 600, NOW - 1);
-        let verdict = judge(&receipts(None, None), Some(&log), secs(300), &asked.request());
-        assert_eq!(verdict.reason(), Some(UnknownReason::Stale));
+        judge(&receipts(None, None), Some(&log), secs(300), &asked.request()).expect(Stale);
     }
 
     #[test]
@@ -491,14 +479,12 @@ mod tests {
         let judged =
             |seen: &Receipts, log: Option<&SessionLog>| judge(seen, log, secs(300), &Asked::new().request());
         let ahead = judged(&of([at(NOW + 31)]), None);
-        assert_eq!(ahead.reason(), Some(UnknownReason::Future));
+        ahead.expect(Future);
         let beside = judged(&of([at(NOW - 5), at(NOW + 31)]), None);
-        assert_eq!(beside.value(), Some(State::JustBack.value()));
-        assert!(
-            beside.details().find("dated in the future").is_some_and(|told| told.starts_with("message at"))
-        );
+        beside.expect(State::JustBack);
+        assert!(beside.detail("dated in the future").is_some_and(|told| told.starts_with("message at")));
         let broken = judged(&of([at(NOW - 5)]), Some(&sessions(true, vec![down(NOW + 31)])));
-        assert_eq!(broken.reason(), Some(UnknownReason::Future));
+        broken.expect(Future);
     }
 
     proptest! {
@@ -543,9 +529,8 @@ mod tests {
             let begin = NOW - 600;
             let seen = of(messages.iter().map(|s| at(begin + s)));
             let events = downs.iter().map(|s| down(begin + s)).chain(ups.iter().map(|s| up(begin + s))).collect();
-            let asked = Asked::new();
-            let verdict = judge(&seen, Some(&sessions(true, events)), secs(window), &asked.request());
-            prop_assert_eq!(verdict.value(), Some(state.value()));
+            let verdict = judge(&seen, Some(&sessions(true, events)), secs(window), &Asked::new().request());
+            prop_assert_eq!(verdict.value(), Some(state.into()));
         }
     }
 }

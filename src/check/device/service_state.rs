@@ -1,8 +1,5 @@
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Details;
-use crate::probe::{self, Probes, ServiceStateAnswer, ServiceStateRequest};
+use crate::check::prelude::*;
+use crate::probe::{self, ServiceStateAnswer, ServiceStateRequest};
 
 choices! {
     State {
@@ -21,28 +18,28 @@ check! {
 impl Builtin for ServiceState {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
-        let asked = ServiceStateRequest::new(request.subject().device.clone());
-        let answer = probe.service_state(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let asked = ServiceStateRequest::new(request.device());
+        let answer = probe.service_state(&asked).await.by(probe.source())?;
         Ok(judge(&answer).by(probe.source()))
     }
 }
 
 /// A device that the registry does not have was never provisioned.
 fn judge(answer: &ServiceStateAnswer) -> Verdict {
-    let (state, details) = match answer.state {
-        Some(probe::ServiceState::InService) => (State::InService, Details::none()),
-        Some(probe::ServiceState::Maintenance) => (State::Maintenance, Details::none()),
-        Some(probe::ServiceState::Decommissioned) => (State::Decommissioned, Details::none()),
-        Some(probe::ServiceState::NeverProvisioned) => (State::NeverProvisioned, Details::none()),
-        None => (State::NeverProvisioned, Details::one("registry", "has no such device")),
+    let state = match answer.state {
+        Some(probe::ServiceState::InService) => State::InService,
+        Some(probe::ServiceState::Maintenance) => State::Maintenance,
+        Some(probe::ServiceState::Decommissioned) => State::Decommissioned,
+        Some(probe::ServiceState::NeverProvisioned) | None => State::NeverProvisioned,
     };
-    Verdict::known(state.value(), answer.observed_at, details)
+    let none = answer.state.is_none().then(|| Detail::new("registry", "has no such device"));
+    Verdict::known(state, answer.observed_at).with(none)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
+    use crate::check::testing::*;
 
     #[test]
     fn states_map_and_none_is_unprovisioned() {
@@ -53,9 +50,7 @@ mod tests {
             (Some(probe::ServiceState::NeverProvisioned), State::NeverProvisioned),
             (None, State::NeverProvisioned),
         ] {
-            let mut answer = ServiceStateAnswer::new(at(NOW));
-            answer.state = state;
-            assert_eq!(judge(&answer).value(), Some(choice.value()));
+            judge(&ServiceStateAnswer { state, ..ServiceStateAnswer::new(at(NOW)) }).expect(choice);
             if let Some(state) = state {
                 assert_eq!(State::NAMES[choice as usize], state.name());
             }

@@ -1,9 +1,6 @@
-use crate::check::CheckRequest;
 use crate::check::broker::holder::{Holder, holder};
-use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::{Detail, Details};
-use crate::probe::{BrokerPath as Facts, BrokerPathRequest, PortReply, Probes, TlsOutcome};
+use crate::check::prelude::*;
+use crate::probe::{BrokerPath as Facts, BrokerPathRequest, PortReply, TlsOutcome};
 
 choices! {
     State {
@@ -24,7 +21,7 @@ impl Builtin for BrokerPath {
         let probe = adapter(probes.network(), "network probe")?;
         let holder = holder(request, probes).await?;
         let asked = BrokerPathRequest::new(holder.client.clone());
-        let facts = probe.broker_path(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let facts = probe.broker_path(&asked).await.by(probe.source())?;
         Ok(judge(&facts, &holder).by(probe.source()))
     }
 }
@@ -33,9 +30,7 @@ impl Builtin for BrokerPath {
 /// it found.
 fn judge(facts: &Facts, holder: &Holder) -> Verdict {
     let mut details = vec![holder.detail()];
-    details.extend(
-        facts.name.map(|name| Detail::new("name", if name { "resolves" } else { "does not resolve" })),
-    );
+    details.extend(either("name", facts.name, ["resolves", "does not resolve"]));
     details.extend(facts.error.as_deref().map(|error| Detail::new("error", error)));
     if !facts.same_way {
         let why = "the broker was tried over another way than the holder's messages take";
@@ -52,14 +47,13 @@ fn judge(facts: &Facts, holder: &Holder) -> Verdict {
         }
         _ => return Verdict::undetermined("nobody tried the broker's port").with(details),
     };
-    Verdict::known(state.value(), facts.observed_at, Details::from_iter(details))
+    Verdict::known(state, facts.observed_at).with(details)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     fn facts() -> Facts {
         Facts::new(at(NOW), true)
@@ -82,7 +76,7 @@ mod tests {
             (facts().with_port(Answered).with_tls(TimedOut), State::TlsTimeout),
             (facts().with_port(Answered).with_tls(Alert), State::TlsAlert),
         ] {
-            assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?}");
+            judged(&facts).expect_of(&facts, state);
         }
     }
 
@@ -97,7 +91,7 @@ mod tests {
             another.clone().with_tls(TlsOutcome::Completed),
             another.with_port(PortReply::Silent),
         ] {
-            assert_eq!(judged(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            judged(&facts).expect_of(&facts, Undetermined);
         }
     }
 }

@@ -1,8 +1,6 @@
-use crate::check::CheckRequest;
 use crate::check::device::path::{self, Reach};
-use crate::check::judge::adapter;
-use crate::check::spec::{Builtin, Observed, check};
-use crate::probe::{Probes, Vantage};
+use crate::check::prelude::*;
+use crate::probe::Vantage;
 
 check! {
     /// Does the device answer its gateway: on the port of its protocol, otherwise, and if not, does its segment?

@@ -1,11 +1,7 @@
 use chrono::TimeDelta;
 
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::not_covered;
-use crate::fact::{Detail, Details};
-use crate::probe::{FieldPolls as Facts, FieldPollsRequest, Probes, Subscription};
+use crate::check::prelude::*;
+use crate::probe::{FieldPolls as Facts, FieldPollsRequest, Subscription};
 
 /// An answer may be on its way through the gateway while the others are counted.
 const IN_FLIGHT: u64 = 1;
@@ -32,9 +28,9 @@ impl Builtin for FieldPolls {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.gateway(), "gateway probe")?;
         let gateway = request.gateway(probe.source())?;
-        let device = request.subject().device.clone();
+        let device = request.device();
         let asked = FieldPollsRequest::new(gateway.clone(), device, request.last(self.within));
-        let facts = probe.field_polls(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let facts = probe.field_polls(&asked).await.by(probe.source())?;
         Ok(judge(&facts, self.within, request).by(probe.source()))
     }
 }
@@ -51,9 +47,7 @@ fn judge(facts: &Facts, within: TimeDelta, request: &CheckRequest<'_>) -> Verdic
     let mut details: Vec<_> =
         counts.into_iter().filter_map(|(name, count)| Some(Detail::new(name, count?.to_string()))).collect();
     details.extend(facts.error.as_deref().map(|error| Detail::new("last error", error)));
-    let known = |state: State, details: Vec<Detail>| {
-        Verdict::known(state.value(), facts.observed_at, Details::from_iter(details))
-    };
+    let known = |state: State, details: Vec<Detail>| Verdict::known(state, facts.observed_at).with(details);
     if facts.connected == Some(false) {
         details.push(Detail::new("connection", "cannot be opened"));
         return known(State::Failing, details);
@@ -92,8 +86,7 @@ fn judge(facts: &Facts, within: TimeDelta, request: &CheckRequest<'_>) -> Verdic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NOW, at, period, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     fn facts() -> Facts {
         Facts::new(at(NOW), period(NOW - 300, NOW))
@@ -131,7 +124,7 @@ mod tests {
                 State::Withheld,
             ),
         ] {
-            assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?}");
+            judged(&facts).expect_of(&facts, state);
         }
     }
 
@@ -146,16 +139,15 @@ mod tests {
             counts(60, 10, 60, 0),
             facts().with_subscription(Subscription::Alive),
         ] {
-            assert_eq!(judged(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            judged(&facts).expect_of(&facts, Undetermined);
         }
     }
 
     #[test]
     fn nothing_needs_counts_that_cover() {
-        let mut short = counts(0, 0, 0, 0);
-        short.covers = period(NOW - 299, NOW);
-        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
+        let mut short = Facts { covers: period(NOW - 299, NOW), ..counts(0, 0, 0, 0) };
+        judged(&short).expect(Stale);
         short.passed_on = Some(1);
-        assert_eq!(judged(&short).value(), Some(State::NotAtBroker.value()));
+        judged(&short).expect(State::NotAtBroker);
     }
 }

@@ -1,12 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::CheckRequest;
 use crate::check::device::path::paths;
-use crate::check::judge::{Verdict, adapter, choices, share, when};
-use crate::check::spec::{Builtin, Observed, check};
+use crate::check::judge::share;
+use crate::check::prelude::*;
 use crate::check::window::{ONE_DAY, sum};
-use crate::fact::{Detail, Details};
-use crate::probe::{Endpoint, GatewayHealth as Facts, HealthRequest, HeartbeatPath, Probes, ProcessState};
+use crate::probe::{Endpoint, GatewayHealth as Facts, HealthRequest, HeartbeatPath, ProcessState};
 
 choices! {
     Health {
@@ -32,8 +30,7 @@ impl Builtin for GatewayHealth {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.gateway(), "gateway probe")?;
         let gateway = request.gateway(probe.source())?;
-        let asked = HealthRequest::new(gateway.clone());
-        let facts = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let facts = probe.health(&HealthRequest::new(gateway.clone())).await.by(probe.source())?;
         Ok(judge(&facts, self, request).by(probe.source()))
     }
 }
@@ -79,9 +76,8 @@ fn judge_at(
     let mut details = Vec::new();
     details.extend(heartbeat.map(|at| when("last heartbeat", at)));
     details.extend(oom.map(|at| when("last OOM kill", at)));
-    let known = |health: Health, details: Vec<Detail>| {
-        Verdict::known(health.value(), facts.observed_at, Details::from_iter(details))
-    };
+    let known =
+        |health: Health, details: Vec<Detail>| Verdict::known(health, facts.observed_at).with(details);
 
     if facts.process == ProcessState::NotRunning {
         details.push(Detail::new("process", "does not run"));
@@ -163,8 +159,7 @@ fn judge_at(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::PathTried;
 
     fn facts() -> Facts {
@@ -214,7 +209,7 @@ mod tests {
             (facts().with_last_heartbeat(at(NOW - 61)), Health::Unreachable),
             (facts().with_last_heartbeat(at(NOW - 61)).with_paths(paths(&[false])), Health::Unreachable),
         ] {
-            assert_eq!(judged(&facts).value(), Some(health.value()), "{facts:?}");
+            judged(&facts).expect_of(&facts, health);
         }
     }
 
@@ -237,7 +232,7 @@ mod tests {
             // Its heartbeat ends with the session.
             facts().with_last_heartbeat(at(NOW - 9000)).with_heartbeat_path(HeartbeatPath::Session),
         ] {
-            assert_eq!(judged(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            judged(&facts).expect_of(&facts, Undetermined);
         }
     }
 
@@ -256,9 +251,9 @@ mod tests {
             facts().with_last_oom_kill(at(NOW - 500)).with_paths(vain()),
         ] {
             let verdict = judged(&facts);
-            assert_eq!(verdict.value(), Some(Health::Unreachable.value()), "{facts:?}");
+            verdict.expect_of(&facts, Health::Unreachable);
             // Whether its process runs is not known: the kill is shown to the reader, and decides nothing.
-            assert_eq!(verdict.details().find("last OOM kill").is_some(), facts.last_oom_kill.is_some());
+            assert_eq!(verdict.detail("last OOM kill").is_some(), facts.last_oom_kill.is_some());
         }
     }
 
@@ -266,13 +261,15 @@ mod tests {
     fn shares_that_are_none_are_not_believed() {
         for lie in [f64::NAN, -0.1, 1.1, f64::INFINITY, f64::NEG_INFINITY] {
             let verdict = judged(&running().with_memory(lie));
-            assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined), "99 may be 99 per cent");
+            // 99 may be 99 per cent.
+            verdict.expect(Undetermined);
             let full = running().with_memory(lie).with_disk(0.99);
-            assert_eq!(judged(&full).value(), Some(Health::Degraded.value()), "what is known is bad enough");
-            assert_eq!(judged(&stopped().with_memory(lie)).value(), Some(Health::Offline.value()));
-            let told = verdict.details().find("memory").map(str::to_owned);
+            // What is known is bad enough.
+            judged(&full).expect(Health::Degraded);
+            judged(&stopped().with_memory(lie)).expect(Health::Offline);
+            let told = verdict.detail("memory").map(str::to_owned);
             assert_eq!(told, Some(format!("a share must be from 0 to 1, got {lie}")));
-            assert_eq!(judged(&facts().with_cpu(lie)).reason(), Some(UnknownReason::Undetermined));
+            judged(&facts().with_cpu(lie)).expect(Undetermined);
         }
     }
 
@@ -307,17 +304,17 @@ mod tests {
             ),
             (stopped().with_endpoint(Endpoint::SilentSince(at(NOW - 500))), Some(Health::Offline)),
         ] {
-            assert_eq!(judged(&facts).value(), health.map(Health::value), "{facts:?}");
+            judged(&facts).expect_of(&facts, health);
         }
     }
 
     #[test]
     fn future_fact_is_unknown_if_it_decides() {
         let beat = |path| facts().with_last_heartbeat(at(NOW + 31)).with_heartbeat_path(path);
-        assert_eq!(judged(&beat(HeartbeatPath::NotKnown)).reason(), Some(UnknownReason::Future));
-        assert_eq!(judged(&stopped().with_last_oom_kill(at(NOW + 31))).reason(), Some(UnknownReason::Future));
+        judged(&beat(HeartbeatPath::NotKnown)).expect(Future);
+        judged(&stopped().with_last_oom_kill(at(NOW + 31))).expect(Future);
         let beside = judged(&stopped().with_last_heartbeat(at(NOW + 31)));
-        assert_eq!(beside.value(), Some(Health::Offline.value()));
-        assert!(beside.details().find("dated in the future").is_some());
+        beside.expect(Health::Offline);
+        assert!(beside.detail("dated in the future").is_some());
     }
 }

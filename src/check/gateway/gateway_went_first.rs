@@ -1,11 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::check::CheckRequest;
 use crate::check::broker::broker_connect::last_seen;
-use crate::check::judge::{Verdict, adapter, moment, when};
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::fact::{Detail, Details, Value};
-use crate::probe::{Endpoint, GatewayHealth, HealthRequest, LastSeenAnswer, Probes};
+use crate::check::prelude::*;
+use crate::probe::{Endpoint, GatewayHealth, HealthRequest, LastSeenAnswer};
 use crate::time::saturating_add;
 
 check! {
@@ -21,8 +18,7 @@ impl Builtin for GatewayWentFirst {
         let gateway = request.gateway(probe.source())?;
         adapter(probes.device(), "device probe")?;
         let seen = last_seen(request, probes).await?;
-        let asked = HealthRequest::new(gateway.clone());
-        let health = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let health = probe.health(&HealthRequest::new(gateway.clone())).await.by(probe.source())?;
         Ok(judge(&health, seen.as_ref(), self.margin, request).by(probe.source()))
     }
 }
@@ -68,7 +64,7 @@ fn judge(
     if !went_first && health.started_at.is_none() && at >= request.since() && request.since() > due {
         return Verdict::undetermined("the gateway may have been restarted since").with(details);
     }
-    Verdict::known(Value::Flag(went_first), health.observed_at, Details::from_iter(details))
+    Verdict::known(Value::Flag(went_first), health.observed_at).with(details)
 }
 
 /// Of its process: that its host or its supervisor answers says nothing of it.
@@ -81,18 +77,15 @@ fn last_sign_of_life(health: &GatewayHealth) -> Option<(&'static str, DateTime<U
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::PathTried;
 
     /// It was last seen an hour ago and reports every minute.
     const DUE: i64 = NOW - 3540;
 
     fn judged(health: &GatewayHealth, interval: i64) -> Verdict {
-        let mut asked = Asked::new();
-        asked.subject = asked.subject.with_reporting_interval(secs(interval));
         let seen = LastSeenAnswer::new(at(NOW)).with_last_receipt(at(NOW - 3600));
-        judge(health, Some(&seen), secs(60), &asked.request())
+        judge(health, Some(&seen), secs(60), &Asked::reporting_each(interval).request())
     }
 
     fn beat(at: DateTime<Utc>) -> GatewayHealth {
@@ -108,8 +101,8 @@ mod tests {
             health.started_at = Some(start);
             judged(&health, 60)
         };
-        assert_eq!(of(at(DUE)).value(), Some(Value::Flag(true)));
-        assert_eq!(of(at(DUE) + NANO).reason(), Some(UnknownReason::Undetermined));
+        of(at(DUE)).expect(true);
+        of(at(DUE) + NANO).expect(Undetermined);
     }
 
     #[test]
@@ -121,29 +114,29 @@ mod tests {
             (at(DUE + 60) + NANO, false),
             (at(NOW), false),
         ] {
-            assert_eq!(judged(&beat(last), 60).value(), Some(Value::Flag(first)), "{last}");
+            judged(&beat(last), 60).expect_of(&last, first);
         }
         let answers = GatewayHealth::new(at(NOW)).with_started_at(at(0)).with_endpoint(Endpoint::Answers);
-        assert_eq!(judged(&answers, 60).value(), Some(Value::Flag(false)));
+        judged(&answers, 60).expect(false);
     }
 
     #[test]
     fn what_does_not_show_it_is_undetermined() {
         let none = GatewayHealth::new(at(NOW));
-        assert_eq!(judged(&none, 60).reason(), Some(UnknownReason::Undetermined));
+        judged(&none, 60).expect(Undetermined);
         // Its host answers, as the host of a process that was killed does.
         let host = none.with_paths(vec![PathTried::new("ssh".into(), true)]);
-        assert_eq!(judged(&host, 60).reason(), Some(UnknownReason::Undetermined));
+        judged(&host, 60).expect(Undetermined);
         // Without an interval the rule says nothing.
-        assert_eq!(judged(&beat(at(NOW - 5)), 0).reason(), Some(UnknownReason::Undetermined));
+        judged(&beat(at(NOW - 5)), 0).expect(Undetermined);
         // It was restarted since: that it lives now says nothing of before.
         let restarted = beat(at(NOW - 5)).with_started_at(at(NOW - 900));
-        assert_eq!(judged(&restarted, 60).reason(), Some(UnknownReason::Undetermined));
+        judged(&restarted, 60).expect(Undetermined);
         // The act was at NOW - 600, and nobody knows when it was started.
         let untold = GatewayHealth::new(at(NOW)).with_last_heartbeat(at(NOW - 500));
-        assert_eq!(judged(&untold, 60).reason(), Some(UnknownReason::Undetermined));
+        judged(&untold, 60).expect(Undetermined);
         let before = GatewayHealth::new(at(NOW)).with_last_heartbeat(at(NOW - 601));
-        assert_eq!(judged(&before, 60).value(), Some(Value::Flag(false)));
-        assert_eq!(judged(&beat(at(NOW + 31)), 60).reason(), Some(UnknownReason::Future));
+        judged(&before, 60).expect(false);
+        judged(&beat(at(NOW + 31)), 60).expect(Future);
     }
 }

@@ -1,10 +1,8 @@
-use crate::check::CheckRequest;
-use crate::check::device::device_back::{BackWithin, messages_are_back, since_alert};
-use crate::check::judge::{Verdict, adapter, choices, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::{Detail, Details};
-use crate::probe::{GatewayHealth, HealthRequest, Probes, Receipts};
 use chrono::TimeDelta;
+
+use crate::check::device::device_back::{BackWithin, messages_are_back, since_alert};
+use crate::check::prelude::*;
+use crate::probe::{GatewayHealth, HealthRequest, Receipts};
 
 choices! {
     State {
@@ -27,8 +25,7 @@ impl Builtin for RestartNeeded {
         let gateway = request.gateway(probe.source())?;
         let device = adapter(probes.device(), "device probe")?;
         let receipts = since_alert(device, request).await?;
-        let asked = HealthRequest::new(gateway.clone());
-        let health = probe.health(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let health = probe.health(&HealthRequest::new(gateway.clone())).await.by(probe.source())?;
         let within = BackWithin::new(self.seen_within, self.silent_after);
         Ok(judge(&receipts, &health, within, request).by(probe.source()))
     }
@@ -46,24 +43,15 @@ fn judge(
     let started = health.started_at.filter(|at| *at >= request.since());
     let older = receipts.observed_at.min(health.observed_at);
     let of = |is_back: bool, counts_start: bool| {
-        let mut details = messages.details.clone();
-        details.extend(health.started_at.map(|at| when("gateway started", at)));
-        let known = |state: State, observed_at, details: Vec<Detail>| {
-            Verdict::known(state.value(), observed_at, Details::from_iter(details))
+        let verdict = match (&messages.missing, health.started_at) {
+            _ if is_back => Verdict::known(State::DeviceBack, receipts.observed_at),
+            _ if started.is_some() && counts_start => Verdict::known(State::Restarted, health.observed_at),
+            (Some(missing), _) => Verdict::stale(missing.clone()),
+            (None, None) => Verdict::undetermined("nobody knows when the gateway was last started"),
+            (None, Some(_)) => Verdict::known(State::Needed, older),
         };
-        if is_back {
-            return known(State::DeviceBack, receipts.observed_at, details);
-        }
-        if started.is_some() && counts_start {
-            return known(State::Restarted, health.observed_at, details);
-        }
-        match (&messages.missing, health.started_at) {
-            (Some(missing), _) => Verdict::stale(missing.clone()).with(details),
-            (None, None) => {
-                Verdict::undetermined("nobody knows when the gateway was last started").with(details)
-            }
-            (None, Some(_)) => known(State::Needed, older, details),
-        }
+        let start = health.started_at.map(|at| when("gateway started", at));
+        verdict.with(messages.details.iter().cloned()).with(start)
     };
     let ahead = started.filter(|at| !request.has_happened(*at)).map(|at| ("gateway start", at));
     let believed = of(messages.believed, ahead.is_none());
@@ -74,8 +62,7 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, period, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     fn receipts(last: Option<i64>) -> Receipts {
         let none = Receipts::new(at(NOW), period(NOW - 900, NOW));
@@ -99,8 +86,7 @@ mod tests {
             (None, at(NOW - 600), State::Restarted),
             (None, at(NOW - 600) - NANO, State::Needed),
         ] {
-            let verdict = judged(&receipts(last), &started(start));
-            assert_eq!(verdict.value(), Some(state.value()), "{last:?} {start}");
+            judged(&receipts(last), &started(start)).expect_of(&(last, start), state);
         }
     }
 
@@ -121,12 +107,11 @@ mod tests {
     #[test]
     fn what_nobody_can_say_is_unknown() {
         let untold = GatewayHealth::new(at(NOW));
-        assert_eq!(judged(&receipts(None), &untold).reason(), Some(UnknownReason::Undetermined));
-        assert_eq!(judged(&receipts(Some(NOW - 5)), &untold).value(), Some(State::DeviceBack.value()));
+        judged(&receipts(None), &untold).expect(Undetermined);
+        judged(&receipts(Some(NOW - 5)), &untold).expect(State::DeviceBack);
         let ahead = started(at(NOW + 31));
-        assert_eq!(judged(&receipts(None), &ahead).reason(), Some(UnknownReason::Future));
-        let mut short = receipts(None);
-        short.covers = period(NOW - 899, NOW);
-        assert_eq!(judged(&short, &started(at(0))).reason(), Some(UnknownReason::Stale));
+        judged(&receipts(None), &ahead).expect(Future);
+        let short = Receipts { covers: period(NOW - 899, NOW), ..receipts(None) };
+        judged(&short, &started(at(0))).expect(Stale);
     }
 }

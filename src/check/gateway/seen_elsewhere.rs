@@ -1,10 +1,7 @@
 use chrono::TimeDelta;
 
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, moment};
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::fact::{Detail, Details, Value};
-use crate::probe::{Probes, Sighting, Sightings, SightingsRequest};
+use crate::check::prelude::*;
+use crate::probe::{Sighting, Sightings, SightingsRequest};
 use crate::subject::GatewayId;
 
 check! {
@@ -17,8 +14,8 @@ impl Builtin for SeenElsewhere {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
         let gateway = request.gateway(probe.source())?;
-        let asked = SightingsRequest::new(request.subject().device.clone(), request.last(self.within));
-        let answer = probe.sightings(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let asked = SightingsRequest::new(request.device(), request.last(self.within));
+        let answer = probe.sightings(&asked).await.by(probe.source())?;
         Ok(judge(&answer, gateway, self.within, request).by(probe.source()))
     }
 }
@@ -39,7 +36,7 @@ fn judge(answer: &Sightings, own: &GatewayId, within: TimeDelta, request: &Check
             other.at.signed_duration_since(here.at) > request.clock_tolerance()
         };
         let is_elsewhere = elsewhere.is_some_and(|other| here.is_none_or(|here| is_later(other, here)));
-        Verdict::known(Value::Flag(is_elsewhere), answer.observed_at, Details::from_iter(details))
+        Verdict::known(Value::Flag(is_elsewhere), answer.observed_at).with(details)
     };
     let from = request.last(within).start();
     let recent = answer.sightings.iter().filter(|one| one.at >= from);
@@ -57,8 +54,7 @@ fn written(seen: &Sighting) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NANO, NOW, at, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     fn judged(sightings: &[(&str, chrono::DateTime<chrono::Utc>)]) -> Verdict {
         let sightings = sightings.iter().map(|(gateway, at)| Sighting::new((*gateway).into(), *at)).collect();
@@ -81,18 +77,17 @@ mod tests {
             (vec![("gw-3", at(NOW - 60)), ("gw-2", at(NOW - 5)), ("gw-4", at(NOW - 30))], false),
             (vec![("gw-2", at(NOW - 1700)), ("gw-4", at(NOW + 30))], true),
         ] {
-            let verdict = judged(&sightings);
-            assert_eq!(verdict.value(), Some(Value::Flag(elsewhere)), "{sightings:?}");
+            judged(&sightings).expect_of(&sightings, elsewhere);
         }
         let verdict = judged(&[("gw-3", at(NOW - 60))]);
-        assert!(verdict.details().find("another gateway saw it").unwrap().starts_with("gw-3 at "));
+        assert!(verdict.detail("another gateway saw it").unwrap().starts_with("gw-3 at "));
     }
 
     #[test]
     fn sighting_of_the_future_decides_nothing() {
-        assert_eq!(judged(&[("gw-3", at(NOW + 31))]).reason(), Some(UnknownReason::Future));
+        judged(&[("gw-3", at(NOW + 31))]).expect(Future);
         let beside = judged(&[("gw-3", at(NOW - 5)), ("gw-4", at(NOW + 31))]);
-        assert_eq!(beside.value(), Some(Value::Flag(true)));
-        assert!(beside.details().find("dated in the future").is_some());
+        beside.expect(true);
+        assert!(beside.detail("dated in the future").is_some());
     }
 }

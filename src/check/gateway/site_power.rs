@@ -1,8 +1,5 @@
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::{Detail, Details};
-use crate::probe::{Probes, SitePower as Facts, SitePowerRequest};
+use crate::check::prelude::*;
+use crate::probe::{SitePower as Facts, SitePowerRequest};
 
 choices! {
     State {
@@ -20,8 +17,7 @@ impl Builtin for SitePower {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.power(), "power probe")?;
         let site = request.site(probe.source())?;
-        let asked = SitePowerRequest::new(site.clone());
-        let facts = probe.site_power(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let facts = probe.site_power(&SitePowerRequest::new(site.clone())).await.by(probe.source())?;
         Ok(judge(&facts).by(probe.source()))
     }
 }
@@ -34,20 +30,21 @@ fn judge(facts: &Facts) -> Verdict {
             if feed.needs_site_network { " (not counted: it needs the site's network)" } else { "" };
         Detail::new(String::from(&*feed.name), format!("{state}{not_counted}"))
     });
-    let details = Details::from_iter(details);
-    let mut feeds = facts.feeds.iter().filter(|feed| !feed.needs_site_network).peekable();
-    if feeds.peek().is_none() {
-        return Verdict::undetermined("nobody measures the site's feeds without its network")
-            .with(details.iter().cloned());
-    }
-    let state = if feeds.any(|feed| feed.live) { State::Fed } else { State::NotFed };
-    Verdict::known(state.value(), facts.observed_at, details)
+    let counted: Vec<_> = facts.feeds.iter().filter(|feed| !feed.needs_site_network).collect();
+    let verdict = match counted.iter().any(|feed| feed.live) {
+        _ if counted.is_empty() => {
+            Verdict::undetermined("nobody measures the site's feeds without its network")
+        }
+        true => Verdict::known(State::Fed, facts.observed_at),
+        false => Verdict::known(State::NotFed, facts.observed_at),
+    };
+    verdict.with(details)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
+    use crate::check::testing::*;
     use crate::probe::FeedReading;
 
     #[test]
@@ -55,14 +52,13 @@ mod tests {
         let judged = |feeds: &[(bool, bool)]| {
             let feeds =
                 feeds.iter().map(|(live, needs)| FeedReading::new("meter".into(), *live, *needs)).collect();
-            judge(&Facts::new(at(NOW)).with_feeds(feeds)).value()
+            judge(&Facts::new(at(NOW)).with_feeds(feeds))
         };
-        let (fed, not_fed) = (Some(State::Fed.value()), Some(State::NotFed.value()));
-        assert_eq!(judged(&[(true, false)]), fed);
-        assert_eq!(judged(&[(false, false), (true, false)]), fed);
-        assert_eq!(judged(&[(false, false), (false, false)]), not_fed);
-        assert_eq!(judged(&[(false, false), (true, true)]), not_fed);
-        assert_eq!(judged(&[(true, true), (false, true)]), None);
-        assert_eq!(judged(&[]), None);
+        judged(&[(true, false)]).expect(State::Fed);
+        judged(&[(false, false), (true, false)]).expect(State::Fed);
+        judged(&[(false, false), (false, false)]).expect(State::NotFed);
+        judged(&[(false, false), (true, true)]).expect(State::NotFed);
+        judged(&[(true, true), (false, true)]).expect(Undetermined);
+        judged(&[]).expect(Undetermined);
     }
 }

@@ -1,9 +1,6 @@
-use crate::check::CheckRequest;
 use crate::check::device::path::paths;
-use crate::check::judge::{Verdict, adapter};
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::fact::Value;
-use crate::probe::{PathsTried, Probes, SitePathsRequest};
+use crate::check::prelude::*;
+use crate::probe::{PathsTried, SitePathsRequest};
 
 check! {
     /// Does the site answer by another way than the gateway?
@@ -16,7 +13,7 @@ impl Builtin for SiteUplink {
         let site = request.site(probe.source())?;
         let mut asked = SitePathsRequest::new(site.clone());
         asked.except.clone_from(&request.subject().gateway);
-        let tried = probe.site_paths(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let tried = probe.site_paths(&asked).await.by(probe.source())?;
         Ok(judge(&tried).by(probe.source()))
     }
 }
@@ -26,14 +23,13 @@ fn judge(tried: &PathsTried) -> Verdict {
         return Verdict::undetermined("there is no other way to the site that could be tried");
     }
     let answered = tried.paths.iter().any(|path| path.answered);
-    Verdict::known(Value::Flag(answered), tried.observed_at, paths(&tried.paths).into_iter().collect())
+    Verdict::known(Value::Flag(answered), tried.observed_at).with(paths(&tried.paths))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::PathTried;
 
     #[test]
@@ -42,9 +38,9 @@ mod tests {
             let paths = answers.iter().map(|answered| PathTried::new("router".into(), *answered)).collect();
             judge(&PathsTried::new(at(NOW)).with_paths(paths))
         };
-        assert_eq!(tried(&[false, true]).value(), Some(Value::Flag(true)));
-        assert_eq!(tried(&[false, false]).value(), Some(Value::Flag(false)));
-        assert_eq!(tried(&[]).reason(), Some(UnknownReason::Undetermined));
-        assert_eq!(tried(&[false, false]).details().find("no answer"), Some("router, router"));
+        tried(&[false, true]).expect(true);
+        tried(&[false, false]).expect(false);
+        tried(&[]).expect(Undetermined);
+        assert_eq!(tried(&[false, false]).detail("no answer"), Some("router, router"));
     }
 }

@@ -1,11 +1,8 @@
 use chrono::TimeDelta;
 
-use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
-use crate::check::CheckRequest;
-use crate::check::judge::{adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Detail;
-use crate::probe::{Acquisition as Answer, AcquisitionRequest, Probes};
+use super::share::{Answers, Gap, OfTag as _, count, judge_missing, percent};
+use crate::check::prelude::*;
+use crate::probe::{Acquisition as Answer, AcquisitionRequest};
 use crate::time::format_duration;
 
 choices! {
@@ -25,11 +22,9 @@ check! {
 impl Builtin for Acquisition {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.gateway(), "gateway probe")?;
-        let subject = request.subject();
         let gateway = request.gateway(probe.source())?;
         let ask = |period| {
-            let mut asked = AcquisitionRequest::new(gateway.clone(), subject.device.clone(), period);
-            asked.tag.clone_from(&subject.tag);
+            let asked = AcquisitionRequest::new(gateway.clone(), request.device(), period).of_tag(request);
             async move { probe.acquisition(&asked).await }
         };
         judge_missing(request, probes, probe.source(), ask, |answers, gap| judge(answers, gap, self.explains))
@@ -90,7 +85,7 @@ fn parts(answers: &Answers<Answer>) -> Result<Parts, String> {
 
 /// In this order: not acquired, not passed on, passed on. What a deadband withheld is passed on, and a subscription that
 /// lives is answered. A part of the samples is the same part of the rows that were due, at most those that are missing.
-fn judge(answers: &Answers<Answer>, gap: &Gap, explains: f64) -> Judged {
+fn judge(answers: &Answers<Answer>, gap: &Gap, explains: f64) -> Verdict {
     let sum = |count: fn(&Answer) -> Option<u64>| answers.sum_known(count);
     let mut details = vec![
         count("polls due", sum(|answer| answer.due)),
@@ -105,11 +100,11 @@ fn judge(answers: &Answers<Answer>, gap: &Gap, explains: f64) -> Judged {
     details.extend(answers.text("error", |answer| answer.error.as_deref()));
     details.extend(gap.notes());
     if let Some(missing) = answers.not_covered() {
-        return Judged::stale(missing).with(details);
+        return Verdict::stale(missing).with(details);
     }
     let parts = match parts(answers) {
         Ok(parts) => parts,
-        Err(why) => return Judged::undetermined(why).with(details),
+        Err(why) => return Verdict::undetermined(why).with(details),
     };
     let share = |part: f64| gap.share_of_rows(part * gap.expected() as f64);
     let (not_acquired, not_passed_on) = (share(parts.not_acquired), share(parts.not_passed_on));
@@ -121,7 +116,8 @@ fn judge(answers: &Answers<Answer>, gap: &Gap, explains: f64) -> Judged {
     } else {
         State::PassedOn
     };
-    Judged::known(state.value(), answers.observed_at(gap), not_acquired + not_passed_on)
+    Verdict::known(state, answers.observed_at(gap))
+        .accounting_for(not_acquired + not_passed_on)
         .with([
             Detail::new("not acquired", percent(not_acquired)),
             Detail::new("not passed on", percent(not_passed_on)),
@@ -133,8 +129,7 @@ fn judge(answers: &Answers<Answer>, gap: &Gap, explains: f64) -> Judged {
 mod tests {
     use super::super::share::testing::{gap, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     fn answer() -> Answer {
         Answer::new(at(NOW), period(0, 100))
@@ -145,7 +140,7 @@ mod tests {
     }
 
     /// Of 100 expected rows 60 are missing.
-    fn judged(answer: Answer) -> Judged {
+    fn judged(answer: Answer) -> Verdict {
         judge(&whole(answer), &gap(100, 40), 0.5)
     }
 
@@ -173,8 +168,8 @@ mod tests {
             ),
         ] {
             let judged = judged(answer.clone());
-            assert_eq!(judged.value(), Some(state.value()), "{answer:?}");
-            assert!((judged.accounts_for.unwrap() - share).abs() < 1e-9, "{answer:?} {judged:?}");
+            judged.expect_of(&answer, state);
+            assert!((judged.accounts_for().unwrap() - share).abs() < 1e-9, "{answer:?} {judged:?}");
         }
     }
 
@@ -182,11 +177,11 @@ mod tests {
     fn live_subscription_is_answered() {
         let with = |down| answer().with_subscription_down(TimeDelta::seconds(down));
         let silent = judged(with(0).with_answered(0));
-        assert_eq!((silent.value(), silent.accounts_for), (Some(State::PassedOn.value()), Some(0.0)));
-        assert_eq!(judged(with(30).with_answered(0)).value(), Some(State::NotAcquired.value()));
-        assert_eq!(judged(with(29).with_answered(0)).value(), Some(State::PassedOn.value()));
+        silent.expect_share(State::PassedOn, 0.0);
+        judged(with(30).with_answered(0)).expect(State::NotAcquired);
+        judged(with(29).with_answered(0)).expect(State::PassedOn);
         let stopped = judged(with(0).with_answered(10).with_passed_on(7));
-        assert_eq!(stopped.value(), Some(State::NotPassedOn.value()));
+        stopped.expect(State::NotPassedOn);
     }
 
     #[test]
@@ -198,10 +193,9 @@ mod tests {
             answer().with_answered(10).with_passed_on(10),
             polls(0, 0, 0),
         ] {
-            assert_eq!(judged(answer.clone()).reason(), Some(UnknownReason::Undetermined), "{answer:?}");
+            judged(answer.clone()).expect_of(&answer, Undetermined);
         }
-        let mut short = polls(10, 10, 10);
-        short.covers = period(0, 99);
-        assert_eq!(judged(short).reason(), Some(UnknownReason::Stale));
+        let short = Answer { covers: period(0, 99), ..polls(10, 10, 10) };
+        judged(short).expect(Stale);
     }
 }

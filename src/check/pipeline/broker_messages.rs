@@ -1,9 +1,6 @@
-use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
-use crate::check::CheckRequest;
-use crate::check::judge::{adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Detail;
-use crate::probe::{BrokerDrop, BrokerDropReason, Messages, MessagesRequest, Probes};
+use super::share::{Answers, Gap, OfTag as _, count, judge_missing, percent};
+use crate::check::prelude::*;
+use crate::probe::{BrokerDrop, BrokerDropReason, Messages, MessagesRequest};
 
 choices! {
     State {
@@ -22,10 +19,8 @@ check! {
 impl Builtin for BrokerMessages {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let broker = adapter(probes.broker(), "broker probe")?;
-        let subject = request.subject();
         let ask = |period| {
-            let mut asked = MessagesRequest::new(subject.device.clone(), period);
-            asked.tag.clone_from(&subject.tag);
+            let asked = MessagesRequest::new(request.device(), period).of_tag(request);
             async move { broker.messages(&asked).await }
         };
         judge_missing(request, probes, broker.source(), ask, |answers, gap| {
@@ -46,7 +41,7 @@ pub(super) fn dropped_there(drops: &[BrokerDrop]) -> u64 {
 ///
 /// Reached, its share is of what this check leaves unexplained on the way to Kafka: what the broker dropped, and what
 /// never came. What never came is no cause by itself, so alone it never adds up to `explains`.
-fn judge(answers: &Answers<Messages>, gap: &Gap, explains: f64) -> Judged {
+fn judge(answers: &Answers<Messages>, gap: &Gap, explains: f64) -> Verdict {
     let arrived = answers.sum(|answer| answer.arrived);
     let dropped = answers.sum_known(|answer| answer.dropped.as_deref().map(dropped_there));
     let mut details = vec![Detail::new("messages at the broker", arrived.to_string())];
@@ -57,37 +52,38 @@ fn judge(answers: &Answers<Messages>, gap: &Gap, explains: f64) -> Judged {
     }
     if dropped.is_some_and(|dropped| dropped > arrived) {
         let why = "the broker dropped more messages than came to it";
-        return Judged::undetermined(why).with(details);
+        return Verdict::undetermined(why).with(details);
     }
     let lost = gap.share_of_messages(dropped.unwrap_or_default());
     let observed_at = answers.observed_at(gap);
-    if lost >= explains && lost > 0.0 {
-        return Judged::known(State::Dropped.value(), observed_at, lost).with(details).with(gap.notes());
-    }
-    if let Some(missing) = answers.not_covered() {
-        return Judged::stale(missing).with(details).with(gap.notes());
-    }
-    let came = match gap.share_that_came(arrived) {
-        Ok(came) => came,
-        Err(why) => return Judged::undetermined(why).with(details).with(gap.notes()),
-    };
-    details.push(Detail::new("reached the broker", percent(came)));
-    let judged = if came < explains {
-        Judged::known(State::NotReached.value(), observed_at, lost)
+    let known = |state: State, share| Verdict::known(state, observed_at).accounting_for(share);
+    let verdict = if lost >= explains && lost > 0.0 {
+        known(State::Dropped, lost)
+    } else if let Some(missing) = answers.not_covered() {
+        Verdict::stale(missing)
     } else {
-        let never = 1.0 - came;
-        let never = if lost > 0.0 { never } else { never.min(explains.next_down().max(0.0)) };
-        Judged::known(State::Reached.value(), observed_at, lost + never)
+        match gap.share_that_came(arrived) {
+            Err(why) => Verdict::undetermined(why),
+            Ok(came) => {
+                details.push(Detail::new("reached the broker", percent(came)));
+                let never = 1.0 - came;
+                let at_most = if lost > 0.0 { never } else { never.min(explains.next_down().max(0.0)) };
+                if came < explains {
+                    known(State::NotReached, lost)
+                } else {
+                    known(State::Reached, lost + at_most)
+                }
+            }
+        }
     };
-    judged.with(details).with(gap.notes())
+    verdict.with(details).with(gap.notes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::share::testing::{gap, gap_of, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::Rows;
 
     fn messages(arrived: u64) -> Messages {
@@ -99,7 +95,7 @@ mod tests {
     }
 
     /// Of 100 expected rows 40 are stored.
-    fn judged(messages: Messages) -> Judged {
+    fn judged(messages: Messages) -> Verdict {
         judge(&whole(messages), &gap(100, 40), 0.5)
     }
 
@@ -113,9 +109,7 @@ mod tests {
             (100, State::Reached, 0.0),
             (250, State::Reached, 0.0),
         ] {
-            let judged = judged(messages(arrived));
-            assert_eq!(judged.value(), Some(state.value()), "{arrived}");
-            assert_eq!(judged.accounts_for, Some(share), "{arrived}");
+            judged(messages(arrived)).expect_share_of(&arrived, state, share);
         }
     }
 
@@ -124,40 +118,38 @@ mod tests {
         use BrokerDropReason::{Acl, NoSubscriber, QueueFull, Quota, Unspecified};
         for reason in [Acl, Quota, QueueFull, Unspecified] {
             let judged = judged(dropped(70, reason, 30));
-            assert_eq!((judged.value(), judged.accounts_for), (Some(State::Dropped.value()), Some(0.5)));
+            judged.expect_share(State::Dropped, 0.5);
             assert_eq!(judged.detail(reason.name()), Some("30"));
         }
-        assert_eq!(judged(dropped(70, NoSubscriber, 30)).value(), Some(State::Reached.value()));
+        judged(dropped(70, NoSubscriber, 30)).expect(State::Reached);
         // Below the bound it contributes, beside what never came.
         let few = judged(dropped(70, Acl, 15));
-        assert_eq!((few.value(), few.accounts_for), (Some(State::Reached.value()), Some(0.75)));
+        few.expect_share(State::Reached, 0.75);
         let fewer = judged(dropped(50, Acl, 6));
-        assert_eq!((fewer.value(), fewer.accounts_for), (Some(State::NotReached.value()), Some(0.1)));
+        fewer.expect_share(State::NotReached, 0.1);
     }
 
     #[test]
     fn a_message_makes_many_rows() {
         let gap = gap_of(Rows::new(at(NOW), 1000, 400).with_rows_per_message(10.0));
-        assert_eq!(judge(&whole(messages(70)), &gap, 0.5).value(), Some(State::Reached.value()));
-        assert_eq!(judge(&whole(messages(69)), &gap, 0.5).value(), Some(State::NotReached.value()));
+        judge(&whole(messages(70)), &gap, 0.5).expect(State::Reached);
+        judge(&whole(messages(69)), &gap, 0.5).expect(State::NotReached);
     }
 
     #[test]
     fn impossible_counts_are_unknown() {
-        assert_eq!(judged(dropped(5, BrokerDropReason::Acl, 6)).reason(), Some(UnknownReason::Undetermined));
-        assert_eq!(judged(messages(0)).reason(), Some(UnknownReason::Undetermined), "40 rows are stored");
-        let short = |mut messages: Messages| {
-            messages.covers = period(0, 99);
-            judged(messages)
-        };
-        assert_eq!(short(messages(100)).reason(), Some(UnknownReason::Stale));
+        judged(dropped(5, BrokerDropReason::Acl, 6)).expect(Undetermined);
+        // 40 rows are stored.
+        judged(messages(0)).expect(Undetermined);
+        let short = |messages| judged(Messages { covers: period(0, 99), ..messages });
+        short(messages(100)).expect(Stale);
         let proof = short(dropped(70, BrokerDropReason::Acl, 30));
-        assert_eq!(proof.value(), Some(State::Dropped.value()));
+        proof.expect(State::Dropped);
     }
 
     #[test]
     fn nothing_dropped_is_never_a_cause() {
         let judged = judge(&whole(messages(100).with_dropped(vec![])), &gap(100, 40), 0.0);
-        assert_eq!(judged.value(), Some(State::Reached.value()));
+        judged.expect(State::Reached);
     }
 }

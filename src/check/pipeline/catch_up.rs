@@ -1,12 +1,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::edge_buffer;
-use super::share::{Answers, Gap, Judged, count, percent};
-use crate::check::CheckRequest;
-use crate::check::judge::{choices, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Detail;
-use crate::probe::{Outbox, ProbeError, Probes, RowsRequest};
+use super::share::{Answers, Gap, OfTag as _, count, percent};
+use crate::check::prelude::*;
+use crate::probe::{Outbox, ProbeError, RowsRequest};
 use crate::time::Period;
 
 choices! {
@@ -78,14 +75,13 @@ impl CatchUp {
         if gap.last_stored().is_none() && gap.late() != Some(0) {
             return Ok(Replay::NotKnown("nobody knows when the last row of the period was stored"));
         }
-        let subject = request.subject();
-        let window = subject.period.and_then(|gap| Period::new(gap.end(), self.still_from(request)).ok());
+        let window =
+            request.subject().period.and_then(|gap| Period::new(gap.end(), self.still_from(request)).ok());
         let (Some(window), Some(telemetry)) = (window, probes.telemetry()) else {
             return Ok(Replay::NotKnown("the gap ended lately: what the device kept may still come"));
         };
-        let mut asked = RowsRequest::new(subject.device.clone(), window);
-        asked.tag.clone_from(&subject.tag);
-        let rows = telemetry.rows(&asked).await.map_err(|error| error.by(telemetry.source()))?;
+        let asked = RowsRequest::new(request.device(), window).of_tag(request);
+        let rows = telemetry.rows(&asked).await.by(telemetry.source())?;
         Ok(if rows.present > 0 {
             Replay::Over
         } else {
@@ -98,7 +94,7 @@ impl CatchUp {
 /// no replay moves any more, or the outbox counted them as dropped; while one moves they are pending.
 ///
 /// Without outboxes (no gateway is named), what came since is all that can be counted.
-fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, replay: Replay, explains: f64) -> Judged {
+fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, replay: Replay, explains: f64) -> Verdict {
     let sum = |count: fn(&Outbox) -> Option<u64>| outboxes.and_then(|outboxes| outboxes.sum_known(count));
     let unsent = sum(|outbox| outbox.unsent);
     let delivered = sum(|outbox| outbox.delivered);
@@ -119,7 +115,7 @@ fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, replay: Replay, explains
     let observed_at = outboxes.map_or(gap.observed_at(), |outboxes| outboxes.observed_at(gap));
     let details = details.into_iter().chain(gap.notes());
     if gap.missing() == 0 {
-        return Judged::known(State::Arrived.value(), observed_at, 1.0).with(details);
+        return Verdict::known(State::Arrived, observed_at).accounting_for(1.0).with(details);
     }
     // Rows that are stored prove more than messages that were sent; of those, no more than are stored.
     let arrived = match (gap.late(), delivered) {
@@ -134,22 +130,22 @@ fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, replay: Replay, explains
     };
     let share = |rows: f64| rows / (missing + arrived.unwrap_or_default());
     let found = share(pending.unwrap_or_default() + arrived.unwrap_or_default());
-    let known = |state: State, share| Judged::known(state.value(), observed_at, share);
+    let known = |state: State, share| Verdict::known(state, observed_at).accounting_for(share);
     let is_dropped = dropped.is_some_and(|dropped| share(gap.rows_of(dropped)) >= explains);
     let judged = if found >= explains && found > 0.0 {
         match pending {
             Some(pending) if pending > 0.0 => known(State::Pending, found),
             Some(_) => known(State::Arrived, found),
-            None => Judged::undetermined("the outbox does not say what it still holds of the device"),
+            None => Verdict::undetermined("the outbox does not say what it still holds of the device"),
         }
     } else if let (Replay::Moving(_), false) = (replay, is_dropped) {
         known(State::Pending, found)
     } else if let Some(missing) = outboxes.and_then(Answers::not_covered) {
-        Judged::stale(missing)
+        Verdict::stale(missing)
     } else if pending.is_none() || arrived.is_none() {
-        Judged::undetermined("nobody can say what is still on the way and what came since")
+        Verdict::undetermined("nobody can say what is still on the way and what came since")
     } else if let (Replay::NotKnown(why), false) = (replay, is_dropped) {
-        Judged::undetermined(why)
+        Verdict::undetermined(why)
     } else {
         known(State::Lost, 1.0 - found)
     };
@@ -161,8 +157,7 @@ fn judge(outboxes: Option<&Answers<Outbox>>, gap: &Gap, replay: Replay, explains
 mod tests {
     use super::super::share::testing::{gap_of, whole};
     use super::*;
-    use crate::check::testing::{Asked, NOW, at, period, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::Rows;
 
     fn outbox(unsent: u64) -> Outbox {
@@ -174,7 +169,7 @@ mod tests {
         gap_of(Rows::new(at(NOW), 100, stored).with_late(late))
     }
 
-    fn judged(outbox: Outbox, gap: &Gap) -> Judged {
+    fn judged(outbox: Outbox, gap: &Gap) -> Verdict {
         judge(Some(&whole(outbox)), gap, Replay::Over, 0.5)
     }
 
@@ -195,26 +190,24 @@ mod tests {
             // More than are missing are on the way: of those that are not.
             (outbox(9000), gap(40, 0), State::Pending, 1.0),
         ] {
-            let judged = judged(outbox.clone(), &gap);
-            assert_eq!(judged.value(), Some(state.value()), "{outbox:?} {gap:?}");
-            assert_eq!(judged.accounts_for, Some(share), "{outbox:?} {gap:?}");
+            judged(outbox.clone(), &gap).expect_share_of(&(outbox, gap), state, share);
         }
     }
 
     #[test]
     fn one_message_in_flight_explains_no_gap() {
-        assert_eq!(judged(outbox(1), &gap(0, 0)).value(), Some(State::Lost.value()));
+        judged(outbox(1), &gap(0, 0)).expect(State::Lost);
     }
 
     #[test]
     fn without_gateway_new_rows_decide() {
         let without = |gap: &Gap| judge(None, gap, Replay::Over, 0.5);
-        assert_eq!(without(&gap(70, 30)).value(), Some(State::Arrived.value()));
+        without(&gap(70, 30)).expect(State::Arrived);
         let lost = without(&gap(70, 29));
-        assert_eq!(lost.value(), Some(State::Lost.value()));
+        lost.expect(State::Lost);
         assert!(lost.detail("gateway").is_some_and(|text| text.starts_with("not named")));
         let unknown = without(&gap_of(Rows::new(at(NOW), 100, 40)));
-        assert_eq!(unknown.reason(), Some(UnknownReason::Undetermined));
+        unknown.expect(Undetermined);
     }
 
     #[test]
@@ -234,7 +227,7 @@ mod tests {
             (Some(outbox(0).with_device_dropped(5)), 1, moving, Some(State::Pending)),
         ] {
             let judged = judge(outboxes.clone().map(whole).as_ref(), &gap(60, late), replay, 0.5);
-            assert_eq!(judged.value(), state.map(State::value), "{outboxes:?} {late} {replay:?}");
+            judged.expect_of(&(outboxes, late, replay), state);
         }
     }
 
@@ -242,11 +235,10 @@ mod tests {
     #[test]
     fn stored_row_shows_that_the_replay_moves() {
         let check = CatchUp { explains: 0.5, replay_still: secs(600) };
-        let asked = Asked::new();
         let moving = |last: Option<DateTime<Utc>>| {
             let mut rows = Rows::new(at(NOW), 100, 40).with_late(1);
             rows.last_stored = last;
-            check.moving(&gap_of(rows), &asked.request())
+            check.moving(&gap_of(rows), &Asked::new().request())
         };
         for (last, expected) in [
             (None, None),
@@ -264,20 +256,18 @@ mod tests {
         let no_late = gap_of(Rows::new(at(NOW), 100, 40));
         let silent = Outbox::new(at(NOW), period(0, 100));
         for (outbox, gap) in [(outbox(29), &no_late), (silent.clone(), &gap(70, 30)), (silent, &gap(40, 0))] {
-            assert_eq!(judged(outbox.clone(), gap).reason(), Some(UnknownReason::Undetermined), "{outbox:?}");
+            judged(outbox.clone(), gap).expect_of(&outbox, Undetermined);
         }
         // Messages that were delivered later stand in for rows, as far as rows are stored.
         let delivered = judged(outbox(0).with_delivered(900), &no_late);
-        assert_eq!(delivered.value(), Some(State::Lost.value()), "40 of 100");
+        // 40 of 100.
+        delivered.expect(State::Lost);
     }
 
     #[test]
     fn a_short_log_proves_what_it_holds_alone() {
-        let short = |mut outbox: Outbox| {
-            outbox.covers = period(0, 99);
-            judged(outbox, &gap(40, 0))
-        };
-        assert_eq!(short(outbox(0)).reason(), Some(UnknownReason::Stale));
-        assert_eq!(short(outbox(60)).value(), Some(State::Pending.value()));
+        let short = |outbox| judged(Outbox { covers: period(0, 99), ..outbox }, &gap(40, 0));
+        short(outbox(0)).expect(Stale);
+        short(outbox(60)).expect(State::Pending);
     }
 }

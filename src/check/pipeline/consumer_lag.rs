@@ -1,12 +1,9 @@
 use chrono::{DateTime, TimeDelta};
 
-use super::share::{Answers, Gap, Judged, count, judge_missing};
-use crate::check::CheckRequest;
-use crate::check::judge::{adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Detail;
+use super::share::{Answers, Gap, OfTag as _, count, judge_missing};
+use crate::check::prelude::*;
 use crate::lag::{self, GroupState, Judge, Report, Rule, Sample, Settings, Window};
-use crate::probe::{LagFacts, LagRequest, LagSample, PartitionLag, Probes};
+use crate::probe::{LagFacts, LagRequest, LagSample, PartitionLag};
 use crate::time::{Period, format_duration, saturating_add};
 
 choices! {
@@ -33,11 +30,10 @@ check! {
 impl Builtin for ConsumerLag {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.kafka(), "kafka probe")?;
-        let subject = request.subject();
         let pipeline = request.pipeline(probe.source())?;
         let ask = |period| {
-            let mut asked = LagRequest::new(pipeline.clone(), period).with_device(subject.device.clone());
-            asked.tag.clone_from(&subject.tag);
+            let asked =
+                LagRequest::new(pipeline.clone(), period).with_device(request.device()).of_tag(request);
             async move { probe.lag(&asked).await }
         };
         judge_missing(request, probes, probe.source(), ask, |answers, gap| judge(answers, gap, self)).await
@@ -46,7 +42,7 @@ impl Builtin for ConsumerLag {
 
 /// The messages of the period that are not read decide, each lag of the group beside them only says which: a lag that
 /// has drained explains no missing row.
-fn judge(answers: &Answers<LagFacts>, gap: &Gap, bounds: &ConsumerLag) -> Judged {
+fn judge(answers: &Answers<LagFacts>, gap: &Gap, bounds: &ConsumerLag) -> Verdict {
     let lags: Vec<_> = answers.0.iter().map(|(period, facts)| lag_over(facts, bounds, *period)).collect();
     let worst = lags.iter().map(|over| over.lag).min().unwrap_or(Lag::Normal);
     let doubt = lags.iter().find_map(|over| over.doubt.clone());
@@ -63,7 +59,7 @@ fn judge(answers: &Answers<LagFacts>, gap: &Gap, bounds: &ConsumerLag) -> Judged
     let least = unread.unwrap_or_default().saturating_add(gone.unwrap_or_default());
     let share = gap.share_of_messages(least);
     let observed_at = answers.observed_at(gap);
-    let known = |lag: Lag| Judged::known(lag.value(), observed_at, share);
+    let known = |lag: Lag| Verdict::known(lag, observed_at).accounting_for(share);
     if share >= bounds.explains && share > 0.0 {
         let which = if gone > unread { Lag::PastRetention } else { worst.min(Lag::Unread) };
         return known(which).with(details);
@@ -71,19 +67,19 @@ fn judge(answers: &Answers<LagFacts>, gap: &Gap, bounds: &ConsumerLag) -> Judged
     let judged = match (waiting, worst, doubt) {
         // Nobody counted: what the offsets leave open may be enough, or the offsets are not known themselves.
         (None, _, Some(why)) => match answers.not_covered() {
-            Some(missing) => Judged::stale(missing),
-            None => Judged::undetermined(why),
+            Some(missing) => Verdict::stale(missing),
+            None => Verdict::undetermined(why),
         },
         (None, Lag::PastRetention, None) => {
-            Judged::undetermined("nobody counted the messages of the device that are gone unread")
+            Verdict::undetermined("nobody counted the messages of the device that are gone unread")
         }
         (None, lag, None) => {
             let most = answers.sum(behind_at_end);
             let most = gap.share_of_messages(most);
             match (answers.not_covered(), most >= bounds.explains && most > 0.0) {
-                (Some(missing), _) => Judged::stale(missing),
+                (Some(missing), _) => Verdict::stale(missing),
                 (None, true) => {
-                    Judged::undetermined("nobody counted the messages of the device that are not read")
+                    Verdict::undetermined("nobody counted the messages of the device that are not read")
                 }
                 (None, false) => known(if lag < Lag::Normal { Lag::Drained } else { Lag::Normal }),
             }
@@ -291,8 +287,7 @@ fn over_threshold(sample: &LagSample, bounds: &ConsumerLag) -> Option<String> {
 mod tests {
     use super::super::share::testing::{gap, whole};
     use super::*;
-    use crate::check::testing::{NANO, NOW, at, period, secs};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     fn sample(seconds: i64, committed: u64, high: u64) -> LagSample {
         LagSample::new(at(seconds), 0, high).with_committed(committed)
@@ -307,18 +302,18 @@ mod tests {
         ConsumerLag { lag_age: TimeDelta::seconds(300), lag_messages: 10_000, explains: 0.5 };
 
     /// With so many messages of the device unread and gone; 10 rows are missing.
-    fn with(facts: &LagFacts, unread: u64, gone: u64) -> Judged {
+    fn with(facts: &LagFacts, unread: u64, gone: u64) -> Verdict {
         let facts = facts.clone().with_messages_unread(unread).with_messages_gone(gone);
         judge(&whole(facts), &gap(20, 10), &BOUNDS)
     }
 
     /// How the group did: where all is unread, a lag that is not normal names it.
-    fn judged(facts: &LagFacts) -> Judged {
+    fn judged(facts: &LagFacts) -> Verdict {
         with(facts, 10, 0)
     }
 
     /// Without a count of the device's messages.
-    fn uncounted(facts: &LagFacts) -> Judged {
+    fn uncounted(facts: &LagFacts) -> Verdict {
         judge(&whole(facts.clone()), &gap(20, 10), &BOUNDS)
     }
 
@@ -339,8 +334,7 @@ mod tests {
             (&stalled, 900, 0, Lag::Stalled, 1.0),
         ] {
             let judged = with(facts, unread, gone);
-            assert_eq!(judged.value(), Some(lag.value()), "{unread} {gone} {facts:?}");
-            assert_eq!(judged.accounts_for, Some(share), "{unread} {gone} {facts:?}");
+            judged.expect_share_of(&(unread, gone, facts), lag, share);
         }
     }
 
@@ -349,21 +343,16 @@ mod tests {
         let drained = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 60_000, 60_000)]);
         let nearly = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 59_996, 60_000)]);
         let behind = facts(vec![sample(0, 10, 10), sample(10, 10, 60_000), sample(90, 59_995, 60_000)]);
-        assert_eq!(uncounted(&drained).value(), Some(Lag::Drained.value()));
-        assert_eq!(uncounted(&nearly).value(), Some(Lag::Drained.value()));
-        assert_eq!(uncounted(&behind).reason(), Some(UnknownReason::Undetermined));
-        assert_eq!(
-            uncounted(&facts(vec![sample(0, 10, 10), sample(90, 20, 20)])).value(),
-            Some(Lag::Normal.value())
-        );
+        uncounted(&drained).expect(Lag::Drained);
+        uncounted(&nearly).expect(Lag::Drained);
+        uncounted(&behind).expect(Undetermined);
+        uncounted(&facts(vec![sample(0, 10, 10), sample(90, 20, 20)])).expect(Lag::Normal);
     }
 
     #[test]
     fn each_state_has_its_facts() {
-        let mut deleted = sample(10, 5, 50);
-        deleted.low_watermark = 6;
-        let mut kept = sample(10, 5, 50);
-        kept.low_watermark = 5;
+        let deleted = LagSample { low_watermark: 6, ..sample(10, 5, 50) };
+        let kept = LagSample { low_watermark: 5, ..sample(10, 5, 50) };
         for (facts, lag) in [
             (facts(vec![sample(0, 10, 10)]), Lag::Unread),
             (facts(vec![sample(0, 5, 10), sample(90, 10, 20)]), Lag::Unread),
@@ -377,21 +366,20 @@ mod tests {
             (facts(vec![sample(90, 1, 10_001), sample(0, 0, 10_000)]), Lag::Unread),
             (facts(vec![sample(90, 1, 10_002), sample(0, 0, 10_000)]), Lag::OverThreshold),
         ] {
-            assert_eq!(judged(&facts).value(), Some(lag.value()), "{facts:?}");
+            judged(&facts).expect_of(&facts, lag);
         }
     }
 
     #[test]
     fn age_counts_where_it_is_known_and_is_strict() {
         let aged = |age| facts(vec![sample(0, 0, 1).with_age(secs(0)), sample(90, 5, 90_000).with_age(age)]);
-        assert_eq!(judged(&aged(secs(300))).value(), Some(Lag::Unread.value()));
-        assert_eq!(judged(&aged(secs(300) + NANO)).value(), Some(Lag::OverThreshold.value()));
+        judged(&aged(secs(300))).expect(Lag::Unread);
+        judged(&aged(secs(300) + NANO)).expect(Lag::OverThreshold);
     }
 
     #[test]
     fn no_count_and_no_offsets_is_unknown() {
-        let mut contradicting = sample(0, 10, 10);
-        contradicting.low_watermark = 11;
+        let contradicting = LagSample { low_watermark: 11, ..sample(0, 10, 10) };
         for facts in [
             facts(vec![]),
             facts(vec![sample(0, 11, 10)]),
@@ -403,24 +391,23 @@ mod tests {
             facts(vec![LagSample::new(at(0), 0, 9)]),
             LagFacts::new(at(NOW), period(0, 100)),
         ] {
-            assert_eq!(uncounted(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            uncounted(&facts).expect_of(&facts, Undetermined);
             // A count decides, and the doubt is in the details.
             let counted = with(&facts, 0, 0);
-            assert_eq!(counted.value(), Some(Lag::Normal.value()), "{facts:?}");
+            counted.expect_of(&facts, Lag::Normal);
             assert!(counted.detail("lag not known").is_some(), "{facts:?}");
-            assert_eq!(with(&facts, 10, 0).value(), Some(Lag::Unread.value()), "{facts:?}");
+            with(&facts, 10, 0).expect_of(&facts, Lag::Unread);
         }
-        let mut short = facts(vec![sample(0, 10, 10)]);
-        short.covers = period(0, 99);
-        assert_eq!(uncounted(&short).reason(), Some(UnknownReason::Stale));
+        let short = LagFacts { covers: period(0, 99), ..facts(vec![sample(0, 10, 10)]) };
+        uncounted(&short).expect(Stale);
     }
 
     #[test]
     fn deleted_unread_is_not_normal() {
         let empty = |seconds, head| LagSample::new(at(seconds), head, head);
-        assert_eq!(uncounted(&facts(vec![empty(0, 9), empty(90, 9)])).value(), Some(Lag::Normal.value()));
+        uncounted(&facts(vec![empty(0, 9), empty(90, 9)])).expect(Lag::Normal);
         let gone = uncounted(&facts(vec![empty(0, 9), empty(90, 12)]));
-        assert_eq!(gone.reason(), Some(UnknownReason::Undetermined));
+        gone.expect(Undetermined);
     }
 
     #[test]
@@ -429,9 +416,9 @@ mod tests {
             let bounds = ConsumerLag { lag_age: age, ..BOUNDS };
             judge(&whole(facts(vec![sample(40, 10, 10)])), &gap(20, 10), &bounds)
         };
-        assert_eq!(by(secs(60)).value(), Some(Lag::Normal.value()));
+        by(secs(60)).expect(Lag::Normal);
         let silent = by(secs(60) - NANO);
-        assert_eq!(silent.reason(), Some(UnknownReason::Undetermined));
+        silent.expect(Undetermined);
         let why = silent.detail("why").unwrap();
         assert!(why.ends_with("its last sample is 1m before the end of the period"), "{why}");
     }
@@ -440,18 +427,12 @@ mod tests {
     fn one_bad_partition_is_enough() {
         let mut two = facts(vec![sample(0, 10, 10)]);
         two.partitions.push(PartitionLag::new(4));
-        assert_eq!(uncounted(&two).reason(), Some(UnknownReason::Undetermined));
+        uncounted(&two).expect(Undetermined);
         let stalled = vec![sample(0, 5, 10), sample(300, 5, 20)];
         two.partitions.push(PartitionLag::new(5).with_samples(stalled));
         let judged = judged(&two);
-        assert_eq!(judged.value(), Some(Lag::Stalled.value()));
+        judged.expect(Lag::Stalled);
         assert!(judged.detail("lag").is_some_and(|text| text.starts_with("partition 5")));
-    }
-
-    /// What it came to, and what it says of the lag.
-    fn told(facts: &LagFacts) -> (Option<crate::fact::Value>, String) {
-        let judged = judged(facts);
-        (judged.value(), judged.detail("lag").unwrap_or_default().to_owned())
     }
 
     #[test]
@@ -478,9 +459,9 @@ mod tests {
             ),
             (facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(320, 28, 30)]), Lag::Unread, ""),
         ] {
-            let (value, text) = told(&facts);
-            assert_eq!(value, Some(lag.value()), "{text} {facts:?}");
-            assert!(text.contains(word), "{text}");
+            let judged = judged(&facts);
+            judged.expect_of(&facts, lag);
+            assert!(judged.detail("lag").unwrap_or_default().contains(word), "{judged:?}");
         }
     }
 
@@ -489,16 +470,13 @@ mod tests {
         let held =
             |second, stable| sample(second, 10, 10 + second.unsigned_abs()).with_last_stable_offset(stable);
         let open = uncounted(&facts(vec![held(1, 10), held(950, 10)]));
-        assert_eq!(open.reason(), Some(UnknownReason::Undetermined));
+        open.expect(Undetermined);
         assert!(open.detail("why").is_some_and(|why| why.contains("open transaction")));
         // The messages behind it may be those that are missing.
-        assert_eq!(
-            uncounted(&facts(vec![held(1, 10), held(60, 10)])).reason(),
-            Some(UnknownReason::Undetermined)
-        );
-        assert_eq!(uncounted(&facts(vec![held(0, 11)])).reason(), Some(UnknownReason::Undetermined));
+        uncounted(&facts(vec![held(1, 10), held(60, 10)])).expect(Undetermined);
+        uncounted(&facts(vec![held(0, 11)])).expect(Undetermined);
         let markers = vec![sample(0, 5, 7), sample(300, 5, 7).with_nothing_unread(true)];
-        assert_eq!(uncounted(&facts(markers)).value(), Some(Lag::Normal.value()));
+        uncounted(&facts(markers)).expect(Lag::Normal);
     }
 
     #[test]
@@ -508,13 +486,13 @@ mod tests {
         let facts = |partitions| LagFacts::new(at(NOW), period(0, 100)).with_partitions(partitions);
         for partial in [unread.clone(), fine.clone().with_unread("not leader for partition")] {
             let judged = uncounted(&facts(vec![fine.clone(), partial]));
-            assert_eq!(judged.reason(), Some(UnknownReason::Undetermined));
+            judged.expect(Undetermined);
             let why = judged.detail("why").unwrap();
             assert!(why.ends_with("its lag could not be read: not leader for partition"), "{why}");
         }
         let stalled = PartitionLag::new(5).with_samples(vec![sample(0, 5, 10), sample(300, 5, 20)]);
         let judged = judged(&facts(vec![unread, stalled]));
-        assert_eq!(judged.value(), Some(Lag::Stalled.value()));
+        judged.expect(Lag::Stalled);
         assert!(judged.detail("lag not known").is_some_and(|text| text.starts_with("partition 2")));
     }
 
@@ -534,12 +512,12 @@ mod tests {
             (facts(vec![LagSample::new(at(0), 0, 9)]), "Stable", Lag::Unread),
         ] {
             let judged = judged(&facts.clone().with_state(state));
-            assert_eq!(judged.value(), Some(lag.value()), "{state} {facts:?}");
+            judged.expect_of(&(state, facts), lag);
             assert_eq!(judged.detail("group state"), Some(state));
         }
         // By its members where the coordinator did not know the state.
         let unknown = behind().with_state("Unknown").with_members(0);
-        assert_eq!(judged(&unknown).value(), Some(Lag::Stopped.value()));
+        judged(&unknown).expect(Lag::Stopped);
     }
 
     #[test]
@@ -553,12 +531,12 @@ mod tests {
             (healthy().with_state("Stable").with_members(0), "the group is `Stable` and has 0 members"),
         ] {
             let judged = uncounted(&facts);
-            assert_eq!(judged.reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            judged.expect_of(&facts, Undetermined);
             assert!(judged.detail("why").is_some_and(|text| text.starts_with(why)), "{judged:?}");
         }
         for state in ["Stable", "Empty", "Dead", "Assigning"] {
             let facts = healthy().with_state(state);
-            assert_eq!(uncounted(&facts).value(), Some(Lag::Normal.value()), "{state}");
+            uncounted(&facts).expect_of(&state, Lag::Normal);
         }
     }
 }

@@ -1,10 +1,7 @@
-use super::share::{Answers, Gap, Judged, judge_missing, percent};
-use crate::check::CheckRequest;
-use crate::check::judge::{adapter, choices, moment, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Detail;
+use super::share::{Answers, Gap, OfTag as _, judge_missing, percent};
+use crate::check::prelude::*;
 use crate::probe::{
-    Offsets, OffsetsRequest, OpenTransaction, Probes, ResetCause, StuckRecord, StuckState, TransactionState,
+    Offsets, OffsetsRequest, OpenTransaction, ResetCause, StuckRecord, StuckState, TransactionState,
 };
 
 choices! {
@@ -25,11 +22,9 @@ check! {
 impl Builtin for ConsumerOffset {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.kafka(), "kafka probe")?;
-        let subject = request.subject();
         let pipeline = request.pipeline(probe.source())?;
         let ask = |period| {
-            let mut asked = OffsetsRequest::new(pipeline.clone(), subject.device.clone(), period);
-            asked.tag.clone_from(&subject.tag);
+            let asked = OffsetsRequest::new(pipeline.clone(), request.device(), period).of_tag(request);
             async move { probe.offsets(&asked).await }
         };
         judge_missing(request, probes, probe.source(), ask, |answers, gap| judge(answers, gap, self.explains))
@@ -51,7 +46,7 @@ fn skipped(answers: &Answers<Offsets>) -> Found {
         let cause = match reset.cause {
             ResetCause::Position => "set to a position",
             ResetCause::Newest => "reset to the newest message",
-            ResetCause::NotTold => "moved by an unknown cause",
+            ResetCause::NotKnown => "moved by an unknown cause",
         };
         let text = format!(
             "{cause} at {}: from offset {} to {}, {} messages of the device skipped",
@@ -73,7 +68,7 @@ fn held_back(answers: &Answers<Offsets>) -> Result<Found, String> {
     for answer in answers.iter() {
         let open = match &answer.transaction {
             TransactionState::NotOpen => continue,
-            TransactionState::NotTold => return Ok(None),
+            TransactionState::NotKnown => return Ok(None),
             TransactionState::Open(open) => open,
         };
         let OpenTransaction { last_stable_offset, high_watermark, held_back, .. } = open;
@@ -104,7 +99,7 @@ fn behind_record(answers: &Answers<Offsets>) -> Found {
     for answer in answers.iter() {
         match &answer.stuck {
             StuckState::NotStuck => {}
-            StuckState::NotTold => return None,
+            StuckState::NotKnown => return None,
             StuckState::Stuck(StuckRecord { offset, failures, behind, since, example }) => {
                 if *failures > 1 {
                     count = count.saturating_add(*behind);
@@ -123,10 +118,10 @@ fn behind_record(answers: &Answers<Offsets>) -> Found {
 
 /// In this order: skipped, held back, one record, none; each by its own share. Below `explains`, what is held back or
 /// behind a record is unread, and counted as such by `consumer-lag`: here only what was skipped counts then.
-fn judge(answers: &Answers<Offsets>, gap: &Gap, explains: f64) -> Judged {
+fn judge(answers: &Answers<Offsets>, gap: &Gap, explains: f64) -> Verdict {
     let held = match held_back(answers) {
         Ok(held) => held,
-        Err(why) => return Judged::undetermined(why).with(gap.notes()),
+        Err(why) => return Verdict::undetermined(why).with(gap.notes()),
     };
     let found = [
         (State::Skipped, "skipped", skipped(answers)),
@@ -147,7 +142,7 @@ fn judge(answers: &Answers<Offsets>, gap: &Gap, explains: f64) -> Judged {
     }
     let details = details.into_iter().chain(gap.notes());
     let observed_at = answers.observed_at(gap);
-    let known = |state: State, share: f64| Judged::known(state.value(), observed_at, share);
+    let known = |state: State, share: f64| Verdict::known(state, observed_at).accounting_for(share);
     let [skipped, ..] = shares;
     let skipped = skipped.unwrap_or_default();
     let cause = found.iter().zip(shares).find_map(|((state, ..), share)| {
@@ -157,11 +152,11 @@ fn judge(answers: &Answers<Offsets>, gap: &Gap, explains: f64) -> Judged {
     });
     let judged = match cause {
         Some(judged) => judged,
-        None if shares.contains(&None) => Judged::undetermined(
+        None if shares.contains(&None) => Verdict::undetermined(
             "nobody knows whether the group skipped messages, is held back, or stops at one record",
         ),
         None => match answers.not_covered() {
-            Some(missing) => Judged::stale(missing),
+            Some(missing) => Verdict::stale(missing),
             None => known(State::None, skipped),
         },
     };
@@ -172,8 +167,7 @@ fn judge(answers: &Answers<Offsets>, gap: &Gap, explains: f64) -> Judged {
 mod tests {
     use super::super::share::testing::{gap, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::OffsetReset;
 
     fn well() -> Offsets {
@@ -196,7 +190,7 @@ mod tests {
     }
 
     /// 10 rows are missing.
-    fn judged(answer: Offsets) -> Judged {
+    fn judged(answer: Offsets) -> Verdict {
         judge(&whole(answer), &gap(20, 10), 0.5)
     }
 
@@ -218,47 +212,43 @@ mod tests {
             (held(9).with_stuck(stuck(9, 9)), State::HeldBack, 0.9),
             (held(5).with_resets(reset(4)), State::HeldBack, 0.9),
         ] {
-            let judged = judged(answer.clone());
-            assert_eq!(judged.value(), Some(state.value()), "{answer:?}");
-            assert_eq!(judged.accounts_for, Some(share), "{answer:?}");
+            judged(answer.clone()).expect_share_of(&answer, state, share);
         }
     }
 
     #[test]
     fn transaction_holds_back_committed_readers() {
         let with = |open: OpenTransaction| judged(well().with_transaction(TransactionState::Open(open)));
-        assert_eq!(with(open(9)).value(), Some(State::HeldBack.value()));
-        assert_eq!(with(open(9).with_reads_committed(false)).value(), Some(State::None.value()));
+        with(open(9)).expect(State::HeldBack);
+        with(open(9).with_reads_committed(false)).expect(State::None);
         let at_head = OpenTransaction::new(90, 90, 9).with_reads_committed(true);
-        assert_eq!(with(at_head).value(), Some(State::None.value()));
-        assert_eq!(with(OpenTransaction::new(10, 90, 9)).reason(), Some(UnknownReason::Undetermined));
-        assert_eq!(with(OpenTransaction::new(91, 90, 9)).reason(), Some(UnknownReason::Undetermined));
+        with(at_head).expect(State::None);
+        with(OpenTransaction::new(10, 90, 9)).expect(Undetermined);
+        with(OpenTransaction::new(91, 90, 9)).expect(Undetermined);
     }
 
     #[test]
     fn one_failure_makes_no_poison_record() {
-        assert_eq!(judged(well().with_stuck(stuck(1, 9))).value(), Some(State::None.value()));
-        assert_eq!(judged(well().with_stuck(stuck(2, 9))).value(), Some(State::PoisonRecord.value()));
+        judged(well().with_stuck(stuck(1, 9))).expect(State::None);
+        judged(well().with_stuck(stuck(2, 9))).expect(State::PoisonRecord);
     }
 
     #[test]
     fn unknown_is_open_unless_a_cause_is_found() {
         let no_resets = || {
-            let mut answer = well();
-            answer.resets = None;
+            let answer = Offsets { resets: None, ..well() };
             answer
         };
         for answer in [
             no_resets(),
-            well().with_transaction(TransactionState::NotTold),
-            well().with_stuck(StuckState::NotTold),
+            well().with_transaction(TransactionState::NotKnown),
+            well().with_stuck(StuckState::NotKnown),
         ] {
-            assert_eq!(judged(answer.clone()).reason(), Some(UnknownReason::Undetermined), "{answer:?}");
+            judged(answer.clone()).expect_of(&answer, Undetermined);
         }
-        assert_eq!(judged(no_resets().with_stuck(stuck(9, 9))).value(), Some(State::PoisonRecord.value()));
-        let mut short = well();
-        short.covers = period(0, 99);
-        assert_eq!(judged(short).reason(), Some(UnknownReason::Stale));
+        judged(no_resets().with_stuck(stuck(9, 9))).expect(State::PoisonRecord);
+        let short = Offsets { covers: period(0, 99), ..well() };
+        judged(short).expect(Stale);
     }
 
     #[test]

@@ -1,13 +1,9 @@
 use chrono::TimeDelta;
 
-use super::share::{Gap, Judged, percent};
-use crate::check::CheckRequest;
-use crate::check::judge::{adapter, choices, moment};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::not_covered;
+use super::share::{Gap, OfTag as _, percent};
+use crate::check::prelude::*;
 use crate::deadband::audit::{self, Figures, Limits, Rounded};
-use crate::fact::Detail;
-use crate::probe::{DeadbandAudit, DeadbandFacts, DeadbandRequest, Probes};
+use crate::probe::{DeadbandAudit, DeadbandFacts, DeadbandRequest};
 use crate::time::{Period, format_duration};
 
 choices! {
@@ -31,12 +27,10 @@ check! {
 impl Builtin for Deadband {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.deadband(), "deadband probe")?;
-        let subject = request.subject();
         let period = request.period(probe.source())?;
         let gap = Gap::ask_missing(request, probes).await?;
-        let mut asked = DeadbandRequest::new(subject.device.clone(), period);
-        asked.tag.clone_from(&subject.tag);
-        let facts = probe.deadband(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let asked = DeadbandRequest::new(request.device(), period).of_tag(request);
+        let facts = probe.deadband(&asked).await.by(probe.source())?;
         Ok(judge(&facts, &gap, self.explains, period).by(probe.source()))
     }
 }
@@ -50,7 +44,7 @@ impl Builtin for Deadband {
 /// - stable: it withheld what there was, and none of it matters;
 /// - too narrow: the signal moved beyond it, and it lets even the noise through;
 /// - fine: the signal moved beyond it, so it withheld nothing that explains a gap.
-fn judge(facts: &DeadbandFacts, gap: &Gap, explains: f64, asked: Period) -> Judged {
+fn judge(facts: &DeadbandFacts, gap: &Gap, explains: f64, asked: Period) -> Verdict {
     let mut details = Vec::with_capacity(8);
     for (name, number) in [
         ("width", facts.width),
@@ -63,7 +57,7 @@ fn judge(facts: &DeadbandFacts, gap: &Gap, explains: f64, asked: Period) -> Judg
         let Some(number) = number else { continue };
         if !(number >= 0.0 && number.is_finite()) {
             let why = format!("{name} must be a number from 0, got {number}");
-            return Judged::undetermined(why).with(gap.notes());
+            return Verdict::undetermined(why).with(gap.notes());
         }
         details.push(Detail::new(name, number.to_string()));
     }
@@ -71,10 +65,10 @@ fn judge(facts: &DeadbandFacts, gap: &Gap, explains: f64, asked: Period) -> Judg
     details.extend(gap.notes());
     let observed_at = facts.observed_at.min(gap.observed_at());
     let Some(width) = facts.width else {
-        return Judged::known(State::None.value(), observed_at, 0.0).with(details);
+        return Verdict::known(State::None, observed_at).accounting_for(0.0).with(details);
     };
     if let Some(missing) = not_covered(asked, facts.covers) {
-        return Judged::stale(missing).with(details);
+        return Verdict::stale(missing).with(details);
     }
     // A heartbeat that is longer than the rows are apart does not bring them.
     let brings_rows = |length: &TimeDelta| *length > TimeDelta::zero() && gap.rows_come_within(*length);
@@ -83,7 +77,7 @@ fn judge(facts: &DeadbandFacts, gap: &Gap, explains: f64, asked: Period) -> Judg
         None => {
             let by_audit = facts.audit.as_ref().map(|audit| audit.samples.saturating_sub(audit.reported));
             let Some(withheld) = facts.withheld.or(by_audit) else {
-                return Judged::undetermined("nobody counted the samples that the deadband withheld")
+                return Verdict::undetermined("nobody counted the samples that the deadband withheld")
                     .with(details);
             };
             details.push(Detail::new("samples withheld", withheld.to_string()));
@@ -94,15 +88,15 @@ fn judge(facts: &DeadbandFacts, gap: &Gap, explains: f64, asked: Period) -> Judg
     let share = gap.share_of_rows(withheld as f64);
     details.push(Detail::new("withheld", percent(share)));
     if share < explains || withheld == 0 {
-        return Judged::known(State::LittleWithheld.value(), observed_at, share).with(details);
+        return Verdict::known(State::LittleWithheld, observed_at).accounting_for(share).with(details);
     }
     match state(facts, width, asked) {
-        // A band that suits its signal is no cause, whatever it withheld.
-        Ok((state @ (State::Fine | State::TooNarrow), figures)) => {
-            Judged::known(state.value(), observed_at, 0.0).with(details).with(figures)
+        Ok((state, figures)) => {
+            // A band that suits its signal is no cause, whatever it withheld.
+            let share = if matches!(state, State::Fine | State::TooNarrow) { 0.0 } else { share };
+            Verdict::known(state, observed_at).accounting_for(share).with(details).with(figures)
         }
-        Ok((state, figures)) => Judged::known(state.value(), observed_at, share).with(details).with(figures),
-        Err(why) => Judged::undetermined(why).with(details),
+        Err(why) => Verdict::undetermined(why).with(details),
     }
 }
 
@@ -208,10 +202,9 @@ fn by_audit(told: &DeadbandAudit, width: f64, matters: Option<f64>) -> Result<(S
 mod tests {
     use super::super::share::testing::gap;
     use super::*;
-    use crate::check::testing::{NOW, at, period, secs};
+    use crate::check::testing::*;
     use crate::deadband::audit::Audit;
     use crate::deadband::sample::Sample;
-    use crate::fact::UnknownReason;
 
     fn facts(width: f64, movement: f64) -> DeadbandFacts {
         let facts = DeadbandFacts::new(at(NOW), period(0, 100)).with_width(width).with_movement(movement);
@@ -219,7 +212,7 @@ mod tests {
     }
 
     /// 10 rows are missing.
-    fn judged(facts: &DeadbandFacts) -> Judged {
+    fn judged(facts: &DeadbandFacts) -> Verdict {
         judge(facts, &gap(20, 10), 0.5, period(0, 100))
     }
 
@@ -238,13 +231,10 @@ mod tests {
             (DeadbandFacts::new(at(NOW), period(0, 100)), State::None, 0.0),
             (facts(5.0, 5.1).with_matters(1.0), State::Fine, 0.0),
         ] {
-            let judged = judged(&facts);
-            assert_eq!(judged.value(), Some(state.value()), "{facts:?}");
-            assert_eq!(judged.accounts_for, Some(share), "{facts:?}");
+            judged(&facts).expect_share_of(&facts, state, share);
         }
-        let mut uncounted = wide();
-        uncounted.withheld = None;
-        assert_eq!(judged(&uncounted).reason(), Some(UnknownReason::Undetermined));
+        let uncounted = DeadbandFacts { withheld: None, ..wide() };
+        judged(&uncounted).expect(Undetermined);
     }
 
     #[test]
@@ -270,23 +260,22 @@ mod tests {
                 State::Stable,
             ),
         ] {
-            assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?}");
+            judged(&facts).expect_of(&facts, state);
         }
     }
 
     #[test]
     fn signal_is_measured_over_the_silence() {
         let over = |from, to| {
-            let mut facts = facts(5.0, 3.0).with_matters(3.0);
-            facts.covers = period(from, to);
+            let facts = DeadbandFacts { covers: period(from, to), ..facts(5.0, 3.0).with_matters(3.0) };
             judged(&facts)
         };
-        assert_eq!(over(-10, 110).value(), Some(State::TooWide.value()));
+        over(-10, 110).expect(State::TooWide);
         for longer in [over(-11, 100), over(0, 111)] {
-            assert_eq!(longer.reason(), Some(UnknownReason::Undetermined));
+            longer.expect(Undetermined);
             assert!(longer.detail("why").is_some_and(|why| why.contains("longer than the silence")));
         }
-        assert_eq!(over(1, 100).reason(), Some(UnknownReason::Stale));
+        over(1, 100).expect(Stale);
     }
 
     #[test]
@@ -301,7 +290,7 @@ mod tests {
             (facts(0.1, 5.0).with_noise(0.1), State::Fine),
             (facts(0.1, 5.0).with_noise(0.2), State::TooNarrow),
         ] {
-            assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?}");
+            judged(&facts).expect_of(&facts, state);
         }
     }
 
@@ -349,12 +338,10 @@ mod tests {
             ),
             (facts(busy), State::TooNarrow),
         ] {
-            assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?}");
+            judged(&facts).expect_of(&facts, state);
         }
-        let mut incomplete = audited();
-        incomplete.damped_noise = None;
-        let mut few = audited();
-        few.samples = 49;
+        let incomplete = DeadbandAudit { damped_noise: None, ..audited() };
+        let few = DeadbandAudit { samples: 49, ..audited() };
         let coloured = audited().with_damped_noise(2.0).with_hidden_time(0.0);
         for (facts, why) in [
             (facts(incomplete), "has no damped noise"),
@@ -364,12 +351,11 @@ mod tests {
             (facts(audited().with_noise(f64::NAN)), "not a number"),
         ] {
             let judged = judged(&facts);
-            assert_eq!(judged.reason(), Some(UnknownReason::Undetermined), "{facts:?}");
-            assert!(judged.verdict.details().iter().any(|detail| detail.text.contains(why)), "{judged:?}");
+            judged.expect_of(&facts, Undetermined);
+            assert!(judged.details().iter().any(|detail| detail.text.contains(why)), "{judged:?}");
         }
-        let mut short = facts(audited());
-        short.covers = period(0, 99);
-        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
+        let short = DeadbandFacts { covers: period(0, 99), ..facts(audited()) };
+        judged(&short).expect(Stale);
     }
 
     /// An hour of noise about a slow wave, and then a silence.
@@ -402,7 +388,7 @@ mod tests {
             (hour_and_silence(|_| 20.0), State::Stable),
             (hour_and_silence(|_| 0.0), State::SensorStuck),
         ] {
-            assert_eq!(judged(&facts).value(), Some(state.value()), "{facts:?} {:?}", judged(&facts));
+            judged(&facts).expect_of(&facts, state);
         }
     }
 
@@ -416,21 +402,19 @@ mod tests {
         (3_600..4_200).for_each(|second| audit.observe(&sample(second, 5.25), false));
         let figures = audit.figures_after(&before, &Limits::default());
         let judged = judged(&DeadbandFacts::from_figures(&figures, at(NOW), period(0, 100)));
-        assert_eq!(judged.reason(), Some(UnknownReason::Undetermined), "{figures:?}");
+        judged.expect_of(&figures, Undetermined);
         assert!(judged.detail("why").is_some_and(|why| why.contains("dead sensor")), "{judged:?}");
     }
 
     #[test]
     fn what_cannot_be_told_or_believed_is_unknown() {
-        let mut no_movement = facts(5.0, 1.0);
-        no_movement.movement = None;
+        let no_movement = DeadbandFacts { movement: None, ..facts(5.0, 1.0) };
         for facts in
             [no_movement, facts(5.0, 1.0), facts(f64::NAN, 1.0), facts(-1.0, 1.0), facts(5.0, f64::INFINITY)]
         {
-            assert_eq!(judged(&facts).reason(), Some(UnknownReason::Undetermined), "{facts:?}");
+            judged(&facts).expect_of(&facts, Undetermined);
         }
-        let mut short = facts(5.0, 1.0).with_matters(2.0);
-        short.covers = period(0, 99);
-        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
+        let short = DeadbandFacts { covers: period(0, 99), ..facts(5.0, 1.0).with_matters(2.0) };
+        judged(&short).expect(Stale);
     }
 }

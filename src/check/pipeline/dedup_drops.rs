@@ -1,9 +1,6 @@
-use super::share::{Answers, Gap, Judged, judge_missing};
-use crate::check::CheckRequest;
-use crate::check::judge::adapter;
-use crate::check::spec::{Builtin, NUMBER, Observed, check};
-use crate::fact::Detail;
-use crate::probe::{Dropped, DroppedRequest, Probes};
+use super::share::{Answers, Gap, OfTag as _, judge_missing};
+use crate::check::prelude::*;
+use crate::probe::{Dropped, DroppedRequest};
 use crate::time::format_duration;
 
 check! {
@@ -14,10 +11,8 @@ check! {
 impl Builtin for DedupDrops {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.dedup_log(), "dedup log probe")?;
-        let subject = request.subject();
         let ask = |period| {
-            let mut asked = DroppedRequest::new(subject.device.clone(), period);
-            asked.tag.clone_from(&subject.tag);
+            let asked = DroppedRequest::new(request.device(), period).of_tag(request);
             async move { probe.dropped(&asked).await }
         };
         judge_missing(request, probes, probe.source(), ask, judge).await
@@ -26,14 +21,14 @@ impl Builtin for DedupDrops {
 
 /// A dropped message whose row is not stored was no duplicate. Where nobody looked for the rows, those are between the
 /// collisions that the log knows and all that it dropped and did not compare.
-fn judge(answers: &Answers<Dropped>, gap: &Gap) -> Judged {
+fn judge(answers: &Answers<Dropped>, gap: &Gap) -> Verdict {
     let dropped = answers.sum(|answer| answer.dropped);
     let mut details = vec![Detail::new("dropped", dropped.to_string())];
     let mut between = (0_u64, 0_u64);
     for answer in answers.iter() {
         let (least, most) = match no_duplicates(answer) {
             Ok(bounds) => bounds,
-            Err(why) => return Judged::undetermined(why).with(details),
+            Err(why) => return Verdict::undetermined(why).with(details),
         };
         between = (between.0.saturating_add(least), between.1.saturating_add(most));
     }
@@ -52,7 +47,7 @@ fn judge(answers: &Answers<Dropped>, gap: &Gap) -> Judged {
         details.push(Detail::new("dropped, and no duplicate", text));
         if gap.share_of_messages(least) < 1.0 {
             let why = "the log does not say which of the dropped messages have no row";
-            return Judged::undetermined(why).with(details).with(gap.notes());
+            return Verdict::undetermined(why).with(details).with(gap.notes());
         }
     } else {
         details.push(Detail::new("dropped, and no duplicate", least.to_string()));
@@ -95,14 +90,13 @@ fn no_duplicates(answer: &Dropped) -> Result<(u64, u64), String> {
 mod tests {
     use super::super::share::testing::{gap, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period, secs};
-    use crate::fact::{UnknownReason, Value};
+    use crate::check::testing::*;
 
     fn dropped(dropped: u64, collided: u64) -> Dropped {
         Dropped::new(at(NOW), period(0, 100), dropped, collided)
     }
 
-    fn judged(answer: Dropped) -> Judged {
+    fn judged(answer: Dropped) -> Verdict {
         judge(&whole(answer), &gap(20, 10))
     }
 
@@ -122,19 +116,17 @@ mod tests {
             (dropped(9, 4).with_identical(5), 0.4),
         ] {
             let text = format!("{answer:?}");
-            let judged = judged(answer);
-            assert_eq!(judged.value(), Some(Value::Number(share)), "{text}");
-            assert_eq!(judged.accounts_for, Some(share), "{text}");
+            judged(answer).expect_share_of(&text, share, share);
         }
     }
 
     #[test]
     fn drops_that_nobody_looked_up_decide_nothing() {
         let unknown = judged(dropped(9, 4));
-        assert_eq!(unknown.reason(), Some(UnknownReason::Undetermined));
+        unknown.expect(Undetermined);
         assert!(unknown.detail("dropped, and no duplicate").is_some_and(|text| text.starts_with("4 to 9")));
         // All the missing rows collided: what the rest was does not matter.
-        assert_eq!(judged(dropped(30, 10)).value(), Some(Value::Number(1.0)));
+        judged(dropped(30, 10)).expect(1.0);
     }
 
     #[test]
@@ -147,7 +139,7 @@ mod tests {
             dropped(3, 2).with_identical(2),
         ] {
             let text = format!("{answer:?}");
-            assert_eq!(judged(answer).reason(), Some(UnknownReason::Undetermined), "{text}");
+            judged(answer).expect_of(&text, Undetermined);
         }
     }
 

@@ -1,9 +1,6 @@
-use super::share::{Answers, Gap, Judged, believed, count, percent};
-use crate::check::CheckRequest;
-use crate::check::judge::{adapter, choices, when};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Detail;
-use crate::probe::{Messages, MessagesRequest, Outbox, OutboxRequest, ProbeError, Probes, Rows, RowsRequest};
+use super::share::{Answers, Gap, OfTag as _, believed, count, percent};
+use crate::check::prelude::*;
+use crate::probe::{Messages, MessagesRequest, Outbox, OutboxRequest, ProbeError, Rows, RowsRequest};
 use crate::subject::GatewayId;
 use crate::time::Period;
 
@@ -44,13 +41,11 @@ pub(super) async fn ask(
     probes: &Probes,
 ) -> Result<Answers<Outbox>, ProbeError> {
     let probe = adapter(probes.edge_buffer(), "edge buffer probe")?;
-    let subject = request.subject();
-    gap.each(probe.source(), |period| {
-        let mut asked = OutboxRequest::new(gateway.clone(), subject.device.clone(), period);
-        asked.tag.clone_from(&subject.tag);
+    let ask = |period| {
+        let asked = OutboxRequest::new(gateway.clone(), request.device(), period).of_tag(request);
         async move { probe.outbox(&asked).await }
-    })
-    .await
+    };
+    gap.each(probe.source(), ask).await
 }
 
 /// Where drops are not counted and the outbox was full: the times of the gap of which it holds nothing any more, as its
@@ -85,13 +80,10 @@ async fn lost_in(
     probes: &Probes,
 ) -> Result<Option<Lost>, ProbeError> {
     let (Some(telemetry), Some(broker)) = (probes.telemetry(), probes.broker()) else { return Ok(None) };
-    let subject = request.subject();
-    let mut asked = RowsRequest::new(subject.device.clone(), period);
-    asked.tag.clone_from(&subject.tag);
-    let rows = telemetry.rows(&asked).await.map_err(|error| error.by(telemetry.source()))?;
-    let mut asked = MessagesRequest::new(subject.device.clone(), period);
-    asked.tag.clone_from(&subject.tag);
-    let messages = broker.messages(&asked).await.map_err(|error| error.by(broker.source()))?;
+    let asked = RowsRequest::new(request.device(), period).of_tag(request);
+    let rows = telemetry.rows(&asked).await.by(telemetry.source())?;
+    let asked = MessagesRequest::new(request.device(), period).of_tag(request);
+    let messages = broker.messages(&asked).await.by(broker.source())?;
     Ok(Some(Lost { rows, messages }))
 }
 
@@ -137,7 +129,7 @@ fn share(
 
 /// In this order: dropped, unsent, neither. What was found is proof where the log is short; that nothing was found is
 /// not.
-fn judge(outboxes: &Answers<Outbox>, gap: &Gap, bounds: &EdgeBuffer, overrun: Option<&Lost>) -> Judged {
+fn judge(outboxes: &Answers<Outbox>, gap: &Gap, bounds: &EdgeBuffer, overrun: Option<&Lost>) -> Verdict {
     let sum = |count: fn(&Outbox) -> Option<u64>| outboxes.sum_known(count);
     let mut details = vec![
         count("dropped of the device", sum(|outbox| outbox.device_dropped)),
@@ -160,7 +152,7 @@ fn judge(outboxes: &Answers<Outbox>, gap: &Gap, bounds: &EdgeBuffer, overrun: Op
         share(outboxes, gap, |outbox| outbox.unsent, |outbox| outbox.unsent_in_all),
     ) {
         (Ok((dropped, one)), Ok((unsent, other))) => (dropped, unsent, one.into_iter().chain(other)),
-        (Err(why), _) | (_, Err(why)) => return Judged::undetermined(why).with(details),
+        (Err(why), _) | (_, Err(why)) => return Verdict::undetermined(why).with(details),
     };
     let (dropped, by_overrun) = match overrun.map(|lost| gap.share_lost(lost)) {
         None => (dropped, None),
@@ -168,7 +160,7 @@ fn judge(outboxes: &Answers<Outbox>, gap: &Gap, bounds: &EdgeBuffer, overrun: Op
             let text = "drops are not counted; it was full, and its oldest message is younger";
             (Share { least: share, most: share }, Some(Detail::new("dropped by overrun", text)))
         }
-        Some(Err(why)) => return Judged::undetermined(why).with(details),
+        Some(Err(why)) => return Verdict::undetermined(why).with(details),
     };
     let details = details.chain(estimated).chain(by_overrun).chain([
         Detail::new("dropped", percent(dropped.least)),
@@ -176,18 +168,18 @@ fn judge(outboxes: &Answers<Outbox>, gap: &Gap, bounds: &EdgeBuffer, overrun: Op
     ]);
     let found = dropped.least + unsent.least;
     let observed_at = outboxes.observed_at(gap);
-    let known = |state: State| Judged::known(state.value(), observed_at, found);
+    let known = |state: State| Verdict::known(state, observed_at).accounting_for(found);
     let explains = |share: f64| share >= bounds.explains && share > 0.0;
     let judged = if explains(dropped.least) {
         known(State::Dropped)
     } else if explains(dropped.most) && !explains(unsent.least) {
-        Judged::undetermined("the outbox does not say how many messages of the device it dropped")
+        Verdict::undetermined("the outbox does not say how many messages of the device it dropped")
     } else if explains(unsent.least) {
         known(State::Unsent)
     } else if let Some(missing) = outboxes.not_covered() {
-        Judged::stale(missing)
+        Verdict::stale(missing)
     } else if explains(unsent.most) {
-        Judged::undetermined("the outbox does not say how many messages of the device it still holds")
+        Verdict::undetermined("the outbox does not say how many messages of the device it still holds")
     } else {
         known(State::Neither)
     };
@@ -209,8 +201,7 @@ impl Gap {
 mod tests {
     use super::super::share::testing::{gap, gap_of, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     const BOUNDS: EdgeBuffer = EdgeBuffer { full_at: 0.95, explains: 0.5 };
 
@@ -223,7 +214,7 @@ mod tests {
     }
 
     /// Of 20 expected rows 10 are missing.
-    fn judged(outbox: Outbox) -> Judged {
+    fn judged(outbox: Outbox) -> Verdict {
         judge(&whole(outbox), &gap(20, 10), &BOUNDS, None)
     }
 
@@ -239,25 +230,20 @@ mod tests {
             (device(4, 4), State::Neither, 0.8),
             (device(900, 0), State::Dropped, 1.0),
         ] {
-            let judged = judged(outbox.clone());
-            assert_eq!(judged.value(), Some(state.value()), "{outbox:?}");
-            assert_eq!(judged.accounts_for, Some(share), "{outbox:?}");
+            judged(outbox.clone()).expect_share_of(&outbox, state, share);
         }
     }
 
     #[test]
     fn other_devices_account_for_nothing() {
         let others = device(0, 0).with_dropped_in_all(10_000).with_unsent_in_all(10_000);
-        assert_eq!(judged(others).accounts_for, Some(0.0));
+        assert_eq!(judged(others).accounts_for(), Some(0.0));
         // It cannot tell devices apart: one message in all is too few, whoever made it.
         let one = outbox().with_dropped_in_all(1).with_unsent_in_all(0);
-        assert_eq!(
-            (judged(one.clone()).value(), judged(one).accounts_for),
-            (Some(State::Neither.value()), Some(0.0))
-        );
+        judged(one).expect_share(State::Neither, 0.0);
         // As many as would do, and nobody knows whose.
         let many = outbox().with_dropped_in_all(5).with_unsent_in_all(0);
-        assert_eq!(judged(many).reason(), Some(UnknownReason::Undetermined));
+        judged(many).expect(Undetermined);
     }
 
     #[test]
@@ -265,12 +251,12 @@ mod tests {
         let with =
             |part| judged(outbox().with_dropped_in_all(100).with_unsent_in_all(0).with_usual_part(part));
         let half = with(0.05);
-        assert_eq!((half.value(), half.accounts_for), (Some(State::Dropped.value()), Some(0.5)));
+        half.expect_share(State::Dropped, 0.5);
         assert!(half.detail("usual part of the device").is_some_and(|text| text.starts_with("0.05 of 100")));
-        assert_eq!(with(0.04).value(), Some(State::Neither.value()));
+        with(0.04).expect(State::Neither);
         for part in [97.0, -0.1, f64::NAN] {
             let unknown = with(part);
-            assert_eq!(unknown.reason(), Some(UnknownReason::Undetermined));
+            unknown.expect(Undetermined);
             assert!(unknown.detail("why").is_some_and(|why| why.contains("from 0 to 1")));
         }
     }
@@ -280,23 +266,20 @@ mod tests {
         for outbox in
             [outbox(), outbox().with_device_dropped(0), outbox().with_unsent(0), outbox().with_unsent(4)]
         {
-            assert_eq!(judged(outbox.clone()).reason(), Some(UnknownReason::Undetermined), "{outbox:?}");
+            judged(outbox.clone()).expect_of(&outbox, Undetermined);
         }
-        assert_eq!(judged(outbox().with_unsent(5)).value(), Some(State::Unsent.value()));
-        assert_eq!(judged(outbox().with_device_dropped(5)).value(), Some(State::Dropped.value()));
+        judged(outbox().with_unsent(5)).expect(State::Unsent);
+        judged(outbox().with_device_dropped(5)).expect(State::Dropped);
         let contradiction = outbox().with_device_dropped(5).with_dropped_in_all(4).with_unsent(0);
-        assert_eq!(judged(contradiction).reason(), Some(UnknownReason::Undetermined));
+        judged(contradiction).expect(Undetermined);
     }
 
     #[test]
     fn short_log_proves_only_what_it_holds() {
-        let short = |mut outbox: Outbox| {
-            outbox.covers = period(0, 99);
-            judged(outbox)
-        };
-        assert_eq!(short(device(0, 0)).reason(), Some(UnknownReason::Stale));
-        assert_eq!(short(device(5, 0)).value(), Some(State::Dropped.value()));
-        assert_eq!(short(device(0, 5)).value(), Some(State::Unsent.value()));
+        let short = |outbox| judged(Outbox { covers: period(0, 99), ..outbox });
+        short(device(0, 0)).expect(Stale);
+        short(device(5, 0)).expect(State::Dropped);
+        short(device(0, 5)).expect(State::Unsent);
     }
 
     #[test]
@@ -327,15 +310,15 @@ mod tests {
             (lost(12, 8, 0), State::Neither),
         ] {
             let judged = judge(&outboxes, &gap(20, 10), &BOUNDS, Some(&lost));
-            assert_eq!(judged.value(), Some(state.value()));
+            judged.expect(state);
         }
         let impossible = judge(&outboxes, &gap(20, 10), &BOUNDS, Some(&lost(5, 6, 0)));
-        assert_eq!(impossible.reason(), Some(UnknownReason::Undetermined));
+        impossible.expect(Undetermined);
     }
 
     #[test]
     fn a_message_makes_many_rows() {
         let gap = gap_of(Rows::new(at(NOW), 200, 100).with_rows_per_message(10.0));
-        assert_eq!(judge(&whole(device(5, 0)), &gap, &BOUNDS, None).accounts_for, Some(0.5));
+        assert_eq!(judge(&whole(device(5, 0)), &gap, &BOUNDS, None).accounts_for(), Some(0.5));
     }
 }

@@ -1,13 +1,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::share::{Gap, Judged, MOST_PARTS};
-use crate::check::CheckRequest;
+use super::share::{Gap, MOST_PARTS, OfTag as _};
 use crate::check::broker::sessions::{self, Events, SessionLog};
-use crate::check::judge::{adapter, choices, moment};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::not_covered;
-use crate::fact::Detail;
-use crate::probe::{MessagesRequest, Probes, RowsRequest, SessionState};
+use crate::check::prelude::*;
+use crate::probe::{MessagesRequest, RowsRequest, SessionState};
 use crate::time::Period;
 
 choices! {
@@ -68,15 +64,13 @@ struct Seen {
 
 /// Asks what came of the device in a part of the period. Who cannot say is no fault here: the log of the session counts.
 async fn seen(period: Period, request: &CheckRequest<'_>, probes: &Probes) -> Seen {
-    let subject = request.subject();
     let mut seen = Seen::default();
     if let Some(broker) = probes.broker() {
-        let answer = broker.messages(&MessagesRequest::new(subject.device.clone(), period)).await;
+        let answer = broker.messages(&MessagesRequest::new(request.device(), period)).await;
         seen.live = answer.ok().and_then(|messages| messages.live);
     }
     if let Some(telemetry) = probes.telemetry() {
-        let mut asked = RowsRequest::new(subject.device.clone(), period);
-        asked.tag.clone_from(&subject.tag);
+        let asked = RowsRequest::new(request.device(), period).of_tag(request);
         let rows = telemetry.rows(&asked).await.ok().filter(|rows| rows.present <= rows.expected);
         seen.rows = rows.map(|rows| (rows.expected, rows.present));
     }
@@ -153,7 +147,7 @@ fn parts(sessions: &SessionLog, asked: Period) -> Vec<Part> {
         (Some(up), _) => Some(up),
         (None, SessionState::Up) => Some(true),
         (None, SessionState::Down) => Some(false),
-        (None, SessionState::NotTold) => {
+        (None, SessionState::NotKnown) => {
             let made_room = events.iter().any(|event| within(event.at) && events.is_replaced(event));
             let first = changes.iter().find(|(at, _)| within(*at)).map(|(_, up)| !*up);
             if made_room { Some(true) } else { first }
@@ -199,10 +193,10 @@ fn shares(parts: &[Part], gap: Option<&Gap>) -> ((f64, f64), &'static str) {
 /// too, and while it was up nobody can say of the device, so that the rest of the way is asked.
 ///
 /// Online, it accounts for nothing: what is missing while it was offline is among what never came to the broker.
-fn judge(parts: &[Part], sessions: Option<&SessionLog>, gap: Option<&Gap>, asked: Period) -> Judged {
+fn judge(parts: &[Part], sessions: Option<&SessionLog>, gap: Option<&Gap>, asked: Period) -> Verdict {
     let details = sessions.and_then(SessionLog::whose).into_iter().chain(told(parts));
     if asked.length().is_zero() {
-        return Judged::undetermined("the period is empty").with(details);
+        return Verdict::undetermined("the period is empty").with(details);
     }
     let ((offline, open), of) = shares(parts, gap);
     let details = details.chain([Detail::new("offline", format!("{:.1} % {of}", 100.0 * offline))]);
@@ -215,11 +209,11 @@ fn judge(parts: &[Part], sessions: Option<&SessionLog>, gap: Option<&Gap>, asked
     if presence(offline + open) != found {
         let missing = sessions.and_then(|sessions| not_covered(asked, sessions.log.covers));
         return match (sessions, missing) {
-            (_, Some(missing)) => Judged::stale(missing),
-            (None, _) => Judged::undetermined(
+            (_, Some(missing)) => Verdict::stale(missing),
+            (None, _) => Verdict::undetermined(
                 "neither the device nor its gateway has a session at the broker, and no message shows that it was there",
             ),
-            (Some(_), None) => Judged::undetermined("the log does not show whether the session was up"),
+            (Some(_), None) => Verdict::undetermined("the log does not show whether the session was up"),
         }
         .with(details);
     }
@@ -230,8 +224,8 @@ fn judge(parts: &[Part], sessions: Option<&SessionLog>, gap: Option<&Gap>, asked
         (None, None) => asked.end(),
     };
     match found {
-        Presence::Online => Judged::place(found.value(), observed_at),
-        Presence::Offline | Presence::Part => Judged::known(found.value(), observed_at, offline),
+        Presence::Online => Verdict::known(found, observed_at),
+        Presence::Offline | Presence::Part => Verdict::known(found, observed_at).accounting_for(offline),
     }
     .with(details)
 }
@@ -260,8 +254,7 @@ mod tests {
 
     use super::super::share::testing::gap;
     use super::*;
-    use crate::check::testing::{NANO, NOW, at, period, secs};
-    use crate::fact::{Source, UnknownReason};
+    use crate::check::testing::*;
     use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason};
 
     const ASKED: (i64, i64) = (1000, 2000);
@@ -271,7 +264,7 @@ mod tests {
             .with_at_start(start)
             .with_events(events)
             .with_keep_alive(secs(60));
-        SessionLog { log, own: true, source: Source::new("broker") }
+        SessionLog::of_test(true, log)
     }
 
     fn up(seconds: i64) -> ConnectionEvent {
@@ -287,12 +280,12 @@ mod tests {
     }
 
     /// By the log alone, each second as good as another.
-    fn judged(log: &SessionLog) -> Judged {
+    fn judged(log: &SessionLog) -> Verdict {
         judge(&timeline(Some(log), asked()), Some(log), None, asked())
     }
 
     /// With what was seen of the device in each part that is not up.
-    fn with_seen(log: &SessionLog, gap: &Gap, seen: &[Seen]) -> Judged {
+    fn with_seen(log: &SessionLog, gap: &Gap, seen: &[Seen]) -> Verdict {
         let mut parts = timeline(Some(log), asked());
         parts
             .iter_mut()
@@ -305,20 +298,20 @@ mod tests {
     #[track_caller]
     fn expect(log: &SessionLog, presence: Presence) {
         let judged = judged(log);
-        assert_eq!(judged.value(), Some(presence.value()), "{judged:?}");
+        judged.expect(presence);
     }
 
     #[test]
     fn session_over_the_period_is_the_answer() {
-        use SessionState::{Down, NotTold, Up};
+        use SessionState::{Down, NotKnown, Up};
         expect(&log(Up, vec![]), Presence::Online);
         expect(&log(Down, vec![]), Presence::Offline);
-        expect(&log(NotTold, vec![up(1500)]), Presence::Part);
-        expect(&log(NotTold, vec![down(1500)]), Presence::Part);
+        expect(&log(NotKnown, vec![up(1500)]), Presence::Part);
+        expect(&log(NotKnown, vec![down(1500)]), Presence::Part);
         expect(&log(Up, vec![down(1400), up(1450)]), Presence::Online);
         expect(&log(Up, vec![up(1500)]), Presence::Online);
         expect(&log(Down, vec![down(1500)]), Presence::Offline);
-        assert_eq!(judged(&log(NotTold, vec![])).reason(), Some(UnknownReason::Undetermined));
+        judged(&log(NotKnown, vec![])).expect(Undetermined);
     }
 
     #[test]
@@ -353,7 +346,8 @@ mod tests {
         ] {
             let seen = Seen { live: None, rows: Some((500, stored)) };
             let judged = with_seen(&half, &gap(1000, 500), &[seen]);
-            assert_eq!((judged.value(), judged.accounts_for), (Some(presence.value()), share), "{stored}");
+            judged.expect_of(&stored, presence);
+            assert_eq!(judged.accounts_for(), share, "{stored}");
         }
     }
 
@@ -361,36 +355,36 @@ mod tests {
     fn messages_prove_presence() {
         let mut short = log(SessionState::Up, vec![]);
         short.log.covers = period(1500, 2000);
-        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
+        judged(&short).expect(Stale);
         let seen = |live, due| Seen { live: Some(live), rows: Some((due, 0)) };
         let gap = gap(1000, 0);
-        assert_eq!(with_seen(&short, &gap, &[seen(1, 500)]).value(), Some(Presence::Online.value()));
-        assert_eq!(with_seen(&short, &gap, &[seen(0, 500)]).reason(), Some(UnknownReason::Stale));
+        with_seen(&short, &gap, &[seen(1, 500)]).expect(Presence::Online);
+        with_seen(&short, &gap, &[seen(0, 500)]).expect(Stale);
         // What nobody knows does not matter where hardly a row is missing.
-        assert_eq!(with_seen(&short, &gap, &[seen(0, 99)]).value(), Some(Presence::Online.value()));
+        with_seen(&short, &gap, &[seen(0, 99)]).expect(Presence::Online);
         // Beside a log that says it was down: as many as half of those due.
         let down = log(SessionState::Down, vec![]);
-        assert_eq!(with_seen(&down, &gap, &[seen(499, 1000)]).value(), Some(Presence::Offline.value()));
-        assert_eq!(with_seen(&down, &gap, &[seen(500, 1000)]).value(), Some(Presence::Online.value()));
+        with_seen(&down, &gap, &[seen(499, 1000)]).expect(Presence::Offline);
+        with_seen(&down, &gap, &[seen(500, 1000)]).expect(Presence::Online);
     }
 
     #[test]
     fn without_a_session_only_messages_decide() {
         let mut parts = timeline(None, asked());
-        assert_eq!(judge(&parts, None, None, asked()).reason(), Some(UnknownReason::Undetermined));
+        judge(&parts, None, None, asked()).expect(Undetermined);
         parts[0].seen.live = Some(1);
-        assert_eq!(judge(&parts, None, None, asked()).value(), Some(Presence::Online.value()));
+        judge(&parts, None, None, asked()).expect(Presence::Online);
     }
 
     #[test]
     fn takeover_is_online_before_and_after() {
-        use SessionState::{NotTold, Up};
+        use SessionState::{NotKnown, Up};
         let thrown = |when: DateTime<Utc>| {
             ConnectionEvent::disconnected(when, DisconnectReason::DuplicateClientId).with_session("old")
         };
         let late = at(1500) + NANO;
         for end in [at(1500) - NANO, at(1500), late] {
-            for start in [Up, NotTold] {
+            for start in [Up, NotKnown] {
                 let log = log(start, vec![up(1500).with_session("new"), thrown(end)]);
                 expect(&log, Presence::Online);
                 assert_eq!(parts(&log, asked()).len(), 1);
@@ -404,10 +398,7 @@ mod tests {
     #[test]
     fn later_events_do_not_show_the_start() {
         for event in [up(ASKED.1), down(ASKED.1), up(ASKED.1 + 30)] {
-            assert_eq!(
-                judged(&log(SessionState::NotTold, vec![event])).reason(),
-                Some(UnknownReason::Undetermined)
-            );
+            judged(&log(SessionState::NotKnown, vec![event])).expect(Undetermined);
         }
     }
 
@@ -428,7 +419,7 @@ mod tests {
             SessionState::Up,
             (1..20).map(|n| if n % 2 == 0 { up(1000 + 50 * n) } else { down(1000 + 50 * n) }).collect(),
         );
-        assert_eq!(judged(&flapping).reason(), Some(UnknownReason::Undetermined));
+        judged(&flapping).expect(Undetermined);
         // A period shorter than any part that counts.
         flapping.log.events.clear();
         flapping.log.keep_alive = Some(secs(10_000));
@@ -451,8 +442,8 @@ mod tests {
 
     #[test]
     fn change_at_the_start_says_how_it_began() {
-        expect(&log(SessionState::NotTold, vec![up(ASKED.0)]), Presence::Online);
-        expect(&log(SessionState::NotTold, vec![down(ASKED.0)]), Presence::Offline);
+        expect(&log(SessionState::NotKnown, vec![up(ASKED.0)]), Presence::Online);
+        expect(&log(SessionState::NotKnown, vec![down(ASKED.0)]), Presence::Offline);
     }
 
     #[test]
@@ -464,7 +455,7 @@ mod tests {
             (gateways(SessionState::Down, vec![]), Presence::Offline),
         ] {
             let judged = judged(&log);
-            assert_eq!(judged.value(), Some(presence.value()), "{judged:?}");
+            judged.expect(presence);
             assert_eq!(judged.detail("session of"), Some("its gateway"));
         }
         assert_eq!(judged(&log(SessionState::Down, vec![])).detail("session of"), None);
@@ -475,7 +466,7 @@ mod tests {
         let judged = judged(&log(SessionState::Up, vec![down(1500)]));
         assert!(judged.detail("online from").is_some() && judged.detail("offline from").is_some());
         let empty = judge(&[], None, None, period(5, 5));
-        assert_eq!(empty.reason(), Some(UnknownReason::Undetermined));
+        empty.expect(Undetermined);
     }
 
     proptest! {

@@ -1,8 +1,5 @@
-use super::share::{Gap, Judged};
-use crate::check::CheckRequest;
-use crate::check::spec::{Builtin, FLAG, Observed, check};
-use crate::fact::Value;
-use crate::probe::Probes;
+use super::share::Gap;
+use crate::check::prelude::*;
 
 check! {
     /// Are the rows of the period there now?
@@ -17,8 +14,8 @@ impl Builtin for RowsThere {
 }
 
 /// There: not one of the expected rows is missing.
-fn judge(gap: &Gap) -> Judged {
-    Judged::place(Value::Flag(gap.missing() == 0), gap.observed_at()).with(gap.notes())
+fn judge(gap: &Gap) -> Verdict {
+    Verdict::known(Value::Flag(gap.missing() == 0), gap.observed_at()).with(gap.notes())
 }
 
 #[cfg(test)]
@@ -29,7 +26,7 @@ mod tests {
     #[test]
     fn one_missing_row_is_not_there() {
         for (stored, there) in [(0, false), (19, false), (20, true)] {
-            assert_eq!(judge(&gap(20, stored)).value(), Some(Value::Flag(there)));
+            judge(&gap(20, stored)).expect(there);
         }
     }
 }

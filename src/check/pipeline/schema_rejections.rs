@@ -1,9 +1,6 @@
-use super::share::{Answers, Gap, Judged, judge_missing};
-use crate::check::CheckRequest;
-use crate::check::judge::adapter;
-use crate::check::spec::{Builtin, NUMBER, Observed, check};
-use crate::fact::Detail;
-use crate::probe::{Probes, Rejections, RejectionsRequest};
+use super::share::{Answers, Gap, OfTag as _, judge_missing};
+use crate::check::prelude::*;
+use crate::probe::{Rejections, RejectionsRequest};
 
 check! {
     /// Which share of the missing rows did the schema validation reject?
@@ -13,17 +10,15 @@ check! {
 impl Builtin for SchemaRejections {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.schema(), "schema probe")?;
-        let subject = request.subject();
         let ask = |period| {
-            let mut asked = RejectionsRequest::new(subject.device.clone(), period);
-            asked.tag.clone_from(&subject.tag);
+            let asked = RejectionsRequest::new(request.device(), period).of_tag(request);
             async move { probe.rejections(&asked).await }
         };
         judge_missing(request, probes, probe.source(), ask, judge).await
     }
 }
 
-fn judge(answers: &Answers<Rejections>, gap: &Gap) -> Judged {
+fn judge(answers: &Answers<Rejections>, gap: &Gap) -> Verdict {
     let rejected = answers.sum(|answer| answer.rejected);
     let texts = [
         answers.text("firmware", |answer| answer.firmware.as_deref()),
@@ -39,10 +34,9 @@ fn judge(answers: &Answers<Rejections>, gap: &Gap) -> Judged {
 mod tests {
     use super::super::share::testing::{gap, gap_of, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
-    use crate::fact::{UnknownReason, Value};
+    use crate::check::testing::*;
 
-    fn judged(rejected: u64, covers: (i64, i64)) -> Judged {
+    fn judged(rejected: u64, covers: (i64, i64)) -> Verdict {
         let answer = Rejections::new(at(NOW), period(covers.0, covers.1), rejected);
         judge(&whole(answer.with_firmware("2.1").with_schema("2.0")), &gap(20, 10))
     }
@@ -50,13 +44,11 @@ mod tests {
     #[test]
     fn rejected_messages_account_for_their_rows() {
         for (rejected, share) in [(0, 0.0), (4, 0.4), (5, 0.5), (10, 1.0), (900, 1.0)] {
-            let judged = judged(rejected, (0, 100));
-            assert_eq!(judged.value(), Some(Value::Number(share)));
-            assert_eq!(judged.accounts_for, Some(share));
+            judged(rejected, (0, 100)).expect_share(share, share);
         }
         let ten_rows = gap_of(crate::probe::Rows::new(at(NOW), 200, 100).with_rows_per_message(10.0));
         let answer = whole(Rejections::new(at(NOW), period(0, 100), 5));
-        assert_eq!(judge(&answer, &ten_rows).accounts_for, Some(0.5));
+        assert_eq!(judge(&answer, &ten_rows).accounts_for(), Some(0.5));
     }
 
     #[test]
@@ -69,7 +61,7 @@ mod tests {
     /// What was found is there, whatever else the log has lost.
     #[test]
     fn short_log_proves_all_and_nothing_less() {
-        assert_eq!(judged(9, (0, 99)).reason(), Some(UnknownReason::Stale));
-        assert_eq!(judged(10, (0, 99)).value(), Some(Value::Number(1.0)));
+        judged(9, (0, 99)).expect(Stale);
+        judged(10, (0, 99)).expect(1.0);
     }
 }

@@ -1,12 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::share::Judged;
-use crate::check::CheckRequest;
-use crate::check::judge::{adapter, choices, moment};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::check::window::not_covered;
-use crate::fact::Detail;
-use crate::probe::{Probes, ServiceHistory as Answer, ServiceHistoryRequest, ServiceState};
+use crate::check::prelude::*;
+use crate::probe::{ServiceHistory as Answer, ServiceHistoryRequest, ServiceState};
 use crate::time::{Period, format_duration, saturating_add};
 
 choices! {
@@ -26,8 +21,8 @@ impl Builtin for ServiceHistory {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.device(), "device probe")?;
         let period = request.period(probe.source())?;
-        let asked = ServiceHistoryRequest::new(request.subject().device.clone(), period);
-        let answer = probe.service_history(&asked).await.map_err(|error| error.by(probe.source()))?;
+        let asked = ServiceHistoryRequest::new(request.device(), period);
+        let answer = probe.service_history(&asked).await.by(probe.source())?;
         Ok(judge(&answer, request, period).by(probe.source()))
     }
 }
@@ -48,21 +43,28 @@ pub(super) struct Service {
 /// # Errors
 /// Why nobody can say: the history does not cover the period, contradicts itself, or has changes dated in the future
 /// within the period.
-pub(super) fn parts(history: &Answer, request: &CheckRequest<'_>, period: Period) -> Result<Service, Judged> {
+pub(super) fn parts(
+    history: &Answer,
+    request: &CheckRequest<'_>,
+    period: Period,
+) -> Result<Service, Verdict> {
     if let Some(missing) = not_covered(period, history.covers) {
-        return Err(Judged::stale(missing));
+        return Err(Verdict::stale(missing));
     }
     let mut changes: Vec<_> = history.changes.iter().map(|change| (change.at, change.state)).collect();
     changes.sort_by_key(|(at, _)| *at);
     changes.dedup();
     if let Some(pair) = changes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         let why = format!("the registry has two states from {} on", moment(pair[0].0));
-        return Err(Judged::undetermined(why));
+        return Err(Verdict::undetermined(why));
     }
     let latest = saturating_add(request.now(), request.clock_tolerance());
     let is_future = |at: DateTime<Utc>| at > latest && at < period.end();
     if let Some((at, _)) = changes.iter().find(|(at, _)| is_future(*at)) {
-        return Err(Judged::future(format!("a change of its state is dated in the future: {}", moment(*at))));
+        return Err(Verdict::future(format!(
+            "a change of its state is dated in the future: {}",
+            moment(*at)
+        )));
     }
     let mut service = Service { parts: Vec::new(), out: TimeDelta::zero(), longest: None };
     let (mut from, mut state) = (period.start(), history.at_start);
@@ -100,9 +102,9 @@ impl Service {
 }
 
 /// Out of service: over more than nine tenths of the period. Anything less than all of it in service is a part.
-fn judge(history: &Answer, request: &CheckRequest<'_>, period: Period) -> Judged {
+fn judge(history: &Answer, request: &CheckRequest<'_>, period: Period) -> Verdict {
     if period.length().is_zero() {
-        return Judged::undetermined("the period is empty");
+        return Verdict::undetermined("the period is empty");
     }
     let service = match parts(history, request, period) {
         Ok(service) => service,
@@ -124,14 +126,13 @@ fn judge(history: &Answer, request: &CheckRequest<'_>, period: Period) -> Judged
     });
     let out =
         (!service.out.is_zero()).then(|| Detail::new("out of service for", format_duration(service.out)));
-    Judged::place(state.value(), history.observed_at).with(out.into_iter().chain(longest))
+    Verdict::known(state, history.observed_at).with(out.into_iter().chain(longest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{Asked, NOW, at, period};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
     use crate::probe::ServiceChange;
 
     const IN: Option<ServiceState> = Some(ServiceState::InService);
@@ -142,7 +143,7 @@ mod tests {
         Answer::new(at(NOW), period(0, 1000), at_start).with_changes(changes)
     }
 
-    fn judged(history: &Answer) -> Judged {
+    fn judged(history: &Answer) -> Verdict {
         judge(history, &Asked::new().request(), period(0, 1000))
     }
 
@@ -164,42 +165,38 @@ mod tests {
             (history(IN, &[(600, IN), (500, OUT), (500, OUT)]), State::Partly),
             (history(OUT, &[(500, Some(ServiceState::Decommissioned))]), State::Out),
         ] {
-            assert_eq!(judged(&history).value(), Some(state.value()), "{history:?}");
+            judged(&history).expect_of(&history, state);
         }
     }
 
     #[test]
     fn the_times_in_service_are_what_is_left() {
-        let asked = Asked::new();
         let history = history(IN, &[(100, OUT), (200, IN), (300, IN), (400, OUT)]);
-        let service = parts(&history, &asked.request(), period(0, 1000)).unwrap();
+        let service = parts(&history, &Asked::new().request(), period(0, 1000)).unwrap();
         assert_eq!(service.parts, [period(0, 100), period(200, 400)]);
         assert_eq!(service.out, TimeDelta::seconds(700));
     }
 
     #[test]
     fn future_change_decides_nothing() {
-        let asked = Asked::new();
         let about = period(NOW - 100, NOW + 100);
         let with = |second| {
-            let mut history = history(IN, &[(second, OUT)]);
-            history.covers = about;
-            judge(&history, &asked.request(), about)
+            let history = Answer { covers: about, ..history(IN, &[(second, OUT)]) };
+            judge(&history, &Asked::new().request(), about)
         };
-        assert_eq!(with(NOW + 30).value(), Some(State::Partly.value()));
-        assert_eq!(with(NOW + 31).reason(), Some(UnknownReason::Future));
-        assert_eq!(with(NOW + 100).value(), Some(State::In.value()), "after the period");
+        with(NOW + 30).expect(State::Partly);
+        with(NOW + 31).expect(Future);
+        // After the period.
+        with(NOW + 100).expect(State::In);
     }
 
     #[test]
     fn history_that_cannot_decide_is_unknown() {
         let two = history(IN, &[(500, OUT), (500, IN)]);
-        assert_eq!(judged(&two).reason(), Some(UnknownReason::Undetermined));
-        let mut short = history(IN, &[]);
-        short.covers = period(1, 1000);
-        assert_eq!(judged(&short).reason(), Some(UnknownReason::Stale));
-        let asked = Asked::new();
-        let empty = judge(&history(IN, &[]), &asked.request(), period(5, 5));
-        assert_eq!(empty.reason(), Some(UnknownReason::Undetermined));
+        judged(&two).expect(Undetermined);
+        let short = Answer { covers: period(1, 1000), ..history(IN, &[]) };
+        judged(&short).expect(Stale);
+        let empty = judge(&history(IN, &[]), &Asked::new().request(), period(5, 5));
+        empty.expect(Undetermined);
     }
 }

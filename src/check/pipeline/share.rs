@@ -17,21 +17,17 @@
 //! | `stored-elsewhere` | rows that it took and does not show there | |
 //! | `deadband` | samples that it withheld | |
 
-use std::future::Future;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::service_history::{self, Service};
-use crate::check::CheckRequest;
-use crate::check::judge::{self, Verdict, adapter};
-use crate::check::spec::{Observed, Stop};
-use crate::check::window::not_covered;
-use crate::fact::{Detail, Details, Observation, Source, Value};
-use crate::probe::{
-    Acquisition, Bridged, Dropped, Elsewhere, LagFacts, Messages, Offsets, Outbox, ProbeError, Probes,
-    Rejections, Rows, RowsRequest, ServiceHistoryRequest, StorageRefusals,
-};
-use crate::time::Period;
+use crate::check::judge;
+use crate::check::prelude::*;
+use crate::check::spec::Stop;
+use crate::fact::Source;
+use crate::probe::*;
+use crate::time::{Period, format_duration};
+
+pub(super) use crate::check::judge::percent;
 
 /// At most so many parts of a period are asked about one by one.
 pub(super) const MOST_PARTS: usize = 64;
@@ -61,7 +57,6 @@ impl Gap {
     pub(super) async fn ask(request: &CheckRequest<'_>, probes: &Probes) -> Result<(Self, Source), Stop> {
         let telemetry = adapter(probes.telemetry(), "telemetry probe")?;
         let source = telemetry.source();
-        let subject = request.subject();
         let (parts, note) = in_service(request, probes, request.period(source.clone())?).await;
         if parts.is_empty() || parts.len() > MOST_PARTS {
             let why = format!(
@@ -72,10 +67,9 @@ impl Gap {
         }
         let mut rows = Vec::with_capacity(parts.len());
         for part in &parts {
-            let mut asked =
-                RowsRequest::new(subject.device.clone(), *part).with_since(request.triggered_at());
-            asked.tag.clone_from(&subject.tag);
-            rows.push(telemetry.rows(&asked).await.map_err(|error| error.by(telemetry.source()))?);
+            let asked = RowsRequest::new(request.device(), *part).of_tag(request);
+            let asked = asked.with_since(request.triggered_at());
+            rows.push(telemetry.rows(&asked).await.by(source.clone())?);
         }
         match Self::of(parts, &rows, note) {
             Ok(gap) => Ok((gap, source)),
@@ -209,17 +203,14 @@ impl Gap {
     }
 
     /// Asks about each part in which the device was in service.
-    pub(super) async fn each<A, F>(
+    pub(super) async fn each<A, F: Future<Output = Result<A, ProbeError>>>(
         &self,
         source: Source,
-        mut ask: impl FnMut(Period) -> F,
-    ) -> Result<Answers<A>, ProbeError>
-    where
-        F: Future<Output = Result<A, ProbeError>>,
-    {
+        ask: impl Fn(Period) -> F,
+    ) -> Result<Answers<A>, ProbeError> {
         let mut answers = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
-            answers.push((*part, ask(*part).await.map_err(|error| error.by(source.clone()))?));
+            answers.push((*part, ask(*part).await.by(source.clone())?));
         }
         Ok(Answers(answers))
     }
@@ -227,16 +218,13 @@ impl Gap {
 
 /// Asks about each part of a gap in which rows are missing, and judges the answers. Unknown where nobody can say what is
 /// missing, or nothing is.
-pub(super) async fn judge_missing<A, F>(
+pub(super) async fn judge_missing<A, F: Future<Output = Result<A, ProbeError>>>(
     request: &CheckRequest<'_>,
     probes: &Probes,
     source: Source,
-    ask: impl FnMut(Period) -> F,
-    judge: impl FnOnce(&Answers<A>, &Gap) -> Judged,
-) -> Observed
-where
-    F: Future<Output = Result<A, ProbeError>>,
-{
+    ask: impl Fn(Period) -> F,
+    judge: impl FnOnce(&Answers<A>, &Gap) -> Verdict,
+) -> Observed {
     let gap = Gap::ask_missing(request, probes).await?;
     let answers = gap.each(source.clone(), ask).await?;
     Ok(judge(&answers, &gap).by(source))
@@ -252,12 +240,12 @@ async fn in_service(
     let not_known =
         |why: &str| Some(Detail::new("service", format!("not known ({why}); the whole period counts")));
     let Some(device) = probes.device() else { return (vec![period], not_known("no adapter is supplied")) };
-    let asked = ServiceHistoryRequest::new(request.subject().device.clone(), period);
+    let asked = ServiceHistoryRequest::new(request.device(), period);
     match device.service_history(&asked).await {
         Ok(history) => match service_history::parts(&history, request, period) {
             Ok(Service { out, .. }) if out.is_zero() => (vec![period], None),
             Ok(service) => {
-                let note = Detail::new("out of service for", crate::time::format_duration(service.out));
+                let note = Detail::new("out of service for", format_duration(service.out));
                 (service.parts, Some(note))
             }
             Err(_) => (vec![period], not_known("the history does not cover it")),
@@ -304,10 +292,10 @@ impl<A: Log> Answers<A> {
 
     /// The share that was found, as the value itself. A log that does not cover the period proves only that all is
     /// explained.
-    pub(super) fn share(&self, share: f64, gap: &Gap) -> Judged {
+    pub(super) fn share(&self, share: f64, gap: &Gap) -> Verdict {
         let judged = match self.not_covered() {
-            Some(missing) if share < 1.0 => Judged::stale(missing),
-            _ => Judged::share(share, self.observed_at(gap)),
+            Some(missing) if share < 1.0 => Verdict::stale(missing),
+            _ => Verdict::known(Value::Number(share), self.observed_at(gap)).accounting_for(share),
         };
         judged.with(gap.notes())
     }
@@ -340,87 +328,31 @@ macro_rules! logs {
 
 logs! { Acquisition Bridged Dropped Elsewhere LagFacts Messages Offsets Outbox Rejections StorageRefusals }
 
-/// A verdict, and the share of the missing rows that its finding accounts for.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Judged {
-    pub(super) verdict: Verdict,
-    pub(super) accounts_for: Option<f64>,
+/// A request that may be about one tag alone.
+pub(super) trait OfTag: Sized {
+    /// The same about the tag that the subject names.
+    fn of_tag(self, request: &CheckRequest<'_>) -> Self;
 }
 
-impl Judged {
-    /// A finding that accounts for `share` of the missing rows: from 0 to 1.
-    pub(super) fn known(value: Value, observed_at: DateTime<Utc>, share: f64) -> Self {
-        let accounts_for = Some(share.clamp(0.0, 1.0)).filter(|share| !share.is_nan());
-        let details = accounts_for.map(|share| Detail::new("accounts for", percent(share)));
-        Self { verdict: Verdict::known(value, observed_at, details.into_iter().collect()), accounts_for }
-    }
-
-    /// A finding that accounts for nothing by itself.
-    pub(super) fn place(value: Value, observed_at: DateTime<Utc>) -> Self {
-        Self { verdict: Verdict::known(value, observed_at, Details::none()), accounts_for: None }
-    }
-
-    /// A share as the value itself.
-    pub(super) fn share(share: f64, observed_at: DateTime<Utc>) -> Self {
-        Self::known(Value::Number(share), observed_at, share)
-    }
-
-    pub(super) fn undetermined(why: impl Into<String>) -> Self {
-        Verdict::undetermined(why).into()
-    }
-
-    pub(super) fn stale(why: impl Into<String>) -> Self {
-        Verdict::stale(why).into()
-    }
-
-    /// The same with more to read.
-    pub(super) fn with(self, beside: impl IntoIterator<Item = Detail>) -> Self {
-        Self { verdict: self.verdict.with(beside), accounts_for: self.accounts_for }
-    }
-
-    /// What it is judged from is dated in the future.
-    pub(super) fn future(why: impl Into<String>) -> Self {
-        Verdict::future(why).into()
-    }
-
-    pub(super) fn by(self, source: Source) -> Observation {
-        let observation = self.verdict.by(source);
-        match self.accounts_for {
-            Some(share) => observation.with_accounts_for(share),
-            None => observation,
+macro_rules! of_tag {
+    ($($asked:ident)*) => {$(
+        impl OfTag for $asked {
+            fn of_tag(mut self, request: &CheckRequest<'_>) -> Self {
+                self.tag.clone_from(&request.subject().tag);
+                self
+            }
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn value(&self) -> Option<Value> {
-        self.verdict.value()
-    }
-
-    #[cfg(test)]
-    pub(super) fn reason(&self) -> Option<crate::fact::UnknownReason> {
-        self.verdict.reason()
-    }
-
-    #[cfg(test)]
-    pub(super) fn detail(&self, name: &str) -> Option<&str> {
-        self.verdict.details().find(name)
-    }
+    )*};
 }
 
-impl From<Verdict> for Judged {
-    fn from(verdict: Verdict) -> Self {
-        Self { verdict, accounts_for: None }
-    }
+of_tag! {
+    AcquisitionRequest BridgedRequest DeadbandRequest DroppedRequest ElsewhereRequest LagRequest MessagesRequest
+    OffsetsRequest OutboxRequest RejectionsRequest RowsRequest StorageRefusalsRequest
 }
 
 /// A share that an adapter gave, if it is one.
 pub(super) fn believed(name: &'static str, share: f64) -> Result<f64, String> {
     judge::share(name, share).map_err(|refused| format!("{}: {}", refused.name, refused.text))
-}
-
-/// A share for the person who reads it.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} % of the missing rows", 100.0 * share)
 }
 
 /// A count for the person who reads it.
@@ -458,8 +390,7 @@ mod tests {
 
     use super::testing::{gap, gap_of, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     #[test]
     fn missing_is_expected_less_stored() {
@@ -488,8 +419,8 @@ mod tests {
             (rows(10, 5).with_late(6), "6 rows came late"),
         ] {
             let verdict = Gap::of(vec![period(0, 100)], &[rows], None).unwrap_err();
-            assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
-            let text = verdict.details().find("why").unwrap();
+            verdict.expect(Undetermined);
+            let text = verdict.detail("why").unwrap();
             assert!(text.contains(why), "{text}");
         }
     }

@@ -1,9 +1,6 @@
-use super::share::{Answers, Gap, Judged, judge_missing};
-use crate::check::CheckRequest;
-use crate::check::judge::adapter;
-use crate::check::spec::{Builtin, NUMBER, Observed, check};
-use crate::fact::Detail;
-use crate::probe::{Probes, StorageRefusals as Answer, StorageRefusalsRequest};
+use super::share::{Answers, Gap, OfTag as _, judge_missing};
+use crate::check::prelude::*;
+use crate::probe::{StorageRefusals as Answer, StorageRefusalsRequest};
 
 check! {
     /// Which share of the missing rows did the database refuse or fail to write?
@@ -14,10 +11,9 @@ impl Builtin for StorageRefusals {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.telemetry(), "telemetry probe")?;
         let pipeline = request.pipeline(probe.source())?;
-        let subject = request.subject();
         let ask = |period| {
-            let mut asked = StorageRefusalsRequest::new(pipeline.clone(), subject.device.clone(), period);
-            asked.tag.clone_from(&subject.tag);
+            let asked =
+                StorageRefusalsRequest::new(pipeline.clone(), request.device(), period).of_tag(request);
             async move { probe.storage_refusals(&asked).await }
         };
         judge_missing(request, probes, probe.source(), ask, judge).await
@@ -25,7 +21,7 @@ impl Builtin for StorageRefusals {
 }
 
 /// The database counts rows, not messages.
-fn judge(answers: &Answers<Answer>, gap: &Gap) -> Judged {
+fn judge(answers: &Answers<Answer>, gap: &Gap) -> Verdict {
     let refused = answers.sum(|answer| answer.refused);
     let example = answers.text("example", |answer| answer.example.as_deref());
     let details = [Detail::new("rows refused", refused.to_string())].into_iter().chain(example);
@@ -36,7 +32,7 @@ fn judge(answers: &Answers<Answer>, gap: &Gap) -> Judged {
 mod tests {
     use super::super::share::testing::{gap_of, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
+    use crate::check::testing::*;
     use crate::fact::Value;
 
     #[test]
@@ -44,7 +40,7 @@ mod tests {
         let gap = gap_of(crate::probe::Rows::new(at(NOW), 20, 10).with_rows_per_message(10.0));
         let answer = Answer::new(at(NOW), period(0, 100), 5).with_example("disk full");
         let judged = judge(&whole(answer), &gap);
-        assert_eq!((judged.value(), judged.accounts_for), (Some(Value::Number(0.5)), Some(0.5)));
+        judged.expect_share(Value::Number(0.5), 0.5);
         assert_eq!(judged.detail("example"), Some("disk full"));
     }
 }

@@ -1,9 +1,6 @@
-use super::share::{Answers, Gap, Judged, count, judge_missing, percent};
-use crate::check::CheckRequest;
-use crate::check::judge::{adapter, choices};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::Detail;
-use crate::probe::{Elsewhere, ElsewhereRequest, Probes};
+use super::share::{Answers, Gap, OfTag as _, count, judge_missing, percent};
+use crate::check::prelude::*;
+use crate::probe::{Elsewhere, ElsewhereRequest};
 use crate::time::format_duration;
 
 choices! {
@@ -23,10 +20,8 @@ check! {
 impl Builtin for StoredElsewhere {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.telemetry(), "telemetry probe")?;
-        let subject = request.subject();
         let ask = |period| {
-            let mut asked = ElsewhereRequest::new(subject.device.clone(), period);
-            asked.tag.clone_from(&subject.tag);
+            let asked = ElsewhereRequest::new(request.device(), period).of_tag(request);
             async move { probe.elsewhere(&asked).await }
         };
         judge_missing(request, probes, probe.source(), ask, |answers, gap| judge(answers, gap, self.explains))
@@ -35,7 +30,7 @@ impl Builtin for StoredElsewhere {
 }
 
 /// In this order: other times, out of sight, nowhere. The backfill of an earlier gap is where it belongs.
-fn judge(answers: &Answers<Elsewhere>, gap: &Gap, explains: f64) -> Judged {
+fn judge(answers: &Answers<Elsewhere>, gap: &Gap, explains: f64) -> Verdict {
     let sum = |count: fn(&Elsewhere) -> Option<u64>| answers.sum_known(count);
     let other_times = sum(|answer| answer.other_times.map(|rows| rows.saturating_sub(answer.backfill)));
     let places = [
@@ -53,21 +48,21 @@ fn judge(answers: &Answers<Elsewhere>, gap: &Gap, explains: f64) -> Judged {
     details.extend(gap.notes());
     if answers.iter().any(|answer| answer.other_times.is_some_and(|rows| answer.backfill > rows)) {
         let why = "more rows fill an earlier gap than are stored under other times";
-        return Judged::undetermined(why).with(details);
+        return Verdict::undetermined(why).with(details);
     }
 
     let times = gap.share_of_rows(other_times.unwrap_or_default() as f64);
     let sight = gap.share_of_rows(out_of_sight as f64);
     let is_cause = |share: f64| share >= explains && share > 0.0;
-    let known = |state: State| Judged::known(state.value(), answers.observed_at(gap), times + sight);
+    let known = |state: State| Verdict::known(state, answers.observed_at(gap)).accounting_for(times + sight);
     let judged = if is_cause(times) {
         known(State::OtherTimes)
     } else if is_cause(sight) {
         known(State::OutOfSight)
     } else if let Some(missing) = answers.not_covered() {
-        Judged::stale(missing)
+        Verdict::stale(missing)
     } else if other_times.is_none() || places.iter().any(|(_, rows)| rows.is_none()) {
-        Judged::undetermined("nobody looked in each of the places")
+        Verdict::undetermined("nobody looked in each of the places")
     } else {
         known(State::Nowhere)
     };
@@ -80,8 +75,7 @@ fn judge(answers: &Answers<Elsewhere>, gap: &Gap, explains: f64) -> Judged {
 mod tests {
     use super::super::share::testing::{gap, whole};
     use super::*;
-    use crate::check::testing::{NOW, at, period};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
     fn looked() -> Elsewhere {
         Elsewhere::new(at(NOW), period(0, 100))
@@ -92,7 +86,7 @@ mod tests {
             .with_not_applied(0)
     }
 
-    fn judged(answer: Elsewhere) -> Judged {
+    fn judged(answer: Elsewhere) -> Verdict {
         judge(&whole(answer), &gap(20, 10), 0.5)
     }
 
@@ -115,9 +109,7 @@ mod tests {
             (looked().with_other_times(5).with_replaced(5), State::OtherTimes, 1.0),
             (looked().with_other_times(3).with_replaced(3), State::Nowhere, 0.6),
         ] {
-            let judged = judged(answer.clone());
-            assert_eq!(judged.value(), Some(state.value()), "{answer:?}");
-            assert_eq!(judged.accounts_for, Some(share), "{answer:?}");
+            judged(answer.clone()).expect_share_of(&answer, state, share);
         }
     }
 
@@ -132,15 +124,14 @@ mod tests {
                 &mut answer.retention,
                 &mut answer.not_applied,
             ][place] = None;
-            assert_eq!(judged(answer.clone()).reason(), Some(UnknownReason::Undetermined), "{answer:?}");
+            judged(answer.clone()).expect_of(&answer, Undetermined);
             // What was found elsewhere is there all the same.
             let found = if place == 0 { answer.with_replaced(5) } else { answer.with_other_times(5) };
             assert!(judged(found.clone()).value().is_some(), "{found:?}");
         }
-        assert_eq!(judged(looked().with_backfill(1)).reason(), Some(UnknownReason::Undetermined));
-        let mut short = looked();
-        short.covers = period(0, 99);
-        assert_eq!(judged(short.clone()).reason(), Some(UnknownReason::Stale));
-        assert_eq!(judged(short.with_replaced(5)).value(), Some(State::OutOfSight.value()));
+        judged(looked().with_backfill(1)).expect(Undetermined);
+        let short = Elsewhere { covers: period(0, 99), ..looked() };
+        judged(short.clone()).expect(Stale);
+        judged(short.with_replaced(5)).expect(State::OutOfSight);
     }
 }

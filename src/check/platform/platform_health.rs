@@ -1,8 +1,5 @@
-use crate::check::CheckRequest;
-use crate::check::judge::{Verdict, adapter, choices, if_supported};
-use crate::check::spec::{Builtin, Observed, check};
-use crate::fact::{Detail, Details};
-use crate::probe::{BrokerHealth, IngestionHealth, PlatformRequest, Probes, SilentPeers, SilentShare};
+use crate::check::prelude::*;
+use crate::probe::{BrokerHealth, IngestionHealth, SilentPeers, SilentShare};
 
 choices! {
     State {
@@ -20,22 +17,14 @@ check! {
 impl Builtin for PlatformHealth {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.platform(), "platform probe")?;
-        let asked = asked(request);
+        let asked = request.of_platform();
         // A question that is not answered takes nothing from what another part shows.
-        let broker = if_supported(probe.broker_health(&asked).await, || probe.source())?;
-        let ingestion = if_supported(probe.ingestion_health(&asked).await, || probe.source())?;
+        let broker = probe.broker_health(&asked).await.by(probe.source()).if_supported()?;
+        let ingestion = probe.ingestion_health(&asked).await.by(probe.source()).if_supported()?;
         // Who else is silent is noted; it decides nothing here.
         let peers = probe.silent_peers(&asked).await.ok();
         Ok(judge(broker.as_ref(), ingestion.as_ref(), peers.as_ref()).by(probe.source()))
     }
-}
-
-fn asked(request: &CheckRequest<'_>) -> PlatformRequest {
-    let subject = request.subject();
-    let mut asked = PlatformRequest::new(subject.device.clone());
-    asked.gateway.clone_from(&subject.gateway);
-    asked.site.clone_from(&subject.site);
-    asked
 }
 
 /// In this order: the broker takes no connections or no messages; the ingestion takes or stores none; well, where a
@@ -52,9 +41,7 @@ fn judge(
         ("ingestion takes messages", ingestion.and_then(|ingestion| ingestion.takes_messages)),
         ("ingestion stores rows", ingestion.and_then(|ingestion| ingestion.stores_rows)),
     ];
-    for (name, fact) in facts {
-        details.extend(fact.map(|fact| Detail::new(name, if fact { "yes" } else { "no" })));
-    }
+    details.extend(facts.into_iter().filter_map(|(name, fact)| either(name, fact, ["yes", "no"])));
     details.extend(
         broker.and_then(|broker| broker.node.as_deref()).map(|node| Detail::new("broker node", node)),
     );
@@ -64,14 +51,14 @@ fn judge(
     let [connections, taken, ingested, stored] = facts.map(|(_, fact)| fact);
     match (broker, ingestion) {
         (Some(broker), _) if connections == Some(false) || taken == Some(false) => {
-            Verdict::known(State::BrokerDown.value(), broker.observed_at, Details::from_iter(details))
+            Verdict::known(State::BrokerDown, broker.observed_at).with(details)
         }
         (_, Some(ingestion)) if ingested == Some(false) || stored == Some(false) => {
-            Verdict::known(State::IngestionDown.value(), ingestion.observed_at, Details::from_iter(details))
+            Verdict::known(State::IngestionDown, ingestion.observed_at).with(details)
         }
         (Some(broker), Some(ingestion)) if taken == Some(true) && stored == Some(true) => {
             let older = broker.observed_at.min(ingestion.observed_at);
-            Verdict::known(State::Well.value(), older, Details::from_iter(details))
+            Verdict::known(State::Well, older).with(details)
         }
         _ => Verdict::undetermined("nobody saw a message go through the broker and into the database")
             .with(details),
@@ -92,19 +79,14 @@ fn silent(peers: &SilentPeers) -> Vec<Detail> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{NOW, at};
-    use crate::fact::UnknownReason;
+    use crate::check::testing::*;
 
-    fn broker(connections: Option<bool>, messages: Option<bool>) -> BrokerHealth {
-        let mut health = BrokerHealth::new(at(NOW - 5));
-        (health.takes_connections, health.takes_messages) = (connections, messages);
-        health
+    fn broker(takes_connections: Option<bool>, takes_messages: Option<bool>) -> BrokerHealth {
+        BrokerHealth { takes_connections, takes_messages, ..BrokerHealth::new(at(NOW - 5)) }
     }
 
-    fn ingestion(messages: Option<bool>, rows: Option<bool>) -> IngestionHealth {
-        let mut health = IngestionHealth::new(at(NOW - 9));
-        (health.takes_messages, health.stores_rows) = (messages, rows);
-        health
+    fn ingestion(takes_messages: Option<bool>, stores_rows: Option<bool>) -> IngestionHealth {
+        IngestionHealth { takes_messages, stores_rows, ..IngestionHealth::new(at(NOW - 9)) }
     }
 
     #[test]
@@ -123,14 +105,14 @@ mod tests {
             (broker(None, None), ingestion(None, None), None),
         ] {
             let verdict = judge(Some(&one), Some(&other), None);
-            assert_eq!(verdict.value(), state.map(State::value), "{one:?} {other:?}");
+            verdict.expect_of(&(one, other), state);
             if state.is_none() {
-                assert_eq!(verdict.reason(), Some(UnknownReason::Undetermined));
+                verdict.expect(Undetermined);
             }
         }
-        assert_eq!(judge(Some(&broker(yes, yes)), None, None).reason(), Some(UnknownReason::Undetermined));
+        judge(Some(&broker(yes, yes)), None, None).expect(Undetermined);
         let down = judge(Some(&broker(no, None)), None, None);
-        assert_eq!(down.value(), Some(State::BrokerDown.value()));
+        down.expect(State::BrokerDown);
         let well = judge(Some(&broker(yes, yes)), Some(&ingestion(yes, yes)), None);
         assert_eq!(well.observed_at(), Some(at(NOW - 9)), "as old as the older answer");
     }
@@ -143,9 +125,9 @@ mod tests {
             .with_sites(3);
         let (yes, one) = (Some(true), broker(Some(true), Some(true)));
         let verdict = judge(Some(&one), Some(&ingestion(yes, yes)), Some(&peers));
-        assert_eq!(verdict.value(), Some(State::Well.value()));
-        assert_eq!(verdict.details().find("silent behind its gateway"), Some("40 of 40"));
-        assert_eq!(verdict.details().find("silent at its site"), Some("41 of 90"));
-        assert_eq!(verdict.details().find("sites with silent devices"), Some("3"));
+        verdict.expect(State::Well);
+        assert_eq!(verdict.detail("silent behind its gateway"), Some("40 of 40"));
+        assert_eq!(verdict.detail("silent at its site"), Some("41 of 90"));
+        assert_eq!(verdict.detail("sites with silent devices"), Some("3"));
     }
 }

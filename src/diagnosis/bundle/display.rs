@@ -14,7 +14,7 @@ impl fmt::Display for Record {
 }
 
 /// Writes what an adapter said on one line: its control characters could forge a line of the trace, or garble a terminal.
-struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+pub(in crate::diagnosis) struct OneLine<'a, 'b>(pub(in crate::diagnosis) &'a mut fmt::Formatter<'b>);
 
 impl fmt::Write for OneLine<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

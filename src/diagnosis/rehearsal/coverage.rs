@@ -6,6 +6,7 @@ use std::fmt;
 use super::Rehearsed;
 use crate::diagnosis::Diagnosis;
 use crate::diagnosis::log::{Event, ExitIndex, Place};
+use crate::fact::Value;
 use crate::runbook::step::{OnUnknown, StepIndex, StepKind};
 use crate::runbook::{Runbook, RunbookSet};
 
@@ -117,5 +118,54 @@ impl Coverage {
     pub fn share(&self) -> f64 {
         let all = self.taken.len() + self.untaken.len();
         if all == 0 { 1.0 } else { self.taken.len() as f64 / all as f64 }
+    }
+}
+
+/// One line: how many of the ways were taken, and the first of those that were not.
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 5;
+        let (taken, untaken) = (self.taken.len(), self.untaken.len());
+        let share = Value::Number(self.share()).in_percent().unwrap_or_default();
+        write!(f, "{taken} of {} ways out of steps were taken ({share})", taken + untaken)?;
+        for (position, way) in self.untaken.iter().take(MOST).enumerate() {
+            write!(f, "{}{way}", if position == 0 { "; not taken: " } else { ", " })?;
+        }
+        if untaken > MOST { write!(f, " and {} more", untaken - MOST) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage_names_the_first_that_was_not_taken() {
+        let ways = |names: &[&str]| {
+            let way = |name: &&str| Way {
+                runbook: "own".into(),
+                step: "power".into(),
+                exit: None,
+                name: (*name).into(),
+            };
+            names.iter().map(way).collect()
+        };
+        for (untaken, line) in [
+            (&[][..], "1 of 1 ways out of steps were taken (100 %)"),
+            (&["a"], "1 of 2 ways out of steps were taken (50 %); not taken: own/power [a]"),
+            (
+                &["a", "b", "c", "d", "e"],
+                "1 of 6 ways out of steps were taken (17 %); not taken: own/power [a], own/power [b], own/power [c], \
+                 own/power [d], own/power [e]",
+            ),
+            (
+                &["a", "b", "c", "d", "e", "f"],
+                "1 of 7 ways out of steps were taken (14 %); not taken: own/power [a], own/power [b], own/power [c], \
+                 own/power [d], own/power [e] and 1 more",
+            ),
+        ] {
+            let coverage = Coverage { taken: ways(&["lost"]), untaken: ways(untaken) };
+            assert_eq!(coverage.to_string(), line);
+        }
     }
 }

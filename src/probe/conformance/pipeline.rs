@@ -19,45 +19,44 @@ pub async fn kafka(
     let (pipeline, device) = (pipeline.into(), device.into());
     let mut found = Found::of(|| probe.source(), now);
     let asked = LagRequest::new(pipeline.clone(), period).with_device(device.clone());
-    if let Ok(facts) = probe.lag(&asked).await {
-        let method = "lag";
-        found.log(method, facts.observed_at, facts.covers);
+    if let Some(facts) = found.answer("lag", probe.lag(&asked).await) {
+        found.covers(facts.covers);
         for sample in facts.partitions.iter().flat_map(|partition| &partition.samples) {
             // One of the very end shows how the period ended.
-            found.within(method, "sample", Some(sample.at).filter(|at| *at != period.end()), period);
+            found.within("sample", Some(sample.at).filter(|at| *at != period.end()), period);
             let high = sample.high_watermark;
             if sample.low_watermark > high || sample.committed.is_some_and(|committed| committed > high) {
                 let text = format!("an offset at {} is beyond the high watermark {high}", sample.at);
-                found.add(method, Rule::Contradiction, text);
+                found.add(Rule::Contradiction, text);
             }
             if sample.age.is_some_and(|age| age < TimeDelta::zero()) {
-                found.add(method, Rule::Number, format!("the age at {} is negative", sample.at));
+                found.add(Rule::Number, format!("the age at {} is negative", sample.at));
             }
         }
     }
     let asked = BridgedRequest::new(pipeline.clone(), device.clone(), period);
-    if let Ok(answer) = probe.bridged(&asked).await {
-        found.log("bridged", answer.observed_at, answer.covers);
+    if let Some(answer) = found.answer("bridged", probe.bridged(&asked).await) {
+        found.covers(answer.covers);
     }
-    if let Ok(answer) = probe.offsets(&OffsetsRequest::new(pipeline, device, period)).await {
-        let method = "offsets";
-        found.log(method, answer.observed_at, answer.covers);
+    let asked = OffsetsRequest::new(pipeline, device, period);
+    if let Some(answer) = found.answer("offsets", probe.offsets(&asked).await) {
+        found.covers(answer.covers);
         for reset in answer.resets.iter().flatten() {
-            found.at(method, "reset", reset.at);
+            found.at("reset", reset.at);
             if reset.to < reset.from || reset.skipped > reset.to - reset.from {
                 let text = format!("{} skipped from offset {} to {}", reset.skipped, reset.from, reset.to);
-                found.add(method, Rule::Contradiction, text);
+                found.add(Rule::Contradiction, text);
             }
         }
         if let TransactionState::Open(open) = &answer.transaction {
-            found.all_at(method, "unmoved_since", open.unmoved_since);
+            found.all_at("unmoved_since", open.unmoved_since);
             if open.last_stable_offset > open.high_watermark {
-                let text = "the last stable offset is beyond the high watermark".to_owned();
-                found.add(method, Rule::Contradiction, text);
+                let text = "the last stable offset is beyond the high watermark";
+                found.add(Rule::Contradiction, text);
             }
         }
         if let StuckState::Stuck(stuck) = &answer.stuck {
-            found.all_at(method, "since", stuck.since);
+            found.all_at("since", stuck.since);
         }
     }
     found.violations
@@ -72,21 +71,21 @@ pub async fn edge_buffer(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(outbox) = probe.outbox(&OutboxRequest::new(gateway.into(), device.into(), period)).await {
-        let method = "outbox";
-        found.log(method, outbox.observed_at, outbox.covers);
-        found.within(method, "oldest_unsent", outbox.oldest_unsent, period);
-        found.part(method, "dropped of the device", outbox.device_dropped, outbox.dropped_in_all);
-        found.part(method, "unsent of the device", outbox.unsent, outbox.unsent_in_all);
-        found.share(method, "usual_part", outbox.usual_part);
+    let asked = OutboxRequest::new(gateway.into(), device.into(), period);
+    if let Some(outbox) = found.answer("outbox", probe.outbox(&asked).await) {
+        found.covers(outbox.covers);
+        found.within("oldest_unsent", outbox.oldest_unsent, period);
+        found.part("dropped of the device", outbox.device_dropped, outbox.dropped_in_all);
+        found.part("unsent of the device", outbox.unsent, outbox.unsent_in_all);
+        found.share("usual_part", outbox.usual_part);
         if outbox.oldest_unsent.is_some() && outbox.unsent == Some(0) {
-            let text = "oldest_unsent is there, and nothing is unsent".to_owned();
-            found.add(method, Rule::Contradiction, text);
+            let text = "oldest_unsent is there, and nothing is unsent";
+            found.add(Rule::Contradiction, text);
         }
         if let (Some(used), Some(capacity)) = (outbox.peak_used, outbox.capacity)
             && used > capacity
         {
-            found.add(method, Rule::Number, format!("{used} used of a capacity of {capacity}"));
+            found.add(Rule::Number, format!("{used} used of a capacity of {capacity}"));
         }
     }
     found.violations
@@ -100,8 +99,9 @@ pub async fn schema(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(answer) = probe.rejections(&RejectionsRequest::new(device.into(), period)).await {
-        found.log("rejections", answer.observed_at, answer.covers);
+    let asked = RejectionsRequest::new(device.into(), period);
+    if let Some(answer) = found.answer("rejections", probe.rejections(&asked).await) {
+        found.covers(answer.covers);
     }
     found.violations
 }
@@ -114,15 +114,16 @@ pub async fn dedup_log(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(answer) = probe.dropped(&DroppedRequest::new(device.into(), period)).await {
-        found.log("dropped", answer.observed_at, answer.covers);
+    let asked = DroppedRequest::new(device.into(), period);
+    if let Some(answer) = found.answer("dropped", probe.dropped(&asked).await) {
+        found.covers(answer.covers);
         for (name, part, whole) in [
             ("collided", answer.collided, answer.dropped),
             ("unstored", answer.unstored.unwrap_or_default(), answer.dropped),
             ("identical", answer.identical.unwrap_or_default(), answer.dropped),
             ("first_refused", answer.first_refused, answer.unstored.unwrap_or(answer.dropped)),
         ] {
-            found.part("dropped", name, part, whole);
+            found.part(name, part, whole);
         }
     }
     found.violations
@@ -136,8 +137,9 @@ pub async fn deadband(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(facts) = probe.deadband(&DeadbandRequest::new(device.into(), period)).await {
-        found.log("deadband", facts.observed_at, facts.covers);
+    let asked = DeadbandRequest::new(device.into(), period);
+    if let Some(facts) = found.answer("deadband", probe.deadband(&asked).await) {
+        found.covers(facts.covers);
         let told = [
             ("width", facts.width),
             ("movement", facts.movement),
@@ -148,7 +150,7 @@ pub async fn deadband(
         ];
         for (name, number) in told {
             if let Some(number) = number.filter(|number| !(number.is_finite() && *number >= 0.0)) {
-                found.add("deadband", Rule::Number, format!("{name} of {number} is no width from 0"));
+                found.add(Rule::Number, format!("{name} of {number} is no width from 0"));
             }
         }
         found.deadband_audit(&facts);
@@ -166,22 +168,22 @@ pub async fn telemetry(
 ) -> Vec<Violation> {
     let device = device.into();
     let mut found = Found::of(|| probe.source(), now);
-    if let Ok(rows) = probe.rows(&RowsRequest::new(device.clone(), period)).await {
-        let method = "rows";
-        found.at(method, "observed_at", rows.observed_at);
-        found.part(method, "rows present", rows.present, rows.expected);
-        found.part(method, "rows late", rows.late, rows.present);
+    let asked = RowsRequest::new(device.clone(), period);
+    if let Some(rows) = found.answer("rows", probe.rows(&asked).await) {
+        found.part("rows present", rows.present, rows.expected);
+        found.part("rows late", rows.late, rows.present);
         if let Some(rows) = rows.rows_per_message.filter(|rows| !(*rows > 0.0 && rows.is_finite())) {
-            found.add(method, Rule::Number, format!("rows_per_message must be above 0, got {rows}"));
+            found.add(Rule::Number, format!("rows_per_message must be above 0, got {rows}"));
         }
     }
-    if let Ok(answer) = probe.elsewhere(&ElsewhereRequest::new(device.clone(), period)).await {
-        found.log("elsewhere", answer.observed_at, answer.covers);
-        found.part("elsewhere", "backfill", answer.backfill, answer.other_times.unwrap_or_default());
+    let asked = ElsewhereRequest::new(device.clone(), period);
+    if let Some(answer) = found.answer("elsewhere", probe.elsewhere(&asked).await) {
+        found.covers(answer.covers);
+        found.part("backfill", answer.backfill, answer.other_times.unwrap_or_default());
     }
     let asked = StorageRefusalsRequest::new(pipeline.into(), device, period);
-    if let Ok(answer) = probe.storage_refusals(&asked).await {
-        found.log("storage_refusals", answer.observed_at, answer.covers);
+    if let Some(answer) = found.answer("storage_refusals", probe.storage_refusals(&asked).await) {
+        found.covers(answer.covers);
     }
     found.violations
 }

@@ -242,7 +242,7 @@ impl fmt::Debug for Answer {
 }
 
 /// An answer with the time at which its facts held.
-pub(super) trait Observed {
+pub(in crate::probe) trait Observed {
     fn observed_at(&self) -> Option<DateTime<Utc>>;
 }
 

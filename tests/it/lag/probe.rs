@@ -341,7 +341,7 @@ async fn offsets_say_what_the_looks_prove() {
     let well = ask(fine(), Topic::default(), Some(ResetPolicy::Latest)).await;
     assert_eq!(
         (well.resets, well.transaction, well.stuck, well.covers),
-        (None, TransactionState::NotTold, StuckState::NotStuck, period())
+        (None, TransactionState::NotKnown, StuckState::NotStuck, period())
     );
     let reader = || Topic { set: Some(vec![]), ..Topic::default() };
     assert_eq!(ask(fine(), reader(), None).await.resets, Some(vec![]));
@@ -391,7 +391,7 @@ async fn offsets_say_what_the_looks_prove() {
     assert_eq!((record.offset, record.failures, record.behind), (1300, 7, 320));
     assert_eq!((record.since, record.example.as_deref()), (Some(at(30 * 60)), Some("bad date")));
     assert_eq!(ask(stuck(), failing(0), None).await.stuck, StuckState::NotStuck);
-    assert_eq!(ask(stuck(), Topic::default(), None).await.stuck, StuckState::NotTold);
+    assert_eq!(ask(stuck(), Topic::default(), None).await.stuck, StuckState::NotKnown);
     // A single record at the end is enough.
     let mut last = fine();
     last[62].committed = Some(1619);

@@ -125,7 +125,7 @@ fn issue_rows_are_answered_by_the_expert() {
         }),
         ("broker's clock one minute ahead", NeverLeads("device-fault"), |world| {
             world.own_session();
-            world.session = SessionState::NotTold;
+            world.session = SessionState::NotKnown;
             world.events.push(ConnectionEvent::accepted(NOW + minutes(1)));
         }),
         ("clock a month back, certificate ended", Concludes("certificate-expired"), |world| {

@@ -64,7 +64,7 @@ fn state_at(broker: &Broker, client: &str, at: DateTime<Utc>) -> SessionState {
     match last {
         Some(state) => state,
         None if broker.log_covers_from().is_none() => SessionState::Down,
-        None => SessionState::NotTold,
+        None => SessionState::NotKnown,
     }
 }
 

@@ -132,7 +132,7 @@ async fn unknown_is_an_error_absent_an_answer() {
     assert!(adapters.network.device_path(&asked).await.is_err());
     // That it cannot be reached is the answer here.
     let health = adapters.gateway.health(&HealthRequest::new("gw-north-1".into())).await.unwrap();
-    assert_eq!(health.process, ProcessState::NotTold);
+    assert_eq!(health.process, ProcessState::NotKnown);
     assert!(health.paths.iter().all(|path| !path.answered));
     drop(adapters);
     Arc::into_inner(factory).unwrap().stop().await.unwrap();

@@ -242,7 +242,7 @@ async fn a_log_that_rests_says_nothing_of_now() {
     assert_eq!((log.now, log.keep_alive), (SessionState::Up, Some(TimeDelta::zero())));
     let log = ask("gw-7").await.unwrap().unwrap();
     assert_eq!((log.now, log.at_start, log.events.len()), (SessionState::Down, SessionState::Up, 1));
-    assert_eq!(ask("gw-8").await.unwrap().unwrap().now, SessionState::NotTold);
+    assert_eq!(ask("gw-8").await.unwrap().unwrap().now, SessionState::NotKnown);
     assert_eq!(probe.refused_handshakes(Period::new(at(0), at(10)).unwrap()).unwrap(), []);
     // The line is whole now.
     write("eeded timeout, disconnecting.\n");
@@ -261,12 +261,12 @@ async fn a_log_that_rests_says_nothing_of_now() {
     // No line for a minute: the broker may be gone.
     clock.set(at(70));
     let log = ask("odd (id)").await.unwrap().unwrap();
-    assert_eq!(log.now, SessionState::NotTold);
+    assert_eq!(log.now, SessionState::NotKnown);
     assert_eq!(log.covers, Period::new(at(0), at(5)).unwrap());
     // A new file: what happened in between is lost, and with it who is connected.
     std::fs::remove_file(&file).unwrap();
     write("2027-01-15T08:01:10: Received PINGREQ from odd (id)\n");
     let log = ask("odd (id)").await.unwrap().unwrap();
-    assert_eq!((log.now, log.events.len()), (SessionState::NotTold, 0));
+    assert_eq!((log.now, log.events.len()), (SessionState::NotKnown, 0));
     assert_eq!(log.covers.length(), TimeDelta::zero());
 }

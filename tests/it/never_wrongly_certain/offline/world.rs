@@ -201,7 +201,7 @@ impl World {
 
     pub(super) fn gateway_unreachable(&mut self) {
         self.gateway_dead();
-        (self.process, self.endpoint) = (ProcessState::NotTold, Endpoint::NotKnown);
+        (self.process, self.endpoint) = (ProcessState::NotKnown, Endpoint::NotKnown);
     }
 
     /// The gateway runs again, and its device is still away.

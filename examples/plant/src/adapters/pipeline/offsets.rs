@@ -71,7 +71,7 @@ fn resets(log: &Log, monitor: &Monitor, period: Period, messages: &OfPeriod) -> 
         let is_set = |committed: u64| skipped.from < committed && committed <= skipped.to;
         let window = monitor.window(skipped.partition);
         let was_set = window.samples().any(|sample| sample.at < *at && sample.committed.is_some_and(is_set));
-        let cause = if was_set { ResetCause::Position } else { ResetCause::NotTold };
+        let cause = if was_set { ResetCause::Position } else { ResetCause::NotKnown };
         OffsetReset::new(*at, skipped.from, skipped.to, lost).with_cause(cause)
     });
     reset.collect()
