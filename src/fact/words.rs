@@ -97,11 +97,11 @@ fn stepped(duration: TimeDelta) -> Option<TimeDelta> {
 fn step(duration: TimeDelta) -> TimeDelta {
     match duration.num_milliseconds() {
         ..1_000 => TimeDelta::milliseconds(1),
-        ..10_000 => TimeDelta::milliseconds(100),
-        ..600_000 => TimeDelta::seconds(1),
-        ..86_400_000 => TimeDelta::minutes(1),
-        ..2_592_000_000 => TimeDelta::hours(1),
-        _ => TimeDelta::days(1),
+        1_000..10_000 => TimeDelta::milliseconds(100),
+        10_000..600_000 => TimeDelta::seconds(1),
+        600_000..86_400_000 => TimeDelta::minutes(1),
+        86_400_000..2_592_000_000 => TimeDelta::hours(1),
+        2_592_000_000.. => TimeDelta::days(1),
     }
 }
 
