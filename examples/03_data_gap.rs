@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::diagnosis::DiagnosisId;
 use iot_runbook::driver::SimulatedTimer;
 use iot_runbook::gap::{CadenceEstimator, Gap, GapDetector, Presence, Sessions, Settings};
-use iot_runbook::time::{ManualClock, Period, format_duration};
-use iot_runbook::{Checks, Diagnosis, Driver, Probes, Subject, catalog};
+use iot_runbook::time::{ManualClock, Period};
+use iot_runbook::{Checks, Diagnosis, Driver, Probes, Subject, catalog, fact::duration_in_words};
 use page::say;
 
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/03_data_gap.csv");
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     events.iter().for_each(|event| estimator.observe_event(*event));
     let estimate = estimator.estimate()?;
     let seconds = estimate.every.num_milliseconds() as f64 / 1e3;
-    say(format_args!("a row each {seconds:.1} s, as {:.0} % of the distances say", estimate.share * 100.0));
+    say(format_args!("a row every {seconds:.1} s, as {:.0} % of the intervals say", estimate.share * 100.0));
 
     // The hours about the rows are what we ask about. Rows may overtake each other by two minutes; one that takes
     // longer than five was caught up.
@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         say(format_args!("{gap}"));
         for part in gap.split(&sessions) {
             let place = if part.presence == Presence::Online { "online" } else { "offline" };
-            let length = format_duration(part.period.length());
+            let length = duration_in_words(part.period.length());
             say(format_args!("    {place} for {length}: {} of {} rows missing", part.missing, part.expected));
         }
     }
@@ -85,9 +85,9 @@ async fn why(gap: &Gap, now: DateTime<Utc>) -> Result<(), Box<dyn Error>> {
     let mut diagnosis =
         Diagnosis::new(DiagnosisId::random(now)?, &runbooks, "data-gap", subject, trigger, now)?;
     let finding = driver.run(&mut diagnosis).await?;
-    say(format_args!("\nwhy? {}", finding.title().unwrap_or("undetermined; the likeliest causes are")));
+    say(format_args!("\nwhy? {}", finding.title().unwrap_or("not certain; the likeliest causes are")));
     for hypothesis in finding.hypotheses().iter().take(3) {
-        say(format_args!("  {:>3.0} %  {}", hypothesis.share * 100.0, hypothesis.cause));
+        say(format_args!("  {:>3.0} %  {}", hypothesis.share * 100.0, hypothesis.cause.replace('-', " ")));
     }
     say(format_args!("{} questions have no adapter yet", finding.unanswered().len()));
     Ok(())

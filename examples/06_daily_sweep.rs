@@ -9,7 +9,7 @@ use std::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::DeviceId;
 use iot_runbook::certificate::Policy;
-use iot_runbook::certificate::sweep::{Contact, Entry, ExpiryIndex, Reach, Settings, Sweep};
+use iot_runbook::certificate::sweep::{Contact, Entry, ExpiryIndex, Settings, Sweep};
 use page::say;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -45,14 +45,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             digest.expired().count(),
         ));
         for due in digest.due().iter().filter(|due| due.device.as_str().starts_with("pump")) {
-            say(format_args!("  {}: {}, {} days left", due.device, due.stage, due.days_left(now)));
-            if let Reach::Offline { visit, .. } = due.reach {
-                say(format_args!("      it is offline: {visit:?}"));
+            // As text it says all that a person needs; its fields hold the same for a program.
+            say(format_args!("  {due}"));
+            if let left @ 0.. = due.days_left(now) {
+                say(format_args!("      days left: {left}"));
             }
         }
         match digest.page() {
-            Some(page) => say(format_args!("  page: {} certificates", page.due.len())),
-            None => say(format_args!("  no page: everything was paged today")),
+            Some(page) => say(format_args!("  paged for {} certificates", page.due.len())),
+            None => say("  no page: everything was paged today"),
         }
         // A restart within the day pages nobody twice: the state is saved.
         let saved = serde_json::to_string(sweep.state())?;

@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         if !matches!(verdict.kind(), Kind::Fresh | Kind::Duplicate | Kind::Replay) && shown < 3 {
             shown += 1;
-            say(format_args!("{} {}: {verdict:?}", incoming.received_at, incoming.device));
+            say(format_args!("{} {}: {verdict}", incoming.received_at, incoming.device));
         }
     }
 

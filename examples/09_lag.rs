@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use chrono::{DateTime, TimeDelta};
+use iot_runbook::fact::duration_in_words;
 use iot_runbook::lag::{Course, Judge, Sample, Settings, Verdict, Window};
-use iot_runbook::time::format_duration;
 use page::say;
 
 /// Half a minute apart: 0 keeps up, 1 is slow, 2 has just stopped, 3 lost messages, 4 was never read, 5 is silent.
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_retention(TimeDelta::hours(2));
     let judge = Judge::new(settings)?;
     let group = judge.group(now, None, &windows);
-    say(format_args!("the group, {} behind in all: {group}\n", group.total_lag));
+    say(format_args!("the group, {} messages behind in all: {group}\n", group.total_lag));
     for (partition, window) in &windows {
         let report = judge.partition(now, None, window);
         say(format_args!("partition {partition}: {report}"));
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let (produced, consumed) = (trend.produced, trend.consumed);
             let mut line = format!("  {produced:.1} come and {consumed:.1} are read a second");
             match trend.course {
-                Course::Drains { within } => line += &format!("; drained in {}", format_duration(within)),
+                Course::Drains { within } => line += &format!("; drained in {}", duration_in_words(within)),
                 Course::Grows => line += "; the lag grows",
                 _ => {}
             }

@@ -97,7 +97,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for probes in [flapping_once(&clock), all_down()] {
         let diagnosis = diagnose(probes, Arc::clone(&clock)).await?;
         let finding = diagnosis.finding().ok_or("the driver ends what it runs")?;
-        let title = finding.title().unwrap_or("undetermined; it may be");
+        let title = finding.title().unwrap_or("not certain; it may be");
         page::say(format_args!("after {} records: {title}", diagnosis.trace_len()));
         for hypothesis in finding.hypotheses().iter().take(5) {
             page::say(format_args!("  {:>3.0} %  {}", hypothesis.share * 100.0, hypothesis.cause));

@@ -9,6 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use domain::{Choices, ChoicesError, Domain, Kind};
 pub use observation::{Detail, Details, Evidence, Observation, Source, Unknown, UnknownReason};
 pub use words::duration_in_words;
+#[allow(unused_imports, reason = "for the engines, each of which is a feature")]
+pub(crate) use words::{at_least_in_words, at_most_in_words, counted};
 
 /// One value that a check came to. Small and `Copy`: a choice is its position in the domain's list.
 ///

@@ -12,6 +12,7 @@
 
 mod chart;
 mod deadband;
+mod decisive;
 #[cfg(feature = "certificate")]
 mod digest;
 mod finding;

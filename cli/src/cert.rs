@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::validity::{Certificate, Chain, certificates_from_pem};
 use iot_runbook::certificate::{Facts, Policy, Stage};
 use iot_runbook::time::{Clock as _, SystemClock};
@@ -154,7 +154,7 @@ fn to_text(all: &[Due], now: DateTime<Utc>, terminal: &Terminal) -> String {
     for due in all {
         let left = match due.end {
             Some(end) if end < now => format!("ended {} ago", words::duration(now - end)),
-            Some(end) => words::duration(end - now),
+            Some(end) => left_in_words(end - now),
             None => "for ever".to_owned(),
         };
         let ends = due.end.map_or_else(|| "never".to_owned(), words::moment);
@@ -162,6 +162,12 @@ fn to_text(all: &[Due], now: DateTime<Utc>, terminal: &Terminal) -> String {
     }
     table.write(&mut page);
     page.finish()
+}
+
+/// Whole days where it is long: what is left is not rounded up.
+fn left_in_words(left: TimeDelta) -> String {
+    let is_long = left >= TimeDelta::days(30);
+    words::duration(if is_long { TimeDelta::days(left.num_days()) } else { left })
 }
 
 /// Whom it is for, or the file where it names nobody.

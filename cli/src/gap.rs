@@ -133,15 +133,17 @@ fn to_text(
     } else {
         let gaps = report.gaps.iter().filter(|gap| gap.missing > 0).count() + report.unlisted.gaps as usize;
         let text = format!(
-            "{} of {expected} rows are missing, in {}; {present} are there",
+            "{} of {expected} rows {} missing, in {}; {present} {} there",
             report.missing(),
-            counted(gaps, "gap")
+            are(report.missing()),
+            counted(gaps, "gap"),
+            are(present)
         );
         page.styled(Style::Bad, "", "  ", &text);
     }
     let how = if is_estimated { ", as the rows themselves say" } else { "" };
     page.line(&format!(
-        "From {} to {}, a row each {}{how}.",
+        "From {} to {}, a row every {}{how}.",
         words::moment(report.period.start()),
         words::moment(report.period.end()),
         words::duration(every)
@@ -163,8 +165,9 @@ fn to_text(
     }
     if report.unlisted.gaps > 0 {
         page.line(&format!(
-            "And {} more gaps with {} missing rows.",
-            report.unlisted.gaps, report.unlisted.missing
+            "And {} more, with {}.",
+            counted(report.unlisted.gaps as usize, "gap"),
+            counted(report.unlisted.missing as usize, "missing row")
         ));
     }
     counts(report, &mut page);
@@ -200,23 +203,27 @@ fn remark(gap: &iot_runbook::gap::Gap) -> String {
     remarks.join("; ")
 }
 
+const fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
 /// What became of rows that do not simply make the series.
 fn counts(report: &Report, page: &mut Page) {
     let counts = &report.counts;
     let all = [
         (counts.duplicates, "came twice"),
         (counts.late, "came late"),
-        (counts.reordered, "were overtaken by a newer one"),
-        (counts.stepped_back, "are of a clock that was set back"),
-        (counts.before, "lie before the period"),
-        (counts.after, "lie after the period"),
-        (counts.ahead, "are dated ahead of their arrival"),
+        (counts.reordered, "overtaken by a newer one"),
+        (counts.stepped_back, "of a clock that was set back"),
+        (counts.before, "before the period"),
+        (counts.after, "after the period"),
+        (counts.ahead, "dated ahead of their arrival"),
     ];
     let shown: Vec<String> =
         all.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if !shown.is_empty() {
         page.gap();
-        page.line(&format!("Of {} rows, {}.", counts.rows, shown.join(", ")));
+        page.line(&format!("Of {}: {}.", counted(counts.rows as usize, "row"), shown.join(", ")));
     }
     for rewind in &report.rewinds {
         page.line(&format!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use iot_runbook::lag::{GroupState, Judge, Report, Sample, Settings, Verdict, Window};
+use iot_runbook::lag::{Basis, GroupState, Judge, Report, Rule, Sample, Settings, Verdict, Window};
 use iot_runbook::time::format_duration;
 use serde_json::{Value, json};
 
@@ -149,7 +149,11 @@ fn to_text(reports: &[(&Partition, Report)], now: DateTime<Utc>, terminal: &Term
     let mut table = Table::new(&["partition", "verdict", "behind", "age", "why"]);
     for (partition, report) in worst_first {
         let lag = report.lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());
-        let age = report.age.map_or_else(String::new, |age| words::duration(age.estimate));
+        let age = report.age.map_or_else(String::new, |age| {
+            // A message that is older than every sample has no age that could be guessed.
+            let at_least = if age.basis == Basis::BeforeWindow { " at least" } else { "" };
+            format!("{}{at_least}", words::duration(age.estimate))
+        });
         table.row([partition.to_string(), report.verdict().name().to_owned(), lag, age, why(report)]);
     }
     table.write(&mut page);
@@ -157,8 +161,13 @@ fn to_text(reports: &[(&Partition, Report)], now: DateTime<Utc>, terminal: &Term
 }
 
 fn why(report: &Report) -> String {
-    let overrun = report.trend.and_then(|trend| trend.overrun_in).filter(|_| is_bad(report));
-    let overrun = overrun.map(|left| format!("; unread messages are deleted in {}", words::duration(left)));
+    // The rule of a lag that grows says it already.
+    let is_said = matches!(report.rule, Rule::Growing { lost_in: Some(_), .. });
+    let overrun = report.trend.and_then(|trend| trend.overrun_in).filter(|_| is_bad(report) && !is_said);
+    let overrun = overrun.map(|left| match left {
+        left if left.is_zero() => "; unread messages are deleted now".to_owned(),
+        left => format!("; unread messages are deleted in {}", words::duration(left)),
+    });
     format!("{}{}", report.rule, overrun.unwrap_or_default())
 }
 

@@ -11,8 +11,9 @@ pub(crate) struct Table {
 
 /// Between two columns.
 const BETWEEN: usize = 2;
-/// The last column is wrapped, but not to less than this.
+/// The last column is wrapped, but not to less than this, nor within a name that is no longer than that.
 const NARROWEST: usize = 16;
+const LONG_NAME: usize = 24;
 
 impl Table {
     pub(crate) fn new(heads: &[&'static str]) -> Self {
@@ -38,7 +39,9 @@ impl Table {
         let Some((last, before)) = widths.split_last() else { return };
         let taken: usize = before.iter().map(|width| width + BETWEEN).sum();
         let room = page.terminal().width.saturating_sub(taken);
-        if room < NARROWEST.min(*last) {
+        let words = rows.iter().filter_map(|row| row.last()).flat_map(|cell| cell.split_whitespace());
+        let longest = words.map(|word| word.width()).filter(|width| *width <= LONG_NAME).max();
+        if room < longest.unwrap_or_default().max(NARROWEST).min(*last) {
             return self.blocks(page);
         }
         for row in &rows {

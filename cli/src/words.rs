@@ -1,6 +1,7 @@
 //! Values in words.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
+pub(crate) use iot_runbook::fact::duration_in_words as duration;
 use iot_runbook::runbook::step::Param;
 use iot_runbook::time::format_duration;
 use serde::Serialize;
@@ -8,30 +9,6 @@ use serde::Serialize;
 /// `1 step`, `2 steps`.
 pub(crate) fn counted(count: usize, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}
-
-/// A duration as a person reads it, by its two largest units: `2.07s`, `15m50s`, `3d4h`.
-pub(crate) fn duration(length: TimeDelta) -> String {
-    let (sign, length) = if length < TimeDelta::zero() { ("-", -length) } else { ("", length) };
-    let seconds = length.num_seconds();
-    let text = if seconds < 10 && length.subsec_nanos() != 0 {
-        let milliseconds = length.num_milliseconds();
-        if milliseconds < 1_000 {
-            if milliseconds == 0 { "under 1ms".to_owned() } else { format!("{milliseconds}ms") }
-        } else {
-            let text = format!("{:.2}", length.as_seconds_f64());
-            format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
-        }
-    } else {
-        let (unit, _) = [(86_400, 3_600), (3_600, 60), (60, 1), (1, 1)]
-            .into_iter()
-            .find(|(unit, _)| seconds >= *unit)
-            .map_or((1, 1), |(unit, next)| (next, unit));
-        // Rounded to the second of two units, so that the third is not there.
-        let rounded = (seconds + unit / 2) / unit * unit;
-        format_duration(TimeDelta::seconds(rounded))
-    };
-    format!("{sign}{text}")
 }
 
 /// A moment: the date and the time in UTC, to the second.
@@ -76,24 +53,6 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_two_units_at_most() {
-        for (nanoseconds, shown) in [
-            (0, "0s"),
-            (535, "under 1ms"),
-            (74_535_265, "74ms"),
-            (2_074_535_265, "2.07s"),
-            (59_400_000_000, "59s"),
-            (950_000_000_000, "15m50s"),
-            (3_661_000_000_000, "1h1m"),
-            (7_199_000_000_000, "2h"),
-            (277_200_000_000_000, "3d5h"),
-            (-90_000_000_000, "-1m30s"),
-        ] {
-            assert_eq!(duration(TimeDelta::nanoseconds(nanoseconds)), shown);
-        }
-    }
 
     #[test]
     fn numbers_have_three_digits() {

@@ -10,12 +10,15 @@
     reason = "an example is no library"
 )]
 
+#[path = "../page/page.rs"]
+mod page;
 mod storm;
 mod world;
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use page::say;
 use storm::{Hearing, Judged, by_gateway, judge, night, play};
 use world::{BEGIN, Size};
 
@@ -34,31 +37,57 @@ fn main() {
     let devices = arguments.next().unwrap_or(40_000) as usize;
     let size = Size { sites: 20, gateways: (devices / 200).max(20), devices };
     let world = Arc::new(night(seed, size));
-    println!("What is broken (nobody knows it yet):");
+    say("What is broken (nobody knows it yet):");
     for fault in &world.faults {
-        println!("  {:?} from {}", fault.hidden, fault.from.format("%H:%M:%S"));
+        say(format_args!("  {}  {}", fault.from.format("%H:%M:%S"), fault.hidden));
     }
     let played = play(&world, seed, HEARING, BEGIN + TimeDelta::hours(6));
-    println!("\n{} alerts came in.\n\nPages:", played.alerts);
-    for (at, page, _) in &played.pages {
-        println!("  {}  {}", at.format("%H:%M:%S"), page.to_string().replace('\n', "\n            "));
-    }
-    println!("\nEnded:");
-    for incident in &played.closed {
-        println!("  {incident}");
-    }
-    println!("\nOpen:");
-    for incident in played.fleet.incidents() {
-        println!("  {incident}");
-    }
+    say(format_args!("\n{} alerts came in.", played.alerts));
+    let pages = played.pages.iter();
+    list(
+        "Pages",
+        pages.map(|(at, page, _)| {
+            format!("{}  {}", at.format("%H:%M:%S"), page.to_string().replace('\n', "\n            "))
+        }),
+    );
+    list("Ended", played.closed.iter().map(ToString::to_string));
+    list("Open", played.fleet.incidents().map(ToString::to_string));
     let (questions, calls) = (world.questions.lock().unwrap(), world.calls.lock().unwrap());
     let different = world.asked.lock().unwrap().len();
-    println!(
-        "\n{} diagnoses had {questions} questions; the adapters were asked {calls} times, by {different} different ones",
+    say(format_args!(
+        "\n{} diagnoses had {questions} questions, {different} different ones; the adapters were asked {calls} times.",
         played.diagnoses
-    );
-    println!("{:?}", played.fleet.counts());
-    println!("{:?}", judge(&world, &played));
+    ));
+    let counts = played.fleet.counts();
+    say(format_args!(
+        "Of {} alerts {} were repeated; {} devices are back, {} silent in an open incident, {} wait for a diagnosis.",
+        counts.alerts,
+        counts.repeated,
+        counts.over,
+        counts.members,
+        counts.waiting + counts.diagnosed_now
+    ));
+    let judged = judge(&world, &played);
+    say(format_args!(
+        "Beside what was broken: pages: {}, within ten minutes {} at most, wrong: {}; of {} causes that no other hid, \
+         {} were named by their first page.",
+        judged.pages,
+        judged.most_pages,
+        judged.wrong.len(),
+        judged.faults,
+        judged.named
+    ));
+    list("Wrong pages", judged.wrong.iter().cloned());
+    list("Not named", judged.missed.iter().cloned());
+}
+
+/// The items under a heading, where there are any.
+fn list(heading: &str, items: impl IntoIterator<Item = String>) {
+    let mut items = items.into_iter().peekable();
+    if items.peek().is_some() {
+        say(format_args!("\n{heading}:"));
+        items.for_each(|item| say(format_args!("  {item}")));
+    }
 }
 
 /// Many nights: how many pages, how many of them wrong, and how many causes are named by the first page about them.
@@ -94,5 +123,6 @@ fn table(seeds: u64, devices: usize) {
         let named = format!("{} of {}", sum.named, sum.faults);
         println!("{name:<26}{:>8}{:>18}{:>14}{named:>22}", sum.pages, sum.most_pages, sum.wrong.len());
     }
-    println!("left open: {missed:?}\nwrong: {:?}", rows[0].1.wrong);
+    list("Not named", missed.iter().map(|(what, times)| format!("{times:>4}  {what}")));
+    list("Wrong pages", rows[0].1.wrong.iter().cloned());
 }

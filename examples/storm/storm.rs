@@ -407,7 +407,7 @@ pub(super) fn judge(world: &World, played: &Played) -> Judged {
             incident.members.keys().chain(later).any(alone)
         };
         let Some((_, first)) = paged().find(|(_, incident)| about(incident)) else {
-            judged.missed.push(format!("{:?}: no page", fault.hidden));
+            judged.missed.push(format!("{}: no page", fault.hidden));
             continue;
         };
         let says = |part| match &first.cause {
@@ -418,7 +418,7 @@ pub(super) fn judge(world: &World, played: &Played) -> Judged {
         if first.parts.keys().chain(later).any(says) {
             judged.named += 1;
         } else {
-            judged.missed.push(format!("{:?}: {}", fault.hidden, first.cause));
+            judged.missed.push(format!("{}: {}", fault.hidden, first.cause));
         }
     }
     judged

@@ -1,6 +1,7 @@
 //! A fleet in memory, and what is broken in it. It answers for all adapters, and knows the truth.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -35,6 +36,21 @@ pub(super) enum Hidden {
     Certificate(usize),
     /// The device hangs.
     Device(usize),
+}
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Broker => f.write_str("the broker"),
+            Self::Ingestion => f.write_str("the ingestion"),
+            Self::SiteUplink(nr) => write!(f, "the uplink of {}", site_name(nr)),
+            Self::SitePower(nr) => write!(f, "the power of {}", site_name(nr)),
+            Self::Firewall(nr) => write!(f, "a firewall between {} and the broker", site_name(nr)),
+            Self::Gateway(nr) => write!(f, "the gateway {}", gateway_name(nr)),
+            Self::Certificate(nr) => write!(f, "the certificate of {}", gateway_name(nr)),
+            Self::Device(nr) => write!(f, "{}, which hangs", device_name(nr)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

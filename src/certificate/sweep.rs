@@ -44,7 +44,7 @@
 //! assert_eq!(offline, [Reach::Offline { since: Some(now - TimeDelta::days(7)), visit: Visit::Technician }]);
 //! assert_eq!(
 //!     digest.page().ok_or("pump-3 is paged for")?.to_string(),
-//!     "2026-03-01: 0 issuers and 1 certificates\n\
+//!     "2026-03-01: 0 issuers and 1 certificate\n\
 //!      pump-3: follow-up, ends 2026-03-21 06:00:00 UTC; the renewal is overdue; offline since 2026-02-22 06:00:00 UTC, \
 //!      send a technician"
 //! );

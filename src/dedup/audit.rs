@@ -18,7 +18,8 @@ use super::index::Hash;
 use super::tracker::{Intent, Tracker};
 use super::verdict::Kind;
 use super::{Device, Message, Settings, Verdict};
-use crate::time::{Period, format_duration};
+use crate::fact::{at_least_in_words, at_most_in_words, counted, duration_in_words};
+use crate::time::Period;
 
 /// What an engine has done since it was made or restored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,7 +180,7 @@ impl Audit {
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.verdicts.all();
-        writeln!(f, "{all} messages, {} dropped", self.verdicts.dropped())?;
+        writeln!(f, "{}, {} dropped", counted(all, "message"), self.verdicts.dropped())?;
         for kind in Kind::ALL {
             let count = self.verdicts.of(*kind);
             if count > 0 {
@@ -203,9 +204,9 @@ impl fmt::Display for Audit {
             writeln!(
                 f,
                 "the TTL of {} is too short: {of} {} came after it; {} would have caught 99 % of them",
-                format_duration(self.ttl),
+                duration_in_words(self.ttl),
                 if of == 1 { "copy" } else { "copies" },
-                format_duration(ttl)
+                at_most_in_words(ttl)
             )?;
         }
         if self.verdicts.untracked > 0 {
@@ -220,7 +221,7 @@ impl fmt::Display for Audit {
                 f,
                 "full: {} ids were forgotten before their time; in effect the TTL is {}; raise the limit",
                 self.evicted_unexpired,
-                format_duration(self.effective_ttl)
+                at_least_in_words(self.effective_ttl)
             )?;
         }
         if self.lapsed_reservations > 0 {
@@ -235,13 +236,10 @@ impl fmt::Display for Audit {
             )?;
         }
         if self.clock.behind_by_at_most > TimeDelta::zero() {
-            writeln!(f, "the clock was up to {} behind", format_duration(self.clock.behind_by_at_most))?;
+            writeln!(f, "the clock was up to {} behind", at_most_in_words(self.clock.behind_by_at_most))?;
         }
-        write!(f, "{} ids take room", self.remembered)?;
-        match self.oldest {
-            Some(oldest) => write!(f, ", the oldest seen at {oldest}"),
-            None => Ok(()),
-        }
+        write!(f, "{} in memory", counted(self.remembered, "id"))?;
+        self.oldest.map_or(Ok(()), |oldest| write!(f, ", the oldest seen at {oldest}"))
     }
 }
 

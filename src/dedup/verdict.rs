@@ -1,9 +1,12 @@
 //! What the engine says of a message.
 
+use std::fmt;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Device, Fingerprint};
+use crate::fact::duration_in_words;
 
 /// What a message is. [`Verdict::drops`] says what to do with it; no caller decides that by a match of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,8 +138,55 @@ kinds! {
     Untracked = "untracked"
 }
 
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// For people: `collision: its id belongs to a message of device 1, seen 2026-03-01 22:00:00 UTC`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.kind())?;
+        match self {
+            Self::Fresh => f.write_str("not seen before"),
+            Self::Duplicate { first_seen } => write!(f, "a copy of what was seen {first_seen}"),
+            Self::Collision { first: FirstSeen { device, first_seen, .. } } => {
+                let number = device.number();
+                write!(f, "its id belongs to a message of device {number}, seen {first_seen}")
+            }
+            Self::Late { last_seen, past_ttl_by } => {
+                let past = duration_in_words(*past_ttl_by);
+                write!(f, "a copy of what was seen {last_seen}, {past} after its window was over")
+            }
+            Self::Replay => f.write_str("read again from the same position"),
+            Self::InFlight => f.write_str("reserved and not yet committed"),
+            Self::Untracked => f.write_str("the engine is full, and does not remember it"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_read_by_people() {
+        let seen = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let first = FirstSeen::new(Device::new(3).unwrap(), Fingerprint::from_u64(1), seen);
+        for (verdict, words) in [
+            (Verdict::Fresh, "fresh: not seen before"),
+            (
+                Verdict::Collision { first },
+                "collision: its id belongs to a message of device 3, seen 2027-01-15 08:00:00 UTC",
+            ),
+            (
+                Verdict::Late { last_seen: seen, past_ttl_by: TimeDelta::milliseconds(90_400) },
+                "late: a copy of what was seen 2027-01-15 08:00:00 UTC, 1 min 30 s after its window was over",
+            ),
+            (Verdict::Replay, "replay: read again from the same position"),
+        ] {
+            assert_eq!(verdict.to_string(), words);
+        }
     }
 }

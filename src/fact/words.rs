@@ -70,6 +70,47 @@ pub fn duration_in_words(duration: TimeDelta) -> String {
     }
 }
 
+/// A length of time in words that is no longer than it is: a bound from below.
+#[allow(dead_code, reason = "for the engines, each of which is a feature")]
+pub(crate) fn at_least_in_words(duration: TimeDelta) -> String {
+    duration_in_words(stepped(duration).unwrap_or(duration))
+}
+
+/// A length of time in words that is no shorter than it is: a bound from above.
+#[allow(dead_code, reason = "for the engines, each of which is a feature")]
+pub(crate) fn at_most_in_words(duration: TimeDelta) -> String {
+    let above = stepped(duration).map(|below| match duration - below {
+        rest if rest.is_zero() => below,
+        _ => below + step(duration),
+    });
+    duration_in_words(above.unwrap_or(duration))
+}
+
+/// The whole steps of a length of time; `None` where rounding does not matter, or it is below zero.
+fn stepped(duration: TimeDelta) -> Option<TimeDelta> {
+    let (whole, step) = (duration.num_milliseconds(), step(duration).num_milliseconds());
+    // A length that is next to the longest has no room above.
+    (1..=i64::MAX / 2).contains(&whole).then(|| TimeDelta::milliseconds(whole - whole % step))
+}
+
+/// What [`duration_in_words`] rounds a length of time to.
+fn step(duration: TimeDelta) -> TimeDelta {
+    match duration.num_milliseconds() {
+        ..1_000 => TimeDelta::milliseconds(1),
+        1_000..10_000 => TimeDelta::milliseconds(100),
+        10_000..600_000 => TimeDelta::seconds(1),
+        600_000..86_400_000 => TimeDelta::minutes(1),
+        86_400_000..2_592_000_000 => TimeDelta::hours(1),
+        2_592_000_000.. => TimeDelta::days(1),
+    }
+}
+
+/// A count and what is counted, a noun that takes an `s`: `1 device`, `2 devices`.
+#[allow(dead_code, reason = "for the engines, each of which is a feature")]
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Three significant digits; exact from a thousand on, but for what is behind the point.
 fn number_in_words(number: f64) -> String {
     let size = number.abs();
@@ -127,6 +168,36 @@ mod tests {
         assert_eq!(duration_in_words(TimeDelta::nanoseconds(-300)), "-under 1 ms");
         assert_eq!(duration_in_words(TimeDelta::MAX), "106751991167 d");
         assert_eq!(duration_in_words(TimeDelta::MIN), "-106751991167 d");
+    }
+
+    #[test]
+    fn bounds_are_rounded_to_their_side() {
+        for (milliseconds, below, above) in [
+            (0, "0 s", "0 s"),
+            (1_000, "1 s", "1 s"),
+            (2_074, "2 s", "2.1 s"),
+            (9_950, "9.9 s", "10 s"),
+            (59_501, "59 s", "1 min"),
+            (599_001, "9 min 59 s", "10 min"),
+            (630_000, "10 min", "11 min"),
+            (3_600_000, "1 h", "1 h"),
+            (86_399_000, "23 h 59 min", "1 d"),
+            (89_999_000, "1 d", "1 d 1 h"),
+            (2_591_999_000, "29 d 23 h", "30 d"),
+            (2_678_399_000, "30 d", "31 d"),
+            (-2_074, "-2.1 s", "-2.1 s"),
+        ] {
+            let length = TimeDelta::milliseconds(milliseconds);
+            assert_eq!(at_least_in_words(length), below, "{milliseconds}");
+            assert_eq!(at_most_in_words(length), above, "{milliseconds}");
+        }
+        assert_eq!(at_least_in_words(TimeDelta::MAX), "106751991167 d");
+        assert_eq!(at_most_in_words(TimeDelta::MAX), "106751991167 d");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "row")), ["0 rows", "1 row", "2 rows"]);
     }
 
     #[test]

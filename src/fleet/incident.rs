@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::Silence;
 use super::change::Change;
 use crate::diagnosis::{DiagnosisId, Ending, Finding, Hypothesis};
-use crate::fact::Source;
+use crate::fact::{Source, counted};
 use crate::runbook::step::Severity;
 use crate::subject::{DeviceId, GatewayId, Part, SiteId};
 
@@ -250,11 +250,12 @@ impl fmt::Display for Incident {
         }
         let (silent, all) = (self.out.len(), self.members.len());
         match &self.closed {
-            None => write!(f, "; {silent} of {all} devices are silent"),
+            None => write!(f, "; {silent} of {} silent", counted(all as u64, "device")),
             Some(Closed { merged_into: Some(into), .. }) => write!(f, "; merged into {into}"),
+            Some(Closed { still_out: 0, .. }) if all == 1 => f.write_str("; closed, the device is back"),
             Some(Closed { still_out: 0, .. }) => write!(f, "; closed, all {all} devices are back"),
             Some(Closed { still_out, .. }) => {
-                write!(f, "; closed, {still_out} of {all} devices are still out")
+                write!(f, "; closed, {still_out} of {} still silent", counted(all as u64, "device"))
             }
         }
     }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::rewind::Rewind;
 use super::wire;
 use super::zone::ZoneStep;
-use crate::time::{Period, format_duration};
+use crate::fact::duration_in_words;
+use crate::time::Period;
 
 /// What a series lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +139,7 @@ impl Gap {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, to, expected, missing, .. } = self;
-        let length = format_duration(self.period().length());
+        let length = duration_in_words(self.period().length());
         let suspected = if self.suspected { "suspected gap" } else { "gap" };
         write!(f, "{suspected} of {length} from {from} to {to}")?;
         if self.is_open() {
@@ -154,7 +155,7 @@ impl fmt::Display for Gap {
         }
         match self.zone {
             None => Ok(()),
-            Some(zone) => write!(f, "; a clock set forward by {} looks the same", format_duration(zone)),
+            Some(zone) => write!(f, "; a clock set forward by {} looks the same", duration_in_words(zone)),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::coverage::{Run, Runs};
 use super::settings::Rule;
 use super::wire;
 use super::zone::{REWIND_ROWS, is_live};
-use crate::time::format_duration;
+use crate::fact::duration_in_words;
 
 /// How many rewinds are listed; of more, the latest are only counted.
 pub(super) const MOST_REWINDS: usize = 64;
@@ -49,7 +49,7 @@ impl fmt::Display for Rewind {
         write!(f, "times went back from {from} to {to}, and {rows} rows ran forward from there: ")?;
         match zone {
             Some(zone) => {
-                write!(f, "clock set back by {}, as at a change of time zone", format_duration(*zone))
+                write!(f, "clock set back by {}, as at a change of time zone", duration_in_words(*zone))
             }
             None => f.write_str("a replay, or a clock that was set back"),
         }

@@ -82,7 +82,7 @@ fn last_gap_is_open_until_a_row_comes() {
     assert!(open.is_open() && open.begins == Begin::Row);
     assert_eq!(
         open.to_string(),
-        "gap of 16s from 1970-01-01 00:00:20 UTC to 1970-01-01 00:00:36 UTC, still open: 1 of 1 rows missing"
+        "gap of 16 s from 1970-01-01 00:00:20 UTC to 1970-01-01 00:00:36 UTC, still open: 1 of 1 rows missing"
     );
     let closed = detect(&live, &[0, 10, 20, 60], 61).gaps.remove(0);
     assert!(!closed.is_open() && closed.ends == End::Row);
@@ -423,11 +423,11 @@ fn summer_time_is_named_in_spring_and_autumn() {
                 assert!(
                     report.rewinds[0]
                         .to_string()
-                        .ends_with("clock set back by 1h, as at a change of time zone")
+                        .ends_with("clock set back by 1 h, as at a change of time zone")
                 );
             } else {
                 assert_eq!(report.gaps.len(), 1, "{name}");
-                assert!(report.gaps[0].to_string().ends_with("; a clock set forward by 1h looks the same"));
+                assert!(report.gaps[0].to_string().ends_with("; a clock set forward by 1 h looks the same"));
             }
         }
     }

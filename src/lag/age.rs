@@ -3,7 +3,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::sample::{Sample, ago};
-use crate::time::format_duration;
+use crate::fact::{at_least_in_words, at_most_in_words, duration_in_words};
 
 /// How far behind a group is in time: the age of the oldest message that it has not read, at the last sample.
 ///
@@ -97,14 +97,14 @@ impl Age {
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = format_duration;
         match (self.basis, self.at_most) {
-            (Basis::CaughtUp | Basis::Timestamp, _) => f.write_str(&shown(self.estimate)),
+            (Basis::CaughtUp | Basis::Timestamp, _) => f.write_str(&duration_in_words(self.estimate)),
             (_, Some(at_most)) => {
-                let (estimate, at_least) = (shown(self.estimate), shown(self.at_least));
-                write!(f, "about {estimate}, from {at_least} to {}", shown(at_most))
+                let (estimate, at_least) =
+                    (duration_in_words(self.estimate), at_least_in_words(self.at_least));
+                write!(f, "about {estimate}, from {at_least} to {}", at_most_in_words(at_most))
             }
-            (_, None) => write!(f, "{} at least", shown(self.at_least)),
+            (_, None) => write!(f, "{} at least", at_least_in_words(self.at_least)),
         }
     }
 }
@@ -150,7 +150,7 @@ mod tests {
     fn age_is_at_least_that_of_the_window() {
         let age = age(98, &[(0, 100), (60, 300)]);
         assert_eq!((age.at_least, age.at_most, age.basis), (secs(60), None, Basis::BeforeWindow));
-        assert_eq!(age.to_string(), "1m at least");
+        assert_eq!(age.to_string(), "1 min at least");
     }
 
     #[test]

@@ -40,12 +40,13 @@ impl<K> GroupReport<K> {
 }
 
 impl<K: fmt::Display> fmt::Display for GroupReport<K> {
-    /// `stall: partition 3: messages wait, and …; 40 behind (1m at least); 3 of 4 partitions known`.
+    /// `stall: partition 3: messages wait, and …; 40 behind (1 min at least); 3 of 4 partitions known`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((name, report)) = &self.worst else {
             return write!(f, "{}: {}", self.verdict(), Rule::NoPartition);
         };
-        write!(f, "partition {name}: {report}; {} of {} partitions known", self.known, self.partitions)
+        let partitions = if self.partitions == 1 { "partition" } else { "partitions" };
+        write!(f, "partition {name}: {report}; {} of {} {partitions} known", self.known, self.partitions)
     }
 }
 

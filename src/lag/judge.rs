@@ -62,7 +62,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// `stall: messages wait, and …; 40 behind (1m at least)`.
+    /// `stall: messages wait, and …; 40 behind (1 min at least)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.verdict(), self.rule)?;
         if let Some(lag) = self.lag {

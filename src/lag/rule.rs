@@ -2,7 +2,7 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::time::format_duration;
+use crate::fact::{at_least_in_words, duration_in_words};
 
 named! {
     /// How a partition is, or a group; a later one is worse. Those that Burrow has are in Burrow's order.
@@ -205,7 +205,7 @@ impl Rule {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |time: &TimeDelta| format_duration(*time);
+        let shown = |time: &TimeDelta| duration_in_words(*time);
         match self {
             Self::ShareGroup => f.write_str(
                 "share groups commit no offset, so that lag and progress cannot be judged; use the metrics of the \
@@ -227,15 +227,17 @@ impl fmt::Display for Rule {
                 "the topic was made anew, and the committed offset {committed} is of the old log; wait for the \
                  group's next commit"
             ),
+            Self::PastRetention { lost: 1 } => f.write_str("1 message was deleted before it was read"),
             Self::PastRetention { lost } => write!(f, "{lost} messages were deleted before they were read"),
             Self::NothingWritten => f.write_str("nothing was ever written to it"),
+            Self::NeverCommitted { waiting: 1 } => f.write_str("the group never committed, and 1 message waits"),
             Self::NeverCommitted { waiting } => {
                 write!(f, "the group never committed, and {waiting} messages wait")
             }
             Self::OffsetGone { seen } => write!(
                 f,
                 "the committed offset is gone (expired, or the group was deleted); it was last seen at {}",
-                seen.to_rfc3339()
+                seen.format("%Y-%m-%d %H:%M:%S UTC")
             ),
             Self::TransactionOpen { open, held_back } => write!(
                 f,
@@ -261,13 +263,14 @@ impl fmt::Display for Rule {
             Self::OverAge { at_least, max } => write!(
                 f,
                 "the oldest unread message is {} old at least, and {} are allowed",
-                shown(at_least),
+                at_least_in_words(*at_least),
                 shown(max)
             ),
             Self::Growing { from, over, lost_in } => {
                 write!(f, "the group reads less than what comes: {} ago it was {from} behind", shown(over))?;
                 match lost_in {
-                    Some(left) => write!(f, "; unread messages are deleted in {}", shown(left)),
+                    Some(left) if left.is_zero() => f.write_str("; unread messages are deleted now"),
+                    Some(left) => write!(f, "; unread messages are deleted in {}", at_least_in_words(*left)),
                     None => Ok(()),
                 }
             }
@@ -275,7 +278,7 @@ impl fmt::Display for Rule {
                 f,
                 "messages have waited {} at least, and {have} intervals between commits where it takes {need} cannot \
                  say whether the group has stopped",
-                shown(waiting)
+                at_least_in_words(*waiting)
             ),
             Self::LoneOffset { waiting } => write!(
                 f,

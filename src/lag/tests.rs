@@ -86,7 +86,7 @@ fn the_report_says_what_it_is_from() {
     assert!(report.is_complete() && report.trend.is_some());
     assert_eq!(
         report.to_string(),
-        "stall: messages have waited 30s, and the committed offset does not move; 35 behind (30s at least)"
+        "stall: messages have waited 30 s, and the committed offset does not move; 35 behind (30 s at least)"
     );
     let none = judged_by(settings(), 100, None, &Window::default());
     assert_eq!(none.to_string(), "unknown: there is no sample");

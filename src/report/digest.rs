@@ -6,6 +6,7 @@ use super::finding::{Affected, Report, Tone, moment};
 use super::validity::CertificateTimeline;
 use crate::certificate::Stage;
 use crate::certificate::sweep::{Digest, Due, Reach, Visit};
+use crate::fact::counted;
 use crate::runbook::step::Severity;
 
 /// So many certificates are drawn: those that end first. All are listed.
@@ -43,14 +44,14 @@ impl Report {
             advice: lists
                 .iter()
                 .filter(|list| !list.due.is_empty())
-                .filter_map(|list| Some(format!("{} ({})", list.advice?, list.due.len())))
+                .filter_map(|list| Some(format!("{} ({}).", list.advice?, list.due.len())))
                 .chain(issuers(digest))
                 .collect(),
             affected: lists
                 .iter()
                 .filter(|list| !list.due.is_empty())
                 .map(|list| Affected {
-                    why: list.what.to_owned(),
+                    why: list.what(),
                     devices: list.due.iter().map(|due| in_words(due, digest.at)).collect(),
                 })
                 .collect(),
@@ -63,11 +64,19 @@ impl Report {
 /// Certificates of which the same is said.
 struct List<'d> {
     due: Vec<&'d Due>,
-    what: &'static str,
+    /// What is said of one, and of many.
+    what: [&'static str; 2],
     /// What to do about them.
     advice: Option<&'static str>,
     /// What the headline calls them, one or many; none where it does not count them.
     short: Option<&'static str>,
+}
+
+impl List<'_> {
+    fn what(&self) -> String {
+        let [one, many] = self.what;
+        if self.due.len() == 1 { one } else { many }.to_owned()
+    }
 }
 
 fn lists(digest: &Digest) -> Vec<List<'_>> {
@@ -77,44 +86,50 @@ fn lists(digest: &Digest) -> Vec<List<'_>> {
     vec![
         list(
             digest.expired().collect(),
-            "have ended",
-            Some("Replace what has ended: peers refuse it."),
+            ["has ended", "have ended"],
+            Some("Replace what has ended: peers refuse it"),
             Some("ended"),
         ),
         list(
             digest.revoked().collect(),
-            "are revoked and in use",
-            Some("Say whether a device whose certificate is revoked gets another one."),
+            ["is revoked and in use", "are revoked and in use"],
+            Some("Say whether a device whose certificate is revoked gets another one"),
             Some("revoked and in use"),
         ),
         list(
             digest.not_yet_valid().collect(),
-            "are in use and not valid yet",
-            Some("Look at the clock that issued what is not valid yet, and at the device's own."),
+            ["is in use and not valid yet", "are in use and not valid yet"],
+            Some("Look at the clock that issued what is not valid yet, and at the device's own"),
             Some("not valid yet and in use"),
         ),
         list(
             digest.follow_up().collect(),
-            "must be followed up before they end",
-            Some("Follow up what no renewal will replace in time."),
+            ["must be followed up before it ends", "must be followed up before they end"],
+            Some("Follow up what no renewal will replace in time"),
             Some("to follow up"),
         ),
         list(
             overdue.collect(),
-            "should have been renewed",
-            Some("Find out why these renewals have not happened."),
+            ["should have been renewed", "should have been renewed"],
+            Some("Find out why these renewals have not happened"),
             Some("overdue"),
         ),
-        list(digest.to_renew().collect(), "are to be renewed", None, Some("to renew")),
+        list(digest.to_renew().collect(), ["is to be renewed", "are to be renewed"], None, Some("to renew")),
         list(
             digest.offline().filter(visit(Visit::Technician)).collect(),
-            "are of devices that are offline, back too late: send a technician",
-            Some("Send a technician to the devices that are back too late for a renewal."),
+            [
+                "is of a device that is offline, back too late: send a technician",
+                "are of devices that are offline, back too late: send a technician",
+            ],
+            Some("Send a technician to the devices that are back too late for a renewal"),
             None,
         ),
         list(
             digest.offline().filter(visit(Visit::MaintenanceWindow)).collect(),
-            "are of devices that are offline, back in time: renew them in a maintenance window",
+            [
+                "is of a device that is offline, back in time: renew it in a maintenance window",
+                "are of devices that are offline, back in time: renew them in a maintenance window",
+            ],
             None,
             None,
         ),
@@ -128,24 +143,43 @@ fn lists(digest: &Digest) -> Vec<List<'_>> {
                     )
                 })
                 .collect(),
-            "are of devices of which nobody knows when they are back",
-            Some("Find out when these devices are back."),
+            [
+                "is of a device of which nobody knows when it is back",
+                "are of devices of which nobody knows when they are back",
+            ],
+            Some("Find out when these devices are back"),
             None,
         ),
-        list(digest.awareness().collect(), "end soon enough to be known", None, None),
+        list(
+            digest.awareness().collect(),
+            ["ends soon enough to be known", "end soon enough to be known"],
+            None,
+            None,
+        ),
     ]
 }
 
 fn issuers(digest: &Digest) -> impl Iterator<Item = String> {
     digest.issuers().iter().map(|issuer| {
         let (label, leaves, end) = (issuer.label(), issuer.leaves, moment(issuer.end));
-        format!("Replace the issuer {label}, which ends {end}: {leaves} certificates end with it.")
+        let leaves = match leaves {
+            1 => "1 certificate ends".to_owned(),
+            leaves => format!("{leaves} certificates end"),
+        };
+        format!("Replace the issuer {label}, which ends {end}: {leaves} with it.")
     })
 }
 
 fn about(digest: &Digest) -> Vec<(&'static str, String)> {
     let paged = match digest.page() {
-        Some(page) => format!("for {} certificates and {} issuers", page.due.len(), page.issuers.len()),
+        Some(page) => {
+            let (due, issuers) = (page.due.len() as u64, page.issuers.len() as u64);
+            match (counted(due, "certificate"), counted(issuers, "issuer")) {
+                (due, _) if issuers == 0 => format!("for {due}"),
+                (_, issuers) if due == 0 => format!("for {issuers}"),
+                (due, issuers) => format!("for {due} and {issuers}"),
+            }
+        }
         None => "for nothing that was not paged today".to_owned(),
     };
     let mut about = vec![("Time", moment(digest.at)), ("Paged", paged)];

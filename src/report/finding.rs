@@ -4,9 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::chart::RunbookChart;
 use super::deadband::DeadbandChart;
+use super::decisive::{DECISIVE, decisive};
 use super::timeline::{self, Moment};
 use super::validity::CertificateTimeline;
-use crate::diagnosis::{Answer, Diagnosis, Ending, Fact, Finding, Hypothesis};
+use crate::diagnosis::{Answer, Diagnosis, Ending, Fact, Finding, Hypothesis, Recorded};
+use crate::fact::Details;
 use crate::runbook::step::Severity;
 use crate::runbook::{Runbook, RunbookSet};
 use crate::subject::Subject;
@@ -173,7 +175,7 @@ impl Report {
         };
         let headline = headline(finding.as_ref(), diagnosis, &titles);
         let mut report = Self {
-            about: about(finding.as_ref(), diagnosis),
+            about: about(finding.as_ref(), diagnosis, &answers),
             timeline: timeline::moments(diagnosis, &answers),
             charts: RunbookChart::of_diagnosis(diagnosis),
             answers,
@@ -278,6 +280,23 @@ pub(super) fn words(id: &str) -> String {
     id.replace('-', " ")
 }
 
+/// What an answer was judged from, each with its name.
+pub(super) fn details(details: &Details) -> Vec<String> {
+    details.iter().map(|detail| format!("{}: {}", detail.name, for_reading(&detail.text))).collect()
+}
+
+/// A text with its instants as the rest of a report has them: adapters write them to the nanosecond.
+pub(super) fn for_reading(text: &str) -> String {
+    let in_words = |word: &str| {
+        let instant = word.trim_end_matches([',', ';', ')', '.']);
+        // `2026-11-30T13:49:55Z` is the shortest; a date alone is no instant.
+        let at = (instant.len() >= 20).then(|| DateTime::parse_from_rfc3339(instant).ok()).flatten()?;
+        Some(format!("{}{}", moment(at.to_utc()), &word[instant.len()..]))
+    };
+    let words = text.split(' ').map(|word| in_words(word).unwrap_or_else(|| word.to_owned()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
 pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
@@ -296,8 +315,14 @@ fn headline(finding: Option<&Finding>, diagnosis: &Diagnosis, titles: &Titles<'_
     let Some(finding) = finding else {
         // It may be in a called runbook, whose step has the id of one here.
         let last = diagnosis.trace_len().checked_sub(1).and_then(|last| diagnosis.record(last));
+        let waits_for = match last.as_ref().map(|record| &record.what) {
+            // A title such as "Restart the gateway" alone would read as an order.
+            Some(Recorded::ApprovalAsked { .. }) => "Waits for an approval",
+            Some(Recorded::PersonAsked { .. }) => "Waits for a person's answer",
+            _ => "Not finished",
+        };
         let runbook = last.map_or_else(|| titles.runbook.into(), |record| record.runbook);
-        return format!("Not finished: {}", titles.in_runbook(&runbook, diagnosis.step()));
+        return format!("{waits_for}: {}", titles.in_runbook(&runbook, diagnosis.step()));
     };
     match finding.ending() {
         Ending::Concluded => finding.title().unwrap_or("It came to a conclusion without a title").to_owned(),
@@ -316,7 +341,11 @@ fn headline(finding: Option<&Finding>, diagnosis: &Diagnosis, titles: &Titles<'_
     }
 }
 
-fn about(finding: Option<&Finding>, diagnosis: &Diagnosis) -> Vec<(&'static str, String)> {
+fn about(
+    finding: Option<&Finding>,
+    diagnosis: &Diagnosis,
+    answers: &[Answer],
+) -> Vec<(&'static str, String)> {
     let Subject { device, tag, gateway, site, pipeline, period, .. } = diagnosis.subject();
     let mut about = vec![("Device", device.to_string())];
     let mut add = |name, value: Option<String>| about.extend(value.map(|value| (name, value)));
@@ -330,6 +359,8 @@ fn about(finding: Option<&Finding>, diagnosis: &Diagnosis) -> Vec<(&'static str,
         add("At fault", finding.part().filter(|_| !finding.is_recovered()).map(ToString::to_string));
         add("Severity", finding.severity().map(|severity| severity.to_string()));
         add("Root cause", finding.root_cause().map(words));
+        let decisive = decisive(finding, diagnosis, answers);
+        DECISIVE.into_iter().zip(decisive).for_each(|(name, said)| add(name, Some(said)));
         add("Ended", Some(moment(finding.at())));
         if let Ending::Withdrawn { under_way: Some(act), .. } = finding.ending() {
             let target = act.target.as_deref().unwrap_or("an unnamed part");

@@ -3,7 +3,9 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::RunbookChart;
-use super::finding::{moment, percent};
+use super::decisive::{DECISIVE, in_a_line};
+use super::finding::{for_reading, moment, percent};
+use super::timeline::with_mark;
 use super::{Report, Tone, chart};
 use crate::diagnosis::Answer;
 
@@ -43,7 +45,6 @@ impl Report {
                         (self.possible())
                         (list("Find out next", self.next.iter().cloned()))
                         (self.why())
-                        (self.paths())
                         @for picture in &self.pictures {
                             h2 { (clean(&picture.title)) }
                             (scrolled("Picture", picture.svg()))
@@ -54,6 +55,8 @@ impl Report {
                         (list("Not asked", self.not_asked.iter().cloned()))
                         (list("Not as it should be", self.warnings.iter().cloned()))
                         (self.timeline())
+                        // Last: it takes most of a page, and a text behind it would begin on the next one.
+                        (self.paths())
                     }
                     @if !self.evidence.is_empty() { footer {
                         h2 { "Evidence" }
@@ -93,9 +96,15 @@ impl Report {
             ol.path { @for (nth, answer) in self.answers.iter().enumerate() {
                 // Where the next question follows anyway, it needs no arrow.
                 @let next = self.answers.get(nth + 1).map(|next| &next.step);
-                (step(answer, answer.leads_to.as_ref() != next))
+                (step(answer, answer.leads_to.as_ref() != next, self.decided(answer)))
             } }
         } }
+    }
+
+    /// Whether the head of the report names an answer as one that decided.
+    fn decided(&self, answer: &Answer) -> bool {
+        let said = in_a_line(answer);
+        self.about.iter().any(|(name, value)| DECISIVE.contains(name) && *value == said)
     }
 
     fn paths(&self) -> Markup {
@@ -143,10 +152,10 @@ impl Report {
     }
 }
 
-fn step(answer: &Answer, shows_next: bool) -> Markup {
+fn step(answer: &Answer, shows_next: bool, decided: bool) -> Markup {
     let details = answer.details.iter();
     let mut evidence: Vec<(&str, String)> =
-        details.map(|detail| (&*detail.name, detail.text.clone())).collect();
+        details.map(|detail| (&*detail.name, for_reading(&detail.text))).collect();
     let mut add = |name, value: Option<String>| evidence.extend(value.map(|value| (name, value)));
     add("asked", answer.check.as_deref().map(|check| format!("{check}, step {}", answer.step)));
     add("by", answer.source.as_deref().map(str::to_owned));
@@ -154,8 +163,11 @@ fn step(answer: &Answer, shows_next: bool) -> Markup {
     add("received", Some(moment(answer.at)));
     add("record", Some(answer.record.to_string()));
     html! {
-        li.unknown[!answer.is_known] {
-            div { (clean(&answer.question)) " " span.answer { (clean(&answer.answer)) } }
+        li.unknown[!answer.is_known].decided[decided] {
+            div {
+                (clean(&with_mark(&answer.question))) " " span.answer { (clean(&answer.answer)) }
+                @if decided { " " span.label { "decided" } }
+            }
             @if let Some(note) = &answer.note { div.by { (clean(note)) } }
             @if let Some(next) = answer.leads_to_title.as_deref().filter(|title| shows_next && !title.is_empty()) {
                 div.next { "→ " (clean(next)) }

@@ -58,7 +58,7 @@ fn about(incident: &Incident) -> Vec<(&'static str, String)> {
         })
         .collect();
     let mut about = vec![
-        ("Devices", format!("{} of {} are silent", incident.silent(), incident.members.len())),
+        ("Devices", format!("{} of {} silent", incident.silent(), incident.members.len())),
         ("At fault", parts.join(", ")),
         ("Place", incident.place.to_string()),
         ("Began", moment(incident.began)),
@@ -85,19 +85,30 @@ fn affected(members: &BTreeMap<DeviceId, Member>) -> Vec<Affected> {
         group.1.push(device.to_string());
     }
     let groups = groups.into_iter();
-    groups.map(|((is_back, part, kind), (apart, devices))| {
-        let state = if is_back { "Back" } else { "Silent" };
-        let why = match kind {
-            DIAGNOSED => "each found by its own diagnosis".to_owned(),
-            SHARES => {
-                let apart = duration_in_words(apart);
-                format!("not diagnosed; they depend on it and fell silent with the others, at most {apart} apart")
-            }
-            LIKE_OTHERS => "not diagnosed; diagnoses beside them came to nothing, for the same reason".to_owned(),
-            _ => "back before anybody had diagnosed them".to_owned(),
-        };
-        Affected { why: format!("{state}, {part}: {why}"), devices }
-    }).collect()
+    groups
+        .map(|((is_back, part, kind), (apart, devices))| {
+            let state = if is_back { "Back" } else { "Silent" };
+            let is_one = devices.len() == 1;
+            let why = match kind {
+                DIAGNOSED if is_one => "found by its own diagnosis".to_owned(),
+                DIAGNOSED => "each found by its own diagnosis".to_owned(),
+                SHARES => {
+                    let (they, apart) =
+                        (if is_one { "it depends" } else { "they depend" }, duration_in_words(apart));
+                    format!(
+                        "not diagnosed; {they} on it and fell silent with the others, at most {apart} apart"
+                    )
+                }
+                LIKE_OTHERS => {
+                    let them = if is_one { "it" } else { "them" };
+                    format!("not diagnosed; diagnoses beside {them} came to nothing, for the same reason")
+                }
+                _ if is_one => "back before anybody had diagnosed it".to_owned(),
+                _ => "back before anybody had diagnosed them".to_owned(),
+            };
+            Affected { why: format!("{state}, {part}: {why}"), devices }
+        })
+        .collect()
 }
 
 const DIAGNOSED: u8 = 0;
@@ -128,6 +139,7 @@ fn timeline(incident: &Incident) -> Vec<Moment> {
             match (closed.merged_into, closed.still_out) {
                 (Some(into), _) => format!("Merged into {into}"),
                 (None, 0) => "Closed: all devices are back".to_owned(),
+                (None, 1) => "Closed: 1 device is still silent, and is diagnosed for itself".to_owned(),
                 (None, out) => {
                     format!("Closed: {out} devices are still silent, and are diagnosed each for itself")
                 }

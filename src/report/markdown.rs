@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Report;
 use super::chart::{Flowchart, RunbookChart, flowchart};
-use super::finding::{moment, percent};
+use super::finding::{details, moment, percent};
 use super::timeline::with_mark;
 
 impl Report {
@@ -36,11 +36,9 @@ impl Report {
         if !self.answers.is_empty() {
             page.push_str("## Why\n\n| question | answer | by | measured |\n|---|---|---|---|\n");
             for answer in &self.answers {
-                let details = answer.details.iter();
-                let details: Vec<_> =
-                    details.map(|detail| format!("{}: {}", detail.name, detail.text)).collect();
+                let details = details(&answer.details);
                 let (question, source) =
-                    (escape(&answer.question), answer.source.as_deref().unwrap_or_default());
+                    (escape(&with_mark(&answer.question)), answer.source.as_deref().unwrap_or_default());
                 let (answer, source) = (escape(&answer.answer), escape(source));
                 let _ = writeln!(
                     page,

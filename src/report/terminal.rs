@@ -1,6 +1,6 @@
 //! A report for a terminal: plain text, the conclusion first.
 
-use super::finding::percent;
+use super::finding::{details, percent};
 use super::svg::{columns, wrapped};
 use super::timeline::with_mark;
 use super::{Report, Tone};
@@ -68,9 +68,7 @@ impl Report {
             page.heading("Why");
             for answer in &self.answers {
                 page.paragraph("  ", &format!("{} {}", with_mark(&answer.question), answer.answer));
-                let details = answer.details.iter();
-                let details: Vec<_> =
-                    details.map(|detail| format!("{}: {}", detail.name, detail.text)).collect();
+                let details = details(&answer.details);
                 if let Some(source) = &answer.source {
                     let beside = if details.is_empty() { "" } else { "; " };
                     page.paragraph("      ", &format!("{source}{beside}{}", details.join("; ")));

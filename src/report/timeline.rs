@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::finding::words;
+use super::finding::{for_reading, words};
 use crate::diagnosis::{ActOutcome, Answer, Diagnosis, Recorded};
 use crate::fact::duration_in_words;
 use crate::time::parse_duration;
@@ -83,8 +83,10 @@ fn in_words(what: &Recorded) -> Option<String> {
                 ActOutcome::Refused => "refused",
                 ActOutcome::Failed => "failed",
             };
-            let details: Vec<_> =
-                details.iter().map(|detail| format!("; {}: {}", detail.name, detail.text)).collect();
+            let details: Vec<_> = details
+                .iter()
+                .map(|detail| format!("; {}: {}", detail.name, for_reading(&detail.text)))
+                .collect();
             format!("{by} reported the act {outcome}{}", details.concat())
         }
         Recorded::Expired { .. } => "No answer came in time".to_owned(),

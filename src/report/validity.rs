@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::svg::{Escaped, columns};
-use crate::fact::duration_in_words;
+use crate::fact::{at_least_in_words, duration_in_words};
 
 /// The times of certificates on one axis: issued, renewal due, now, end. An SVG, by [`Display`](fmt::Display).
 ///
@@ -83,7 +83,7 @@ impl CertificateTimeline {
     fn words(&self, row: &Row) -> String {
         let left = row.end.signed_duration_since(self.now);
         if left > TimeDelta::zero() {
-            format!("ends in {}", duration_in_words(left))
+            format!("ends in {}", at_least_in_words(left))
         } else {
             format!("ended {} ago", duration_in_words(-left))
         }

@@ -211,6 +211,7 @@ It leaks
   At fault    device boiler-3
   Severity    warning
   Root cause  leak
+  Decided by  Does it have power? fed
   Ended       2027-01-15 08:00:00 UTC
 
 Do first
@@ -245,6 +246,99 @@ Evidence
   Diagnosis    00000000000000000000000001
 ";
     assert!(text.starts_with(expected), "{text}");
+}
+
+/// The boiler's breaker was measured at an instant, as adapters write one.
+#[test]
+fn instants_of_details_are_to_the_second() {
+    let at = "2027-01-15T06:00:00.743405455Z, by its own clock";
+    let fed = known(choice("fed"), NOW).with_details(Details::one("hot", at).iter().cloned());
+    let answers = [("power", fed), ("lost", known(Value::Number(0.5), NOW))];
+    let report = Report::of(&diagnosed(Subject::device("boiler-3"), &answers));
+    for page in [report.to_text(120), report.to_markdown(), report.to_html()] {
+        assert!(page.contains("2027-01-15 06:00:00 UTC, by its own clock"), "{page}");
+        assert!(!page.contains("06:00:00.7"), "{page}");
+    }
+}
+
+/// What merely confirms rules no other cause out, and a device that is back ends the search.
+#[test]
+fn answers_that_decided_come_first() {
+    let head = |report: &Report, name: &str| {
+        report.about.iter().find(|(at, _)| *at == name).map(|(_, value)| value.clone())
+    };
+    let report = Report::of(&leaking(0.5));
+    assert_eq!(head(&report, "Decided by").as_deref(), Some("Does it have power? fed"));
+    assert_eq!(head(&report, "and by"), None);
+    let html = report.to_html();
+    assert_eq!(html.matches(">decided<").count(), 1);
+    let marked = html.split(">decided<").next().unwrap();
+    assert!(marked.ends_with("<span class=\"answer\">fed</span> <span class=\"label\""), "{marked}");
+    let open = Report::of(&diagnosed(Subject::device("boiler-3"), &[]));
+    assert_eq!(head(&open, "Decided by"), None, "nothing is decided while it is not certain");
+
+    let set = catalog::set().unwrap();
+    let bundles: BTreeMap<String, Bundle> =
+        serde_json::from_str(include_str!("case/corpus/device-offline.json")).unwrap();
+    let decided = |conclusion: &str| {
+        let bundle = &bundles[&format!("concluded device-offline/{conclusion}")];
+        let report = Report::of(&Diagnosis::resume(bundle, &set).unwrap());
+        [head(&report, "Decided by"), head(&report, "and by")].map(Option::unwrap_or_default)
+    };
+    for (conclusion, said) in [
+        ("site-power-fault", ["does its site answer by another way? no", "is it fed? not fed"]),
+        ("carrier-fault", ["whose session is it? device", "answer on the OT network? carrier holds"]),
+        ("gateway-fault", ["How is the gateway? offline", "go away before the device did? yes"]),
+        ("expected-offline", ["meant to be online? maintenance", ""]),
+        ("recovered-meanwhile", ["Asked again, device back: back", ""]),
+        ("ot-network-fault", ["as the broker counts it? other devices", "answer it? port silent"]),
+    ] {
+        let decided = decided(conclusion);
+        assert!(decided.iter().zip(said).all(|(one, said)| one.ends_with(said)), "{conclusion}: {decided:?}");
+    }
+    for place in bundles.keys().filter_map(|place| place.strip_prefix("concluded device-offline/")) {
+        assert_ne!(decided(place)[0], "", "{place}");
+    }
+}
+
+/// A title such as "Restart the pump" alone would read as an order.
+#[test]
+fn a_case_that_waits_for_a_person_says_so() {
+    let document = r#"
+        name = "pump"
+        version = 1
+        title = "A pump that stands"
+        start = "restart"
+        [steps.restart]
+        title = "Restart the pump"
+        act = "restart-pump"
+        scope = "device"
+        approval = "required"
+        answer_within = "30m"
+        on = { done = "runs", refused = "ask", failed = "ask", expired = "ask" }
+        [steps.ask]
+        title = "Does it run?"
+        ask = "Does it run?"
+        domain = "flag"
+        answer_within = "30m"
+        expired = "unknown"
+        branches = [{ is = true, to = "runs" }, { is = false, to = "unknown" }]
+        [conclusions.runs]
+        title = "It runs"
+        severity = "info"
+        [conclusions.unknown]
+        title = "Nobody knows"
+        severity = "warning"
+    "#;
+    let set = RunbookSet::new([Document::from_toml(document).unwrap().validate().unwrap()]).unwrap();
+    let trigger = Trigger::new("it stands", NOW);
+    let mut diagnosis =
+        Diagnosis::new(Ulid(1), &set, "pump", Subject::device("pump-1"), trigger, NOW).unwrap();
+    let Output::Approve(request) = diagnosis.poll(NOW) else { panic!("no approval is asked for") };
+    assert_eq!(Report::of(&diagnosis).headline, "Waits for an approval: Restart the pump");
+    diagnosis.approve(request.decline("ann", "somebody works at it"), NOW).unwrap();
+    assert!(matches!(diagnosis.poll(NOW), Output::Ask(_)));
+    assert_eq!(Report::of(&diagnosis).headline, "Waits for a person's answer: Does it run?");
 }
 
 #[test]

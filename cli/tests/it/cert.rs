@@ -18,9 +18,9 @@ fn soonest_end_comes_first() {
 1 of 2 certificates needs attention
 Judged at 2026-11-29T12:00:00Z.
 
-STAGE    LEFT     ENDS                  SUBJECT            WHAT TO DO
-renewal  32d12h   2027-01-01T00:00:00Z  CN=pump-7,O=Plant  issue a new one and bring it to the device
-ok       336d12h  2027-11-01T00:00:00Z  CN=pump-7,O=Plant  nothing is due
+STAGE    LEFT   ENDS                  SUBJECT            WHAT TO DO
+renewal  32 d   2027-01-01T00:00:00Z  CN=pump-7,O=Plant  issue a new one and bring it to the device
+ok       336 d  2027-11-01T00:00:00Z  CN=pump-7,O=Plant  nothing is due
 "
     );
 }

@@ -21,11 +21,11 @@ fn missing_rows_are_counted_and_placed() {
         found.out,
         "\
 15 of 60 rows are missing, in 1 gap; 45 are there
-From 2026-11-23T08:00:00Z to 2026-11-23T09:00:00Z, a row each 1m, as the rows
-themselves say.
+From 2026-11-23T08:00:00Z to 2026-11-23T09:00:00Z, a row every 1 min, as the
+rows themselves say.
 
-FROM                  TO                    FOR  MISSING  CAME LATE
-2026-11-23T08:19:00Z  2026-11-23T08:35:00Z  16m  15       0
+FROM                  TO                    FOR     MISSING  CAME LATE
+2026-11-23T08:19:00Z  2026-11-23T08:35:00Z  16 min  15       0
 "
     );
 }

@@ -63,7 +63,9 @@ async fn simulate(options: Options) -> Result<Run, Error> {
             hint_in_place(&format!("minting certificates, {minted} of {}", options.devices));
         }
         Progress::Hours(passed) if shows => {
-            hint_in_place(&format!("day {} of {}", (passed / 24 + 1).min(hours / 24), hours / 24));
+            // A day of many devices takes a while: the hour shows that it goes on.
+            let (day, days) = ((passed / 24 + 1).min(hours / 24), hours / 24);
+            hint_in_place(&format!("day {day} of {days}, hour {}", passed % 24));
         }
         _ => {}
     });

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iot_runbook::certificate::Stage;
 use iot_runbook::certificate::checklist::Verdict;
 use iot_runbook::certificate::sweep::{Digest, Due, Reach, Visit};
-use iot_runbook::time::format_duration;
+use iot_runbook::fact::duration_in_words;
 
 use crate::endings::{Ending, broken, endings};
 use crate::page::wrapped;
@@ -116,11 +116,6 @@ fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M").to_string()
 }
 
-/// A length of time, to the minute.
-fn length(of: TimeDelta) -> String {
-    format_duration(TimeDelta::minutes(of.num_minutes()))
-}
-
 /// What the names stand for.
 fn kinds(text: &mut Text, world: &World) {
     for (model, is) in [
@@ -218,9 +213,8 @@ fn morning(text: &mut Text, which: &str, world: &World, digest: &Digest) {
     });
     match digest.page() {
         Some(page) => text.line(format_args!(
-            "Operations is paged for {} and {}",
-            counted(page.due.len() as u64, "certificate"),
-            counted(page.issuers.len() as u64, "issuer")
+            "Operations is paged for {}",
+            paged(page.due.len() as u64, page.issuers.len() as u64)
         )),
         None => text.line(format_args!("Operations is not paged")),
     }
@@ -230,14 +224,23 @@ fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// What a page is for; what there is none of is not named.
+fn paged(due: u64, issuers: u64) -> String {
+    match (due, issuers) {
+        (due, 0) => counted(due, "certificate"),
+        (0, issuers) => counted(issuers, "issuer"),
+        (due, issuers) => format!("{} and {}", counted(due, "certificate"), counted(issuers, "issuer")),
+    }
+}
+
 fn offline(due: &Due, digest: &Digest) -> String {
     let why = match due.reach {
         Reach::Offline { since, visit } => {
             let since =
                 since.map_or_else(|| "never seen".to_owned(), |at| format!("last seen {}", moment(at)));
             let visit = match visit {
-                Visit::MaintenanceWindow => "back in time: maintenance window",
-                Visit::Technician => "back too late, or ended: technician",
+                Visit::MaintenanceWindow => "back in time: plan a maintenance window",
+                Visit::Technician => "back too late, or ended: send a technician",
                 _ => "nobody knows when it is back: find out",
             };
             format!("{since}; {visit}")
@@ -278,13 +281,13 @@ fn emergencies(text: &mut Text, world: &World) {
     text.list("Emergencies that are over", &records, |record| {
         let earlier = record.alert_before.map_or_else(
             || "no earlier alert would have helped".to_owned(),
-            |by| format!("alert {} before the end", length(by)),
+            |by| format!("alert {} before the end", duration_in_words(by)),
         );
         format!(
             "{}: cut off {}, back after {}: {}; why: {}; {earlier}; {} entries",
             record.device,
             moment(record.lost_at),
-            length(record.closed_at - record.lost_at),
+            duration_in_words(record.closed_at - record.lost_at),
             wording::outcome(record.outcome),
             wording::cause(&record.cause),
             record.timeline.len()
@@ -331,7 +334,7 @@ fn checklist(text: &mut Text, world: &World, run: &Run) {
         let age = match item.age {
             None => "no evidence".to_owned(),
             Some(age) if age < TimeDelta::minutes(1) => "evidence of this minute".to_owned(),
-            Some(age) => format!("evidence {} old", length(age)),
+            Some(age) => format!("evidence {} old", duration_in_words(age)),
         };
         text.line(format_args!("  {verdict:<8}{}: {}; {age}", item.check, item.because));
     }

@@ -99,6 +99,17 @@ async fn report_of_the_digest_names_all_that_is_due() {
         assert!(text.contains(&device) && html.contains(&device), "{device}");
     }
     assert!(html.contains("<svg ") && report.headline.starts_with("Certificates: "), "{text}");
+    // One is not many, and an issuer that is not there is not named.
+    assert!(report.affected.iter().any(|group| group.devices.len() == 1), "the run has no list of one");
+    for group in &report.affected {
+        let verb = group.why.split(' ').next().unwrap();
+        let is_one = group.devices.len() == 1;
+        assert!(
+            !(if is_one { ["have", "are", "end"] } else { ["has", "is", "ends"] }).contains(&verb),
+            "{text}"
+        );
+    }
+    assert!(!text.contains(" 0 issuers") && !text.contains("1 certificates"), "{text}");
 }
 
 #[tokio::test]

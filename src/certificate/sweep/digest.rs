@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::Renewal;
 use crate::certificate::Stage;
+use crate::fact::counted;
 use crate::subject::DeviceId;
 
 /// What is due at a time.
@@ -208,7 +209,8 @@ impl Due {
 /// For people: the device, the stage, the end, and how far its renewal is.
 impl fmt::Display for Due {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}, ends {}", self.device, self.stage, self.end)?;
+        let ends = if self.stage == Stage::Expired { "ended" } else { "ends" };
+        write!(f, "{}: {}, {ends} {}", self.device, self.stage, self.end)?;
         match self.renewal {
             Renewal::None if !self.auto_renewal => f.write_str("; it cannot renew by itself")?,
             Renewal::None => {}
@@ -239,14 +241,16 @@ impl fmt::Display for Due {
 impl fmt::Display for IssuerDue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { end, stage, leaves, .. } = self;
-        write!(f, "issuer {}: {stage}, ends {end}; {leaves} certificates", self.label())
+        let ends = if *stage == Stage::Expired { "ended" } else { "ends" };
+        write!(f, "issuer {}: {stage}, {ends} {end}; {}", self.label(), counted(*leaves, "certificate"))
     }
 }
 
 /// The text of the page: the day, then a line for each issuer and each certificate.
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} issuers and {} certificates", self.day, self.issuers.len(), self.due.len())?;
+        let (issuers, due) = (self.issuers.len() as u64, self.due.len() as u64);
+        write!(f, "{}: {} and {}", self.day, counted(issuers, "issuer"), counted(due, "certificate"))?;
         self.issuers.iter().try_for_each(|issuer| write!(f, "\n{issuer}"))?;
         self.due.iter().try_for_each(|due| write!(f, "\n{due}"))
     }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::sighting::Sighting;
-use crate::time::format_duration;
+use crate::fact::{at_most_in_words, counted, duration_in_words};
 
 /// A fault of a generator of ULIDs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,19 +85,20 @@ impl fmt::Display for UlidFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClockUnset { at_zero: 0 } => f.write_str("the clock was not set"),
+            Self::ClockUnset { at_zero: 1 } => f.write_str("the clock was not set (1 timestamp is zero)"),
             Self::ClockUnset { at_zero } => {
                 write!(f, "the clock was not set ({at_zero} timestamps are zero)")
             }
             Self::ClockStandsStill { at, real_time, climbing } => {
-                let (at, real_time) = (shown(*at), format_duration(*real_time));
+                let (at, real_time) = (shown(*at), duration_in_words(*real_time));
                 write!(f, "the clock stood still at {at} for {real_time}")?;
                 if *climbing { f.write_str(", or was stepped back by that much") } else { Ok(()) }
             }
             Self::ClockCoarse { step } => {
-                write!(f, "the clock moves by {} at a time", format_duration(*step))
+                write!(f, "the clock moves by {} at a time", duration_in_words(*step))
             }
             Self::ByteOrder => f.write_str("the bytes are in the wrong order"),
-            Self::ClockAhead { by } => write!(f, "the clock is ahead by up to {}", format_duration(*by)),
+            Self::ClockAhead { by } => write!(f, "the clock is ahead by up to {}", at_most_in_words(*by)),
             Self::RandomRepeats => f.write_str("the randomness of one id came again in another millisecond"),
             Self::RandomTooFew { bits, constant } => {
                 write!(f, "at most {bits} of 80 random bits are random ({constant} never change)")
@@ -130,7 +131,7 @@ pub struct UlidFlag {
 /// The fault, what it rests on, and examples.
 impl fmt::Display for UlidFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {} ids", self.fault.name(), self.fault, self.ids)?;
+        write!(f, "{}: {}; {}", self.fault.name(), self.fault, counted(self.ids, "id"))?;
         evidence(f, "first", &self.first)?;
         if self.last == self.first { Ok(()) } else { evidence(f, "last", &self.last) }
     }
@@ -201,7 +202,7 @@ impl UlidHealth {
 
 impl fmt::Display for UlidHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ids of {} devices", self.ids, self.devices)?;
+        write!(f, "{} of {}", counted(self.ids, "id"), counted(self.devices, "device"))?;
         if self.not_followed > 0 {
             write!(f, " (and {} of devices that are not followed)", self.not_followed)?;
         }
@@ -220,11 +221,16 @@ impl fmt::Display for UlidHealth {
                 }
             }
         }
-        write!(f, "\n  randomness judged by {} ids; the last {} compared", self.judged, self.compared)?;
+        write!(
+            f,
+            "\n  randomness judged by {}; the last {} compared",
+            counted(self.judged, "id"),
+            self.compared
+        )?;
         self.compared_from.map_or(Ok(()), |from| write!(f, ", from {} on", shown(from)))
     }
 }
 
 fn shown(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+    at.format("%Y-%m-%d %H:%M:%S%.f UTC").to_string()
 }

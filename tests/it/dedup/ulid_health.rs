@@ -527,16 +527,16 @@ fn a_report_is_read_by_people() {
     }
     assert_eq!(
         watch.report().to_string(),
-        "3 ids of 1 devices, 2027-01-15T08:00:00.000Z to 2027-01-15T08:00:02.000Z
-  clock-unset: the clock was not set (1 timestamps are zero); 3 ids
-    first 00000000000100000000000000 of device 4, received 2027-01-15T08:00:00.000Z
-    last  00000001YG0100000000000000 of device 4, received 2027-01-15T08:00:02.000Z
+        "3 ids of 1 device, 2027-01-15 08:00:00 UTC to 2027-01-15 08:00:02 UTC
+  clock-unset: the clock was not set (1 timestamp is zero); 3 ids
+    first 00000000000100000000000000 of device 4, received 2027-01-15 08:00:00 UTC
+    last  00000001YG0100000000000000 of device 4, received 2027-01-15 08:00:02 UTC
   random-repeats: the randomness of one id came again in another millisecond; 2 ids
-    first 00000000000100000000000000 of device 4, received 2027-01-15T08:00:00.000Z
-    and   00000000Z80100000000000000 of device 4, received 2027-01-15T08:00:01.000Z
-    last  00000000000100000000000000 of device 4, received 2027-01-15T08:00:00.000Z
-    and   00000001YG0100000000000000 of device 4, received 2027-01-15T08:00:02.000Z
-  randomness judged by 0 ids; the last 1 compared, from 2027-01-15T08:00:00.000Z on"
+    first 00000000000100000000000000 of device 4, received 2027-01-15 08:00:00 UTC
+    and   00000000Z80100000000000000 of device 4, received 2027-01-15 08:00:01 UTC
+    last  00000000000100000000000000 of device 4, received 2027-01-15 08:00:00 UTC
+    and   00000001YG0100000000000000 of device 4, received 2027-01-15 08:00:02 UTC
+  randomness judged by 0 ids; the last 1 compared, from 2027-01-15 08:00:00 UTC on"
     );
 }
 

@@ -76,11 +76,7 @@ async fn alerts_become_one_page_and_one_end() {
     assert_eq!(runner.with_fleet(|fleet| fleet.counts().members), 20);
     {
         let told = told.0.lock().unwrap();
-        assert!(
-            told.0[0].contains("its uplink [site site-00]; 20 of 20 devices are silent"),
-            "{}",
-            told.0[0]
-        );
+        assert!(told.0[0].contains("its uplink [site site-00]; 20 of 20 devices silent"), "{}", told.0[0]);
     }
     clock.set(BEGIN + secs(7_300));
     for nr in (0..40).filter(|nr| nr % 2 == 0) {

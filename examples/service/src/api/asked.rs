@@ -14,6 +14,7 @@ use iot_runbook::case::{
 use iot_runbook::diagnosis::{ActKey, ActQuota, DiagnosisId, Fact, RecordedValue, Situation};
 use iot_runbook::driver::Asked;
 use iot_runbook::fact::{Details, Domain, Kind};
+use iot_runbook::report::Report;
 use iot_runbook::time::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -265,6 +266,30 @@ pub(super) async fn show(api: &Api, case: &Case, asked: &Asked, now: DateTime<Ut
         is_expired: expires_at <= now,
         limit: quota(api, asked).await.map(Limit::from),
     }
+}
+
+/// Puts what is asked into the report of its case: whoever answers reads it before the evidence, and how to answer.
+pub(super) async fn add_to(report: &mut Report, api: &Api, case: &Case, asked: &Asked) {
+    let id = format!("{}-{}", case.id(), asked.id());
+    let (what, list, situation, expires_at) = match asked {
+        Asked::Approval(request) => {
+            let action = request.action().replace('-', " ");
+            let what =
+                request.target().map_or_else(|| action.clone(), |target| format!("{action}: {target}"));
+            (what, "approvals", request.situation(), request.expires_at())
+        }
+        Asked::Question(request) => {
+            let what = format!("{} ({})", request.question(), request.domain());
+            (what, "questions", request.situation(), request.expires_at())
+        }
+    };
+    report.about.push(("Asked", what));
+    report.about.push(("Open until", expires_at.format("%Y-%m-%d %H:%M:%S UTC").to_string()));
+    let word = if is_answered(case, asked) { "answered, and not taken up yet" } else { "open" };
+    report.about.push(("Answer at", format!("POST /{list}/{id} ({word})")));
+    let limit = quota(api, asked).await;
+    report.about.extend(limit.map(|limit| ("Limit", limit.to_string())));
+    report.advice.extend(situation.advice.iter().map(ToString::to_string));
 }
 
 /// How much of the limit of an act is used now: what was saved when it was asked may be hours old.

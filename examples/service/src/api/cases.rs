@@ -122,9 +122,7 @@ pub(super) async fn report(State(api): State<Api>, Path(id): Path<String>) -> Re
     let mut report = Report::of(&diagnosis);
     if let CaseState::Asking(open) = &case.state {
         for asked in open {
-            // Whoever is to approve reads it before the evidence.
-            let limit = asked::quota(&api, asked).await;
-            report.about.extend(limit.map(|limit| ("Limit", limit.to_string())));
+            asked::add_to(&mut report, &api, &case, asked).await;
         }
     }
     Ok(Html(report.to_html()))

@@ -24,6 +24,18 @@ fn an_approved_act_ends_the_case() {
         Some("no message for 30 min")
     );
 
+    let case = shown["cases"].as_object().unwrap().keys().next().unwrap();
+    let (_, page) = service.ask_text("GET", &format!("/cases/{case}/report"), None);
+    let id = format!("POST /approvals/{case}-");
+    for words in [
+        "<h1>Waits for an approval: Restart the gateway, if that is safe</h1>",
+        "<dd>restart gateway: gw-1</dd>",
+        &id,
+        "<li>Check its system logs first",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+
     approve(&service, &shown);
     let mut restarted = 0;
     for device in ["gw-1-dev-1", "gw-1-dev-2"] {
