@@ -98,8 +98,9 @@ struct Broken {
 }
 
 const FAULTS: u32 = 11;
-/// It breaks no rule: it is away when the cases are listed for the first time.
+/// These break no rule: it is away when the cases are listed for the first time, or when the due ones are.
 const AWAY: u32 = 12;
+const AWAY_WHEN_DUE: u32 = 13;
 
 #[async_trait]
 impl CaseStore for Broken {
@@ -123,12 +124,14 @@ impl CaseStore for Broken {
         until: DateTime<Utc>,
         limit: usize,
     ) -> Result<Vec<Leased>, StoreError> {
+        if self.fault == AWAY_WHEN_DUE && self.leases.swap(u32::MAX, Ordering::Relaxed) != u32::MAX {
+            return Err(StoreError::Unavailable { what: "lease cases".into(), source: None });
+        }
         let limit = if self.fault == 2 { limit + 1 } else { limit };
         let mut due = self.store.due(worker, now, until, limit).await?;
         if self.fault == 3 {
             due.reverse();
         }
-        self.leases.fetch_add(1, Ordering::Relaxed);
         Ok(due)
     }
 
@@ -530,4 +533,40 @@ fn each_step_writes_its_new_records_only() {
         assert_eq!(written + ended.increment_since(&saved).records.len(), ended.trace_len());
     }
     assert!(saves > 30, "{saves}");
+}
+
+#[test]
+fn a_worker_rests_and_goes_on_when_the_store_fails() {
+    let store = Broken { store: MemoryCases::new(), fault: AWAY_WHEN_DUE, leases: AtomicU32::new(0) };
+    let rest = Rest { clock: Arc::new(ManualClock::new(NOW)), store: Arc::new(store) };
+    let (set, worker) = rest.worker([waiting(1, "1s")]);
+    let worker = worker.with_idle(std::time::Duration::from_secs(5));
+    let id = rest.begin(&set);
+    let mut reports = Vec::new();
+    let stop = std::future::poll_fn(|context| {
+        context.waker().wake_by_ref();
+        let ended = block_on(rest.store.load(id)).unwrap().unwrap().state.kind() == StateKind::Ended;
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let report = |report: Result<_, StoreError>| reports.push((report.is_ok(), rest.clock.now() - NOW));
+    block_on(worker.run(stop, report));
+    // It is tried again after a rest; the wait of the case has passed by then.
+    assert_eq!(reports, [(false, TimeDelta::zero()), (true, TimeDelta::seconds(5))]);
+}
+
+/// More of them than are listed at once.
+#[test]
+fn a_clock_set_back_wakes_every_case() {
+    let rest = Rest::new();
+    let (set, worker) = rest.worker([waiting(1, "1h")]);
+    let worker = worker.with_at_once(1_000);
+    let now = rest.clock.now();
+    for number in 1..=250 {
+        let trigger = Trigger::new("alarm", now);
+        let begun = Diagnosis::new(Ulid(number), &set, "rest", Subject::device("d"), trigger, now).unwrap();
+        block_on(rest.store.insert(NewCase::of(&begun), now)).unwrap();
+    }
+    assert_eq!(block_on(worker.turn()).unwrap().saved.len(), 250);
+    rest.clock.set(now - TimeDelta::hours(1));
+    assert_eq!(block_on(worker.turn()).unwrap().saved.len(), 250);
 }
