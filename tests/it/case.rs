@@ -6,7 +6,7 @@ mod model;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -18,8 +18,11 @@ use iot_runbook::case::{
 };
 use iot_runbook::catalog;
 use iot_runbook::check::Checks;
-use iot_runbook::diagnosis::{Anomaly, Bundle, Diagnosis, DiagnosisId, Increment, Record, Recorded};
-use iot_runbook::driver::{Asked, Driver, SimulatedTimer};
+use iot_runbook::diagnosis::{
+    Alert, Anomaly, Approval, ApprovalRequest, AskRequest, Bundle, Diagnosis, DiagnosisId, Increment, Record,
+    Recorded, Reply,
+};
+use iot_runbook::driver::{Asked, Driver, Operator, SimulatedTimer};
 use iot_runbook::probe::Probes;
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -533,6 +536,70 @@ fn each_step_writes_its_new_records_only() {
         assert_eq!(written + ended.increment_since(&saved).records.len(), ended.trace_len());
     }
     assert!(saves > 30, "{saves}");
+}
+
+/// An operator whom no alert reaches until the channel is mended; then it counts them.
+#[derive(Default)]
+struct Unreachable {
+    panics: bool,
+    is_mended: AtomicBool,
+    delivered: AtomicU32,
+}
+
+#[async_trait]
+impl Operator for Unreachable {
+    async fn approve(&self, _: &ApprovalRequest) -> Option<Approval> {
+        None
+    }
+
+    async fn answer(&self, _: &AskRequest) -> Option<Reply> {
+        None
+    }
+
+    async fn tell(&self, _: &Alert) {
+        if !self.is_mended.load(Ordering::Relaxed) {
+            assert!(!self.panics, "the channel is broken");
+            std::future::pending::<()>().await;
+        }
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An ended case is taken up by nobody: an alert that was not delivered by then would reach nobody.
+#[test]
+fn a_case_stays_open_until_its_alert_is_delivered() {
+    let text = r#"
+        name = "rest"
+        version = 1
+        title = "Rest"
+        start = "rest"
+        [steps.rest]
+        title = "Rest"
+        wait = { for = "1s" }
+        to = { to = "call", alert = { severity = "critical", text = "Look at the pump." } }
+        [conclusions.call]
+        title = "Call"
+        severity = "critical"
+    "#;
+    for panics in [false, true] {
+        let rest = Rest::new();
+        let operator = Arc::new(Unreachable { panics, ..Unreachable::default() });
+        let set = RunbookSet::new([Document::from_toml(text).unwrap().validate().unwrap()]).unwrap();
+        let timer = Arc::new(SimulatedTimer::new(rest.clock.clone()));
+        let driver = Driver::new(&set, &Checks::builtin(), Probes::new(), timer).unwrap();
+        let driver = driver.with_clock(rest.clock.clone()).with_operator(operator.clone());
+        let worker = Worker::new("w", rest.store.clone(), driver);
+        let id = rest.begin(&set);
+        for _ in 0..3 {
+            assert_eq!(rest.turn(&worker, id).kind(), StateKind::Ready, "panics: {panics}");
+            let due = block_on(rest.store.load(id)).unwrap().unwrap().due_at;
+            assert_eq!(due, Some(rest.clock.now() + TimeDelta::minutes(5)), "not again at once");
+            rest.clock.advance(TimeDelta::minutes(5));
+        }
+        operator.is_mended.store(true, Ordering::Relaxed);
+        let State::Ended(finding) = rest.turn(&worker, id) else { panic!("it has not ended") };
+        assert_eq!((finding.conclusion(), operator.delivered.load(Ordering::Relaxed)), (Some("call"), 1));
+    }
 }
 
 #[test]
