@@ -252,6 +252,26 @@ fn returns_do_not_put_a_measurement_off() {
     assert_eq!(measured, [160, 760, 1_960]);
 }
 
+/// Nobody knew the cause, and a measurement finds it unknown again for the same reason.
+#[test]
+fn unknown_cause_is_confirmed_by_a_diagnosis_alone() {
+    for (found, confirms) in [("network-change", true), ("power-loss", false), ("withdrawn", false)] {
+        let mut fleet = Fleet::new(Topology::default(), FleetSettings::default(), NOW);
+        fleet.observe_alert(silent("a", 0), NOW);
+        diagnose(&mut fleet, 0, |job, now| undetermined(job, &[("network-change", 1.0)], now));
+        let again = poll(&mut fleet, at(330)).jobs.remove(0);
+        let cause = if found == "withdrawn" { "network-change" } else { found };
+        let mut finding = serde_json::to_value(undetermined(&again, &[(cause, 1.0)], at(331))).unwrap();
+        if found == "withdrawn" {
+            let ending = Ending::Withdrawn { by: "ann".into(), why: "known".into(), under_way: None };
+            finding["ending"] = serde_json::to_value(ending).unwrap();
+        }
+        fleet.observe_finding(again.id, &serde_json::from_value(finding).unwrap(), at(331));
+        let incident = fleet.incidents().next().unwrap();
+        assert_eq!((incident.confirmed_at == at(331), incident.silent()), (confirms, 1), "{found}");
+    }
+}
+
 /// An alert that joins moves the beginning back, and never forward.
 #[test]
 fn incident_began_with_its_first_silence() {
@@ -310,5 +330,31 @@ fn diagnosed_too_late_is_a_short_outage_too() {
             [(&Cause::ShortOutage, 3)]
         );
         assert_eq!((fleet.counts().over, fleet.incidents().count()), (3, 0));
+    }
+}
+
+/// Diagnoses that came to nothing for reasons that differ, or of devices that share no place, say nothing of the next.
+#[test]
+fn only_one_reason_at_one_place_stops_the_asking() {
+    for (place, reasons, asked) in [
+        (("g", "s"), &["x"][..], 3),
+        ((".", "s"), &["x"], 3),
+        (("g", "s"), &["x", "y"], 9),
+        (("g", "s"), &["x", "x", "y"], 9),
+        ((".", "."), &["x"], 9),
+    ] {
+        let devices = (0..9).map(|nr| placed(&format!("d{nr}"), place.0, place.1));
+        let mut settings = FleetSettings::default();
+        settings.most_running = 1;
+        let mut fleet = Fleet::new(devices.collect(), settings, NOW);
+        for nr in 0..9 {
+            fleet.observe_alert(silent(&format!("d{nr}"), 0), NOW);
+        }
+        let count = std::cell::Cell::new(0);
+        diagnose(&mut fleet, 0, |job, now| {
+            let nth = count.replace(count.get() + 1);
+            undetermined(job, &[(reasons[nth % reasons.len()], 1.0)], now)
+        });
+        assert_eq!((count.get(), fleet.counts().members), (asked, 9), "{place:?} {reasons:?}");
     }
 }

@@ -288,3 +288,20 @@ async fn measured_again_it_belongs_to_its_incident() {
     let incidents: Vec<Option<&str>> = ended.iter().map(|(incident, _)| incident.as_deref()).collect();
     assert_eq!(incidents[..2], [None, Some("INC-1")]);
 }
+
+/// A device that is seen while it is diagnosed: the diagnosis is told, if its runbook has a check for that.
+#[tokio::test]
+async fn diagnosis_hears_that_its_device_is_back() {
+    let (world, clock, driver) = driver();
+    let watch = Arc::new(Watch::default());
+    let mut fleet =
+        Fleet::new((0..40).map(|nr| world.subject(nr)).collect(), FleetSettings::default(), clock.now());
+    fleet.observe_alert(silent(0, &world), clock.now());
+    clock.advance(secs(30));
+    assert_eq!(poll(&mut fleet, clock.now()).jobs.len(), 1);
+    fleet.observe_seen(&device_name(0), clock.now(), clock.now());
+    let runner = FleetRunner::new(driver.with_journal(watch.clone()), fleet, Told::default(), 100);
+    runner.intake().close();
+    runner.run().await;
+    assert_eq!(watch.0.lock().unwrap().iter().map(|(_, news)| *news).collect::<Vec<_>>(), [1]);
+}
