@@ -11,6 +11,8 @@
 //! - **A crash repeats a question, never an act.** A check that was asked since the last save is asked again. An act that was
 //!   under way is handed out again under the same [idempotency key](crate::diagnosis::ActRequest::idempotency_key), by which
 //!   the actuator knows that it was done.
+//! - **An alert is delivered before the case ends.** Where the operator does not deliver it in time, or panics, the case stays
+//!   open and is taken up again.
 //! - **A delivered message is not lost.** It stays with the case until the save that contains its effect, or the reason why
 //!   it was refused.
 //! - **One worker at a time.** A lease expires, and each new one has a higher token; a save with an older token is refused.

@@ -419,6 +419,12 @@ impl Diagnosis {
         }
     }
 
+    /// True if an alert came due that was not delivered.
+    #[cfg(feature = "case")]
+    pub(crate) const fn owes_alerts(&self) -> bool {
+        self.alerts_told < self.alerts_due
+    }
+
     /// Answers a probe. A value that is not of the check's domain, older than the check allows, or dated in the future
     /// counts as unknown. One that is unknown for a reason that may pass (a timeout) is asked again under a new number,
     /// with growing pauses, until 30 s have passed since it was first asked (or the check's `stale_after`, where that is

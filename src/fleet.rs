@@ -228,10 +228,18 @@ impl Fleet {
         counts
     }
 
-    /// Hands out again what was under way: call it after a restart.
+    /// Hands out again what was under way: call it after a restart. Each diagnosis whose device is back by now is told anew.
     pub fn hand_out_again(&mut self) {
-        let again = self.running.values().map(|running| Queued::Again(running.job.clone()));
-        self.outputs.extend(again.collect::<Vec<_>>());
+        // What waits of these would come before its diagnosis, or twice.
+        self.outputs.retain(|queued| !matches!(queued, Queued::Back { .. } | Queued::Again(_)));
+        for (id, running) in &self.running {
+            self.outputs.push_back(Queued::Again(running.job.clone()));
+            let symptom = self.symptoms.get(&running.key);
+            let diagnosed = symptom.filter(|symptom| symptom.state == state::State::Running(*id));
+            if let Some(at) = diagnosed.and_then(|symptom| symptom.back_at) {
+                self.outputs.push_back(Queued::Back { job: *id, at });
+            }
+        }
     }
 
     /// Takes the time. A step back adds nothing to what has passed, and a wait goes on from there.

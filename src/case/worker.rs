@@ -100,7 +100,8 @@ impl Worker {
         const with_longest_wait(length: Duration) => longest_wait = length;
         /// How long it rests where no case is due, or the store does not answer. Default 1 s.
         const with_idle(length: Duration) => idle = length;
-        /// After how long a case is tried again that could not be resumed. Default 5 min.
+        /// After how long a case is tried again that could not be resumed, or that ended with an alert that the operator did
+        /// not deliver. Default 5 min.
         const with_stuck_for(length: Duration) => stuck_for = length;
     }
 
@@ -301,6 +302,10 @@ impl Worker {
         let news = Handle::new();
         let run = driver.run_until_wait(&mut diagnosis, &news, self.longest_wait);
         let (state, due_at) = match self.while_leased(&lease, run).await? {
+            // Nobody takes up a case that has ended, so it stays open until whoever is on call was reached.
+            Ok(Progress::Ended(_)) if diagnosis.owes_alerts() => {
+                (State::Ready, Some(saturating_add(clock.now(), delta(self.stuck_for))))
+            }
             Ok(Progress::Ended(finding)) => (State::Ended(finding), None),
             Ok(Progress::Waits { until, asked }) if asked.is_empty() => (State::Waiting, until),
             Ok(Progress::Waits { until, asked }) => (State::Asking(asked), until),

@@ -63,9 +63,10 @@ impl Fleet {
                 self.end(key);
             }
             _ => {
-                let is_undetermined = matches!(Cause::of(finding), Cause::Undetermined(_));
+                let cause = Cause::of(finding);
+                let is_undetermined = matches!(cause, Cause::Undetermined(_));
                 if let Some(group) = self.groups.get_mut(group) {
-                    group.undetermined = if is_undetermined { group.undetermined + 1 } else { 0 };
+                    group.count(cause);
                 }
                 let Some((id, part)) = self.attach(key, finding) else { return };
                 self.explain_waiting(id, &part);
@@ -308,8 +309,12 @@ impl Fleet {
         }
     }
 
-    /// Enough diagnoses behind one gateway came to nothing for the same reason: those that still wait would too.
+    /// Enough diagnoses behind one gateway came to nothing for the same reason: those that still wait would too. Devices of
+    /// which nobody knows where they are share no reason.
     fn give_up_on(&mut self, key: &GroupKey, id: IncidentId, part: &Part, finding: &Finding) {
+        if key.place() == Part::Platform {
+            return;
+        }
         let enough = self.settings.undetermined_enough;
         let Some(group) = self.groups.get_mut(key).filter(|group| group.undetermined >= enough) else {
             return;
@@ -350,16 +355,16 @@ impl Fleet {
         if !is_open {
             return;
         }
-        let concluded = finding.ending() == Ending::Concluded;
         let confirms =
             Cause::of(finding) == incident.cause && finding.part().is_none_or(|blamed| blamed == part);
-        if confirms && (concluded || !finding.is_recovered()) {
-            incident.confirmed_at = self.now;
-            return;
-        }
-        // What nobody could measure has not ended.
-        if !concluded {
-            return;
+        match finding.ending() {
+            Ending::Concluded | Ending::Undetermined if confirms => {
+                incident.confirmed_at = self.now;
+                return;
+            }
+            Ending::Concluded => {}
+            // What nobody could measure has not ended.
+            _ => return,
         }
         // It may have come back since, and be silent again for another cause.
         let is_member = self.symptoms.get(key).is_some_and(|symptom| symptom.state == State::Member(id));

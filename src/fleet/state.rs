@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::alert::{DeviceAlert, Silence};
-use super::incident::IncidentId;
+use super::incident::{Cause, IncidentId};
 use super::output::{Job, JobId};
 use crate::fact::Source;
 use crate::subject::{DeviceId, GatewayId, Part, SiteId, Subject};
@@ -95,13 +95,24 @@ pub(super) struct Group {
     pub(super) running: u32,
     /// How many diagnoses have ended since anything waits.
     pub(super) findings: u32,
-    /// How many of them in a row came to nothing.
+    /// How many of them in a row came to nothing for the same reason, and that reason.
     pub(super) undetermined: u32,
+    #[serde(default)]
+    pub(super) reason: Option<Cause>,
     /// Who came back undiagnosed of late: since when silent, and when back.
     pub(super) returned: Vec<(DeviceId, DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl Group {
+    /// Counts a diagnosis that has ended.
+    pub(super) fn count(&mut self, cause: Cause) {
+        let reason = matches!(cause, Cause::Undetermined(_)).then_some(cause);
+        let is_same = reason.is_some() && reason == self.reason;
+        self.undetermined =
+            if is_same { self.undetermined.saturating_add(1) } else { u32::from(reason.is_some()) };
+        self.reason = reason;
+    }
+
     /// Twice as many with each finding: the first may explain all others.
     pub(super) fn may_run(&self) -> bool {
         self.is_ready && !self.waiting.is_empty() && self.running < 1 << self.findings.min(6)

@@ -6,7 +6,7 @@ mod model;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -18,8 +18,11 @@ use iot_runbook::case::{
 };
 use iot_runbook::catalog;
 use iot_runbook::check::Checks;
-use iot_runbook::diagnosis::{Anomaly, Bundle, Diagnosis, DiagnosisId, Increment, Record, Recorded};
-use iot_runbook::driver::{Asked, Driver, SimulatedTimer};
+use iot_runbook::diagnosis::{
+    Alert, Anomaly, Approval, ApprovalRequest, AskRequest, Bundle, Diagnosis, DiagnosisId, Increment, Record,
+    Recorded, Reply,
+};
+use iot_runbook::driver::{Asked, Driver, Operator, SimulatedTimer};
 use iot_runbook::probe::Probes;
 use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
@@ -98,8 +101,9 @@ struct Broken {
 }
 
 const FAULTS: u32 = 11;
-/// It breaks no rule: it is away when the cases are listed for the first time.
+/// These break no rule: it is away when the cases are listed for the first time, or when the due ones are.
 const AWAY: u32 = 12;
+const AWAY_WHEN_DUE: u32 = 13;
 
 #[async_trait]
 impl CaseStore for Broken {
@@ -123,12 +127,14 @@ impl CaseStore for Broken {
         until: DateTime<Utc>,
         limit: usize,
     ) -> Result<Vec<Leased>, StoreError> {
+        if self.fault == AWAY_WHEN_DUE && self.leases.swap(u32::MAX, Ordering::Relaxed) != u32::MAX {
+            return Err(StoreError::Unavailable { what: "lease cases".into(), source: None });
+        }
         let limit = if self.fault == 2 { limit + 1 } else { limit };
         let mut due = self.store.due(worker, now, until, limit).await?;
         if self.fault == 3 {
             due.reverse();
         }
-        self.leases.fetch_add(1, Ordering::Relaxed);
         Ok(due)
     }
 
@@ -530,4 +536,104 @@ fn each_step_writes_its_new_records_only() {
         assert_eq!(written + ended.increment_since(&saved).records.len(), ended.trace_len());
     }
     assert!(saves > 30, "{saves}");
+}
+
+/// An operator whom no alert reaches until the channel is mended; then it counts them.
+#[derive(Default)]
+struct Unreachable {
+    panics: bool,
+    is_mended: AtomicBool,
+    delivered: AtomicU32,
+}
+
+#[async_trait]
+impl Operator for Unreachable {
+    async fn approve(&self, _: &ApprovalRequest) -> Option<Approval> {
+        None
+    }
+
+    async fn answer(&self, _: &AskRequest) -> Option<Reply> {
+        None
+    }
+
+    async fn tell(&self, _: &Alert) {
+        if !self.is_mended.load(Ordering::Relaxed) {
+            assert!(!self.panics, "the channel is broken");
+            std::future::pending::<()>().await;
+        }
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An ended case is taken up by nobody: an alert that was not delivered by then would reach nobody.
+#[test]
+fn a_case_stays_open_until_its_alert_is_delivered() {
+    let text = r#"
+        name = "rest"
+        version = 1
+        title = "Rest"
+        start = "rest"
+        [steps.rest]
+        title = "Rest"
+        wait = { for = "1s" }
+        to = { to = "call", alert = { severity = "critical", text = "Look at the pump." } }
+        [conclusions.call]
+        title = "Call"
+        severity = "critical"
+    "#;
+    for panics in [false, true] {
+        let rest = Rest::new();
+        let operator = Arc::new(Unreachable { panics, ..Unreachable::default() });
+        let set = RunbookSet::new([Document::from_toml(text).unwrap().validate().unwrap()]).unwrap();
+        let timer = Arc::new(SimulatedTimer::new(rest.clock.clone()));
+        let driver = Driver::new(&set, &Checks::builtin(), Probes::new(), timer).unwrap();
+        let driver = driver.with_clock(rest.clock.clone()).with_operator(operator.clone());
+        let worker = Worker::new("w", rest.store.clone(), driver);
+        let id = rest.begin(&set);
+        for _ in 0..3 {
+            assert_eq!(rest.turn(&worker, id).kind(), StateKind::Ready, "panics: {panics}");
+            let due = block_on(rest.store.load(id)).unwrap().unwrap().due_at;
+            assert_eq!(due, Some(rest.clock.now() + TimeDelta::minutes(5)), "not again at once");
+            rest.clock.advance(TimeDelta::minutes(5));
+        }
+        operator.is_mended.store(true, Ordering::Relaxed);
+        let State::Ended(finding) = rest.turn(&worker, id) else { panic!("it has not ended") };
+        assert_eq!((finding.conclusion(), operator.delivered.load(Ordering::Relaxed)), (Some("call"), 1));
+    }
+}
+
+#[test]
+fn a_worker_rests_and_goes_on_when_the_store_fails() {
+    let store = Broken { store: MemoryCases::new(), fault: AWAY_WHEN_DUE, leases: AtomicU32::new(0) };
+    let rest = Rest { clock: Arc::new(ManualClock::new(NOW)), store: Arc::new(store) };
+    let (set, worker) = rest.worker([waiting(1, "1s")]);
+    let worker = worker.with_idle(std::time::Duration::from_secs(5));
+    let id = rest.begin(&set);
+    let mut reports = Vec::new();
+    let stop = std::future::poll_fn(|context| {
+        context.waker().wake_by_ref();
+        let ended = block_on(rest.store.load(id)).unwrap().unwrap().state.kind() == StateKind::Ended;
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let report = |report: Result<_, StoreError>| reports.push((report.is_ok(), rest.clock.now() - NOW));
+    block_on(worker.run(stop, report));
+    // It is tried again after a rest; the wait of the case has passed by then.
+    assert_eq!(reports, [(false, TimeDelta::zero()), (true, TimeDelta::seconds(5))]);
+}
+
+/// More of them than are listed at once.
+#[test]
+fn a_clock_set_back_wakes_every_case() {
+    let rest = Rest::new();
+    let (set, worker) = rest.worker([waiting(1, "1h")]);
+    let worker = worker.with_at_once(1_000);
+    let now = rest.clock.now();
+    for number in 1..=250 {
+        let trigger = Trigger::new("alarm", now);
+        let begun = Diagnosis::new(Ulid(number), &set, "rest", Subject::device("d"), trigger, now).unwrap();
+        block_on(rest.store.insert(NewCase::of(&begun), now)).unwrap();
+    }
+    assert_eq!(block_on(worker.turn()).unwrap().saved.len(), 250);
+    rest.clock.set(now - TimeDelta::hours(1));
+    assert_eq!(block_on(worker.turn()).unwrap().saved.len(), 250);
 }

@@ -8,10 +8,12 @@ mod world;
 mod causes;
 mod events;
 mod groups;
+mod incidents;
 mod names;
 mod pages;
 mod report;
 mod runner;
+mod schedule;
 mod storms;
 mod webhook;
 

@@ -15,8 +15,11 @@ use iot_runbook::case::{
 };
 use iot_runbook::catalog;
 use iot_runbook::check::{CheckRequest, Checks, CustomCheck};
-use iot_runbook::diagnosis::{ActReport, ActRequest, Diagnosis, DiagnosisId, Recorded, RecordedValue};
-use iot_runbook::driver::{Actuator, Asked, Driver, SimulatedTimer};
+use iot_runbook::diagnosis::{
+    ActReport, ActRequest, Alert, Approval, ApprovalRequest, AskRequest, Diagnosis, DiagnosisId, Recorded,
+    RecordedValue, Reply,
+};
+use iot_runbook::driver::{Actuator, Asked, Driver, Operator, SimulatedTimer};
 use iot_runbook::fact::{Kind, Observation};
 use iot_runbook::probe::{ProbeError, Probes};
 use iot_runbook::runbook::RunbookSet;
@@ -160,10 +163,44 @@ impl Actuator for Hands {
     }
 }
 
+/// An operator who only hears alerts that the store knows of.
+struct Desk {
+    store: Arc<Slow>,
+    /// The numbers of the alerts that came, and of those that were delivered.
+    came: Mutex<BTreeSet<u32>>,
+    delivered: Mutex<BTreeSet<u32>>,
+}
+
+#[async_trait]
+impl Operator for Desk {
+    async fn approve(&self, _: &ApprovalRequest) -> Option<Approval> {
+        panic!("approvals come through the store")
+    }
+
+    async fn answer(&self, _: &AskRequest) -> Option<Reply> {
+        panic!("answers come through the store")
+    }
+
+    async fn tell(&self, alert: &Alert) {
+        let case = block_on(self.store.load(alert.diagnosis())).unwrap().unwrap();
+        assert!(alerts(&case) > alert.number() as usize, "{alert:?} was begun and is not saved");
+        assert!(!matches!(case.state, State::Ended(_)), "{alert:?} came after the end");
+        self.came.lock().unwrap().insert(alert.number());
+        turn(2).await;
+        self.delivered.lock().unwrap().insert(alert.number());
+    }
+}
+
+/// How many alerts the saved records have.
+fn alerts(case: &Case) -> usize {
+    case.records.iter().filter(|record| matches!(record.what, Recorded::Alerted { .. })).count()
+}
+
 struct Plant {
     clock: Arc<ManualClock>,
     store: Arc<Slow>,
     hands: Arc<Hands>,
+    desk: Arc<Desk>,
     worker: Worker,
     set: RunbookSet,
     id: DiagnosisId,
@@ -177,6 +214,8 @@ impl Plant {
         let clock = Arc::new(ManualClock::new(NOW));
         let store = Arc::new(Slow { store: MemoryCases::new(), calls: Mutex::new(0), fails });
         let hands = Arc::new(Hands { store: store.clone(), keys: Mutex::default() });
+        let (came, delivered) = (Mutex::default(), Mutex::default());
+        let desk = Arc::new(Desk { store: store.clone(), came, delivered });
         let mut checks = Checks::none();
         let world = World { seed, unknowns: 0, news: 0 };
         for query in set.queries() {
@@ -189,12 +228,13 @@ impl Plant {
         let driver = Driver::new(&set, &checks, Probes::new(), timer)
             .unwrap()
             .with_clock(clock.clone())
-            .with_actuator(hands.clone());
+            .with_actuator(hands.clone())
+            .with_operator(desk.clone());
         let worker = Worker::new("w", store.clone(), driver).with_lease(Duration::from_secs(3));
         let diagnosis = begin(&set, runbook, NOW);
         let id = diagnosis.id();
         block_on(store.insert(NewCase::of(&diagnosis), NOW)).unwrap();
-        Self { clock, store, hands, worker, set, id, delivered: BTreeSet::new() }
+        Self { clock, store, hands, desk, worker, set, id, delivered: BTreeSet::new() }
     }
 
     fn case(&self) -> Case {
@@ -263,6 +303,10 @@ impl Plant {
             case.records.iter().filter(|record| matches!(record.what, Recorded::ActBegan { .. })).count();
         let keys = self.hands.keys.lock().unwrap();
         assert_eq!(keys.len(), began, "{what}: {keys:?}");
+        // Every alert that came due was delivered.
+        let delivered: BTreeSet<u32> = (0..).take(alerts(&case)).collect();
+        assert_eq!(*self.desk.delivered.lock().unwrap(), delivered, "{what}");
+        assert_eq!(*self.desk.came.lock().unwrap(), delivered, "{what}");
         // Every answer that was acknowledged was handled once, and each that was taken is in the trace.
         let mut handled = BTreeMap::new();
         for entry in block_on(self.store.history(self.id)).unwrap() {
@@ -294,7 +338,7 @@ fn any_of(kind: &Kind) -> RecordedValue {
     }
 }
 
-/// Worlds in which each built-in runbook that acts does so after a person's approval.
+/// Worlds in which each built-in runbook that acts does so after a person's approval, and one in which an alert is raised.
 static WORLDS: LazyLock<Vec<(&'static str, u64)>> = LazyLock::new(|| {
     let mut found = Vec::new();
     // No step of `data-gap` acts.
@@ -307,11 +351,15 @@ static WORLDS: LazyLock<Vec<(&'static str, u64)>> = LazyLock::new(|| {
         found.extend((0..2_000).find(acts).map(|seed| (runbook, seed)));
     }
     assert_eq!(found.len(), 2, "a runbook whose act no world comes to: {found:?}");
+    let runbook = "certificate-expiry";
+    let alerts = |seed: &u64| alerts(&Plant::new(runbook, *seed, None).finish().case()) > 0;
+    found.extend((0..2_000).find(alerts).map(|seed| (runbook, seed)));
+    assert_eq!(found.len(), 3, "no world raises an alert: {found:?}");
     found
 });
 
 #[test]
-fn a_stop_at_any_await_repeats_no_act() {
+fn a_stop_at_any_await_repeats_no_act_and_loses_no_alert() {
     let mut repeated = 0;
     for &(runbook, seed) in &*WORLDS {
         // Stops after so many polls in each turn of the first part of its life; the rest is run whole.
@@ -334,7 +382,7 @@ fn a_stop_at_any_await_repeats_no_act() {
 }
 
 #[test]
-fn any_write_may_fail_and_no_act_is_repeated() {
+fn any_write_may_fail_and_nothing_is_lost_or_repeated() {
     for &(runbook, seed) in &*WORLDS {
         for takes_effect in [false, true] {
             for write in 1..60 {

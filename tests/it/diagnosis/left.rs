@@ -3,14 +3,19 @@
 use iot_runbook::diagnosis::Finding;
 use iot_runbook::diagnosis::rehearsal::Rehearsal;
 use iot_runbook::fact::UnknownReason;
-use iot_runbook::runbook::RunbookSet;
 use iot_runbook::runbook::document::Document;
+use iot_runbook::runbook::{Runbook, RunbookSet};
 
-/// A chart that starts at `o`: each step is `id scope: value to, …`, or `id act: to` or `id wait: to`. A branch
-/// `value to for x` is declared to speak for the cause `x`. Conclusions are the one-letter ids that no step has; their
-/// cause is the id without digits, and `fine` is a recovery.
+/// A chart that starts at `o`, as [`runbook`] reads it.
 fn chart(steps: &[&str]) -> RunbookSet {
-    let mut text = "name = \"chart\"\nversion = 1\ntitle = \"A chart\"\nstart = \"o\"\n".to_owned();
+    RunbookSet::new([runbook("chart", "o", steps)]).unwrap()
+}
+
+/// A runbook of small steps: each is `id scope: value to, …`, or `id act: to`, `id wait: to` or `id call runbook: to, unknown`.
+/// A branch `value to for x` is declared to speak for the cause `x`; `id scope or z: …` goes to `z` where the part has no name.
+/// Conclusions are the one-letter ids that no step has; their cause is the id without digits, and `fine` is a recovery.
+fn runbook(name: &str, start: &str, steps: &[&str]) -> Runbook {
+    let mut text = format!("name = \"{name}\"\nversion = 1\ntitle = \"A chart\"\nstart = \"{start}\"\n");
     let ids: Vec<&str> = steps.iter().map(|step| step.split([' ', ':']).next().unwrap()).collect();
     let mut ends: Vec<&str> = Vec::new();
     let (mut checks, mut bodies) = (String::new(), String::new());
@@ -31,11 +36,23 @@ fn chart(steps: &[&str]) -> RunbookSet {
                 bodies += &format!("wait = {{ for = \"1m\" }}\nto = \"{ways}\"\n");
                 vec![ways]
             }
+            call if call.starts_with("call ") => {
+                let (to, unknown) = ways.split_once(", ").unwrap();
+                let called = call.trim_start_matches("call ");
+                bodies += &format!("handover = \"{called}\"\nunknown = \"{unknown}\"\n");
+                bodies += &format!("branches = [{{ any = true, to = \"{to}\" }}]\n");
+                vec![to, unknown]
+            }
             scope => {
+                let (scope, unnamed) = scope.split_once(" or ").unwrap_or((scope, ""));
                 let branches: Vec<Vec<&str>> = ways.split(", ").map(|way| way.split(' ').collect()).collect();
                 let domain: Vec<&str> = branches.iter().map(|branch| branch[0]).collect();
                 checks += &format!("checks.{id} = {{ scope = \"{scope}\", domain = {domain:?} }}\n");
-                bodies += &format!("check = \"{id}\"\nunknown = \"explore\"\nbranches = [\n");
+                bodies += &format!("check = \"{id}\"\nunknown = \"explore\"\n");
+                if !unnamed.is_empty() {
+                    bodies += &format!("not_named = \"{unnamed}\"\n");
+                }
+                bodies += "branches = [\n";
                 for branch in &branches {
                     let declared = branch.get(3).map(|cause| format!(", supports = [\"{cause}\"]"));
                     let (value, to) = (branch[0], branch[1]);
@@ -65,10 +82,7 @@ fn chart(steps: &[&str]) -> RunbookSet {
             format!("root_cause = \"{cause}\"\n")
         };
     }
-    match Document::from_toml(&text).unwrap().validate() {
-        Ok(runbook) => RunbookSet::new([runbook]).unwrap(),
-        Err(faults) => panic!("{faults}\n{text}"),
-    }
+    Document::from_toml(&text).unwrap().validate().unwrap_or_else(|faults| panic!("{faults}\n{text}"))
 }
 
 /// Walks a chart; a check of which nothing is given answers that nobody could say.
@@ -224,31 +238,7 @@ fn what_could_rule_out_the_last_cause_comes_next() {
 /// Nobody asks about a part that is not named: what only its answer would show is neither possible nor refuted.
 #[test]
 fn what_only_an_unnamed_part_would_show_stays_unsaid() {
-    let text = r#"
-name = "chart"
-version = 1
-title = "A chart"
-start = "o"
-checks.o = { scope = "device", domain = ["a", "b"] }
-checks.s = { scope = "gateway", domain = ["a", "b"] }
-
-[steps.o]
-check = "o"
-unknown = "explore"
-branches = [{ is = "a", to = "s" }, { is = "b", to = "x" }]
-
-[steps.s]
-check = "s"
-unknown = "explore"
-not_named = "z"
-branches = [{ is = "a", to = "y" }, { is = "b", to = "z" }]
-
-[conclusions]
-x = { title = "X", severity = "warning", root_cause = "x" }
-y = { title = "Y", severity = "warning", root_cause = "y" }
-z = { title = "Z", severity = "warning", root_cause = "z" }
-"#;
-    let set = RunbookSet::new([Document::from_toml(text).unwrap().validate().unwrap()]).unwrap();
+    let set = chart(&["o device: a s, b x", "s gateway or z: a y, b z"]);
     let rehearsal = Rehearsal::new("no gateway", "chart").of_parts([]).tell("o", UnknownReason::Undetermined);
     let finding = rehearsal.run(&set).unwrap().finding;
     assert_eq!(causes(&finding), ["x", "z"]);
@@ -258,64 +248,13 @@ z = { title = "Z", severity = "warning", root_cause = "z" }
 /// What the caller measured is evidence of the caller's causes. The steps of the two runbooks have the same places.
 #[test]
 fn answers_of_the_caller_weigh_nothing_in_the_called() {
-    let ends = r#"
-[conclusions]
-x = { title = "X", severity = "warning", root_cause = "x" }
-y = { title = "Y", severity = "warning", root_cause = "y" }
-"#;
-    let caller = r#"
-name = "caller"
-version = 1
-title = "The caller"
-start = "c"
-checks.b = { scope = "device", domain = ["a", "b"] }
-checks.c = { scope = "device", domain = ["a", "b"] }
-
-[steps.a]
-handover = "called"
-unknown = "y"
-branches = [{ any = true, to = "x" }]
-
-[steps.b]
-check = "b"
-unknown = "explore"
-branches = [{ is = "a", to = "x" }, { is = "b", to = "y" }]
-
-[steps.c]
-check = "c"
-unknown = "explore"
-branches = [{ is = "a", to = "a" }, { is = "b", to = "b" }]
-"#;
-    let called = r#"
-name = "called"
-version = 1
-title = "The called"
-start = "a"
-checks.d = { scope = "device", domain = ["a", "b"] }
-checks.e = { scope = "device", domain = ["a", "b"] }
-checks.f = { scope = "device", domain = ["a", "b"] }
-
-[steps.a]
-check = "d"
-unknown = "explore"
-branches = [{ is = "a", to = "b" }, { is = "b", to = "c" }]
-
-[steps.b]
-check = "e"
-unknown = "explore"
-branches = [{ is = "a", to = "x" }, { is = "b", to = "y" }]
-
-[steps.c]
-check = "f"
-unknown = "explore"
-branches = [{ is = "a", to = "x", supports = ["x"] }, { is = "b", to = "y" }]
-"#;
-    let read = |text: &str| Document::from_toml(&format!("{text}{ends}")).unwrap().validate().unwrap();
-    let set = RunbookSet::new([read(caller), read(called)]).unwrap();
+    let caller = ["a call called: x, y", "b device: a x, b y", "c device: a a, b b"];
+    let called = ["d device: a e, b f", "e device: a x, b y", "f device: a x for x, b y"];
+    let set = RunbookSet::new([runbook("caller", "c", &caller), runbook("called", "d", &called)]).unwrap();
     let rehearsal = Rehearsal::new("called", "caller")
         .tell("c", "a")
-        .tell("called/a", "a")
-        .tell("called/b", UnknownReason::Undetermined);
+        .tell("called/d", "a")
+        .tell("called/e", UnknownReason::Undetermined);
     let finding = rehearsal.run(&set).unwrap().finding;
     let shares: Vec<_> = (finding.called().iter().flat_map(|called| &called.hypotheses))
         .map(|left| (&*left.cause, left.share))

@@ -111,3 +111,54 @@ fn source_that_repeats_itself_is_named_once() {
     let incident = fleet.incidents().next().unwrap();
     assert_eq!(incident.members["d-0"].sources, ["alertmanager".into()]);
 }
+
+#[test]
+fn every_source_of_an_alert_is_named() {
+    let mut fleet = fleet();
+    for source in ["alertmanager", "scada", "alertmanager"] {
+        let mut alert = alert(0, NOW);
+        alert.source = source.into();
+        fleet.observe_alert(alert, NOW);
+    }
+    check(&fleet);
+    let job = poll(&mut fleet, NOW + secs(30)).jobs.remove(0);
+    fleet.observe_finding(job.id, &finding(&job, "gateway-fault", &gateway(0), NOW), NOW + secs(31));
+    let incident = fleet.incidents().next().unwrap();
+    assert_eq!(incident.members["d-0"].sources, ["alertmanager".into(), "scada".into()]);
+}
+
+/// Work takes longer than was said, so another window follows; who is silent after that is an alert as any other.
+#[test]
+fn a_window_that_follows_holds_on() {
+    let window = |from, until| Period::new(NOW + secs(from), NOW + secs(until)).unwrap();
+    let mut fleet = fleet();
+    fleet.observe_maintenance(Maintenance::new(gateway(0), window(0, 600), "work"), NOW);
+    fleet.observe_alert(alert(0, NOW), NOW);
+    fleet.observe_maintenance(Maintenance::new(gateway(0), window(500, 900), "more work"), NOW + secs(500));
+    for (seconds, in_maintenance) in [(599, 1), (600, 1), (899, 1), (900, 0)] {
+        let wanted = poll(&mut fleet, NOW + secs(seconds));
+        assert!(wanted.jobs.is_empty());
+        assert_eq!(fleet.counts().in_maintenance, in_maintenance, "after {seconds} s");
+        check(&fleet);
+    }
+    assert_eq!(poll(&mut fleet, NOW + secs(930)).jobs.len(), 1);
+}
+
+/// A device that moved, or is gone, is not counted where it was.
+#[test]
+fn topology_counts_each_device_where_it_is() {
+    let count =
+        |topology: &Topology, gateway: &str| topology.count(&Part::Gateway(gateway.to_owned().into()));
+    let mut topology = Topology::default();
+    for device in ["a", "b"] {
+        topology.insert(Subject::device(device).with_gateway("g").with_tag("temperature"));
+    }
+    assert_eq!(topology.subject(&"a".into()).tag, None);
+    topology.insert(Subject::device("a").with_gateway("h"));
+    assert_eq!((count(&topology, "g"), count(&topology, "h")), (1, 1));
+    topology.remove(&"b".into());
+    assert_eq!((count(&topology, "g"), count(&topology, "h")), (0, 1));
+    assert_eq!(topology.count(&Part::Platform), 1);
+    let removed: Topology = serde_json::from_value(serde_json::to_value(&topology).unwrap()).unwrap();
+    assert_eq!(removed, topology, "nothing is left of what is gone");
+}

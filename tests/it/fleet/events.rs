@@ -106,6 +106,14 @@ fn play(seed: u64, events: usize) {
     let counts = fleet.counts();
     assert_eq!(fleet.incidents().count(), 0, "{:?}", fleet.incidents().collect::<Vec<_>>());
     assert_eq!((counts.waiting, counts.members, counts.diagnosed_now), (0, 0, 0), "{counts:?}");
+    // Nothing is kept of what is over, but for those that have just come back together.
+    poll(&mut fleet, now + secs(7_200));
+    let saved = serde_json::to_value(&fleet).unwrap();
+    for part in ["symptoms", "groups", "candidates", "running", "incidents", "by_part", "by_cause", "outputs"]
+    {
+        assert_eq!(saved[part], json!([]), "{part}");
+    }
+    assert_eq!(saved["pager"]["waiting"], json!([]));
 }
 
 #[test]

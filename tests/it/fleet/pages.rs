@@ -111,3 +111,53 @@ fn a_saved_fleet_goes_on_where_it_was() {
     assert_eq!(poll(&mut fleet, NOW + secs(70)), poll(&mut restored, NOW + secs(70)));
     assert_eq!(restored, fleet);
 }
+
+/// Six incidents, of which the limit lets two out: the others are one page later, the worst first.
+#[test]
+fn what_waits_for_the_limit_is_one_page_the_worst_first() {
+    // None: the cause stayed unknown.
+    let severities = [Some("warning"), None, Some("warning"), None, Some("critical"), Some("warning")];
+    for (most, expected) in
+        [(2, [vec![1], vec![2], vec![5, 3, 6, 4]]), (0, [vec![1], vec![5, 3, 6, 2, 4], vec![]])]
+    {
+        let mut settings = FleetSettings::default();
+        settings.most_pages = most;
+        settings.pages_within = std::time::Duration::from_secs(3_600);
+        let mut fleet = busy(settings);
+        let mut pages = Vec::new();
+        for second in 0..4_000 {
+            let now = NOW + secs(second);
+            if second % 100 == 0 && second < 600 {
+                fleet.observe_alert(alert(second as usize / 100, now), now);
+            }
+            let wanted = poll(&mut fleet, now);
+            pages.extend(wanted.pages.into_iter().map(|page| (second, page)));
+            for job in wanted.jobs.into_iter().filter(|job| job.incident.is_none()) {
+                let device = job.subject.device.clone();
+                let found = match severities[device.as_str()[2..].parse::<usize>().unwrap()] {
+                    Some(severity) => {
+                        let part = Part::Device(device.clone());
+                        let mut value =
+                            serde_json::to_value(finding(&job, device.as_str(), &part, now)).unwrap();
+                        value["severity"] = json!(severity);
+                        serde_json::from_value(value).unwrap()
+                    }
+                    None => undetermined(&job, &[(device.as_str(), 1.0)], now),
+                };
+                fleet.observe_finding(job.id, &found, now);
+            }
+            let paged: usize = pages.iter().map(|(_, page)| page.incidents.len()).sum();
+            assert_eq!(fleet.incidents().filter(|incident| incident.paged_at.is_some()).count(), paged);
+        }
+        let paged: Vec<Vec<u64>> =
+            pages.iter().map(|(_, page)| page.incidents.iter().map(|id| id.0).collect()).collect();
+        let expected: Vec<Vec<u64>> = expected.into_iter().filter(|page| !page.is_empty()).collect();
+        assert_eq!(paged, expected, "at most {most}");
+        let (last, worst) = pages.last().unwrap();
+        assert_eq!(
+            (*last, worst.severity.unwrap().name()),
+            (60 + 3_600, "critical"),
+            "as soon as the limit allows"
+        );
+    }
+}

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use iot_runbook::diagnosis::{Diagnosis, Recorded};
 use iot_runbook::driver::{LocalActs, SimulatedTimer};
 use iot_runbook::fleet::{FleetRunner, Incoming, IntakeError, Pager};
 use iot_runbook::time::{Clock as _, ManualClock};
@@ -208,4 +209,95 @@ async fn seen_before_an_unknown_runbook_is_over() {
     runner.intake().close();
     runner.run().await;
     assert_eq!(runner.with_fleet(Fleet::counts).over, 1);
+}
+
+/// Runs beside the test, on the same thread.
+fn beside(runner: FleetRunner<Told>) -> (Arc<FleetRunner<Told>>, tokio::task::JoinHandle<()>) {
+    let runner = Arc::new(runner);
+    let run = Arc::clone(&runner);
+    (runner, tokio::spawn(async move { run.run().await }))
+}
+
+async fn let_it_run() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Nothing is due, so only what comes in can wake it.
+#[tokio::test]
+async fn an_idle_run_wakes_for_what_comes_in() {
+    let (_, clock, _, runner) = runner(10);
+    let (runner, run) = beside(runner);
+    let_it_run().await;
+    let intake = runner.intake();
+    // In the order in which it was offered: the device is back after its alert.
+    let alert =
+        DeviceAlert::new("device-offline", "stranger", Trigger::new("no message", clock.now()), "test");
+    intake.offer(Incoming::Alert(alert.with_last_seen(clock.now() - secs(1)))).unwrap();
+    intake.offer(Incoming::Seen { device: "stranger".into(), at: clock.now() }).unwrap();
+    let_it_run().await;
+    assert_eq!((intake.waiting(), runner.with_fleet(Fleet::counts).over), (0, 1));
+    intake.close();
+    let_it_run().await;
+    assert!(run.is_finished(), "it was not woken for the end");
+    run.await.unwrap();
+}
+
+/// Which incident each diagnosis belongs to, and how many facts were pushed in.
+#[derive(Default)]
+struct Watch(Mutex<Vec<(Option<Box<str>>, usize)>>);
+
+#[async_trait]
+impl iot_runbook::driver::Journal for Watch {
+    async fn keep(&self, diagnosis: &Diagnosis) -> Result<(), iot_runbook::driver::NotKept> {
+        if diagnosis.is_ended() {
+            let records = (0..diagnosis.trace_len()).filter_map(|at| diagnosis.record(at));
+            let news = records.filter(|record| matches!(record.what, Recorded::News { .. })).count();
+            self.0.lock().unwrap().push((diagnosis.opening().incident, news));
+        }
+        Ok(())
+    }
+}
+
+/// Acts of one incident are shared, so its measurement must say which incident it is.
+#[tokio::test]
+async fn measured_again_it_belongs_to_its_incident() {
+    let (world, clock, driver) = driver();
+    let watch = Arc::new(Watch::default());
+    let fleet =
+        Fleet::new((0..40).map(|nr| world.subject(nr)).collect(), FleetSettings::default(), clock.now());
+    let runner = FleetRunner::new(driver.with_journal(watch.clone()), fleet, Told::default(), 100);
+    for nr in (0..40).filter(|nr| nr % 2 == 0) {
+        runner.intake().offer(Incoming::Alert(silent(nr, &world))).unwrap();
+    }
+    let until_measured = async {
+        while watch.0.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = runner.run() => panic!("the intake is open"),
+        () = until_measured => {}
+    }
+    let ended = watch.0.lock().unwrap();
+    let incidents: Vec<Option<&str>> = ended.iter().map(|(incident, _)| incident.as_deref()).collect();
+    assert_eq!(incidents[..2], [None, Some("INC-1")]);
+}
+
+/// A device that is seen while it is diagnosed: the diagnosis is told, if its runbook has a check for that.
+#[tokio::test]
+async fn diagnosis_hears_that_its_device_is_back() {
+    let (world, clock, driver) = driver();
+    let watch = Arc::new(Watch::default());
+    let mut fleet =
+        Fleet::new((0..40).map(|nr| world.subject(nr)).collect(), FleetSettings::default(), clock.now());
+    fleet.observe_alert(silent(0, &world), clock.now());
+    clock.advance(secs(30));
+    assert_eq!(poll(&mut fleet, clock.now()).jobs.len(), 1);
+    fleet.observe_seen(&device_name(0), clock.now(), clock.now());
+    let runner = FleetRunner::new(driver.with_journal(watch.clone()), fleet, Told::default(), 100);
+    runner.intake().close();
+    runner.run().await;
+    assert_eq!(watch.0.lock().unwrap().iter().map(|(_, news)| *news).collect::<Vec<_>>(), [1]);
 }
