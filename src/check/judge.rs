@@ -110,6 +110,11 @@ impl Verdict {
         self
     }
 
+    /// What was found stays to be read, and decides nothing.
+    pub(super) fn but_undetermined(self, why: impl Into<String>) -> Self {
+        Self::undetermined(why).with(self.details)
+    }
+
     /// `None` where it is unknown.
     pub(super) fn value(&self) -> Option<Value> {
         self.found.ok().map(|(value, _)| value)

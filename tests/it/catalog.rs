@@ -73,6 +73,13 @@ fn what_is_unknown_is_explored_or_asked() {
                     | "site-still-there"
                     | "field-polls"
                     | "clock-by-now"
+                    | "client-session"
+                    | "dark-power"
+                    | "gateway-clock"
+                    | "gateway-feed"
+                    | "record-or-schema"
+                    | "record-or-storage"
+                    | "refused-though-valid"
                     | "power-beside-clock",
                     OnUnknown::Go(_),
                 ) => {}
@@ -114,6 +121,7 @@ fn only_over_or_meant_is_not_asked_again() {
             "persistent-flapping",
             "gateway-recovered",
             "recovered-meanwhile",
+            "back-and-gone",
             "certificate-renewed",
         ])
     );

@@ -60,10 +60,16 @@ mod every_way_of {
 
     #[test]
     fn device_offline_is_walked_and_replays() {
-        // What was published is known already where it decides between collector and client.
-        let asked_before = ["refused-by-acl", "dropped-by-quota", "this-device", "unknown"];
-        let ways = asked_before.map(|answer| format!("device-offline/collector-or-client [{answer}]"));
-        all_but("device-offline", &ways);
+        // What was published, and whether there is a session, is known already where it decides between collector and client.
+        let asked_before = [
+            "client-session [refused]",
+            "client-session [unknown]",
+            "collector-or-client [refused-by-acl]",
+            "collector-or-client [dropped-by-quota]",
+            "collector-or-client [this-device]",
+            "collector-or-client [unknown]",
+        ];
+        all_but("device-offline", &asked_before.map(|way| format!("device-offline/{way}")));
     }
 
     #[test]

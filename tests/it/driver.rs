@@ -211,12 +211,15 @@ fn each_probe_is_asked_once() {
 #[test]
 fn what_the_facts_say_is_what_it_concludes() {
     type Change = fn(&Memory);
-    let cases: [(&str, Change); 6] = [
+    let cases: [(&str, Change); 7] = [
         ("ot-network-fault", |memory| memory.set(|facts| facts.path = Path::SegmentDown)),
         ("client-or-clock", |memory| memory.set(|facts| facts.path = Path::Answers)),
         ("certificate-expired", |memory| memory.set(|facts| facts.not_after = NOW - TimeDelta::seconds(1))),
         ("power-fault", |memory| memory.set(|facts| facts.drawing = Some(false))),
-        ("device-client-fault", |memory| memory.set(|facts| facts.session = SessionState::Up)),
+        ("device-client-fault", |memory| {
+            memory.set(|facts| (facts.session, facts.path) = (SessionState::Up, Path::Answers));
+        }),
+        ("changed-meanwhile", |memory| memory.set(|facts| facts.session = SessionState::Up)),
         ("expected-offline", |memory| {
             memory.set(|facts| facts.state = iot_runbook::probe::ServiceState::Maintenance);
         }),

@@ -192,12 +192,13 @@ mod answers {
         let mut diagnosis = begin(set, "device-offline", NOW);
         tell(&mut diagnosis, "in-service", NOW);
         tell_value(&mut diagnosis, seen(TimeDelta::hours(1), NOW), NOW);
-        for choice in ["well", "none", "healthy", "open", "device", "link-up", "valid"] {
+        for choice in ["well", "none", "healthy", "open", "device", "link-up"] {
             tell(&mut diagnosis, choice, NOW);
         }
         let request = probe(&mut diagnosis, NOW);
         let unknown = Observation::unknown(UnknownReason::NoAdapter, "test", "");
         diagnosis.answer(request.id, unknown, NOW).unwrap();
+        tell(&mut diagnosis, "valid", NOW);
         diagnosis
     }
 

@@ -4,7 +4,8 @@ use super::sessions::{self, Events, SessionLog};
 use crate::check::prelude::*;
 use crate::check::window::{ONE_DAY, sum};
 use crate::probe::{
-    ConnectionEventKind, ConnectionLog, LastSeenAnswer, LastSeenRequest, ProbeError, SessionState,
+    ConnectionEvent, ConnectionEventKind, ConnectionLog, LastSeenAnswer, LastSeenRequest, ProbeError,
+    SessionState,
 };
 use crate::time::{Period, format_duration};
 
@@ -64,7 +65,7 @@ pub(in crate::check) fn asked_period(
 }
 
 /// In this order: the session is up, or a CONNECT was accepted at most `recent` ago and none was refused after it, and
-/// it is not half-open; refused since last seen; half-open; none. Refused and none are as old as the older of the log
+/// it is not half-open; refused since last seen, or accepted and thrown out within a minute for what the client is or did; half-open; none. Refused and none are as old as the older of the log
 /// and the last-seen.
 ///
 /// A session is half-open where it counts as up and the broker has received nothing of it for over one and a half
@@ -103,19 +104,20 @@ fn judge_events(
     };
     let half_open = up == SessionState::Up && is_half_open(log, &mut details);
     if up == SessionState::Up && !half_open {
+        details.extend(sessions::reasons(&events.disconnects(asked.start())));
         return as_of(log.observed_at, Reach::SessionUp, details);
     }
     let recent = request.last(recent);
     let seen = last_receipt(last_seen).filter(|last| request.has_happened(*last));
-    let refused = events.iter().rev().find_map(|event| match event.kind {
-        ConnectionEventKind::Refused(reason) if seen.is_none_or(|seen| event.at > seen) => {
-            Some((event, reason))
-        }
-        _ => None,
-    });
+    // What was refused before a CONNECT that was accepted is mended, however long ago that was.
+    let refused = events.refusals().into_iter().next();
+    let refused = refused.filter(|(event, _)| seen.is_none_or(|seen| event.at > seen));
     // Who is refused after it was accepted has lost what it was accepted for.
-    let refused_after = |at: DateTime<Utc>| refused.is_some_and(|(event, _)| event.at > at);
+    let ended = |event: &ConnectionEvent| matches!(event.kind, ConnectionEventKind::Disconnected(_));
+    let refused_after =
+        |at: DateTime<Utc>| refused.is_some_and(|(event, _)| event.at > at || event.at == at && ended(event));
     if !half_open && accepted.is_some_and(|at| at >= recent.start() && !refused_after(at)) {
+        details.extend(sessions::reasons(&events.disconnects(asked.start())));
         return as_of(log.observed_at, Reach::RecentConnect, details);
     }
     // From here on it must be certain that no CONNECT was accepted lately.
@@ -192,6 +194,51 @@ mod tests {
     }
 
     #[test]
+    fn who_threw_it_out_is_shown_beside_its_session() {
+        let thrown_out =
+            |seconds| ConnectionEvent::disconnected(at(seconds), DisconnectReason::DuplicateClientId);
+        let events =
+            vec![thrown_out(NOW - 60), thrown_out(NOW - 40), ConnectionEvent::accepted(at(NOW - 30))];
+        for now in [SessionState::Up, SessionState::Down] {
+            let verdict = judged(log(events.clone()).with_now(now));
+            let expected = if now == SessionState::Up { Reach::SessionUp } else { Reach::RecentConnect };
+            verdict.expect(expected);
+            assert_eq!(verdict.detail("disconnects"), Some("duplicate-client-id: 2"));
+        }
+    }
+
+    #[test]
+    fn session_that_is_thrown_out_at_once_was_refused() {
+        let session = |began: i64, lasted: TimeDelta, reason| {
+            let end = at(began) + lasted;
+            vec![
+                ConnectionEvent::accepted(at(began)).with_session("one"),
+                ConnectionEvent::disconnected(end, reason).with_session("one"),
+            ]
+        };
+        let forbidden = DisconnectReason::Forbidden;
+        for (events, reach) in [
+            (session(NOW - 100, secs(1), forbidden), Reach::Refused),
+            (session(NOW - 100, secs(60), forbidden), Reach::Refused),
+            (session(NOW - 100, TimeDelta::zero(), DisconnectReason::PacketTooLarge), Reach::Refused),
+            ((1..60).flat_map(|n| session(NOW - 60 * n, secs(1), forbidden)).collect(), Reach::Refused),
+            // It lasted; or its end is no verdict on the client.
+            (session(NOW - 100, secs(60) + NANO, forbidden), Reach::RecentConnect),
+            (session(NOW - 100, secs(1), DisconnectReason::ConnectionLost), Reach::RecentConnect),
+            (session(NOW - 100, secs(1), DisconnectReason::DuplicateClientId), Reach::RecentConnect),
+            // The next one lasts.
+            (
+                [session(NOW - 100, secs(1), forbidden), session(NOW - 90, secs(80), forbidden)].concat(),
+                Reach::RecentConnect,
+            ),
+        ] {
+            judged(log(events.clone())).expect_of(&events, reach);
+        }
+        let verdict = judged(log(session(NOW - 100, secs(1), forbidden)));
+        assert_eq!(verdict.detail("refused with"), Some("forbidden"));
+    }
+
+    #[test]
     fn events_show_up_where_broker_is_silent() {
         let up = ConnectionEvent::accepted(at(NOW - 4000));
         let told = |log: ConnectionLog| judged(log.with_now(SessionState::NotKnown));
@@ -234,6 +281,18 @@ mod tests {
         judged(recent - NANO, recent).expect(Reach::RecentConnect);
         judged(recent, recent).expect(Reach::RecentConnect);
         judged(recent + NANO, recent).expect(Reach::Refused);
+    }
+
+    #[test]
+    fn refusal_that_an_accepted_connect_followed_is_over() {
+        let events = vec![
+            refused(at(NOW - 4000)),
+            ConnectionEvent::accepted(at(NOW - 3900)),
+            ConnectionEvent::disconnected(at(NOW - 3600), DisconnectReason::KeepAliveTimeout),
+        ];
+        judged(log(events.clone())).expect(Reach::None);
+        let again = [events, vec![refused(at(NOW - 3500))]].concat();
+        judged(log(again)).expect(Reach::Refused);
     }
 
     #[test]

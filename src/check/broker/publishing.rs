@@ -5,7 +5,8 @@ use crate::check::broker::holder::{Holder, holder};
 use crate::check::broker::sessions::Events;
 use crate::check::prelude::*;
 use crate::probe::{
-    ClientPublishing, ConnectionLog, ConnectionLogRequest, MessageCounts, ProbeError, PublishingRequest,
+    ClientPublishing, ConnectionLog, ConnectionLogRequest, LastSeenAnswer, MessageCounts, MessageKind,
+    ProbeError, PublishingRequest, Receipt,
 };
 use crate::time::format_duration;
 
@@ -39,6 +40,10 @@ impl Builtin for Publishing {
         if is_state(&verdict, State::ThisDevice) {
             // Where the platform cannot say what it received last, the counts alone decide.
             let seen = last_seen(request, probes).await.ok().flatten();
+            let other = seen.as_ref().and_then(|seen| not_live(&counts, &holder, seen, self.within, request));
+            if let Some(why) = other {
+                return Ok(verdict.but_undetermined(why).by(broker.source()));
+            }
             let received = seen.and_then(|seen| seen.last_receipt);
             if let Some(received) =
                 received.and_then(|at| is_received(&counts, &holder, at, self.within, request))
@@ -90,6 +95,30 @@ fn is_received(
     Some(ProbeError::transient(text).with_retry_after(left))
 }
 
+/// A broker counts by topic, and knows neither a replay nor the quality of a value: what it counts of the device may be what
+/// the platform received as something else than a live message, and then no fault behind the broker is shown.
+fn not_live(
+    counts: &ClientPublishing,
+    holder: &Holder,
+    seen: &LastSeenAnswer,
+    within: TimeDelta,
+    request: &CheckRequest<'_>,
+) -> Option<String> {
+    let since = of_device(counts, holder)?.last_accepted.unwrap_or_else(|| request.last(within).start());
+    let counted = |other: &&Receipt| {
+        // Of a session of its own the broker may count whatever its client sends, its status among it.
+        (matches!(other.kind, MessageKind::Replayed | MessageKind::BadQuality)
+            || holder.own && other.kind == MessageKind::GatewayHeartbeat)
+            && since.signed_duration_since(other.at) <= request.clock_tolerance()
+    };
+    let other = seen.others.iter().filter(counted).max_by_key(|other| other.at)?;
+    Some(format!(
+        "what the broker counts of the device the platform received too, as {} at {}: no live message",
+        other.kind,
+        moment(other.at)
+    ))
+}
+
 /// The counts of this device, as far as the broker counts it apart.
 fn of_device<'a>(counts: &'a ClientPublishing, holder: &Holder) -> Option<&'a MessageCounts> {
     match (&counts.device, &counts.all) {
@@ -117,8 +146,9 @@ fn too_young(log: &ConnectionLog, within: TimeDelta, request: &CheckRequest<'_>)
 /// In this order: messages of this device are refused, dropped, or accepted; then of a device's own session: nothing; of
 /// a gateway's: others, only itself, nothing though it sends heartbeats when well, nothing.
 ///
-/// What was refused or dropped counts only where it is of this device: of its own session all is; of a gateway's where
-/// the broker counts the device apart, or nothing of the whole session was accepted.
+/// What was refused or dropped counts only where it is of this device (of its own session all is; of a gateway's where
+/// the broker counts the device apart, or nothing of the whole session was accepted), and only where it is at least as
+/// much as what was accepted: one message that was refused of hundreds explains no silence.
 fn judge(
     counts: &ClientPublishing,
     holder: &Holder,
@@ -141,11 +171,10 @@ fn judge(
         return Verdict::undetermined("the broker does not count the messages of this device apart")
             .with(details);
     };
-    if device.refused_by_acl > 0 {
-        return known(State::RefusedByAcl, details);
-    }
-    if device.dropped_by_quota > 0 {
-        return known(State::DroppedByQuota, details);
+    let lost = device.refused_by_acl.saturating_add(device.dropped_by_quota);
+    if lost > 0 && lost >= device.accepted {
+        let by_acl = device.refused_by_acl > 0;
+        return known(if by_acl { State::RefusedByAcl } else { State::DroppedByQuota }, details);
     }
     if device.accepted > 0 {
         if let Some(last) = device.last_accepted.filter(|last| !request.has_happened(*last)) {
@@ -215,7 +244,14 @@ mod tests {
         let dropped = || some(0).with_dropped_by_quota(1);
         for (counts, state) in [
             (answer().with_device(refused().with_dropped_by_quota(5)), State::RefusedByAcl),
-            (answer().with_device(some(9).with_refused_by_acl(1)), State::RefusedByAcl),
+            (answer().with_device(some(9).with_refused_by_acl(9)), State::RefusedByAcl),
+            (
+                answer().with_device(some(9).with_refused_by_acl(1).with_dropped_by_quota(8)),
+                State::RefusedByAcl,
+            ),
+            (answer().with_device(some(9).with_dropped_by_quota(9)), State::DroppedByQuota),
+            (answer().with_device(some(9).with_refused_by_acl(8)), State::ThisDevice),
+            (answer().with_device(some(290).with_dropped_by_quota(1)), State::ThisDevice),
             (answer().with_device(dropped()).with_others(some(40)), State::DroppedByQuota),
             (answer().with_device(some(1)).with_others(some(40)), State::ThisDevice),
             (answer().with_device(some(0)).with_others(some(1)), State::OtherDevices),
@@ -302,6 +338,35 @@ mod tests {
             (answer().with_device(some(1)), false, false),
         ] {
             assert_eq!(shows_that_nothing_came(&judged(&counts, own)), nothing, "{counts:?}");
+        }
+    }
+
+    /// The last message at the broker was at NOW - 60.
+    #[test]
+    fn replay_or_bad_value_at_the_broker_is_no_live_message() {
+        let counts = |last: Option<i64>| {
+            let device = some(290);
+            answer().with_device(match last {
+                Some(last) => device.with_last_accepted(at(last)),
+                None => device,
+            })
+        };
+        let asked = Asked::new();
+        for (last, kind, received, open) in [
+            (Some(NOW - 60), MessageKind::BadQuality, NOW - 60, true),
+            (Some(NOW - 60), MessageKind::Replayed, NOW - 59, true),
+            (Some(NOW - 60), MessageKind::BadQuality, NOW - 90, true),
+            (None, MessageKind::BadQuality, NOW - 300, true),
+            // The broker took a message after it, which the platform has not as anything.
+            (Some(NOW - 60), MessageKind::BadQuality, NOW - 91, false),
+            (None, MessageKind::Replayed, NOW - 331, false),
+            // The gateway speaks of itself, and a will is the broker's: neither is counted as the device's.
+            (Some(NOW - 60), MessageKind::GatewayHeartbeat, NOW - 1, false),
+            (Some(NOW - 60), MessageKind::Will, NOW - 1, false),
+        ] {
+            let seen = LastSeenAnswer::new(at(NOW)).with_others(vec![Receipt::new(at(received), kind)]);
+            let why = not_live(&counts(last), &Holder::of_test(false), &seen, secs(300), &asked.request());
+            assert_eq!(why.is_some(), open, "{last:?} {kind} {received}");
         }
     }
 

@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::broker_connect::{asked_period, last_seen};
 use super::sessions::{self, Events, SessionLog};
 use crate::check::prelude::*;
-use crate::probe::{BrokerHealth, ConnectionEvent, ConnectionEventKind, RefusalReason};
+use crate::probe::{BrokerHealth, RefusalReason};
 
 choices! {
     Why {
@@ -60,19 +60,9 @@ const fn about(reason: RefusalReason) -> Option<Why> {
     })
 }
 
-/// The refusals since the last accepted CONNECT, the newest first.
-fn refusals<'a>(events: &'a Events<'_>) -> impl Iterator<Item = (&'a ConnectionEvent, RefusalReason)> {
-    events.iter().rev().take_while(|event| event.kind != ConnectionEventKind::Accepted).filter_map(|event| {
-        match event.kind {
-            ConnectionEventKind::Refused(reason) => Some((event, reason)),
-            _ => None,
-        }
-    })
-}
-
 fn is_for_want_of_capacity(sessions: &SessionLog, request: &CheckRequest<'_>) -> bool {
     let events = Events::with_future_as_now(&sessions.log, request);
-    refusals(&events).find_map(|(_, reason)| about(reason)) == Some(Why::Unavailable)
+    events.refusals().into_iter().find_map(|(_, reason)| about(reason)) == Some(Why::Unavailable)
 }
 
 /// The newest refusal that gives a reason decides: the TLS endpoint in front of a broker often knows it, and the broker
@@ -83,12 +73,13 @@ fn judge(sessions: &SessionLog, health: Option<&BrokerHealth>, request: &CheckRe
 
 fn judge_events(events: &Events<'_>, sessions: &SessionLog, health: Option<&BrokerHealth>) -> Verdict {
     let mut details = vec![sessions.holder()];
-    let Some((newest, _)) = refusals(events).next() else {
+    let refusals = events.refusals();
+    let Some((newest, _)) = refusals.first() else {
         return Verdict::undetermined("no CONNECT was refused since the last that was accepted")
             .with(details);
     };
     details.push(when("last refused", newest.at));
-    let told = refusals(events).find_map(|(event, reason)| Some((event, reason, about(reason)?)));
+    let told = refusals.iter().find_map(|(event, reason)| Some((*event, *reason, about(*reason)?)));
     let (event, reason, why) = told.unwrap_or((newest, RefusalReason::Unspecified, Why::NoReason));
     details.extend(event.text.as_deref().map(|text| Detail::new("broker's words", text)));
     details.push(Detail::new("refused with", reason.name()));
@@ -113,7 +104,7 @@ fn judge_events(events: &Events<'_>, sessions: &SessionLog, health: Option<&Brok
 mod tests {
     use super::*;
     use crate::check::testing::*;
-    use crate::probe::ConnectionLog;
+    use crate::probe::{ConnectionEvent, ConnectionLog, DisconnectReason};
 
     fn refused(seconds: i64, reason: RefusalReason) -> ConnectionEvent {
         ConnectionEvent::refused(at(seconds), reason)
@@ -199,6 +190,40 @@ mod tests {
         ] {
             judged(events.clone(), None).expect_of(&events, why);
         }
+    }
+
+    #[test]
+    fn what_a_session_was_ended_for_at_once_is_a_refusal() {
+        use DisconnectReason as D;
+        for (reason, why) in [
+            (D::AuthError, Some(Why::Credentials)),
+            (D::Forbidden, Some(Why::NotAllowed)),
+            (D::CertificateExpired, Some(Why::Certificate)),
+            (D::CertificateRevoked, Some(Why::Certificate)),
+            (D::CertificateNotYetValid, Some(Why::Certificate)),
+            (D::UnknownCa, Some(Why::Trust)),
+            (D::ProtocolError, Some(Why::NotAllowed)),
+            (D::PacketTooLarge, Some(Why::NotAllowed)),
+            (D::NotSupported, Some(Why::NotAllowed)),
+            (D::QuotaExceeded, Some(Why::Unavailable)),
+            (D::Throttled, Some(Why::Unavailable)),
+            (D::ConnectionLost, None),
+            (D::KeepAliveTimeout, None),
+            (D::ClientInitiated, None),
+            (D::ServerShuttingDown, None),
+            (D::DuplicateClientId, None),
+        ] {
+            let events = vec![
+                ConnectionEvent::accepted(at(NOW - 10)),
+                ConnectionEvent::disconnected(at(NOW - 9), reason),
+            ];
+            judged(events, Some(false)).expect_of(&reason, why);
+        }
+        let lasted = vec![
+            ConnectionEvent::accepted(at(NOW - 100)),
+            ConnectionEvent::disconnected(at(NOW - 39), D::Forbidden),
+        ];
+        judged(lasted, None).expect(Undetermined);
     }
 
     #[test]

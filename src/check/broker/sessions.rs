@@ -12,13 +12,16 @@ use crate::check::spec::Stop;
 use crate::fact::{Observation, Source};
 use crate::probe::{
     BrokerProbe, Client, ConnectionEvent, ConnectionEventKind, ConnectionLog, ConnectionLogRequest,
-    DisconnectReason, ProbeError, SessionState,
+    DisconnectReason, ProbeError, RefusalReason, SessionState,
 };
 use crate::subject::SessionHolder;
 use crate::time::Period;
 
 /// For how long after a session expired the loss of its connection is the same end.
 const SECOND_END_WITHIN: TimeDelta = TimeDelta::minutes(1);
+
+/// A session that the broker ends so soon after it accepted it was refused, only later.
+const LATE_REFUSAL: TimeDelta = TimeDelta::minutes(1);
 
 /// The log of the session that carries the device's messages: its own, or its gateway's.
 pub(in crate::check) struct SessionLog {
@@ -156,6 +159,28 @@ impl<'a> Events<'a> {
         self.iter().filter(move |event| event.at >= from)
     }
 
+    /// The refusals since the last CONNECT that was accepted and lasted, the newest first. A session that the broker accepts
+    /// and ends within a minute, for something that the client is or did, is a refusal that came late.
+    pub(in crate::check) fn refusals(&self) -> Vec<(&ConnectionEvent, RefusalReason)> {
+        let mut refusals = Vec::new();
+        let mut end = None;
+        for event in self.iter().rev() {
+            match event.kind {
+                ConnectionEventKind::Refused(reason) => refusals.push((event, reason)),
+                ConnectionEventKind::Disconnected(reason) => {
+                    end = ended_for(reason).map(|reason| (event, reason));
+                }
+                ConnectionEventKind::Accepted => match end.take() {
+                    Some((end, reason)) if end.at.signed_duration_since(event.at) <= LATE_REFUSAL => {
+                        refusals.push((end, reason));
+                    }
+                    _ => break,
+                },
+            }
+        }
+        refusals
+    }
+
     /// How many disconnects since then there were for each reason.
     pub(in crate::check) fn disconnects(&self, from: DateTime<Utc>) -> BTreeMap<DisconnectReason, u64> {
         let mut by_reason = BTreeMap::new();
@@ -270,6 +295,26 @@ fn drop_second_ends(events: &mut Vec<Cow<'_, ConnectionEvent>>) {
             _ => true,
         }
     });
+}
+
+/// What the broker holds against a client whose session it ends; `None` where the end is no verdict on the client.
+const fn ended_for(reason: DisconnectReason) -> Option<RefusalReason> {
+    use DisconnectReason as D;
+    use RefusalReason as R;
+    Some(match reason {
+        D::AuthError => R::AuthError,
+        D::Forbidden => R::Forbidden,
+        D::CertificateExpired => R::CertificateExpired,
+        D::CertificateRevoked => R::CertificateRevoked,
+        D::CertificateNotYetValid => R::CertificateNotYetValid,
+        D::UnknownCa => R::UnknownCa,
+        D::ProtocolError => R::ProtocolError,
+        D::PacketTooLarge => R::PacketTooLarge,
+        D::NotSupported => R::NotSupported,
+        D::QuotaExceeded => R::QuotaExceeded,
+        D::Throttled => R::Throttled,
+        _ => return None,
+    })
 }
 
 /// The reasons for the person who reads them, each with its count.

@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::certificate;
+use crate::check::broker::broker_connect::last_seen;
 use crate::check::broker::holder::{Holder, holder};
 use crate::check::param::{FromParam, ParamKind};
 use crate::check::prelude::*;
@@ -9,7 +10,7 @@ use crate::probe::{
     Revocation, WhichCertificate,
 };
 use crate::runbook::step::Param;
-use crate::time::TimeMark;
+use crate::time::{TimeMark, saturating_add};
 
 choices! {
     State {
@@ -33,7 +34,14 @@ impl Builtin for Certificate {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
         let holder = holder(request, probes).await?;
-        let answer = certificate_of(probe, &holder, self.which).await?;
+        let mut answer = certificate_of(probe, &holder, self.which).await?;
+        if answer.certificate.is_none() && answer.has_connected == Some(false) {
+            // Where the platform has received a message over that session, the inventory began to record later.
+            let seen = last_seen(request, probes).await.ok().flatten();
+            if seen.and_then(|seen| seen.last_receipt).is_some() {
+                answer.has_connected = None;
+            }
+        }
         Ok(judge(&answer, &holder, self.mark.as_ref().map(TimeMark::at), request).by(probe.source()))
     }
 }
@@ -91,8 +99,10 @@ fn judge(
         return Verdict::known(State::Revoked, answer.observed_at).with(revoked).with(details);
     }
     let not_checked = facts.revocation == Revocation::NotChecked;
+    // Whoever issued it may have a clock that is ahead of this one.
+    let begins = saturating_add(now, request.clock_tolerance()) >= facts.not_before;
     let (state, detail) = match certificate::effective_end(facts.not_after, facts.issuer_not_after) {
-        _ if now < facts.not_before => (State::NotYetValid, when("not before", facts.not_before)),
+        _ if !begins => (State::NotYetValid, when("not before", facts.not_before)),
         None => (State::Valid, Detail::new("not after", "never")),
         Some(end) => {
             let issuer = if end < facts.not_after { " (of its issuer)" } else { "" };
@@ -184,8 +194,11 @@ mod tests {
             (facts(0, NOW, NotRevoked), State::Valid),
             (facts(NOW, NOW, NoRevocation), State::Valid),
             (facts(0, NOW - 1, NotRevoked), State::Expired),
-            (facts(NOW + 1, NOW + 2, NotRevoked), State::NotYetValid),
-            (facts(NOW + 1, NOW - 1, NotRevoked), State::NotYetValid),
+            (facts(NOW + 31, NOW + 32, NotRevoked), State::NotYetValid),
+            (facts(NOW + 31, NOW - 1, NotRevoked), State::NotYetValid),
+            // Its issuer's clock is ahead by less than the tolerance.
+            (facts(NOW + 30, NOW + 60, NotRevoked), State::Valid),
+            (facts(NOW + 30, NOW - 1, NotRevoked), State::Expired),
             (facts(0, NOW - 1, Revoked(None)), State::Revoked),
             (facts(NOW + 1, NOW + 2, Revoked(Some(at(5)))), State::Revoked),
             (facts(0, NOW + 9, NotRevoked).with_issuer_not_after(at(NOW - 1)), State::Expired),

@@ -35,8 +35,8 @@ impl Builtin for FieldPolls {
     }
 }
 
-/// In this order: the connection cannot be opened, or no poll is answered: failing; the subscription is lost; no poll is
-/// made; passed on; all withheld, or a subscription that lives and has nothing to report; answered and not passed on.
+/// In this order: the connection cannot be opened, or most polls are not answered: failing, whatever a gateway passes on in
+/// their place; the subscription is lost; no poll is made; passed on; all withheld, or a subscription that lives and has nothing to report; answered and not passed on.
 fn judge(facts: &Facts, within: TimeDelta, request: &CheckRequest<'_>) -> Verdict {
     let counts = [
         ("made", facts.made),
@@ -55,6 +55,20 @@ fn judge(facts: &Facts, within: TimeDelta, request: &CheckRequest<'_>) -> Verdic
     if facts.subscription == Some(Subscription::Lost) {
         return known(State::SubscriptionLost, details);
     }
+    let subscribed = facts.subscription == Some(Subscription::Alive);
+    // A gateway may repeat the last value, marked as bad, for each poll that fails.
+    let fails = |made: u64, answered: u64| {
+        let answered = if answered == 0 { 0 } else { answered.saturating_add(IN_FLIGHT) };
+        made > IN_FLIGHT && answered.saturating_mul(2) < made
+    };
+    let more = |part: Option<u64>, whole: Option<u64>| matches!((part, whole), (Some(part), Some(whole)) if part > whole);
+    if !subscribed
+        && !more(facts.withheld, facts.answered)
+        && facts.made.zip(facts.answered).is_some_and(|(made, answered)| fails(made, answered))
+        && not_covered(request.last(within), facts.covers).is_none()
+    {
+        return known(State::Failing, details);
+    }
     if facts.passed_on.is_some_and(|count| count > 0) {
         return known(State::NotAtBroker, details);
     }
@@ -62,8 +76,6 @@ fn judge(facts: &Facts, within: TimeDelta, request: &CheckRequest<'_>) -> Verdic
     if let Some(missing) = not_covered(request.last(within), facts.covers) {
         return Verdict::stale(missing).with(details);
     }
-    let subscribed = facts.subscription == Some(Subscription::Alive);
-    let more = |part: Option<u64>, whole: Option<u64>| matches!((part, whole), (Some(part), Some(whole)) if part > whole);
     if !subscribed && more(facts.answered, facts.made) || more(facts.withheld, facts.answered) {
         return Verdict::undetermined("the counts of the gateway contradict each other").with(details);
     }
@@ -71,7 +83,9 @@ fn judge(facts: &Facts, within: TimeDelta, request: &CheckRequest<'_>) -> Verdic
         (Some(0), ..) if !subscribed => State::NotMade,
         (_, Some(0), ..) if subscribed => State::Withheld,
         (Some(1..), Some(0), ..) => State::Failing,
-        (_, Some(answered @ 1..), Some(withheld @ 1..), Some(0)) if answered - withheld <= IN_FLIGHT => {
+        (_, Some(answered @ 1..), Some(withheld @ 1..), Some(0))
+            if answered == withheld || withheld > IN_FLIGHT && answered - withheld <= IN_FLIGHT =>
+        {
             State::Withheld
         }
         (_, Some(1..), _, Some(0)) => State::NotPassedOn,
@@ -111,10 +125,21 @@ mod tests {
             (facts().with_made(0), State::NotMade),
             (counts(60, 0, 0, 0), State::Failing),
             (counts(60, 60, 0, 60), State::NotAtBroker),
-            (counts(60, 1, 0, 1), State::NotAtBroker),
+            (counts(60, 31, 0, 31), State::NotAtBroker),
+            (counts(60, 29, 0, 29), State::NotAtBroker),
+            (counts(2, 1, 0, 1), State::NotAtBroker),
+            (counts(1, 0, 0, 1), State::NotAtBroker),
+            // What it passes on in their place are repetitions; a few that are answered are few.
+            (counts(60, 0, 0, 60), State::Failing),
+            (counts(60, 1, 0, 1), State::Failing),
+            (counts(60, 28, 0, 28), State::Failing),
             (counts(60, 60, 60, 0), State::Withheld),
             (counts(60, 60, 59, 0), State::Withheld),
             (counts(60, 60, 58, 0), State::NotPassedOn),
+            // Of a device that is polled rarely one of two is half of all.
+            (counts(2, 2, 1, 0), State::NotPassedOn),
+            (counts(3, 3, 2, 0), State::Withheld),
+            (counts(1, 1, 1, 0), State::Withheld),
             (counts(60, 60, 0, 0), State::NotPassedOn),
             // A subscription that lives and has nothing to report.
             (alive(facts().with_answered(0)), State::Withheld),

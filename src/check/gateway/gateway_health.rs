@@ -35,17 +35,19 @@ impl Builtin for GatewayHealth {
     }
 }
 
-/// - oom, offline: its process is known not to run; oom where memory ran out since it last started;
+/// - oom, offline: its process is known not to run, and its endpoint does not answer; oom where memory ran out since it
+///   last started;
 /// - hung: its process runs and answers nothing: its endpoint has been silent for two bounds, or it has none and the
 ///   heartbeat that its supervisor receives is that old;
 /// - degraded: it works, and a resource is at its bound, or memory ran out within a day, or its heartbeat is late;
 /// - healthy: it works (its endpoint or a way to it answers while its process runs, or its heartbeat is in time), and
 ///   none of that; undetermined where a resource is no share from 0 to 1. One that is not known does not prevent it;
-/// - unreachable: nothing shows that it lives, and every way to it was tried in vain;
+/// - unreachable: nothing shows that it lives, and every way to it was tried in vain, or the heartbeat that its supervisor
+///   receives has been late for two bounds;
 /// - undetermined: nothing shows one or the other. A process that is listed exists; that it works is another thing.
 ///
 /// Resources are no sign of life: a supervisor reports those of a gateway that is cut off, too. A heartbeat over the
-/// session in question is none of death: it ends with the session.
+/// session in question is none of death: it ends with the session, and so may one whose way nobody knows.
 fn judge(facts: &Facts, bounds: &GatewayHealth, request: &CheckRequest<'_>) -> Verdict {
     let now = request.now();
     let of =
@@ -81,6 +83,10 @@ fn judge_at(
 
     if facts.process == ProcessState::NotRunning {
         details.push(Detail::new("process", "does not run"));
+        if facts.endpoint == Endpoint::Answers {
+            let why = "its supervisor says that its process does not run, and its endpoint answers";
+            return Verdict::undetermined(why).with(details);
+        }
         let started = facts.started_at.and_then(believe);
         let by_oom = oom.is_some_and(|at| started.is_none_or(|started| at >= started));
         return known(if by_oom { Health::Oom } else { Health::Offline }, details);
@@ -88,14 +94,14 @@ fn judge_at(
 
     let runs = facts.process == ProcessState::Running;
     let two_bounds = sum(bounds.heartbeat_within, bounds.heartbeat_within);
+    let supervised_in_vain = facts.heartbeat_path == HeartbeatPath::Supervisor
+        && heartbeat.is_some_and(|at| age(at) >= two_bounds);
     let silent = match facts.endpoint {
         Endpoint::SilentSince(since) => {
             details.push(when("endpoint silent since", since));
             age(since) >= two_bounds
         }
-        Endpoint::Absent if facts.heartbeat_path == HeartbeatPath::Supervisor => {
-            heartbeat.is_some_and(|at| age(at) >= two_bounds)
-        }
+        Endpoint::Absent => supervised_in_vain,
         _ => false,
     };
     if runs && silent {
@@ -145,10 +151,12 @@ fn judge_at(
     if facts.paths.iter().any(|path| path.answered) {
         return Verdict::undetermined("it answers, and nothing is known of its process").with(details);
     }
-    if !facts.paths.is_empty() || late {
+    if !facts.paths.is_empty() || supervised_in_vain {
         return known(Health::Unreachable, details);
     }
-    let why = if told {
+    let why = if late {
+        "its heartbeat is late, which may be the session's fault, and no other way to it was tried"
+    } else if told {
         "its resources are known, and not whether its process runs"
     } else {
         "nothing is known of the gateway"
@@ -179,6 +187,10 @@ mod tests {
         facts().with_process(ProcessState::NotRunning)
     }
 
+    fn supervised(last_heartbeat: DateTime<Utc>) -> Facts {
+        facts().with_last_heartbeat(last_heartbeat).with_heartbeat_path(HeartbeatPath::Supervisor)
+    }
+
     fn paths(answers: &[bool]) -> Vec<PathTried> {
         answers.iter().map(|answered| PathTried::new("agent".into(), *answered)).collect()
     }
@@ -206,7 +218,7 @@ mod tests {
             (stopped().with_last_oom_kill(at(NOW - 500)).with_started_at(at(NOW - 500)), Health::Oom),
             (stopped().with_last_oom_kill(at(NOW - 500)).with_started_at(at(NOW - 499)), Health::Offline),
             (facts().with_paths(paths(&[false, false])), Health::Unreachable),
-            (facts().with_last_heartbeat(at(NOW - 61)), Health::Unreachable),
+            (supervised(at(NOW - 120)), Health::Unreachable),
             (facts().with_last_heartbeat(at(NOW - 61)).with_paths(paths(&[false])), Health::Unreachable),
         ] {
             judged(&facts).expect_of(&facts, health);
@@ -229,6 +241,13 @@ mod tests {
             listed().with_paths(paths(&[false])),
             listed().with_last_heartbeat(at(NOW - 61)),
             listed().with_endpoint(Endpoint::SilentSince(at(NOW - 119))),
+            // One lost heartbeat; and nobody knows whether it travels over the session that is down.
+            supervised(at(NOW - 120) + NANO),
+            facts().with_last_heartbeat(at(NOW - 61)),
+            facts().with_last_heartbeat(at(NOW - 9000)).with_memory(0.4),
+            // Its supervisor looks after an old name of it.
+            stopped().with_endpoint(Endpoint::Answers),
+            stopped().with_endpoint(Endpoint::Answers).with_last_oom_kill(at(NOW - 5)),
             // Its heartbeat ends with the session.
             facts().with_last_heartbeat(at(NOW - 9000)).with_heartbeat_path(HeartbeatPath::Session),
         ] {
@@ -244,7 +263,7 @@ mod tests {
             late().with_paths(vain()),
             late().with_memory(0.4).with_paths(vain()),
             late().with_memory(0.99).with_cpu(1.0).with_disk(1.0).with_paths(vain()),
-            late().with_memory(0.4),
+            late().with_memory(0.4).with_heartbeat_path(HeartbeatPath::Supervisor),
             facts().with_memory(0.99).with_paths(vain()),
             late().with_last_oom_kill(at(NOW - 500)).with_paths(vain()),
             late().with_memory(0.4).with_last_oom_kill(at(NOW - 500)).with_paths(vain()),

@@ -22,7 +22,8 @@ impl Builtin for SitePower {
     }
 }
 
-/// Fed where one feed is live, not fed where all are dead. A reading that needs the site's own network shows nothing.
+/// Fed where every feed is live, not fed where all are dead; undetermined where some are, since nobody knows which one feeds
+/// what is silent. A reading that needs the site's own network shows nothing.
 fn judge(facts: &Facts) -> Verdict {
     let details = facts.feeds.iter().map(|feed| {
         let state = if feed.live { "live" } else { "dead" };
@@ -30,13 +31,14 @@ fn judge(facts: &Facts) -> Verdict {
             if feed.needs_site_network { " (not counted: it needs the site's network)" } else { "" };
         Detail::new(String::from(&*feed.name), format!("{state}{not_counted}"))
     });
-    let counted: Vec<_> = facts.feeds.iter().filter(|feed| !feed.needs_site_network).collect();
-    let verdict = match counted.iter().any(|feed| feed.live) {
-        _ if counted.is_empty() => {
-            Verdict::undetermined("nobody measures the site's feeds without its network")
-        }
-        true => Verdict::known(State::Fed, facts.observed_at),
-        false => Verdict::known(State::NotFed, facts.observed_at),
+    let mut feeds = facts.feeds.iter().filter(|feed| !feed.needs_site_network).map(|feed| feed.live);
+    let verdict = match feeds.next() {
+        None => Verdict::undetermined("nobody measures the site's feeds without its network"),
+        Some(first) if feeds.any(|live| live != first) => Verdict::undetermined(
+            "one feed of the site is live and another is dead: nobody knows which feeds what is silent",
+        ),
+        Some(true) => Verdict::known(State::Fed, facts.observed_at),
+        Some(false) => Verdict::known(State::NotFed, facts.observed_at),
     };
     verdict.with(details)
 }
@@ -48,14 +50,16 @@ mod tests {
     use crate::probe::FeedReading;
 
     #[test]
-    fn one_live_feed_off_the_network_is_enough() {
+    fn feeds_off_the_network_must_agree() {
         let judged = |feeds: &[(bool, bool)]| {
             let feeds =
                 feeds.iter().map(|(live, needs)| FeedReading::new("meter".into(), *live, *needs)).collect();
             judge(&Facts::new(at(NOW)).with_feeds(feeds))
         };
         judged(&[(true, false)]).expect(State::Fed);
-        judged(&[(false, false), (true, false)]).expect(State::Fed);
+        judged(&[(true, false), (true, false), (false, true)]).expect(State::Fed);
+        judged(&[(false, false), (true, false)]).expect(Undetermined);
+        judged(&[(true, false), (true, false), (false, false)]).expect(Undetermined);
         judged(&[(false, false), (false, false)]).expect(State::NotFed);
         judged(&[(false, false), (true, true)]).expect(State::NotFed);
         judged(&[(true, true), (false, true)]).expect(Undetermined);

@@ -29,7 +29,8 @@ impl Builtin for BridgeLost {
 }
 
 /// Lost on the way: what came to the broker, less what it dropped and what is in Kafka. What nobody was subscribed to
-/// counts as lost on the way, and so does what the broker dropped without saying so.
+/// counts as lost on the way, and so does what the broker dropped without saying so. Undetermined where more rows are stored
+/// than the messages in Kafka make: the topic no longer keeps what came through it, so what it lacks may have been there.
 fn judge(messages: &Answers<Messages>, bridged: &Answers<Bridged>, gap: &Gap) -> Verdict {
     let (arrived, in_kafka) = (messages.sum(|answer| answer.arrived), bridged.sum(|answer| answer.in_kafka));
     let dropped = messages.sum_known(|answer| answer.dropped.as_deref().map(dropped_there));
@@ -42,6 +43,10 @@ fn judge(messages: &Answers<Messages>, bridged: &Answers<Bridged>, gap: &Gap) ->
         return Verdict::stale(missing).with(details);
     }
     let lost = arrived.saturating_sub(dropped.unwrap_or_default()).saturating_sub(in_kafka);
+    if lost > 0 && gap.has_more_stored_than(in_kafka) {
+        let why = "more rows are stored than the messages in Kafka make: its retention or compaction has removed some";
+        return Verdict::undetermined(why).with(details);
+    }
     let share = gap.share_of_messages(lost);
     let older = messages.observed_at(gap).min(bridged.observed_at(gap));
     Verdict::known(Value::Number(share), older).accounting_for(share).with(details).with(gap.notes())
@@ -64,11 +69,25 @@ mod tests {
 
     #[test]
     fn what_is_lost_on_the_way_is_the_difference() {
-        for (arrived, in_kafka, share) in [(20, 15, 0.5), (20, 20, 0.0), (20, 0, 1.0), (10, 20, 0.0)] {
+        for (arrived, in_kafka, share) in [(20, 15, 0.5), (20, 20, 0.0), (20, 10, 1.0), (10, 20, 0.0)] {
             judged(messages(arrived), in_kafka).expect_share(share, share);
         }
         let short = Messages { covers: period(1, 100), ..messages(20) };
         judged(short, 15).expect(Stale);
+    }
+
+    /// Ten of thirty rows are stored: they came through the topic, whatever it still keeps.
+    #[test]
+    fn what_kafka_no_longer_keeps_is_not_lost_by_the_bridge() {
+        let judged = |arrived, in_kafka| {
+            let (messages, bridged) = (messages(arrived), Bridged::new(at(NOW), period(0, 100), in_kafka));
+            judge(&whole(messages), &whole(bridged), &gap(30, 10))
+        };
+        judged(30, 10).expect_share(1.0, 1.0);
+        // A few are beyond an end of the period.
+        judged(30, 9).expect_share(1.0, 1.0);
+        judged(30, 8).expect(Undetermined);
+        judged(30, 0).expect(Undetermined);
     }
 
     #[test]

@@ -455,7 +455,7 @@ mod tests {
             (
                 facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(321, 28, 30)]),
                 Lag::OverThreshold,
-                "5m1s",
+                "5 min",
             ),
             (facts(vec![sample(10, 10, 10), sample(20, 20, 30), sample(320, 28, 30)]), Lag::Unread, ""),
         ] {

@@ -126,8 +126,9 @@ fn state(facts: &DeadbandFacts, width: f64, asked: Period) -> Result<(State, Vec
         return by_audit(figures, width, facts.matters).map(|(state, figures)| (state, figures.into()));
     }
     if is_constant {
-        // Nothing moved that could matter: a process at rest.
-        return Ok((State::Stable, Vec::new()));
+        let why = "the raw signal did not move at all, and nobody knows whether it ever rests: a process at rest and a \
+                   dead sensor look the same; say its resolution and its least noise before";
+        return Err(why.to_owned());
     }
     let Some(movement) = facts.movement else {
         return Err("nobody knows how the raw signal moved".to_owned());
@@ -246,7 +247,6 @@ mod tests {
             (constant(0.1, 0.1), State::Stable),
             // A counter, or the flow behind a valve that was closed before.
             (constant(0.0, 0.1), State::Stable),
-            (facts(5.0, 0.0).with_least_noise_before(0.2), State::Stable),
             (
                 facts(5.0, 0.1).with_least_noise_before(0.2).with_resolution(0.1).with_matters(1.0),
                 State::Stable,
@@ -261,6 +261,19 @@ mod tests {
             ),
         ] {
             judged(&facts).expect_of(&facts, state);
+        }
+    }
+
+    /// A frozen driver, a clamped input and a process at rest look the same to a plain adapter.
+    #[test]
+    fn constant_signal_of_unknown_noise_is_undetermined() {
+        for facts in [
+            facts(5.0, 0.0),
+            facts(5.0, 0.0).with_matters(3.0),
+            facts(5.0, 0.0).with_least_noise_before(0.2),
+            facts(5.0, 0.0).with_resolution(0.1),
+        ] {
+            judged(&facts).expect_of(&facts, Undetermined);
         }
     }
 
@@ -284,7 +297,6 @@ mod tests {
             (DeadbandFacts::new(at(NOW), period(0, 100)), State::None),
             (facts(5.0, 3.0).with_matters(3.0), State::TooWide),
             (facts(5.0, 2.9).with_matters(3.0), State::Stable),
-            (facts(5.0, 0.0), State::Stable),
             (facts(5.0, 5.0).with_matters(6.0), State::Stable),
             (facts(5.0, 5.1).with_matters(1.0), State::Fine),
             (facts(0.1, 5.0).with_noise(0.1), State::Fine),

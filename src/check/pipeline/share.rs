@@ -187,14 +187,19 @@ impl Gap {
     pub(super) fn share_that_came(&self, messages: u64) -> Result<f64, String> {
         let rows = self.rows_of(messages);
         let beyond = rows - self.stored() as f64;
-        // A few messages may be counted on the other side of an end of the period.
-        if self.share_of_rows(-beyond) >= 0.1 {
+        if self.has_more_stored_than(messages) {
             return Err(format!(
                 "{messages} messages make {rows} rows, and {} rows are stored: some messages were not counted",
                 self.stored()
             ));
         }
         Ok(self.share_of_rows(beyond))
+    }
+
+    /// Whether so many messages make fewer rows than are stored, by a tenth of what is missing: a few may be counted on the
+    /// other side of an end of the period.
+    pub(super) fn has_more_stored_than(&self, messages: u64) -> bool {
+        self.share_of_rows(self.stored() as f64 - self.rows_of(messages)) >= 0.1
     }
 
     /// What the trace says of the rows.

@@ -29,7 +29,8 @@ impl Builtin for StoredElsewhere {
     }
 }
 
-/// In this order: other times, out of sight, nowhere. The backfill of an earlier gap is where it belongs.
+/// In this order: other times, out of sight, nowhere. The backfill of an earlier gap is where it belongs; where far more rows
+/// are under other times than are missing, and by none of them it is known how far they are off, some may be such a backfill.
 fn judge(answers: &Answers<Elsewhere>, gap: &Gap, explains: f64) -> Verdict {
     let sum = |count: fn(&Elsewhere) -> Option<u64>| answers.sum_known(count);
     let other_times = sum(|answer| answer.other_times.map(|rows| rows.saturating_sub(answer.backfill)));
@@ -48,6 +49,12 @@ fn judge(answers: &Answers<Elsewhere>, gap: &Gap, explains: f64) -> Verdict {
     details.extend(gap.notes());
     if answers.iter().any(|answer| answer.other_times.is_some_and(|rows| answer.backfill > rows)) {
         let why = "more rows fill an earlier gap than are stored under other times";
+        return Verdict::undetermined(why).with(details);
+    }
+
+    let beyond = other_times.is_some_and(|rows| rows / 2 >= gap.missing());
+    if beyond && off_by.is_none() {
+        let why = "far more rows are under other times than are missing: say which are a backfill, or how far they are off";
         return Verdict::undetermined(why).with(details);
     }
 
@@ -111,6 +118,17 @@ mod tests {
         ] {
             judged(answer.clone()).expect_share_of(&answer, state, share);
         }
+    }
+
+    #[test]
+    fn backfill_that_nobody_marked_explains_nothing() {
+        for rows in [20, 5_000, u64::MAX] {
+            let found = looked().with_other_times(rows);
+            judged(found.clone()).expect_of(&rows, Undetermined);
+            let off = found.with_off_by(secs(3600));
+            judged(off).expect_of(&rows, State::OtherTimes);
+        }
+        judged(looked().with_other_times(19)).expect(State::OtherTimes);
     }
 
     #[test]

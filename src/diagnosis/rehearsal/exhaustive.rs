@@ -29,8 +29,8 @@ pub struct EveryWay {
     pub cut_off: bool,
 }
 
-/// As many states are visited; the built-in runbooks have a few hundred.
-const MOST_STATES: usize = 20_000;
+/// As many states are visited; the built-in runbooks have some tens of thousands.
+const MOST_STATES: usize = 200_000;
 
 /// Takes every way out of every step of the named runbook: every branch of every check at both of its edges,
 /// unknown among them, every way an act and a question can go, with time simulated.

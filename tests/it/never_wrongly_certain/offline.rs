@@ -133,7 +133,7 @@ fn issue_rows_are_answered_by_the_expert() {
             world.certificate(20, Revocation::NotRevoked);
             world.certificate.high_water = Some(NOW + TimeDelta::days(30));
         }),
-        ("power measured dead, certificate store down", Leads(&["power-loss"]), |world| {
+        ("power measured dead, certificate store down", Concludes("power-fault"), |world| {
             world.own_session();
             world.path_silent(Some(true));
             world.power = PowerFacts::new(NOW).with_feed_live(false);
@@ -208,7 +208,7 @@ fn plant_rows_are_answered_by_the_expert() {
             world.power = PowerFacts::new(NOW).with_breaker_closed(false);
             world.clock_jump = Some((TimeDelta::zero(), TimeDelta::hours(-1)));
         }),
-        ("deadband withholds what does not change", Concludes("expected-offline"), |world| {
+        ("deadband withholds what does not change", Concludes("no-new-values"), |world| {
             world.polls =
                 world.polls.clone().with_made(60).with_answered(60).with_withheld(60).with_passed_on(0);
         }),

@@ -23,8 +23,8 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "ed43c2736c36aba01bbcdc1eb283f3035391764125fab4d5f585a89dc472c5ca"),
-        ("data-gap", "a03703302fc2118c60b70a8bf0ed223368bb733943ad9679f221ed599bd9b38c"),
+        ("device-offline", "d5ae9804f32f7eb33049458452742a77d73517bfe00b4a1c875d351fe6f9872c"),
+        ("data-gap", "90abaed23074f2e9355fbb6aecd2576fb4432a6d58c30ad286b40d4285be2ef3"),
         ("certificate-expiry", "02b825c84ab78ef1d34091780561df692ce96619a06fd34f45f273775b5cdb47"),
     ]
     .map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));

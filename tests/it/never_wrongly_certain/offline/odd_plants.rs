@@ -191,3 +191,278 @@ fn sleep_and_silence_look_the_same() {
         }),
     ]);
 }
+
+#[test]
+fn a_session_that_counts_as_up_shows_nothing() {
+    check(&[
+        (
+            "no keep-alive, cut off for two hours",
+            &["ot-network-fault", "not-reachable", "changed-meanwhile", OPEN],
+            |world| {
+                world.own_session();
+                world.session = SessionState::Up;
+                world.events.clear();
+                (world.keep_alive, world.last_packet) = (Some(TimeDelta::zero()), Some(NOW - minutes(120)));
+                world.path_silent(None);
+                world.power = PowerFacts::new(NOW);
+            },
+        ),
+        ("keep-alive of 18 hours, cut off for two", &["not-reachable", "changed-meanwhile", OPEN], |world| {
+            world.own_session();
+            world.session = SessionState::Up;
+            world.events.clear();
+            (world.keep_alive, world.last_packet) = (Some(minutes(18 * 60)), Some(NOW - minutes(120)));
+            world.path_silent(Some(true));
+            world.power = PowerFacts::new(NOW);
+        }),
+        (
+            "the broker tells neither keep-alive nor last packet",
+            &["not-reachable", "changed-meanwhile", OPEN],
+            |world| {
+                world.own_session();
+                world.session = SessionState::Up;
+                world.events.clear();
+                (world.keep_alive, world.last_packet) = (None, None);
+                world.path_silent(Some(true));
+                world.power = PowerFacts::new(NOW);
+            },
+        ),
+        (
+            "gateway without power, its session lasts",
+            &["gateway-fault", "site-power-fault", "changed-meanwhile", OPEN],
+            |world| {
+                world.gateway_unreachable();
+                world.session = SessionState::Up;
+                world.events.clear();
+                (world.keep_alive, world.last_packet) = (Some(TimeDelta::zero()), Some(NOW - minutes(120)));
+            },
+        ),
+        (
+            "gateway's process stopped, its session lasts",
+            &["gateway-fault", "gateway-recovered", "changed-meanwhile", OPEN],
+            |world| {
+                world.gateway_dead();
+                world.session = SessionState::Up;
+                world.events.clear();
+                (world.keep_alive, world.last_packet) = (None, None);
+            },
+        ),
+        (
+            "connected for a minute 25 minutes ago, a firewall since, the outbox fills",
+            &["broker-path-fault", "changed-meanwhile", OPEN],
+            |world| {
+                firewall(world);
+                world.events.push(ConnectionEvent::accepted(NOW - minutes(25)));
+                world.events.push(ConnectionEvent::disconnected(
+                    NOW - minutes(24),
+                    DisconnectReason::KeepAliveTimeout,
+                ));
+                world.counts =
+                    Some(|now, period| ClientPublishing::new(now, period).with_all(MessageCounts::new(0)));
+                world.polls =
+                    world.polls.clone().with_made(60).with_answered(60).with_withheld(0).with_passed_on(60);
+            },
+        ),
+    ]);
+}
+
+fn thrown_out(world: &mut World, reason: DisconnectReason) {
+    world.events = (0..60)
+        .flat_map(|nth| {
+            let session = format!("s{nth}");
+            [
+                ConnectionEvent::accepted(NOW - minutes(2 * nth + 3)).with_session(session.clone()),
+                ConnectionEvent::disconnected(NOW - minutes(2 * nth + 2), reason).with_session(session),
+            ]
+        })
+        .collect();
+}
+
+#[test]
+fn who_is_thrown_out_is_refused() {
+    check(&[
+        ("its policy forbids its topic", &["connection-refused", "persistent-flapping", OPEN], |world| {
+            world.own_session();
+            thrown_out(world, DisconnectReason::Forbidden);
+        }),
+        (
+            "its birth is too large since the firmware",
+            &["connection-refused", "persistent-flapping", OPEN],
+            |world| {
+                world.own_session();
+                thrown_out(world, DisconnectReason::PacketTooLarge);
+            },
+        ),
+        (
+            "the gateway's policy forbids its topic",
+            &["connection-refused", "persistent-flapping", OPEN],
+            |world| {
+                world.session_down();
+                thrown_out(world, DisconnectReason::Forbidden);
+                world.counts =
+                    Some(|now, period| ClientPublishing::new(now, period).with_all(MessageCounts::new(0)));
+                world.polls =
+                    world.polls.clone().with_made(60).with_answered(60).with_withheld(0).with_passed_on(60);
+            },
+        ),
+        (
+            "the gateway's policy forbids its topic, it sends heartbeats when well",
+            &["connection-refused", "persistent-flapping", OPEN],
+            |world| {
+                world.session_down();
+                thrown_out(world, DisconnectReason::Forbidden);
+            },
+        ),
+    ]);
+}
+
+#[test]
+fn a_gateway_that_is_well_is_not_restarted() {
+    check(&[
+        (
+            "only a late heartbeat, nobody knows its way, and a firewall",
+            &["broker-path-fault", OPEN],
+            |world| {
+                firewall(world);
+                world.health = Some(|now| GatewayHealth::new(now).with_last_heartbeat(NOW - minutes(120)));
+            },
+        ),
+        ("its supervisor watches the old unit, and a firewall", &["broker-path-fault", OPEN], |world| {
+            firewall(world);
+            world.approves = false;
+            world.health = Some(|now| {
+                GatewayHealth::new(now)
+                    .with_process(ProcessState::NotRunning)
+                    .with_endpoint(Endpoint::Answers)
+            });
+        }),
+        ("half the plant without feed, the router on its UPS", &["power-fault", OPEN], |world| {
+            world.gateway_unreachable();
+            world.approves = false;
+            world.path_silent(None);
+            world.power = PowerFacts::new(NOW).with_feed_live(false);
+        }),
+    ]);
+}
+
+fn counted(
+    now: chrono::DateTime<chrono::Utc>,
+    period: iot_runbook::time::Period,
+    acl: u64,
+    quota: u64,
+) -> ClientPublishing {
+    let device =
+        MessageCounts::new(290).with_refused_by_acl(acl).with_dropped_by_quota(quota).with_last_accepted(now);
+    ClientPublishing::new(now, period)
+        .with_device(device)
+        .with_others(MessageCounts::new(400))
+        .with_itself(MessageCounts::new(10))
+}
+
+#[test]
+fn what_is_counted_must_be_live_and_must_explain() {
+    check(&[
+        (
+            "copies with bad quality, breaker open",
+            &["power-fault", "field-protocol-fault", "not-reachable", OPEN],
+            |world| {
+                breaker_open(world);
+                world.counts = Some(|now, period| counted(now, period, 0, 0));
+                world.others = vec![
+                    Receipt::new(NOW + minutes(60), MessageKind::BadQuality),
+                    Receipt::new(NOW, MessageKind::BadQuality),
+                ];
+            },
+        ),
+        ("a replay of yesterday, breaker open", &["power-fault", OPEN], |world| {
+            breaker_open(world);
+            world.counts = Some(|now, period| counted(now, period, 0, 0));
+            world.others = vec![Receipt::new(NOW, MessageKind::Replayed)];
+        }),
+        (
+            "status messages of the client's library, application crashed",
+            &["device-client-fault", OPEN],
+            |world| {
+                world.own_session();
+                world.session = SessionState::Up;
+                world.events.clear();
+                world.counts = Some(|now, period| {
+                    ClientPublishing::new(now, period).with_all(MessageCounts::new(5).with_last_accepted(now))
+                });
+                world.others = vec![Receipt::new(NOW + minutes(30), MessageKind::GatewayHeartbeat)];
+            },
+        ),
+        ("one of 291 refused on a side topic", &["ingestion-fault"], |world| {
+            world.counts = Some(|now, period| counted(now, period, 1, 0))
+        }),
+        ("one of 291 dropped", &["ingestion-fault"], |world| {
+            world.counts = Some(|now, period| counted(now, period, 0, 1))
+        }),
+        ("copies with bad quality passed on, no poll answered", &["field-protocol-fault", OPEN], |world| {
+            world.polls = world.polls.clone().with_made(60).with_answered(0).with_passed_on(60);
+        }),
+    ]);
+}
+
+#[test]
+fn who_answers_need_not_be_well() {
+    check(&[
+        ("PLC in STOP, its image frozen", &["no-new-values", OPEN], |world| {
+            world.polls =
+                world.polls.clone().with_made(60).with_answered(60).with_withheld(60).with_passed_on(0);
+        }),
+        ("OPC UA server well, the driver behind it dead", &["no-new-values", OPEN], |world| {
+            world.polls =
+                world.polls.clone().with_subscription(Subscription::Alive).with_answered(0).with_passed_on(0);
+        }),
+        ("a router answers the ping of a PLC whose breaker is open", &["power-fault"], |world| {
+            world.path = DevicePath::new(NOW).with_port(PortReply::Silent).with_otherwise(true);
+            world.power = PowerFacts::new(NOW).with_breaker_closed(false);
+        }),
+        ("nobody counts polls", &[OPEN], |world| {
+            world.polls = world.polls.clone().with_subscription(Subscription::Alive)
+        }),
+    ]);
+}
+
+#[test]
+fn certificates_that_are_not_the_cause() {
+    check(&[
+        ("ended two days ago, dark for three weeks, breaker open", &["power-fault", OPEN], |world| {
+            world.own_session();
+            world.last_receipt = Some(NOW - TimeDelta::days(21));
+            world.certificate(-2, Revocation::NotRevoked);
+            breaker_open(world);
+        }),
+        (
+            "refused as revoked: the broker has no list",
+            &["trust-chain-fault", "broker-fault", OPEN],
+            |world| {
+                refused_gateway(world, RefusalReason::CertificateRevoked);
+            },
+        ),
+        ("refused as expired: the broker's clock", &["trust-chain-fault", "broker-fault", OPEN], |world| {
+            refused_gateway(world, RefusalReason::CertificateExpired);
+        }),
+        (
+            "begins 20 seconds from now by the issuer's clock",
+            &["gateway-client-fault", "gateway-uplink-fault", OPEN],
+            |world| {
+                world.session_down();
+                let from = NOW + TimeDelta::seconds(20);
+                let fresh = Certificate::new(
+                    "ab:cd".into(),
+                    from,
+                    from + TimeDelta::days(90),
+                    Revocation::NotRevoked,
+                );
+                world.certificate.certificate = Some(fresh);
+                world.broker_path.same_way = false;
+            },
+        ),
+        ("never connected by the inventory, seen two hours ago", &["certificate-missing", OPEN], |world| {
+            world.own_session();
+            (world.certificate.certificate, world.certificate.has_connected) = (None, Some(false));
+        }),
+    ]);
+}
