@@ -88,6 +88,13 @@ const UNCERTAIN: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The conclusions that send nobody to a place, and leave open what is broken: those that name one of these places among
+/// others, and those that say that it has changed while the diagnosis ran.
+pub fn honest(places: &[&str]) -> impl Iterator<Item = &'static str> {
+    let named = UNCERTAIN.iter().filter(|(_, among)| among.iter().any(|place| places.contains(place)));
+    named.map(|(uncertain, _)| *uncertain).chain(["back-and-gone", "changed-meanwhile"])
+}
+
 /// Judges the end of a diagnosis by what was broken.
 ///
 /// Of several broken parts each alone keeps the device silent, so each is a right answer while it is broken.
@@ -114,6 +121,11 @@ pub fn judge(broken: &[Broken], ended: &Ended<'_>) -> Judgement {
         // It names no place, and says that another fault came while it looked: the device is away, and one did.
         "changed-meanwhile" => {
             let is_true = !ended.back && scene.still_broken().next().is_some() && scene.began().count() > 1;
+            if is_true { Judgement::Honest } else { Judgement::WronglyCertain }
+        }
+        // It names no place either, and says that the device came back and did not stay: something keeps it from staying.
+        "back-and-gone" => {
+            let is_true = scene.still_broken().next().is_some() || scene.came_and_went_lately();
             if is_true { Judgement::Honest } else { Judgement::WronglyCertain }
         }
         // Several that came and went a moment ago make a connection that comes and goes; what stays broken must be named.
@@ -254,6 +266,12 @@ mod tests {
             (&[(GATEWAY, 0, 0)], "changed-meanwhile", false, WronglyCertain),
             (&[(CRASH, 0, 3), (GATEWAY, 4, 9)], "changed-meanwhile", false, WronglyCertain),
             (&[(CRASH, 0, 3), (GATEWAY, 4, 0)], "changed-meanwhile", true, WronglyCertain),
+            // It came back and did not stay: what keeps it away lasts, or came and went.
+            (&[(SLOW, 0, 0)], "back-and-gone", false, Honest),
+            (&[(SLOW, 0, 0)], "back-and-gone", true, Honest),
+            (&[(CRASH, 0, 3), (GATEWAY, 4, 0)], "back-and-gone", false, Honest),
+            (&[(PORT, 0, 2), (UPLINK, 4, 14)], "back-and-gone", true, Honest),
+            (&[(PORT, 0, 2)], "back-and-gone", true, WronglyCertain),
             // Several causes: each alone suffices, so each is right while it lasts.
             (&[(UPLINK, 0, 0), (POWER, 2, 0)], "site-uplink-fault", false, Right),
             (&[(UPLINK, 0, 0), (POWER, 2, 0)], "power-fault", false, Right),

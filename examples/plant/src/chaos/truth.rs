@@ -2,7 +2,7 @@
 //!
 //! Written from the field, not from the runbook: whoever is sent somewhere must find the broken part there.
 
-use super::Broken;
+use super::{Broken, judge::honest};
 use crate::{
     device::{Application, Kind},
     operation::{Done, Effect, Given, Location, Operation, Owner, Place},
@@ -110,7 +110,7 @@ fn is_out_of_time(operation: &Operation) -> bool {
     !(-GOOD_SINCE..=GOOD_FOR).contains(&days)
 }
 
-/// Every conclusion that would be accepted at some time of this scenario.
+/// Every conclusion that would be accepted at some time of this scenario, the honest ones included.
 pub fn accepted(scenario: &ScenarioFile) -> Vec<&'static str> {
     let operations = scenario.operations.iter();
     let mut all = operations
@@ -118,6 +118,8 @@ pub fn accepted(scenario: &ScenarioFile) -> Vec<&'static str> {
         .copied()
         .chain(["recovered-meanwhile", "connectivity-flap"])
         .collect::<Vec<_>>();
+    let honest = honest(&all).collect::<Vec<_>>();
+    all.extend(honest);
     all.sort_unstable();
     all.dedup();
     all
@@ -274,6 +276,17 @@ mod tests {
             ],
             expected: crate::scenario_file::Expectation::default(),
         };
-        assert_eq!(accepted(&scenario), ["connectivity-flap", "power-fault", "recovered-meanwhile"]);
+        let accepted = accepted(&scenario);
+        assert_eq!(
+            accepted,
+            [
+                "back-and-gone",
+                "changed-meanwhile",
+                "connectivity-flap",
+                "power-fault",
+                "power-uncertain",
+                "recovered-meanwhile"
+            ]
+        );
     }
 }
