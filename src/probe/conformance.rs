@@ -248,10 +248,11 @@ pub async fn network(
         }
     }
     let asked = BrokerPathRequest::new(Client::Gateway(gateway));
-    if let Some(path) = found.answer("broker_path", probe.broker_path(&asked).await) {
-        if path.tls == TlsOutcome::Completed && path.name == Some(false) {
-            found.add(Rule::Contradiction, "TLS was completed, and the name did not resolve");
-        }
+    if let Some(path) = found.answer("broker_path", probe.broker_path(&asked).await)
+        && path.tls == TlsOutcome::Completed
+        && path.name == Some(false)
+    {
+        found.add(Rule::Contradiction, "TLS was completed, and the name did not resolve");
     }
     found.violations
 }
@@ -302,11 +303,11 @@ pub async fn platform(
     let mut found = Found::of(|| probe.source(), now);
     let asked = PlatformRequest::new(device.into());
     found.answer("broker_health", probe.broker_health(&asked).await);
-    if let Some(ingestion) = found.answer("ingestion_health", probe.ingestion_health(&asked).await) {
-        if ingestion.takes_messages == Some(false) && ingestion.stores_rows == Some(true) {
-            let text = "rows are stored, and no message is taken";
-            found.add(Rule::Contradiction, text);
-        }
+    if let Some(ingestion) = found.answer("ingestion_health", probe.ingestion_health(&asked).await)
+        && ingestion.takes_messages == Some(false)
+        && ingestion.stores_rows == Some(true)
+    {
+        found.add(Rule::Contradiction, "rows are stored, and no message is taken");
     }
     if let Some(peers) = found.answer("silent_peers", probe.silent_peers(&asked).await) {
         for share in peers.gateway.into_iter().chain(peers.site) {

@@ -235,10 +235,7 @@ mod tests {
 
     #[test]
     fn unknown_is_open_unless_a_cause_is_found() {
-        let no_resets = || {
-            let answer = Offsets { resets: None, ..well() };
-            answer
-        };
+        let no_resets = || Offsets { resets: None, ..well() };
         for answer in [
             no_resets(),
             well().with_transaction(TransactionState::NotKnown),

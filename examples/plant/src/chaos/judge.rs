@@ -90,7 +90,7 @@ const UNCERTAIN: &[(&str, &[&str])] = &[
 
 /// The conclusions that send nobody to a place, and leave open what is broken: those that name one of these places among
 /// others, and those that say that it has changed while the diagnosis ran.
-pub fn honest(places: &[&str]) -> impl Iterator<Item = &'static str> {
+pub(super) fn honest(places: &[&str]) -> impl Iterator<Item = &'static str> {
     let named = UNCERTAIN.iter().filter(|(_, among)| among.iter().any(|place| places.contains(place)));
     named.map(|(uncertain, _)| *uncertain).chain(["back-and-gone", "changed-meanwhile"])
 }

@@ -337,8 +337,16 @@ pub(super) const ALL: &[Scenario] = &[
         broken: Broken::Factory(&["gateway-fault/cable", "power-fault/feed"]),
         obstacle: Obstacle::None,
         people: People::Attentive,
-        expected: Expected::Conclusion("gateway-fault"),
-        through: &["site-uplink", "restart-gateway", "verify-reconnect", "gateway-after-restart"],
+        // The gateway's cable is cut as well, and the feed of the device is measured dead: both must be mended.
+        expected: Expected::Conclusion("power-fault"),
+        through: &[
+            "site-uplink",
+            "restart-gateway",
+            "verify-reconnect",
+            "gateway-after-restart",
+            "gateway-went-first",
+            "gateway-feed",
+        ],
         evidence: &[],
         contributing: &[],
         rows: None,

@@ -393,10 +393,10 @@ fn what_is_counted_must_be_live_and_must_explain() {
             },
         ),
         ("one of 291 refused on a side topic", &["ingestion-fault"], |world| {
-            world.counts = Some(|now, period| counted(now, period, 1, 0))
+            world.counts = Some(|now, period| counted(now, period, 1, 0));
         }),
         ("one of 291 dropped", &["ingestion-fault"], |world| {
-            world.counts = Some(|now, period| counted(now, period, 0, 1))
+            world.counts = Some(|now, period| counted(now, period, 0, 1));
         }),
         ("copies with bad quality passed on, no poll answered", &["field-protocol-fault", OPEN], |world| {
             world.polls = world.polls.clone().with_made(60).with_answered(0).with_passed_on(60);
@@ -420,7 +420,7 @@ fn who_answers_need_not_be_well() {
             world.power = PowerFacts::new(NOW).with_breaker_closed(false);
         }),
         ("nobody counts polls", &[OPEN], |world| {
-            world.polls = world.polls.clone().with_subscription(Subscription::Alive)
+            world.polls = world.polls.clone().with_subscription(Subscription::Alive);
         }),
     ]);
 }
