@@ -444,11 +444,11 @@ mod tests {
         };
         let silent = vec![sample(0, 1, 39).with_committed_at(at(0)), committing(5, 5), committing(305, 5)];
         for (facts, lag, word) in [
-            (left(320), Lag::Stopped, "partition 3: stop: messages have waited 5m"),
+            (left(320), Lag::Stopped, "partition 3: stop: messages have waited 5 min"),
             (left(319), Lag::Unread, ""),
             (left(320).with_members(2), Lag::Stalled, "stop"),
             (left(320).with_members(0), Lag::Stopped, "no consumer"),
-            (facts(silent), Lag::Stopped, "waited 5m without a commit"),
+            (facts(silent), Lag::Stopped, "waited 5 min without a commit"),
             (facts(vec![sample(0, 9, 10), sample(90, 8, 10)]), Lag::Unread, "rewind"),
             (facts(vec![sample(0, 8, 10), sample(90, 9, 11)]), Lag::Unread, "warn"),
             // The messages at offsets 28 and 29 came between second 10 and 20.
