@@ -19,12 +19,12 @@
 //! let report = detector.finish(at(3_600));
 //! let gaps: Vec<_> = report.gaps.iter().map(ToString::to_string).collect();
 //! assert_eq!(gaps, [
-//!     "gap of 5m10s from 1970-01-01 00:09:50 UTC to 1970-01-01 00:15:00 UTC: 30 of 30 rows missing",
-//!     "gap of 5m10s from 1970-01-01 00:54:50 UTC to 1970-01-01 01:00:00 UTC: 30 of 30 rows missing",
+//!     "gap of 5 min 10 s from 1970-01-01 00:09:50 UTC to 1970-01-01 00:15:00 UTC: 30 of 30 rows missing",
+//!     "gap of 5 min 10 s from 1970-01-01 00:54:50 UTC to 1970-01-01 01:00:00 UTC: 30 of 30 rows missing",
 //! ]);
 //! assert_eq!((report.expected(), report.present(), report.missing()), (360, 300, 60));
 //! let text = report.to_string(); // the sum, then a line for each gap
-//! assert!(text.starts_with("60 of 360 rows missing from 1970-01-01 00:00:00 UTC to 1970-01-01 01:00:00 UTC\ngap of 5m10s"));
+//! assert!(text.starts_with("60 of 360 rows missing from 1970-01-01 00:00:00 UTC to 1970-01-01 01:00:00 UTC\ngap of 5 min 10 s"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

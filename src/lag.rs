@@ -22,8 +22,8 @@
 //! assert_eq!(group.verdict(), Verdict::Stop);
 //! assert_eq!(
 //!     group.to_string(),
-//!     "partition 1: stop: messages have waited 7m without a commit; the longest interval between commits was 1m; \
-//!      720 behind (7m at least); 2 of 2 partitions known"
+//!     "partition 1: stop: messages have waited 7 min without a commit; the longest interval between commits was 1 min; \
+//!      720 behind (7 min at least); 2 of 2 partitions known"
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
