@@ -294,7 +294,10 @@ fn answers_that_decided_come_first() {
         ),
         ("expected-offline", ["meant to be online? maintenance", ""]),
         ("recovered-meanwhile", ["Asked again, device back: back", ""]),
-        ("ot-network-fault", ["answer it? port silent", "has the device itself power, as measured? confirmed"]),
+        (
+            "ot-network-fault",
+            ["answer it? port silent", "has the device itself power, as measured? confirmed"],
+        ),
     ] {
         let decided = decided(conclusion);
         assert!(decided.iter().zip(said).all(|(one, said)| one.ends_with(said)), "{conclusion}: {decided:?}");
