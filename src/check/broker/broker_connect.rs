@@ -65,8 +65,8 @@ pub(in crate::check) fn asked_period(
 }
 
 /// In this order: the session is up, or a CONNECT was accepted at most `recent` ago and none was refused after it, and
-/// it is not half-open; refused since last seen, or accepted and thrown out within a minute for what the client is or did; half-open; none. Refused and none are as old as the older of the log
-/// and the last-seen.
+/// it is not half-open; refused since last seen, or accepted and thrown out within a minute for what the client is or
+/// did; half-open; none. Refused and none are as old as the older of the log and the last-seen.
 ///
 /// A session is half-open where it counts as up and the broker has received nothing of it for over one and a half
 /// keep-alives: the broker must have ended it by then (MQTT 5, 3.1.2.10).
@@ -236,6 +236,19 @@ mod tests {
         }
         let verdict = judged(log(session(NOW - 100, secs(1), forbidden)));
         assert_eq!(verdict.detail("refused with"), Some("forbidden"));
+    }
+
+    #[test]
+    fn older_session_that_is_ended_throws_no_newer_one_out() {
+        let ended = |seconds, reason, session| {
+            ConnectionEvent::disconnected(at(seconds), reason).with_session(session)
+        };
+        let events = vec![
+            ConnectionEvent::accepted(at(NOW - 100)).with_session("new"),
+            ended(NOW - 99, DisconnectReason::Forbidden, "old"),
+            ended(NOW - 50, DisconnectReason::ConnectionLost, "new"),
+        ];
+        judged(log(events)).expect(Reach::RecentConnect);
     }
 
     #[test]

@@ -163,22 +163,31 @@ impl<'a> Events<'a> {
     /// and ends within a minute, for something that the client is or did, is a refusal that came late.
     pub(in crate::check) fn refusals(&self) -> Vec<(&ConnectionEvent, RefusalReason)> {
         let mut refusals = Vec::new();
-        let mut end = None;
-        for event in self.iter().rev() {
+        for (nth, event) in self.0.iter().enumerate().rev() {
             match event.kind {
-                ConnectionEventKind::Refused(reason) => refusals.push((event, reason)),
-                ConnectionEventKind::Disconnected(reason) => {
-                    end = ended_for(reason).map(|reason| (event, reason));
-                }
-                ConnectionEventKind::Accepted => match end.take() {
-                    Some((end, reason)) if end.at.signed_duration_since(event.at) <= LATE_REFUSAL => {
-                        refusals.push((end, reason));
-                    }
-                    _ => break,
+                ConnectionEventKind::Refused(reason) => refusals.push((event.as_ref(), reason)),
+                ConnectionEventKind::Disconnected(_) => {}
+                ConnectionEventKind::Accepted => match self.thrown_out(event, nth) {
+                    Some(end) => refusals.push(end),
+                    None => break,
                 },
             }
         }
         refusals
+    }
+
+    /// The end of the session that began with the event of that number, if the broker threw its client out at once.
+    fn thrown_out(&self, began: &ConnectionEvent, nth: usize) -> Option<(&ConnectionEvent, RefusalReason)> {
+        // Where the broker gives no ids the next end is that of this session.
+        let is_its = |end: &ConnectionEvent| {
+            began.session.is_none() || end.session.is_none() || began.session == end.session
+        };
+        let (end, reason) = self.0[nth..].iter().find_map(|event| match event.kind {
+            ConnectionEventKind::Disconnected(reason) if is_its(event) => Some((event.as_ref(), reason)),
+            _ => None,
+        })?;
+        let reason = ended_for(reason)?;
+        (end.at.signed_duration_since(began.at) <= LATE_REFUSAL).then_some((end, reason))
     }
 
     /// How many disconnects since then there were for each reason.

@@ -34,15 +34,20 @@ impl Builtin for Certificate {
     async fn observe(&self, request: &CheckRequest<'_>, probes: &Probes) -> Observed {
         let probe = adapter(probes.cert_store(), "certificate probe")?;
         let holder = holder(request, probes).await?;
-        let mut answer = certificate_of(probe, &holder, self.which).await?;
-        if answer.certificate.is_none() && answer.has_connected == Some(false) {
-            // Where the platform has received a message over that session, the inventory began to record later.
+        let answer = certificate_of(probe, &holder, self.which).await?;
+        let verdict = judge(&answer, &holder, self.mark.as_ref().map(TimeMark::at), request);
+        if verdict.value() == Some(State::NeverConnected.into()) {
+            // An inventory may have begun to record after the last message came over that session.
             let seen = last_seen(request, probes).await.ok().flatten();
-            if seen.and_then(|seen| seen.last_receipt).is_some() {
-                answer.has_connected = None;
+            if let Some(received) = seen.and_then(|seen| seen.last_receipt) {
+                let why = format!(
+                    "the inventory says that it never connected, and the platform received a message at {}",
+                    moment(received)
+                );
+                return Ok(verdict.but_undetermined(why).by(probe.source()));
             }
         }
-        Ok(judge(&answer, &holder, self.mark.as_ref().map(TimeMark::at), request).by(probe.source()))
+        Ok(verdict.by(probe.source()))
     }
 }
 

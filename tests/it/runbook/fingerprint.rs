@@ -23,7 +23,7 @@ fn those_of_the_catalog_are_pinned() {
         .map(|runbook| (runbook.name().to_owned(), runbook.fingerprint().to_string()))
         .collect();
     let expected = [
-        ("device-offline", "d5ae9804f32f7eb33049458452742a77d73517bfe00b4a1c875d351fe6f9872c"),
+        ("device-offline", "57cfaaf9856e92a4a54930633f87e2ac0dc23ee2823d9e7ce384ee1e3a5d34db"),
         ("data-gap", "90abaed23074f2e9355fbb6aecd2576fb4432a6d58c30ad286b40d4285be2ef3"),
         ("certificate-expiry", "02b825c84ab78ef1d34091780561df692ce96619a06fd34f45f273775b5cdb47"),
     ]

@@ -278,6 +278,25 @@ fn thrown_out(world: &mut World, reason: DisconnectReason) {
         .collect();
 }
 
+/// It has nothing due for most of an hour, whatever is waited for.
+#[test]
+fn who_reports_each_hour_may_be_back_too() {
+    check(&[
+        ("back with its next report", &["recovered-meanwhile"], |world| {
+            world.interval = minutes(60);
+            world.published = [50, 400, 10];
+            world.extra =
+                (0..24).map(|hour| Receipt::new(NOW + minutes(30 + 60 * hour), MessageKind::Live)).collect();
+        }),
+        ("back for two reports, and silent since", &["back-and-gone", "ingestion-fault", OPEN], |world| {
+            world.interval = minutes(60);
+            world.published = [50, 400, 10];
+            world.extra =
+                [5, 20].map(|minute| Receipt::new(NOW + minutes(minute), MessageKind::Live)).to_vec();
+        }),
+    ]);
+}
+
 #[test]
 fn who_is_thrown_out_is_refused() {
     check(&[
